@@ -1,0 +1,31 @@
+# `make run` and `make test` are all a newcomer needs. Both set up .venv first and work offline once it stands.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: run test check bench clean
+
+run: $(STAMP)
+	"$(BIN)/lepton" run digits
+
+test: $(STAMP)
+	"$(BIN)/python" -m pytest
+
+check: $(STAMP)
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/mypy"
+	"$(BIN)/lint-imports"
+
+bench: $(STAMP)
+	"$(BIN)/python" -m benchmarks
+
+# Reinstalled only when what it is made from changes; a half-made one is never taken for a whole one.
+$(STAMP): pyproject.toml constraints.txt
+	test -x "$(BIN)/python" || "$(PYTHON)" -m venv .venv
+	"$(BIN)/python" -m pip install --quiet --constraint constraints.txt "pip>=25.1" "setuptools>=77"
+	"$(BIN)/python" -m pip install --quiet --constraint constraints.txt --no-build-isolation --group dev --editable ".[platform]"
+	touch "$(STAMP)"
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

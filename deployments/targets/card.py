@@ -1,0 +1,107 @@
+"""The model card: what a device must know to feed an artifact and to read its answer (card.json, beside it)."""
+
+import json
+import math
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from deployments.targets.errors import BadArtifact
+from storage.files import canonical_json
+
+FORMAT: Final = 1
+CARD_FILE = "card.json"
+RECEIPT_FILE = "receipt.json"
+FILE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
+
+Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
+FileName = Annotated[str, Field(pattern=FILE_NAME_PATTERN)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputSpec(_Record):
+    """The raw sample that an artifact takes.
+
+    Attributes:
+        name: Name of the input in the artifact.
+        dtype: numpy name of its dtype.
+        shape: One sample's shape without the batch axis, such as (C, H, W).
+        value_range: Smallest and largest raw value.
+    """
+
+    name: str = "image"
+    dtype: Literal["uint8", "int8", "uint16", "int16", "int32", "int64", "float32", "float64"] = "uint8"
+    shape: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1, max_length=8)
+    value_range: tuple[int | float, int | float]
+
+    @field_validator("value_range")
+    @classmethod
+    def _check_range(cls, value: tuple[int | float, int | float]) -> tuple[int | float, int | float]:
+        if not all(math.isfinite(bound) for bound in value) or value[0] >= value[1]:
+            raise ValueError(f"value_range must be [low, high] with low < high, both finite; got {list(value)}")
+        return value
+
+
+class ArtifactRef(_Record):
+    """The file that a card stands for: its name among the candidates, its file name, its digest."""
+
+    name: str
+    file: FileName
+    sha256: Sha256
+
+
+class Card(_Record):
+    """A released model's card.
+
+    Attributes:
+        format: Version of this record.
+        model_id: Identity of the model, 64 hexadecimal digits.
+        name: The recipe's name.
+        kind: The recipe's kind, such as "image-classification".
+        input: The raw sample it takes.
+        labels: Names of the classes, in the order of the output.
+        artifact: The file it stands for.
+        receipt: sha256 of the receipt that cleared it.
+    """
+
+    format: Literal[1] = FORMAT
+    model_id: Sha256
+    name: str
+    kind: str
+    input: InputSpec
+    labels: tuple[str, ...] = Field(min_length=1)
+    artifact: ArtifactRef
+    receipt: Sha256
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels must be unique; got {list(self.labels)}")
+        return self
+
+    def to_bytes(self) -> bytes:
+        """The card as canonical JSON."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Card":
+        """Reads a card.
+
+        Raises:
+            BadArtifact: The bytes are no card of a format known here.
+        """
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise BadArtifact(f"model card must be JSON; got {error}; publish the model again") from error
+        found = document.get("format") if isinstance(document, dict) else None
+        if found != FORMAT:
+            raise BadArtifact(f"model card must have format {FORMAT}; got {found!r}; read it with a newer Lepton")
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise BadArtifact(f"model card must follow its format; got {error}; publish the model again") from error

@@ -1,0 +1,79 @@
+"""What deployments.targets refuses, as one small hierarchy.
+
+TargetError
+    KeyStoreError     KeyAbsent, KeyUnsafe, KeyConflict
+    NotCleared        no green receipt for these bytes
+    ChannelError      ChannelAbsent, ChannelConflict, ChannelCorrupt, ChannelRefused
+    BadArtifact       bytes that are not the model which the card describes
+    BadInput          a file that the model cannot answer for
+"""
+
+
+class TargetError(Exception):
+    """Base of all errors of release channels, the runtime and the keys."""
+
+
+class KeyStoreError(TargetError):
+    """The keys in the config directory cannot be used."""
+
+
+class KeyAbsent(KeyStoreError):
+    """A key that is needed is not on this machine."""
+
+
+class KeyUnsafe(KeyStoreError):
+    """A private key or its directory is open to other users."""
+
+
+class KeyConflict(KeyStoreError):
+    """An import would replace a key that this machine uses."""
+
+
+class NotCleared(TargetError):
+    """There is no green receipt, signed by a trusted key, for exactly these bytes."""
+
+
+class ChannelError(TargetError):
+    """A release channel cannot be used."""
+
+
+class ChannelAbsent(ChannelError):
+    """There is no channel at this address."""
+
+
+class ChannelCorrupt(ChannelError):
+    """A channel's metadata does not verify, or was rolled back."""
+
+
+class ChannelRefused(ChannelError):
+    """A channel gave nothing that can be trusted, and no model was verified earlier."""
+
+
+class ChannelConflict(ChannelError):
+    """Another release took the place that this one was cleared for.
+
+    Attributes:
+        expected: Number of the release that the refused one was cleared to follow; None: to be the first.
+        found: Number of the channel's release now; None: it has none.
+    """
+
+    def __init__(self, message: str, *, expected: int | None, found: int | None) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.found = found
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keeps both numbers when the error crosses a process border."""
+        return _make_conflict, (str(self), self.expected, self.found)
+
+
+class BadArtifact(TargetError):
+    """The bytes of an artifact are not the model that its card describes."""
+
+
+class BadInput(TargetError):
+    """An input file or array is not what the model takes."""
+
+
+def _make_conflict(message: str, expected: int | None, found: int | None) -> ChannelConflict:
+    return ChannelConflict(message, expected=expected, found=found)

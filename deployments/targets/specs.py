@@ -1,0 +1,27 @@
+"""The recipe's `targets` section: what an artifact must hold up on, to be released on a channel."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TargetSpec(BaseModel):
+    """One channel's demands on an artifact. The first preferred artifact that meets all of them is released.
+
+    Attributes:
+        prefer: Names of artifacts, best first, such as ("int8", "fp32").
+        max_accuracy_drop: Accuracy on held-out rows, as a fraction, that an artifact may lose against the float model.
+        min_agreement: Smallest fraction of held-out rows on which an artifact gives the float model's label.
+        max_size_bytes: Largest artifact; None: any.
+        max_latency_ms: Largest median latency of one sample; None: any.
+        max_memory_bytes: Largest growth of a process that loads the artifact and answers; None: any.
+        threads: Threads that the latency is measured with, and that the target runs with.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prefer: tuple[str, ...] = Field(default=("fp32",), min_length=1)
+    max_accuracy_drop: float = Field(default=0.005, ge=0.0, le=1.0)
+    min_agreement: float = Field(default=0.99, ge=0.0, le=1.0)
+    max_size_bytes: int | None = Field(default=None, gt=0)
+    max_latency_ms: float | None = Field(default=None, gt=0.0)
+    max_memory_bytes: int | None = Field(default=None, gt=0)
+    threads: int = Field(default=1, ge=1, le=256)

@@ -1,0 +1,67 @@
+"""What can go wrong with a run.
+
+    FlowError
+    |-- RecipeError      the recipe is wrong: every fault at once, before anything starts
+    |-- ServerError      no Prefect server
+    `-- GateStopped      a gate stopped the run; carries the receipt
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from storage.receipts import Receipt
+
+
+class FlowError(Exception):
+    """A run could not be carried out."""
+
+
+class ServerError(FlowError):
+    """No Prefect server could be reached or started."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a recipe.
+
+    Attributes:
+        path: Dotted path of the key in the file.
+        got: The value found there, as written.
+        remedy: What to write instead.
+        line: Line in the file, from 1, where known.
+    """
+
+    path: str
+    got: str
+    rule: str
+    remedy: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: " if self.line else ""
+        return f"{where}{self.path} ({self.got}) must {self.rule}; {self.remedy}"
+
+
+class RecipeError(FlowError):
+    """A recipe with every fault found in it."""
+
+    def __init__(self, origin: str, faults: Sequence[Fault]) -> None:
+        self.origin = origin
+        self.faults = tuple(faults)
+        count = f"{len(self.faults)} fault{'s' if len(self.faults) > 1 else ''}"
+        super().__init__(f"recipe {origin} has {count}:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
+
+
+class GateStopped(FlowError):
+    """A gate stopped the run: what was not proven good did not go on.
+
+    Attributes:
+        receipt: The signed record of the run, naming the stage and the reasons.
+    """
+
+    def __init__(self, receipt: Receipt) -> None:
+        self.receipt = receipt
+        super().__init__(f"stopped at {receipt.stopped_at}: " + "; ".join(receipt.reasons))
+
+    def __reduce__(self) -> tuple[type["GateStopped"], tuple[Receipt]]:
+        return type(self), (self.receipt,)

@@ -1,0 +1,55 @@
+"""The lifecycle of a model, in order: raw data in, gated and signed releases out. Read this file first."""
+
+from typing import Any
+
+from flows.prefect_flow import lepton_flow
+from flows.recipe import Recipe, load_recipe
+from flows.run import open_run
+from storage.receipts import Receipt
+from tasks.cluster import open_cluster
+from tasks.collect import collect
+from tasks.compress import compress
+from tasks.evaluate import evaluate
+from tasks.gate_data import gate_prepared, gate_raw
+from tasks.gate_model import gate_artifact, gate_model
+from tasks.prepare import prepare
+from tasks.promote import promote
+from tasks.train import train
+
+
+@lepton_flow
+def lifecycle(
+    recipe: str | Recipe = "digits",
+    workspace: str = "./workspace",
+    overrides: dict[str, Any] | None = None,
+    scheduler: str | None = None,
+) -> Receipt:
+    """Raw data to a gated, signed model on its channels.
+
+    Args:
+        recipe: Name of a recipe that comes with Lepton, path to a YAML file, or a whole recipe.
+        workspace: Folder or fsspec URL that holds everything a project makes.
+        overrides: Values put over the recipe's, by dotted path, as in `{"train.max_epochs": 3}`.
+        scheduler: Address of a running Dask scheduler; by default a local cluster for this run.
+
+    Returns:
+        The signed receipt of a promoted run.
+
+    Raises:
+        RecipeError: The recipe is wrong; nothing was started.
+        GateStopped: A gate stopped the run; carries the receipt. The flow's state is then Failed, named Stopped.
+    """
+    r = load_recipe(recipe, overrides)
+    with open_run(r, workspace) as run:
+        with open_cluster(scheduler) as dask:
+            raw = run.do(collect, run.url, r.name, r.source, dask)
+            run.do(gate_raw, run.url, raw, r.data, r.gates.raw)
+            prepared = run.do(prepare, run.url, r.name, raw, r.data, dask)
+            run.do(gate_prepared, run.url, raw, prepared, r.data, r.gates.prepared)
+        trained = run.do(train, run.url, prepared, r.data, r.model, r.train, run.directory)
+        evaluated = run.do(evaluate, run.url, raw, prepared, trained, r.digest, r.targets)
+        run.do(gate_model, prepared, evaluated, r.data, r.gates.model)
+        compressed = run.do(compress, run.url, prepared, trained, evaluated, r.data, r.compress, r.targets)
+        run.do(gate_artifact, run.url, prepared, evaluated, compressed, r.gates.artifact)
+        run.do(promote, run.url, run.draft(), r.name, r.kind, r.data)
+    return run.outcome()

@@ -1,0 +1,134 @@
+"""One run's notebook: what each stage handed on, how long it took, what stopped it, and the receipt of it all."""
+
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from prefect import Task
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from deployments.targets.key_files import cache_dir
+from flows.errors import GateStopped
+from flows.recipe import Recipe
+from gates.report import GateReport
+from storage.files import Store
+from storage.receipts import Receipt, SignedReceipt, read_receipt
+from tasks.errors import StageStopped
+from tasks.progress import PROGRESS
+from tasks.receipt import draft_receipt, issue_receipt
+from tasks.report import describe_outcome, write_report
+from tasks.results import Promoted, RunRecord
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Run:
+    """A run in progress.
+
+    Attributes:
+        id: Time and chance: `20261121-053012-9f3a1c`.
+        recipe: What is carried out.
+        workspace: Where everything is written.
+        directory: A local folder for files in the making.
+        record: Outcomes and timings so far.
+        signed: The receipt, once the run is over.
+    """
+
+    def __init__(self, recipe: Recipe, workspace: str) -> None:
+        self.recipe = recipe
+        self.workspace = Store(workspace)
+        self.id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        self.directory = _choose_directory(self.workspace, self.id)
+        self.record = RunRecord(
+            run=self.id,
+            workspace=self.workspace.url,
+            recipe={"name": recipe.name, "digest": recipe.digest, "document": recipe.document},
+            started_at=datetime.now(UTC),
+        )
+        self.signed: SignedReceipt | None = None
+
+    def do(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Carries out one stage: timed, shown, recorded, and left behind as a Prefect artifact.
+
+        Raises:
+            StageStopped: A gate found the stage before it wanting, or a channel was lost to another run.
+        """
+        name, progress = task.name, PROGRESS.get()
+        progress.begin(name)
+        started = time.monotonic()
+        outcome: R | GateReport | None = None
+        word = "failed"
+        try:
+            outcome = task(*args, **kwargs)
+            word = "green" if isinstance(outcome, GateReport) else "done"
+        except StageStopped as stopped:
+            outcome, word = stopped.report, "red"
+            raise
+        finally:
+            took = time.monotonic() - started
+            self.record = self.record.with_stage(name, outcome, took)
+            note = ", ".join(describe_outcome(outcome))
+            progress.end(name, word, note, took)
+            if outcome is not None:
+                leave_artifact(name, outcome)
+        return outcome
+
+    def draft(self) -> Receipt:
+        """The receipt that the run has earned so far, with every gate green."""
+        return draft_receipt(self.record)
+
+    def close(self, stopped: StageStopped | None = None) -> None:
+        """Signs the receipt of a stopped run, writes the page of any run, and removes the files in the making."""
+        if stopped is None:
+            promoted = self.record.find(Promoted)
+            if promoted is None:
+                raise RuntimeError(f"run {self.id} must be promoted or stopped before it is closed")
+            self.signed = read_receipt(self.workspace, promoted.receipt)
+        else:
+            self.signed = issue_receipt(self.workspace, draft_receipt(self.record, stopped))
+        write_report(self.workspace, self.record, self.signed)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def outcome(self) -> Receipt | State[Receipt]:
+        """What the flow returns: the receipt, or a state Failed, named Stopped, whose result raises `GateStopped`."""
+        if self.signed is None:
+            raise RuntimeError(f"run {self.id} must be closed before it has an outcome")
+        receipt = self.signed.receipt
+        if receipt.promoted:
+            return receipt
+        stopped = GateStopped(receipt)
+        return Failed(name="Stopped", message=str(stopped), data=stopped)
+
+
+def _choose_directory(workspace: Store, run: str) -> Path:
+    local = workspace.local_path("runs")
+    directory = (local if local is not None else cache_dir() / "runs") / run
+    directory.mkdir(parents=True)
+    return directory
+
+
+@contextmanager
+def open_run(recipe: Recipe, workspace: str) -> Iterator[Run]:
+    """A run for the duration of the block. However the block ends but by a crash, there is a receipt.
+
+    A crash leaves no receipt, for nothing was found out, and no file in the making.
+    """
+    run = Run(recipe, workspace)
+    run.workspace.probe()
+    try:
+        yield run
+    except StageStopped as stopped:
+        run.close(stopped)
+    except BaseException:
+        shutil.rmtree(run.directory, ignore_errors=True)
+        raise
+    else:
+        run.close()

@@ -1,0 +1,123 @@
+"""Which Prefect server a run reports to.
+
+The one that PREFECT_API_URL names; else a local one that is already up; else one of our own, which lives exactly as
+long as this process. Prefect's built-in temporary server is not used: it survives a SIGKILL of the flow's process.
+"""
+
+import fcntl
+import json
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_HOME,
+    PREFECT_SERVER_API_HOST,
+    PREFECT_SERVER_API_PORT,
+    temporary_settings,
+)
+
+from flows.errors import ServerError
+from tasks.child import end_child, end_with_parent, start_child
+
+START_TIMEOUT_S = 120.0
+PROBE_TIMEOUT_S = 2.0
+
+
+@contextmanager
+def prefect_server() -> Iterator[str]:
+    """Points Prefect at a server for the duration of the block and yields its API URL.
+
+    Raises:
+        ServerError: No server is named or up, and the embedded one did not start.
+    """
+    url = PREFECT_API_URL.value() or find_local_server() or start_embedded_server()
+    # The heartbeat thread holds every flow run for a second when it ends; a run's own process needs none.
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield url
+
+
+def find_local_server() -> str | None:
+    """API URL of the Prefect server that already listens on this machine, or None."""
+    url = f"http://{PREFECT_SERVER_API_HOST.value()}:{PREFECT_SERVER_API_PORT.value()}/api"
+    return url if _is_healthy(url) else None
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=PROBE_TIMEOUT_S) as reply:  # noqa: S310 - a loopback http URL
+            return bool(json.loads(reply.read()) is True)
+    except (OSError, ValueError):
+        return False
+
+
+@cache
+def start_embedded_server() -> str:
+    """Starts a Prefect server that ends with this process, once, and returns its API URL."""
+    home = Path(PREFECT_HOME.value())
+    home.mkdir(parents=True, exist_ok=True)
+    # Two servers must not create the same database at the same time.
+    with (home / "lepton-server.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        child = start_child(
+            "flows.server",
+            stdout=subprocess.PIPE,
+            env={
+                "PREFECT_UI_ENABLED": "0",
+                "PREFECT_SERVER_ANALYTICS_ENABLED": "0",
+                "DO_NOT_TRACK": "1",
+                "PREFECT__SERVER_EPHEMERAL": "1",
+                "PREFECT__SERVER_FINAL": "1",
+            },
+        )
+        return _wait_until_up(child)
+
+
+def _wait_until_up(child: subprocess.Popen[bytes]) -> str:
+    killer = threading.Timer(START_TIMEOUT_S, child.kill)
+    killer.start()
+    try:
+        line = child.stdout.readline() if child.stdout is not None else b""
+    finally:
+        killer.cancel()
+    if not line:
+        raise ServerError(
+            f"embedded Prefect server must start within {START_TIMEOUT_S:.0f} s; it ended with status "
+            f"{end_child(child)}; start one with `prefect server start` and run again"
+        )
+    return str(json.loads(line)["url"])
+
+
+def main() -> None:
+    """The embedded server's own process: serves on a free loopback port until the parent ends."""
+    end_with_parent()
+    import socket
+
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+
+    class Server(uvicorn.Server):
+        """Says where it listens once it does."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            sys.stdout.write(json.dumps({"url": url}) + "\n")
+            sys.stdout.flush()
+
+    config = uvicorn.Config(create_app(), log_level="error", lifespan="on")
+    Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

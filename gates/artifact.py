@@ -1,0 +1,125 @@
+"""The artifact gate: do the exact bytes that will ship answer as the judged model does, small and fast enough?"""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from gates.engine import run_suite
+from gates.errors import SuiteError
+from gates.report import GateReport
+from gates.specs import ArtifactGate
+from gates.suite import Expectation, Suite, expect, expect_present
+from gates.tables import Table
+
+STAGE = "artifact"
+
+
+class ArtifactFacts(BaseModel):
+    """Figures of one chosen artifact, measured on the bytes of `sha256_judged` in the runtime that will run them.
+
+    A figure is None where it could not be measured, and then fails.
+
+    Attributes:
+        name: such as `int8.onnx`.
+        loaded: whether the runtime opened the bytes.
+        sha256_judged: of the bytes that were run, hex.
+        sha256_to_ship: of the bytes that will be published, hex.
+        accuracy_float: held-out accuracy of the float model, fraction.
+        accuracy: held-out accuracy of the artifact on the same rows, fraction.
+        agreement: fraction of held-out rows on which both answer the same label.
+        size_bytes: of the file.
+        latency_ms_p50: median time of one answer to one row, in milliseconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    loaded: bool
+    sha256_judged: str
+    sha256_to_ship: str
+    accuracy_float: float | None
+    accuracy: float | None
+    agreement: float | None
+    size_bytes: int | None
+    latency_ms_p50: float | None
+
+
+def judge_artifacts(
+    gate: ArtifactGate, artifacts: Sequence[ArtifactFacts], limits: Mapping[str, ArtifactGate] | None = None
+) -> GateReport:
+    """Judge the chosen artifacts.
+
+    Args:
+        gate: the limits of every artifact.
+        artifacts: at least one; names differ.
+        limits: limits of a single artifact, by its name, instead of the gate's: those of its device class.
+
+    Raises:
+        SuiteError: two artifacts share a name.
+    """
+    names = [facts.name for facts in artifacts]
+    if len(set(names)) != len(names):
+        raise SuiteError(f"artifacts ({names}) must have different names; name each file that ships once")
+    tables = {facts.name: _tabulate_artifact(facts) for facts in artifacts}
+    return run_suite(build_artifact_suite(gate, artifacts, limits), tables)
+
+
+def build_artifact_suite(
+    gate: ArtifactGate, artifacts: Sequence[ArtifactFacts], limits: Mapping[str, ArtifactGate] | None = None
+) -> Suite:
+    """Return the artifact gate's expectations for these artifacts."""
+    chosen = limits or {}
+    expectations = [item for facts in artifacts for item in _expect_artifact(chosen.get(facts.name, gate), facts)]
+    return Suite(stage=STAGE, expectations=tuple(expectations))
+
+
+def _expect_artifact(gate: ArtifactGate, facts: ArtifactFacts) -> list[Expectation]:
+    """Return the expectations on one artifact."""
+    table, largest = facts.name, "expect_column_max_to_be_between"
+    columns = ("loaded", "sha256", "accuracy_drop", "agreement", "size_bytes", "latency_ms_p50")
+    in_set = "expect_column_values_to_be_in_set"
+
+    def about(column: str) -> str:
+        return f"{facts.name} {column}"
+
+    return [
+        *expect_present(table, {column: about(column) for column in columns}),
+        expect(in_set, table, about("loaded"), column="loaded", value_set=[True]),
+        expect(in_set, table, about("sha256"), column="sha256", value_set=[facts.sha256_to_ship]),
+        expect(largest, table, about("accuracy_drop"), column="accuracy_drop", max_value=gate.max_accuracy_drop),
+        expect(
+            "expect_column_min_to_be_between",
+            table,
+            about("agreement"),
+            column="agreement",
+            min_value=gate.min_agreement,
+            max_value=1,
+        ),
+        expect(largest, table, about("size_bytes"), column="size_bytes", min_value=1, max_value=gate.max_size_bytes),
+        expect(
+            largest,
+            table,
+            about("latency_ms_p50"),
+            column="latency_ms_p50",
+            min_value=0,
+            strict_min=True,
+            max_value=gate.max_latency_ms_p50,
+        ),
+    ]
+
+
+def _tabulate_artifact(facts: ArtifactFacts) -> Table:
+    """Return one row of the artifact's figures."""
+    import pandas as pd
+
+    known = facts.accuracy is not None and facts.accuracy_float is not None
+    drop = facts.accuracy_float - facts.accuracy if known else None  # type: ignore[operator]
+    figures = {
+        "loaded": facts.loaded,
+        "sha256": facts.sha256_judged,
+        "accuracy_drop": drop,
+        "agreement": facts.agreement,
+        "size_bytes": facts.size_bytes,
+        "latency_ms_p50": facts.latency_ms_p50,
+    }
+    return Table(pd.DataFrame([figures]))

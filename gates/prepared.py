@@ -1,0 +1,195 @@
+"""The prepared gate: are the splits sound, before a model learns from one and is judged on another?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gates.engine import run_suite
+from gates.fields import SHARDS, build_field_expectations
+from gates.report import GateReport
+from gates.specs import PreparedGate
+from gates.suite import Expectation, Suite, expect, expect_present
+from gates.tables import FieldRule, Table, tabulate_class_splits
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STAGE = "prepared"
+SPLITS = ("train", "validation", "held_out")
+
+
+@dataclass(frozen=True)
+class PreparedFacts:
+    """What the prepared gate judges.
+
+    Attributes:
+        shards: one row a shard, from `gates.tables.tabulate_shards`.
+        rows: one row a sample, from `gates.tables.tabulate_rows`, with its split.
+        fields: what the recipe declares about each field.
+        labels: names of the declared classes; class i has label i.
+        fitted: (means, standard deviations) of each field's channels over the training split.
+        rows_collected: rows of the raw version.
+        rows_dropped: rows that preparing dropped, by reason.
+    """
+
+    shards: Table
+    rows: Table
+    fields: Mapping[str, FieldRule]
+    labels: tuple[str, ...]
+    fitted: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]
+    rows_collected: int
+    rows_dropped: Mapping[str, int]
+
+
+def judge_prepared(gate: PreparedGate, facts: PreparedFacts) -> GateReport:
+    """Judge a prepared version: split sizes, no row shared, every class in every split, statistics, rows accounted."""
+    frame = facts.rows.frame
+    tables = {
+        SHARDS: facts.shards,
+        "rows": facts.rows,
+        "splits": _tabulate_splits(frame),
+        "contents": Table(frame.drop_duplicates(["content", "split"], ignore_index=True), facts.rows.identity),
+        "classes": tabulate_class_splits(facts.rows, facts.labels, SPLITS),
+        "fitted": _tabulate_fitted(facts.fitted),
+        "account": _tabulate_account(facts),
+    }
+    return run_suite(build_prepared_suite(gate, facts), tables)
+
+
+def build_prepared_suite(gate: PreparedGate, facts: PreparedFacts) -> Suite:
+    """Return the prepared gate's expectations for these facts."""
+    fields = build_field_expectations(facts.fields, facts.shards, max_missing_fraction=0.0, max_infinite_fraction=0.0)
+    return Suite(
+        stage=STAGE,
+        expectations=(
+            *_expect_splits(gate),
+            *_expect_apart(),
+            *expect_present("rows", ("label",)),
+            expect(
+                "expect_column_values_to_be_in_set", "rows", column="label", value_set=list(range(len(facts.labels)))
+            ),
+            expect(
+                "expect_column_values_to_be_between",
+                "classes",
+                "rows of a class in a split",
+                column="count",
+                min_value=gate.min_rows_per_class,
+            ),
+            *fields,
+            *_expect_fitted(facts),
+            *_expect_account(gate, facts),
+        ),
+    )
+
+
+def _expect_splits(gate: PreparedGate) -> list[Expectation]:
+    """Return expectations on which splits there are, and how large each is."""
+    fewest = {
+        "train": gate.min_train_rows,
+        "validation": gate.min_validation_rows,
+        "held_out": gate.min_held_out_rows,
+    }
+    smallest = {"train": gate.min_train_share, "validation": gate.min_split_share, "held_out": gate.min_split_share}
+    between = "expect_column_min_to_be_between"
+    return [
+        *expect_present("rows", ("row_id", "content", "split")),
+        expect("expect_column_distinct_values_to_equal_set", "rows", "splits", column="split", value_set=list(SPLITS)),
+        *(
+            expect(between, "splits", f"{split} rows", column=f"{split}.rows", min_value=rows)
+            for split, rows in fewest.items()
+        ),
+        *(
+            expect(between, "splits", f"{split} share of rows", column=f"{split}.share", min_value=share)
+            for split, share in smallest.items()
+        ),
+    ]
+
+
+def _expect_apart() -> list[Expectation]:
+    """Return expectations that no row, by id or by content, is in two splits."""
+    unique = "expect_column_values_to_be_unique"
+    return [
+        expect(unique, "rows", "row_id over all splits", column="row_id"),
+        expect(unique, "contents", "content hash between splits", column="content"),
+    ]
+
+
+def _expect_fitted(facts: PreparedFacts) -> list[Expectation]:
+    """Return expectations on fitted statistics: finite, mean in the value range, 0 < std <= half the range.
+
+    No distribution on [a, b] has a standard deviation above (b - a) / 2 (Popoviciu's inequality, 1935).
+    """
+    expectations: list[Expectation] = []
+    for name in facts.fitted:
+        mean, std = f"{name}.mean", f"{name}.std"
+        value_range = facts.fields[name].value_range if name in facts.fields else None
+        low, high = value_range if value_range is not None else (-1e300, 1e300)
+        expectations += [
+            *expect_present("fitted", (mean, std)),
+            expect("expect_column_values_to_be_between", "fitted", column=mean, min_value=low, max_value=high),
+            expect(
+                "expect_column_values_to_be_between",
+                "fitted",
+                column=std,
+                min_value=0,
+                max_value=(high - low) / 2,
+                strict_min=True,
+            ),
+        ]
+    return expectations
+
+
+def _expect_account(gate: PreparedGate, facts: PreparedFacts) -> list[Expectation]:
+    """Return expectations that no collected row went missing unnamed, and that few were dropped."""
+    total = "expect_column_sum_to_be_between"
+    most = int(gate.max_dropped_fraction * facts.rows_collected)
+    return [
+        expect(total, "account", "rows unaccounted for", column="unaccounted", min_value=0, max_value=0),
+        expect(total, "account", "rows dropped", column="dropped", min_value=0, max_value=most),
+    ]
+
+
+def _tabulate_splits(frame: "pd.DataFrame") -> Table:
+    """Return one row: rows and share of each split."""
+    import pandas as pd
+
+    counts = frame["split"].value_counts()
+    figures: dict[str, float] = {}
+    for split in SPLITS:
+        rows = int(counts.get(split, 0))
+        figures |= {f"{split}.rows": rows, f"{split}.share": rows / max(1, len(frame))}
+    return Table(pd.DataFrame([figures]))
+
+
+def _tabulate_fitted(fitted: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]) -> Table:
+    """Return one row a channel: `<field>.mean` and `<field>.std`, repeated for fields with fewer channels."""
+    import pandas as pd
+
+    channels = max((max(len(means), len(stds)) for means, stds in fitted.values()), default=0)
+    columns: dict[str, list[float | None]] = {}
+    for name, (means, stds) in fitted.items():
+        columns[f"{name}.mean"] = _fill(means, channels)
+        columns[f"{name}.std"] = _fill(stds, channels)
+    frame = pd.DataFrame({"channel": range(channels), **columns})
+    return Table(frame, identity=("channel",))
+
+
+def _fill(values: tuple[float, ...], length: int) -> list[float | None]:
+    """Return values lengthened by repeating the last one; missing if there is none."""
+    last = values[-1] if values else None
+    return [*values, *([last] * (length - len(values)))]
+
+
+def _tabulate_account(facts: PreparedFacts) -> Table:
+    """Return one row: rows collected, prepared, dropped, and left unaccounted for."""
+    import pandas as pd
+
+    prepared, dropped = facts.rows.rows, sum(facts.rows_dropped.values())
+    unaccounted = facts.rows_collected - prepared - dropped
+    figures = {
+        "collected": facts.rows_collected,
+        "prepared": prepared,
+        "dropped": dropped,
+        "unaccounted": unaccounted,
+    }
+    return Table(pd.DataFrame([figures]))

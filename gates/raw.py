@@ -1,0 +1,82 @@
+"""The raw gate: are the collected rows what the recipe says they are, before anything is made from them?"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gates.engine import run_suite
+from gates.fields import SHARDS, build_field_expectations
+from gates.report import GateReport
+from gates.specs import RawGate
+from gates.suite import Expectation, Suite, expect, expect_present
+from gates.tables import FieldRule, Table, tabulate_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STAGE = "raw"
+
+
+@dataclass(frozen=True)
+class RawFacts:
+    """What the raw gate judges.
+
+    Attributes:
+        shards: one row a shard, from `gates.tables.tabulate_shards`.
+        rows: one row a sample, from `gates.tables.tabulate_rows`.
+        fields: what the recipe declares about each field.
+        labels: names of the declared classes; class i has label i.
+    """
+
+    shards: Table
+    rows: Table
+    fields: "Mapping[str, FieldRule]"
+    labels: tuple[str, ...]
+
+
+def judge_raw(gate: RawGate, facts: RawFacts) -> GateReport:
+    """Judge a raw version: shape, dtype, value range, missing values, label set, duplicates, class balance, size."""
+    tables = {SHARDS: facts.shards, "rows": facts.rows, "classes": tabulate_classes(facts.rows, facts.labels)}
+    return run_suite(build_raw_suite(gate, facts), tables)
+
+
+def build_raw_suite(gate: RawGate, facts: RawFacts) -> Suite:
+    """Return the raw gate's expectations for these facts."""
+    fields = build_field_expectations(
+        facts.fields,
+        facts.shards,
+        max_missing_fraction=gate.max_missing_fraction,
+        max_infinite_fraction=gate.max_infinite_fraction,
+    )
+    size = expect("expect_table_row_count_to_be_between", "rows", "row count", min_value=gate.min_rows)
+    duplicates = expect(
+        "expect_column_mean_to_be_between",
+        "rows",
+        "duplicate fraction",
+        column="duplicate",
+        min_value=0,
+        max_value=gate.max_duplicate_fraction,
+        mark="duplicate",
+    )
+    expectations = (size, *fields, *_expect_labels(gate, facts), duplicates)
+    return Suite(stage=STAGE, expectations=expectations)
+
+
+def _expect_labels(gate: RawGate, facts: RawFacts) -> list[Expectation]:
+    """Return expectations on the labels: present, in the declared set, every class there, none too rare or common."""
+    classes = list(range(len(facts.labels)))
+    balanced = 1 / len(classes)
+    present = expect_present("rows", ("label",))[0]
+    mostly = 1 - gate.max_missing_fraction
+    return [
+        present.model_copy(update={"kwargs": {**present.kwargs, "mostly": mostly}}) if mostly < 1 else present,
+        expect("expect_column_values_to_be_in_set", "rows", column="label", value_set=classes),
+        expect("expect_column_distinct_values_to_contain_set", "rows", "classes", column="label", value_set=classes),
+        expect(
+            "expect_column_values_to_be_between",
+            "classes",
+            "class share",
+            column="share",
+            min_value=gate.min_class_balance * balanced,
+            max_value=min(1.0, gate.max_class_balance * balanced),
+        ),
+    ]

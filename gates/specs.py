@@ -1,0 +1,99 @@
+"""The limits of the four gates, as a recipe states them.
+
+Every limit has its unit in its name or its description. A fraction is 0 to 1, never a percentage. The defaults are
+those of small, clean image sets; a recipe tightens them.
+"""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Rows = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Limits(BaseModel):
+    """A frozen set of limits that refuses unknown names and values that are not numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class RawGate(_Limits):
+    """What collected rows must hold before they are prepared. Shape, dtype, value range and labels come from `data`."""
+
+    min_rows: Rows = 100
+    """Fewest rows of the whole version."""
+    max_missing_fraction: Fraction = 0.0
+    """Most values of a field that may be NaN or null, as a fraction of all its values; the same for the label."""
+    max_infinite_fraction: Fraction = 0.0
+    """Most values of a field that may be infinite, as a fraction of all its values."""
+    max_duplicate_fraction: Fraction = 0.05
+    """Most rows of one split that may repeat an earlier row of it, as a fraction of all rows."""
+    min_class_balance: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.2
+    """Rows of the rarest class over those of a perfectly balanced class (1 / number of classes)."""
+    max_class_balance: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 5.0
+    """Rows of the commonest class over those of a perfectly balanced class."""
+
+
+class PreparedGate(_Limits):
+    """What prepared splits must hold before a model is trained. A row shared between splits is never allowed."""
+
+    min_train_rows: Rows = 100
+    """Fewest rows of the training split."""
+    min_validation_rows: Rows = 20
+    """Fewest rows of the validation split."""
+    min_held_out_rows: Rows = 50
+    """Fewest rows of the held-out split."""
+    min_split_share: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.01
+    """Smallest share of all prepared rows that any split may have, as a fraction."""
+    min_train_share: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.4
+    """Smallest share of all prepared rows that the training split may have, as a fraction."""
+    min_rows_per_class: Rows = 1
+    """Fewest rows of each declared class in each split."""
+    max_dropped_fraction: Fraction = 0.1
+    """Most collected rows that preparing may drop (unreadable, duplicate), as a fraction of the collected rows."""
+
+    @model_validator(mode="after")
+    def _shares_must_fit(self) -> Self:
+        if self.min_train_share + 2 * self.min_split_share > 1:
+            total = self.min_train_share + 2 * self.min_split_share
+            raise ValueError(
+                f"min_train_share + 2 * min_split_share ({total:g}) must be at most 1; got {total:g}; lower one of them"
+            )
+        return self
+
+
+class ModelGate(_Limits):
+    """What a trained model must show on held-out rows before artifacts are made from it."""
+
+    min_accuracy: Fraction = 0.9
+    """Smallest held-out accuracy, as a fraction of the rows."""
+    min_gain_over_majority: Fraction = 0.1
+    """Smallest held-out accuracy above always answering the commonest class, as a difference of fractions."""
+    max_loss_to_champion: Fraction = 0.005
+    """Most accuracy that may be lost to the promoted champion on the same rows, as a difference of fractions."""
+    probability_sum_tolerance: Positive = 1e-3
+    """How far the class probabilities of one row may sum from 1."""
+
+
+class ArtifactGate(_Limits):
+    """What the exact bytes of an artifact must show in the runtime before they are published."""
+
+    max_accuracy_drop: Fraction = 0.01
+    """Most held-out accuracy that may be lost to the float model, as a difference of fractions."""
+    min_agreement: Fraction = 0.98
+    """Smallest fraction of held-out rows on which the artifact and the float model answer the same label."""
+    max_size_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
+    """Largest size of the file, in bytes."""
+    max_latency_ms_p50: Positive = 100.0
+    """Largest median time of one answer to one row, in milliseconds."""
+
+
+class GatesSpec(_Limits):
+    """The four gates of a recipe."""
+
+    raw: RawGate = RawGate()
+    prepared: PreparedGate = PreparedGate()
+    model: ModelGate = ModelGate()
+    artifact: ArtifactGate = ArtifactGate()

@@ -1,0 +1,24 @@
+"""The `lepton` command. Messages go to standard error; standard output holds only what was asked for."""
+
+import typer
+
+from lepton_ai.commands import keys, predict, receipts, run
+
+app = typer.Typer(
+    name="lepton",
+    help="Raw data at any URL to quality-gated, signed models on edge devices and cloud endpoints.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.run)
+app.command("recipes")(run.recipes)
+app.command("predict")(predict.predict)
+app.command("verify")(receipts.verify)
+app.command("trace")(receipts.trace)
+app.add_typer(keys.app, name="keys", help="Move keys and trusted roots between machines.")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()

@@ -1,0 +1,53 @@
+"""`lepton predict`: what a device runs."""
+
+import sys
+from typing import Annotated
+
+import typer
+from deployments.targets.errors import BadInput
+from deployments.targets.client import update_model
+from deployments.targets.predict import Prediction, answer_files
+from deployments.targets.runtime import Predictor
+from lepton_ai.commands.common import (
+    DEFAULT_WORKSPACE,
+    EXIT_FAILED,
+    AsJson,
+    Workspace,
+    say,
+    translate_errors,
+)
+
+
+@translate_errors
+def predict(
+    channel: Annotated[str, typer.Argument(help="Channel in the workspace (edge, cloud), or the address of one.")],
+    files: Annotated[list[str], typer.Argument(help="PNG or JPEG images, or .npy files of raw values; paths or URLs.")],
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Follow a channel, verify what it offers, and answer for files.
+
+    A channel that was tampered with or rolled back is refused; the model that was verified last still answers.
+    A file that cannot be read is named, the others are answered, and the exit status is 1.
+    """
+    update = update_model(channel, workspace)
+    if update.status == "refused":
+        say(f"warning: channel {channel} is refused, the model that was verified last answers: {update.reason}", "yellow")
+    predictor = Predictor.from_card(update.model.data, update.model.card)
+    failed = False
+    for file in files:
+        try:
+            for prediction in answer_files(update.model, predictor, [file]):
+                _print(prediction, as_json)
+        except BadInput as error:
+            failed = True
+            say(f"error: {error}", "red")
+    if failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _print(prediction: Prediction, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(prediction.model_dump_json(include={"file", "label", "confidence", "model_id"}) + "\n")
+        return
+    sys.stdout.write(f"{prediction.file}  {prediction.label}  {prediction.confidence:.1%}  {prediction.model_id[:12]}\n")

@@ -1,0 +1,127 @@
+"""`lepton run` and `lepton recipes`."""
+
+import json
+import logging
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lepton_ai.commands.common import (
+    DEFAULT_WORKSPACE,
+    EXIT_STOPPED,
+    EXIT_USAGE,
+    AsJson,
+    Workspace,
+    fail,
+    require_platform,
+    say,
+    stderr,
+    translate_errors,
+)
+from lepton_ai.console import ConsoleProgress
+
+if TYPE_CHECKING:
+    from storage.receipts import Receipt
+
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the recipe's.")]
+Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler; default: a local one.")]
+Timings = Annotated[bool, typer.Option("--timings", help="Show where the time went, stage by stage.")]
+
+
+@translate_errors
+def run(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe (see `lepton recipes`), or path to a YAML file.")],
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    scheduler: Scheduler = None,
+    timings: Timings = False,
+) -> None:
+    """Carry out a recipe: raw data to a gated, signed model on its channels.
+
+    Exit status: 0 promoted, 3 stopped by a gate, 2 bad usage or recipe, 1 anything else.
+    """
+    started = time.monotonic()
+    overrides = _parse_settings(settings or [])
+    _quiet_libraries()
+    try:
+        from flows.errors import FlowError, GateStopped, RecipeError
+        from flows.lifecycle import lifecycle
+        from flows.summary import measure_overhead, summarize
+        from tasks.errors import TaskError
+        from tasks.progress import PROGRESS
+    except ImportError as error:
+        raise require_platform(error, "run") from error
+    imported = time.monotonic()
+    token = PROGRESS.set(ConsoleProgress(stderr))
+    try:
+        receipt = lifecycle(recipe, workspace=workspace, overrides=overrides, scheduler=scheduler)
+    except GateStopped as stopped:
+        receipt = stopped.receipt
+    except RecipeError as error:
+        raise fail(str(error), EXIT_USAGE) from error
+    except (FlowError, TaskError) as error:
+        raise fail(str(error)) from error
+    finally:
+        PROGRESS.reset(token)
+    summary = summarize(receipt, workspace)
+    _say_outcome(receipt, summary)
+    if timings:
+        say(measure_overhead(receipt, imports_s=imported - started, total_s=time.monotonic() - started))
+    if as_json:
+        sys.stdout.write(json.dumps(summary) + "\n")
+    if not receipt.promoted:
+        raise typer.Exit(EXIT_STOPPED)
+
+
+@translate_errors
+def recipes(as_json: AsJson = False) -> None:
+    """List the recipes that come with Lepton."""
+    try:
+        from flows.recipe import list_recipes
+    except ImportError as error:
+        raise require_platform(error, "recipes") from error
+    for name, description in list_recipes().items():
+        line = json.dumps({"name": name, "description": description}) if as_json else f"{name:<12} {description}"
+        sys.stdout.write(line + "\n")
+
+
+def _parse_settings(settings: list[str]) -> dict[str, Any]:
+    """`["train.max_epochs=3"]` as `{"train.max_epochs": 3}`; values are read as YAML."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise require_platform(error, "run") from error
+    parsed = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.strip():
+            raise fail(f"--set ({setting}) must have the form KEY=VALUE; write e.g. --set train.max_epochs=3", EXIT_USAGE)
+        try:
+            parsed[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise fail(f"--set ({setting}) must have a YAML value; got {error}; quote it", EXIT_USAGE) from error
+    return parsed
+
+
+def _quiet_libraries() -> None:
+    """No telemetry leaves the machine, and the terminal is for the run's own lines: the server still gets every log."""
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_LOGGING_COLORS", "false")
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "ERROR")
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+
+
+def _say_outcome(receipt: "Receipt", summary: dict[str, Any]) -> None:
+    if receipt.promoted:
+        say(f"promoted  model {receipt.model.id[:12] if receipt.model else '?'}", "bold green")
+    else:
+        say(f"stopped at {receipt.stopped_at}", "bold red")
+        for reason in receipt.reasons:
+            say(f"  {reason}")
+    say(f"  report   {summary['report']}\n  receipt  {summary['receipt']}")

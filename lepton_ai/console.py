@@ -1,0 +1,58 @@
+"""A run on the terminal: one line a stage, a live bar where there is someone to watch it, plain lines elsewhere."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+MARKS = {"done": ("done", "green"), "green": ("pass", "green"), "red": ("STOP", "bold red"), "failed": ("FAIL", "bold red")}
+NAME_WIDTH = 14
+PLAIN_INTERVAL_S = 5.0
+
+
+class ConsoleProgress:
+    """Shows a run's stages on standard error."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Progress | None = None
+        self._bar: TaskID | None = None
+        self._said_at = time.monotonic()
+
+    def begin(self, stage: str) -> None:
+        """Starts the stage's bar, or on a plain output nothing yet."""
+        self._said_at = time.monotonic()
+        if not self._console.is_terminal:
+            return
+        self._live = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=self._console,
+            transient=True,
+        )
+        self._live.start()
+        self._bar = self._live.add_task(stage.ljust(NAME_WIDTH), total=None, note="")
+
+    def advance(self, stage: str, done: int, total: int, note: str) -> None:
+        """Moves the bar; a plain output hears of it every few seconds."""
+        if self._live is not None and self._bar is not None:
+            self._live.update(self._bar, completed=done, total=total, note=note)
+        elif time.monotonic() - self._said_at >= PLAIN_INTERVAL_S:
+            self._said_at = time.monotonic()
+            self._console.print(f"  ...  {stage.ljust(NAME_WIDTH)} {done}/{total} {note}", highlight=False, markup=False)
+
+    def end(self, stage: str, outcome: str, note: str, duration_s: float) -> None:
+        """Leaves the stage's one line."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = self._bar = None
+        word, style = MARKS[outcome]
+        line = Text.assemble(
+            ("  " + word, style), "  ", stage.ljust(NAME_WIDTH), (f"{duration_s:6.1f} s  ", "dim"), note
+        )
+        self._console.print(line, soft_wrap=True, highlight=False)

@@ -1,0 +1,78 @@
+"""Random changes of training images, as a pure function of (seed, epoch, row id).
+
+Nothing is drawn from a shared generator: the same row in the same epoch is changed in the same way on any rank, in any
+batch, before and after a resume.
+"""
+
+import math
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lightning_modules.specs import AugmentationSpec
+
+UINT64 = NDArray[np.uint64]
+
+
+class Augmentation(Protocol):
+    """Any change of a training batch that is a function of its arguments alone."""
+
+    def __call__(self, image: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
+        """(N, C, H, W) raw values to float32 of the same shape."""
+        ...
+
+
+def mix_bits(value: UINT64) -> UINT64:
+    """Scrambles 64-bit integers: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014). Any shape."""
+    value = value + np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+def draw_uniform(seed: int, epoch: int, row_ids: UINT64, draws: int) -> NDArray[np.float64]:
+    """Numbers in [0, 1), (N, draws), each a function of (seed, epoch, row id, its column) only."""
+    key = mix_bits(mix_bits(np.array([seed], np.uint64)) + np.uint64(epoch))
+    rows = mix_bits(row_ids.astype(np.uint64) ^ key)
+    bits = mix_bits(rows[:, None] + np.arange(1, draws + 1, dtype=np.uint64)[None, :])
+    return np.asarray((bits >> np.uint64(11)).astype(np.float64) * 2.0**-53)
+
+
+class AffineAugmentation:
+    """Shift, rotation, scale, shear and mirror in one bilinear resampling; what comes in from outside is zero.
+
+    Args:
+        spec: Ranges.
+        seed: Of the run.
+    """
+
+    def __init__(self, spec: AugmentationSpec, seed: int) -> None:
+        self.spec = spec
+        self.seed = seed
+
+    def __call__(self, image: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
+        """(N, C, H, W) raw values to float32 of the same shape; uint8 keeps its scale."""
+        maps = torch.from_numpy(self._draw_maps(row_ids, epoch)).to(image.device)
+        pixels = image.to(torch.float32)
+        grid = torch.nn.functional.affine_grid(maps, list(pixels.shape), align_corners=False)
+        return torch.nn.functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+    def _draw_maps(self, row_ids: UINT64, epoch: int) -> NDArray[np.float32]:
+        """One 2x3 matrix a row, from output to input coordinates in [-1, 1]."""
+        spec = self.spec
+        uniform = draw_uniform(self.seed, epoch, row_ids, 6)
+        signed = 2.0 * uniform - 1.0
+        angle = signed[:, 0] * math.radians(spec.rotate_deg)
+        shear = np.tan(signed[:, 1] * math.radians(spec.shear_deg))
+        scale = 1.0 + signed[:, 2] * spec.scale
+        mirror = np.where(spec.flip & (uniform[:, 5] < 0.5), -1.0, 1.0)
+        cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
+        maps = np.empty((len(row_ids), 2, 3), np.float32)
+        maps[:, 0, 0], maps[:, 0, 1] = cos * mirror, (shear * cos - sin)
+        maps[:, 1, 0], maps[:, 1, 1] = sin * mirror, (shear * sin + cos)
+        # The image spans 2 units, so that a shift of one image's edge is a shift by 2.
+        maps[:, :, 2] = 2.0 * spec.shift * signed[:, 3:5]
+        return maps

@@ -1,0 +1,231 @@
+"""What happens around the training steps: figures, choice of the best weights, resume states, and the alarm."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+
+from lightning_modules.checkpoint import ResumeStates, copy_weights
+from lightning_modules.classifier import Classifier, Tally
+from lightning_modules.data import Batch
+from lightning_modules.errors import DivergedError
+from lightning_modules.specs import TrainSpec
+
+Record = dict[str, Any]
+OnRecord = Callable[[Record], None]
+
+
+def sum_over_ranks(trainer: pl.Trainer, sums: Tensor) -> Tensor:
+    """The sum of every rank's tensor, the same on each of them."""
+    return cast(Tensor, trainer.strategy.reduce(sums.clone().to(trainer.strategy.root_device), reduce_op="sum"))
+
+
+class EpochJudge(Callback):
+    """Takes every epoch's figures, keeps the best weights, and stops when they no longer improve.
+
+    Attributes:
+        history: One record an epoch.
+        best: The record of the best epoch.
+        weights: That epoch's weights, on the CPU.
+    """
+
+    def __init__(self, spec: TrainSpec, on_record: OnRecord) -> None:
+        self.spec = spec
+        self.on_record = on_record
+        self.history: list[Record] = []
+        self.best: Record | None = None
+        self.weights: dict[str, Tensor] = {}
+        self.stopped_early = False
+        self._started_at = time.monotonic()
+        self._validation = (float("nan"), float("nan"))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the epoch's tally."""
+        del trainer
+        cast(Classifier, pl_module).train_tally = Tally()
+        self._started_at = time.monotonic()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the validation tally, and gives every rank the running statistics of rank 0."""
+        cast(Classifier, pl_module).validation_tally = Tally()
+        if trainer.world_size > 1:
+            for buffer in pl_module.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Adds up the ranks' figures; the plateau schedule reads the loss."""
+        tally = cast(Classifier, pl_module).validation_tally
+        tally.sums = sum_over_ranks(trainer, tally.sums)
+        self._validation = tally.read()
+        if self.spec.scheduler.name == "plateau":
+            pl_module.log("validation_loss", self._validation[0], sync_dist=trainer.world_size > 1)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Judges the epoch."""
+        tally = cast(Classifier, pl_module).train_tally
+        tally.sums = sum_over_ranks(trainer, tally.sums)
+        train_loss, train_accuracy = tally.read()
+        record: Record = {
+            "event": "epoch",
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "train_loss": train_loss,
+            "train_accuracy": train_accuracy,
+            "validation_loss": self._validation[0],
+            "validation_accuracy": self._validation[1],
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "seconds": round(time.monotonic() - self._started_at, 3),
+        }
+        record["best"] = self._is_better(record)
+        if record["best"]:
+            self.best, self.weights = record, copy_weights(pl_module)
+        self.history.append(record)
+        patience = self.spec.early_stopping.patience_epochs
+        if patience is not None and self.best is not None and record["epoch"] - self.best["epoch"] >= patience:
+            trainer.should_stop = self.stopped_early = True
+        self.on_record(record)
+
+    def _is_better(self, record: Record) -> bool:
+        """Compares by the figure that the spec selects by; the other one breaks ties."""
+        if self.best is None:
+            return True
+        margin = self.spec.early_stopping.min_delta
+        accuracy = record["validation_accuracy"] - self.best["validation_accuracy"]
+        loss = self.best["validation_loss"] - record["validation_loss"]
+        first, second = (accuracy, loss) if self.spec.select_by == "accuracy" else (loss, accuracy)
+        return bool(first > margin or (first == 0 and second > 0))
+
+    def state_dict(self) -> dict[str, Any]:
+        """History and best weights, for a resume."""
+        return {"history": self.history, "best": self.best, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continues from a resume state."""
+        self.history, self.best, self.weights = state_dict["history"], state_dict["best"], state_dict["weights"]
+
+
+class StepLog(Callback):
+    """Writes a line every few steps: the loss, the learning rate, the speed."""
+
+    def __init__(self, spec: TrainSpec, on_record: OnRecord) -> None:
+        self.spec = spec
+        self.on_record = on_record
+        self._mark = (time.monotonic(), 0)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock."""
+        del pl_module
+        self._mark = (time.monotonic(), trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int  # noqa: ANN401
+    ) -> None:
+        """Writes the line when it is due."""
+        del pl_module, batch
+        step = trainer.global_step
+        if (batch_idx + 1) % self.spec.accumulate or step % self.spec.log_every_steps:
+            return
+        now, (then, since) = time.monotonic(), self._mark
+        self._mark = (now, step)
+        self.on_record(
+            {
+                "event": "step",
+                "epoch": trainer.current_epoch,
+                "step": step,
+                "steps": int(trainer.estimated_stepping_batches),
+                "loss": float(outputs["loss"]),
+                "lr": trainer.optimizers[0].param_groups[0]["lr"],
+                "rows_per_s": round((step - since) * self.spec.batch_size / max(now - then, 1e-9), 1),
+            }
+        )
+
+
+class LossAlarm(Callback):
+    """Stops the run at the first loss that is NaN, infinite, or far above the first one.
+
+    On a GPU the losses are looked at every `log_every_steps` batches only, since each look waits for the device; the
+    batches in between are remembered, so that the right one is named.
+    """
+
+    def __init__(self, spec: TrainSpec, on_diverged: Callable[[Mapping[str, Any]], None] | None = None) -> None:
+        self.spec = spec
+        self.on_diverged = on_diverged
+        self.first_loss: float | None = None
+        self._pending: list[tuple[int, int, Tensor, Batch]] = []
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int  # noqa: ANN401
+    ) -> None:
+        """Remembers the loss, and looks when it is due."""
+        self._pending.append((trainer.current_epoch, trainer.global_step, outputs["loss"].detach(), batch))
+        if pl_module.device.type == "cpu" or len(self._pending) >= self.spec.log_every_steps:
+            self._look()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Looks at what is left before the epoch is judged."""
+        del trainer, pl_module
+        self._look()
+
+    def _look(self) -> None:
+        pending, self._pending = self._pending, []
+        for epoch, step, value, batch in pending:
+            # Lightning hands on the loss divided by the number of micro-batches.
+            loss = float(value) * self.spec.accumulate
+            if self.first_loss is None:
+                self.first_loss = loss
+            limit = self.spec.explode_factor * max(abs(self.first_loss), 1e-3)
+            # Written so that NaN fails it too.
+            if not abs(loss) <= limit:
+                self._stop(epoch, step, loss, limit, batch)
+
+    def _stop(self, epoch: int, step: int, loss: float, limit: float, batch: Batch) -> None:
+        rows = tuple(int(row) for row in batch.row_id)
+        if self.on_diverged is not None:
+            self.on_diverged({"image": batch.image.cpu().numpy(), "label": batch.label.cpu().numpy(),
+                              "row_id": batch.row_id})  # fmt: skip
+        shown = ", ".join(str(row) for row in rows[:8]) + (", ..." if len(rows) > 8 else "")
+        raise DivergedError(
+            f"training loss (epoch {epoch}, step {step}) must be finite and at most {limit:.4g}; got {loss:.4g} on the "
+            f"rows {shown}; look at those rows, lower train.optimizer.lr, or clip gradients with train.clip_norm",
+            epoch=epoch,
+            step=step,
+            row_ids=rows,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The first loss, for a resume."""
+        return {"first_loss": self.first_loss}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continues from a resume state."""
+        self.first_loss = state_dict["first_loss"]
+
+
+class ResumeSaver(Callback):
+    """Keeps a state every few optimizer steps, from which training resumes exactly.
+
+    States are taken between two batches of an epoch, never behind its last one: then Lightning restarts in one way only,
+    and it is the one that our tests walk through step by step.
+    """
+
+    def __init__(self, spec: TrainSpec, states: ResumeStates) -> None:
+        self.spec = spec
+        self.states = states
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int  # noqa: ANN401
+    ) -> None:
+        """Saves when it is due; every rank takes part."""
+        del outputs, batch
+        last = batch_idx + 1 == trainer.num_training_batches
+        if last or (batch_idx + 1) % self.spec.accumulate or trainer.global_step % self.spec.checkpoint_every_steps:
+            return
+        classifier = cast(Classifier, pl_module)
+        total = sum_over_ranks(trainer, classifier.train_tally.sums)
+        # From here on rank 0 carries the sum of all, in this run as in a resumed one.
+        classifier.train_tally.sums = total if trainer.is_global_zero else torch.zeros_like(total)
+        trainer.save_checkpoint(str(trainer.global_step))

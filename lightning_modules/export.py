@@ -1,0 +1,152 @@
+"""Networks as ONNX files with the head inside: raw samples in, labels and probabilities out."""
+
+import io
+import logging
+import warnings
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lightning_modules.classifier import Classifier
+from lightning_modules.errors import ExportError
+from lightning_modules.specs import SampleSpec
+
+OPSET = 20
+INPUT, LABEL, PROBABILITIES = "image", "label", "probabilities"
+
+
+class Answering(nn.Module):
+    """What is exported: head, network, and the answer in the form that a caller wants.
+
+    Args:
+        classifier: A trained one.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.head = classifier.head
+        self.network = classifier.network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, H, W) raw values to the label (N,) int64 and the probabilities (N, K) float32."""
+        logits = self.network(self.head(image))
+        return logits.argmax(1), torch.softmax(logits, 1)
+
+
+def export_onnx(classifier: Classifier, sample: SampleSpec) -> bytes:
+    """The classifier as one self-contained ONNX file. Equal weights give equal bytes.
+
+    Input `image`: raw values in their own dtype, (N, C, H, W), any N. Outputs `label` (N,) int64 and `probabilities`
+    (N, K) float32.
+
+    Raises:
+        ExportError: The exporter refused the network, or its export is not valid.
+    """
+    answering = Answering(classifier).to("cpu", memory_format=torch.contiguous_format).eval()
+    example = torch.zeros((2, *sample.shape), dtype=getattr(torch, sample.dtype))
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            # The exporter warns of its own dependencies' deprecations.
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                answering,
+                (example,),
+                dynamo=True,
+                external_data=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=[LABEL, PROBABILITIES],
+                dynamic_shapes=({0: torch.export.Dim("N")},),
+                verbose=False,
+            )
+        if program is None:
+            raise ExportError("network must be exportable to ONNX; got no program; update torch and onnxscript")
+        model = program.model_proto
+        clear_provenance(model)
+        onnx.checker.check_model(model, full_check=True)
+    except (torch.onnx.errors.OnnxExporterError, onnx.checker.ValidationError, RuntimeError) as error:
+        raise ExportError(
+            f"network ({type(classifier.network).__name__}) must be exportable to ONNX; got {type(error).__name__}: "
+            f"{error}; use operations that torch.onnx.export(dynamo=True) knows"
+        ) from error
+    return serialize_model(model)
+
+
+def clear_provenance(model: onnx.ModelProto) -> None:
+    """Removes what the exporter noted of the machine: stack traces with local paths, in nodes, functions and graph."""
+    holders: list[Any] = [model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input]
+    holders += [*model.graph.output, *model.graph.initializer, *model.functions]
+    holders += [node for function in model.functions for node in function.node]
+    for holder in holders:
+        del holder.metadata_props[:]
+        holder.doc_string = ""
+    # Shapes in between are inferred again by every runtime, and only cost bytes.
+    del model.graph.value_info[:]
+    model.producer_name, model.producer_version = "lepton", ""
+    model.graph.name = "lepton"
+
+
+def serialize_model(model: onnx.ModelProto) -> bytes:
+    """The file's bytes, maps in a fixed order."""
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def run_onnx(content: bytes, image: NDArray[Any], *, batch_size: int = 256) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """What an artifact answers, in onnxruntime on this machine's CPU.
+
+    Args:
+        content: An ONNX file of `export_onnx` or `quantize_int8`.
+        image: (N, C, H, W) raw values.
+        batch_size: Rows at a time.
+
+    Returns:
+        Labels (N,) and probabilities (N, K).
+
+    Raises:
+        ExportError: The runtime refused the file.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        answers = [
+            session.run([LABEL, PROBABILITIES], {INPUT: image[start : start + batch_size]})
+            for start in range(0, len(image), batch_size)
+        ]
+    except Exception as error:
+        raise ExportError(
+            f"artifact ({len(content)} bytes) must run in onnxruntime; got {type(error).__name__}: {error}; export again"
+        ) from error
+    return np.concatenate([label for label, _ in answers]), np.concatenate([values for _, values in answers])
+
+
+def check_parity(
+    classifier: Classifier, content: bytes, image: NDArray[Any], *, tolerance: float = 1e-4
+) -> float:
+    """Largest difference of any probability between the network and its export.
+
+    Args:
+        classifier: The network.
+        content: Its fp32 export.
+        image: (N, C, H, W) raw values.
+        tolerance: Largest difference allowed.
+
+    Raises:
+        ExportError: The difference is larger.
+    """
+    with torch.inference_mode():
+        wanted = torch.softmax(classifier.eval()(torch.from_numpy(image)), 1).numpy()
+    difference = float(np.abs(wanted - run_onnx(content, image)[1]).max())
+    if not difference <= tolerance:
+        raise ExportError(
+            f"export must answer as the network does, to {tolerance}; got a difference of {difference:.3g}; "
+            "use operations that export exactly"
+        )
+    return difference

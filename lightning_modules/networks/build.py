@@ -1,0 +1,55 @@
+"""Builds the network that a spec names, and proves that it answers in the right shape before any training."""
+
+import torch
+from torch import nn
+
+from lightning_modules.components import build_component, load_component
+from lightning_modules.errors import SpecError
+from lightning_modules.networks.cnn import CNN
+from lightning_modules.networks.mlp import MLP
+from lightning_modules.specs import NetworkSpec
+
+BUILDERS = {"mlp": MLP, "cnn": CNN}
+
+
+def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """A network with fresh weights, drawn from torch's current seed.
+
+    Args:
+        spec: Family and parameters.
+        input_shape: Shape of one sample behind the head, e.g. (C, H, W).
+        outputs: K, number of logits.
+
+    Raises:
+        SpecError: Unknown family, parameters that it refuses, or an output that is not (N, K).
+    """
+    builder = load_component(spec.family, what="network family", known=BUILDERS)
+    network = build_component(
+        builder, what="network family", name=spec.family, input_shape=input_shape, outputs=outputs, **spec.params
+    )
+    if not isinstance(network, nn.Module):
+        raise SpecError(
+            f"network family ({spec.family!r}) must build a torch.nn.Module; got {type(network).__name__}; return one"
+        )
+    _probe_shape(network, spec, input_shape, outputs)
+    return network
+
+
+def _probe_shape(network: nn.Module, spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int) -> None:
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            found = tuple(network(torch.zeros(2, *input_shape)).shape)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise SpecError(
+            f"network ({spec.family!r}, {spec.params!r}) must take samples of the shape {input_shape}; "
+            f"got {type(error).__name__}: {error}; choose parameters that fit the sample"
+        ) from error
+    finally:
+        network.train(was_training)
+    if found != (2, outputs):
+        raise SpecError(
+            f"network ({spec.family!r}, {spec.params!r}) must answer two samples of the shape {input_shape} with "
+            f"({2}, {outputs}); got {found}; let its last layer have {outputs} outputs"
+        )

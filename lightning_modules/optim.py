@@ -1,0 +1,123 @@
+"""Optimizers, learning rate schedules and losses, by name or by import path."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+
+from lightning_modules.components import build_component, load_component
+from lightning_modules.errors import SpecError
+from lightning_modules.specs import LossSpec, OptimizerSpec, SchedulerSpec
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+Parameters = Iterable[Any]
+
+
+def _build_adamw(parameters: Parameters, lr: float, **params: Any) -> Optimizer:  # noqa: ANN401
+    return torch.optim.AdamW(parameters, lr=lr, **{"fused": True, **params})
+
+
+def _build_adam(parameters: Parameters, lr: float, **params: Any) -> Optimizer:  # noqa: ANN401
+    return torch.optim.Adam(parameters, lr=lr, **{"fused": True, **params})
+
+
+def _build_sgd(parameters: Parameters, lr: float, **params: Any) -> Optimizer:  # noqa: ANN401
+    return torch.optim.SGD(parameters, lr=lr, **{"momentum": 0.9, "nesterov": True, "fused": True, **params})
+
+
+OPTIMIZERS = {"adamw": _build_adamw, "adam": _build_adam, "sgd": _build_sgd}
+
+
+def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
+    """An optimizer over the module's parameters; vectors (biases, normalisation) do not decay.
+
+    Raises:
+        SpecError: Unknown name, or parameters that it refuses.
+    """
+    trained = [value for value in module.parameters() if value.requires_grad]
+    groups = [
+        {"params": [value for value in trained if value.ndim > 1], "weight_decay": spec.weight_decay},
+        {"params": [value for value in trained if value.ndim <= 1], "weight_decay": 0.0},
+    ]
+    builder = load_component(spec.name, what="optimizer", known=OPTIMIZERS)
+    optimizer = build_component(
+        builder, [group for group in groups if group["params"]], what="optimizer", name=spec.name, lr=spec.lr,
+        **spec.params,
+    )  # fmt: skip
+    if not isinstance(optimizer, Optimizer):
+        raise SpecError(
+            f"optimizer ({spec.name!r}) must be a torch.optim.Optimizer; got {type(optimizer).__name__}; return one"
+        )
+    return optimizer
+
+
+def compute_lr_factor(step: int, *, total_steps: int, spec: SchedulerSpec) -> float:
+    """Learning rate of a step as a fraction of the peak: linear warm-up, then half a cosine, or flat.
+
+    Args:
+        step: Optimizer step, from 0.
+        total_steps: Of the whole training.
+        spec: Shape of the schedule.
+    """
+    warmup_steps = round(spec.warmup_fraction * total_steps)
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    if spec.name != "cosine":
+        return 1.0
+    progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+    return spec.floor + (1.0 - spec.floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def build_scheduler(spec: SchedulerSpec, optimizer: Optimizer, total_steps: int) -> dict[str, Any]:
+    """The schedule, in the form that Lightning's `configure_optimizers` returns.
+
+    Raises:
+        SpecError: Unknown name, or parameters that it refuses.
+    """
+    if spec.name == "plateau":
+        plateau = ReduceLROnPlateau(optimizer, factor=spec.factor, patience=spec.patience_epochs)
+        return {"scheduler": plateau, "interval": "epoch", "monitor": "validation_loss"}
+    if spec.name in ("cosine", "constant"):
+        schedule: LRScheduler = LambdaLR(
+            optimizer, lambda step: compute_lr_factor(step, total_steps=total_steps, spec=spec)
+        )
+    else:
+        builder = load_component(spec.name, what="scheduler", known={})
+        schedule = build_component(
+            builder, optimizer, what="scheduler", name=spec.name, total_steps=total_steps, **spec.params
+        )
+        if not isinstance(schedule, LRScheduler):
+            raise SpecError(
+                f"scheduler ({spec.name!r}) must be a torch LRScheduler; got {type(schedule).__name__}; return one"
+            )
+    return {"scheduler": schedule, "interval": "step"}
+
+
+def build_loss(spec: LossSpec) -> Loss:
+    """A function of (logits (N, K), labels (N,)) whose result is the batch's mean loss.
+
+    Raises:
+        SpecError: Unknown name, or parameters that it refuses.
+    """
+    if spec.name == "cross_entropy":
+        return cast(Loss, nn.CrossEntropyLoss(label_smoothing=spec.label_smoothing, **spec.params))
+    component = load_component(spec.name, what="loss", known={})
+
+    def compute_loss(logits: Tensor, label: Tensor) -> Tensor:
+        return cast(Tensor, component(logits, label, **spec.params))
+
+    try:
+        probe = compute_loss(torch.zeros(2, 2), torch.zeros(2, dtype=torch.int64))
+        usable = isinstance(probe, Tensor) and probe.ndim == 0
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SpecError(
+            f"loss ({spec.name!r}) must accept logits (N, K), labels (N,) and {spec.params!r}; got "
+            f"{type(error).__name__}: {error}; correct it"
+        ) from error
+    if not usable:
+        raise SpecError(f"loss ({spec.name!r}) must return a scalar tensor; got {probe!r}; return the batch's mean")
+    return compute_loss

@@ -1,0 +1,254 @@
+"""Trains a network: streams in, weights and figures out.
+
+The same call serves one process and each of several ranks; `torchrun` or our launcher sets the environment.
+"""
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pydantic import BaseModel, ConfigDict
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
+from torch import Tensor, nn
+
+from lightning_modules.augment import AffineAugmentation
+from lightning_modules.callbacks import EpochJudge, LossAlarm, OnRecord, ResumeSaver, StepLog
+from lightning_modules.checkpoint import ResumeStates, pack_weights, unpack_weights
+from lightning_modules.classifier import Classifier
+from lightning_modules.data import Stream, StreamDataModule
+from lightning_modules.errors import CheckpointError
+from lightning_modules.head import fit_image_head
+from lightning_modules.networks.build import build_network
+from lightning_modules.specs import ModelSpec, SampleSpec, TrainSpec
+from storage.files import Store
+
+CHECKPOINT_FORMAT = 1
+
+
+class TrainResult(BaseModel):
+    """What came of a training.
+
+    Attributes:
+        epochs: Epochs that were run, resumed ones included.
+        steps: Optimizer steps, likewise.
+        best_epoch: Epoch whose weights were chosen, from 0.
+        validation_loss: Of those weights on the validation rows.
+        validation_accuracy: Likewise, in [0, 1].
+        stopped_early: Whether patience ran out.
+        resumed_step: Optimizer step from which this attempt resumed; None from the start.
+        parameters: Trained numbers of the network.
+        world_size: Processes that trained together.
+        device: "cpu" or "cuda".
+        seconds: Wall time of this attempt's fit.
+        history: One record an epoch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int
+    steps: int
+    best_epoch: int
+    validation_loss: float
+    validation_accuracy: float
+    stopped_early: bool
+    resumed_step: int | None
+    parameters: int
+    world_size: int
+    device: str
+    seconds: float
+    history: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network with its best weights, and its figures."""
+
+    classifier: Classifier
+    checkpoint: bytes
+    result: TrainResult
+
+
+def build_classifier(
+    model: ModelSpec, sample: SampleSpec, *, train: TrainSpec | None = None, total_steps: int = 1
+) -> Classifier:
+    """A classifier with fresh weights, drawn from the spec's seed.
+
+    Raises:
+        SpecError: A component cannot be built, or does not fit the samples.
+    """
+    torch.manual_seed(train.seed if train else 0)
+    head = fit_image_head(
+        model.head.normalise, sample.shape[0], mean=sample.mean, std=sample.std, value_range=sample.value_range
+    )
+    network = build_network(model.network, sample.shape, sample.classes)
+    augmentation = AffineAugmentation(train.augmentation, train.seed) if train and train.augmentation.enabled else None
+    return Classifier(head, network, train=train, total_steps=total_steps, augmentation=augmentation)
+
+
+def load_classifier(checkpoint: bytes) -> Classifier:
+    """The classifier that a checkpoint holds, ready to answer.
+
+    Raises:
+        CheckpointError: The bytes are no checkpoint, or of a newer format.
+    """
+    weights, about = unpack_weights(checkpoint)
+    if about.get("format") != CHECKPOINT_FORMAT:
+        raise CheckpointError(
+            f"checkpoint format ({about.get('format')}) must be {CHECKPOINT_FORMAT}; got another; update Lepton"
+        )
+    classifier = build_classifier(ModelSpec.model_validate(about["model"]), SampleSpec.model_validate(about["sample"]))
+    load_weights(classifier, weights)
+    return classifier.eval()
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Puts weights into a module.
+
+    Raises:
+        CheckpointError: Names or shapes differ.
+    """
+    try:
+        module.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"checkpoint must hold the weights of this network; got {error}; use the recipe that it was trained with"
+        ) from error
+
+
+def fit_classifier(
+    model: ModelSpec,
+    train: TrainSpec,
+    sample: SampleSpec,
+    *,
+    train_stream: Stream,
+    validation_stream: Stream,
+    states: Store | None = None,
+    on_record: OnRecord | None = None,
+    on_diverged: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Fitted:
+    """Trains, and chooses the weights that did best on the validation rows.
+
+    Args:
+        model: Head and network.
+        train: How to train.
+        sample: What one sample looks like, with statistics fitted on the training rows.
+        train_stream: Shuffled rows of this rank, in batches of `batch_size / accumulate` rows over all ranks.
+        validation_stream: Unshuffled rows of this rank.
+        states: Where resume states are kept; training goes on from the newest valid one. None keeps none.
+        on_record: Called on rank 0 with every line of the metric log.
+        on_diverged: Called with the rows of the batch (`image`, `label`, `row_id`) on which the loss was lost.
+
+    Raises:
+        SpecError: A component cannot be built, or does not fit the samples; a split is empty.
+        DivergedError: The loss became NaN, infinite or far too large.
+    """
+    data = StreamDataModule(train_stream, validation_stream, micro_batches=train.accumulate)
+    total_steps = train.max_epochs * len(data.train_loader) // train.accumulate
+    classifier = build_classifier(model, sample, train=train, total_steps=total_steps)
+    keeper = ResumeStates(states) if states is not None else None
+    resume_from = keeper.find_newest() if keeper else None
+
+    def write_record(record: dict[str, Any]) -> None:
+        if on_record is not None and trainer.is_global_zero:
+            on_record(record)
+
+    judge = EpochJudge(train, write_record)
+    callbacks = [judge, StepLog(train, write_record), LossAlarm(train, on_diverged)]
+    if keeper is not None:
+        callbacks.append(ResumeSaver(train, keeper))
+    with quiet_lightning():
+        trainer = build_trainer(train, callbacks=callbacks, keeper=keeper)
+    resumed_step = int(resume_from.split("-")[1]) if resume_from else None
+    write_record({"event": "start", "steps": total_steps, "epochs": train.max_epochs, "resumed_step": resumed_step})
+    started_at = time.monotonic()
+    with quiet_lightning():
+        trainer.fit(classifier, datamodule=data, ckpt_path=resume_from, weights_only=True)
+    seconds = time.monotonic() - started_at
+    if keeper is not None and trainer.is_global_zero:
+        keeper.clear()
+    return _conclude(model, sample, classifier, judge, trainer, resumed_step, seconds)
+
+
+def _conclude(
+    model: ModelSpec,
+    sample: SampleSpec,
+    classifier: Classifier,
+    judge: EpochJudge,
+    trainer: pl.Trainer,
+    resumed_step: int | None,
+    seconds: float,
+) -> Fitted:
+    if judge.best is None:
+        raise CheckpointError("training must end with at least one judged epoch; got none; delete its resume states")
+    load_weights(classifier, judge.weights)
+    about = {"format": CHECKPOINT_FORMAT, "model": model.model_dump(mode="json"),
+             "sample": sample.model_dump(mode="json")}  # fmt: skip
+    result = TrainResult(
+        epochs=len(judge.history),
+        steps=trainer.global_step,
+        best_epoch=judge.best["epoch"],
+        validation_loss=judge.best["validation_loss"],
+        validation_accuracy=judge.best["validation_accuracy"],
+        stopped_early=judge.stopped_early,
+        resumed_step=resumed_step,
+        parameters=sum(value.numel() for value in classifier.network.parameters()),
+        world_size=trainer.world_size,
+        device=trainer.strategy.root_device.type,
+        seconds=round(seconds, 3),
+        history=tuple(judge.history),
+    )
+    return Fitted(classifier.eval(), pack_weights(judge.weights, about), result)
+
+
+def build_trainer(spec: TrainSpec, *, callbacks: list[Any], keeper: ResumeStates | None) -> pl.Trainer:
+    """Lightning's trainer for this process, without its own bars, summaries, loggers and checkpoints.
+
+    `RANK`, `WORLD_SIZE` and `LOCAL_RANK` say which part of a group this process is; without them it trains alone.
+    """
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    on_gpu = torch.cuda.is_available()
+    precision = "bf16-mixed" if spec.precision == "bf16" or (
+        spec.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported()
+    ) else "32-true"  # fmt: skip
+    strategy: Strategy
+    if world_size > 1:
+        strategy = DDPStrategy(process_group_backend="nccl" if on_gpu else "gloo", gradient_as_bucket_view=True)
+    else:
+        strategy = SingleDeviceStrategy(torch.device("cuda", 0) if on_gpu else torch.device("cpu"))
+    return pl.Trainer(
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size > 1 else 1,
+        num_nodes=world_size // int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size))) if world_size > 1 else 1,
+        strategy=strategy,
+        precision=precision,  # type: ignore[arg-type]
+        max_epochs=spec.max_epochs,
+        accumulate_grad_batches=spec.accumulate,
+        gradient_clip_val=spec.clip_norm,
+        deterministic=spec.deterministic,
+        callbacks=callbacks,
+        plugins=[keeper] if keeper else None,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Holds back hints about Lightning's own loaders and loggers, which are not used here, and about its own code."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"(pytorch_lightning|lightning_fabric)\b")
+        warnings.filterwarnings("ignore", category=FutureWarning, message=r".*treespec.*")
+        yield

@@ -1,0 +1,53 @@
+"""Models: one immutable directory each, named by an identity that is fixed before anything is exported from it."""
+
+from collections.abc import Mapping, Sequence
+
+from storage.errors import Conflict
+from storage.files import Store, canonical_json, sha256_bytes
+from storage.receipts import FileRecord
+
+FOLDER = "models"
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def compute_model_id(checkpoint: str, recipe: str, datasets: Sequence[str]) -> str:
+    """Identity of a model: sha256 over the digests of its weights, its recipe and the data versions it learned from.
+
+    Args:
+        checkpoint: sha256 of the checkpoint's bytes.
+        recipe: sha256 of the canonical recipe.
+        datasets: Digests of the dataset versions, raw first.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return sha256_bytes(canonical_json({"checkpoint": checkpoint, "datasets": list(datasets), "recipe": recipe}))
+
+
+def model_folder(workspace: Store, model_id: str) -> Store:
+    """The directory of a model."""
+    return workspace.child(FOLDER, model_id)
+
+
+def write_model_files(workspace: Store, model_id: str, files: Mapping[str, bytes]) -> dict[str, FileRecord]:
+    """Writes files of a model, each once: the same bytes again are no fault, other bytes are.
+
+    Returns:
+        Digest and size of each file, by name.
+
+    Raises:
+        Conflict: A file is there already with other bytes.
+    """
+    folder = model_folder(workspace, model_id)
+    records = {}
+    for name, content in sorted(files.items()):
+        record = FileRecord(sha256=sha256_bytes(content), size_bytes=len(content))
+        if not folder.put_if_absent(name, content):
+            found = sha256_bytes(folder.read(name))
+            if found != record.sha256:
+                raise Conflict(
+                    f"model file ({folder.display}/{name}) must hold the bytes its identity stands for, sha256 "
+                    f"{record.sha256}; got {found}; run `lepton verify {model_id}`, then move the directory away"
+                )
+        records[name] = record
+    return records

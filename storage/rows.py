@@ -1,0 +1,117 @@
+"""What identifies a row: a stable id from where it came, and a hash of what it holds.
+
+Rows are a dict of arrays that share axis 0. Both identities are BLAKE2b (RFC 7693), keyless, little-endian, and depend
+on nothing but the row itself: not on the shard it lies in, the worker that read it, or the order of reading.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = dict[str, NDArray[Any]]
+"""Named fields of rows: every array has shape (N, ...) with the same N."""
+
+ROW_ID = "row_id"
+CONTENT_HASH = "content_hash"
+LABEL = "label"
+VALID_SUFFIX = "__valid"
+RESERVED = frozenset({ROW_ID, CONTENT_HASH, LABEL, LABEL + VALID_SUFFIX})
+
+
+def count_rows(rows: Mapping[str, NDArray[Any]]) -> int:
+    """Length of axis 0; 0 where there is no field at all."""
+    return len(next(iter(rows.values()))) if rows else 0
+
+
+def hash_row_ids(member: str, records: Iterable[int]) -> NDArray[np.uint64]:
+    """Stable ids of records of one member of a source.
+
+    Args:
+        member: Name of the member, as `train-images-idx3-ubyte` or `cats/1.jpg`; without its folder's URL.
+        records: Numbers of the records inside the member, from 0.
+
+    Returns:
+        Ids of shape (N,): the first 64 bits of BLAKE2b over `<member>:<record>`.
+    """
+    head = hashlib.blake2b(f"{member}:".encode(), digest_size=8)
+    digests = []
+    for record in records:
+        state = head.copy()
+        state.update(b"%d" % record)
+        digests.append(state.digest())
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64, copy=False)
+
+
+def hash_member_ids(members: Iterable[str]) -> NDArray[np.uint64]:
+    """Stable ids of members that hold one record each: as `hash_row_ids(member, [0])`, shape (N,)."""
+    digests = [hashlib.blake2b(f"{member}:0".encode(), digest_size=8).digest() for member in members]
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64, copy=False)
+
+
+def hash_contents(rows: Mapping[str, NDArray[Any]]) -> NDArray[np.uint64]:
+    """Hashes of what rows hold, so that equal rows are found wherever they lie.
+
+    Args:
+        rows: Fields of shape (N, ...). Ids, hashes and labels among them are left out: a row that appears twice under
+            two labels is still the same row.
+
+    Returns:
+        Hashes of shape (N, 2): BLAKE2b-128 over each field's dtype, row shape and little-endian bytes, fields in
+        alphabetical order.
+    """
+    head = hashlib.blake2b(digest_size=16)
+    views: list[tuple[memoryview, int]] = []
+    for name in sorted(set(rows) - RESERVED):
+        values = rows[name]
+        little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+        head.update(f"{name}:{little.dtype.str}:{values.shape[1:]};".encode())
+        width = little.nbytes // max(1, len(little))
+        views.append((memoryview(little.reshape(-1).view(np.uint8)) if little.nbytes else memoryview(b""), width))
+    digests = []
+    for row in range(count_rows(rows)):
+        state = head.copy()
+        for view, width in views:
+            state.update(view[row * width : (row + 1) * width])
+        digests.append(state.digest())
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64, copy=False).reshape(-1, 2)
+
+
+def draw_uniform(keys: NDArray[np.uint64], purpose: str) -> NDArray[np.float64]:
+    """Pseudo-random numbers that are a pure function of a key: the same key draws the same number, in any order.
+
+    Args:
+        keys: Well-mixed 64-bit keys, shape (N,), or hashes of shape (N, 2).
+        purpose: Names the draw and its seed; draws of two purposes are independent.
+
+    Returns:
+        Numbers in [0, 1), shape (N,).
+    """
+    return (mix_keys(keys, purpose) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def mix_keys(keys: NDArray[np.uint64], purpose: str) -> NDArray[np.uint64]:
+    """Scrambles keys with the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), twice, salted by purpose.
+
+    Args:
+        keys: 64-bit keys, shape (N,), or hashes of shape (N, 2).
+        purpose: Names what the numbers are for.
+
+    Returns:
+        Numbers of shape (N,), uniform over 64 bits.
+    """
+    salts = np.frombuffer(hashlib.blake2b(purpose.encode(), digest_size=16).digest(), dtype="<u8").astype(np.uint64)
+    columns = keys.reshape(len(keys), -1)
+    mixed = np.full(len(keys), salts[0], dtype=np.uint64)
+    for column in range(columns.shape[1]):
+        mixed = _finalise(mixed ^ columns[:, column])
+    return _finalise(mixed ^ salts[1])
+
+
+def _finalise(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

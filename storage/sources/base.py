@@ -1,0 +1,244 @@
+"""What every source is: a frozen model that lists its rows as parts, and decodes one part into rows.
+
+Reading is split in two. `scan` walks the source once, in order, in one process: it hashes each file, cuts the records
+into parts, and hands over their bytes where a file can only be read from its start (compressed files, archives).
+`decode` turns one part into rows, anywhere and in any order. So each file is read once, and decoding is parallel.
+"""
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, field_validator
+
+from storage.errors import SourceError
+from storage.files import canonical_json, redact, sha256_bytes
+from storage.rows import CONTENT_HASH, ROW_ID, Rows, count_rows, hash_contents, hash_member_ids, hash_row_ids
+from storage.specs import DataSpec
+
+SPLITS = ("train", "validation", "held_out")
+LISTED_FILES = 1000
+MAX_FAULTS_NAMED = 20
+
+_SECRET_KEY = re.compile(r"secret|token|password|credential|(^|_)key($|_)|sas|auth", re.IGNORECASE)
+
+
+class SourceFile(BaseModel):
+    """One file of a source as it was read: its name below the source's URL, its stored bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class SourceIdentity(BaseModel):
+    """What a raw version was made from.
+
+    Attributes:
+        type: The source's type, as the recipe names it.
+        url: Its address without secrets; None for data that come with a package.
+        digest: sha256 over the canonical list of all files.
+        file_count: Number of files.
+        size_bytes: Stored bytes of all files.
+        files: The files by name, the first 1,000.
+        rows: Rows that were read; None before they are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str
+    url: str | None
+    digest: str
+    file_count: int
+    size_bytes: int
+    files: tuple[SourceFile, ...]
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive records of a source that make one shard.
+
+    Attributes:
+        name: Member that the records are counted in; a folder's or archive's own name where each record is a member.
+        start: Number of the first record.
+        stop: Number after the last record.
+        split: The split that the source puts them in; "" where it knows none.
+        detail: What `decode` needs to know besides: names, shapes, offsets.
+        payload: The records' bytes, where they cannot be read again at low cost.
+    """
+
+    name: str
+    start: int
+    stop: int
+    split: str = ""
+    detail: Any = None
+    payload: bytes = field(default=b"", repr=False)
+
+    @property
+    def label(self) -> str:
+        """The part's name in messages."""
+        return f"{self.name} records {self.start} to {self.stop}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A record that could not be read and was left out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a part holds.
+
+    Attributes:
+        rows: Features and label, each (N, ...); a value that is missing or does not parse has a mask `<field>__valid`.
+        members: Member name of each row where every row is a member of its own; None where rows are counted.
+        faults: Records that could not be read.
+        files: Files that were read whole, once, by this part.
+    """
+
+    rows: Rows
+    members: tuple[str, ...] | None = None
+    faults: tuple[Fault, ...] = ()
+    files: tuple[SourceFile, ...] = ()
+
+
+class Source(BaseModel, ABC):
+    """Base of all sources. A subclass is one file with a literal `type`, `scan` and `decode`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str
+
+    @property
+    def display(self) -> str | None:
+        """Address for people and receipts, without secrets; None for data that come with a package."""
+        return None
+
+    @abstractmethod
+    def scan(self, spec: DataSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+        """Walks the source once, in order.
+
+        Args:
+            spec: What the recipe says about the rows; None where nothing is declared.
+            target_bytes: Decoded size that a part should come close to.
+
+        Yields:
+            Parts as soon as they are known, and each file that was read here, once its last byte has been.
+
+        Raises:
+            SourceError: A file is absent, unreadable, or not what it should be.
+        """
+
+    @abstractmethod
+    def decode(self, part: Part, spec: DataSpec | None) -> Decoded:
+        """Reads the rows of one part; raw values are kept as they are, however wrong.
+
+        Raises:
+            SourceError: The bytes cannot be read as rows at all.
+        """
+
+    def parts(self, target_bytes: int, spec: DataSpec | None = None) -> list[Part]:
+        """All parts at once. For sources that fit into memory; `storage.collect` takes them one by one."""
+        return [item for item in self.scan(spec, target_bytes) if isinstance(item, Part)]
+
+    def read(self, part: Part, spec: DataSpec | None = None) -> Rows:
+        """Rows of one part with their ids and content hashes."""
+        decoded = self.decode(part, spec)
+        return identify_rows(part, decoded)
+
+    def identify(self, spec: DataSpec | None = None) -> SourceIdentity:
+        """Reads every file once and says what the source is."""
+        files: list[SourceFile] = []
+        for item in self.scan(spec, 1 << 23):
+            files += [item] if isinstance(item, SourceFile) else self.decode(item, spec).files
+        return self.make_identity(files)
+
+    def make_identity(self, files: Iterable[SourceFile], rows: int | None = None) -> SourceIdentity:
+        """The identity of this source, given the files that were read."""
+        ordered = sorted(set(files), key=lambda file: (file.name, file.sha256))
+        listing = [[file.name, file.size_bytes, file.sha256] for file in ordered]
+        return SourceIdentity(
+            type=self.type,
+            url=self.display,
+            digest=sha256_bytes(canonical_json(listing)),
+            file_count=len(ordered),
+            size_bytes=sum(file.size_bytes for file in ordered),
+            files=tuple(ordered[:LISTED_FILES]),
+            rows=rows,
+        )
+
+
+class UrlSource(Source):
+    """Base of sources that lie at a URL.
+
+    Attributes:
+        url: Folder, file or base address: a path, or any URL that fsspec knows.
+        options: Options of the file system, as `{anon: true}` or `{endpoint_url: ...}` for S3. Better leave secrets to
+            the environment; those that stand here are used, and never printed, stored or hashed.
+    """
+
+    url: str = Field(min_length=1, repr=False)
+    options: dict[str, JsonValue] = Field(default={}, repr=False)
+
+    @property
+    def display(self) -> str:
+        """The address without secrets."""
+        return redact(self.url)
+
+    @field_validator("url")
+    @classmethod
+    def _reject_blank(cls, url: str) -> str:
+        if not url.strip():
+            raise ValueError("be a path or URL; write where the data lie")
+        return url
+
+    @field_serializer("options", when_used="json")
+    def _hide_secrets(self, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        return {key: hide_secrets(key, value) for key, value in options.items()}
+
+
+def cut_evenly(rows: int, row_bytes: int, target_bytes: int) -> list[tuple[int, int]]:
+    """Cuts rows into runs of nearly equal length, none above the target size (but one row at least)."""
+    runs = max(1, math.ceil(rows * row_bytes / max(1, target_bytes)))
+    ends = [rows * run // min(runs, max(1, rows)) for run in range(min(runs, max(1, rows)) + 1)]
+    return list(pairwise(ends)) if rows else []
+
+
+def hide_secrets(key: str, value: JsonValue) -> JsonValue:
+    """An option's value as it may be shown: `***` where its key says that it is a secret."""
+    if isinstance(value, dict):
+        return {inner: hide_secrets(inner, item) for inner, item in value.items()}
+    if _SECRET_KEY.search(key):
+        return "***"
+    return redact(value) if isinstance(value, str) and "://" in value else value
+
+
+def identify_rows(part: Part, decoded: Decoded) -> Rows:
+    """The rows with `row_id` and `content_hash` added.
+
+    Raises:
+        SourceError: The fields have different lengths, or a row lacks its member's name.
+    """
+    rows = decoded.rows
+    count = count_rows(rows)
+    lengths = {name: len(values) for name, values in rows.items()}
+    named = decoded.members
+    if set(lengths.values()) - {count} or (named is not None and len(named) != count):
+        raise SourceError(
+            f"part ({part.label}) must have fields of one length; got {lengths}; mend the source's `decode`"
+        )
+    if named is None:
+        ids = hash_row_ids(part.name, range(part.start, part.start + count))
+    else:
+        ids = hash_member_ids(named)
+    return {ROW_ID: ids, CONTENT_HASH: hash_contents(rows), **rows}

@@ -1,0 +1,97 @@
+"""Child processes that cannot outlive their parent.
+
+Every process that Lepton starts (the embedded server, the Dask cluster, training) holds the read end of a pipe of
+which only its parent holds the write end. However the parent ends, SIGKILL included, the kernel closes that pipe and
+the child ends too. No pid file, no polling, nothing specific to one operating system.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import IO
+
+
+def start_child(
+    module: str,
+    args: Sequence[str] = (),
+    *,
+    env: Mapping[str, str] | None = None,
+    stdout: int | IO[bytes] | None = None,
+    stderr: int | IO[bytes] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Starts `python -P -m module args...` as the leader of a process group of its own.
+
+    `-P` keeps the current directory off the child's path, so that a stranger's `tasks/` there is never imported. The
+    group of its own lets Ctrl-C reach the parent alone, which then ends the child in order.
+
+    Args:
+        module: Module to run; it must call `end_with_parent` before anything else.
+        args: Command line arguments.
+        env: Variables added to this process's environment.
+        stdout: As for `subprocess.Popen`; by default shared with this process.
+        stderr: As for `subprocess.Popen`; by default shared with this process.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module, *args],
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
+        env={**os.environ, "PYTHONSAFEPATH": "1", **(env or {})},
+        start_new_session=True,
+    )
+
+
+def end_with_parent(finish: Callable[[], None] | None = None) -> None:
+    """Ends this process and its group as soon as the parent closes our standard input, or dies.
+
+    Args:
+        finish: Called first, to end in order; it should return at once and let the main thread wind up. Without it
+            the process group is killed on the spot.
+    """
+
+    def watch() -> None:
+        # A raw read: the interpreter's own stdin object must not be locked by a daemon thread at shutdown.
+        while os.read(0, 4096):
+            pass
+        if finish is not None:
+            finish()
+            return
+        kill_own_group()
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+
+
+def kill_own_group() -> None:
+    """Kills this process and everything it started, if it leads its own group; else this process only."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
+
+
+def end_child(child: subprocess.Popen[bytes], *, grace_s: float = 5.0) -> int:
+    """Ends a child in order, then by force, and reaps it.
+
+    Closes its standard input, waits `grace_s` seconds, then kills its process group.
+
+    Returns:
+        The exit status of the child, negative for a signal.
+    """
+    if child.stdin is not None:
+        with suppress(BrokenPipeError):
+            child.stdin.close()
+    try:
+        child.wait(timeout=grace_s)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        # Even after an orderly end: a grandchild that ignored it must not stay behind.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
+    return int(child.returncode)

@@ -1,0 +1,92 @@
+"""The Dask cluster that collect and prepare run on: a local one by default, any scheduler by its address."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tasks.child import end_child, end_with_parent, start_child
+from tasks.errors import ClusterError
+
+START_TIMEOUT_S = 60.0
+
+
+def count_cores() -> int:
+    """Cores this process may use: what its affinity mask allows, not what the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def open_cluster(scheduler: str | None = None, *, workers: int | None = None) -> Iterator[str]:
+    """Yields a scheduler's address; a local cluster made for it ends with the block, or with this process.
+
+    The local cluster lives in a process of its own (`python -P -m tasks.cluster`), so that a user's script needs no
+    `if __name__ == "__main__"` guard, and listens on loopback only: a Dask scheduler unpickles what it is sent.
+
+    Args:
+        scheduler: Address of a running scheduler, `tcp://host:port` or `tls://host:port`. Not ended by us.
+        workers: Worker processes of the local cluster, one thread each; by default one a core.
+
+    Raises:
+        ClusterError: The local cluster did not start within a minute.
+    """
+    if scheduler is not None:
+        yield scheduler
+        return
+    with tempfile.TemporaryDirectory(prefix="lepton-dask-") as scratch:
+        child = start_child("tasks.cluster", [str(workers or count_cores()), scratch], stdout=subprocess.PIPE)
+        try:
+            yield _read_address(child)
+        finally:
+            end_child(child)
+
+
+def _read_address(child: subprocess.Popen[bytes]) -> str:
+    """Waits for the one line that the cluster's process prints once its workers are up."""
+    killer = threading.Timer(START_TIMEOUT_S, child.kill)
+    killer.start()
+    try:
+        line = child.stdout.readline() if child.stdout is not None else b""
+    finally:
+        killer.cancel()
+    if not line:
+        raise ClusterError(
+            f"local Dask cluster must start within {START_TIMEOUT_S:.0f} s; its process ended with status "
+            f"{child.wait()}; see the messages above, or give --scheduler ADDRESS"
+        )
+    return str(json.loads(line)["address"])
+
+
+def main(workers: int, scratch: str) -> None:
+    """The cluster's own process: starts it, prints its address as one JSON line, ends when the parent does."""
+    # On the spot: everything a worker could leave behind lies in the scratch folder that the parent removes.
+    end_with_parent()
+    import dask
+    from distributed import LocalCluster
+
+    dask.config.set(
+        {
+            "distributed.worker.daemon": True,
+            "distributed.scheduler.allowed-failures": 3,
+        }
+    )
+    with LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+        local_directory=scratch,
+        silence_logs="ERROR",
+    ) as cluster:
+        sys.stdout.write(json.dumps({"address": cluster.scheduler_address}) + "\n")
+        sys.stdout.flush()
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])

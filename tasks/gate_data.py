@@ -1,0 +1,109 @@
+"""Gates on data: from a version's manifest and its small columns to the facts that the raw and prepared gates judge."""
+
+from typing import Any
+
+import numpy as np
+
+from gates.prepared import PreparedFacts, judge_prepared
+from gates.raw import RawFacts, judge_raw
+from gates.report import GateReport
+from gates.specs import PreparedGate, RawGate
+from gates.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_rows, tabulate_shards
+from storage.errors import Corrupt
+from storage.files import Store
+from storage.prepare import DataSpec
+from storage.receipts import DatasetRecord
+from storage.shards import ShardEntry
+from storage.versions import Dataset, Version
+from tasks.results import Collected, Prepared
+from tasks.stage import gate
+
+KEYS = ("row_id", "content_hash", "label")
+
+
+@gate
+def gate_raw(workspace: str, collected: Collected, data: DataSpec, limits: RawGate) -> GateReport:
+    """Judges the raw rows against what the recipe declares."""
+    version = open_version(Store(workspace), collected.dataset)
+    facts = RawFacts(
+        shards=tabulate_shards(_describe_shard(entry, data) for entry in version.shards),
+        rows=_tabulate_rows(version),
+        fields=_declare_fields(data),
+        labels=data.labels,
+    )
+    return judge_raw(limits, facts)
+
+
+@gate
+def gate_prepared(
+    workspace: str, collected: Collected, prepared: Prepared, data: DataSpec, limits: PreparedGate
+) -> GateReport:
+    """Judges the splits before a model learns from one and is judged on another."""
+    version = open_version(Store(workspace), prepared.dataset)
+    fitted = prepared.fitted
+    facts = PreparedFacts(
+        shards=tabulate_shards(_describe_shard(entry, data) for entry in version.shards),
+        rows=_tabulate_rows(version),
+        fields=_declare_fields(data),
+        labels=data.labels,
+        fitted={"image": (tuple(fitted["mean"]), tuple(fitted["std"]))},
+        rows_collected=sum(collected.dataset.rows.values()),
+        rows_dropped=fitted["dropped"],
+    )
+    return judge_prepared(limits, facts)
+
+
+def open_version(workspace: Store, record: DatasetRecord) -> Version:
+    """The version that a record names, if it still is the one that was recorded.
+
+    Raises:
+        Corrupt: The log now holds another version under that number.
+    """
+    version = Dataset(workspace, record.name).open(record.number)
+    if version.digest != record.digest:
+        raise Corrupt(
+            f"dataset {record.ref} must have digest {record.digest}; got {version.digest}; the log was replaced: run again"
+        )
+    return version
+
+
+def _declare_fields(data: DataSpec) -> dict[str, FieldRule]:
+    image = data.image
+    return {"image": FieldRule(dtype=image.dtype, shape=image.shape, value_range=image.value_range)}
+
+
+def _describe_shard(entry: ShardEntry, data: DataSpec) -> ShardFacts:
+    """A shard's figures, as its manifest states them."""
+    statistics = entry.statistics["image"]
+    field = next(field for field in entry.fields if field.name == "image")
+    return ShardFacts(
+        shard=entry.digest[:12],
+        rows=entry.rows,
+        split=entry.split,
+        source=", ".join(sorted({span.name for span in entry.source})),
+        fields={
+            "image": FieldFacts(
+                dtype=field.dtype,
+                shape=field.shape,
+                min=statistics.min,
+                max=statistics.max,
+                nan=statistics.nan,
+                null=statistics.null,
+                inf=statistics.inf,
+            )
+        },
+    )
+
+
+def _tabulate_rows(version: Version) -> Table:
+    """One row a sample: its id, label, content, split and shard; the images stay where they are."""
+    columns: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in (*KEYS, "split", "shard")}
+    for entry in version.shards:
+        rows = version.read_shard(entry, KEYS)
+        for name in KEYS:
+            columns[name].append(rows[name])
+        columns["split"].append(np.full(entry.rows, entry.split))
+        columns["shard"].append(np.full(entry.rows, entry.digest[:12]))
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    shard = joined.pop("shard")
+    return tabulate_rows(**joined, extra={"shard": shard})

@@ -1,0 +1,178 @@
+"""Numbers and untrusted strings as a person reads them. Nothing here escapes markup: that is the templates' work."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import JsonValue
+
+MAX_TEXT = 2_000
+_MAX_ITEMS = 8
+_MAX_VALUE = 160
+_DIGEST_SHOWN = 12
+_HEX = re.compile(r"[0-9a-f]{24,}", re.IGNORECASE)
+
+
+def clean_text(value: object) -> object:
+    """Return a string that can be shown: what cannot be encoded or seen becomes U+FFFD, very long text is cut.
+
+    Control characters and bidirectional overrides (Unicode categories Cc, Cf and Cs) could hide or reorder what a
+    person reads (Boucher and Anderson, "Trojan Source", 2021). Values that are no strings are returned as they are.
+    """
+    if not isinstance(value, str):
+        return value
+    shown = "".join(_clean_character(character) for character in value[: MAX_TEXT + 1])
+    return shown if len(shown) <= MAX_TEXT else shown[: MAX_TEXT - 1] + "…"
+
+
+def _clean_character(character: str) -> str:
+    if character in "\n\t":
+        return " "
+    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in {"Cc", "Cf", "Cs"} else character
+
+
+def clean_value(value: object) -> object:
+    """Return plain JSON data with every string and key in it cleaned."""
+    if isinstance(value, Mapping):
+        return {str(clean_text(str(key))): clean_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean_value(item) for item in value]
+    return clean_text(value)
+
+
+def is_finite(value: object) -> bool:
+    """Return whether a value is a number that can be drawn: no truth value, no NaN, no infinity, no overflow."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def format_number(value: float | None, digits: int = 4) -> str:
+    """Return a number with so many significant digits, thousands apart: 1,797 or 0.04215."""
+    if value is None:
+        return "\N{EN DASH}"
+    if not is_finite(value):
+        return str(value)
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
+        return f"{int(value):,}"
+    return f"{value:,.{digits}g}" if 1e-4 <= abs(value) < 1e6 else f"{value:.{digits}g}"
+
+
+def format_rate(value: float | None) -> str:
+    """Return a fraction of 0 to 1 as a percentage with two decimals."""
+    if value is None or not is_finite(value):
+        return format_number(value)
+    shown = f"{100 * value:.2f}"
+    if value < 1 and shown == "100.00":
+        shown = "99.99"  # all but a few must not read as all
+    return f"{shown} %"
+
+
+def format_bytes(value: float | None) -> str:
+    """Return a size in bytes, decimal units (IEC 80000-13)."""
+    if value is None or not is_finite(value):
+        return format_number(value)
+    size = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(size) < 999.5:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.3g} TB"
+
+
+def format_seconds(value: float | None) -> str:
+    """Return a duration given in seconds: 42 ms, 8.3 s, 2 min 05 s, 1 h 04 min."""
+    if value is None or not is_finite(value) or value < 0:
+        return format_number(value)
+    if value < 0.9995:
+        return f"{1000 * value:.0f} ms"
+    if value < 59.95:
+        return f"{value:.1f} s"
+    minutes, seconds = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def format_milliseconds(value: float | None) -> str:
+    """Return a duration given in milliseconds."""
+    if value is None or not is_finite(value):
+        return format_number(value)
+    if value == 0 or value >= 1:
+        return f"{value:,.3g} ms" if value < 1000 else f"{value:,.0f} ms"
+    return f"{1000 * value:.3g} µs"
+
+
+def format_moment(moment: datetime) -> str:
+    """Return a date and time to the minute with its zone: 21 November 2026, 05:30 UTC."""
+    return f"{moment.day} {moment:%B %Y, %H:%M} {moment:%Z}".rstrip()
+
+
+def shorten_digest(digest: str) -> str:
+    """Return the first digits of a digest; anything else is returned whole."""
+    return f"{digest[:_DIGEST_SHOWN]}…" if _HEX.fullmatch(digest) else digest
+
+
+def show_value(value: JsonValue) -> str:
+    """Return plain JSON data in words: short, long lists cut."""
+    shown = _show(value)
+    return shown if len(shown) <= _MAX_VALUE else shown[: _MAX_VALUE - 1] + "…"
+
+
+def _show(value: JsonValue) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return format_number(value, 6)
+    if isinstance(value, str):
+        return shorten_digest(value)
+    if isinstance(value, list):
+        shown = [_show(item) for item in value[:_MAX_ITEMS]]
+        more = [f"and {len(value) - _MAX_ITEMS} more"] if len(value) > _MAX_ITEMS else []
+        return ", ".join(shown + more) or "none"
+    return ", ".join(f"{key} {_show(item)}" for key, item in list(value.items())[:_MAX_ITEMS]) or "none"
+
+
+def show_observed(observed: JsonValue) -> str:
+    """Return a check's observation in words: `3 of 1,797 rows: 12, 99` for counts of unexpected values."""
+    if not isinstance(observed, dict) or not {"unexpected", "of"} <= observed.keys():
+        return show_value(observed)
+    examples = f": {show_value(observed['examples'])}" if observed.get("examples") else ""
+    if observed["unexpected"] == 0:
+        return f"none of {show_value(observed['of'])}"
+    return f"{show_value(observed['unexpected'])} of {show_value(observed['of'])}{examples}"
+
+
+def show_limit(limit: JsonValue) -> str:
+    """Return a check's limit in words: `0 to 16`, `at least 0.97`, `in 0, 1, 2`."""
+    if not isinstance(limit, dict):
+        return show_value(limit)
+    rest = dict(limit)
+    low, high = rest.pop("min_value", None), rest.pop("max_value", None)
+    strict_low, strict_high = rest.pop("strict_min", False), rest.pop("strict_max", False)
+    words = []
+    if low is not None and high is not None and low == high:
+        words.append(f"exactly {show_value(low)}")
+    elif low is not None and high is not None and not (strict_low or strict_high):
+        words.append(f"{show_value(low)} to {show_value(high)}")
+    else:
+        words += [f"{'above' if strict_low else 'at least'} {show_value(low)}"] if low is not None else []
+        words += [f"{'below' if strict_high else 'at most'} {show_value(high)}"] if high is not None else []
+    if "value_set" in rest:
+        words.append(f"in {show_value(rest.pop('value_set'))}")
+    if "value" in rest:
+        words.append(f"exactly {show_value(rest.pop('value'))}")
+    words += [f"{key.replace('_', ' ')} {show_value(value)}" for key, value in rest.items()]
+    return ", ".join(words) or "none allowed"
+
+
+def show_rule(rule: str) -> str:
+    """Return an expectation's type in words: `expect_column_max_to_be_between` as `column max to be between`."""
+    return rule.removeprefix("expect_").replace("_", " ")

@@ -1,0 +1,92 @@
+"""From what a run has handed on to its signed receipt."""
+
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from deployments.targets.keys import KeyRing
+from storage.files import Store
+from storage.receipts import ModelRecord, Receipt, SignedReceipt, write_receipt
+from tasks.errors import StageStopped
+from tasks.provenance import describe_code, describe_machine, describe_packages
+from tasks.results import Collected, Compressed, Evaluated, Prepared, RunRecord, Trained
+
+
+def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Receipt:
+    """The receipt of a run as far as it got: cleared for its channels, or stopped.
+
+    Args:
+        record: What the stages handed on.
+        stopped: What ended the run; None clears it, which takes a green report of every gate.
+
+    Raises:
+        StageStopped: The run is to be cleared, but a gate's green report is missing.
+    """
+    if stopped is None:
+        _require_green(record)
+    collected, prepared = record.find(Collected), record.find(Prepared)
+    compressed = record.find(Compressed)
+    stages = {"raw": collected, "prepared": prepared}
+    return Receipt(
+        run=record.run,
+        status="stopped" if stopped else "promoted",
+        stopped_at=stopped.stage if stopped else None,
+        reasons=stopped.reasons if stopped else (),
+        created_at=datetime.now(UTC),
+        lepton=describe_code(),
+        packages=describe_packages(),
+        machine=describe_machine(),
+        recipe=record.recipe,
+        source=collected.source if collected else None,
+        datasets={name: result.dataset for name, result in stages.items() if result is not None},
+        gates=tuple(report.model_dump(mode="json") for report in record.reports),
+        model=_describe_model(record),
+        artifacts=compressed.candidates if compressed else (),
+        channels=compressed.channels if compressed and not stopped else {},
+        metrics=describe_metrics(record),
+        timings={name: round(stage.duration_s, 3) for name, stage in record.stages.items()},
+    )
+
+
+def _require_green(record: RunRecord) -> None:
+    green = {report.stage for report in record.reports if report.passed}
+    missing = [name for name in ("raw", "prepared", "model", "artifact") if name not in green]
+    if missing:
+        raise StageStopped("promote", tuple(f"gate {name} must be green before promotion; got no green report" for name in missing))
+
+
+def _describe_model(record: RunRecord) -> ModelRecord | None:
+    trained, evaluated, compressed = record.find(Trained), record.find(Evaluated), record.find(Compressed)
+    if trained is None or evaluated is None:
+        return None
+    return ModelRecord(
+        id=evaluated.model_id,
+        checkpoint=trained.checkpoint.sha256,
+        parameters=trained.parameters,
+        files=compressed.files if compressed else {},
+    )
+
+
+def describe_metrics(record: RunRecord) -> dict[str, JsonValue]:
+    """The run's figures by name, as far as it got. Rates in 0..1, times in seconds."""
+    metrics: dict[str, JsonValue] = {}
+    if (trained := record.find(Trained)) is not None:
+        metrics |= {
+            "validation_accuracy": trained.validation_accuracy,
+            "epochs": trained.epochs,
+            "training_s": round(trained.training_s, 3),
+        }
+    if (evaluated := record.find(Evaluated)) is not None:
+        metrics |= {
+            "accuracy": evaluated.accuracy,
+            "macro_f1": evaluated.macro_f1,
+            "majority_accuracy": evaluated.majority_accuracy,
+            "loss": evaluated.loss,
+        }
+        metrics |= {f"champion_accuracy_{champion.channel}": champion.accuracy for champion in evaluated.champions}
+    return metrics
+
+
+def issue_receipt(workspace: Store, receipt: Receipt) -> SignedReceipt:
+    """Signs a receipt with this machine's key and writes it to the workspace."""
+    return write_receipt(workspace, receipt, KeyRing().receipt_signer().sign)

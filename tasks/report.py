@@ -1,0 +1,218 @@
+"""The run's page: filled from what the stages handed on and from the signed receipt, written as one offline file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gates.report import GateReport
+from storage.files import Store
+from storage.receipts import Receipt, SignedReceipt
+from tasks.evaluate import read_predictions
+from tasks.gate_data import open_version
+from tasks.pages.model import (
+    Candidate,
+    Channel,
+    Confusion,
+    CurvePoint,
+    Dataset,
+    Gate,
+    Metric,
+    ReceiptPart,
+    RunPage,
+    Sample,
+    Source,
+    Stage,
+)
+from tasks.pages.pictures import encode_picture
+from tasks.pages.render import render_run_page
+from tasks.results import (
+    Collected,
+    Compressed,
+    Evaluated,
+    Outcome,
+    Prepared,
+    Promoted,
+    RunRecord,
+    StageRecord,
+    Trained,
+)
+
+WRONG_SHOWN, RIGHT_SHOWN = 18, 12
+
+
+def report_path(run: str) -> str:
+    """Path of a run's page in its workspace."""
+    return f"reports/{run}/report.html"
+
+
+def write_report(workspace: Store, record: RunRecord, signed: SignedReceipt) -> str:
+    """Writes the page and the gates' reports as JSON beside it. Returns the page's address."""
+    for report in record.reports:
+        workspace.write(f"reports/{record.run}/gate-{report.stage}.json", report.model_dump_json(indent=2).encode())
+    path = report_path(record.run)
+    workspace.write(path, render_run_page(_fill_page(workspace, record, signed)).encode())
+    return workspace.address(path)
+
+
+def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
+    """A few short facts on what a stage handed on, for the terminal, the page and the Prefect UI."""
+    match outcome:
+        case Collected(source=source, dataset=dataset):
+            return (f"{sum(dataset.rows.values()):,} rows from {source.type}", dataset.ref)
+        case GateReport(checks=checks, passed=True):
+            return (f"{len(checks)} checks passed",)
+        case GateReport(reasons=reasons):
+            return reasons
+        case Prepared(dataset=dataset):
+            return (", ".join(f"{split} {rows:,}" for split, rows in dataset.rows.items()), dataset.ref)
+        case Trained(epochs=epochs, best_epoch=best, validation_accuracy=accuracy):
+            return (f"{epochs} epochs, best {best}", f"validation accuracy {accuracy:.2%}")
+        case Evaluated(accuracy=accuracy, majority_accuracy=majority):
+            return (f"held-out accuracy {accuracy:.2%}", f"majority class {majority:.2%}")
+        case Compressed(channels=channels):
+            return tuple(f"{name}: {cleared.artifact}" for name, cleared in channels.items())
+        case Promoted(releases=releases):
+            return tuple(f"{name}: release {number}" for name, number in releases.items())
+        case None:
+            return ()
+
+
+def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> RunPage:
+    receipt = signed.receipt
+    trained, evaluated = record.find(Trained), record.find(Evaluated)
+    labels = tuple(str(label) for label in _list_labels(receipt))
+    document = receipt.recipe["document"]
+    return RunPage(
+        run=receipt.run,
+        recipe=str(receipt.recipe["name"]),
+        description=str(document["description"]) if isinstance(document, dict) else "",
+        status=receipt.status,
+        stopped_at=receipt.stopped_at,
+        reasons=receipt.reasons,
+        created_at=receipt.created_at,
+        stages=tuple(_fill_stage(name, stage, receipt) for name, stage in record.stages.items()),
+        gates=tuple(Gate.model_validate(report.model_dump(mode="json")) for report in record.reports),
+        metrics=_fill_metrics(record, receipt),
+        curve=tuple(CurvePoint.model_validate(point.model_dump()) for point in trained.curve) if trained else (),
+        best_epoch=trained.best_epoch if trained else None,
+        confusion=Confusion(labels=labels, counts=evaluated.confusion) if evaluated else None,
+        samples=_pick_samples(workspace, record, labels, receipt),
+        candidates=tuple(Candidate.model_validate(entry.model_dump(mode="json")) for entry in receipt.artifacts),
+        channels=_fill_channels(record, receipt),
+        source=Source.model_validate(receipt.source.model_dump(mode="json")) if receipt.source else None,
+        datasets={name: Dataset.model_validate(entry.model_dump()) for name, entry in receipt.datasets.items()},
+        receipt=_fill_receipt(signed),
+        workspace=workspace.display,
+    )
+
+
+def _list_labels(receipt: Receipt) -> list[Any]:
+    document = receipt.recipe["document"]
+    data = document["data"] if isinstance(document, dict) else {}
+    labels = data["labels"] if isinstance(data, dict) else []
+    return labels if isinstance(labels, list) else []
+
+
+def _fill_stage(name: str, stage: StageRecord, receipt: Receipt) -> Stage:
+    is_gate = name.startswith("gate ")
+    state = "red" if name == receipt.stopped_at else "green" if is_gate else "done"
+    facts = describe_outcome(stage.outcome)
+    shown = (f"{len(stage.outcome.reasons)} checks failed",) if state == "red" and isinstance(stage.outcome, GateReport) else facts
+    return Stage.model_validate({"name": name, "state": state, "duration_s": stage.duration_s, "facts": shown})
+
+
+def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
+    metrics: list[Metric] = []
+    evaluated, trained = record.find(Evaluated), record.find(Trained)
+    if evaluated is not None:
+        note = f"majority class {evaluated.majority_accuracy:.2%}"
+        metrics.append(Metric(name="held-out accuracy", value=evaluated.accuracy, kind="rate", note=note, headline=True))
+        metrics.append(Metric(name="macro F1", value=evaluated.macro_f1, kind="rate", headline=True))
+        metrics += [
+            Metric(name=f"champion on {champion.channel}", value=champion.accuracy, kind="rate", note="same rows")
+            for champion in evaluated.champions
+        ]
+    chosen = [entry for entry in receipt.artifacts if entry.chosen_for]
+    if chosen:
+        smallest = min(chosen, key=lambda entry: entry.size_bytes)
+        where = ", ".join(smallest.chosen_for)
+        metrics.append(Metric(name="smallest artifact", value=smallest.size_bytes, kind="bytes", note=where, headline=True))
+        metrics.append(
+            Metric(name="its latency", value=smallest.latency_ms_p50, kind="milliseconds", note="median, one row", headline=True)
+        )
+    if trained is not None:
+        metrics.append(Metric(name="validation accuracy", value=trained.validation_accuracy, kind="rate"))
+        metrics.append(Metric(name="training", value=trained.training_s, kind="seconds", note=f"{trained.epochs} epochs"))
+        metrics.append(Metric(name="parameters", value=trained.parameters, kind="count"))
+    return tuple(metrics)
+
+
+def _pick_samples(workspace: Store, record: RunRecord, labels: tuple[str, ...], receipt: Receipt) -> tuple[Sample, ...]:
+    """Held-out rows as pictures: the most confident mistakes first, then some that were right."""
+    prepared, evaluated = record.find(Prepared), record.find(Evaluated)
+    if prepared is None or evaluated is None:
+        return ()
+    predictions = read_predictions(workspace, evaluated.predictions_path, evaluated.predictions)
+    predicted = predictions.probabilities.argmax(axis=1)
+    confidence = predictions.probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != predictions.label)
+    right = np.flatnonzero(predicted == predictions.label)
+    worst = wrong[np.argsort(-confidence[wrong])][:WRONG_SHOWN]
+    chosen = [*worst, *right[:: max(1, len(right) // RIGHT_SHOWN)][:RIGHT_SHOWN]]
+    pictures = _read_images(workspace, prepared, {int(predictions.row_id[index]) for index in chosen})
+    low, high = _value_range(receipt)
+    return tuple(
+        Sample(
+            picture=encode_picture(pictures[int(predictions.row_id[index])], (low, high)),
+            truth=labels[int(predictions.label[index])],
+            predicted=labels[int(predicted[index])],
+            confidence=float(confidence[index]),
+            name=f"row {int(predictions.row_id[index]):016x}",
+        )
+        for index in chosen
+    )
+
+
+def _value_range(receipt: Receipt) -> tuple[float, float]:
+    document: Any = receipt.recipe["document"]
+    low, high = document["data"]["image"]["value_range"]
+    return float(low), float(high)
+
+
+def _read_images(workspace: Store, prepared: Prepared, wanted: set[int]) -> dict[int, np.ndarray[Any, Any]]:
+    """Images of held-out rows by row id, (C, H, W) each, one shard in memory at a time."""
+    version = open_version(workspace, prepared.dataset)
+    found: dict[int, np.ndarray[Any, Any]] = {}
+    for rows in version.iter_rows("held_out", ("row_id", "image")):
+        for index in np.flatnonzero(np.isin(rows["row_id"], list(wanted))):
+            found[int(rows["row_id"][index])] = rows["image"][index].copy()
+    return found
+
+
+def _fill_channels(record: RunRecord, receipt: Receipt) -> dict[str, Channel]:
+    promoted = record.find(Promoted)
+    releases = promoted.releases if promoted else {}
+    return {
+        name: Channel(artifact=cleared.artifact, sha256=cleared.sha256, release=releases.get(name))
+        for name, cleared in receipt.channels.items()
+    }
+
+
+def _fill_receipt(signed: SignedReceipt) -> ReceiptPart:
+    receipt = signed.receipt
+    files = receipt.model.files if receipt.model else {}
+    return ReceiptPart.model_validate(
+        {
+            "id": signed.id,
+            "key_id": ", ".join(signature["keyid"] for signature in signed.signatures),
+            "model_id": receipt.model.id if receipt.model else None,
+            "recipe_digest": receipt.recipe["digest"],
+            "code_version": receipt.lepton.version,
+            "code_digest": receipt.lepton.digest,
+            "commit": receipt.lepton.commit,
+            "packages": receipt.packages,
+            "machine": receipt.machine,
+            "files": {name: file.model_dump() for name, file in files.items()},
+        }
+    )

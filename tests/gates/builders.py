@@ -1,0 +1,107 @@
+"""Good facts, which the tests of the gates spoil one at a time."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gates.artifact import ArtifactFacts
+from gates.model import ModelFacts, tabulate_predictions
+from gates.prepared import PreparedFacts
+from gates.raw import RawFacts
+from gates.report import GateReport
+from gates.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_rows, tabulate_shards
+
+LABELS = tuple(str(digit) for digit in range(10))
+FIELDS = {"image": FieldRule(dtype="uint8", shape=(1, 8, 8), value_range=(0, 16))}
+ROWS = 1000
+SPLITS = np.repeat(["train", "validation", "held_out"], [600, 100, 300])
+
+
+def make_field(**changes: Any) -> FieldFacts:
+    return FieldFacts(dtype="uint8", shape=(1, 8, 8), min=0, max=16).model_copy(update=changes)
+
+
+def make_shards(**changes: Any) -> Table:
+    """Four shards of 250 rows; the changes are applied to the image field of the second."""
+    shards = [ShardFacts(shard=f"ab{i}", rows=250, fields={"image": make_field()}) for i in range(4)]
+    shards[1] = ShardFacts(shard="ab1", rows=250, fields={"image": make_field(**changes)})
+    return tabulate_shards(shards)
+
+
+def make_columns() -> dict[str, Any]:
+    rng = np.random.default_rng(7)
+    return {
+        "row_id": np.arange(ROWS, dtype=np.uint64) + 10_000,
+        "label": np.arange(ROWS) % 10,
+        "content_hash": rng.integers(0, 2**63, (ROWS, 2)).astype(np.uint64),
+    }
+
+
+def make_raw_facts(**columns: Any) -> RawFacts:
+    return RawFacts(make_shards(), tabulate_rows(**(make_columns() | columns)), FIELDS, LABELS)
+
+
+def make_prepared_facts(**columns: Any) -> PreparedFacts:
+    return PreparedFacts(
+        shards=make_shards(),
+        rows=tabulate_rows(**(make_columns() | {"split": SPLITS} | columns)),
+        fields=FIELDS,
+        labels=LABELS,
+        fitted={"image": ((4.9,), (6.0,))},
+        rows_collected=1010,
+        rows_dropped={"duplicate": 10},
+    )
+
+
+def make_probabilities(wrong: int = 10) -> np.ndarray[Any, Any]:
+    """(300, 10) proper probabilities; the first `wrong` rows answer the next class."""
+    answer = np.arange(300) % 10
+    answer[:wrong] = (answer[:wrong] + 1) % 10
+    probabilities = np.full((300, 10), 0.01)
+    probabilities[np.arange(300), answer] = 0.91
+    return probabilities
+
+
+def make_model_facts(champion_wrong: int | None = None, wrong: int = 10, **columns: Any) -> ModelFacts:
+    arrays: dict[str, Any] = {
+        "row_id": np.arange(300, dtype=np.uint64),
+        "label": np.arange(300) % 10,
+        "probabilities": make_probabilities(wrong),
+    }
+    if champion_wrong is not None:
+        arrays["champion_predicted"] = make_probabilities(champion_wrong).argmax(axis=1)
+    return ModelFacts(tabulate_predictions(**(arrays | columns)), 300, LABELS)
+
+
+def make_artifact(**changes: Any) -> ArtifactFacts:
+    facts = ArtifactFacts(
+        name="int8.onnx",
+        loaded=True,
+        sha256_judged="ab" * 32,
+        sha256_to_ship="ab" * 32,
+        accuracy_float=0.99,
+        accuracy=0.988,
+        agreement=0.995,
+        size_bytes=12_345,
+        latency_ms_p50=0.2,
+    )
+    return facts.model_copy(update=changes)
+
+
+def spoil(table: Table, row: int | slice, column: str, value: Any) -> Table:
+    frame = table.frame.copy()
+    if isinstance(value, float) and frame[column].dtype.kind in "iu":
+        frame[column] = frame[column].astype("float64")
+    frame.loc[frame.index[row], column] = value
+    return replace(table, frame=pd.DataFrame(frame))
+
+
+def find_failure(report: GateReport, about: str) -> str:
+    """The message of the one failed check about this figure."""
+    assert not report.passed
+    messages = [check.message for check in report.checks if not check.passed and check.about == about]
+    assert len(messages) == 1, (about, report.reasons)
+    assert messages[0] in report.reasons
+    return messages[0]

@@ -1,0 +1,55 @@
+import pytest
+
+from gates.artifact import judge_artifacts
+from gates.errors import SuiteError
+from gates.specs import ArtifactGate
+from tests.gates.builders import find_failure, make_artifact
+
+GATE = ArtifactGate()
+
+
+def test_good_artifacts_pass():
+    report = judge_artifacts(GATE, [make_artifact(), make_artifact(name="fp32.onnx", accuracy=0.991)])
+    assert report.passed, report.reasons
+
+
+@pytest.mark.parametrize(
+    ("change", "figure", "ending"),
+    [
+        ({"accuracy": 0.5}, "accuracy_drop", "observed 0.49, limit <= 0.01"),
+        ({"agreement": 0.9}, "agreement", "observed 0.9, limit [0.98, 1]"),
+        ({"size_bytes": 10**9}, "size_bytes", "observed 1000000000, limit [1, 67108864]"),
+        ({"latency_ms_p50": 250.0}, "latency_ms_p50", "observed 250, limit (0, 100]"),
+        ({"loaded": False}, "loaded", "observed 1 unexpected of 1, such as [false], limit in [true]"),
+        (
+            {"sha256_judged": "cd"},
+            "sha256",
+            f"observed 1 unexpected of 1, such as [cd], limit in [{'ab' * 32}]",
+        ),
+    ],
+)
+def test_a_bad_figure_is_named(change, figure, ending):
+    report = judge_artifacts(GATE, [make_artifact(name="fp32.onnx"), make_artifact(**change)])
+    assert find_failure(report, f"int8.onnx {figure}").endswith(ending)
+    assert len(report.reasons) == 1
+
+
+@pytest.mark.parametrize("figure", ["accuracy", "accuracy_float", "agreement", "size_bytes", "latency_ms_p50"])
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), float("-inf")])
+def test_a_figure_that_is_not_a_number_never_passes(figure, value):
+    assert not judge_artifacts(GATE, [make_artifact(**{figure: value})]).passed
+
+
+def test_each_artifact_may_have_its_own_limits():
+    tight = {"int8.onnx": ArtifactGate(max_size_bytes=100)}
+    report = judge_artifacts(GATE, [make_artifact(), make_artifact(name="fp32.onnx")], tight)
+    assert [check.about for check in report.checks if not check.passed] == ["int8.onnx size_bytes"]
+
+
+def test_no_artifact_stops():
+    assert not judge_artifacts(GATE, []).passed
+
+
+def test_one_name_for_two_artifacts_is_refused():
+    with pytest.raises(SuiteError, match="different names"):
+        judge_artifacts(GATE, [make_artifact(), make_artifact()])

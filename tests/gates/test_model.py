@@ -1,0 +1,88 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gates.errors import SuiteError
+from gates.model import judge_model, tabulate_predictions
+from gates.specs import ModelGate
+from tests.gates.builders import find_failure, make_model_facts, make_probabilities
+
+GATE = ModelGate()
+GAIN = "accuracy gained over the champion"
+
+
+def test_a_good_first_model_passes_and_says_that_there_was_no_champion():
+    report = judge_model(GATE, make_model_facts())
+    assert report.passed, report.reasons
+    assert [check.message for check in report.checks if not check.applicable] == [
+        f"expect_column_mean_to_be_between on {GAIN}: not applicable, no model has been promoted yet"
+    ]
+
+
+def test_shuffled_labels_stop():
+    label = np.random.default_rng(0).permutation(np.arange(300) % 10)
+    report = judge_model(GATE, make_model_facts(label=label))
+    assert "limit >= 0.9" in find_failure(report, "held-out accuracy")
+
+
+def test_accuracy_below_the_floor_stops():
+    report = judge_model(ModelGate(min_accuracy=0.97), make_model_facts())
+    assert find_failure(report, "held-out accuracy") == (
+        "expect_column_mean_to_be_between on held-out accuracy: observed 0.9666666667, limit >= 0.97"
+    )
+
+
+def test_a_model_that_answers_the_commonest_class_stops():
+    label = np.where(np.arange(300) < 285, 3, 5)
+    always = np.full((300, 10), 0.01)
+    always[:, 3] = 0.91
+    report = judge_model(GATE, make_model_facts(label=label, probabilities=always))
+    assert find_failure(report, "held-out accuracy above the majority class's 0.95 by 0.1").endswith(
+        "observed 0.95, limit >= 1.05"
+    )
+
+
+def test_worse_than_the_champion_stops_and_within_the_margin_passes():
+    report = judge_model(GATE, make_model_facts(champion_wrong=5))
+    assert find_failure(report, GAIN) == (
+        f"expect_column_mean_to_be_between on {GAIN}: observed -0.01666666667, limit >= -0.005"
+    )
+    assert judge_model(GATE, make_model_facts(champion_wrong=9)).passed
+    assert judge_model(GATE, make_model_facts(champion_wrong=20)).passed
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 0.5, -0.2])
+def test_improper_probabilities_name_the_row(value):
+    probabilities = make_probabilities()
+    probabilities[42, 0] = value
+    report = judge_model(GATE, make_model_facts(probabilities=probabilities))
+    assert not report.passed
+    assert any("probability_sum" in reason and "row_id 42" in reason for reason in report.reasons), report.reasons
+
+
+def test_negative_probabilities_that_sum_to_one_stop():
+    probabilities = make_probabilities()
+    probabilities[42, :2] = [-0.1, 0.12]
+    report = judge_model(GATE, make_model_facts(probabilities=probabilities))
+    assert find_failure(report, "probability_min").endswith("such as [-0.1], limit [0, 1]; row_id 42")
+
+
+def test_rows_left_out_or_judged_twice_stop():
+    report = judge_model(GATE, replace(make_model_facts(), rows_held_out=301))
+    assert find_failure(report, "rows judged").endswith("observed 300, limit value 301")
+    row_id = np.arange(300)
+    row_id[1] = 0
+    assert "row_id 0 and 1 more" in find_failure(judge_model(GATE, make_model_facts(row_id=row_id)), "row_id")
+
+
+def test_no_predictions_stop():
+    empty = tabulate_predictions(row_id=np.zeros(0), label=np.zeros(0), probabilities=np.zeros((0, 10)))
+    report = judge_model(GATE, replace(make_model_facts(), predictions=empty, rows_held_out=0))
+    assert not report.passed
+    assert all("table predictions is empty" in check.message for check in report.checks if check.applicable)
+
+
+def test_predictions_of_different_lengths_are_refused():
+    with pytest.raises(SuiteError, match=r"must be \(N, K\)"):
+        make_model_facts(label=np.zeros(299))
