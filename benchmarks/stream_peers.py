@@ -7,6 +7,8 @@ is JSON: seconds to write, bytes written, and rows served a second in the first 
 the second. It imports nothing of Lepton's.
 """
 
+import importlib.machinery
+import importlib.util
 import json
 import sys
 import time
@@ -27,7 +29,18 @@ def iterate_samples(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[in
         yield index, images[index].reshape(-1), int(labels[index])
 
 
+def stand_in_torchvision() -> None:
+    """Lets `streaming` be imported: torchvision's wheel does not load beside a CPU build of torch, and only its vision
+    data sets, which are not measured here, use it."""
+    names = ("torchvision", "torchvision.datasets", "torchvision.transforms", "torchvision.transforms.functional")
+    modules = {name: importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, None)) for name in names}
+    modules["torchvision.datasets"].VisionDataset = object
+    modules["torchvision.transforms.functional"].to_tensor = None
+    sys.modules.update(modules)
+
+
 def write_mosaic(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
+    stand_in_torchvision()
     from streaming import MDSWriter
 
     columns = {"image": f"ndarray:uint8:{images[0].size}", "label": "int"}

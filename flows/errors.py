@@ -1,9 +1,9 @@
 """What can go wrong with a run.
 
-    FlowError
-    |-- RecipeError      the recipe is wrong: every fault at once, before anything starts
-    |-- ServerError      no Prefect server
-    `-- GateStopped      a gate stopped the run; carries the receipt
+FlowError
+|-- RecipeError      the recipe is wrong: every fault at once, before anything starts
+|-- ServerError      no Prefect server
+`-- GateStopped      a gate stopped the run; carries the receipt
 """
 
 from collections.abc import Sequence

@@ -42,14 +42,14 @@ def lifecycle(
     r = load_recipe(recipe, overrides)
     with open_run(r, workspace) as run:
         with open_cluster(scheduler) as dask:
-            raw = run.do(collect, run.url, r.name, r.source, dask)
+            raw = run.do(collect, run.url, r.name, r.source, r.data, dask)
             run.do(gate_raw, run.url, raw, r.data, r.gates.raw)
             prepared = run.do(prepare, run.url, r.name, raw, r.data, dask)
             run.do(gate_prepared, run.url, raw, prepared, r.data, r.gates.prepared)
         trained = run.do(train, run.url, prepared, r.data, r.model, r.train, run.directory)
-        evaluated = run.do(evaluate, run.url, raw, prepared, trained, r.digest, r.targets)
-        run.do(gate_model, prepared, evaluated, r.data, r.gates.model)
+        evaluated = run.do(evaluate, run.url, raw, prepared, trained, r.digest, r.data, tuple(r.targets))
+        run.do(gate_model, run.url, prepared, evaluated, r.data, r.gates.model)
         compressed = run.do(compress, run.url, prepared, trained, evaluated, r.data, r.compress, r.targets)
-        run.do(gate_artifact, run.url, prepared, evaluated, compressed, r.gates.artifact)
+        run.do(gate_artifact, run.url, evaluated, compressed, r.gates.artifact)
         run.do(promote, run.url, run.draft(), r.name, r.kind, r.data)
     return run.outcome()

@@ -18,7 +18,7 @@ class LeptonFlow(Flow[P, R]):
     so Prefect stores none.
     """
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Prefect's own overloads say more than mypy follows
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the flow; raises what stopped it."""
         with prefect_server():
             return super().__call__(*args, **kwargs)

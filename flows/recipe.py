@@ -15,8 +15,8 @@ from flows.errors import Fault, RecipeError
 from gates.specs import GatesSpec
 from lightning_modules.specs import CompressSpec, ModelSpec, TrainSpec
 from storage.files import canonical_json, redact, sha256_bytes
-from storage.prepare import DataSpec
 from storage.sources import AnySource
+from storage.specs import DataSpec
 
 FORMAT = 1
 
@@ -80,17 +80,23 @@ def list_recipes() -> dict[str, str]:
     return {name: str(document.get("description", "")) for name, document in documents.items()}
 
 
-def load_recipe(recipe: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def load_recipe(recipe: str | Recipe, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Reads a recipe and checks all of it before anything runs.
 
     Args:
-        recipe: Name of a recipe that comes with Lepton, or path to a YAML file.
+        recipe: Name of a recipe that comes with Lepton, path to a YAML file, or a recipe.
         overrides: Values by dotted path, `{"train.max_epochs": 3}`, put over the file's.
 
     Raises:
         RecipeError: With every fault at once, each with its path, its line, the value and the remedy.
     """
-    origin, text = _read_text(recipe)
+    if isinstance(recipe, Recipe):
+        recipe, text = recipe.name, yaml.safe_dump(recipe.model_dump(mode="json"))
+        return _parse_recipe(recipe, text, overrides or {})
+    return _parse_recipe(*_read_text(recipe), overrides or {})
+
+
+def _parse_recipe(origin: str, text: str, overrides: Mapping[str, Any]) -> Recipe:
     try:
         document = yaml.safe_load(text)
         lines = _find_lines(yaml.compose(text, Loader=yaml.SafeLoader))
@@ -102,7 +108,7 @@ def load_recipe(recipe: str, overrides: Mapping[str, Any] | None = None) -> Reci
     faults = _check_format(document, lines)
     if faults:
         raise RecipeError(origin, faults)
-    document, faults = _apply_overrides(document, overrides or {})
+    document, faults = _apply_overrides(document, overrides)
     try:
         loaded = Recipe.model_validate(document)
     except ValidationError as error:
@@ -183,15 +189,21 @@ def _apply_overrides(document: dict[str, Any], overrides: Mapping[str, Any]) -> 
 
 def _describe_fault(error: dict[str, Any], lines: Mapping[str, int]) -> Fault:
     parts = [str(part) for part in error["loc"]]
+    if parts[:1] == ["source"]:
+        del parts[1:2]  # The source's type, by which pydantic tells one source's keys from another's.
     path = ".".join(parts)
     kind, message = str(error["type"]), str(error["msg"])
-    line = next((lines[".".join(parts[:end])] for end in range(len(parts), 0, -1) if ".".join(parts[:end]) in lines), None)
+    line = next(
+        (lines[".".join(parts[:end])] for end in range(len(parts), 0, -1) if ".".join(parts[:end]) in lines), None
+    )
     if kind == "extra_forbidden":
         return Fault(path, _show(error["input"]), "be a known key", _suggest_key(parts), line)
     if kind == "missing":
         return Fault(path, "absent", "be given", f"add `{parts[-1]}:` there", line)
     rule, _, remedy = message.removeprefix("Value error, ").partition("; ")
-    rule = re.sub(r"^(Input|Value|String|List|Tuple|Dictionary) should ", "", rule)
+    # A section's own sentence, "<what> (<value>) must <rule>; got <x>; <remedy>", says again what stands here already.
+    rule = re.sub(r"^.*? must |^(Input|Value|String|List|Tuple|Dictionary) should ", "", rule)
+    remedy = re.sub(r"^got [^;]*; ", "", remedy)
     return Fault(path or "(recipe)", _show(error["input"]), rule, remedy or "mend the value", line)
 
 

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from prefect import Task
-from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from deployments.targets.key_files import cache_dir
+from flows.artifacts import leave_artifact
 from flows.errors import GateStopped
 from flows.recipe import Recipe
 from gates.report import GateReport
 from storage.files import Store
 from storage.receipts import Receipt, SignedReceipt, read_receipt
 from tasks.errors import StageStopped
-from tasks.progress import PROGRESS
+from tasks.progress import current_progress
 from tasks.receipt import draft_receipt, issue_receipt
 from tasks.report import describe_outcome, write_report
 from tasks.results import Promoted, RunRecord
@@ -61,7 +61,7 @@ class Run:
         Raises:
             StageStopped: A gate found the stage before it wanting, or a channel was lost to another run.
         """
-        name, progress = task.name, PROGRESS.get()
+        name, progress = task.name, current_progress()
         progress.begin(name)
         started = time.monotonic()
         outcome: R | GateReport | None = None
@@ -80,6 +80,11 @@ class Run:
             if outcome is not None:
                 leave_artifact(name, outcome)
         return outcome
+
+    @property
+    def url(self) -> str:
+        """The workspace, as stages take it."""
+        return self.workspace.url
 
     def draft(self) -> Receipt:
         """The receipt that the run has earned so far, with every gate green."""

@@ -41,3 +41,13 @@ def summarize(receipt: Receipt, workspace: str) -> dict[str, Any]:
         ],
         "channels": {name: cleared.artifact for name, cleared in receipt.channels.items()},
     }
+
+
+def measure_overhead(receipt: Receipt, imports_s: float, total_s: float) -> str:
+    """Where the time went, stage by stage, as a table for people. All times in seconds."""
+    training_s = receipt.metrics.get("training_s")
+    training = float(training_s) if isinstance(training_s, int | float) else 0.0
+    lines = [f"  {name:<16}{duration:8.2f}" for name, duration in receipt.timings.items()]
+    lines += [f"  {'imports':<16}{imports_s:8.2f}", f"  {'total':<16}{total_s:8.2f}"]
+    lines.append(f"  {'of it training':<16}{training:8.2f}")
+    return "\n".join(lines)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from gates.report import MAX_ROWS_NAMED, Check, GateReport, is_proven, show, to_plain, verdict
-from gates.suite import Expectation, Suite
 from gates.shards import ShardedTable
+from gates.suite import Expectation, Suite
 from gates.tables import Table
 
 if TYPE_CHECKING:
@@ -72,7 +72,36 @@ def _read_outcome(item: Expectation, outcome: "Outcome", table: Table | ShardedT
         return _fail(item, "not one value to judge", observed)
     passed = outcome.success and is_proven(observed)
     rows = () if passed else _name_rows(item, outcome, table)
-    return _make_check(item, observed, passed, rows)
+    check = _make_check(item, observed, passed, rows)
+    return check.model_copy(update={"contained": _is_contained(item, outcome.result, passed=passed)})
+
+
+def _is_contained(item: Expectation, result: Mapping[str, object], *, passed: bool) -> bool:
+    """Return whether a failed rule on each value leaves few enough bad rows to set them aside."""
+    unexpected, rows = result.get("unexpected_count"), result.get("element_count")
+    if passed or item.severity != "quarantine" or not isinstance(unexpected, int) or not isinstance(rows, int):
+        return False
+    return unexpected <= item.max_fraction * rows
+
+
+def find_quarantined(suite: Suite, tables: Mapping[str, Table | ShardedTable]) -> dict[str, dict[int, tuple[str, ...]]]:
+    """Find every row that a suite sets aside, and why.
+
+    Call it once the suite has passed: it reads the tables again, and only for rules with severity `quarantine`.
+
+    Returns:
+        For each table the positions of its offending rows, each with the names of what was wrong with it.
+    """
+    from gates.runner import find_unexpected  # Great Expectations takes seconds to import
+
+    found: dict[str, dict[int, tuple[str, ...]]] = {}
+    for item in suite.expectations:
+        if item.severity != "quarantine" or item.table not in tables:
+            continue
+        rows = found.setdefault(item.table, {})
+        for position in find_unexpected(item, tables[item.table]):
+            rows[position] = (*rows.get(position, ()), f"{item.rule} on {item.about}")
+    return {table: dict(sorted(rows.items())) for table, rows in found.items()}
 
 
 def _read_observed(result: Mapping[str, object], *, examples: bool) -> JsonValue:

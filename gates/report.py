@@ -29,6 +29,7 @@ class Check(BaseModel):
         passed: True only if `observed` was computed and lies within `limit`, or if the check does not apply.
         severity: what a failure does: `stop` the run, `quarantine` the rows, or `warn`.
         applicable: False if there was nothing to compare with, such as no champion yet; the message says so.
+        contained: whether a failed check with severity `quarantine` leaves few enough bad rows to set them aside.
         message: one sentence naming rule, observed, limit and where.
         rows: the first offending rows, shards or files, at most 20.
     """
@@ -42,6 +43,7 @@ class Check(BaseModel):
     passed: bool
     severity: Severity = "stop"
     applicable: bool = True
+    contained: bool = False
     message: str
     rows: tuple[str, ...] = ()
 
@@ -56,7 +58,9 @@ class Check(BaseModel):
     @property
     def stops(self) -> bool:
         """Whether this check alone ends the run."""
-        return not self.passed and self.severity != "warn"
+        if self.passed or self.severity == "warn":
+            return False
+        return not (self.severity == "quarantine" and self.contained)
 
 
 class GateReport(BaseModel):

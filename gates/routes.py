@@ -5,12 +5,14 @@ never stands in for an exact answer.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import reduce
-from typing import Any
+from typing import Any, TypeAlias
 
 from gates.errors import UnmergeableError
+
+Answer: TypeAlias = Any  # whatever the provider of a metric returns
 
 
 class Route(StrEnum):
@@ -50,10 +52,10 @@ _BY_NAME = {
     "table.row_count": Route.SUM,
     "column.non_null_count": Route.SUM,
     "column_values.between.count": Route.SUM,
-    "column_values.match_regex.count": Route.SUM,
-    "column_values.not_match_regex.count": Route.SUM,
-    "column_values.nonnull.count": Route.SUM,
-    "column_values.null.count": Route.SUM,
+    "column_values.match_regex.count": Route.DERIVED,
+    "column_values.not_match_regex.count": Route.DERIVED,
+    "column_values.nonnull.count": Route.DERIVED,
+    "column_values.null.count": Route.DERIVED,
     "column.sum": Route.SUM,
     "column.histogram": Route.SUM,
     "column.min": Route.LEAST,
@@ -121,7 +123,7 @@ def find_route(metric: str) -> Route:
     )
 
 
-def merge(route: Route, metric: str, parts: Sequence[Any], most: int | None) -> Any:
+def merge(route: Route, metric: str, parts: Sequence[Answer], most: int | None) -> Answer:
     """Merge the answers of the shards, in their order, into the answer of all rows.
 
     Args:
@@ -141,12 +143,12 @@ def merge(route: Route, metric: str, parts: Sequence[Any], most: int | None) -> 
     if route is Route.FRAME:
         import pandas as pd
 
-        frame = pd.concat([part for part in parts if len(part)] or parts[:1])
-        return frame.iloc[:most]
+        frames: list[pd.DataFrame] = [part for part in parts if len(part)] or [parts[0]]
+        return pd.concat(frames).iloc[:most]
     raise UnmergeableError(f"metric ({metric}) must have answers that merge; got route {route}; add its merge")
 
 
-def _add(parts: Sequence[Any]) -> Any:
+def _add(parts: Sequence[Answer]) -> Answer:
     """Add counts, sums, or lists of counts; a shard that answers 0 adds nothing, whatever the others' type."""
     if isinstance(parts[0], list):
         return [sum(counts) for counts in zip(*parts, strict=True)]
@@ -162,18 +164,18 @@ def _add_floats(parts: Sequence[float]) -> float:
     return math.fsum(parts) if finite else sum(parts[1:], start=parts[0])
 
 
-def _is_zero(part: Any) -> bool:
+def _is_zero(part: Answer) -> bool:
     """Return whether an answer is the number 0."""
     return not isinstance(part, str) and bool(part == 0)
 
 
-def _choose(parts: Sequence[Any], chooser: Any) -> Any:
+def _choose(parts: Sequence[Answer], chooser: Callable[[list[Answer]], Answer]) -> Answer:
     """Return the least or greatest answer that is not missing; the first answer if all are."""
     present = [part for part in parts if not is_missing(part)]
     return chooser(present) if present else parts[0]
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: Answer) -> bool:
     """Return whether an answer is None, NaN, NaT or NA."""
     import pandas as pd
 

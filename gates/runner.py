@@ -12,16 +12,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
+from gates.errors import SuiteError
 from gates.report import MAX_ROWS_NAMED
-from gates.suite import Expectation
 from gates.shards import ShardedTable
+from gates.suite import Expectation
 from gates.tables import Table
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read once, when it is imported: no telemetry leaves the machine
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # deprecations inside the vendor's own imports
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+    from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.expectations.registry import list_registered_expectation_implementations
+    from great_expectations.validator.validation_graph import ValidationGraph
     from great_expectations.validator.validator import Validator
 
     from gates.shard_engine import ShardEngine
@@ -91,6 +97,26 @@ def run_expectations(expectations: Mapping[int, Expectation], table: Table | Sha
     return {index: outcomes.get(index, unanswered) for index in expectations}
 
 
+def find_unexpected(item: Expectation, table: Table | ShardedTable) -> list[int]:
+    """Return the positions of all rows that a rule on each value does not accept.
+
+    Raises:
+        SuiteError: the rule could not be computed.
+    """
+    engine = ShardEngine(table.shards)
+    configuration = ExpectationConfiguration(type=item.rule, kwargs=dict(item.kwargs))
+    with _quiet_logs():
+        result = _QuietValidator(execution_engine=engine).graph_validate(
+            configurations=[configuration],
+            runtime_configuration={
+                "result_format": {"result_format": "COMPLETE", "return_unexpected_index_query": False}
+            },
+        )[0]
+    if error := _read_exception(result.exception_info or {}):
+        raise SuiteError(f"rows that fail {item.rule} on {item.about} must be found to set them aside; got: {error}")
+    return [int(position) for position in result.result.get("unexpected_index_list") or ()]
+
+
 def _read_result(result: ExpectationValidationResult) -> Outcome:
     """Translate one result."""
     if error := _read_exception(result.exception_info or {}):
@@ -122,3 +148,23 @@ def _quiet_logs() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def list_rules() -> list[str]:
+    """Return the types of all expectations that Great Expectations registers itself, sorted."""
+    rules = (rule for rule in list_registered_expectation_implementations())
+    return sorted(rule for rule in rules if rule.startswith("expect_") or rule == "unexpected_rows_expectation")
+
+
+def list_metrics(rule: str, kwargs: Mapping[str, Any], frame: pd.DataFrame) -> list[str]:
+    """Return the names of all metrics that an expectation asks for on a table, directly or through others."""
+    engine = PandasExecutionEngine()
+    engine.load_batch_data("frame", frame)
+    expectation = ExpectationConfiguration(type=rule, kwargs=dict(kwargs)).to_domain_obj()
+    needs = expectation.get_validation_dependencies(
+        execution_engine=engine, runtime_configuration={"result_format": _RESULT_FORMAT}
+    )
+    graph = ValidationGraph(execution_engine=engine)
+    for metric in needs.get_metric_configurations():
+        graph.build_metric_dependency_graph(metric, runtime_configuration={})
+    return list(dict.fromkeys(edge.left.metric_name for edge in graph.edges))

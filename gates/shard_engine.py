@@ -20,7 +20,7 @@ from great_expectations.validator.metric_configuration import MetricConfiguratio
 
 from gates.errors import UnmergeableError
 from gates.moments import merge_moments
-from gates.routes import MERGED, Route, find_route, merge
+from gates.routes import MERGED, Answer, Route, find_route, merge
 from gates.shard_work import (
     Deferred,
     Fault,
@@ -63,14 +63,14 @@ class ShardEngine(PandasExecutionEngine):
         self._map_shards = map_shards
         self._gather_limit_bytes = gather_limit_bytes
         self._head = pd.concat([shard.head for shard in shards], ignore_index=True)
-        self._answers: dict[MetricConfigurationID, Any] = {}
+        self._answers: dict[MetricConfigurationID, Answer] = {}
         self.load_batch_data("head", self._head)
 
     def resolve_metrics(
         self,
         metrics_to_resolve: Iterable[MetricConfiguration],
         metrics: dict[MetricConfigurationID, Any] | None = None,
-        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG002 - the vendor's signature
+        runtime_configuration: dict[str, Any] | None = None,
     ) -> dict[MetricConfigurationID, Any]:
         """Answer metrics of which the dependencies are known.
 
@@ -90,11 +90,15 @@ class ShardEngine(PandasExecutionEngine):
         self._answer_merged(merged, known)
         self._answer_gathered([metric for metric, route in routed if route is Route.COLUMN], known)
         if failed := [metric for metric in wanted if isinstance(self._answers[metric.id], Fault)]:
-            raise MetricResolutionError(message=self._answers[failed[0].id].message, failed_metrics=tuple(failed))
+            message = self._answers[failed[0].id].message
+            alike = tuple(metric for metric in failed if self._answers[metric.id].message == message)
+            raise MetricResolutionError(message=message, failed_metrics=alike)
         return {metric.id: self._answers[metric.id] for metric in wanted}
 
     def _choose_route(self, metric: MetricConfiguration) -> Route | Fault:
         """Return a metric's route, given its arguments and the dtype of its column."""
+        if other := metric.metric_domain_kwargs.get("table"):
+            return Fault(f"table ({other}) must be the one that is judged; got another; compare versions instead")
         try:
             route = find_route(metric.metric_name)
         except UnmergeableError as error:
@@ -135,7 +139,7 @@ class ShardEngine(PandasExecutionEngine):
         for (metric, route), answers in zip(requests, parts, strict=True):
             self._answers[metric.id] = self._merge_parts(metric, route, answers, known)
 
-    def _merge_parts(self, metric: MetricConfiguration, route: Route, parts: Sequence[Any], known: Known) -> Any:
+    def _merge_parts(self, metric: MetricConfiguration, route: Route, parts: Sequence[Answer], known: Known) -> Answer:
         """Return the answer over all shards, or the first fault."""
         faults = [part for part in parts if isinstance(part, Fault)]
         if faults:
@@ -181,10 +185,11 @@ class ShardEngine(PandasExecutionEngine):
             return Fault(str(error) or type(error).__name__)
 
 
-def _compute_distinct(metric: MetricConfiguration, parts: Sequence[Any], known: Known) -> Any:
+def _compute_distinct(metric: MetricConfiguration, parts: Sequence[Answer], known: Known) -> Answer:
     """Answer a metric that depends on the set of values alone, on the distinct values of all shards."""
     column = metric.metric_domain_kwargs["column"]
-    frame = pd.DataFrame({column: pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)})
+    values: pd.Series[Any] = pd.concat(list(parts), ignore_index=True)
+    frame = pd.DataFrame({column: values.drop_duplicates(ignore_index=True)})
     narrow = MetricConfiguration(metric.metric_name, {"column": column}, dict(metric.metric_value_kwargs))
     narrow.metric_dependencies = metric.metric_dependencies
     return compute_metric(load_stock_engine(frame), narrow, known, {})

@@ -12,7 +12,7 @@ from great_expectations.execution_engine.pandas_execution_engine import PandasEx
 from great_expectations.validator.metric_configuration import MetricConfiguration, MetricConfigurationID
 
 from gates.moments import measure_moments
-from gates.routes import Route
+from gates.routes import Answer, Route
 from gates.shards import Shard
 from gates.statistics import UNKNOWN, answer_from_statistics
 
@@ -71,7 +71,7 @@ def compute_part(
     route: Route,
     known: Known,
     memo: dict[MetricConfigurationID, Any],
-) -> Any:
+) -> Answer:
     """Compute one shard's part of a metric."""
     try:
         if route in (Route.MOMENTS, Route.DISTINCT):
@@ -87,7 +87,7 @@ def compute_metric(
     metric: MetricConfiguration,
     known: Known,
     memo: dict[MetricConfigurationID, Any],
-) -> Any:
+) -> Answer:
     """Compute a metric by its stock provider, and before it the deferred ones that it depends on."""
     if metric.id in memo:
         return memo[metric.id]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,6 +10,8 @@ from gates.errors import SuiteError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Limit: TypeAlias = Any  # a number, a text or a date, as the column holds; None for no limit
 
 
 class ColumnStatistics(BaseModel):
@@ -70,6 +72,11 @@ class Shard:
         return frame[list(columns)]
 
 
+def make_shard(name: str, frame: "pd.DataFrame", statistics: Mapping[str, ColumnStatistics] | None = None) -> Shard:
+    """Return a frame in memory as a shard."""
+    return Shard(name, len(frame), frame.iloc[:0], lambda columns: frame, statistics or {})
+
+
 @dataclass(frozen=True)
 class ShardedTable:
     """A table of any size, read one shard at a time.
@@ -102,7 +109,7 @@ class ShardedTable:
                 return True
         return False
 
-    def find_outside(self, column: str, low: Any, high: Any, most: int) -> list[int]:
+    def find_outside(self, column: str, low: Limit, high: Limit, most: int) -> list[int]:
         """Return positions of the first rows of which the value is missing or outside [low, high]."""
         return self._find(column, lambda values: mark_outside(values, low, high), most)
 
@@ -139,7 +146,7 @@ class ShardedTable:
         return tuple(names)
 
 
-def mark_outside(values: "pd.Series[Any]", low: Any, high: Any) -> "pd.Series[bool]":
+def mark_outside(values: "pd.Series[Any]", low: Limit, high: Limit) -> "pd.Series[bool]":
     """Return which values are missing or outside [low, high]; a limit of None is open."""
     outside = values.isna()
     if low is not None:

@@ -1,9 +1,10 @@
 """Answers from a shard's stored statistics, so that a shard that is known to be fine is not read."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from gates.moments import Moments
-from gates.routes import Route
+from gates.routes import Answer, Route
 from gates.shards import ColumnStatistics, Shard
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _CLEAR = {
 }
 
 
-def answer_from_statistics(metric: "MetricConfiguration", route: Route, shard: Shard) -> Any:
+def answer_from_statistics(metric: "MetricConfiguration", route: Route, shard: Shard) -> Answer:
     """Return a shard's part of a metric from what was stored when it was written; UNKNOWN if that does not suffice."""
     domain = metric.metric_domain_kwargs
     if domain.get("row_condition"):
@@ -37,7 +38,7 @@ def answer_from_statistics(metric: "MetricConfiguration", route: Route, shard: S
     return _answer_clear(metric, statistics)
 
 
-def _answer_moments(statistics: ColumnStatistics, rows: int) -> Any:
+def _answer_moments(statistics: ColumnStatistics, rows: int) -> Answer:
     """Return the moments of a column."""
     if statistics.total is None or statistics.m2 is None:
         return UNKNOWN
@@ -52,14 +53,12 @@ def _list_figures(statistics: ColumnStatistics, rows: int) -> dict[str, Any]:
         "column.max": statistics.max,
         "column.sum": statistics.total,
         "column.non_null_count": present,
-        "column_values.nonnull.count": present,
         "column_values.nonnull.unexpected_count": statistics.missing,
-        "column_values.null.count": statistics.missing,
         "column_values.null.unexpected_count": present,
     }
 
 
-def _answer_clear(metric: "MetricConfiguration", statistics: ColumnStatistics) -> Any:
+def _answer_clear(metric: "MetricConfiguration", statistics: ColumnStatistics) -> Answer:
     """Return the empty answer of a rule on each value, if the statistics prove that every value keeps it."""
     rule, _, figure = metric.metric_name.rpartition(".")
     answer = _CLEAR.get(f".{figure}", UNKNOWN)
@@ -72,7 +71,7 @@ def _answer_clear(metric: "MetricConfiguration", statistics: ColumnStatistics) -
     return UNKNOWN
 
 
-def _is_within(limits: Any, statistics: ColumnStatistics) -> bool:
+def _is_within(limits: Mapping[str, Any], statistics: ColumnStatistics) -> bool:
     """Return whether every value that is not missing is between the limits."""
     least, greatest = statistics.min, statistics.max
     low, high = limits.get("min_value"), limits.get("max_value")

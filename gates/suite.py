@@ -4,14 +4,13 @@ It mirrors Great Expectations' own configuration (type and kwargs) and adds what
 the name under which a person knows the figure, and what a failure does. Importing this loads nothing heavy.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, JsonValue, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from gates.report import Severity, to_plain
+from storage.files import canonical_json, sha256_bytes
 
 DOMAIN_KEYS = ("column", "column_A", "column_B", "column_list")
 
@@ -25,6 +24,8 @@ class Expectation(BaseModel):
         about: the figure's name in messages, such as `image.max`.
         kwargs: the expectation's own arguments.
         severity: what a failure does.
+        max_fraction: most rows that a failure may set aside instead of stopping, as a fraction of the table; only with
+            severity `quarantine`.
         mark: column of the table of which the entries that are neither zero nor false are the offending rows; empty if
             the rule itself names them.
     """
@@ -37,6 +38,7 @@ class Expectation(BaseModel):
     kwargs: dict[str, JsonValue]
     severity: Severity = "stop"
     mark: str = ""
+    max_fraction: float = Field(default=0.0, ge=0, le=1)
 
     @field_validator("kwargs")
     @classmethod
@@ -72,8 +74,7 @@ class Suite(BaseModel):
     @property
     def digest(self) -> str:
         """Sha256 of the suite's canonical JSON, hex."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return sha256_bytes(canonical_json(self.model_dump(mode="json")))
 
 
 def expect(

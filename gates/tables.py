@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from gates.shards import Shard, mark_outside
+from gates.shards import Limit, Shard, make_shard, mark_outside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,9 +38,9 @@ class Table:
     @property
     def shards(self) -> tuple[Shard, ...]:
         """The frame as a single shard."""
-        return (Shard("", len(self.frame), self.frame.iloc[:0], lambda columns: self.frame),)
+        return (make_shard("", self.frame),)
 
-    def find_outside(self, column: str, low: Any, high: Any, most: int) -> list[int]:
+    def find_outside(self, column: str, low: Limit, high: Limit, most: int) -> list[int]:
         """Return positions of the first rows of which the value is missing or outside [low, high]."""
         outside = mark_outside(self.frame[column], low, high)
         return [int(position) for position in outside.to_numpy().nonzero()[0][:most]]

@@ -6,7 +6,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-MARKS = {"done": ("done", "green"), "green": ("pass", "green"), "red": ("STOP", "bold red"), "failed": ("FAIL", "bold red")}
+MARKS = {
+    "done": ("done", "green"),
+    "green": ("pass", "green"),
+    "red": ("STOP", "bold red"),
+    "failed": ("FAIL", "bold red"),
+}
 NAME_WIDTH = 14
 PLAIN_INTERVAL_S = 5.0
 
@@ -38,13 +43,15 @@ class ConsoleProgress:
         self._live.start()
         self._bar = self._live.add_task(stage.ljust(NAME_WIDTH), total=None, note="")
 
-    def advance(self, stage: str, done: int, total: int, note: str) -> None:
+    def advance(self, stage: str, done: int, total: int | None, note: str) -> None:
         """Moves the bar; a plain output hears of it every few seconds."""
         if self._live is not None and self._bar is not None:
             self._live.update(self._bar, completed=done, total=total, note=note)
         elif time.monotonic() - self._said_at >= PLAIN_INTERVAL_S:
             self._said_at = time.monotonic()
-            self._console.print(f"  ...  {stage.ljust(NAME_WIDTH)} {done}/{total} {note}", highlight=False, markup=False)
+            self._console.print(
+                f"  ...  {stage.ljust(NAME_WIDTH)} {done}/{total or '?'} {note}", highlight=False, markup=False
+            )
 
     def end(self, stage: str, outcome: str, note: str, duration_s: float) -> None:
         """Leaves the stage's one line."""

@@ -24,6 +24,11 @@ def sum_over_ranks(trainer: pl.Trainer, sums: Tensor) -> Tensor:
     return cast(Tensor, trainer.strategy.reduce(sums.clone().to(trainer.strategy.root_device), reduce_op="sum"))
 
 
+def read_loss(outputs: object) -> Tensor:
+    """The loss that Lightning hands to `on_train_batch_end`: the step's own, divided by the number of micro-batches."""
+    return cast(Mapping[str, Tensor], outputs)["loss"].detach()
+
+
 class EpochJudge(Callback):
     """Takes every epoch's figures, keeps the best weights, and stops when they no longer improve.
 
@@ -122,7 +127,12 @@ class StepLog(Callback):
         self._mark = (time.monotonic(), trainer.global_step)
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int  # noqa: ANN401
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
     ) -> None:
         """Writes the line when it is due."""
         del pl_module, batch
@@ -137,7 +147,7 @@ class StepLog(Callback):
                 "epoch": trainer.current_epoch,
                 "step": step,
                 "steps": int(trainer.estimated_stepping_batches),
-                "loss": float(outputs["loss"]),
+                "loss": float(read_loss(outputs)) * self.spec.accumulate,
                 "lr": trainer.optimizers[0].param_groups[0]["lr"],
                 "rows_per_s": round((step - since) * self.spec.batch_size / max(now - then, 1e-9), 1),
             }
@@ -158,10 +168,15 @@ class LossAlarm(Callback):
         self._pending: list[tuple[int, int, Tensor, Batch]] = []
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int  # noqa: ANN401
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
     ) -> None:
         """Remembers the loss, and looks when it is due."""
-        self._pending.append((trainer.current_epoch, trainer.global_step, outputs["loss"].detach(), batch))
+        self._pending.append((trainer.current_epoch, trainer.global_step, read_loss(outputs), batch))
         if pl_module.device.type == "cpu" or len(self._pending) >= self.spec.log_every_steps:
             self._look()
 
@@ -173,7 +188,6 @@ class LossAlarm(Callback):
     def _look(self) -> None:
         pending, self._pending = self._pending, []
         for epoch, step, value, batch in pending:
-            # Lightning hands on the loss divided by the number of micro-batches.
             loss = float(value) * self.spec.accumulate
             if self.first_loss is None:
                 self.first_loss = loss
@@ -208,8 +222,8 @@ class LossAlarm(Callback):
 class ResumeSaver(Callback):
     """Keeps a state every few optimizer steps, from which training resumes exactly.
 
-    States are taken between two batches of an epoch, never behind its last one: then Lightning restarts in one way only,
-    and it is the one that our tests walk through step by step.
+    States are taken between two batches of an epoch, never behind its last one: then Lightning restarts in one way
+    only, and it is the one that our tests walk through step by step.
     """
 
     def __init__(self, spec: TrainSpec, states: ResumeStates) -> None:
@@ -217,7 +231,12 @@ class ResumeSaver(Callback):
         self.states = states
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int  # noqa: ANN401
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
     ) -> None:
         """Saves when it is due; every rank takes part."""
         del outputs, batch

@@ -1,7 +1,7 @@
 """Weights and resume states as safetensors: no pickle, nothing half written, nothing altered unnoticed.
 
-A resume state carries its sha256 in its name, so that state and digest appear in one rename. `Store.write` writes beside
-the target, fsyncs and renames.
+A resume state carries its sha256 in its name, so that state and digest appear in one rename. `Store.write` writes
+beside the target, fsyncs and renames.
 """
 
 import json
@@ -39,7 +39,7 @@ def pack_state(state: object) -> bytes:
     return save_tensors(tensors, metadata={"lepton": canonical_json(tree).decode()})
 
 
-def unpack_state(content: bytes) -> Any:  # noqa: ANN401 (whatever was packed)
+def unpack_state(content: bytes) -> Any:
     """What `pack_state` packed.
 
     Raises:
@@ -87,7 +87,7 @@ def _split(value: object, tensors: dict[str, Tensor]) -> object:
     )
 
 
-def _join(tree: Any, tensors: Mapping[str, Tensor]) -> object:  # noqa: ANN401 (parsed JSON)
+def _join(tree: Any, tensors: Mapping[str, Tensor]) -> object:
     if isinstance(tree, list):
         return [_join(item, tensors) for item in tree]
     if not isinstance(tree, dict):
@@ -111,7 +111,7 @@ class ResumeStates(CheckpointIO):
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ANN401 (Lightning's signature)
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Keeps a state, then drops all but the newest ones.
 
         Args:
@@ -125,7 +125,7 @@ class ResumeStates(CheckpointIO):
         for name in self.list_names()[:-KEPT_STATES]:
             self.store.delete(name)
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:  # noqa: ANN401 (Lightning's signature)
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Reads a state by its name, and checks its digest."""
         del map_location, weights_only
         content = self._read_valid(str(path))
@@ -136,7 +136,7 @@ class ResumeStates(CheckpointIO):
             )
         return cast(dict[str, Any], unpack_state(content))
 
-    def remove_checkpoint(self, path: Any) -> None:  # noqa: ANN401 (Lightning's signature)
+    def remove_checkpoint(self, path: Any) -> None:
         """Deletes a state by its name."""
         self.store.delete(str(path))
 

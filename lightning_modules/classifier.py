@@ -115,7 +115,7 @@ class Classifier(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union)
         """The optimizer and schedule that the spec names."""
-        optimizer = build_optimizer(self.spec.optimizer, self)
+        optimizer = build_optimizer(self.spec.optimizer, self, fused=self.trainer.precision == "32-true")
         return {
             "optimizer": optimizer,
             "lr_scheduler": build_scheduler(self.spec.scheduler, optimizer, self.total_steps),

@@ -41,7 +41,7 @@ def load_component(name: str, *, what: str, known: Mapping[str, Callable[..., An
     return cast(Callable[..., Any], component)
 
 
-def build_component(builder: Callable[..., Any], *args: object, what: str, name: str, **params: object) -> Any:  # noqa: ANN401
+def build_component(builder: Callable[..., Any], *args: object, what: str, name: str, **params: object) -> Any:
     """Calls a builder; what it refuses comes back as one sentence.
 
     Raises:

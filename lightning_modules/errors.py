@@ -1,10 +1,10 @@
 """What can go wrong between a spec and a trained, exported network.
 
-    ModelError
-    |-- SpecError            a value of a spec, or a component named by it, cannot be used
-    |-- DivergedError        the loss became NaN, infinite or far too large
-    |-- CheckpointError      a checkpoint is torn, altered, or belongs to another network
-    `-- ExportError          the network could not be exported, or its export answers differently
+ModelError
+|-- SpecError            a value of a spec, or a component named by it, cannot be used
+|-- DivergedError        the loss became NaN, infinite or far too large
+|-- CheckpointError      a checkpoint is torn, altered, or belongs to another network
+`-- ExportError          the network could not be exported, or its export answers differently
 """
 
 

@@ -17,23 +17,28 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 Parameters = Iterable[Any]
 
 
-def _build_adamw(parameters: Parameters, lr: float, **params: Any) -> Optimizer:  # noqa: ANN401
-    return torch.optim.AdamW(parameters, lr=lr, **{"fused": True, **params})
+def _build_adamw(parameters: Parameters, lr: float, **params: Any) -> Optimizer:
+    return torch.optim.AdamW(parameters, lr=lr, **params)
 
 
-def _build_adam(parameters: Parameters, lr: float, **params: Any) -> Optimizer:  # noqa: ANN401
-    return torch.optim.Adam(parameters, lr=lr, **{"fused": True, **params})
+def _build_adam(parameters: Parameters, lr: float, **params: Any) -> Optimizer:
+    return torch.optim.Adam(parameters, lr=lr, **params)
 
 
-def _build_sgd(parameters: Parameters, lr: float, **params: Any) -> Optimizer:  # noqa: ANN401
-    return torch.optim.SGD(parameters, lr=lr, **{"momentum": 0.9, "nesterov": True, "fused": True, **params})
+def _build_sgd(parameters: Parameters, lr: float, **params: Any) -> Optimizer:
+    return torch.optim.SGD(parameters, lr=lr, **{"momentum": 0.9, "nesterov": True, **params})
 
 
 OPTIMIZERS = {"adamw": _build_adamw, "adam": _build_adam, "sgd": _build_sgd}
 
 
-def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
+def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, fused: bool = True) -> Optimizer:
     """An optimizer over the module's parameters; vectors (biases, normalisation) do not decay.
+
+    Args:
+        spec: Which one.
+        module: What it trains.
+        fused: Whether a built-in one updates all parameters in one kernel; Lightning's autocast cannot clip with that.
 
     Raises:
         SpecError: Unknown name, or parameters that it refuses.
@@ -44,9 +49,10 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module) -> Optimizer:
         {"params": [value for value in trained if value.ndim <= 1], "weight_decay": 0.0},
     ]
     builder = load_component(spec.name, what="optimizer", known=OPTIMIZERS)
+    params = {"fused": fused, **spec.params} if spec.name in OPTIMIZERS else spec.params
     optimizer = build_component(
         builder, [group for group in groups if group["params"]], what="optimizer", name=spec.name, lr=spec.lr,
-        **spec.params,
+        **params,
     )  # fmt: skip
     if not isinstance(optimizer, Optimizer):
         raise SpecError(

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
@@ -17,7 +16,18 @@ from lightning_modules.export import INPUT, clear_provenance, serialize_model
 
 # The head's arithmetic (Cast, Sub, Mul) and the answer (Softmax, ArgMax) stay in floating point: they cost nothing, and
 # eight bits there would lose what the network was trained on.
-QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean", "Clip")
+QUANTIZED = (
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "Relu",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "ReduceMean",
+    "Clip",
+)
 CALIBRATION_BATCH = 64
 
 

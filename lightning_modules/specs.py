@@ -87,7 +87,7 @@ class SampleSpec(Spec):
     """
 
     shape: tuple[int, int, int]
-    dtype: Literal["uint8", "float32"] = "uint8"
+    dtype: Literal["uint8", "int8", "uint16", "int16", "int32", "float32", "float64"] = "uint8"
     classes: int = Field(ge=2)
     value_range: tuple[float, float] = (0.0, 255.0)
     mean: tuple[float, ...] = (0.0,)

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pydantic import BaseModel, ConfigDict
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from torch import Tensor, nn
 
@@ -26,44 +25,11 @@ from lightning_modules.data import Stream, StreamDataModule
 from lightning_modules.errors import CheckpointError
 from lightning_modules.head import fit_image_head
 from lightning_modules.networks.build import build_network
+from lightning_modules.result import TrainResult
 from lightning_modules.specs import ModelSpec, SampleSpec, TrainSpec
 from storage.files import Store
 
 CHECKPOINT_FORMAT = 1
-
-
-class TrainResult(BaseModel):
-    """What came of a training.
-
-    Attributes:
-        epochs: Epochs that were run, resumed ones included.
-        steps: Optimizer steps, likewise.
-        best_epoch: Epoch whose weights were chosen, from 0.
-        validation_loss: Of those weights on the validation rows.
-        validation_accuracy: Likewise, in [0, 1].
-        stopped_early: Whether patience ran out.
-        resumed_step: Optimizer step from which this attempt resumed; None from the start.
-        parameters: Trained numbers of the network.
-        world_size: Processes that trained together.
-        device: "cpu" or "cuda".
-        seconds: Wall time of this attempt's fit.
-        history: One record an epoch.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int
-    steps: int
-    best_epoch: int
-    validation_loss: float
-    validation_accuracy: float
-    stopped_early: bool
-    resumed_step: int | None
-    parameters: int
-    world_size: int
-    device: str
-    seconds: float
-    history: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -99,13 +65,33 @@ def load_classifier(checkpoint: bytes) -> Classifier:
         CheckpointError: The bytes are no checkpoint, or of a newer format.
     """
     weights, about = unpack_weights(checkpoint)
+    check_format(about)
+    classifier = build_classifier(ModelSpec.model_validate(about["model"]), SampleSpec.model_validate(about["sample"]))
+    load_weights(classifier, weights)
+    return classifier.eval()
+
+
+def read_sample(checkpoint: bytes) -> SampleSpec:
+    """What the samples of a checkpoint's network look like.
+
+    Raises:
+        CheckpointError: The bytes are no checkpoint, or of a newer format.
+    """
+    _, about = unpack_weights(checkpoint)
+    check_format(about)
+    return SampleSpec.model_validate(about["sample"])
+
+
+def check_format(about: Mapping[str, Any]) -> None:
+    """Refuses a checkpoint of another format.
+
+    Raises:
+        CheckpointError: It is of one.
+    """
     if about.get("format") != CHECKPOINT_FORMAT:
         raise CheckpointError(
             f"checkpoint format ({about.get('format')}) must be {CHECKPOINT_FORMAT}; got another; update Lepton"
         )
-    classifier = build_classifier(ModelSpec.model_validate(about["model"]), SampleSpec.model_validate(about["sample"]))
-    load_weights(classifier, weights)
-    return classifier.eval()
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:

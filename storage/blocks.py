@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 
 _EMPTY = 2**64 - 1
-_INDEX_ENTRY = 16
 _CHECKSUM = 4
 
 
@@ -109,12 +108,13 @@ def parse_layout(document: bytes) -> BlockLayout | None:
     )
 
 
-def read_blocks(data: Bytes, layout: BlockLayout) -> Iterator[tuple[int, Bytes | None]]:
+def read_blocks(data: Bytes, layout: BlockLayout, *, verify: bool = True) -> Iterator[tuple[int, Bytes | None]]:
     """Checks and yields the encoded blocks of an array.
 
     Args:
         data: The whole file, shape (bytes,), uint8.
         layout: Its layout.
+        verify: Whether to compare the checksums; False where the whole file has been compared already.
 
     Yields:
         The block's number and its encoded bytes, or None where it holds the fill value only.
@@ -122,19 +122,18 @@ def read_blocks(data: Bytes, layout: BlockLayout) -> Iterator[tuple[int, Bytes |
     Raises:
         BlockFault: The index or a block does not match its checksum, or lies outside of the file.
     """
-    start = len(data) - _CHECKSUM - _index_bytes(data, layout)
-    stored = data[start:-_CHECKSUM]
-    for number in range(layout.blocks):
-        entry = stored[number * _INDEX_ENTRY : (number + 1) * _INDEX_ENTRY]
-        offset, length = (int(part) for part in entry.view("<u8"))
+    index = _read_index(data, layout, verify)
+    end = len(data) - _CHECKSUM - index.nbytes
+    for number, (offset, length) in enumerate(index[: layout.blocks].tolist()):
         if offset == length == _EMPTY:
             yield number, None
             continue
-        if offset + length > start or length < _CHECKSUM:
+        if offset + length > end or length < _CHECKSUM:
             raise BlockFault(f"block {number} lies outside of the file (bytes {offset} to {offset + length})")
-        block = data[offset : offset + length - _CHECKSUM]
-        _check(block, data[offset + length - _CHECKSUM : offset + length], f"block {number}")
-        yield number, block
+        stop = offset + length - _CHECKSUM
+        if verify:
+            _check(data[offset:stop], data[stop : stop + _CHECKSUM], f"block {number}")
+        yield number, data[offset:stop]
 
 
 def decode_block(block: Bytes | None, layout: BlockLayout, out: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -167,12 +166,15 @@ def decode_block(block: Bytes | None, layout: BlockLayout, out: NDArray[Any] | N
     return rows
 
 
-def _index_bytes(data: Bytes, layout: BlockLayout) -> int:
-    size = layout.slots * _INDEX_ENTRY
+def _read_index(data: Bytes, layout: BlockLayout, verify: bool) -> NDArray[np.uint64]:
+    """Offset and length of each block, shape (slots, 2)."""
+    size = layout.slots * 2 * 8
     if len(data) < size + _CHECKSUM:
         raise BlockFault(f"the file ends early: {len(data)} bytes cannot hold an index of {layout.slots} blocks")
-    _check(data[-size - _CHECKSUM : -_CHECKSUM], data[-_CHECKSUM:], "the index")
-    return size
+    stored = data[-size - _CHECKSUM : -_CHECKSUM]
+    if verify:
+        _check(stored, data[-_CHECKSUM:], "the index")
+    return stored.view("<u8").reshape(-1, 2)
 
 
 def _check(content: Bytes, checksum: Bytes, what: str) -> None:

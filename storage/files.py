@@ -178,11 +178,19 @@ class Store:
         return child
 
     @property
+    def options(self) -> dict[str, object]:
+        """Options of the file system; they can hold credentials."""
+        return dict(self._connection.options)
+
+    @property
     def _files(self) -> Files:
         return self._connection.open()
 
     def _locate(self, path: str) -> str:
-        return f"{self._root.rstrip('/')}/{_clean(path)}" if path else self._root
+        return f"{self._root.rstrip('/')}/{_clean(path)}"
+
+    def _locate_folder(self, path: str) -> str:
+        return self._locate(path) if path else self._root
 
     def read(self, path: str) -> bytes:
         """All bytes of a file.
@@ -249,11 +257,11 @@ class Store:
     def list(self, path: str = "") -> Names:
         """All files below a folder, at any depth, relative to this store and sorted; none where there is no folder."""
         root = self._root.rstrip("/") + "/"
-        return sorted(found.removeprefix(root) for found in self._files.walk(self._locate(path)))
+        return sorted(found.removeprefix(root) for found in self._files.walk(self._locate_folder(path)))
 
     def listdir(self, path: str = "") -> Names:
         """Names of the files and folders directly in a folder, sorted; none where there is no folder."""
-        return sorted(self._files.listdir(self._locate(path)))
+        return sorted(self._files.listdir(self._locate_folder(path)))
 
     def delete(self, path: str) -> None:
         """Deletes a file; no fault if it is gone already. Folders left empty disappear."""
@@ -269,7 +277,7 @@ class Store:
 
     def local_path(self, path: str = "") -> Path | None:
         """The file as a path of this machine; None where the store is remote."""
-        return Path(self._locate(path)) if self.is_local else None
+        return Path(self._locate_folder(path)) if self.is_local else None
 
     @contextmanager
     def open_local(self, path: str) -> Iterator[Path]:

@@ -178,8 +178,9 @@ def _make_folder(folder: Path) -> None:
 
 def _flush(paths: Collection[str]) -> None:
     """Flushes files or directories to the disk; several at once, so that the disk takes them in one go."""
-    if len(paths) == 1:
-        _flush_one(*paths)
+    if len(paths) < 2:
+        for path in paths:
+            _flush_one(path)
         return
     with ThreadPoolExecutor(min(_FLUSH_THREADS, len(paths)), "lepton-flush") as threads:
         for _ in threads.map(_flush_one, paths):

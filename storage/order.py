@@ -198,21 +198,29 @@ class MemoryPlan:
         return np.cumsum(samples[used][ranked]), np.cumsum(pages[used][ranked])
 
     def pages_needed(self, window_steps: int, streams: int) -> int:
-        """Pages that two successive windows of so many streams can need together, at most.
+        """Pages that so many streams need, at most, to hold two successive windows each."""
+        return min(self.total, streams * self._stream_pages(window_steps))
 
-        Both windows of a stream are one run of samples on the line: whole shards, and one cut shard at each end.
-        """
-        if not any(self.samples):
-            return 0
-        run = 2 * window_steps * self.batch_size // self.streams * streams
-        samples, pages = self._heaviest
-        inside = int(pages[min(int(np.searchsorted(samples, run)), len(pages) - 1)])
-        return min(self.total, inside + 2 * streams * max(self.pages))
+    @property
+    def least_pages(self) -> int:
+        """Pages without which no stream can start."""
+        return self.streams * self._stream_pages(1)
 
     def window_steps(self, pages: int, most: int) -> int:
-        """The longest window, up to `most` steps, of which two fit into so many pages; 0 where not even one step does."""
+        """The longest window, up to `most` steps, of which two fit into so many pages; 0 where not even one step does.
+
+        Every stream is counted by itself, so that what fits one rank fits any number of ranks together.
+        """
         low, high = 0, max(1, most)
         while low < high:
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if self.pages_needed(middle, self.streams) <= pages else (low, middle - 1)
+            fits = self.streams * self._stream_pages(middle) <= pages
+            low, high = (middle, high) if fits else (low, middle - 1)
         return low
+
+    def _stream_pages(self, window_steps: int) -> int:
+        """Two windows of a stream are one run of samples on the line: whole shards, and one cut shard at each end."""
+        samples, pages = self._heaviest
+        run = -(-min(2 * window_steps * self.batch_size, int(samples[-1])) // self.streams)
+        inside = int(pages[min(int(np.searchsorted(samples, run)), len(pages) - 1)])
+        return min(self.total, inside + 2 * max(self.pages))

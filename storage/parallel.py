@@ -1,13 +1,10 @@
 """Runs one function over many items, here or on a Dask cluster: few in flight, results in order, faults named."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar
 
 from storage.errors import StorageError
-
-if TYPE_CHECKING:
-    from distributed import Client, Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -15,8 +12,21 @@ Result = TypeVar("Result")
 RETRIES = 3
 
 
+class TaskClient(Protocol):
+    """What is asked of a `distributed.Client`."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, pure: bool, retries: int) -> Any:
+        """Starts a task; its future has `result` and `key`."""
+
+    def cancel(self, futures: list[Any], /, *, force: bool) -> Any:
+        """Drops tasks that are no longer wanted."""
+
+    def nthreads(self) -> Mapping[str, int]:
+        """Threads of each worker."""
+
+
 def map_in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], client: "Client | None"
+    function: Callable[[Item], Result], items: Iterable[Item], client: TaskClient | None
 ) -> Iterator[Result]:
     """Applies a function to items, which are taken one by one as results are.
 
@@ -36,7 +46,7 @@ def map_in_order(
     if client is None:
         yield from map(function, items)
         return
-    pending: deque[Future] = deque()
+    pending: deque[Any] = deque()
     most = 2 * max(1, sum(client.nthreads().values())) + 1
     try:
         for item in items:
@@ -50,12 +60,12 @@ def map_in_order(
             client.cancel(list(pending), force=True)
 
 
-def _take(pending: "deque[Future]") -> Result:
+def _take(pending: deque[Any]) -> Any:
     from distributed import CancelledError, KilledWorker
 
     future = pending.popleft()
     try:
-        result: Result = future.result()
+        return future.result()
     except KilledWorker as error:
         raise StorageError(
             f"Dask task ({future.key}) must finish; got: the workers that ran it died; give them more memory, or make "
@@ -65,4 +75,3 @@ def _take(pending: "deque[Future]") -> Result:
         raise StorageError(
             f"Dask task ({future.key}) must finish; got: its cluster went away; check the scheduler, then run again"
         ) from error
-    return result

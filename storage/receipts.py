@@ -36,10 +36,14 @@ class FileRecord(Record):
 
 
 class SourceRecord(Record):
-    """Where the rows came from: the source's type, its address without secrets, and the files read."""
+    """Where the rows came from: the source's type, its address without secrets, and the files read.
+
+    `digest` is over the list of all files; `files` holds the first 1,000 of them.
+    """
 
     type: str
     url: str | None = None
+    digest: str
     files: dict[str, FileRecord] = {}
 
 

@@ -55,7 +55,7 @@ class RemoteFiles:
         protocol: Its protocol, as the URLs spell it.
     """
 
-    def __init__(self, fs: Any, protocol: str) -> None:  # noqa: ANN401 - fsspec has no types
+    def __init__(self, fs: Any, protocol: str) -> None:
         self._fs = fs
         self._protocol = protocol
         self._probed = False

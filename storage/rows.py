@@ -69,7 +69,7 @@ def hash_contents(rows: Mapping[str, NDArray[Any]]) -> NDArray[np.uint64]:
         little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
         head.update(f"{name}:{little.dtype.str}:{values.shape[1:]};".encode())
         width = little.nbytes // max(1, len(little))
-        views.append((memoryview(little.reshape(-1).view(np.uint8)) if little.nbytes else memoryview(b""), width))
+        views.append((little.reshape(-1).view(np.uint8).data if little.nbytes else memoryview(b""), width))
     digests = []
     for row in range(count_rows(rows)):
         state = head.copy()
@@ -103,7 +103,7 @@ def mix_keys(keys: NDArray[np.uint64], purpose: str) -> NDArray[np.uint64]:
         Numbers of shape (N,), uniform over 64 bits.
     """
     salts = np.frombuffer(hashlib.blake2b(purpose.encode(), digest_size=16).digest(), dtype="<u8").astype(np.uint64)
-    columns = keys.reshape(len(keys), -1)
+    columns = keys[:, np.newaxis] if keys.ndim == 1 else keys
     mixed = np.full(len(keys), salts[0], dtype=np.uint64)
     for column in range(columns.shape[1]):
         mixed = _finalise(mixed ^ columns[:, column])

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 ImageDtype = Literal["uint8", "int8", "uint16", "int16", "int32", "float32", "float64"]
+DEFAULT_SHARD_BYTES = 8 * 2**20
 IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 
 

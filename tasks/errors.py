@@ -1,8 +1,8 @@
 """What can go wrong while a stage runs.
 
-    TaskError
-    |-- ClusterError     the Dask cluster did not start, or was lost
-    `-- StageStopped     the stage's outcome was not proven good: no fault of the program, and never retried
+TaskError
+|-- ClusterError     the Dask cluster did not start, or was lost
+`-- StageStopped     the stage's outcome was not proven good: no fault of the program, and never retried
 """
 
 from gates.report import GateReport

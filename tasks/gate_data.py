@@ -1,5 +1,6 @@
 """Gates on data: from a version's manifest and its small columns to the facts that the raw and prepared gates judge."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from gates.specs import PreparedGate, RawGate
 from gates.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_rows, tabulate_shards
 from storage.errors import Corrupt
 from storage.files import Store
-from storage.prepare import DataSpec
 from storage.receipts import DatasetRecord
+from storage.rows import Rows
 from storage.shards import ShardEntry
+from storage.specs import DataSpec
 from storage.versions import Dataset, Version
 from tasks.results import Collected, Prepared
 from tasks.stage import gate
@@ -46,9 +48,9 @@ def gate_prepared(
         rows=_tabulate_rows(version),
         fields=_declare_fields(data),
         labels=data.labels,
-        fitted={"image": (tuple(fitted["mean"]), tuple(fitted["std"]))},
+        fitted={"image": (fitted.mean, fitted.std)},
         rows_collected=sum(collected.dataset.rows.values()),
-        rows_dropped=fitted["dropped"],
+        rows_dropped=fitted.dropped,
     )
     return judge_prepared(limits, facts)
 
@@ -67,6 +69,12 @@ def open_version(workspace: Store, record: DatasetRecord) -> Version:
     return version
 
 
+def iter_rows(version: Version, split: str, fields: tuple[str, ...]) -> Iterator[Rows]:
+    """Rows of a split, one shard in memory at a time."""
+    for entry in version.iter_shards(split):
+        yield version.read_shard(entry, fields)
+
+
 def _declare_fields(data: DataSpec) -> dict[str, FieldRule]:
     image = data.image
     return {"image": FieldRule(dtype=image.dtype, shape=image.shape, value_range=image.value_range)}
@@ -75,7 +83,7 @@ def _declare_fields(data: DataSpec) -> dict[str, FieldRule]:
 def _describe_shard(entry: ShardEntry, data: DataSpec) -> ShardFacts:
     """A shard's figures, as its manifest states them."""
     statistics = entry.statistics["image"]
-    field = next(field for field in entry.fields if field.name == "image")
+    field = entry.find_field("image")
     return ShardFacts(
         shard=entry.digest[:12],
         rows=entry.rows,

@@ -5,8 +5,8 @@ from deployments.targets.channel import create_channel, open_channel, publish
 from deployments.targets.errors import ChannelConflict
 from storage.files import Store
 from storage.models import model_folder
-from storage.prepare import DataSpec
 from storage.receipts import ArtifactRecord, Receipt, SignedReceipt
+from storage.specs import DataSpec
 from tasks.errors import StageStopped
 from tasks.receipt import issue_receipt
 from tasks.results import Promoted
@@ -43,9 +43,7 @@ def _publish(store: Store, signed: SignedReceipt, channel_name: str, name: str, 
     files = {chosen.file: model_folder(store, model_id).read(chosen.file), CARD_FILE: card.to_bytes()}
     channel = open_channel(store, channel_name)
     create_channel(channel)
-    release = publish(
-        channel, receipt=signed.content, files=files, artifact=chosen.name, expected=cleared.expected
-    )
+    release = publish(channel, receipt=signed.content, files=files, artifact=chosen.name, expected=cleared.expected)
     return release.number
 
 

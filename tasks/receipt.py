@@ -52,7 +52,9 @@ def _require_green(record: RunRecord) -> None:
     green = {report.stage for report in record.reports if report.passed}
     missing = [name for name in ("raw", "prepared", "model", "artifact") if name not in green]
     if missing:
-        raise StageStopped("promote", tuple(f"gate {name} must be green before promotion; got no green report" for name in missing))
+        raise StageStopped(
+            "promote", tuple(f"gate {name} must be green before promotion; got no green report" for name in missing)
+        )
 
 
 def _describe_model(record: RunRecord) -> ModelRecord | None:

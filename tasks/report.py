@@ -1,6 +1,5 @@
 """The run's page: filled from what the stages handed on and from the signed receipt, written as one offline file."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from gates.report import GateReport
 from storage.files import Store
 from storage.receipts import Receipt, SignedReceipt
 from tasks.evaluate import read_predictions
-from tasks.gate_data import open_version
+from tasks.gate_data import iter_rows, open_version
 from tasks.pages.model import (
     Candidate,
     Channel,
@@ -100,7 +99,9 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         samples=_pick_samples(workspace, record, labels, receipt),
         candidates=tuple(Candidate.model_validate(entry.model_dump(mode="json")) for entry in receipt.artifacts),
         channels=_fill_channels(record, receipt),
-        source=Source.model_validate(receipt.source.model_dump(mode="json")) if receipt.source else None,
+        source=Source.model_validate(receipt.source.model_dump(mode="json", exclude={"digest"}))
+        if receipt.source
+        else None,
         datasets={name: Dataset.model_validate(entry.model_dump()) for name, entry in receipt.datasets.items()},
         receipt=_fill_receipt(signed),
         workspace=workspace.display,
@@ -118,7 +119,11 @@ def _fill_stage(name: str, stage: StageRecord, receipt: Receipt) -> Stage:
     is_gate = name.startswith("gate ")
     state = "red" if name == receipt.stopped_at else "green" if is_gate else "done"
     facts = describe_outcome(stage.outcome)
-    shown = (f"{len(stage.outcome.reasons)} checks failed",) if state == "red" and isinstance(stage.outcome, GateReport) else facts
+    shown = (
+        (f"{len(stage.outcome.reasons)} checks failed",)
+        if state == "red" and isinstance(stage.outcome, GateReport)
+        else facts
+    )
     return Stage.model_validate({"name": name, "state": state, "duration_s": stage.duration_s, "facts": shown})
 
 
@@ -127,7 +132,9 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
     evaluated, trained = record.find(Evaluated), record.find(Trained)
     if evaluated is not None:
         note = f"majority class {evaluated.majority_accuracy:.2%}"
-        metrics.append(Metric(name="held-out accuracy", value=evaluated.accuracy, kind="rate", note=note, headline=True))
+        metrics.append(
+            Metric(name="held-out accuracy", value=evaluated.accuracy, kind="rate", note=note, headline=True)
+        )
         metrics.append(Metric(name="macro F1", value=evaluated.macro_f1, kind="rate", headline=True))
         metrics += [
             Metric(name=f"champion on {champion.channel}", value=champion.accuracy, kind="rate", note="same rows")
@@ -137,13 +144,23 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
     if chosen:
         smallest = min(chosen, key=lambda entry: entry.size_bytes)
         where = ", ".join(smallest.chosen_for)
-        metrics.append(Metric(name="smallest artifact", value=smallest.size_bytes, kind="bytes", note=where, headline=True))
         metrics.append(
-            Metric(name="its latency", value=smallest.latency_ms_p50, kind="milliseconds", note="median, one row", headline=True)
+            Metric(name="smallest artifact", value=smallest.size_bytes, kind="bytes", note=where, headline=True)
+        )
+        metrics.append(
+            Metric(
+                name="its latency",
+                value=smallest.latency_ms_p50,
+                kind="milliseconds",
+                note="median, one row",
+                headline=True,
+            )
         )
     if trained is not None:
         metrics.append(Metric(name="validation accuracy", value=trained.validation_accuracy, kind="rate"))
-        metrics.append(Metric(name="training", value=trained.training_s, kind="seconds", note=f"{trained.epochs} epochs"))
+        metrics.append(
+            Metric(name="training", value=trained.training_s, kind="seconds", note=f"{trained.epochs} epochs")
+        )
         metrics.append(Metric(name="parameters", value=trained.parameters, kind="count"))
     return tuple(metrics)
 
@@ -184,7 +201,7 @@ def _read_images(workspace: Store, prepared: Prepared, wanted: set[int]) -> dict
     """Images of held-out rows by row id, (C, H, W) each, one shard in memory at a time."""
     version = open_version(workspace, prepared.dataset)
     found: dict[int, np.ndarray[Any, Any]] = {}
-    for rows in version.iter_rows("held_out", ("row_id", "image")):
+    for rows in iter_rows(version, "held_out", ("row_id", "image")):
         for index in np.flatnonzero(np.isin(rows["row_id"], list(wanted))):
             found[int(rows["row_id"][index])] = rows["image"][index].copy()
     return found

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from gates.report import GateReport
+from storage.fitted import Fitted
 from storage.receipts import ArtifactRecord, ChannelRecord, DatasetRecord, FileRecord, SourceRecord
-
 
 STAGES = (
     "collect",
@@ -40,7 +40,7 @@ class Prepared(Result):
     """The chosen, split and shuffled rows, and the statistics fitted on the training split."""
 
     dataset: DatasetRecord
-    fitted: dict[str, Any]
+    fitted: Fitted
 
 
 class CurvePoint(Result):
@@ -62,7 +62,9 @@ class Trained(Result):
     epochs: int
     best_epoch: int
     training_s: float
+    start_s: float
     validation_accuracy: float
+    validation_predictions: str
     curve: tuple[CurvePoint, ...]
 
 
@@ -73,6 +75,7 @@ class ChampionFigures(Result):
     release: int
     model_id: str
     accuracy: float
+    predictions_path: str
     predictions: FileRecord
 
 
@@ -126,7 +129,7 @@ class RunRecord(Result):
     started_at: datetime
     stages: dict[str, StageRecord] = {}
 
-    def with_stage(self, name: str, outcome: Any, duration_s: float) -> "RunRecord":  # noqa: ANN401 - checked by pydantic
+    def with_stage(self, name: str, outcome: Any, duration_s: float) -> "RunRecord":
         """A copy that also knows this stage."""
         return self.model_copy(
             update={"stages": {**self.stages, name: StageRecord(outcome=outcome, duration_s=duration_s)}}

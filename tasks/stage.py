@@ -29,7 +29,7 @@ def gate(function: Callable[P, GateReport]) -> Task[P, GateReport]:
     """
 
     @wraps(function)
-    def judge(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - a report, or a Prefect state that carries one
+    def judge(*args: P.args, **kwargs: P.kwargs) -> Any:
         report = function(*args, **kwargs)
         if report.passed:
             return report

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.targets.card import CARD_FILE, Card
 from deployments.targets.errors import BadArtifact, NotCleared
@@ -105,12 +105,17 @@ def check_clearance(
         cleared = _cleared_for(body, channel)
         _check_artifact(body, card, artifact, data, cleared, channel)
         _check_card(body, card, sha256_bytes(receipt))
-    except (KeyError, TypeError, AttributeError) as error:
+        return Clearance(
+            channel=channel,
+            model_id=card.model_id,
+            card=card,
+            sha256=card.artifact.sha256,
+            size_bytes=len(data),
+            receipt=card.receipt,
+            expected=cleared["expected"],
+        )
+    except (KeyError, TypeError, AttributeError, ValidationError) as error:
         raise NotCleared(f"receipt must state all that it clears; got a fault at {error}; {_REMEDY}") from error
-    return Clearance(
-        channel=channel, model_id=card.model_id, card=card, sha256=card.artifact.sha256, size_bytes=len(data),
-        receipt=card.receipt, expected=cleared["expected"],
-    )  # fmt: skip
 
 
 def _require_green(body: Mapping[str, Any]) -> None:

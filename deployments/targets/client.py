@@ -32,7 +32,7 @@ from deployments.targets.metadata import name_channel, read_pinned_root
 from deployments.targets.release import Release
 from deployments.targets.state import FollowerState
 from storage.errors import StorageError
-from storage.files import Store, sha256_bytes
+from storage.files import Store, redact, sha256_bytes
 
 logger = logging.getLogger(__name__)
 Status = Literal["updated", "current", "refused"]
@@ -207,20 +207,18 @@ def _load(location: Location, ring: KeyRing, state: FollowerState, release: Rele
 
 
 def _fall_back(location: Location, ring: KeyRing, state: FollowerState, reason: str) -> VerifiedModel:
-    release = state.read_verified()
-    if release is None:
-        raise ChannelRefused(
-            f"channel ({location.display}) must give a model that can be verified; got {reason}; no model was verified "
-            "here before"
-        )
+    model, kept = None, "no model was verified here before"
     try:
-        model = _load(location, ring, state, release)
+        release = state.read_verified()
+        if release is not None:
+            model = _load(location, ring, state, release)
     except TargetError as error:
+        kept = f"the one kept here is damaged: {error}"
+    if model is None:
         raise ChannelRefused(
-            f"channel ({location.display}) must give a model that can be verified; got {reason}; the one kept here is "
-            f"damaged: {error}"
-        ) from error
-    logger.warning("Channel %s is refused: %s. %s goes on answering", location.display, reason, release.title)
+            f"channel ({location.display}) must give a model that can be verified; got {reason}; {kept}"
+        )
+    logger.warning("Channel %s is refused: %s. %s goes on answering", location.display, reason, model.release.title)
     return model
 
 
@@ -235,5 +233,5 @@ def _explain(error: Exception) -> str:
     if isinstance(error, DownloadHTTPError):
         return f"incomplete: {error}"
     if isinstance(error, DownloadError):
-        return f"unreachable: {error}{f' ({error.__cause__})' if error.__cause__ else ''}"
+        return redact(f"unreachable: {error}{f' ({error.__cause__})' if error.__cause__ else ''}")
     return str(error)

@@ -43,6 +43,16 @@ class HttpFetcher(FetcherInterface):
         return self._fetcher.fetch(f"{self._url}/{url}")
 
 
+def read_http(url: str, max_bytes: int) -> bytes:
+    """Reads one file of an http(s) address.
+
+    Raises:
+        DownloadError: It cannot be read, or is longer.
+    """
+    fetcher = Urllib3Fetcher(socket_timeout=HTTP_TIMEOUT_S, app_user_agent="lepton")
+    return fetcher.download_bytes(url, max_bytes)
+
+
 def open_fetcher(location: Location) -> FetcherInterface:
     """A fetcher whose addresses are relative to the channel, so that its errors hold no secrets."""
     return StoreFetcher(location.store) if location.store is not None else HttpFetcher(location.url)

@@ -1,9 +1,9 @@
 """Reading one raw sample for a model: a PNG or JPEG picture, or a .npy array of raw values.
 
 A picture is decoded within bounds, turned upright (EXIF orientation), brought to the card's channels (8 bit grey or
-RGB; what is transparent is black), resized to the card's height and width (bilinear with antialiasing; the aspect ratio
-is not kept), and its 0..255 mapped linearly onto the card's value range, rounded for integer dtypes. A .npy holds raw
-values already: they are checked, never scaled.
+RGB; what is transparent is black), resized to the card's height and width (by area averages to a smaller size, else
+bilinear; the aspect ratio is not kept), and its 0..255 mapped linearly onto the card's value range, rounded for integer
+dtypes. A .npy holds raw values already: they are checked, never scaled.
 """
 
 import io
@@ -52,6 +52,8 @@ def load_input(file: str, card: Card) -> Raw:
 
 
 def _read_bounded(file: str) -> bytes:
+    if file.startswith(("http://", "https://")):
+        return _read_http(file)
     folder, _, name = file.rpartition("/")
     try:
         store = Store(folder or ("/" if file.startswith("/") else "."))
@@ -62,6 +64,20 @@ def _read_bounded(file: str) -> bytes:
     if size_bytes > MAX_FILE_BYTES:
         raise BadInput(f"input ({redact(file)}) must be at most {MAX_FILE_BYTES} bytes; got {size_bytes}; crop it")
     return data
+
+
+def _read_http(file: str) -> bytes:
+    from tuf.api.exceptions import DownloadError
+
+    from deployments.targets.fetch import read_http
+
+    try:
+        return read_http(file, MAX_FILE_BYTES)
+    except DownloadError as error:
+        raise BadInput(
+            f"input ({redact(file)}) must be a file of at most {MAX_FILE_BYTES} bytes that can be read; got "
+            f"{redact(str(error))}"
+        ) from None
 
 
 def _read_npy(data: bytes, where: str) -> Raw:
@@ -151,7 +167,9 @@ def _bring_to_shape(image: "Image", shape: tuple[int, ...]) -> NDArray[np.float6
         opaque = Image.new("RGBA", upright.size, (0, 0, 0, 255))
         opaque.alpha_composite(upright.convert("RGBA"))
         upright = opaque
-    sized = upright.convert(_PIL_MODES[channels]).resize((width, height), Image.Resampling.BILINEAR)
+    shrinks = upright.width >= width and upright.height >= height
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    sized = upright.convert(_PIL_MODES[channels]).resize((width, height), method)
     pixels = np.asarray(sized, dtype=np.float64).reshape(height, width, channels)
     return np.moveaxis(pixels, -1, 0)
 

@@ -175,5 +175,5 @@ def _translated(what: str, path: Path) -> Iterator[None]:
     except OSError as error:
         raise KeyStoreError(
             f"{what} ({path}) must be readable and writable by this user; got {error.strerror or error}; "
-            f"set {CONFIG_VARIABLE} and {CACHE_VARIABLE} to directories that are"
+            f"make it so, or set {CONFIG_VARIABLE} or {CACHE_VARIABLE} to a directory that is"
         ) from error

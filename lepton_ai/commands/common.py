@@ -14,7 +14,10 @@ EXIT_FAILED, EXIT_USAGE, EXIT_STOPPED = 1, 2, 3
 DEFAULT_WORKSPACE = "./workspace"
 
 Workspace = Annotated[
-    str, typer.Option("--workspace", "-w", help="Folder or URL that holds everything a project makes.", envvar="LEPTON_WORKSPACE")
+    str,
+    typer.Option(
+        "--workspace", "-w", help="Folder or URL that holds everything a project makes.", envvar="LEPTON_WORKSPACE"
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
 

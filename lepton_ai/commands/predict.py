@@ -4,8 +4,9 @@ import sys
 from typing import Annotated
 
 import typer
-from deployments.targets.errors import BadInput
+
 from deployments.targets.client import update_model
+from deployments.targets.errors import BadInput
 from deployments.targets.predict import Prediction, answer_files
 from deployments.targets.runtime import Predictor
 from lepton_ai.commands.common import (
@@ -32,7 +33,10 @@ def predict(
     """
     update = update_model(channel, workspace)
     if update.status == "refused":
-        say(f"warning: channel {channel} is refused, the model that was verified last answers: {update.reason}", "yellow")
+        say(
+            f"warning: channel {channel} is refused, the model that was verified last answers: {update.reason}",
+            "yellow",
+        )
     predictor = Predictor.from_card(update.model.data, update.model.card)
     failed = False
     for file in files:
@@ -50,4 +54,6 @@ def _print(prediction: Prediction, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(prediction.model_dump_json(include={"file", "label", "confidence", "model_id"}) + "\n")
         return
-    sys.stdout.write(f"{prediction.file}  {prediction.label}  {prediction.confidence:.1%}  {prediction.model_id[:12]}\n")
+    sys.stdout.write(
+        f"{prediction.file}  {prediction.label}  {prediction.confidence:.1%}  {prediction.model_id[:12]}\n"
+    )

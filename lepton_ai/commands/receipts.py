@@ -65,10 +65,14 @@ def _describe_chain(signed: SignedReceipt) -> list[str]:
     model = receipt.model
     lines = [f"model      {model.id if model else '-'}"]
     lines += [f"  channel  {name}: {cleared.artifact}" for name, cleared in receipt.channels.items()]
-    lines += [f"  artifact {entry.file} sha256 {entry.sha256} ({entry.size_bytes} bytes)" for entry in receipt.artifacts]
+    lines += [
+        f"  artifact {entry.file} sha256 {entry.sha256} ({entry.size_bytes} bytes)" for entry in receipt.artifacts
+    ]
     if model is not None:
         lines.append(f"checkpoint sha256 {model.checkpoint}")
-    lines.append(f"receipt    {signed.id} ({receipt.status}, run {receipt.run}, {receipt.created_at:%Y-%m-%d %H:%M} UTC)")
+    lines.append(
+        f"receipt    {signed.id} ({receipt.status}, run {receipt.run}, {receipt.created_at:%Y-%m-%d %H:%M} UTC)"
+    )
     lines += [f"  signed by {signature['keyid']}" for signature in signed.signatures]
     for gate in receipt.gates:
         checks = gate["checks"]

@@ -26,8 +26,12 @@ from lepton_ai.console import ConsoleProgress
 if TYPE_CHECKING:
     from storage.receipts import Receipt
 
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the recipe's.")]
-Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler; default: a local one.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the recipe's.")
+]
+Scheduler = Annotated[
+    str | None, typer.Option("--scheduler", help="Address of a Dask scheduler; default: a local one.")
+]
 Timings = Annotated[bool, typer.Option("--timings", help="Show where the time went, stage by stage.")]
 
 
@@ -99,7 +103,9 @@ def _parse_settings(settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.strip():
-            raise fail(f"--set ({setting}) must have the form KEY=VALUE; write e.g. --set train.max_epochs=3", EXIT_USAGE)
+            raise fail(
+                f"--set ({setting}) must have the form KEY=VALUE; write e.g. --set train.max_epochs=3", EXIT_USAGE
+            )
         try:
             parsed[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:

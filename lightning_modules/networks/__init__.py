@@ -1,0 +1,1 @@
+"""Networks, one family a file; `build.py` builds the one that a spec names."""

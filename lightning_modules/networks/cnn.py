@@ -1,6 +1,7 @@
 """A small residual convolutional network for images of about 8x8 to 64x64."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -65,7 +66,7 @@ class CNN(nn.Module):
         channels, *size = input_shape
         size = [-(-edge // stem_stride) for edge in size]
         layers: list[nn.Module] = [ConvBlock(channels, widths[0], kernel=2 * stem_stride + 1, stride=stem_stride)]
-        for index, (inputs, width) in enumerate(zip(widths, widths[1:], strict=False)):
+        for index, (inputs, width) in enumerate(pairwise(widths)):
             if index and min(size) > 3:
                 layers.append(nn.MaxPool2d(2))
                 size = [edge // 2 for edge in size]

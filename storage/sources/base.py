@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, 
 from storage.errors import SourceError
 from storage.files import canonical_json, redact, sha256_bytes
 from storage.rows import CONTENT_HASH, ROW_ID, Rows, count_rows, hash_contents, hash_member_ids, hash_row_ids
-from storage.specs import DataSpec
+from storage.specs import RowsSpec
 
 SPLITS = ("train", "validation", "held_out")
 LISTED_FILES = 1000
@@ -72,6 +72,7 @@ class Part:
         split: The split that the source puts them in; "" where it knows none.
         detail: What `decode` needs to know besides: names, shapes, offsets.
         payload: The records' bytes, where they cannot be read again at low cost.
+        spooled: Whether the payload waits in a scratch file for the worker that decodes it.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Part:
     split: str = ""
     detail: Any = None
     payload: bytes = field(default=b"", repr=False)
+    spooled: bool = False
 
     @property
     def label(self) -> str:
@@ -125,7 +127,7 @@ class Source(BaseModel, ABC):
         return None
 
     @abstractmethod
-    def scan(self, spec: DataSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Walks the source once, in order.
 
         Args:
@@ -140,23 +142,23 @@ class Source(BaseModel, ABC):
         """
 
     @abstractmethod
-    def decode(self, part: Part, spec: DataSpec | None) -> Decoded:
+    def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Reads the rows of one part; raw values are kept as they are, however wrong.
 
         Raises:
             SourceError: The bytes cannot be read as rows at all.
         """
 
-    def parts(self, target_bytes: int, spec: DataSpec | None = None) -> list[Part]:
+    def parts(self, target_bytes: int, spec: RowsSpec | None = None) -> list[Part]:
         """All parts at once. For sources that fit into memory; `storage.collect` takes them one by one."""
         return [item for item in self.scan(spec, target_bytes) if isinstance(item, Part)]
 
-    def read(self, part: Part, spec: DataSpec | None = None) -> Rows:
+    def read(self, part: Part, spec: RowsSpec | None = None) -> Rows:
         """Rows of one part with their ids and content hashes."""
         decoded = self.decode(part, spec)
         return identify_rows(part, decoded)
 
-    def identify(self, spec: DataSpec | None = None) -> SourceIdentity:
+    def identify(self, spec: RowsSpec | None = None) -> SourceIdentity:
         """Reads every file once and says what the source is."""
         files: list[SourceFile] = []
         for item in self.scan(spec, 1 << 23):
@@ -237,8 +239,6 @@ def identify_rows(part: Part, decoded: Decoded) -> Rows:
         raise SourceError(
             f"part ({part.label}) must have fields of one length; got {lengths}; mend the source's `decode`"
         )
-    if named is None:
-        ids = hash_row_ids(part.name, range(part.start, part.start + count))
-    else:
-        ids = hash_member_ids(named)
+    numbers = range(part.start, part.start + count)
+    ids = hash_row_ids(part.name, numbers) if named is None else hash_member_ids(named)
     return {ROW_ID: ids, CONTENT_HASH: hash_contents(rows), **rows}

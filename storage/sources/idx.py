@@ -11,7 +11,7 @@ from storage.errors import SourceError
 from storage.rows import LABEL
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource, cut_evenly
 from storage.sources.opening import SourceStream, find_file, join_url, open_stream
-from storage.specs import DataSpec
+from storage.specs import RowsSpec
 
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_DIMENSIONS = 4
@@ -32,7 +32,7 @@ class IdxSource(UrlSource):
     train: tuple[str, str] = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
     held_out: tuple[str, str] | None = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
-    def scan(self, spec: DataSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Walks the pairs; images and labels are read side by side."""
         if self.held_out is None:
             yield from self._scan_pair(self.train, "", target_bytes)
@@ -40,7 +40,7 @@ class IdxSource(UrlSource):
         yield from self._scan_pair(self.train, "train", target_bytes)
         yield from self._scan_pair(self.held_out, "held_out", target_bytes)
 
-    def decode(self, part: Part, spec: DataSpec | None) -> Decoded:
+    def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Images (N, C, H, W) in the file's dtype, in native byte order; labels int64."""
         image_dtype, shape, label_dtype = part.detail
         count = part.stop - part.start

@@ -68,8 +68,7 @@ class SourceStream:
         self.name = name
         self.display = display
         self._raw = raw
-        buffered = io.BufferedReader(raw, CHUNK_BYTES)
-        self.file = _decompress(buffered)
+        self.file = _decompress(io.BufferedReader(raw, CHUNK_BYTES))
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; fewer only at the end of the file.
@@ -179,28 +178,29 @@ def translated(display: str) -> Iterator[None]:
         raise SourceError(
             f"file ({display}) must exist; got nothing there; check the source's url and file names"
         ) from None
-    except PermissionError as error:
+    except PermissionError:
         raise SourceError(
             f"file ({display}) must be readable; got: permission denied; check its mode, or the credentials in the "
             "environment"
-        ) from error
+        ) from None
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise SourceError(
-            f"file ({display}) must unpack to its end; got: {redact(str(error))}; it is cut off or damaged: fetch it again"
+            f"file ({display}) must unpack to its end; got: {redact(str(error))}; it is cut off or damaged: "
+            "fetch it again"
         ) from error
     except ImportError as error:
         raise SourceError(
             f"file ({display}) must lie on a file system that is installed; got: {error}; install that package"
         ) from error
-    except Exception as error:
-        # Every file system has errors of its own (botocore, aiohttp, ...), and their texts can quote the URL.
+    except Exception as error:  # noqa: BLE001 - every file system has errors of its own: botocore's, aiohttp's, ...
+        # Not chained: a traceback would quote the URL with its secrets.
         raise SourceError(
             f"file ({display}) must be readable; got {type(error).__name__}: {redact(str(error))}; check the address, "
             "the network, and the credentials in the environment"
         ) from None
 
 
-def _decompress(file: io.BufferedReader) -> BinaryIO:
+def _decompress(file: "io.BufferedReader[HashingReader]") -> BinaryIO:
     head = file.peek(6)[:6]
     kind = next((kind for magic, kind in _MAGICS.items() if head.startswith(magic)), None)
     if kind == "gzip":

@@ -10,7 +10,7 @@ from storage.errors import SourceError
 from storage.files import sha256_bytes
 from storage.rows import LABEL
 from storage.sources.base import Decoded, Part, Source, SourceFile, cut_evenly
-from storage.specs import DataSpec
+from storage.specs import RowsSpec
 
 
 class SklearnSource(Source):
@@ -23,7 +23,7 @@ class SklearnSource(Source):
     type: Literal["sklearn"] = "sklearn"
     dataset: Literal["digits"] = "digits"
 
-    def scan(self, spec: DataSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Loads the data set here; it is at most a few megabytes."""
         images, labels = _load_digits()
         row_bytes = images[0].nbytes + labels[0].nbytes
@@ -38,7 +38,7 @@ class SklearnSource(Source):
         content = images.tobytes() + labels.tobytes()
         yield SourceFile(name=self.dataset, size_bytes=len(content), sha256=sha256_bytes(content))
 
-    def decode(self, part: Part, spec: DataSpec | None) -> Decoded:
+    def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Images uint8 (N, 1, 8, 8) in 0 to 16, labels int64."""
         count = part.stop - part.start
         labels = np.frombuffer(part.payload[-8 * count :], dtype="<i8").astype(np.int64)

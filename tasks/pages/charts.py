@@ -102,13 +102,21 @@ def _scale_values(values: Sequence[float], *, log: bool, rate: bool) -> tuple[Sc
     """Return where a value lies, and the round values that have a line."""
     height = _HEIGHT - _TOP - _BOTTOM
     if log:
-        low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-        decades = range(low, high + 1, max(1, math.ceil((high - low) / 5)))
-        return lambda value: _TOP + height * (high - math.log10(value)) / max(1, high - low), [10.0**d for d in decades]
+        low, high = math.log10(min(values)) - 0.08, math.log10(max(values)) + 0.08
+        return lambda value: _TOP + height * (high - math.log10(value)) / (high - low), _log_ticks(low, high)
     least = min(values) if rate else min(0.0, *values)
     ticks = _round_ticks(least, 1.0 if rate else max(values))
     low_value, span = ticks[0], (ticks[-1] - ticks[0]) or 1.0
     return lambda value: _TOP + height * (1 - (value - low_value) / span), ticks
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return powers of ten between two exponents, with their double and fivefold if that leaves them few."""
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    fine = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    coarse = [10.0**power for power in powers[:: max(1, math.ceil(len(powers) / 6))]]
+    kept = [tick for tick in fine if low <= math.log10(tick) <= high]
+    return kept if len(kept) <= 7 else [tick for tick in coarse if low <= math.log10(tick) <= high]
 
 
 def _round_ticks(low: float, high: float) -> list[float]:
@@ -150,12 +158,12 @@ def _name_ends(lines: Mapping[str, Sequence[Point]], y: Scale, show: Callable[[f
     ends = sorted((y(points[-1][1]), name, points[-1][1]) for name, points in lines.items())
     placed: list[Markup] = []
     free = _TOP + 2
-    lowest = _HEIGHT - _BOTTOM - 34.0 * (len(ends) - 1) - 12
+    lowest = _HEIGHT - _BOTTOM - 38.0 * (len(ends) - 1) - 14
     for place, name, value in ends:
         top = min(max(place, free), lowest)
         placed.append(text(_WIDTH - _RIGHT + 14, top, name, class_=f"name {name}"))
-        placed.append(text(_WIDTH - _RIGHT + 14, top + 14, show(value), class_="tick strong"))
-        free, lowest = top + 34, lowest + 34
+        placed.append(text(_WIDTH - _RIGHT + 14, top + 16, show(value), class_="tick strong"))
+        free, lowest = top + 38, lowest + 38
     return join(placed)
 
 

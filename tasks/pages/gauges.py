@@ -26,7 +26,7 @@ def draw_gauge(check: Check) -> Markup | None:
         return None
 
     def place(number: float) -> float:
-        return 120 * (number - start) / span
+        return 120 * ((number - start) / span)
 
     left, right = 0.0 if low is None else place(low), 120.0 if high is None else place(high)
     title = f"observed {show_observed(check.observed)}, allowed {show_limit(check.limit)}"

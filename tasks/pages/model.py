@@ -183,10 +183,11 @@ class File(Part):
 
 
 class Source(Part):
-    """Where the rows came from; secrets are redacted before."""
+    """Where the rows came from; secrets are redacted before. `digest` is over all files, of which `files` has some."""
 
     type: Text
     url: Text | None = None
+    digest: Text = ""
     files: dict[Text, File] = {}
 
 

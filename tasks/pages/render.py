@@ -15,7 +15,8 @@ from markupsafe import Markup
 from tasks.pages import charts, gauges, matrix, text
 from tasks.pages.model import Metric, RunPage, Sample
 
-MAX_SAMPLES = 24
+MAX_SAMPLES = 21
+MAX_WRONG = 14
 MAX_FILES = 200
 _FOLDER = Path(__file__).parent
 _KINDS: Mapping[str, Callable[[Any], str]] = {
@@ -43,6 +44,7 @@ def render_run_page(page: RunPage) -> str:
     pictures inside the page.
     """
     css, script = _read("run.css"), _read("run.js")
+    headlines = [metric for metric in page.metrics if metric.headline][:4]
     classes = matrix.summarize_classes(page.confusion) if page.confusion else ()
     return (
         _make_environment()
@@ -57,8 +59,10 @@ def render_run_page(page: RunPage) -> str:
             confusion=matrix.draw_confusion(page.confusion) if page.confusion else None,
             classes=matrix.find_worst(classes),
             class_count=len(classes),
+            mistakes=matrix.find_mistakes(page.confusion) if page.confusion else (),
             samples=_order_samples(page.samples),
-            headlines=[metric for metric in page.metrics if metric.headline][:4],
+            headlines=headlines,
+            other_metrics=[metric for metric in page.metrics if metric not in headlines],
             commands=_list_commands(page),
             max_files=MAX_FILES,
         )
@@ -79,7 +83,7 @@ def _make_environment() -> Environment:
         "count": text.format_number,
         "data_uri": _inline_picture,
         "limit": text.show_limit,
-        "metric": _show_metric,
+        "metric": show_metric,
         "milliseconds": text.format_milliseconds,
         "moment": text.format_moment,
         "observed": text.show_observed,
@@ -115,7 +119,8 @@ def _inline_picture(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def _show_metric(metric: Metric) -> str:
+def show_metric(metric: Metric) -> str:
+    """Return a figure in its unit."""
     return metric.value if isinstance(metric.value, str) else _KINDS[metric.kind](metric.value)
 
 
@@ -123,7 +128,7 @@ def _order_samples(samples: tuple[Sample, ...]) -> list[Sample]:
     """Return samples, wrong ones first and the surest of them ahead; right ones follow, the least sure ahead."""
     wrong = sorted((sample for sample in samples if not sample.correct), key=lambda sample: -sample.confidence)
     right = sorted((sample for sample in samples if sample.correct), key=lambda sample: sample.confidence)
-    return [*wrong, *right][:MAX_SAMPLES]
+    return [*wrong[: max(MAX_WRONG, MAX_SAMPLES - len(right))], *right][:MAX_SAMPLES]
 
 
 def _list_commands(page: RunPage) -> list[Command]:

@@ -3,21 +3,23 @@
 (() => {
   for (const node of document.querySelectorAll("[data-copy]")) {
     const button = document.createElement("button");
+    const short = node.classList.contains("digest");
     button.type = "button";
-    button.className = "copy";
-    button.textContent = "copy";
+    button.className = short ? "copy-digest" : "copy";
     button.setAttribute("aria-label", "Copy " + node.dataset.copy);
+    node.after(button);
+    if (short) { button.append(node); } else { button.textContent = "copy"; }
+    const label = short ? node : button;
+    const shown = label.textContent;
     button.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(node.dataset.copy);
-        button.textContent = "copied";
+        label.textContent = "copied";
       } catch {
-        getSelection().selectAllChildren(node);
-        button.textContent = "selected";
+        label.textContent = "not copied";
       }
-      setTimeout(() => { button.textContent = "copy"; }, 1600);
+      setTimeout(() => { label.textContent = shown; }, 1600);
     });
-    node.after(button);
   }
   const folded = new Set();
   addEventListener("beforeprint", () => {

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import pairwise
 
 from pydantic import JsonValue
 
@@ -54,6 +55,10 @@ def is_finite(value: object) -> bool:
 
 def format_number(value: float | None, digits: int = 4) -> str:
     """Return a number with so many significant digits, thousands apart: 1,797 or 0.04215."""
+    return _format_number(value, digits).replace("-", "\N{MINUS SIGN}")
+
+
+def _format_number(value: float | None, digits: int) -> str:
     if value is None:
         return "\N{EN DASH}"
     if not is_finite(value):
@@ -133,6 +138,8 @@ def _show(value: JsonValue) -> str:
         return format_number(value, 6)
     if isinstance(value, str):
         return shorten_digest(value)
+    if isinstance(value, list) and _is_run(value):
+        return f"{_show(value[0])}, {_show(value[1])}, … {_show(value[-1])}"
     if isinstance(value, list):
         shown = [_show(item) for item in value[:_MAX_ITEMS]]
         more = [f"and {len(value) - _MAX_ITEMS} more"] if len(value) > _MAX_ITEMS else []
@@ -140,11 +147,17 @@ def _show(value: JsonValue) -> str:
     return ", ".join(f"{key} {_show(item)}" for key, item in list(value.items())[:_MAX_ITEMS]) or "none"
 
 
+def _is_run(values: list[JsonValue]) -> bool:
+    """Return whether values are five or more integers, each one more than the last: as class numbers are."""
+    numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+    return len(numbers) == len(values) >= 5 and all(b - a == 1 for a, b in pairwise(numbers))
+
+
 def show_observed(observed: JsonValue) -> str:
     """Return a check's observation in words: `3 of 1,797 rows: 12, 99` for counts of unexpected values."""
     if not isinstance(observed, dict) or not {"unexpected", "of"} <= observed.keys():
         return show_value(observed)
-    examples = f": {show_value(observed['examples'])}" if observed.get("examples") else ""
+    examples = f", such as {show_value(observed['examples'])}" if observed.get("examples") else ""
     if observed["unexpected"] == 0:
         return f"none of {show_value(observed['of'])}"
     return f"{show_value(observed['unexpected'])} of {show_value(observed['of'])}{examples}"

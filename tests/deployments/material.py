@@ -71,8 +71,7 @@ def make_body(data: bytes, channels: dict[str, int | None], *, artifact: str = "
             {"name": artifact, "file": f"{artifact}.onnx", "sha256": digest, "size_bytes": len(data), "accuracy": 0.99}
         ],
         "channels": {
-            name: {"artifact": artifact, "sha256": digest, "expected": expected}
-            for name, expected in channels.items()
+            name: {"artifact": artifact, "sha256": digest, "expected": expected} for name, expected in channels.items()
         },
     }
 
@@ -83,7 +82,7 @@ def sign_body(body: dict[str, Any], keys: KeyRing) -> bytes:
     return canonical_json({"signatures": [signature], "signed": body})
 
 
-def make_card(body: dict[str, Any], receipt: bytes, *, artifact: str = "int8", **changes: Any) -> Card:
+def make_card(body: dict[str, Any], signed: bytes, *, artifact: str = "int8", **changes: Any) -> Card:
     """The card that goes with a receipt."""
     facts: dict[str, Any] = {
         "model_id": body["model"]["id"],
@@ -92,7 +91,7 @@ def make_card(body: dict[str, Any], receipt: bytes, *, artifact: str = "int8", *
         "input": SPEC,
         "labels": LABELS,
         "artifact": ArtifactRef(name=artifact, file=f"{artifact}.onnx", sha256=body["artifacts"][0]["sha256"]),
-        "receipt": sha256_bytes(receipt),
+        "receipt": sha256_bytes(signed),
     }
     return Card(**{**facts, **changes})
 

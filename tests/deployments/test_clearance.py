@@ -56,9 +56,7 @@ BAD_BODIES: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "message"), [case[1:] for case in BAD_BODIES], ids=[case[0] for case in BAD_BODIES])
-def test_anything_less_clears_nothing(
-    keys: KeyRing, change: Callable[[dict[str, Any]], Any], message: str
-) -> None:
+def test_anything_less_clears_nothing(keys: KeyRing, change: Callable[[dict[str, Any]], Any], message: str) -> None:
     body = make_body(MODEL, {"edge": None})
     change(body)
     with pytest.raises(NotCleared, match=message):

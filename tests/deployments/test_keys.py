@@ -37,8 +37,9 @@ def test_absent_receipt_key_is_named(keys: KeyRing) -> None:
         keys.receipt_signer(create=False)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_processes_that_ask_at_once_get_one_key(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     queue = context.Queue()
     workers = [context.Process(target=ask_for_key, args=(str(tmp_path / "race"), queue)) for _ in range(4)]
     for worker in workers:

@@ -1,0 +1,64 @@
+"""Publishing: scratch space for the work, and one commit of its outcome."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from secrets import token_hex
+
+from storage.errors import Conflict, NotFound
+from storage.files import Store
+from storage.shards import ShardEntry
+from storage.versions import Dataset, Version
+
+ATTEMPTS = 20
+SCRATCH = "scratch"
+STALE = timedelta(days=1)
+
+
+@contextmanager
+def open_scratch(dataset: Dataset) -> Iterator[Store]:
+    """A folder for this run's temporary files, on the store that all workers reach. Emptied at the end.
+
+    What killed runs left there more than a day ago goes as well.
+    """
+    _sweep(dataset.files.child(SCRATCH), datetime.now(UTC) - STALE)
+    scratch = dataset.files.child(SCRATCH, token_hex(8))
+    try:
+        yield scratch
+    finally:
+        for path in scratch.list():
+            scratch.delete(path)
+
+
+def publish_version(
+    dataset: Dataset, entries: Sequence[ShardEntry], *, kind: str, info: Mapping[str, object]
+) -> Version:
+    """Commits shards as the dataset's next version, unless the latest one is that already.
+
+    Of two runs that publish the same, both get the same version; of two that differ, both versions stand in the log.
+
+    Raises:
+        Conflict: Other writers were first, twenty times in a row.
+    """
+    for _ in range(ATTEMPTS - 1):
+        latest = dataset.latest()
+        if latest is not None and _is_same(latest, entries, info):
+            return latest
+        try:
+            return dataset.commit(entries, kind=kind, parent=latest.number if latest else None, info=info)
+        except Conflict:
+            continue
+    latest = dataset.latest()
+    return dataset.commit(entries, kind=kind, parent=latest.number if latest else None, info=info)
+
+
+def _is_same(version: Version, entries: Sequence[ShardEntry], info: Mapping[str, object]) -> bool:
+    return tuple(version.shards) == tuple(entries) and dict(version.info) == dict(info)
+
+
+def _sweep(scratch: Store, before: datetime) -> None:
+    for path in scratch.list():
+        # Another run may sweep at the same time.
+        with suppress(NotFound):
+            if scratch.modified(path) < before:
+                scratch.delete(path)

@@ -1,0 +1,264 @@
+"""Statistics of a field that merge: those of a data set are those of its shards, added up, without reading a row.
+
+Mean and sum of squared deviations: the pairwise algorithm of Chan, Golub and LeVeque (1983, "Algorithms for computing the
+sample variance"). The histogram's buckets are log-linear, as in HdrHistogram, and the same for all data: the sign,
+exponent and upper five bits of the fraction of a float32. So two histograms merge by adding counts, a quantile is off by
+at most 1/64 of its value, and whole numbers up to 64 have a bucket of their own.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+_MAX_DISTINCT = 1000
+_BLOCK_VALUES = 1 << 18
+_SHIFT = 23 - 5
+_BUCKETS = 1 << (32 - _SHIFT)
+_SIGN = _BUCKETS >> 1
+
+
+class Histogram(BaseModel):
+    """Counts of values in log-linear buckets; empty buckets are left out.
+
+    Attributes:
+        keys: Bucket numbers, ascending by value.
+        counts: Values in each bucket.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keys: tuple[int, ...] = ()
+    counts: tuple[int, ...] = ()
+
+    def merge(self, other: "Histogram") -> "Histogram":
+        """The histogram of both."""
+        dense = np.zeros(_BUCKETS, np.int64)
+        for histogram in (self, other):
+            dense[list(histogram.keys)] += np.array(histogram.counts, np.int64)
+        return pack_histogram(dense)
+
+    @property
+    def edges(self) -> tuple[tuple[float, float], ...]:
+        """Lower and upper bound of each bucket."""
+        return tuple(_bound_bucket(key) for key in self.keys)
+
+    def find_quantile(self, q: float) -> float:
+        """The value below which a fraction `q` (0 to 1) of the values lies, within 1/64 of itself; NaN if empty."""
+        if not self.counts:
+            return math.nan
+        ranks = np.cumsum(self.counts)
+        low, high = self.edges[int(np.searchsorted(ranks, q * ranks[-1]).clip(0, len(ranks) - 1))]
+        # Up to 64 a bucket starts, seen from zero, at a whole number, which is likelier than the middle.
+        start = low if low >= 0 else high
+        return start if start.is_integer() and high - low <= 1 else (low + high) / 2
+
+
+class FieldStatistics(BaseModel):
+    """Statistics of one field, over all elements of its rows.
+
+    Attributes:
+        count: Elements, missing ones included.
+        null: Elements that are missing by the field's validity mask; the other figures leave them out.
+        nan: Elements that are not a number.
+        inf: Infinite elements.
+        min: Smallest finite element; None if there is none. An int for whole numbers.
+        max: Largest finite element.
+        mean: Mean of the finite elements.
+        m2: Sum of their squared deviations from the mean.
+        histogram: Where the finite elements lie.
+        distinct: Rows with each value, for whole numbers, truth values and text with one value a row; None if there are
+            more than 1000 values, or another type.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int = 0
+    null: int = 0
+    nan: int = 0
+    inf: int = 0
+    min: int | float | None = None
+    max: int | float | None = None
+    mean: float | None = None
+    m2: float | None = None
+    histogram: Histogram | None = None
+    distinct: dict[str, int] | None = None
+
+    @property
+    def finite(self) -> int:
+        """Elements that mean and deviation stand for."""
+        return self.count - self.null - self.nan - self.inf if self.mean is not None else 0
+
+    @property
+    def std(self) -> float | None:
+        """Standard deviation of the population; None without finite elements."""
+        return math.sqrt(self.m2 / self.finite) if self.m2 is not None and self.finite else None
+
+    def merge(self, other: Self) -> "FieldStatistics":
+        """The statistics of both: counts, extremes and histogram exactly, mean and deviation to rounding."""
+        if not (self.count and other.count):
+            return self if self.count else other
+        mean, m2 = _merge_moments(self, other)
+        return FieldStatistics(
+            count=self.count + other.count,
+            null=self.null + other.null,
+            nan=self.nan + other.nan,
+            inf=self.inf + other.inf,
+            min=min((value for value in (self.min, other.min) if value is not None), default=None),
+            max=max((value for value in (self.max, other.max) if value is not None), default=None),
+            mean=mean,
+            m2=m2,
+            histogram=self.histogram.merge(other.histogram) if self.histogram and other.histogram else None,
+            distinct=_merge_distinct(self.distinct, other.distinct),
+        )
+
+
+def merge_statistics(parts: Iterable[FieldStatistics]) -> FieldStatistics:
+    """The statistics of all parts together."""
+    return reduce(FieldStatistics.merge, parts, FieldStatistics())
+
+
+def count_values(values: NDArray[Any]) -> FieldStatistics:
+    """Statistics of a field whose values mean nothing as numbers, such as ids: their count only."""
+    return FieldStatistics(count=values.size)
+
+
+def compute_statistics(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> FieldStatistics:
+    """Statistics of the rows of one field.
+
+    Args:
+        values: Rows, shape (N, ...), of a boolean, integer, float or text dtype.
+        valid: Which rows (N,) or elements (N, ...) are present; None if all are.
+    """
+    kept = values
+    if valid is not None:
+        kept = values[np.broadcast_to(valid.reshape(valid.shape + (1,) * (values.ndim - valid.ndim)), values.shape)]
+    null = values.size - kept.size
+    counted = values.ndim == 1 and values.dtype.kind != "f"
+    distinct = _count_distinct(kept) if counted else None
+    if values.dtype.kind not in "biuf":
+        return FieldStatistics(count=values.size, null=null, distinct=distinct)
+    moments = _compute_bytes(kept) if values.dtype.itemsize == 1 else _compute_blocks(kept)
+    return moments.model_copy(update={"count": values.size, "null": null, "distinct": distinct})
+
+
+def pack_histogram(dense: NDArray[np.int64]) -> Histogram:
+    """A histogram from the counts of all buckets, shape (16384,)."""
+    keys = np.flatnonzero(dense)
+    negative, positive = keys[keys >= _SIGN][::-1], keys[keys < _SIGN]
+    ordered = np.concatenate([negative, positive])
+    return Histogram(keys=tuple(ordered.tolist()), counts=tuple(dense[ordered].tolist()))
+
+
+def _compute_bytes(values: NDArray[Any]) -> FieldStatistics:
+    """Statistics of one-byte integers, exactly, from the count of each of the 256 values."""
+    counts = np.zeros(256, np.int64)
+    for block in _iter_blocks(values):
+        counts += np.bincount(block.view(np.uint8), minlength=256)
+    levels = np.arange(256, dtype=np.uint8).view(np.int8 if values.dtype == np.int8 else np.uint8).astype(np.int64)
+    present = levels[counts > 0]
+    if not len(present):
+        return FieldStatistics(histogram=Histogram())
+    total, size = int(counts @ levels), values.size
+    squares = int(counts @ levels**2)
+    dense = np.bincount(_find_buckets(levels), weights=counts, minlength=_BUCKETS).astype(np.int64)
+    return FieldStatistics(
+        min=int(present.min()),
+        max=int(present.max()),
+        mean=total / size,
+        m2=(squares * size - total * total) / size,
+        histogram=pack_histogram(dense),
+    )
+
+
+def _compute_blocks(values: NDArray[Any]) -> FieldStatistics:
+    """Statistics of wider numbers, block by block so that temporary arrays stay in the cache."""
+    merged = FieldStatistics(histogram=Histogram())
+    dense = np.zeros(_BUCKETS, np.int64)
+    for block in _iter_blocks(values):
+        part, finite = _compute_block(block)
+        if len(finite):
+            dense += np.bincount(_find_buckets(finite), minlength=_BUCKETS)
+        merged = merged.merge(part)
+    return merged.model_copy(update={"histogram": pack_histogram(dense)})
+
+
+def _compute_block(block: NDArray[Any]) -> tuple[FieldStatistics, NDArray[Any]]:
+    finite, nan, inf = block, 0, 0
+    if block.dtype.kind == "f":
+        usable = np.isfinite(block)
+        if not usable.all():
+            nan = int(np.isnan(block).sum())
+            finite = block[usable]
+            inf = block.size - finite.size - nan
+    if not finite.size:
+        return FieldStatistics(count=block.size, nan=nan, inf=inf), finite
+    wide = finite.astype(np.float64)
+    # Divided first where a sum could overflow.
+    mean = float((wide / wide.size).sum()) if abs(wide).max() > 1e290 else float(wide.mean())
+    with np.errstate(over="ignore"):
+        wide -= mean
+        m2 = min(float(wide @ wide), float(np.finfo(np.float64).max))
+    part = FieldStatistics(
+        count=block.size,
+        nan=nan,
+        inf=inf,
+        min=finite.min().item(),
+        max=finite.max().item(),
+        mean=mean,
+        m2=m2,
+    )
+    return part, finite
+
+
+def _iter_blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    flat = values.reshape(-1)
+    for start in range(0, len(flat), _BLOCK_VALUES):
+        yield flat[start : start + _BLOCK_VALUES]
+
+
+def _find_buckets(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Bucket of each finite value; those past float32's range count as its largest."""
+    largest = np.finfo(np.float32).max
+    narrow = np.clip(values, -largest, largest).astype(np.float32) if values.dtype == np.float64 else values
+    # Adding zero turns -0.0 into 0.0.
+    return ((narrow.astype(np.float32, copy=False) + np.float32(0)).view(np.uint32) >> _SHIFT).astype(np.int64)
+
+
+def _bound_bucket(key: int) -> tuple[float, float]:
+    size = np.array([key & (_SIGN - 1), (key & (_SIGN - 1)) + 1], np.uint32)
+    near, far = (float(bound) for bound in (size << _SHIFT).view(np.float32))
+    far = far if math.isfinite(far) else float(np.finfo(np.float32).max)
+    return (-far, -near) if key & _SIGN else (near, far)
+
+
+def _merge_moments(left: FieldStatistics, right: FieldStatistics) -> tuple[float | None, float | None]:
+    if left.mean is None or left.m2 is None:
+        return right.mean, right.m2
+    if right.mean is None or right.m2 is None:
+        return left.mean, left.m2
+    total = left.finite + right.finite
+    delta = right.mean - left.mean
+    share = right.finite / total
+    m2 = left.m2 + right.m2 + delta * (delta * left.finite * share)
+    return left.mean + delta * share, min(m2, float(np.finfo(np.float64).max))
+
+
+def _count_distinct(values: NDArray[Any]) -> dict[str, int] | None:
+    found, counts = np.unique(values, return_counts=True)
+    if len(found) > _MAX_DISTINCT:
+        return None
+    return {str(value): int(count) for value, count in zip(found.tolist(), counts, strict=True)}
+
+
+def _merge_distinct(left: dict[str, int] | None, right: dict[str, int] | None) -> dict[str, int] | None:
+    if left is None or right is None:
+        return None
+    merged = dict(left)
+    for value, count in right.items():
+        merged[value] = merged.get(value, 0) + count
+    return merged if len(merged) <= _MAX_DISTINCT else None

@@ -1,0 +1,84 @@
+"""Train: Lightning in a process of its own, told what to do by a job and watched until it is done."""
+
+from pathlib import Path
+
+from lightning_modules.specs import ModelSpec, SampleSpec, TrainSpec
+from storage.files import Store
+from storage.receipts import FileRecord
+from storage.specs import DataSpec
+from tasks.launch import run_worker
+from tasks.progress import current_progress
+from tasks.results import CurvePoint, Prepared, Trained
+from tasks.stage import stage
+from tasks.train_job import DataRef, Fit, Predict, TrainJob, WorkerResult
+
+VALIDATION = "validation"
+
+
+@stage
+def train(
+    workspace: str, prepared: Prepared, data: DataSpec, model: ModelSpec, spec: TrainSpec, directory: Path
+) -> Trained:
+    """Fits the network on the training split; the weights that did best on the validation split are kept.
+
+    Args:
+        workspace: Folder or URL of the workspace.
+        prepared: The splits.
+        data: What an image is, and the labels.
+        model: Head and network.
+        spec: How to train.
+        directory: Local folder for the checkpoint and the metric log.
+
+    Raises:
+        WorkerFailed: The process failed, was killed or ran out of time.
+    """
+    sample = SampleSpec(
+        shape=data.image.shape,
+        dtype=data.image.dtype,
+        classes=len(data.labels),
+        value_range=data.image.value_range,
+        mean=prepared.fitted.mean,
+        std=prepared.fitted.std,
+    )
+    steps = (Fit(model=model, train=spec, sample=sample), Predict(split=VALIDATION))
+    job = TrainJob(directory=str(directory), data=refer_data(workspace, prepared), steps=steps, devices=spec.devices)
+    result = run_worker(job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs))
+    return _describe(result, directory)
+
+
+def refer_data(workspace: str, prepared: Prepared) -> DataRef:
+    """Where the training process finds the rows."""
+    store = Store(workspace)
+    return DataRef(workspace=store.url, dataset=prepared.dataset.name, version=prepared.dataset.number)
+
+
+def _show(record: dict[str, object], max_epochs: int) -> None:
+    """Hands an epoch's figures to whoever watches the run."""
+    if record.get("event") != "epoch":
+        return
+    epoch, accuracy = record.get("epoch"), record.get("validation_accuracy")
+    note = f"validation accuracy {accuracy:.2%}" if isinstance(accuracy, float) else ""
+    if isinstance(epoch, int):
+        current_progress().advance("train", epoch + 1, max_epochs, note)
+
+
+def _describe(result: WorkerResult, directory: Path) -> Trained:
+    fit, checkpoint = result.fit, result.checkpoint
+    if fit is None:
+        raise RuntimeError(f"training in {directory} must report its fit; got none")
+    names = CurvePoint.model_fields
+    return Trained(
+        directory=str(directory),
+        checkpoint=FileRecord(sha256=checkpoint.sha256, size_bytes=checkpoint.size_bytes),
+        parameters=fit.parameters,
+        epochs=fit.epochs,
+        best_epoch=fit.best_epoch,
+        training_s=fit.seconds,
+        start_s=result.seconds["start"],
+        validation_accuracy=result.predictions[VALIDATION].accuracy,
+        validation_predictions=result.predictions[VALIDATION].file,
+        curve=tuple(
+            CurvePoint.model_validate({name: value for name, value in point.items() if name in names})
+            for point in fit.history
+        ),
+    )

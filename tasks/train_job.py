@@ -1,0 +1,166 @@
+"""What the training process is asked to do, and what it answers: plain data, no torch, no Prefect."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lightning_modules.result import TrainResult
+from lightning_modules.specs import CompressSpec, ModelSpec, SampleSpec, TrainSpec
+
+CHECKPOINT = "checkpoint.safetensors"
+METRICS = "metrics.jsonl"
+RESULT = "result.json"
+FAILURE = "failure.json"
+OUTPUT = "worker.log"
+
+
+class Message(BaseModel):
+    """Base of all that crosses between the launcher and the worker."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataRef(Message):
+    """One version of a data set.
+
+    Attributes:
+        workspace: Absolute path or URL of the workspace.
+        options: fsspec options of that file system; written to the job's file, which its owner alone can read.
+        dataset: Name.
+        version: Number.
+    """
+
+    workspace: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    dataset: str
+    version: int
+
+
+class Fit(Message):
+    """Train, and write the best weights to `checkpoint.safetensors`; resumes from what an earlier attempt left."""
+
+    do: Literal["fit"] = "fit"
+    model: ModelSpec
+    train: TrainSpec
+    sample: SampleSpec
+
+
+class Predict(Message):
+    """Answer every row of a split, and write `predictions.<split>.npz`: row_id, label (the truth), probabilities.
+
+    Attributes:
+        split: Name of the split.
+        batch_size: Rows at a time, over all ranks.
+    """
+
+    do: Literal["predict"] = "predict"
+    split: str
+    batch_size: int = Field(default=512, ge=1)
+
+
+class Export(Message):
+    """Write each candidate artifact, `<name>.onnx`, from the checkpoint.
+
+    Attributes:
+        compress: Which candidates, and how many training rows calibrate them.
+        seed: Of the choice of those rows.
+    """
+
+    do: Literal["export"] = "export"
+    compress: CompressSpec = CompressSpec()
+    seed: int = 0
+
+
+Step = Annotated[Fit | Predict | Export, Field(discriminator="do")]
+
+
+class TrainJob(Message):
+    """What one training process, or one group of them, does: its steps in order, in one directory.
+
+    Several steps in one job share the start of the process, about six seconds of imports.
+
+    Attributes:
+        directory: Absolute local path; everything is written there. Without a `Fit`, the checkpoint is read from there.
+        data: Where the rows are.
+        steps: At least one.
+        devices: Processes, one device each; "auto": every GPU, else one CPU process.
+        threads: Cores that all processes together may use; None for all of this machine's.
+    """
+
+    format: Literal[1] = 1
+    directory: str
+    data: DataRef
+    steps: tuple[Step, ...] = Field(min_length=1)
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    threads: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _check_order(self) -> "TrainJob":
+        if any(isinstance(step, Fit) for step in self.steps[1:]):
+            raise ValueError("steps must hold at most one fit, and it comes first; make two jobs of them")
+        return self
+
+
+class Written(Message):
+    """A file in the job's directory."""
+
+    file: str
+    sha256: str
+    size_bytes: int
+
+
+class Predictions(Written):
+    """Answers for one split, one a row, ordered by row id.
+
+    Attributes:
+        rows: Number of rows.
+        accuracy: In [0, 1].
+        loss: Mean negative log-likelihood, in nats.
+    """
+
+    rows: int
+    accuracy: float
+    loss: float
+
+
+class Artifact(Written):
+    """An exported candidate.
+
+    Attributes:
+        difference: Largest difference of any probability from the float network's, over the calibration rows.
+        agreement: Fraction of those rows with the same label.
+    """
+
+    difference: float
+    agreement: float
+
+
+class WorkerResult(Message):
+    """What the steps came to; written last, so that it stands for a job that is done.
+
+    Attributes:
+        checkpoint: The weights that every step used.
+        fit: Figures of the training; None without a `Fit`.
+        predictions: By split.
+        artifacts: By candidate.
+        seconds: Wall time of each step, and of the start ("start": imports).
+    """
+
+    format: Literal[1] = 1
+    checkpoint: Written
+    fit: TrainResult | None = None
+    predictions: dict[str, Predictions] = Field(default_factory=dict)
+    artifacts: dict[str, Artifact] = Field(default_factory=dict)
+    seconds: dict[str, float] = Field(default_factory=dict)
+
+
+class Failure(Message):
+    """Why a worker gave up, in one sentence of its own.
+
+    Attributes:
+        kind: Class of the error.
+        message: What, where, and the remedy.
+    """
+
+    kind: str
+    message: str

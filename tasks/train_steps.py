@@ -1,0 +1,256 @@
+"""The steps of a training job. Only the training process imports this: it needs torch and Lightning."""
+
+import io
+import json
+import os
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+from lightning_modules.errors import ModelError
+from lightning_modules.predict import Answers, predict_rows
+from lightning_modules.result import TrainResult
+from lightning_modules.specs import SampleSpec
+from lightning_modules.train import fit_classifier, load_classifier, read_sample
+from storage.files import Store, sha256_bytes
+from storage.stream import Stream
+from storage.versions import Dataset, Version
+from tasks.train_job import (
+    CHECKPOINT,
+    METRICS,
+    RESULT,
+    Artifact,
+    Export,
+    Fit,
+    Predict,
+    Predictions,
+    TrainJob,
+    WorkerResult,
+    Written,
+)
+
+FIELDS = ("image", "label", "row_id")
+STATES = "resume"
+TRAIN, VALIDATION = "train", "validation"
+
+
+def do_job(job: TrainJob, *, started_at: float) -> None:
+    """Does every step of a job, and writes its result.
+
+    Args:
+        job: The job.
+        started_at: `time.monotonic()` at which the process started.
+
+    Raises:
+        ModelError: A step cannot be done.
+        StorageError: The rows or the directory cannot be used.
+    """
+    worker = Worker(job)
+    seconds = {"start": round(time.monotonic() - started_at, 3)}
+    fitted: TrainResult | None = None
+    predictions: dict[str, Predictions] = {}
+    artifacts: dict[str, Artifact] = {}
+    for step in job.steps:
+        begun_at = time.monotonic()
+        match step:
+            case Fit():
+                fitted = worker.fit(step)
+                name = "fit"
+            case Predict():
+                predictions[step.split] = worker.predict(step)
+                name = f"predict {step.split}"
+            case Export():
+                artifacts |= worker.export(step)
+                name = "export"
+        seconds[name] = round(time.monotonic() - begun_at, 3)
+    worker.finish(
+        WorkerResult(
+            checkpoint=worker.describe(CHECKPOINT, worker.checkpoint),
+            fit=fitted,
+            predictions=predictions,
+            artifacts=artifacts,
+            seconds=seconds,
+        )
+    )
+
+
+class Worker:
+    """One rank at work on a job."""
+
+    def __init__(self, job: TrainJob) -> None:
+        self.job = job
+        self.rank = int(os.environ.get("RANK", "0"))
+        self.world_size = int(os.environ.get("WORLD_SIZE", "1"))
+        self.store = Store(job.directory)
+        self.version = open_version(job)
+        self._checkpoint: bytes | None = None
+        # The threads of the stream decode while torch computes: they need no core of their own.
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))))
+
+    @property
+    def checkpoint(self) -> bytes:
+        """The weights that every step uses: fitted in this job, or found in its directory."""
+        if self._checkpoint is None:
+            self._checkpoint = self.store.read(CHECKPOINT)
+        return self._checkpoint
+
+    def open_stream(self, split: str, *, batch_size: int, seed: int = 0, shuffle: bool = False) -> Stream:
+        """This rank's share of a split."""
+        return Stream(
+            self.version,
+            split,
+            batch_size=batch_size,
+            seed=seed,
+            rank=self.rank,
+            world_size=self.world_size,
+            shuffle=shuffle,
+            drop_last=shuffle,
+            fields=FIELDS,
+        )
+
+    def fit(self, step: Fit) -> TrainResult:
+        """Trains, and keeps the best weights."""
+        spec = step.train
+        log = MetricLog(self.store)
+        fitted = fit_classifier(
+            step.model,
+            spec,
+            step.sample,
+            train_stream=self.open_stream(
+                TRAIN, batch_size=spec.batch_size // spec.accumulate, seed=spec.seed, shuffle=True
+            ),
+            validation_stream=self.open_stream(VALIDATION, batch_size=round_up(512, self.world_size)),
+            states=self.store.child(STATES),
+            on_record=log.write,
+            on_diverged=self.keep_diverged,
+        )
+        self._checkpoint = fitted.checkpoint
+        if self.rank == 0:
+            self.store.write(CHECKPOINT, fitted.checkpoint)
+        return fitted.result
+
+    def keep_diverged(self, rows: Mapping[str, NDArray[Any]]) -> None:
+        """Keeps the batch on which the loss was lost, so that it can be looked at."""
+        self.store.write(f"diverged.rank{self.rank}.npz", pack_arrays(rows))
+
+    def predict(self, step: Predict) -> Predictions:
+        """Answers a split."""
+        stream = self.open_stream(step.split, batch_size=round_up(step.batch_size, self.world_size))
+        if len(stream) == 0:
+            raise ModelError(f"split ({step.split}) must hold at least one row; got none; change data.split")
+        answers = predict_rows(self.load_classifier(), stream)
+        content = pack_answers(answers)
+        name = f"predictions.{step.split}.npz"
+        if self.rank == 0:
+            self.store.write(name, content)
+        return Predictions(
+            **self.describe(name, content).model_dump(),
+            rows=len(answers.row_id),
+            accuracy=answers.accuracy,
+            loss=answers.loss,
+        )
+
+    def export(self, step: Export) -> dict[str, Artifact]:
+        """Writes the candidates, on rank 0 only."""
+        if self.rank:
+            return {}
+        from lightning_modules.compress import make_artifacts
+
+        sample = read_sample(self.checkpoint)
+        rows = self.draw_rows(step, sample)
+        classifier = load_classifier(self.checkpoint)
+        records = {}
+        for made in make_artifacts(classifier, sample, step.compress, calibration=rows):
+            name = f"{made.name}.onnx"
+            self.store.write(name, made.content)
+            records[made.name] = Artifact(
+                **self.describe(name, made.content).model_dump(), difference=made.difference, agreement=made.agreement
+            )
+        return records
+
+    def draw_rows(self, step: Export, sample: SampleSpec) -> NDArray[Any]:
+        """Training rows in a shuffled order, as many as calibration wants and the split has."""
+        wanted = min(step.compress.calibration_rows, self.version.splits[TRAIN])
+        stream = Stream(self.version, TRAIN, batch_size=wanted, seed=step.seed, shuffle=True, fields=FIELDS)
+        image = next(iter(stream))["image"]
+        if image.shape[1:] != sample.shape:
+            raise ModelError(
+                f"calibration rows must have the shape {sample.shape} of the checkpoint; got {image.shape[1:]}; "
+                "use the data set that it was trained on"
+            )
+        return image
+
+    def load_classifier(self) -> Any:
+        """The network on this rank's device."""
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+        if self.world_size > 1 and not dist.is_initialized():
+            dist.init_process_group("nccl" if device != "cpu" else "gloo")
+        return load_classifier(self.checkpoint).to(device)
+
+    def describe(self, name: str, content: bytes) -> Written:
+        """Name, digest and size of a file."""
+        return Written(file=name, sha256=sha256_bytes(content), size_bytes=len(content))
+
+    def finish(self, result: WorkerResult) -> None:
+        """Writes the result, when every rank is through."""
+        if self.world_size > 1 and dist.is_initialized():
+            dist.barrier()
+        if self.rank == 0:
+            self.store.write(RESULT, result.model_dump_json().encode())
+
+
+class MetricLog:
+    """Lines of JSON, one a record. After a resume it holds every step once: what the lost attempt wrote is dropped."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.path = Path(store.address(METRICS))
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Appends a record; "start" first drops what lies behind the step that the attempt resumes from."""
+        if record["event"] == "start":
+            # A new file each time: whoever follows it sees by that where this attempt begins.
+            self.store.write(METRICS, self._keep_until(record.get("resumed_step") or 0))
+        line = {name: None if value != value else value for name, value in record.items()}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _keep_until(self, step: int) -> bytes:
+        """The lines of earlier attempts that still hold; one that was not finished does not."""
+        if step == 0 or not self.path.exists():
+            return b""
+        whole = self.path.read_bytes().rpartition(b"\n")[0]
+        return b"".join(line + b"\n" for line in whole.splitlines() if json.loads(line).get("step", 0) <= step)
+
+
+def open_version(job: TrainJob) -> Version:
+    """The version of the data set that the job names."""
+    workspace = Store(job.data.workspace, job.data.options)
+    return Dataset(workspace, job.data.dataset).open(job.data.version)
+
+
+def round_up(rows: int, ranks: int) -> int:
+    """The next multiple of the number of ranks."""
+    return -(-rows // ranks) * ranks
+
+
+def pack_answers(answers: Answers) -> bytes:
+    """Answers as the bytes of an .npz file."""
+    return pack_arrays({"row_id": answers.row_id, "label": answers.label, "probabilities": answers.probabilities})
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as an uncompressed .npz; equal arrays give equal bytes, since no time is noted, unlike `numpy.savez`."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for name, values in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(values), allow_pickle=False)
+    return target.getvalue()

@@ -1,0 +1,50 @@
+"""What every test stands on: keys, caches and Prefect's database of their own, and one Prefect server a session."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the user's keys, caches or Prefect runs; no telemetry leaves the machine."""
+    home = tmp_path_factory.mktemp("home")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("LEPTON_CONFIG_DIR", str(home / "config"))
+    patch.setenv("LEPTON_CACHE_DIR", str(home / "cache"))
+    patch.setenv("PREFECT_HOME", str(home / "prefect"))
+    patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    patch.setenv("DO_NOT_TRACK", "1")
+    patch.delenv("PREFECT_API_URL", raising=False)
+    patch.delenv("LEPTON_KEYS", raising=False)
+    patch.delenv("LEPTON_WORKSPACE", raising=False)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def prefect_url(_private_home: None) -> Iterator[str]:
+    """The session's one Prefect server; child processes find it by PREFECT_API_URL."""
+    from flows.server import start_embedded_server
+
+    url = start_embedded_server()
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PREFECT_API_URL", url)
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield url
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def mnist_files() -> Path:
+    """The four MNIST files."""
+    folder = SHARED_DATA / "mnist"
+    if not folder.is_dir():
+        pytest.skip(f"MNIST is not on this machine ({os.path.relpath(folder)} is absent)")
+    return folder

@@ -1,0 +1,96 @@
+"""From a published run to an answer, and what it costs a device to get there."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deployments.targets.channel import Channel
+from deployments.targets.errors import BadInput, ChannelRefused
+from deployments.targets.predict import predict
+from deployments.targets.runtime import Predictor
+from tests.deployments.material import SPEC, make_channel, make_onnx, publish_model
+
+PLATFORM = ("torch", "pytorch_lightning", "prefect", "dask", "distributed", "zarr", "great_expectations", "pandas",
+            "sklearn", "onnx", "pyarrow", "s3fs", "yaml")  # fmt: skip
+DIGIT = np.arange(64, dtype=np.uint8).reshape(8, 8) % 17
+
+
+@pytest.fixture
+def channel(workspace: Path) -> Channel:
+    made = make_channel(workspace)
+    publish_model(made, 1, None)
+    return made
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    np.save(tmp_path / "a.npy", DIGIT)
+    Image.fromarray(np.rint(DIGIT * (255 / 16)).astype(np.uint8)).save(tmp_path / "b.png")
+    return [str(tmp_path / "a.npy"), str(tmp_path / "b.png")]
+
+
+def test_one_answer_a_file_with_the_model_that_gave_it(workspace: Path, channel: Channel, files: list[str]) -> None:
+    found = list(predict("edge", files, str(workspace)))
+    expected = Predictor(make_onnx(1), SPEC, 10).predict(DIGIT[None, None])
+    assert [answer.file for answer in found] == files
+    for answer in found:
+        assert answer.label == str(expected.labels[0])
+        assert answer.confidence == pytest.approx(float(expected.probabilities.max()))
+        assert len(answer.model_id) == 64
+
+
+def test_a_refused_channel_answers_with_the_last_model(workspace: Path, channel: Channel, files: list[str]) -> None:
+    before = list(predict("edge", files, str(workspace)))
+    publish_model(channel, 2, 1)
+    (workspace / "channels/edge/metadata/timestamp.json").write_text("junk")
+    assert list(predict("edge", files, str(workspace))) == before
+
+
+def test_nothing_verified_is_an_error_at_the_call(workspace: Path, files: list[str]) -> None:
+    with pytest.raises(ChannelRefused):
+        predict("edge", files, str(workspace))
+
+
+def test_answers_before_a_bad_file_are_given(workspace: Path, channel: Channel, files: list[str]) -> None:
+    answers = predict("edge", [files[0], "none.png"], str(workspace))
+    assert next(answers).file == files[0]
+    with pytest.raises(BadInput, match=r"none\.png"):
+        next(answers)
+
+
+SCRIPT = """
+import sys, time, json, resource
+started = time.perf_counter()
+from deployments.targets.predict import predict
+found = [answer.model_dump() for answer in predict("edge", sys.argv[2:], sys.argv[1])]
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"found": found, "modules": sorted(sys.modules), "peak_kb": peak, "s": time.perf_counter() - started}))
+"""
+
+
+def test_a_cold_device_needs_none_of_the_platform(workspace: Path, channel: Channel, files: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(workspace), *files], capture_output=True, text=True, check=True, timeout=120
+    )
+    result = json.loads(done.stdout)
+    assert [answer["file"] for answer in result["found"]] == files
+    assert not set(PLATFORM) & {name.partition(".")[0] for name in result["modules"]}
+    assert result["peak_kb"] <= 120 * 1024
+
+
+def test_the_publisher_s_side_needs_none_of_the_platform() -> None:
+    code = "import sys, deployments.targets.channel, deployments.targets.measure; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert not set(PLATFORM) & {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_specs_are_light() -> None:
+    code = "import sys, deployments.targets.specs; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {*PLATFORM, "numpy", "onnxruntime", "tuf", "fsspec", "PIL"}

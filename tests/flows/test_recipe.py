@@ -1,0 +1,117 @@
+"""Recipes: what is accepted, and that every fault is named at once with its path, its line, the value and the remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.errors import RecipeError
+from flows.recipe import list_recipes, load_recipe
+
+DIGITS = Path(__file__).resolve().parents[2] / "flows" / "recipes" / "digits.yaml"
+
+
+def _write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_recipes_that_come_with_lepton_load(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.description
+    assert len(recipe.digest) == 64
+
+
+def test_a_users_own_file_loads(tmp_path: Path) -> None:
+    assert load_recipe(_write(tmp_path, DIGITS.read_text())).digest == load_recipe("digits").digest
+
+
+def test_overrides_change_the_digest_and_only_their_value() -> None:
+    plain, other = (
+        load_recipe("digits"),
+        load_recipe("digits", {"train.max_epochs": 1, "gates.model.min_accuracy": 0.5}),
+    )
+    assert (other.train.max_epochs, other.gates.model.min_accuracy) == (1, 0.5)
+    assert other.digest != plain.digest
+    assert other.train.model_copy(update={"max_epochs": plain.train.max_epochs}) == plain.train
+
+
+def test_every_fault_is_reported_at_once_with_path_line_value_and_remedy(tmp_path: Path) -> None:
+    text = DIGITS.read_text()
+    text = text.replace("min_accuracy: 0.97", "min_accuracy: 1.5")
+    text = text.replace("validation: 0.10", "validation: lots")
+    text += "trian: {max_epochs: 3}\n"
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(_write(tmp_path, text))
+    faults = {fault.path: fault for fault in caught.value.faults}
+    assert set(faults) == {"gates.model.min_accuracy", "data.split.validation", "trian"}
+    lines = text.splitlines()
+    for path, fault in faults.items():
+        assert fault.line is not None
+        assert path.rsplit(".", 1)[-1] in lines[fault.line - 1]
+        assert fault.got in str(fault)
+        assert fault.remedy
+    assert faults["gates.model.min_accuracy"].got == "1.5"
+    assert "less than or equal to 1" in faults["gates.model.min_accuracy"].rule
+    assert "did you mean `train`" in faults["trian"].remedy
+
+
+@pytest.mark.parametrize(
+    ("overrides", "path"),
+    [
+        ({"train.max_epochs": 0}, "train.max_epochs"),
+        ({"train.batch_size": "many"}, "train.batch_size"),
+        ({"model.network.family": "perceptronn"}, "model.network.family"),
+        ({"data.image.shape": [1, 0, 8]}, "data.image.shape"),
+        ({"data.labels": ["0", "0"]}, "data.labels"),
+        ({"source.type": "telepathy"}, "source"),
+        ({"targets": {}}, "targets"),
+        ({"name": "Not A Name"}, "name"),
+        ({"data.split.held_out": 1.0}, "data.split.held_out"),
+        ({"name.inner": 1}, "name.inner"),
+        ({"gates.raw.min_rows": None}, "gates.raw.min_rows"),
+    ],
+)
+def test_an_impossible_value_is_refused_at_its_path(overrides: dict[str, object], path: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("digits", overrides)
+    assert [fault.path for fault in caught.value.faults] == [path]
+    assert caught.value.faults[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("format: 2\nname: digits\n", "be 1"),
+        ("name: digits\n", "be 1"),
+        ("- a\n- b\n", "be a mapping of sections"),
+        ("format: [1\n", "be valid YAML"),
+        ("", "be a mapping of sections"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(_write(tmp_path, text))
+    assert [fault.rule for fault in caught.value.faults] == [expected]
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(RecipeError, match="did you mean digits"):
+        load_recipe("digit")
+
+
+def test_an_absent_file_names_its_path(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="No such file"):
+        load_recipe(str(tmp_path / "none.yaml"))
+
+
+def test_secrets_of_a_url_are_neither_in_the_document_nor_in_a_fault() -> None:
+    url = "https://user:hunter2@example.invalid/data"
+    recipe = load_recipe("mnist", {"source.url": url})
+    assert "hunter2" not in recipe.model_dump_json(include=set()) + str(recipe.document)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("mnist", {"source.url": url, "source.colour": url, "train.max_epochs": url})
+    assert "hunter2" not in str(caught.value)
+    assert {fault.path for fault in caught.value.faults} == {"source.colour", "train.max_epochs"}

@@ -1,0 +1,41 @@
+"""A user's own components, found by import path."""
+
+import torch
+from torch import Tensor, nn
+
+
+class OneLayer(nn.Module):
+    def __init__(self, *, input_shape: tuple[int, ...], outputs: int, bias: bool = True) -> None:
+        super().__init__()
+        self.layer = nn.Linear(input_shape[1] * input_shape[2] * input_shape[0], outputs, bias=bias)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.layer(image.flatten(1))
+
+
+class TooManyOutputs(OneLayer):
+    def __init__(self, *, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(input_shape=input_shape, outputs=outputs + 1)
+
+
+def make_nothing(**_: object) -> None:
+    return None
+
+
+def squared_error(logits: Tensor, label: Tensor, scale: float = 1.0) -> Tensor:
+    return scale * (torch.softmax(logits, 1) - nn.functional.one_hot(label, logits.shape[1])).square().sum(1).mean()
+
+
+def each_row(logits: Tensor, label: Tensor) -> Tensor:
+    return logits[:, 0] * label
+
+
+def plain_descent(parameters: object, lr: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD(parameters, lr=lr)  # type: ignore[arg-type]
+
+
+def halving(optimizer: torch.optim.Optimizer, total_steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    return torch.optim.lr_scheduler.StepLR(optimizer, max(1, total_steps // 2), gamma=0.5)
+
+
+NOT_CALLABLE = 3

@@ -1,0 +1,125 @@
+"""Head, networks and components: right shapes, and misfits refused before any training."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from lightning_modules.errors import SpecError
+from lightning_modules.head import ImageHead, fit_image_head
+from lightning_modules.networks.build import build_network
+from lightning_modules.optim import build_loss, build_optimizer, build_scheduler, compute_lr_factor
+from lightning_modules.specs import LossSpec, NetworkSpec, OptimizerSpec, SchedulerSpec
+
+MINE = "tests.lightning_modules.components"
+
+
+@pytest.mark.parametrize("family", ["mlp", "cnn"])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 36)])
+def test_every_family_answers_every_size(family: str, shape: tuple[int, int, int]) -> None:
+    network = build_network(NetworkSpec(family=family), shape, 7)
+    assert network(torch.rand(3, *shape)).shape == (3, 7)
+    assert network.training
+
+
+@pytest.mark.parametrize(
+    ("family", "params", "message"),
+    [
+        ("cnn", {"width": 3}, r"network family \('cnn'\) must accept its parameters .*'width'"),
+        ("cnn", {"widths": [8]}, "widths must name the stem and at least one stage"),
+        ("cnn", {"stem_stride": 3}, "stem_stride must be 1 or 2; got 3"),
+        ("mlp", {"widths": []}, "widths must name at least one layer"),
+        (f"{MINE}:OneLayer", {"colour": 1}, "must accept its parameters"),
+        (f"{MINE}:TooManyOutputs", {}, r"must answer two samples .* with \(2, 7\); got \(2, 8\)"),
+        (f"{MINE}:make_nothing", {}, "must build a torch.nn.Module; got NoneType"),
+        (f"{MINE}:Missing", {}, "must be importable; got AttributeError"),
+        (f"{MINE}:NOT_CALLABLE", {}, "must be a class or a function; got int"),
+        ("no_such_package_anywhere:Net", {}, "must be importable; got ModuleNotFoundError"),
+    ],
+)
+def test_misfit_is_refused_before_training(family: str, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        build_network(NetworkSpec(family=family, params=params), (1, 8, 8), 7)
+
+
+def test_own_network_is_built() -> None:
+    network = build_network(NetworkSpec(family=f"{MINE}:OneLayer", params={"bias": False}), (1, 8, 8), 7)
+    assert [tuple(value.shape) for value in network.parameters()] == [(7, 64)]
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.int16])
+def test_head_normalises_each_channel(dtype: torch.dtype) -> None:
+    head = fit_image_head("standard", 2, mean=[10.0, 100.0], std=[2.0, 0.0], value_range=(0, 255))
+    image = torch.tensor([12, 101], dtype=dtype).reshape(1, 2, 1, 1).expand(3, 2, 4, 5)
+    answer = head(image)
+    assert answer.dtype == torch.float32
+    assert answer.shape == (3, 2, 4, 5)
+    # A channel that never varied in training is centred only.
+    assert torch.equal(answer[0, :, 0, 0], torch.tensor([1.0, 1.0]))
+
+
+def test_head_maps_the_value_range() -> None:
+    head = fit_image_head("range", 1, mean=[0.0], std=[1.0], value_range=(-4, 12))
+    assert head(torch.tensor([[[[-4.0, 4.0, 12.0]]]])).flatten().tolist() == [0.0, 0.5, 1.0]
+    assert isinstance(fit_image_head("none", 3, mean=[], std=[], value_range=(0, 1)), ImageHead)
+
+
+def test_head_refuses_statistics_that_do_not_fit() -> None:
+    with pytest.raises(SpecError, match=r"one a channel \(3\); got 2"):
+        fit_image_head("standard", 3, mean=[1.0, 2.0], std=[1.0, 1.0], value_range=(0, 1))
+    with pytest.raises(SpecError, match="end above its start"):
+        fit_image_head("range", 1, mean=[], std=[], value_range=(3, 3))
+
+
+def test_head_keeps_its_statistics_in_the_weights() -> None:
+    head = fit_image_head("standard", 1, mean=[3.0], std=[4.0], value_range=(0, 16))
+    assert head.state_dict()["offset"].item() == 3.0
+    assert list(head.parameters()) == []
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", f"{MINE}:plain_descent"])
+def test_optimizers_lower_a_loss(name: str) -> None:
+    torch.manual_seed(0)
+    module = torch.nn.Linear(4, 2)
+    optimizer = build_optimizer(OptimizerSpec(name=name, lr=0.1), module)
+    loss = build_loss(LossSpec())
+    sample, label = torch.randn(16, 4), torch.arange(16) % 2
+    before = loss(module(sample), label).item()
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss(module(sample), label).backward()
+        optimizer.step()
+    assert loss(module(sample), label).item() < before
+
+
+def test_biases_do_not_decay() -> None:
+    groups = build_optimizer(OptimizerSpec(weight_decay=0.3), torch.nn.Linear(4, 2)).param_groups
+    assert [(group["weight_decay"], group["params"][0].ndim) for group in groups] == [(0.3, 2), (0.0, 1)]
+
+
+def test_bad_optimizer_parameters_are_refused() -> None:
+    with pytest.raises(SpecError, match=r"optimizer \('adamw'\) must accept its parameters .*'nope'"):
+        build_optimizer(OptimizerSpec(params={"nope": 1}), torch.nn.Linear(4, 2))
+
+
+def test_learning_rate_warms_up_then_falls_to_its_floor() -> None:
+    spec = SchedulerSpec(warmup_fraction=0.2, floor=0.1)
+    factors = [compute_lr_factor(step, total_steps=100, spec=spec) for step in range(101)]
+    assert factors[0] == pytest.approx(1 / 21)
+    assert factors[20] == pytest.approx(1.0)
+    assert factors[60] == pytest.approx(0.55)
+    assert factors[100] == pytest.approx(0.1)
+    assert all(earlier < later for earlier, later in zip(factors[:20], factors[1:21], strict=True))
+    assert all(earlier > later for earlier, later in zip(factors[20:100], factors[21:], strict=True))
+
+
+def test_own_scheduler_and_loss() -> None:
+    optimizer = torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), lr=1.0)
+    built = build_scheduler(SchedulerSpec(name=f"{MINE}:halving"), optimizer, total_steps=4)
+    assert built["interval"] == "step"
+    loss = build_loss(LossSpec(name=f"{MINE}:squared_error", params={"scale": 2.0}))
+    assert float(loss(torch.zeros(2, 2), torch.tensor([0, 1]))) == pytest.approx(1.0)
+    with pytest.raises(SpecError, match="must return a scalar tensor"):
+        build_loss(LossSpec(name=f"{MINE}:each_row"))
+    with pytest.raises(SpecError, match="must accept logits"):
+        build_loss(LossSpec(name=f"{MINE}:squared_error", params={"power": 2}))

@@ -1,0 +1,41 @@
+"""A small Dask cluster for the tests of this package."""
+
+import secrets
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def client():
+    """A client of two worker processes of one thread each, on loopback."""
+    import distributed
+
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs="CRITICAL"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="session")
+def s3_options():
+    """Options of an S3 emulator that runs in this process."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {"endpoint_url": f"http://{host}:{port}", "key": "test", "secret": "test"}
+    server.stop()
+
+
+@pytest.fixture
+def s3_url(s3_options):
+    """An empty bucket of the emulator."""
+    import fsspec
+
+    name = f"bucket-{secrets.token_hex(4)}"
+    fsspec.filesystem("s3", **s3_options).mkdir(name)
+    return f"s3://{name}"

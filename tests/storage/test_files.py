@@ -1,0 +1,391 @@
+"""Files: one suite of promises that every store keeps, and what is special to each."""
+
+import errno
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storage import local_files
+from storage.errors import InvalidInput, NotFound, NotWritable, OutOfSpace, StorageError, Unreachable, UnsupportedStore
+from storage.files import Store, canonical_json, redact, sha256_bytes, sha256_stream
+from tests.storage.object_store import Proxy, create_bucket, describe_options, start_object_store
+
+
+class StoreContract:
+    """What every store promises. Subclasses give a fixture `store`, empty and fresh."""
+
+    def test_reads_what_was_written(self, store):
+        store.write("a/b.bin", b"1")
+        store.write("a/b.bin", b"22")
+        assert store.read("a/b.bin") == b"22"
+        assert (store.size("a/b.bin"), store.exists("a/b.bin"), store.exists("a"), store.exists("a/c")) == (
+            2,
+            True,
+            False,
+            False,
+        )
+        assert abs(store.modified("a/b.bin") - datetime.now(UTC)) < timedelta(seconds=60)
+
+    def test_writes_several_files(self, store):
+        files = {f"d/{i}/x": bytes([i]) * i for i in range(20)}
+        store.write_files(files)
+        assert {path: store.read(path) for path in store.list()} == files
+        store.write_files({})
+
+    @pytest.mark.parametrize(
+        ("start", "end", "expected"),
+        [(0, 3, b"012"), (2, 4, b"23"), (8, 99, b"89"), (10, 12, b""), (50, 60, b""), (4, 4, b"")],
+    )
+    def test_reads_a_range(self, store, start, end, expected):
+        store.write("a", b"0123456789")
+        assert store.read_range("a", start, end) == expected
+
+    def test_refuses_a_reversed_range(self, store):
+        with pytest.raises(InvalidInput, match="start <= end"):
+            store.read_range("a", 3, 1)
+
+    @pytest.mark.parametrize("call", ["read", "size", "modified"])
+    def test_names_a_missing_file(self, store, call):
+        with pytest.raises(NotFound, match=r"nothing/here") as caught:
+            getattr(store, call)("nothing/here")
+        assert isinstance(caught.value, StorageError)
+
+    def test_creates_once(self, store):
+        assert store.put_if_absent("log/0", b"mine") is True
+        assert store.put_if_absent("log/0", b"other") is False
+        assert store.read("log/0") == b"mine"
+
+    def test_of_racing_writers_one_wins(self, store):
+        store.put_if_absent("warm", b"")
+        for turn in range(5):
+            with ThreadPoolExecutor(8) as threads:
+                won = list(threads.map(lambda i, turn=turn: store.put_if_absent(f"race/{turn}", bytes([i])), range(8)))
+            assert won.count(True) == 1
+            assert store.read(f"race/{turn}") == bytes([won.index(True)])
+
+    def test_lists(self, store):
+        store.write_files({"a/x": b"", "a/b/y": b"", "c": b""})
+        assert store.list() == ["a/b/y", "a/x", "c"]
+        assert store.list("a") == ["a/b/y", "a/x"]
+        assert store.listdir() == ["a", "c"]
+        assert store.listdir("a") == ["b", "x"]
+        assert store.child("a").list() == ["b/y", "x"]
+        assert store.child("a", "b").read("y") == b""
+
+    def test_what_is_not_there_is_empty(self, store):
+        assert store.list("nowhere") == store.listdir("nowhere") == store.child("nowhere").list() == []
+
+    def test_a_folder_is_no_prefix(self, store):
+        store.write_files({"ab/x": b"", "abc/y": b""})
+        assert store.list("ab") == ["ab/x"]
+        assert store.child("ab").list() == ["x"]
+
+    def test_deletes(self, store):
+        store.write_files({"a/b/x": b"", "a/y": b""})
+        store.delete("a/b/x")
+        store.delete("a/b/x")
+        assert store.listdir("a") == ["y"]
+        store.write("a/b/x", b"again")
+        assert store.read("a/b/x") == b"again"
+
+    def test_opens_as_a_local_file(self, store):
+        store.write("a/model.onnx", b"weights")
+        with store.open_local("a/model.onnx") as path:
+            assert (path.name, path.read_bytes()) == ("model.onnx", b"weights")
+        with pytest.raises(NotFound), store.open_local("a/none"):
+            pass
+
+    @pytest.mark.parametrize("path", ["/a", "../a", "a/../b", "./a", "a/.", "a\0b", "", "/"])
+    def test_refuses_a_path_that_leads_out(self, store, path):
+        for call in (
+            store.read,
+            store.delete,
+            lambda p: store.write(p, b""),
+            lambda p: store.put_if_absent(p, b""),
+            store.child,
+        ):
+            with pytest.raises(StorageError):
+                call(path)
+
+    @pytest.mark.parametrize("name", ["with space", "ümläut", "a+b=c,d", "100%", "a#b", "a?b", "tab\tx", "[1]*"])
+    def test_takes_any_name(self, store, name):
+        store.write(f"odd/{name}/{name}", name.encode())
+        assert store.listdir("odd") == [name]
+        assert store.list("odd") == [f"odd/{name}/{name}"]
+        assert store.read(f"odd/{name}/{name}") == name.encode()
+
+    def test_probes(self, store):
+        store.probe()
+        assert store.list() == []
+
+    def test_address(self, store):
+        assert store.address() == store.url
+        assert store.address("a/b") == f"{store.url}/a/b"
+        assert "not-a-real-secret" not in repr(store) + store.display
+
+
+class TestLocal(StoreContract):
+    @pytest.fixture
+    def store(self, tmp_path):
+        return Store(tmp_path / "work space")
+
+    def test_travels_to_another_process(self, store):
+        store.write("a", b"1")
+        assert pickle.loads(pickle.dumps(store)).read("a") == b"1"
+        assert pickle.loads(pickle.dumps(store)) == store
+
+    def test_is_an_absolute_path(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        assert Store("x/../y").url == str(tmp_path / "y")
+        assert Store(f"file://{tmp_path}/y").local_path("z") == tmp_path / "y" / "z"
+        assert Store("~/x").local_path() == Path.home() / "x"
+
+    def test_temporary_files_are_never_shown_and_can_be_swept(self, store):
+        store.write("a/b", b"")
+        left = store.local_path("a") / ".lepton-tmp-0123"
+        left.write_bytes(b"half")
+        assert (store.list(), store.listdir("a")) == (["a/b"], ["b"])
+        assert store.sweep(datetime.now(UTC) - timedelta(hours=1)) == 0
+        assert store.sweep(datetime.now(UTC) + timedelta(hours=1)) == 1
+        assert not left.exists()
+
+    def test_a_failed_write_keeps_the_old_bytes_and_leaves_nothing(self, store, monkeypatch):
+        store.write("a", b"old")
+
+        def fail(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(local_files, "_write_bytes", fail)
+        for call in (store.write, store.put_if_absent):
+            with pytest.raises(OutOfSpace, match="free some space"):
+                call("a", b"new")
+        assert store.read("a") == b"old"
+        assert [path.name for path in store.local_path().iterdir()] == ["a"]
+
+    def test_a_read_only_store(self, store, tmp_path):
+        if os.geteuid() == 0:
+            pytest.skip("root may write anywhere")
+        tmp_path.chmod(0o500)
+        with pytest.raises(NotWritable, match="permissions"):
+            store.write("a", b"")
+        tmp_path.chmod(0o700)
+
+    def test_a_file_in_the_way_is_named(self, store):
+        store.write("a", b"")
+        with pytest.raises(StorageError, match="a/b"):
+            store.write("a/b", b"")
+
+    def test_a_file_system_without_links_is_refused(self, store, monkeypatch):
+        def refuse(*_):
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+        with pytest.raises(UnsupportedStore, match="hard links"):
+            store.put_if_absent("a", b"")
+        assert store.list() == []
+
+    def test_deleting_leaves_no_empty_folder_and_never_the_store(self, store):
+        store.write("a/b/c", b"")
+        store.delete("a/b/c")
+        assert list(store.local_path().iterdir()) == []
+
+    def test_writers_and_deleters_of_one_folder_do_not_meet(self, store):
+        stop = threading.Event()
+
+        def churn():
+            while not stop.is_set():
+                store.write("d/e/other", b"")
+                store.delete("d/e/other")
+
+        with ThreadPoolExecutor(2) as threads:
+            job = threads.submit(churn)
+            try:
+                for turn in range(200):
+                    store.write(f"d/e/{turn}", b"")
+                    store.delete(f"d/e/{turn}")
+            finally:
+                stop.set()
+            job.result()
+
+    def test_a_reader_never_sees_half_a_file(self, store):
+        first, second = b"a" * 300_000, b"b" * 300_000
+        store.write("x", first)
+        with ThreadPoolExecutor(1) as threads:
+            job = threads.submit(lambda: [store.write("x", data) for _ in range(30) for data in (first, second)])
+            while not job.done():
+                assert store.read("x") in (first, second)
+
+    def test_of_racing_processes_one_wins(self, store):
+        script = (
+            "import sys; from storage.files import Store; store = Store(sys.argv[1]); sys.stdin.readline(); "
+            "print([store.put_if_absent(f'r/{i}', sys.argv[2].encode()) for i in range(50)])"
+        )
+        command = [sys.executable, "-c", script, store.url]
+        racers = [
+            subprocess.Popen([*command, str(i)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for i in range(4)
+        ]
+        for racer in racers:
+            racer.stdin.write("go\n")
+            racer.stdin.flush()
+        won = [json.loads(racer.communicate()[0].lower()) for racer in racers]
+        assert [sum(turn) for turn in zip(*won, strict=True)] == [1] * 50
+
+
+class TestMemory(StoreContract):
+    @pytest.fixture
+    def store(self):
+        import fsspec
+
+        fsspec.filesystem("memory").store.clear()
+        yield Store("memory://workspace/a")
+        fsspec.filesystem("memory").store.clear()
+
+    def test_does_not_travel(self, store):
+        with pytest.raises(InvalidInput, match="every process"):
+            pickle.dumps(store)
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    with start_object_store() as endpoint:
+        create_bucket(endpoint, "bucket")
+        yield endpoint
+
+
+@pytest.mark.slow
+class TestS3(StoreContract):
+    @pytest.fixture
+    def store(self, endpoint, request):
+        return Store(f"s3://bucket/{sha256_bytes(request.node.nodeid.encode())[:12]}", describe_options(endpoint))
+
+    def test_travels_to_another_process(self, store):
+        store.write("a", b"1")
+        assert pickle.loads(pickle.dumps(store)).read("a") == b"1"
+
+    def test_a_missing_bucket_is_named(self, endpoint):
+        with pytest.raises(NotFound, match="no-such-bucket"):
+            Store("s3://no-such-bucket/x", describe_options(endpoint)).write("a", b"")
+
+    def test_sees_what_another_process_wrote(self, store, endpoint):
+        assert store.listdir() == []
+        other = Store(store.url, {**describe_options(endpoint), "skip_instance_cache": True})
+        other.write("a", b"1")
+        assert store.listdir() == ["a"]
+
+    def test_a_lost_reply_is_no_conflict_and_no_duplicate(self, store, endpoint):
+        with Proxy(endpoint) as proxy:
+            through = Store(store.url, describe_options(proxy.endpoint))
+            through.probe()
+            lost = []
+
+            def lose(method, path):
+                if method == "PUT" and path.endswith(f"log/{len(lost)}"):
+                    lost.append(path)
+                    return True
+                return False
+
+            proxy.lose = lose
+            for turn in range(3):
+                assert through.put_if_absent(f"log/{turn}", b"equal bytes") is True
+                assert through.put_if_absent(f"log/{turn}", b"equal bytes") is False
+            assert len(lost) == 3
+            assert len(store.list("log")) == 3
+
+    def test_a_store_that_cannot_create_once_is_refused(self, store, endpoint):
+        with Proxy(endpoint) as proxy:
+            proxy.strip = ("if-none-match",)
+            through = Store(store.url, describe_options(proxy.endpoint))
+            with pytest.raises(UnsupportedStore, match="create a file twice"):
+                through.probe()
+            with pytest.raises(UnsupportedStore, match="create a file twice"):
+                through.put_if_absent("log/0", b"")
+            assert store.list() == []
+
+    def test_wrong_credentials_are_named_and_not_shown(self):
+        options = {"key": "k", "secret": "not-a-real-secret", "client_kwargs": {"endpoint_url": "http://127.0.0.1:1"}}
+        with pytest.raises(Unreachable, match="check the endpoint") as caught:
+            Store(
+                "s3://bucket/x", {**options, "config_kwargs": {"retries": {"max_attempts": 0}, "connect_timeout": 1}}
+            ).read("a")
+        assert "not-a-real-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["sftp://host/x", "http://host/x", "unknown-thing://x"])
+def test_a_store_that_could_show_half_a_file_is_refused(url):
+    with pytest.raises(UnsupportedStore, match=r"must"):
+        Store(url).put_if_absent("a", b"")
+    with pytest.raises(UnsupportedStore, match=r"must"):
+        Store(url).write("a", b"")
+
+
+@pytest.mark.parametrize("url", ["", " ", "s3://", "file://relative", "a\0b"])
+def test_refuses_a_url_that_leads_nowhere(url):
+    with pytest.raises(InvalidInput, match="URL of a store"):
+        Store(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("s3://bucket/a@b", "s3://bucket/a@b"),
+        ("s3://key:secret@bucket/a", "s3://***@bucket/a"),
+        ("https://token@host/x", "https://***@host/x"),
+        ("https://user:p@ss@host/x", "https://***@host/x"),
+        ("https://host/x?sig=abc&se=1#frag", "https://host/x?sig=***&se=***#frag"),
+        ("simplecache::https://u:p@h/x", "simplecache::https://***@h/x"),
+        ("abfs://container@account.dfs/x", "abfs://container@account.dfs/x"),
+        ("abfs://container:key@account/x", "abfs://***@account/x"),
+        ("/plain/path?x=1", "/plain/path?x=1"),
+        ("cannot open https://u:p@h/x?k=v, sorry", "cannot open https://***@h/x?k=*** sorry"),
+    ],
+)
+def test_secrets_in_urls_are_hidden(url, shown):
+    assert redact(url) == shown
+
+
+def test_digests():
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert sha256_bytes(b"") == sha256_stream([]) == empty
+    assert sha256_stream([b"a", b"", b"bc"]) == sha256_bytes(b"abc")
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, {1: 2}, {None: 1}, [{"a": {1: 1}}], b"x", {1, 2}, "\ud800", object()]
+)
+def test_canonical_json_refuses(value):
+    with pytest.raises(InvalidInput, match="canonical JSON"):
+        canonical_json(value)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(JSON)
+def test_canonical_json_is_one_encoding(value):
+    data = canonical_json(value)
+    assert json.loads(data) == value
+    assert canonical_json(json.loads(data)) == data
+
+
+def test_canonical_json_does_not_depend_on_the_order_of_keys():
+    assert canonical_json({"b": 1, "a": (1, "é")}) == '{"a":[1,"é"],"b":1}'.encode()
