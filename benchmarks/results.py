@@ -7,7 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-_TITLE = "# Results\n\nWritten by `make bench`; no figure by hand. Ratios hold within a run; absolute figures are the machine's.\n"
+_TITLE = (
+    "# Results\n\nWritten by `make bench`; no figure by hand. "
+    "Ratios hold within a run; absolute figures are the machine's.\n"
+)
 
 
 def write_section(name: str, body: str) -> None:

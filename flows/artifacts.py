@@ -3,17 +3,37 @@
 from prefect.artifacts import create_markdown_artifact
 
 from gates.report import GateReport
+from tasks.pages.markdown import (
+    escape_markdown,
+    render_candidates_markdown,
+    render_confusion_markdown,
+    render_dataset_markdown,
+    render_gate_markdown,
+    render_training_markdown,
+)
+from tasks.pages.model import Candidate, Confusion, CurvePoint, Dataset, Gate
 from tasks.report import describe_outcome
-from tasks.results import Outcome
+from tasks.results import Collected, Compressed, Evaluated, Outcome, Prepared, Trained
 
 
-def leave_artifact(stage: str, outcome: Outcome) -> None:
+def leave_artifact(stage: str, outcome: Outcome, labels: tuple[str, ...]) -> None:
     """Leaves a stage's outcome as a Markdown artifact under the key `lepton-<stage>`."""
-    facts = "\n".join(f"- {fact}" for fact in describe_outcome(outcome))
-    if isinstance(outcome, GateReport):
-        rows = "\n".join(
-            f"| {'pass' if check.passed else 'FAIL'} | {check.about} | {check.rule} | {check.observed} | {check.limit} |"
-            for check in outcome.checks
-        )
-        facts = f"| | about | rule | observed | limit |\n|---|---|---|---|---|\n{rows}"
-    create_markdown_artifact(key=f"lepton-{stage.replace(' ', '-')}", markdown=f"# {stage}\n\n{facts}\n")
+    key = f"lepton-{stage.replace(' ', '-')}"
+    create_markdown_artifact(key=key, markdown=_render(stage, outcome, labels), description=stage)
+
+
+def _render(stage: str, outcome: Outcome, labels: tuple[str, ...]) -> str:
+    match outcome:
+        case GateReport():
+            return render_gate_markdown(Gate.model_validate(outcome.model_dump(mode="json")))
+        case Collected(dataset=dataset) | Prepared(dataset=dataset):
+            return render_dataset_markdown(Dataset.model_validate(dataset.model_dump()), title=stage)
+        case Trained(curve=curve, best_epoch=best):
+            return render_training_markdown([CurvePoint.model_validate(point.model_dump()) for point in curve], best)
+        case Evaluated(confusion=confusion):
+            return render_confusion_markdown(Confusion(labels=labels, counts=confusion))
+        case Compressed(candidates=candidates):
+            return render_candidates_markdown([Candidate.model_validate(entry.model_dump()) for entry in candidates])
+        case _:
+            facts = "\n".join(f"- {escape_markdown(fact)}" for fact in describe_outcome(outcome))
+            return f"## {stage}\n\n{facts}\n"

@@ -45,6 +45,7 @@ class Run:
     def __init__(self, recipe: Recipe, workspace: str) -> None:
         self.recipe = recipe
         self.workspace = Store(workspace)
+        self.workspace.probe()
         self.id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         self.directory = _choose_directory(self.workspace, self.id)
         self.record = RunRecord(
@@ -67,7 +68,7 @@ class Run:
         outcome: R | GateReport | None = None
         word = "failed"
         try:
-            outcome = task(*args, **kwargs)
+            outcome = _take(task(*args, **kwargs))
             word = "green" if isinstance(outcome, GateReport) else "done"
         except StageStopped as stopped:
             outcome, word = stopped.report, "red"
@@ -78,7 +79,7 @@ class Run:
             note = ", ".join(describe_outcome(outcome))
             progress.end(name, word, note, took)
             if outcome is not None:
-                leave_artifact(name, outcome)
+                leave_artifact(name, outcome, self.recipe.data.labels)
         return outcome
 
     @property
@@ -113,6 +114,11 @@ class Run:
         return Failed(name="Stopped", message=str(stopped), data=stopped)
 
 
+def _take(returned: R | State[R]) -> R:
+    """What a task handed on. Prefect gives back the state itself where a task has named it, as a red gate does."""
+    return returned.result() if isinstance(returned, State) else returned
+
+
 def _choose_directory(workspace: Store, run: str) -> Path:
     local = workspace.local_path("runs")
     directory = (local if local is not None else cache_dir() / "runs") / run
@@ -127,7 +133,6 @@ def open_run(recipe: Recipe, workspace: str) -> Iterator[Run]:
     A crash leaves no receipt, for nothing was found out, and no file in the making.
     """
     run = Run(recipe, workspace)
-    run.workspace.probe()
     try:
         yield run
     except StageStopped as stopped:

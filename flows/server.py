@@ -59,9 +59,14 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-@cache
 def start_embedded_server() -> str:
-    """Starts a Prefect server that ends with this process, once, and returns its API URL."""
+    """Starts a Prefect server that ends with this process, unless this process has one, and returns its API URL."""
+    return _start_once()[0]
+
+
+@cache
+def _start_once() -> tuple[str, subprocess.Popen[bytes]]:
+    """The server's URL and its process: as long as that is held, its standard input stays open."""
     home = Path(PREFECT_HOME.value())
     home.mkdir(parents=True, exist_ok=True)
     # Two servers must not create the same database at the same time.
@@ -78,7 +83,7 @@ def start_embedded_server() -> str:
                 "PREFECT__SERVER_FINAL": "1",
             },
         )
-        return _wait_until_up(child)
+        return _wait_until_up(child), child
 
 
 def _wait_until_up(child: subprocess.Popen[bytes]) -> str:

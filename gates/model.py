@@ -1,10 +1,12 @@
 """The model gate: is the trained network good enough on rows it has never seen, and no worse than the champion?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gates.engine import run_suite
 from gates.errors import SuiteError
+from gates.figures import tabulate_figures, tabulate_slices
 from gates.report import Check, GateReport, skip_check
 from gates.specs import ModelGate
 from gates.suite import Expectation, Suite, expect, expect_present
@@ -14,7 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 STAGE = "model"
+GAIN = "accuracy gained over the champion"
+SLICES = "worst slice's accuracy"
+LOW = "lower end of the accuracy's 95 % interval"
+CALIBRATION = "expected calibration error"
 _MEAN = "expect_column_mean_to_be_between"
+_LEAST = "expect_column_min_to_be_between"
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,13 @@ class ModelFacts:
         predictions: one row a held-out row, from `tabulate_predictions`.
         rows_held_out: rows of the held-out split: each must have been judged, once.
         labels: names of the declared classes.
+        slice_columns: metadata columns of the predictions of which each value is a slice, beside each class.
     """
 
     predictions: Table
     rows_held_out: int
     labels: tuple[str, ...]
+    slice_columns: tuple[str, ...] = ()
 
     @property
     def has_champion(self) -> bool:
@@ -43,6 +52,7 @@ def tabulate_predictions(
     label: "np.ndarray[Any, Any]",
     probabilities: "np.ndarray[Any, Any]",
     champion_predicted: "np.ndarray[Any, Any] | None" = None,
+    metadata: "Mapping[str, np.ndarray[Any, Any]] | None" = None,
 ) -> Table:
     """Return one row a held-out row, with what the expectations judge.
 
@@ -54,6 +64,7 @@ def tabulate_predictions(
         label: (N,) integer true class.
         probabilities: (N, K) float, each row summing to 1.
         champion_predicted: (N,) integer classes that the promoted model answers for the same rows, in the same order.
+        metadata: further (N,) columns, such as the site or the device, to be judged slice by slice.
 
     Raises:
         SuiteError: the arrays do not share their length, or there is no class.
@@ -80,37 +91,76 @@ def tabulate_predictions(
     if champion_predicted is not None:
         columns["champion_predicted"] = champion_predicted
         columns["gain"] = columns["correct"] - (champion_predicted == label).astype(np.float64)
-    return Table(pd.DataFrame(columns), identity=("row_id",))
+    return Table(pd.DataFrame({**columns, **(metadata or {})}), identity=("row_id",))
 
 
 def judge_model(gate: ModelGate, facts: ModelFacts) -> GateReport:
-    """Judge held-out predictions: complete, proper probabilities, accurate, and no worse than the champion."""
+    """Judge held-out predictions: complete, proper probabilities, accurate everywhere, and no worse than the champion."""
     skipped: list[Check] = []
     if not facts.has_champion:
-        skipped.append(skip_check(_MEAN, "accuracy gained over the champion", "no model has been promoted yet"))
-    return run_suite(build_model_suite(gate, facts), {"predictions": facts.predictions}, skipped)
+        skipped.append(skip_check(_MEAN, GAIN, "no model has been promoted yet"))
+    tables = {"predictions": facts.predictions}
+    if facts.predictions.rows:
+        slices = tabulate_slices(facts.predictions, facts.labels, facts.slice_columns, gate.min_slice_rows)
+        tables |= {"slices": slices, "figures": tabulate_figures(facts.predictions)}
+        if not slices.rows:
+            skipped.append(skip_check(_LEAST, SLICES, f"no slice has {gate.min_slice_rows} rows"))
+    return run_suite(
+        build_model_suite(gate, facts, judge_slices="slices" not in tables or slices.rows > 0), tables, skipped
+    )
 
 
-def build_model_suite(gate: ModelGate, facts: ModelFacts) -> Suite:
+def build_model_suite(gate: ModelGate, facts: ModelFacts, *, judge_slices: bool = True) -> Suite:
     """Return the model gate's expectations for these facts."""
     frame = facts.predictions.frame
     majority = float(frame["label"].value_counts(normalize=True).max()) if len(frame) else 1.0
+    above = f"held-out accuracy above the majority class's {majority:.6g} by {gate.min_gain_over_majority:g}"
     expectations = [
         *_expect_complete(facts),
         *_expect_probabilities(gate),
         _expect_mean("held-out accuracy", "correct", gate.min_accuracy),
-        _expect_mean(
-            f"held-out accuracy above the majority class's {majority:.6g} by {gate.min_gain_over_majority:g}",
-            "correct",
-            majority + gate.min_gain_over_majority,
+        _expect_mean(above, "correct", majority + gate.min_gain_over_majority),
+        *_expect_figures(gate),
+        *(
+            [expect(_LEAST, "slices", SLICES, column="accuracy", min_value=gate.min_slice_accuracy)]
+            if judge_slices
+            else []
+        ),
+        *(_expect_champion(gate) if facts.has_champion else []),
+    ]
+    return Suite(stage=STAGE, expectations=tuple(expectations))
+
+
+def _expect_figures(gate: ModelGate) -> list[Expectation]:
+    """Return expectations on the accuracy's confidence interval and on calibration."""
+    return [
+        *expect_present("figures", {"accuracy_low": LOW, "calibration_error": CALIBRATION}),
+        expect(_LEAST, "figures", LOW, column="accuracy_low", min_value=gate.min_accuracy_lower_bound),
+        expect(
+            "expect_column_max_to_be_between",
+            "figures",
+            CALIBRATION,
+            column="calibration_error",
+            min_value=0,
+            max_value=gate.max_calibration_error,
         ),
     ]
-    if facts.has_champion:
-        expectations += [
-            *expect_present("predictions", ("champion_predicted", "gain")),
-            _expect_mean("accuracy gained over the champion", "gain", -gate.max_loss_to_champion),
-        ]
-    return Suite(stage=STAGE, expectations=tuple(expectations))
+
+
+def _expect_champion(gate: ModelGate) -> list[Expectation]:
+    """Return expectations against the champion: the margin stops, the paired test warns."""
+    return [
+        *expect_present("predictions", ("champion_predicted", "gain")),
+        _expect_mean(GAIN, "gain", -gate.max_loss_to_champion),
+        expect(
+            _LEAST,
+            "figures",
+            "p-value that the champion is no better (McNemar's exact test)",
+            column="worse_p_value",
+            min_value=gate.min_worse_p_value,
+            severity="warn",
+        ),
+    ]
 
 
 def _expect_complete(facts: ModelFacts) -> list[Expectation]:

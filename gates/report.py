@@ -11,7 +11,6 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 Severity = Literal["stop", "quarantine", "warn"]
-Stage = Literal["raw", "prepared", "model", "artifact"]
 
 MAX_ROWS_NAMED = 20
 _MAX_ITEMS_SHOWN = 8

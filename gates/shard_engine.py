@@ -64,6 +64,7 @@ class ShardEngine(PandasExecutionEngine):
         self._gather_limit_bytes = gather_limit_bytes
         self._head = pd.concat([shard.head for shard in shards], ignore_index=True)
         self._answers: dict[MetricConfigurationID, Answer] = {}
+        self._head_engine = load_stock_engine(self._head)
         self.load_batch_data("head", self._head)
 
     def resolve_metrics(
@@ -86,7 +87,7 @@ class ShardEngine(PandasExecutionEngine):
             elif route is Route.DEFERRED:
                 self._answers[metric.id] = Deferred()
             elif route in (Route.SCHEMA, Route.DERIVED):
-                self._answers[metric.id] = compute_part(load_stock_engine(self._head), metric, route, known, {})
+                self._answers[metric.id] = compute_part(self._head_engine, metric, route, known, {})
         self._answer_merged(merged, known)
         self._answer_gathered([metric for metric, route in routed if route is Route.COLUMN], known)
         if failed := [metric for metric in wanted if isinstance(self._answers[metric.id], Fault)]:

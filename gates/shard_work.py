@@ -56,7 +56,11 @@ def answer_shard(placed: Placed, requests: Sequence[Request], known: Known, dtyp
     rest = [request for request, part in zip(requests, parts, strict=True) if part is UNKNOWN]
     if not rest:
         return parts
-    frame = read_frame(placed, name_columns([metric for metric, _ in rest]), dtypes)
+    try:
+        frame = read_frame(placed, name_columns([metric for metric, _ in rest]), dtypes)
+    except Exception as error:  # noqa: BLE001 - a shard that cannot be read has no answer
+        fault = Fault(str(error) or type(error).__name__)
+        return [fault if part is UNKNOWN else part for part in parts]
     engine = load_stock_engine(frame)
     memo: dict[MetricConfigurationID, Any] = {}
     return [

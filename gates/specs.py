@@ -73,6 +73,16 @@ class ModelGate(_Limits):
     """Smallest held-out accuracy above always answering the commonest class, as a difference of fractions."""
     max_loss_to_champion: Fraction = 0.005
     """Most accuracy that may be lost to the promoted champion on the same rows, as a difference of fractions."""
+    min_accuracy_lower_bound: Fraction = 0.0
+    """Smallest lower end of the accuracy's 95 % bootstrap interval, as a fraction; 0 only records it."""
+    min_slice_accuracy: Fraction = 0.5
+    """Smallest held-out accuracy on any slice (each class, and each value of a metadata column), as a fraction."""
+    min_slice_rows: Rows = 20
+    """Fewest rows of a slice that is judged: a handful proves nothing."""
+    max_calibration_error: Fraction = 0.2
+    """Largest expected calibration error: the mean gap between confidence and accuracy over 15 bins, as a fraction."""
+    min_worse_p_value: Fraction = 0.01
+    """Smallest p-value of McNemar's test that the champion is no better; below it the report warns."""
     probability_sum_tolerance: Positive = 1e-3
     """How far the class probabilities of one row may sum from 1."""
 
@@ -88,6 +98,21 @@ class ArtifactGate(_Limits):
     """Largest size of the file, in bytes."""
     max_latency_ms_p50: Positive = 100.0
     """Largest median time of one answer to one row, in milliseconds."""
+
+
+class DriftGate(_Limits):
+    """How far a version may be from the last accepted one."""
+
+    min_rows: Rows = 200
+    """Fewest rows of either version from which a change is judged; with fewer it is not, and the report says so."""
+    max_p_value: Annotated[float, Field(gt=0, le=0.1, allow_inf_nan=False)] = 0.001
+    """A change with a p-value below this is certain; any other counts as none."""
+    max_ks_distance: Fraction = 0.1
+    """Largest Kolmogorov-Smirnov distance of a numeric field: the greatest gap between the cumulative shares."""
+    max_cramers_v: Fraction = 0.1
+    """Largest Cramer's V of a field of categories or of the label: 0 is none, 1 is complete."""
+    max_psi: Positive = 0.2
+    """Largest population stability index; raised to what chance alone exceeds once in a thousand on few rows."""
 
 
 class GatesSpec(_Limits):

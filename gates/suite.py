@@ -78,7 +78,14 @@ class Suite(BaseModel):
 
 
 def expect(
-    rule: str, table: str, about: str = "", *, severity: Severity = "stop", mark: str = "", **kwargs: object
+    rule: str,
+    table: str,
+    about: str = "",
+    *,
+    severity: Severity = "stop",
+    mark: str = "",
+    max_fraction: float = 0.0,
+    **kwargs: object,
 ) -> Expectation:
     """Return an expectation; arguments that are None set no limit and are left out.
 
@@ -88,6 +95,7 @@ def expect(
         about: the figure's name in messages; the column's name if empty.
         severity: what a failure does.
         mark: column that marks the offending rows.
+        max_fraction: most rows that severity `quarantine` may set aside.
         **kwargs: the expectation's own arguments.
     """
     plain = {key: to_plain(value) for key, value in kwargs.items() if value is not None}
@@ -98,6 +106,7 @@ def expect(
         kwargs=plain,
         severity=severity,
         mark=mark,
+        max_fraction=max_fraction,
     )
 
 

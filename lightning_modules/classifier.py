@@ -113,7 +113,7 @@ class Classifier(pl.LightningModule):
         sums = checkpoint["train_tally"]
         self.train_tally.sums = sums if self.global_rank == 0 else torch.zeros_like(sums)
 
-    def configure_optimizers(self) -> Any:  # noqa: ANN401 (Lightning's own union)
+    def configure_optimizers(self) -> Any:
         """The optimizer and schedule that the spec names."""
         optimizer = build_optimizer(self.spec.optimizer, self, fused=self.trainer.precision == "32-true")
         return {

@@ -11,7 +11,7 @@ Format: Zarr v3 core specification, "Sharding codec (version 1.0)"; checksum: CR
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from google_crc32c import value as crc32c
@@ -21,12 +21,6 @@ Bytes = NDArray[np.uint8]
 
 _EMPTY = 2**64 - 1
 _CHECKSUM = 4
-
-
-class Decoder(Protocol):
-    """Decodes one block; `out` is filled where it is given."""
-
-    def decode(self, buf: Bytes, out: Bytes | None = None) -> object: ...
 
 
 class BlockFault(Exception):
@@ -160,7 +154,7 @@ def decode_block(block: Bytes | None, layout: BlockLayout, out: NDArray[Any] | N
         flat[:] = block
     else:
         try:
-            _DECODERS[layout.codec]().decode(block, out=flat)
+            _DECODERS[layout.codec](block, flat)
         except (RuntimeError, ValueError) as error:
             raise BlockFault(f"a block does not decode: {error}") from error
     return rows
@@ -183,22 +177,16 @@ def _check(content: Bytes, checksum: Bytes, what: str) -> None:
         raise BlockFault(f"the checksum of {what} must be {expected:08x}; got {got:08x}")
 
 
-def _blosc() -> Decoder:
+def _decode_blosc(block: Bytes, out: Bytes) -> None:
     from numcodecs import Blosc
 
-    return Blosc()
+    Blosc().decode(block, out=out)
 
 
-def _zstd() -> Decoder:
+def _decode_zstd(block: Bytes, out: Bytes) -> None:
     from numcodecs import Zstd
 
-    return Zstd()
+    Zstd().decode(block, out=out)
 
 
-def _lz4() -> Decoder:
-    from numcodecs import LZ4
-
-    return LZ4()
-
-
-_DECODERS: dict[str, Callable[[], Decoder]] = {"blosc": _blosc, "zstd": _zstd, "numcodecs.lz4": _lz4}
+_DECODERS: dict[str, Callable[[Bytes, Bytes], None]] = {"blosc": _decode_blosc, "zstd": _decode_zstd}

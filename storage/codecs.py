@@ -74,7 +74,7 @@ def encode_array(values: NDArray[Any], codec: Codec, block_rows: int) -> bytes:
     return b"".join([*parts, table, crc32c(table).to_bytes(4, "little")])
 
 
-def fingerprint_array(data: bytes, slots: int) -> int | None:
+def fingerprint_array(data: bytes | NDArray[np.uint8], slots: int) -> int | None:
     """A number that tells one array's file from another's, from the checksums that stand in it; reads no block.
 
     It is the CRC-32C over the index and the checksums of the blocks. (That of the whole file would be useless: of bytes
@@ -94,8 +94,9 @@ def fingerprint_array(data: bytes, slots: int) -> int | None:
     ends = index.sum(axis=1, dtype=np.uint64)
     if (index > start).any() or (ends > start).any() or (ends < 4).any():
         return None
-    words = b"".join(data[end - 4 : end] for end in ends.tolist())
-    return int(crc32c(words + data[start:-4]))
+    view = memoryview(data)
+    words = b"".join(view[end - 4 : end] for end in ends.tolist())
+    return int(crc32c(words + bytes(view[start:-4])))
 
 
 def describe_array(

@@ -111,7 +111,7 @@ def collect_part(
         return Collected(None, decoded.faults, decoded.files)
     rows = identify_rows(part, decoded)
     spans = (Span(name=part.name, start=part.start, stop=part.stop),)
-    entry = write_shard(shards, rows, split=part.split, codec=codec, source=spans)
+    entry = write_shard(shards, rows, split=part.split, codec=codec, source=spans, columns=decoded.columns)
     return Collected(entry, decoded.faults, decoded.files)
 
 

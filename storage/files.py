@@ -61,13 +61,15 @@ def canonical_json(value: object) -> bytes:
 
 
 def _check_keys(value: object) -> None:
+    """Refuses keys that json would turn into text. Manifests hold millions of numbers, which need no call of their own."""
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"the key {key!r} is of type {type(key).__name__}")
-            _check_keys(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    nested = {kind for kind in set(map(type, items)) if issubclass(kind, dict | list | tuple)}
+    for item in items if nested else ():
+        if type(item) in nested:
             _check_keys(item)
 
 

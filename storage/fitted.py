@@ -1,17 +1,20 @@
 """Statistics of the training split that the head and the loss are built from. Nothing else is ever fitted on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from storage.rows import LABEL, Rows
-from storage.specs import DataSpec, RowsSpec
+from storage.rows import LABEL, VALID_SUFFIX, Rows, count_rows
+from storage.sources.tables import NUMBERS, TARGET, name_field
+from storage.specs import DataSpec, RowsSpec, TableSpec
+
+MOST_TEXTS = 1000
 
 
 class Moments(BaseModel):
-    """Count, mean and sum of squared deviations of each channel, of shape (C,).
+    """Count, mean and sum of squared deviations of each channel or column, of shape (C,).
 
     Merging is exact up to rounding (Chan, Golub and LeVeque, 1979), and always done in the order of the shards, so that
     the result is the same to the last bit however many workers measured.
@@ -19,25 +22,25 @@ class Moments(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    count: int
-    mean: tuple[float, ...]
-    m2: tuple[float, ...]
+    count: tuple[int, ...] = ()
+    mean: tuple[float, ...] = ()
+    m2: tuple[float, ...] = ()
 
     def merge(self, other: "Moments") -> "Moments":
         """Moments of both sets of values together."""
         if not self.count or not other.count:
             return self if self.count else other
-        count = self.count + other.count
-        mean, other_mean = np.array(self.mean), np.array(other.mean)
-        shift = other_mean - mean
-        merged = mean + shift * (other.count / count)
-        m2 = np.array(self.m2) + np.array(other.m2) + shift**2 * (self.count * other.count / count)
-        return Moments(count=count, mean=tuple(merged.tolist()), m2=tuple(m2.tolist()))
+        left, right = np.array(self.count), np.array(other.count)
+        count = np.maximum(left + right, 1)
+        shift = np.array(other.mean) - np.array(self.mean)
+        mean = np.array(self.mean) + shift * (right / count)
+        m2 = np.array(self.m2) + np.array(other.m2) + shift**2 * (left * right / count)
+        return Moments(count=tuple((left + right).tolist()), mean=tuple(mean.tolist()), m2=tuple(m2.tolist()))
 
     @property
     def std(self) -> tuple[float, ...]:
-        """Standard deviation of each channel (population, no Bessel correction)."""
-        return tuple(np.sqrt(np.array(self.m2) / self.count).tolist()) if self.count else ()
+        """Standard deviation of each (population, no Bessel correction)."""
+        return tuple(np.sqrt(np.array(self.m2) / np.maximum(np.array(self.count), 1)).tolist())
 
 
 class Fitted(BaseModel):
@@ -45,8 +48,12 @@ class Fitted(BaseModel):
 
     Attributes:
         rows: Training rows.
-        mean: Mean of each channel, in the source's unit.
-        std: Standard deviation of each channel.
+        mean: Mean of each channel of the images, or of each column of `numbers` over its valid values, in the source's
+            unit.
+        std: Standard deviation of each; 0 where there is no value.
+        vocabularies: Texts of each text field, sorted; fields of more than 1,000 texts are left out.
+        target_mean: Mean of the target.
+        target_std: Standard deviation of the target.
         class_counts: Training rows of each class, by name.
         class_weights: Weight of each class, in the order of the labels, that evens out how often it occurs:
             rows / (classes * rows of the class); 0 for a class without rows.
@@ -59,7 +66,10 @@ class Fitted(BaseModel):
     rows: int
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-    class_counts: dict[str, int] = {}
+    vocabularies: dict[str, tuple[str, ...]] = Field(default={})
+    target_mean: float | None = None
+    target_std: float | None = None
+    class_counts: dict[str, int] = Field(default={})
     class_weights: tuple[float, ...] = ()
     dropped: dict[str, int]
     label_conflicts: int = 0
@@ -71,49 +81,90 @@ class Figures(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int
-    moments: Moments
-    class_counts: tuple[int, ...]
+    moments: Moments = Moments()
+    target: Moments = Moments()
+    class_counts: tuple[int, ...] = ()
+    texts: dict[str, tuple[str, ...] | None] = Field(default={})
 
 
-def measure_rows(rows: Rows, spec: RowsSpec) -> Figures | None:
-    """Figures of some training rows; None where the kind of data has none."""
-    if not isinstance(spec, DataSpec):
-        return None
-    counts = np.bincount(rows[LABEL], minlength=len(spec.labels))
-    return Figures(rows=len(rows[LABEL]), moments=measure_channels(rows["image"]), class_counts=tuple(counts.tolist()))
+def measure_rows(rows: Rows, spec: RowsSpec) -> Figures:
+    """Figures of some training rows."""
+    count = count_rows(rows)
+    labels = spec.labels if isinstance(spec, DataSpec | TableSpec) else ()
+    classes = np.bincount(rows[LABEL], minlength=len(labels)) if labels else np.empty(0, dtype=np.int64)
+    figures = Figures(rows=count, class_counts=tuple(classes.tolist()))
+    if isinstance(spec, DataSpec):
+        return figures.model_copy(update={"moments": measure_channels(rows["image"])})
+    if not isinstance(spec, TableSpec):
+        return figures
+    update: dict[str, object] = {
+        "texts": {field: _list_texts(rows[field]) for field in map(name_field, spec.texts) if field in rows}
+    }
+    if NUMBERS in rows:
+        update["moments"] = measure_columns(rows[NUMBERS], rows[NUMBERS + VALID_SUFFIX])
+    if TARGET in rows:
+        update["target"] = measure_columns(rows[TARGET].reshape(-1, 1), np.ones((count, 1), dtype=np.bool_))
+    return figures.model_copy(update=update)
 
 
 def measure_channels(values: NDArray[np.generic]) -> Moments:
     """Moments of each channel of values (N, C, ...), in float64."""
-    if not len(values):
-        return Moments(count=0, mean=(), m2=())
-    means, squares = [], []
-    for channel in range(values.shape[1]):
-        flat = values[:, channel].astype(np.float64)
-        means.append(float(flat.mean()))
-        flat -= means[-1]
-        squares.append(float(np.square(flat, out=flat).sum()))
-    return Moments(count=values[:, 0].size, mean=tuple(means), m2=tuple(squares))
+    return _measure(values[:, channel].astype(np.float64).reshape(-1) for channel in range(values.shape[1]))
+
+
+def measure_columns(values: NDArray[np.float64], valid: NDArray[np.bool_]) -> Moments:
+    """Moments of the valid, finite values of each column of (N, D)."""
+    usable = valid & np.isfinite(values)
+    return _measure(values[usable[:, column], column] for column in range(values.shape[1]))
+
+
+def _measure(columns: Iterable[NDArray[np.float64]]) -> Moments:
+    counts, means, squares = [], [], []
+    for values in columns:
+        mean = float(values.mean()) if len(values) else 0.0
+        deviations = values - mean
+        counts.append(len(values))
+        means.append(mean)
+        squares.append(float(np.square(deviations, out=deviations).sum()))
+    return Moments(count=tuple(counts), mean=tuple(means), m2=tuple(squares))
+
+
+def _list_texts(values: NDArray[np.generic]) -> tuple[str, ...] | None:
+    found = sorted(set(values.tolist()))
+    return tuple(found) if len(found) <= MOST_TEXTS else None
 
 
 def fit_statistics(
-    figures: Iterable[Figures | None], spec: RowsSpec, rows: int, dropped: Mapping[str, int], label_conflicts: int
+    figures: Sequence[Figures], spec: RowsSpec, dropped: Mapping[str, int], label_conflicts: int
 ) -> Fitted:
     """Merges the figures of all training shards, in their order."""
-    found = [figure for figure in figures if figure is not None]
-    if not isinstance(spec, DataSpec) or not found:
-        return Fitted(rows=rows, dropped=dict(dropped), label_conflicts=label_conflicts)
-    moments = Moments(count=0, mean=(), m2=())
-    for figure in found:
-        moments = moments.merge(figure.moments)
-    counts = np.sum([figure.class_counts for figure in found], axis=0)
-    weights = [rows / (len(counts) * count) if count else 0.0 for count in counts.tolist()]
+    rows = sum(figure.rows for figure in figures)
+    labels = spec.labels if isinstance(spec, DataSpec | TableSpec) else ()
+    moments, target = Moments(), Moments()
+    for figure in figures:
+        moments, target = moments.merge(figure.moments), target.merge(figure.target)
+    counts = np.sum([figure.class_counts for figure in figures], axis=0, dtype=np.int64) if figures else []
+    found = [int(count) for count in counts] if labels and figures else [0] * len(labels)
     return Fitted(
         rows=rows,
         mean=moments.mean,
         std=moments.std,
-        class_counts=dict(zip(spec.labels, counts.tolist(), strict=True)),
-        class_weights=tuple(weights),
+        vocabularies=_merge_texts(figures),
+        target_mean=target.mean[0] if target.mean else None,
+        target_std=target.std[0] if target.std else None,
+        class_counts=dict(zip(labels, found, strict=True)),
+        class_weights=tuple(rows / (len(labels) * count) if count else 0.0 for count in found),
         dropped=dict(dropped),
         label_conflicts=label_conflicts,
     )
+
+
+def _merge_texts(figures: Sequence[Figures]) -> dict[str, tuple[str, ...]]:
+    merged: dict[str, set[str] | None] = {}
+    for figure in figures:
+        for name, texts in figure.texts.items():
+            known = merged.setdefault(name, set())
+            merged[name] = None if known is None or texts is None else known | set(texts)
+    return {
+        name: tuple(sorted(texts)) for name, texts in merged.items() if texts is not None and len(texts) <= MOST_TEXTS
+    }

@@ -6,25 +6,32 @@ A row that the source puts in two splits is left in both: that is for the prepar
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from math import ceil, prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from storage.collect import Progress
 from storage.errors import InvalidInput
+from storage.files import Store
 from storage.fitted import Fitted, fit_statistics
 from storage.parallel import TaskClient, map_in_order
 from storage.publish import open_scratch, publish_version
+from storage.rows import VALID_SUFFIX, Rows, count_rows
 from storage.selection import REASONS
+from storage.series import SeriesReport, inspect_series, plan_series
 from storage.shards import ShardEntry
-from storage.shuffle import Gathered, Run, Scattered, ShufflePlan, gather_bucket, scatter_group
+from storage.shuffle import Gathered, Run, Scattered, ShufflePlan, assign_splits, gather_bucket, scatter_group
 from storage.sources.base import SPLITS
-from storage.specs import DEFAULT_SHARD_BYTES, DataSpec, ImageField, RowsSpec, SplitSpec
-from storage.splits import check_source_splits, estimate_rows
+from storage.sources.tables import SERIES_ID, TIME
+from storage.specs import DEFAULT_SHARD_BYTES, DataSpec, ImageField, RowsSpec, SeriesSpec, SplitSpec, TableSpec
+from storage.splits import check_source_splits, estimate_rows, find_cutoffs, find_times
 from storage.versions import Dataset, Version
 
-__all__ = ["DataSpec", "Fitted", "ImageField", "RowsSpec", "SplitSpec", "prepare_rows"]
+__all__ = ["DataSpec", "Fitted", "ImageField", "RowsSpec", "SeriesSpec", "SplitSpec", "TableSpec", "prepare_rows"]
 
 GROUP_BYTES = 64 * 2**20
 FEWEST_SHARDS = 8
@@ -58,28 +65,18 @@ def prepare_rows(
 
     Returns:
         The version, with the splits train, validation and held_out. Its `info` holds `raw` (name, number, digest),
-        `data` (the data section) and `fitted` (a `Fitted`).
+        `data` (the data section), `fitted` (a `Fitted`) and for series `series` (a `SeriesReport`).
 
     Raises:
         InvalidInput: The rows are not what `spec` declares, or no training row is left.
         Corrupt: A raw shard is not what was written.
     """
     check_source_splits(raw.splits, spec.split)
-    row_bytes = sum(np.dtype(field.dtype).itemsize * prod(field.shape) for field in raw.fields)
-    counts = estimate_rows(raw.splits, spec.split)
-    buckets = tuple(count_buckets(counts[split], row_bytes, target_shard_bytes) for split in SPLITS)
-    groups = list(group_shards(raw.shards, row_bytes))
-    steps = len(groups) + sum(buckets)
+    groups = list(group_shards(raw.shards, count_row_bytes(raw)))
     with open_scratch(dataset) as scratch:
-        plan = ShufflePlan(
-            spec=spec,
-            buckets=buckets,
-            validation_given=bool(raw.splits.get("validation")),
-            raw=raw.dataset.shards,
-            scratch=scratch,
-            shards=dataset.shards,
-            codec=codec,
-        )
+        stores = {"raw_shards": raw.dataset.shards, "scratch": scratch, "shards": dataset.shards}
+        plan, report = make_plan(raw, spec, target_shard_bytes, codec=codec, **stores)
+        steps = len(groups) + sum(plan.buckets)
         scattered: list[Scattered] = []
         for piece in map_in_order(partial(scatter_group, plan=plan), enumerate(groups), client):
             scattered.append(piece)
@@ -94,13 +91,68 @@ def prepare_rows(
             f"prepared rows of {raw.ref} must hold rows to train on; got none; dropped were {fitted.dropped}; see the "
             "raw gate's report"
         )
-    info = {
+    info: dict[str, Any] = {
         "raw": {"name": raw.name, "number": raw.number, "digest": raw.digest},
         "data": spec.model_dump(mode="json"),
         "fitted": fitted.model_dump(mode="json"),
     }
+    info |= {} if report is None else {"series": report.model_dump(mode="json")}
     entries = [bucket.entry for bucket in gathered if bucket.entry is not None]
     return publish_version(dataset, entries, kind="prepared", info=info)
+
+
+def make_plan(
+    raw: Version, spec: RowsSpec, target_bytes: int, *, codec: str, raw_shards: Store, scratch: Store, shards: Store
+) -> tuple[ShufflePlan, SeriesReport | None]:
+    """Decides how many shards each split gets, and where splits by time and runs of series begin."""
+    columns = {field.name: field.columns for field in raw.fields if field.columns}
+    counts = estimate_rows(raw.splits, spec.split)
+    row_bytes = count_row_bytes(raw)
+    plan = ShufflePlan(
+        spec=spec,
+        buckets=tuple(count_buckets(counts[split], row_bytes, target_bytes) for split in SPLITS),
+        validation_given=bool(raw.splits.get("validation")),
+        raw=raw_shards,
+        scratch=scratch,
+        shards=shards,
+        codec=codec,
+        columns=columns,
+    )
+    if spec.split.by == "time":
+        parts = [raw.read_shard(entry) for entry in raw.shards]
+        times = np.concatenate([find_times(rows, spec, columns)[find_dated(rows)] for rows in parts])
+        plan = replace(plan, cutoffs=find_cutoffs(times, spec.split))
+    if not isinstance(spec, SeriesSpec):
+        return plan, None
+    return _plan_series(raw, spec, plan)
+
+
+def _plan_series(raw: Version, spec: SeriesSpec, plan: ShufflePlan) -> tuple[ShufflePlan, SeriesReport]:
+    entities, times, splits = [], [], []
+    for entry in raw.shards:
+        rows = raw.read_shard(entry)
+        dated = find_dated(rows)
+        entities.append(rows[SERIES_ID][dated])
+        times.append(rows[TIME][dated])
+        splits.append(assign_splits(rows, entry.split, plan)[dated])
+    keys = np.concatenate(entities), np.concatenate(times)
+    whole = spec.transform is not None
+    series = plan_series(*keys, np.concatenate(splits), plan.buckets, whole_entities=whole)
+    return replace(plan, series=series), inspect_series(*keys)
+
+
+def find_dated(rows: Rows) -> NDArray[np.bool_]:
+    """Rows that have a time, shape (N,)."""
+    valid = rows.get(TIME + VALID_SUFFIX)
+    return np.ones(count_rows(rows), dtype=np.bool_) if valid is None else valid
+
+
+def count_row_bytes(raw: Version) -> int:
+    """Decoded bytes of a row; a text is taken for 32."""
+    sizes = [
+        32 if field.dtype == "string" else np.dtype(field.dtype).itemsize * prod(field.shape) for field in raw.fields
+    ]
+    return max(1, sum(sizes))
 
 
 def count_buckets(rows: int, row_bytes: int, target_bytes: int) -> int:
@@ -129,9 +181,8 @@ def _fit(scattered: Sequence[Scattered], gathered: Sequence[Gathered], spec: Row
     dropped = {reason: sum(piece.dropped[reason] for piece in scattered) for reason in REASONS}
     dropped["duplicate"] += sum(bucket.duplicates for bucket in gathered)
     conflicts = sum(piece.label_conflicts for piece in scattered) + sum(bucket.label_conflicts for bucket in gathered)
-    train = [bucket for bucket in gathered if bucket.entry is not None and bucket.entry.split == "train"]
-    rows = sum(bucket.entry.rows for bucket in train if bucket.entry is not None)
-    return fit_statistics([bucket.figures for bucket in train], spec, rows, dropped, conflicts)
+    figures = [bucket.figures for bucket in gathered if bucket.figures is not None]
+    return fit_statistics(figures, spec, dropped, conflicts)
 
 
 def _tell(on_progress: Progress | None, done: int, steps: int) -> None:

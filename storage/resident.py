@@ -6,13 +6,21 @@ all shards lay one after the other, each from a page of its own; `locate` turns 
 """
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
+
+
+class Run(NamedTuple):
+    """Rows `start` to `stop` (exclusive) of a shard, that lie in memory from `place` on."""
+
+    start: int
+    stop: int
+    place: int
 
 
 class ResidentShards:
@@ -82,27 +90,13 @@ class ResidentShards:
         pages[:] = -1
         del self._shards[shard]
 
-    def runs(self, shard: int, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """Where rows of a shard lie in memory.
-
-        Args:
-            shard: A shard that is resident.
-            start: First row.
-            stop: Row after the last.
-
-        Yields:
-            First row, row after the last, and the place in memory of the first: for each run of neighbours.
-        """
-        size = self._page_rows
+    def runs(self, shard: int) -> list[Run]:
+        """Where the rows of a resident shard lie in memory: runs of neighbours, in the order of the shard."""
+        size, total = self._page_rows, self._shard_rows[shard]
         pages = self._pages_of(shard)
-        while start < stop:
-            page = start // size
-            last = page
-            while (last + 1) * size < stop and pages[last + 1] == pages[last] + 1:
-                last += 1
-            end = min(stop, (last + 1) * size)
-            yield start, end, int(pages[page]) * size + start % size
-            start = end
+        begins = [0, *(np.flatnonzero(np.diff(pages) != 1) + 1).tolist()]
+        stops = [begin * size for begin in begins[1:]] + [total]
+        return [Run(begin * size, stop, int(pages[begin]) * size) for begin, stop in zip(begins, stops, strict=True)]
 
     def locate(self, rows: Indices) -> Indices:
         """Places in memory of rows, given by number; of any shape. Rows that are not resident are out of range."""

@@ -5,7 +5,7 @@ on nothing but the row itself: not on the shard it lies in, the worker that read
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,28 +55,46 @@ def hash_contents(rows: Mapping[str, NDArray[Any]]) -> NDArray[np.uint64]:
     """Hashes of what rows hold, so that equal rows are found wherever they lie.
 
     Args:
-        rows: Fields of shape (N, ...). Ids, hashes and labels among them are left out: a row that appears twice under
-            two labels is still the same row.
+        rows: Fields of shape (N, ...); text of shape (N,). Ids, hashes and labels among them are left out: a row that
+            appears twice under two labels is still the same row.
 
     Returns:
-        Hashes of shape (N, 2): BLAKE2b-128 over each field's dtype, row shape and little-endian bytes, fields in
-        alphabetical order.
+        Hashes of shape (N, 2): BLAKE2b-128 over each field's name, dtype, row shape and little-endian bytes, fields in
+        alphabetical order; a text is its length in bytes (8 bytes) and its UTF-8.
     """
     head = hashlib.blake2b(digest_size=16)
-    views: list[tuple[memoryview, int]] = []
+    columns: list[Sequence[bytes | memoryview]] = []
     for name in sorted(set(rows) - RESERVED):
         values = rows[name]
-        little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-        head.update(f"{name}:{little.dtype.str}:{values.shape[1:]};".encode())
-        width = little.nbytes // max(1, len(little))
-        views.append((little.reshape(-1).view(np.uint8).data if little.nbytes else memoryview(b""), width))
+        if is_text(values):
+            head.update(f"{name}:text;".encode())
+            encoded = [str(text).encode() for text in values.tolist()]
+            columns.append([len(text).to_bytes(8, "little") + text for text in encoded])
+        else:
+            little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+            head.update(f"{name}:{little.dtype.str}:{values.shape[1:]};".encode())
+            columns.append(_slice_rows(little))
     digests = []
-    for row in range(count_rows(rows)):
+    for parts in zip(*columns, strict=True) if columns else [()] * count_rows(rows):
         state = head.copy()
-        for view, width in views:
-            state.update(view[row * width : (row + 1) * width])
+        for part in parts:
+            state.update(part)
         digests.append(state.digest())
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64, copy=False).reshape(-1, 2)
+
+
+def is_text(values: NDArray[Any]) -> bool:
+    """Whether a field holds text."""
+    return values.dtype.kind in "TUO"
+
+
+def _slice_rows(values: NDArray[Any]) -> list[memoryview]:
+    """The bytes of each row."""
+    if not values.nbytes:
+        return [memoryview(b"")] * len(values)
+    view: memoryview = values.reshape(-1).view(np.uint8).data
+    width = values.nbytes // len(values)
+    return [view[start : start + width] for start in range(0, values.nbytes, width)]
 
 
 def draw_uniform(keys: NDArray[np.uint64], purpose: str) -> NDArray[np.float64]:

@@ -1,14 +1,16 @@
 """Which rows are kept: valid ones, those that meet the recipe's conditions, and one of each content."""
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import InvalidInput
-from storage.rows import CONTENT_HASH, LABEL, ROW_ID, VALID_SUFFIX, Rows, count_rows, hash_contents
-from storage.specs import Condition, DataSpec, ImageField, RowsSpec
+from storage.rows import CONTENT_HASH, LABEL, ROW_ID, VALID_SUFFIX, Rows, count_rows, hash_contents, is_text
+from storage.specs import Condition, DataSpec, ImageField, RowsSpec, SeriesSpec, TableSpec
+from storage.splits import find_column
 
 REASONS = ("invalid_features", "invalid_label", "filtered", "transformed", "left_out", "duplicate")
 """Why preparing drops a row; every count of dropped rows has all of them."""
@@ -16,12 +18,13 @@ REASONS = ("invalid_features", "invalid_label", "filtered", "transformed", "left
 _IMAGE_MASKS = frozenset({"image" + VALID_SUFFIX, LABEL + VALID_SUFFIX})
 
 
-def select_rows(rows: Rows, spec: RowsSpec) -> tuple[Rows, dict[str, int]]:
+def select_rows(rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]) -> tuple[Rows, dict[str, int]]:
     """Drops invalid rows and those that fail a condition, then applies the user's transform.
 
     Args:
         rows: Raw rows with ids and content hashes.
         spec: The recipe's data section.
+        columns: Names of the columns of two-dimensional fields.
 
     Returns:
         The kept rows, without masks of fields that are now all valid, and the number of rows dropped by reason.
@@ -37,10 +40,10 @@ def select_rows(rows: Rows, spec: RowsSpec) -> tuple[Rows, dict[str, int]]:
     if isinstance(spec, DataSpec):
         rows = {name: values for name, values in rows.items() if name not in _IMAGE_MASKS}
     if spec.filter:
-        kept = np.logical_and.reduce([meets_condition(rows, condition) for condition in spec.filter])
+        kept = np.logical_and.reduce([meets_condition(rows, condition, columns) for condition in spec.filter])
         dropped["filtered"] = int((~kept).sum())
         rows = take_rows(rows, kept)
-    if spec.transform is not None:
+    if spec.transform is not None and not isinstance(spec, SeriesSpec):
         before = count_rows(rows)
         rows = apply_transform(rows, spec.transform)
         dropped["transformed"] = before - count_rows(rows)
@@ -58,6 +61,8 @@ def find_invalid(rows: Rows, spec: RowsSpec) -> tuple[NDArray[np.bool_], NDArray
     """Marks rows whose features, and rows whose label, break what the recipe declares; two masks of shape (N,)."""
     count = count_rows(rows)
     none = np.zeros(count, dtype=np.bool_)
+    if isinstance(spec, TableSpec):
+        return _find_invalid_times(rows), _find_invalid_targets(rows, spec)
     if not isinstance(spec, DataSpec):
         return none, none
     _check_field(rows, spec.image)
@@ -66,29 +71,32 @@ def find_invalid(rows: Rows, spec: RowsSpec) -> tuple[NDArray[np.bool_], NDArray
     return features, ~((labels >= 0) & (labels < len(spec.labels))) | ~_valid(rows, LABEL)
 
 
-def meets_condition(rows: Rows, condition: Condition) -> NDArray[np.bool_]:
+def meets_condition(rows: Rows, condition: Condition, columns: Mapping[str, tuple[str, ...]]) -> NDArray[np.bool_]:
     """Which rows meet a condition, shape (N,). A missing value meets none.
 
     Raises:
         InvalidInput: There is no such field, or it holds more than one value a row.
     """
-    values = rows.get(condition.field)
-    if values is None or values.ndim != 1:
-        got = "no such field" if values is None else f"values of shape {values.shape[1:]}"
-        known = ", ".join(sorted(name for name, field in rows.items() if field.ndim == 1))
-        raise InvalidInput(
-            f"filter field ({condition.field}) must hold one value a row; got {got}; choose one of: {known}"
-        )
+    values = find_column(rows, condition.field, columns)
     kept = _valid(rows, condition.field).copy()
+    if values.dtype.kind == "f":
+        kept &= ~np.isnan(values)
     if condition.at_least is not None:
         kept &= values >= condition.at_least
     if condition.at_most is not None:
         kept &= values <= condition.at_most
     if condition.one_of is not None:
-        kept &= np.isin(values, np.array(condition.one_of))
+        kept &= _is_one_of(values, condition.one_of)
     if condition.none_of is not None:
-        kept &= ~np.isin(values, np.array(condition.none_of))
+        kept &= ~_is_one_of(values, condition.none_of)
     return kept
+
+
+def _is_one_of(values: NDArray[Any], choices: tuple[str | float, ...]) -> NDArray[np.bool_]:
+    if is_text(values):
+        wanted = {str(choice) for choice in choices}
+        return np.array([text in wanted for text in values.tolist()], dtype=np.bool_)
+    return np.isin(values, [choice for choice in choices if not isinstance(choice, str)])
 
 
 def apply_transform(rows: Rows, path: str) -> Rows:
@@ -139,6 +147,20 @@ def keep_first(
         return kept, 0
     firsts = order[new][np.cumsum(new) - 1]
     return kept, int((labels[order] != labels[firsts]).sum())
+
+
+def _find_invalid_times(rows: Rows) -> NDArray[np.bool_]:
+    return ~_valid(rows, "time")
+
+
+def _find_invalid_targets(rows: Rows, spec: TableSpec) -> NDArray[np.bool_]:
+    """Rows without a label or target to learn from. Missing features stay: the head fills them in."""
+    invalid = ~_valid(rows, LABEL) | ~_valid(rows, "target")
+    if spec.label is not None:
+        invalid |= (rows[LABEL] < 0) | (rows[LABEL] >= len(spec.labels))
+    if spec.target is not None:
+        invalid |= ~np.isfinite(rows["target"])
+    return invalid
 
 
 def _check_field(rows: Rows, image: ImageField) -> None:

@@ -1,24 +1,27 @@
 """The fields of one split's shards, read file by file into memory that is there already.
 
 One request fetches one array of a shard; where it is and how it is encoded stands in the manifest. Its bytes are held
-against the manifest's CRC-32C before one of them is used: damage is found, and so are two shards that were swapped.
+against the manifest's CRC-32C and fingerprint before one of them is used: damage is found, and so are swapped shards.
 """
 
+import itertools
 import os
 import threading
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, BinaryIO
+from io import FileIO
+from typing import Any
 
 import numpy as np
 from google_crc32c import extend as extend_crc32c
 from numpy.typing import NDArray
 
 from storage.blocks import BlockFault, BlockLayout, Bytes, decode_block, parse_layout, read_blocks
+from storage.codecs import TEXT
 from storage.errors import Corrupt, InvalidInput
 from storage.files import Store, sha256_bytes
-from storage.resident import ResidentShards
-from storage.shards import TEXT, ShardEntry, read_file, read_shard
+from storage.resident import ResidentShards, Run
+from storage.shards import Encoding, ShardEntry, has_fingerprint, read_file, read_shard
 
 # The checksum is computed while the bytes are in the processor's cache.
 _READ_BYTES = 256 * 2**10
@@ -56,8 +59,13 @@ class ShardFields:
                 f"it has {', '.join(sorted(fixed))}; choose among these"
             )
         self.fields = {field: (np.dtype(specs[field].dtype), specs[field].shape) for field in wanted}
-        self._layouts: dict[bytes, BlockLayout | None] = {}
+        self._layouts: dict[tuple[str, int, Encoding], BlockLayout | None] = {}
         self._scratch = _Scratch()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the files are this machine's."""
+        return self._store.is_local
 
     @property
     def row_bytes(self) -> int:
@@ -83,22 +91,27 @@ class ShardFields:
         layout = self._find_layout(entry, field)
         if layout is None:
             rows = read_shard(self._store, entry, [field], verify=False)[field]
-            for start, stop, place in memory.runs(shard, 0, entry.rows):
-                target[place : place + stop - start] = rows[start:stop]
+            for run in memory.runs(shard):
+                target[run.place : run.place + run.stop - run.start] = rows[run.start : run.stop]
             return
         data = self._read_checked(entry, entry.find_file(field).removeprefix(f"{entry.digest}/"))
+        runs = memory.runs(shard)
         try:
             for number, block in read_blocks(data, layout, verify=False):
                 start = number * layout.block_rows
-                _place_block(block, start, layout, list(memory.runs(shard, start, entry.rows)), target)
+                while runs[0].stop <= start:
+                    runs.pop(0)
+                _place_block(block, start, layout, runs, target)
         except BlockFault as fault:
-            raise Corrupt(f"{entry.find_file(field)} in {self._store.display} must decode; {fault}; write it again") from fault
+            raise Corrupt(
+                f"{entry.find_file(field)} in {self._store.display} must decode; {fault}; write it again"
+            ) from fault
 
     def _find_layout(self, entry: ShardEntry, field: str) -> BlockLayout | None:
-        document = entry.describe_field(field)
-        if document not in self._layouts:
-            self._layouts[document] = parse_layout(document)
-        return self._layouts[document]
+        key = (field, entry.rows, entry.encodings[field])
+        if key not in self._layouts:
+            self._layouts[key] = parse_layout(entry.describe_field(field))
+        return self._layouts[key]
 
     def _read_checked(self, entry: ShardEntry, path: str) -> Bytes:
         """All bytes of a file; valid until the thread reads the next one."""
@@ -109,7 +122,7 @@ class ShardFields:
                     data, checksum = self._scratch.read(file)
             except OSError:
                 checksum = None
-            if checksum == entry.checksums.get(path, -1):
+            if checksum == entry.checksums[path] and has_fingerprint(entry, path, data):
                 return data
         # The long way, for a remote store and for a fault that wants words.
         return np.frombuffer(read_file(self._store, entry, path, verify=False), np.uint8)
@@ -121,7 +134,7 @@ class _Scratch(threading.local):
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)
 
-    def read(self, file: BinaryIO) -> tuple[Bytes, int]:
+    def read(self, file: FileIO) -> tuple[Bytes, int]:
         """The file's bytes, and their CRC-32C."""
         size = os.fstat(file.fileno()).st_size
         if len(self._memory) < size:
@@ -129,32 +142,29 @@ class _Scratch(threading.local):
         data, checksum = self._memory[:size], 0
         for start in range(0, size, _READ_BYTES):
             piece = data[start : start + _READ_BYTES]
-            if file.readinto(piece) != len(piece):
+            if file.readinto(piece.data) != len(piece):
                 raise OSError(f"{file.name} ended early")
             checksum = extend_crc32c(checksum, piece)
         return data, checksum
 
 
-def _place_block(
-    block: Bytes | None, start: int, layout: BlockLayout, runs: list[tuple[int, int, int]], target: NDArray[Any]
-) -> None:
+def _place_block(block: Bytes | None, start: int, layout: BlockLayout, runs: list[Run], target: NDArray[Any]) -> None:
     """Decodes one block to where its rows belong.
 
     Args:
         block: Encoded bytes.
         start: Its first row in the shard.
         layout: Layout of the array.
-        runs: Where the shard's rows lie from there on: first row, row after the last, place in `target`.
+        runs: Where the shard's rows lie, from the run that has this row.
         target: Memory of the field.
     """
-    stop = min(start + layout.block_rows, layout.rows)
-    first, last, place = runs[0]
-    if last >= start + layout.block_rows:
+    end = start + layout.block_rows
+    if end <= runs[0].stop:
+        place = runs[0].place + start - runs[0].start
         decode_block(block, layout, target[place : place + layout.block_rows])
         return
     rows = decode_block(block, layout)
-    for first, last, place in runs:
-        count = min(last, stop) - first
-        if count <= 0:
-            break
-        target[place : place + count] = rows[first - start : first - start + count]
+    for run in itertools.takewhile(lambda run: run.start < end, runs):
+        first, last = max(run.start, start), min(run.stop, end)
+        place = run.place - run.start
+        target[place + first : place + last] = rows[first - start : last - start]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
@@ -41,6 +42,9 @@ FORMAT = 1
 _IDS = (ROW_ID, CONTENT_HASH)
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _GROUP = "zarr.json"
+_REMEDY = (
+    "restore the file from a copy, or collect and prepare the data again; `lepton datasets verify` lists all damage"
+)
 
 
 class Record(BaseModel):
@@ -91,7 +95,8 @@ class ShardEntry(Record):
         fields: Its fields, by name.
         encodings: How each is stored.
         files: SHA-256 of each file, by its path in the folder.
-        checksums: Of each array's file by its path, `storage.codecs.fingerprint_array`, checked at every read.
+        checksums: CRC-32C of each array's file by its path, checked at every read: no bit of it changed.
+        fingerprints: Of the same files, `storage.codecs.fingerprint_array`, checked as well: it is this file and no other.
         statistics: Of each field; of each column of a table under "field.column".
         source: Where its rows come from, if known.
     """
@@ -104,6 +109,7 @@ class ShardEntry(Record):
     encodings: dict[str, Encoding]
     files: dict[str, str]
     checksums: dict[str, int]
+    fingerprints: dict[str, int]
     statistics: dict[str, FieldStatistics]
     source: tuple[Span, ...] = ()
 
@@ -161,12 +167,14 @@ def write_shard(
     encodings = {name: _choose_encoding(array, _pick_codec(codec, name)) for name, array in arrays.items()}
     files = {_GROUP: canonical_json({"zarr_format": 3, "node_type": "group", "attributes": {"lepton": FORMAT}})}
     checksums: dict[str, int] = {}
+    fingerprints: dict[str, int] = {}
     for field in fields:
         encoding = encodings[field.name]
         data = encode_array(arrays[field.name], encoding.codec, encoding.block_rows)
         files[f"{field.name}/{_GROUP}"] = _describe_field(field, count, encoding)
         files[_name_file(field)] = data
-        checksums[_name_file(field)] = fingerprint_array(data, _count_blocks(count, encoding)) or 0
+        checksums[_name_file(field)] = crc32c(data)
+        fingerprints[_name_file(field)] = fingerprint_array(data, _count_blocks(count, encoding)) or 0
     digests = {path: sha256_bytes(data) for path, data in sorted(files.items())}
     digest = digest_files(digests)
     shards.write_files({f"{digest}/{path}": data for path, data in files.items()})
@@ -179,6 +187,7 @@ def write_shard(
         encodings=encodings,
         files=digests,
         checksums=checksums,
+        fingerprints=fingerprints,
         statistics=_compute_statistics(arrays, fields),
         source=tuple(source),
     )
@@ -314,13 +323,11 @@ def _read_field(shards: Store, entry: ShardEntry, name: str, verify: bool) -> ND
 def read_file(shards: Store, entry: ShardEntry, path: str, *, verify: bool = True) -> bytes:
     """Bytes of one file of a shard, checked against the entry.
 
-    Without `verify` this tells an array's file from another one; that its blocks are intact shows when they are decoded.
-
     Args:
         shards: Folder of the dataset's shards.
         entry: What the manifest says.
         path: Path in the shard's folder, one of `entry.files`.
-        verify: Whether to compare SHA-256.
+        verify: Whether to compare SHA-256; an array's CRC-32C and fingerprint are always compared.
 
     Raises:
         Corrupt: The file is missing or is not what was written.
@@ -332,7 +339,8 @@ def read_file(shards: Store, entry: ShardEntry, path: str, *, verify: bool = Tru
             f"{_name_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; got no file; {_REMEDY}"
         ) from error
     checked = verify or path not in entry.checksums
-    if (checked and sha256_bytes(data) != entry.files[path]) or not _has_fingerprint(data, entry, path):
+    same = sha256_bytes(data) == entry.files[path] if checked else crc32c(data) == entry.checksums[path]
+    if not same or not has_fingerprint(entry, path, data):
         raise Corrupt(
             f"{_name_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; got {sha256_bytes(data)} "
             f"({len(data)} bytes); {_REMEDY}"
@@ -340,16 +348,16 @@ def read_file(shards: Store, entry: ShardEntry, path: str, *, verify: bool = Tru
     return data
 
 
-_REMEDY = (
-    "restore the file from a copy, or collect and prepare the data again; `lepton datasets verify` lists all damage"
-)
+def has_fingerprint(entry: ShardEntry, path: str, data: bytes | NDArray[np.uint8]) -> bool:
+    """Whether a file is the one that an entry means, and not an intact one of another shard.
 
-
-def _has_fingerprint(data: bytes, entry: ShardEntry, path: str) -> bool:
-    if path not in entry.checksums:
+    A matching CRC-32C alone does not say so: a file whose parts each end with their own CRC has the same CRC-32C as any
+    other such file of its layout.
+    """
+    if path not in entry.fingerprints:
         return True
     encoding = entry.encodings[path.rpartition("/")[0]]
-    return fingerprint_array(data, _count_blocks(entry.rows, encoding)) == entry.checksums[path]
+    return fingerprint_array(data, _count_blocks(entry.rows, encoding)) == entry.fingerprints[path]
 
 
 def _count_blocks(rows: int, encoding: Encoding) -> int:
@@ -362,7 +370,7 @@ def _name_shard(shards: Store, entry: ShardEntry) -> str:
 
 def _decode_numbers(data: bytes, layout: BlockLayout) -> NDArray[Any]:
     out = np.empty((layout.blocks * layout.block_rows, *layout.row_shape), layout.dtype)
-    for number, block in read_blocks(np.frombuffer(data, np.uint8), layout):
+    for number, block in read_blocks(np.frombuffer(data, np.uint8), layout, verify=False):
         decode_block(block, layout, out[number * layout.block_rows : (number + 1) * layout.block_rows])
     return out[: layout.rows]
 

@@ -10,20 +10,22 @@ the number of workers, the grouping and the order of arrival leave no trace.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.files import Store
 from storage.fitted import Figures, measure_rows
-from storage.rows import CONTENT_HASH, LABEL, ROW_ID, Rows, count_rows, draw_uniform, mix_keys
-from storage.selection import REASONS, keep_first, select_rows, take_rows
+from storage.rows import CONTENT_HASH, LABEL, ROW_ID, Rows, count_rows, draw_uniform, is_text, mix_keys
+from storage.selection import REASONS, apply_transform, keep_first, select_rows, take_rows
+from storage.series import SeriesPlan, sort_series
 from storage.shards import ShardEntry, read_shard, write_shard
 from storage.sources.base import SPLITS
 from storage.specs import RowsSpec
-from storage.splits import LEFT_OUT, TRAIN, assign_splits
+from storage.splits import LEFT_OUT, TRAIN, Cutoffs, find_keys, find_times, split_by_hash, split_by_time
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class ShufflePlan:
         scratch: Store of the files between the passes.
         shards: Store of the shards to write.
         codec: Codec of the shards to write.
+        columns: Names of the columns of two-dimensional fields.
+        cutoffs: Where the splits of a split by time begin and end.
+        series: Where the buckets begin, for series, which are kept in order; None for rows that are shuffled.
     """
 
     spec: RowsSpec
@@ -47,6 +52,9 @@ class ShufflePlan:
     scratch: Store
     shards: Store
     codec: str
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cutoffs: Cutoffs | None = None
+    series: SeriesPlan | None = None
 
     @property
     def first_buckets(self) -> tuple[int, ...]:
@@ -125,8 +133,8 @@ def scatter_group(group: tuple[int, Sequence[ShardEntry]], plan: ShufflePlan) ->
     drawn: list[NDArray[np.int64]] = []
     conflicts = 0
     for entry in entries:
-        rows, counts = select_rows(read_shard(plan.raw, entry), plan.spec)
-        splits = assign_splits(rows, entry.split, plan.spec.split, validation_given=plan.validation_given)
+        rows, counts = select_rows(read_shard(plan.raw, entry), plan.spec, plan.columns)
+        splits = assign_splits(rows, entry.split, plan)
         counts["left_out"] = int((splits == LEFT_OUT).sum())
         rows, splits = take_rows(rows, splits != LEFT_OUT), splits[splits != LEFT_OUT]
         kept.append(rows)
@@ -146,8 +154,18 @@ def scatter_group(group: tuple[int, Sequence[ShardEntry]], plan: ShufflePlan) ->
     return Scattered(path, columns, tuple(bounds.tolist()), dropped, conflicts)
 
 
+def assign_splits(rows: Rows, source_split: str, plan: ShufflePlan) -> NDArray[np.int8]:
+    """Splits of the rows of a raw shard, shape (N,)."""
+    if plan.spec.split.by == "time":
+        return split_by_time(find_times(rows, plan.spec, plan.columns), plan.cutoffs)
+    keys = find_keys(rows, plan.spec, plan.columns)
+    return split_by_hash(keys, source_split, plan.spec.split, validation_given=plan.validation_given)
+
+
 def draw_buckets(rows: Rows, splits: NDArray[np.int8], plan: ShufflePlan) -> NDArray[np.int64]:
     """Number of the bucket of each row, shape (N,)."""
+    if plan.series is not None:
+        return plan.series.find_buckets(rows, splits, plan.first_buckets)
     keys = rows[CONTENT_HASH if plan.spec.deduplicate else ROW_ID]
     draws = draw_uniform(keys, f"bucket:{plan.spec.split.seed}")
     sizes, firsts = np.array(plan.buckets), np.array(plan.first_buckets)
@@ -172,24 +190,37 @@ def gather_bucket(task: tuple[int, Sequence[Run]], plan: ShufflePlan) -> Gathere
         rows = take_rows(rows, first)
     if not count_rows(rows):
         return Gathered(None, None, duplicates, conflicts)
-    ids = rows[ROW_ID]
-    order = np.lexsort((ids, mix_keys(ids, f"order:{plan.spec.split.seed}")))
-    rows = {name: values[order] for name, values in rows.items()}
+    if plan.series is not None:
+        rows, repeated = sort_series(rows)
+        duplicates += repeated
+        rows = rows if plan.spec.transform is None else apply_transform(rows, plan.spec.transform)
+    else:
+        ids = rows[ROW_ID]
+        order = np.lexsort((ids, mix_keys(ids, f"order:{plan.spec.split.seed}")))
+        rows = {name: values[order] for name, values in rows.items()}
     figures = measure_rows(rows, plan.spec) if split == TRAIN else None
-    entry = write_shard(plan.shards, rows, split=SPLITS[split], codec=plan.codec)
+    entry = write_shard(plan.shards, rows, split=SPLITS[split], codec=plan.codec, columns=_keep_columns(plan, rows))
     return Gathered(entry, figures, duplicates, conflicts)
+
+
+def _keep_columns(plan: ShufflePlan, rows: Rows) -> dict[str, tuple[str, ...]]:
+    """Names of columns that a transform left as they were."""
+    return {
+        name: names for name, names in plan.columns.items() if name in rows and rows[name].shape[1:] == (len(names),)
+    }
 
 
 def pack_rows(rows: Rows, order: NDArray[np.int64]) -> tuple[tuple[Column, ...], NDArray[np.uint8]]:
     """Rows side by side as bytes, so that a run of them is one read; shape (N, bytes of a row)."""
+    fixed = {name: _fix_width(values) for name, values in sorted(rows.items())}
     columns = []
-    for name, values in sorted(rows.items()):
+    for name, values in fixed.items():
         size = values.dtype.itemsize * int(np.prod(values.shape[1:], dtype=np.int64))
         columns.append(Column(name, values.dtype.str, values.shape[1:], size))
     packed = np.empty((len(order), sum(column.size_bytes for column in columns)), dtype=np.uint8)
     offset = 0
     for column in columns:
-        values = np.ascontiguousarray(rows[column.name])
+        values = np.ascontiguousarray(fixed[column.name])
         flat = values.reshape(-1).view(np.uint8).reshape(len(values), column.size_bytes)
         packed[:, offset : offset + column.size_bytes] = flat[order]
         offset += column.size_bytes
@@ -203,6 +234,14 @@ def unpack_rows(columns: Sequence[Column], data: bytes) -> Rows:
     offset = 0
     for column in columns:
         part = np.ascontiguousarray(packed[:, offset : offset + column.size_bytes])
-        rows[column.name] = part.reshape(-1).view(column.dtype).reshape(len(packed), *column.shape)
+        values = part.reshape(-1).view(column.dtype).reshape(len(packed), *column.shape)
+        rows[column.name] = values.astype(np.dtypes.StringDType()) if values.dtype.kind == "U" else values
         offset += column.size_bytes
     return rows
+
+
+def _fix_width(values: NDArray[Any]) -> NDArray[Any]:
+    """Text as numpy's fixed-width type, as wide as the longest of these; anything else as it is."""
+    if not is_text(values):
+        return values
+    return values.astype(f"U{max(1, int(np.strings.str_len(values).max(initial=1)))}")

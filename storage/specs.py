@@ -131,10 +131,12 @@ class DataSpec(RowsSpec):
     """Labelled images.
 
     Attributes:
+        kind: What the rows are.
         image: What an image is.
         labels: Names of the classes; class i has label i.
     """
 
+    kind: Literal["image"] = "image"
     image: ImageField
     labels: tuple[str, ...] = Field(min_length=2)
 
@@ -144,3 +146,71 @@ class DataSpec(RowsSpec):
         if len(set(labels)) != len(labels):
             raise ValueError("be names that differ; remove the repeated one")
         return labels
+
+
+class TableSpec(RowsSpec):
+    """Rows of a table: named columns of numbers and text.
+
+    The columns of numbers become one field `numbers`, float64 (N, D), with a mask `numbers__valid` of what is missing
+    or does not parse; each column of text becomes a text field of its own.
+
+    Attributes:
+        numbers: Columns of numbers.
+        texts: Columns of text, such as categories.
+        label: Column of the class; its text is looked up in `labels`.
+        labels: Names of the classes; class i has label i, anything else -1.
+        target: Column of the number to be predicted.
+        time: Column of the time, kept as `time`, int64 nanoseconds since 1970 (UTC).
+        time_format: Format of the time after C's strptime, as `%d/%m/%Y %H:%M`; None for ISO 8601.
+        missing: Texts that mean that there is no value.
+    """
+
+    kind: Literal["table", "series"] = "table"
+    numbers: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    label: str | None = None
+    labels: tuple[str, ...] = ()
+    target: str | None = None
+    time: str | None = None
+    time_format: str | None = None
+    missing: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> "TableSpec":
+        used = self.columns
+        if not self.numbers and not self.texts:
+            raise ValueError("name the columns to learn from; write numbers: [...] or texts: [...]")
+        repeated = sorted({name for name in used if used.count(name) > 1})
+        if repeated:
+            raise ValueError(f"use each column once; {', '.join(repeated)} stands there twice, which would leak it")
+        if (self.label is None) != (not self.labels):
+            raise ValueError("give label and labels together; name the column and its classes")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        single = (self.label, self.target, self.time)
+        return (*self.numbers, *self.texts, *(name for name in single if name is not None))
+
+
+class SeriesSpec(TableSpec):
+    """Series: rows with a time, of one entity or many, kept in order; windows are cut while streaming.
+
+    Attributes:
+        entity: Column that tells the entities apart; None where there is one. Kept as `series_id`, int64.
+    """
+
+    kind: Literal["series"] = "series"
+    entity: str | None = None
+
+    @model_validator(mode="after")
+    def _check_time(self) -> "SeriesSpec":
+        if self.time is None:
+            raise ValueError("name the column of the time with kind: series; write as time: date")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        return (*super().columns, *((self.entity,) if self.entity is not None else ()))

@@ -19,6 +19,7 @@ from storage.windows import Window, WindowSamples
 
 DEFAULT_MEMORY_BYTES = 512 * 2**20
 _SKIPPED_FIELDS = ("content_hash",)
+_REMOTE_FACTOR = 8
 
 
 class Stream:
@@ -44,7 +45,8 @@ class Stream:
         shuffle: False keeps the stored order: with one rank, row by row; with more, each has a run of its own.
         drop_last: True for training: full batches only. False for evaluation: every row once.
         fields: Names of the fields to read; None for all of a fixed size but `content_hash`.
-        threads: Reading threads; 0 reads in the caller's thread, when a window is reached.
+        threads: Reading threads, eight times as many for a remote store; 0 reads in the caller's thread, when a window
+            is reached.
         memory_bytes: Bound on the decoded rows in memory, over all ranks together. The order depends on it.
         canonical_streams: Into how many streams the order is cut; must divide `batch_size`. The order depends on it.
             None: when shuffled, the most of 8, 4, 2, 1 that `batch_size` and `memory_bytes` allow; else `world_size`.
@@ -123,7 +125,7 @@ class Stream:
         memory, self._memory = self._memory or self._allocate(), None
         try:
             # Leaving the block, at the end or because the caller drops the iterator, ends the threads.
-            with ShardLoader(memory, self._source.read_into, self._threads) as loader:
+            with ShardLoader(memory, self._source.read_into, self._count_threads()) as loader:
                 for window in range(step // order.window_steps, order.windows):
                     self._load_window(loader, order, window)
                     for places in self._locate_window(memory, order, window)[step % order.window_steps :]:
@@ -169,6 +171,10 @@ class Stream:
             shuffle=self._shuffle,
             drop_last=self._drop_last,
         )
+
+    def _count_threads(self) -> int:
+        """Reading threads: more for a remote store, where they wait most of the time."""
+        return self._threads if self._source.is_local else self._threads * _REMOTE_FACTOR
 
     def _allocate(self) -> ResidentShards:
         pages = self._plan.count_rank_pages(self._world_size)

@@ -68,7 +68,8 @@ def split_by_shard(starts: Indices, shard_rows: Sequence[int]) -> list[int]:
         The number of windows of each shard; 0 where every row is too close to its entity's end.
     """
     ends = np.cumsum(shard_rows)
-    return np.diff(np.searchsorted(starts, ends, side="left"), prepend=0).tolist()
+    before = np.searchsorted(starts, ends, side="left")
+    return [int(count) for count in np.diff(before, prepend=0)]
 
 
 class WindowSamples:
@@ -83,8 +84,9 @@ class WindowSamples:
     def __init__(self, series: NDArray[np.generic], shard_rows: Sequence[int], window: Window) -> None:
         self._window = window
         self._starts = find_windows(series, window)
-        self._ends = np.cumsum(shard_rows)
-        self._first_rows = self._ends - shard_rows
+        sizes = np.asarray(shard_rows, dtype=np.int64)
+        self._ends = np.cumsum(sizes)
+        self._first_rows: Indices = self._ends - sizes
         self.counts = tuple(split_by_shard(self._starts, shard_rows))
         self.needs = tuple(self._find_needs())
 

@@ -25,6 +25,7 @@ from tasks.pages.model import (
 )
 from tasks.pages.pictures import encode_picture
 from tasks.pages.render import render_run_page
+from tasks.pages.text import format_rate
 from tasks.results import (
     Collected,
     Compressed,
@@ -66,9 +67,9 @@ def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
         case Prepared(dataset=dataset):
             return (", ".join(f"{split} {rows:,}" for split, rows in dataset.rows.items()), dataset.ref)
         case Trained(epochs=epochs, best_epoch=best, validation_accuracy=accuracy):
-            return (f"{epochs} epochs, best {best}", f"validation accuracy {accuracy:.2%}")
+            return (f"{format_rate(accuracy)} validation", f"{epochs} epochs, best {best}")
         case Evaluated(accuracy=accuracy, majority_accuracy=majority):
-            return (f"held-out accuracy {accuracy:.2%}", f"majority class {majority:.2%}")
+            return (f"{format_rate(accuracy)} held out", f"{format_rate(majority)} majority")
         case Compressed(channels=channels):
             return tuple(f"{name}: {cleared.artifact}" for name, cleared in channels.items())
         case Promoted(releases=releases):
@@ -99,7 +100,7 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         samples=_pick_samples(workspace, record, labels, receipt),
         candidates=tuple(Candidate.model_validate(entry.model_dump(mode="json")) for entry in receipt.artifacts),
         channels=_fill_channels(record, receipt),
-        source=Source.model_validate(receipt.source.model_dump(mode="json", exclude={"digest"}))
+        source=Source.model_validate(receipt.source.model_dump(mode="json"))
         if receipt.source
         else None,
         datasets={name: Dataset.model_validate(entry.model_dump()) for name, entry in receipt.datasets.items()},
@@ -131,7 +132,7 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
     metrics: list[Metric] = []
     evaluated, trained = record.find(Evaluated), record.find(Trained)
     if evaluated is not None:
-        note = f"majority class {evaluated.majority_accuracy:.2%}"
+        note = f"majority class {format_rate(evaluated.majority_accuracy)}"
         metrics.append(
             Metric(name="held-out accuracy", value=evaluated.accuracy, kind="rate", note=note, headline=True)
         )
@@ -166,7 +167,7 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
 
 
 def _pick_samples(workspace: Store, record: RunRecord, labels: tuple[str, ...], receipt: Receipt) -> tuple[Sample, ...]:
-    """Held-out rows as pictures: the most confident mistakes first, then some that were right."""
+    """Held-out rows as pictures: the most confident mistakes first, then the least sure of the right ones."""
     prepared, evaluated = record.find(Prepared), record.find(Evaluated)
     if prepared is None or evaluated is None:
         return ()
@@ -176,7 +177,7 @@ def _pick_samples(workspace: Store, record: RunRecord, labels: tuple[str, ...], 
     wrong = np.flatnonzero(predicted != predictions.label)
     right = np.flatnonzero(predicted == predictions.label)
     worst = wrong[np.argsort(-confidence[wrong])][:WRONG_SHOWN]
-    chosen = [*worst, *right[:: max(1, len(right) // RIGHT_SHOWN)][:RIGHT_SHOWN]]
+    chosen = [*worst, *right[np.argsort(confidence[right])][:RIGHT_SHOWN]]
     pictures = _read_images(workspace, prepared, {int(predictions.row_id[index]) for index in chosen})
     low, high = _value_range(receipt)
     return tuple(

@@ -5,7 +5,7 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
+from lightning_modules.data import Rows
+from lightning_modules.data import Stream as RowStream
 from lightning_modules.errors import ModelError
 from lightning_modules.predict import Answers, predict_rows
 from lightning_modules.result import TrainResult
-from lightning_modules.specs import SampleSpec
+from lightning_modules.specs import SampleSpec, TrainSpec
 from lightning_modules.train import fit_classifier, load_classifier, read_sample
 from storage.files import Store, sha256_bytes
 from storage.stream import Stream
@@ -39,6 +41,7 @@ from tasks.train_job import (
 FIELDS = ("image", "label", "row_id")
 STATES = "resume"
 TRAIN, VALIDATION = "train", "validation"
+EVALUATION_BATCH = 512
 
 
 def do_job(job: TrainJob, *, started_at: float) -> None:
@@ -101,19 +104,35 @@ class Worker:
             self._checkpoint = self.store.read(CHECKPOINT)
         return self._checkpoint
 
-    def open_stream(self, split: str, *, batch_size: int, seed: int = 0, shuffle: bool = False) -> Stream:
-        """This rank's share of a split."""
+    def open_training(self, spec: TrainSpec) -> Stream:
+        """This rank's share of the shuffled training rows."""
         return Stream(
+            self.version,
+            TRAIN,
+            batch_size=spec.batch_size // spec.accumulate,
+            seed=spec.seed,
+            rank=self.rank,
+            world_size=self.world_size,
+            fields=FIELDS,
+        )
+
+    def open_evaluation(self, split: str, batch_size: int) -> RowStream:
+        """This rank's share of a split, every row once, each rank the same number of batches."""
+        ranks = self.world_size
+        batch_size = -(-batch_size // ranks) * ranks
+        # A split of fewer shards than ranks is small: then every rank reads all of it, and answers its share.
+        shared = len(list(self.version.iter_shards(split))) >= ranks
+        stream = Stream(
             self.version,
             split,
             batch_size=batch_size,
-            seed=seed,
-            rank=self.rank,
-            world_size=self.world_size,
-            shuffle=shuffle,
-            drop_last=shuffle,
+            rank=self.rank if shared else 0,
+            world_size=ranks if shared else 1,
+            shuffle=False,
+            drop_last=False,
             fields=FIELDS,
         )
+        return stream if shared else SlicedStream(stream, self.rank, ranks)
 
     def fit(self, step: Fit) -> TrainResult:
         """Trains, and keeps the best weights."""
@@ -123,10 +142,8 @@ class Worker:
             step.model,
             spec,
             step.sample,
-            train_stream=self.open_stream(
-                TRAIN, batch_size=spec.batch_size // spec.accumulate, seed=spec.seed, shuffle=True
-            ),
-            validation_stream=self.open_stream(VALIDATION, batch_size=round_up(512, self.world_size)),
+            train_stream=self.open_training(spec),
+            validation_stream=self.open_evaluation(VALIDATION, EVALUATION_BATCH),
             states=self.store.child(STATES),
             on_record=log.write,
             on_diverged=self.keep_diverged,
@@ -142,7 +159,7 @@ class Worker:
 
     def predict(self, step: Predict) -> Predictions:
         """Answers a split."""
-        stream = self.open_stream(step.split, batch_size=round_up(step.batch_size, self.world_size))
+        stream = self.open_evaluation(step.split, step.batch_size)
         if len(stream) == 0:
             raise ModelError(f"split ({step.split}) must hold at least one row; got none; change data.split")
         answers = predict_rows(self.load_classifier(), stream)
@@ -206,6 +223,33 @@ class Worker:
             self.store.write(RESULT, result.model_dump_json().encode())
 
 
+class SlicedStream:
+    """One rank's part of every batch of a stream that all ranks read."""
+
+    def __init__(self, stream: RowStream, rank: int, ranks: int) -> None:
+        self.stream = stream
+        self.part = slice(rank, None, ranks)
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    def __iter__(self) -> Iterator[Rows]:
+        for rows in self.stream:
+            yield {name: values[self.part] for name, values in rows.items()}
+
+    def set_epoch(self, epoch: int) -> None:
+        """Goes to the start of an epoch."""
+        self.stream.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """That of the stream."""
+        return self.stream.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes to where `state_dict` was taken."""
+        self.stream.load_state_dict(state)
+
+
 class MetricLog:
     """Lines of JSON, one a record. After a resume it holds every step once: what the lost attempt wrote is dropped."""
 
@@ -234,11 +278,6 @@ def open_version(job: TrainJob) -> Version:
     """The version of the data set that the job names."""
     workspace = Store(job.data.workspace, job.data.options)
     return Dataset(workspace, job.data.dataset).open(job.data.version)
-
-
-def round_up(rows: int, ranks: int) -> int:
-    """The next multiple of the number of ranks."""
-    return -(-rows // ranks) * ranks
 
 
 def pack_answers(answers: Answers) -> bytes:

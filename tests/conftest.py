@@ -48,3 +48,12 @@ def mnist_files() -> Path:
     if not folder.is_dir():
         pytest.skip(f"MNIST is not on this machine ({os.path.relpath(folder)} is absent)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def dask_scheduler() -> Iterator[str]:
+    """Address of the session's one Dask cluster, of one worker."""
+    from tasks.cluster import open_cluster
+
+    with open_cluster(workers=1) as address:
+        yield address

@@ -218,7 +218,7 @@ def _fall_back(location: Location, ring: KeyRing, state: FollowerState, reason: 
         raise ChannelRefused(
             f"channel ({location.display}) must give a model that can be verified; got {reason}; {kept}"
         )
-    logger.warning("Channel %s is refused: %s. %s goes on answering", location.display, reason, model.release.title)
+    logger.warning("Channel %s is refused: %s; %s goes on answering", location.display, reason, model.release.title)
     return model
 
 
@@ -227,7 +227,7 @@ def _explain(error: Exception) -> str:
     if isinstance(error, ExpiredMetadataError):
         return f"expired or frozen: {error}; its publisher must refresh it"
     if isinstance(error, BadVersionNumberError):
-        return f"rolled back: {error}"
+        return f"rolled back: {str(error).rstrip('.')}"
     if isinstance(error, RepositoryError):
         return f"tampered with: {error}"
     if isinstance(error, DownloadHTTPError):

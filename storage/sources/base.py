@@ -8,7 +8,7 @@ into parts, and hands over their bytes where a file can only be read from its st
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -104,12 +104,16 @@ class Decoded:
     Attributes:
         rows: Features and label, each (N, ...); a value that is missing or does not parse has a mask `<field>__valid`.
         members: Member name of each row where every row is a member of its own; None where rows are counted.
+        records: Number of each row inside the part, where some were left out; None where all are there.
+        columns: Names of the columns of two-dimensional fields.
         faults: Records that could not be read.
         files: Files that were read whole, once, by this part.
     """
 
     rows: Rows
     members: tuple[str, ...] | None = None
+    records: tuple[int, ...] | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     files: tuple[SourceFile, ...] = ()
 
@@ -231,14 +235,14 @@ def identify_rows(part: Part, decoded: Decoded) -> Rows:
     Raises:
         SourceError: The fields have different lengths, or a row lacks its member's name.
     """
-    rows = decoded.rows
+    rows, named, counted = decoded.rows, decoded.members, decoded.records
     count = count_rows(rows)
     lengths = {name: len(values) for name, values in rows.items()}
-    named = decoded.members
-    if set(lengths.values()) - {count} or (named is not None and len(named) != count):
+    listed = {len(names) for names in (named, counted) if names is not None}
+    if (set(lengths.values()) | listed) - {count}:
         raise SourceError(
             f"part ({part.label}) must have fields of one length; got {lengths}; mend the source's `decode`"
         )
-    numbers = range(part.start, part.start + count)
+    numbers = [part.start + record for record in (range(count) if counted is None else counted)]
     ids = hash_row_ids(part.name, numbers) if named is None else hash_member_ids(named)
     return {ROW_ID: ids, CONTENT_HASH: hash_contents(rows), **rows}

@@ -58,7 +58,7 @@ def _read_number(value: object) -> float | None:
 
 
 def draw_strip(checks: Sequence[Check], most: int = 60) -> Markup | None:
-    """Return one small mark a check: a square passed, a cross failed, a triangle warned, a ring did not apply."""
+    """Return one small mark a check: a square passed, a cross failed, a triangle warns, a ring did not apply."""
     shown = checks[:most]
     if not shown:
         return None
@@ -83,6 +83,6 @@ def _draw_mark(x: float, verdict: str) -> Markup:
         return element("rect", x=x, y=0, width=10, height=10, rx=2, class_="mark passed")
     if verdict == "failed":
         return element("path", d=f"M{x + 1:g} 1l8 8m0-8l-8 8", class_="mark failed")
-    if verdict == "warning":
+    if verdict in {"warning", "quarantined"}:
         return element("path", d=f"M{x + 5:g} .5l4.8 9h-9.6z", class_="mark warning")
     return element("circle", cx=x + 5, cy=5, r=3.5, class_="mark skipped")

@@ -22,7 +22,7 @@ from tasks.pages.text import (
 
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+.!|~$^=-])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", ":": "&#58;", "@": "&#64;"}
-_SIGNS = {"passed": "✓", "failed": "✕", "warning": "△", "not applicable": "○"}
+_SIGNS = {"passed": "✓", "failed": "✕", "warning": "△", "quarantined": "△", "not applicable": "○"}
 _MAX_ROWS = 20
 
 

@@ -67,16 +67,19 @@ class Check(Part):
     passed: bool
     severity: Text = "stop"
     applicable: bool = True
+    contained: bool = False
     message: Text = ""
     rows: tuple[Text, ...] = ()
 
     @property
-    def verdict(self) -> Literal["passed", "failed", "warning", "not applicable"]:
-        """The check's outcome in one word."""
+    def verdict(self) -> Literal["passed", "failed", "warning", "quarantined", "not applicable"]:
+        """The check's outcome in a word; only "failed" stops a run."""
         if not self.applicable:
             return "not applicable"
         if self.passed:
             return "passed"
+        if self.severity == "quarantine" and self.contained:
+            return "quarantined"
         return "warning" if self.severity == "warn" else "failed"
 
 
@@ -92,6 +95,11 @@ class Gate(Part):
     def failed(self) -> tuple[Check, ...]:
         """The checks that stopped the run."""
         return tuple(check for check in self.checks if check.verdict == "failed")
+
+    @property
+    def noted(self) -> tuple[Check, ...]:
+        """The checks that failed without stopping the run: warnings, and rows that were set aside."""
+        return tuple(check for check in self.checks if check.verdict in {"warning", "quarantined"})
 
 
 class Metric(Part):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,10 +15,13 @@ from markupsafe import Markup
 from tasks.pages import charts, gauges, matrix, text
 from tasks.pages.model import Metric, RunPage, Sample
 
+T = TypeVar("T")
+
 MAX_SAMPLES = 21
 MAX_WRONG = 14
 MAX_FILES = 200
 _FOLDER = Path(__file__).parent
+_ORDER = ("raw", "prepared", "train", "validation", "held_out")
 _KINDS: Mapping[str, Callable[[Any], str]] = {
     "rate": text.format_rate,
     "count": text.format_number,
@@ -89,6 +92,7 @@ def _make_environment() -> Environment:
         "observed": text.show_observed,
         "rate": text.format_rate,
         "rule": text.show_rule,
+        "in_order": _put_in_order,
         "seconds": text.format_seconds,
         "short": text.shorten_digest,
         "value": text.show_value,
@@ -129,6 +133,11 @@ def _order_samples(samples: tuple[Sample, ...]) -> list[Sample]:
     wrong = sorted((sample for sample in samples if not sample.correct), key=lambda sample: -sample.confidence)
     right = sorted((sample for sample in samples if sample.correct), key=lambda sample: sample.confidence)
     return [*wrong[: max(MAX_WRONG, MAX_SAMPLES - len(right))], *right][:MAX_SAMPLES]
+
+
+def _put_in_order(parts: Mapping[str, T]) -> dict[str, T]:
+    """Return datasets or splits in the order of the chain, whatever order they were recorded in; others follow."""
+    return {name: parts[name] for name in (*(name for name in _ORDER if name in parts), *parts)}
 
 
 def _list_commands(page: RunPage) -> list[Command]:

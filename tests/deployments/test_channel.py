@@ -18,6 +18,7 @@ from deployments.targets.errors import (
     NotCleared,
 )
 from deployments.targets.keys import KeyRing
+from deployments.targets.metadata import build_targets
 from storage.files import sha256_bytes
 from tests.deployments.material import make_body, make_card, make_channel, make_onnx, make_run, publish_model, sign_body
 
@@ -103,6 +104,9 @@ def test_expectation_must_be_the_receipt_s(workspace: Path) -> None:
     receipt, files = make_run(make_onnx(1), {"edge": None}, channel.keys)
     with pytest.raises(ChannelConflict):
         publish(channel, receipt=receipt, files=files, artifact="int8", expected=4)
+    publish_model(channel, 2, None)
+    with pytest.raises(ChannelConflict):
+        publish(channel, receipt=receipt, files=files, artifact="int8", expected=1)
 
 
 def test_nothing_is_published_without_clearance(workspace: Path) -> None:
@@ -197,6 +201,15 @@ def test_damaged_metadata_is_named_by_publisher_and_reader(workspace: Path, name
         read_champion(channel)
     with pytest.raises((ChannelCorrupt, KeyAbsent)):
         publish_model(channel, 2, 1)
+
+
+def test_signed_targets_that_were_not_committed_are_refused(workspace: Path) -> None:
+    channel = make_channel(workspace)
+    publish_model(channel, 1, None)
+    signer = channel.keys.channel_signers(create_channel(channel))["targets"]
+    (workspace / "channels/edge/metadata/2.targets.json").write_bytes(build_targets(2, {}, signer, channel.clock()))
+    with pytest.raises(ChannelCorrupt, match=r"2\.targets\.json"):
+        read_champion(channel)
 
 
 def test_a_lost_or_damaged_timestamp_is_made_again_to_the_byte(workspace: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deployments.targets import channel as channel_module
 from deployments.targets.channel import Channel, create_channel, open_channel, refresh
 from deployments.targets.client import Update, update_model
 from deployments.targets.errors import BadInput, ChannelRefused
@@ -149,6 +150,48 @@ def test_rollback_is_refused_even_when_tuf_s_own_cache_is_lost(
     update = follow(workspace)
     assert (update.status, update.model.data) == ("refused", make_onnx(2))
     assert "must not go back" in str(update.reason)
+
+
+def test_older_metadata_of_the_same_release_is_refused_without_tuf_s_cache(
+    workspace: Path, channel: Channel, tmp_path: Path
+) -> None:
+    copy_channel(folder_of(workspace), tmp_path / "old")
+    refresh(channel)
+    follow(workspace)
+    copy_channel(tmp_path / "old", folder_of(workspace))
+    for path in (tmp_path / "cache").glob("channels/*/metadata/*.json"):
+        path.unlink()
+    update = follow(workspace)
+    assert (update.status, update.model.data) == ("refused", make_onnx(1))
+
+
+def test_newer_metadata_of_an_older_release_is_refused(workspace: Path, channel: Channel, tmp_path: Path) -> None:
+    copy_channel(folder_of(workspace), tmp_path / "old")
+    publish_model(channel, 2, 1)
+    follow(workspace)
+    copy_channel(tmp_path / "old", folder_of(workspace))
+    (channel.keys.directory / "channels" / channel.keys.channel_ids()[0] / "highest").unlink()
+    for _ in range(4):
+        refresh(channel)
+    for path in (tmp_path / "cache").glob("channels/*/metadata/*.json"):
+        path.unlink()
+    update = follow(workspace)
+    assert (update.status, update.model.data) == ("refused", make_onnx(2))
+    assert "must not go back" in str(update.reason)
+
+
+def test_a_signed_release_that_its_receipt_does_not_clear(
+    workspace: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow(workspace)
+    real = channel_module._make_release
+    monkeypatch.setattr(
+        channel_module, "_make_release", lambda *given: real(*given).model_copy(update={"model_id": "0" * 64})
+    )
+    publish_model(channel, 2, 1)
+    update = follow(workspace)
+    assert (update.status, update.model.data) == ("refused", make_onnx(1))
+    assert "what its receipt clears" in str(update.reason)
 
 
 def publish_at(workspace: Path, now: datetime, act: Callable[[Channel], Any]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gates.engine import run_suite
+from gates.engine import find_quarantined, run_suite
 from gates.report import GateReport
 from gates.suite import Suite, expect
 from gates.tables import Table
@@ -70,6 +70,26 @@ def test_a_warning_does_not_stop():
     assert report.passed
     assert report.warnings == ("expect_column_max_to_be_between on value: observed 3, limit <= 2; row 2",)
     assert report.reasons == ()
+
+
+def test_few_bad_rows_are_set_aside_and_many_stop():
+    frame = pd.DataFrame({"value": np.arange(100.0), "other": np.arange(100.0)})
+    between = "expect_column_values_to_be_between"
+    for most, passed in ((0.05, True), (0.02, False)):
+        expectations = (
+            expect(between, "rows", column="value", max_value=95, severity="quarantine", max_fraction=most),
+            expect(between, "rows", column="other", min_value=1, severity="quarantine", max_fraction=most),
+        )
+        suite = Suite(stage="raw", expectations=expectations)
+        report = run_suite(suite, {"rows": Table(frame)})
+        assert report.passed is passed
+        assert not report.checks[0].passed
+    assert find_quarantined(suite, {"rows": Table(frame)}) == {
+        "rows": {
+            0: (f"{between} on other",),
+            **dict.fromkeys((96, 97, 98, 99), (f"{between} on value",)),
+        }
+    }
 
 
 def test_offending_rows_are_capped():

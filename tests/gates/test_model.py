@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gates.errors import SuiteError
+from gates.figures import compare_paired
 from gates.model import judge_model, tabulate_predictions
 from gates.specs import ModelGate
 from tests.gates.builders import find_failure, make_model_facts, make_probabilities
@@ -30,6 +31,54 @@ def test_accuracy_below_the_floor_stops():
     report = judge_model(ModelGate(min_accuracy=0.97), make_model_facts())
     assert find_failure(report, "held-out accuracy") == (
         "expect_column_mean_to_be_between on held-out accuracy: observed 0.9666666667, limit >= 0.97"
+    )
+
+
+def test_the_accuracy_s_interval_and_calibration_are_judged():
+    report = judge_model(ModelGate(min_accuracy_lower_bound=0.95), make_model_facts())
+    message = find_failure(report, "lower end of the accuracy's 95 % interval")
+    assert message.endswith("observed 0.9433333333, limit >= 0.95")
+    probabilities = make_probabilities()
+    probabilities[probabilities == 0.91] = 0.55
+    probabilities[probabilities == 0.01] = 0.05
+    report = judge_model(GATE, make_model_facts(probabilities=probabilities))
+    assert find_failure(report, "expected calibration error").endswith("observed 0.4166666667, limit [0, 0.2]")
+
+
+def test_the_worst_slice_is_named():
+    label = np.arange(300) % 10
+    predicted = np.where((label == 4) & (np.arange(300) < 200), 5, label)
+    probabilities = np.full((300, 10), 0.01)
+    probabilities[np.arange(300), predicted] = 0.91
+    report = judge_model(GATE, make_model_facts(probabilities=probabilities))
+    assert find_failure(report, "worst slice's accuracy") == (
+        "expect_column_min_to_be_between on worst slice's accuracy: observed 0.3333333333, limit >= 0.5; slice class 4"
+    )
+
+
+def test_a_slice_of_a_metadata_column_is_named():
+    site = np.where(np.arange(300) < 30, "attic", "cellar")
+    facts = make_model_facts(wrong=25, metadata={"site": site})
+    report = judge_model(ModelGate(max_calibration_error=1), replace(facts, slice_columns=("site",)))
+    assert find_failure(report, "worst slice's accuracy").endswith("limit >= 0.5; slice site attic")
+
+
+def test_slices_too_small_to_judge_are_said_to_be():
+    report = judge_model(ModelGate(min_slice_rows=31), make_model_facts())
+    assert report.passed
+    skipped = [check.message for check in report.checks if not check.applicable]
+    assert any("not applicable, no slice has 31 rows" in message for message in skipped)
+
+
+def test_the_paired_test_warns_and_agrees_with_the_binomial_tail():
+    assert compare_paired(0, 0) == 1
+    assert compare_paired(8, 1) == pytest.approx(10 / 512)
+    assert compare_paired(1, 8) == pytest.approx(511 / 512)
+    report = judge_model(ModelGate(max_loss_to_champion=0.05), make_model_facts(wrong=10, champion_wrong=0))
+    assert report.passed
+    assert report.warnings == (
+        "expect_column_min_to_be_between on p-value that the champion is no better (McNemar's exact test): "
+        "observed 0.0009765625, limit >= 0.01",
     )
 
 
@@ -80,7 +129,8 @@ def test_no_predictions_stop():
     empty = tabulate_predictions(row_id=np.zeros(0), label=np.zeros(0), probabilities=np.zeros((0, 10)))
     report = judge_model(GATE, replace(make_model_facts(), predictions=empty, rows_held_out=0))
     assert not report.passed
-    assert all("table predictions is empty" in check.message for check in report.checks if check.applicable)
+    assert not any(check.passed for check in report.checks if check.applicable)
+    assert "table predictions is empty" in report.reasons[0]
 
 
 def test_predictions_of_different_lengths_are_refused():

@@ -38,7 +38,9 @@ def fit(spec: TrainSpec, rows: dict[str, np.ndarray] | None = None, **kwargs: An
         MODEL,
         spec,
         SAMPLE,
-        train_stream=MemoryStream(rows or splits["train"], batch_size=spec.batch_size // spec.accumulate, seed=spec.seed),
+        train_stream=MemoryStream(
+            rows or splits["train"], batch_size=spec.batch_size // spec.accumulate, seed=spec.seed
+        ),
         validation_stream=MemoryStream(splits["validation"], batch_size=50, shuffle=False),
         **kwargs,
     )
@@ -134,7 +136,9 @@ def test_exploding_loss_stops_the_run() -> None:
 
 
 def test_split_below_one_batch_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"training split must hold at least one batch; got none; lower train.batch_size"):
+    with pytest.raises(
+        SpecError, match=r"training split must hold at least one batch; got none; lower train.batch_size"
+    ):
         fit(make_spec(), take(digits_rows(), np.arange(63)))
 
 

@@ -34,7 +34,9 @@ def write_array(path, rows, block_rows, codec="lz4", slack=0):
 
 
 def read_array(data, layout):
-    return np.concatenate([decode_block(block, layout) for _, block in read_blocks(np.frombuffer(data, np.uint8), layout)])
+    return np.concatenate(
+        [decode_block(block, layout) for _, block in read_blocks(np.frombuffer(data, np.uint8), layout)]
+    )
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -53,7 +55,12 @@ def test_blocks_that_were_left_out_hold_the_fill_value(tmp_path, slack):
     values = np.zeros((200, 4), np.float32)
     values[70] = 1
     layout, file = write_array(tmp_path / "a", values, 64, slack=slack)
-    assert [block is None for _, block in read_blocks(np.frombuffer(file.read_bytes(), np.uint8), layout)] == [True, False, True, True]
+    assert [block is None for _, block in read_blocks(np.frombuffer(file.read_bytes(), np.uint8), layout)] == [
+        True,
+        False,
+        True,
+        True,
+    ]
     np.testing.assert_array_equal(read_array(file.read_bytes(), layout)[:200], values)
 
 

@@ -14,8 +14,8 @@ def make_memory(shard_rows, page_rows, pages):
     return ResidentShards(fields, shard_rows, page_rows, pages)
 
 
-def fill(memory, shard, rows):
-    for start, stop, place in memory.runs(shard, 0, rows):
+def fill(memory, shard):
+    for start, stop, place in memory.runs(shard):
         memory.arrays["label"][place : place + stop - start] = shard * 1000 + np.arange(start, stop)
 
 
@@ -34,7 +34,7 @@ def test_rows_are_found_while_shards_come_and_go(shard_rows, page_rows, requests
         known = shard in memory
         memory.admit(shard, keep={shard, last})
         if not known:
-            fill(memory, shard, shard_rows[shard])
+            fill(memory, shard)
         for held in {shard, last} - {None}:
             numbers = memory.offsets[held] + np.arange(shard_rows[held])
             found = memory.arrays["label"][memory.locate(numbers)]
@@ -67,9 +67,10 @@ def test_a_shard_that_was_not_read_is_forgotten(threads):
         if shard == 1:
             raise OSError("no such shard")
 
-    with pytest.raises(OSError, match="no such shard"), ShardLoader(memory, read, threads) as loader:
+    with ShardLoader(memory, read, threads) as loader:
         loader.request([0, 1], keep={0, 1})
-        loader.wait([0, 1])
+        with pytest.raises(OSError, match="no such shard"):
+            loader.wait([0, 1])
     assert 0 in memory
     assert 1 not in memory
 

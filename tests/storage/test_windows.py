@@ -1,5 +1,7 @@
 """Windows of series: complete, and never across an entity."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,7 +28,7 @@ def test_all_windows_of_an_entity_and_no_other(lengths, lookback, horizon, strid
     begins = np.cumsum([0, *lengths])
     expected = [
         row
-        for begin, end in zip(begins[:-1], begins[1:], strict=True)
+        for begin, end in itertools.pairwise(begins)
         for row in range(begin, end, stride)
         if row + window.length <= end
     ]

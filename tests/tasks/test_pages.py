@@ -300,6 +300,20 @@ def test_what_was_not_reached_is_not_on_the_page() -> None:
     assert "<img" not in page
 
 
+@pytest.mark.parametrize(("severity", "contained"), [("warn", False), ("quarantine", True), ("quarantine", False)])
+def test_page_says_of_a_failed_check_what_the_gate_says(severity: str, contained: bool) -> None:
+    fields: dict[str, Any] = {"rule": "r", "about": "label", "observed": 3, "limit": {"max_value": 0}}
+    check = GateCheck(passed=False, severity=severity, contained=contained, message="three rows", **fields)
+    sound = GateCheck(passed=True, message="fine", **{**fields, "observed": 0})
+    report = GateReport(stage="raw", passed=not check.stops, checks=(check, sound), suite_digest=digest("s"))
+    gate = Gate.model_validate(report.model_dump(mode="json"))
+    assert len(gate.failed) == len(report.reasons)
+    assert len(gate.noted) == len(report.warnings)
+    text = Reader(render_run_page(make_page(gates=(gate,)))).text
+    assert ("green, 2 checks, 1 of them with a warning" in text) == report.passed
+    assert "three rows" in text or not report.passed
+
+
 def test_lost_promotion_shows_its_reasons() -> None:
     page = make_page(status="stopped", stopped_at="promote", reasons=("edge went to another run",), channels={})
     text = Reader(render_run_page(page)).text
@@ -319,6 +333,17 @@ def test_wrong_samples_come_first_and_leave_room_for_right_ones() -> None:
     assert order == sorted(order, reverse=True)
     assert {"right", "wrong"} == set(order)
     assert html.index("79.00 %") < html.index("78.00 %")
+
+
+def test_splits_and_datasets_follow_the_chain() -> None:
+    rows = {"held_out": 20, "train": 60, "validation": 9}
+    datasets = {
+        "prepared": Dataset(name="p", number=1, digest=digest("p"), rows=rows),
+        "raw": Dataset(name="r", number=1, digest=digest("r"), rows={"": 89}),
+    }
+    text = Reader(render_run_page(make_page(datasets=datasets))).text
+    assert "train 60 validation 9 held out 20" in text
+    assert text.index("r@1 raw") < text.index("p@1 prepared")
 
 
 def test_page_is_the_same_for_the_same_run() -> None:

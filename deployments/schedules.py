@@ -1,0 +1,52 @@
+"""Lepton on a schedule, without a work pool: `python -m deployments.schedules --workspace URL` serves until it is ended.
+
+With a work pool, `prefect.yaml` holds the same deployments.
+"""
+
+from typing import Annotated
+
+import typer
+from prefect import serve
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+
+from flows.lifecycle import lifecycle
+from flows.release import refresh_channels
+from flows.server import prefect_server
+
+NIGHTLY, DAILY = "0 3 * * *", "30 2 * * *"
+
+
+def list_deployments(recipe: str, workspace: str, cron: str = NIGHTLY) -> list[RunnerDeployment]:
+    """The deployments of one recipe: its lifecycle on a schedule, and the daily refresh of the channels it feeds.
+
+    Args:
+        recipe: Name of a recipe, or path to a YAML file.
+        workspace: Folder or URL of the workspace.
+        cron: When the lifecycle runs, in UTC.
+    """
+    by_module = EntrypointType.MODULE_PATH  # Found as an installed module: a file cannot import its siblings.
+    return [
+        lifecycle.to_deployment(
+            name=f"{recipe}-scheduled",
+            parameters={"recipe": recipe, "workspace": workspace},
+            cron=cron,
+            entrypoint_type=by_module,
+        ),
+        refresh_channels.to_deployment(
+            name="channels-daily", parameters={"workspace": workspace}, cron=DAILY, entrypoint_type=by_module
+        ),
+    ]
+
+
+def main(
+    recipe: Annotated[str, typer.Option(help="Name of a recipe, or path to a YAML file.")] = "digits",
+    workspace: Annotated[str, typer.Option(help="Folder or URL of the workspace.")] = "./workspace",
+    cron: Annotated[str, typer.Option(help="When the lifecycle runs, in UTC.")] = NIGHTLY,
+) -> None:
+    """Serve the scheduled deployments until this process is ended."""
+    with prefect_server():
+        serve(*list_deployments(recipe, workspace, cron))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,33 @@
+"""Keeping what was released alive: a channel's short-lived signatures are renewed before they run out."""
+
+from deployments.targets.channel import open_channel, read_champion, refresh
+from flows.prefect_flow import lepton_flow
+from storage.files import Store
+from tasks.stage import stage
+
+FOLDER = "channels"
+
+
+@lepton_flow
+def refresh_channels(workspace: str = "./workspace") -> dict[str, int]:
+    """Signs each channel of a workspace anew, so that devices go on trusting it. Changes no release.
+
+    Args:
+        workspace: Folder or URL of the workspace.
+
+    Returns:
+        The number of each channel's new snapshot, by its name.
+
+    Raises:
+        ChannelCorrupt: A channel does not verify.
+        KeyAbsent: This machine cannot sign for a channel.
+    """
+    names = Store(workspace).listdir(FOLDER)
+    return {name: refresh_channel(workspace, name) for name in names}
+
+
+@stage
+def refresh_channel(workspace: str, name: str) -> int:
+    """Signs one channel anew, if it has a release. Returns the number of its snapshot; 0 if there is nothing to sign."""
+    channel = open_channel(workspace, name)
+    return refresh(channel) if read_champion(channel) is not None else 0

@@ -1,0 +1,123 @@
+"""How far two distributions are apart, and how likely chance alone is to put them there."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_BUCKETS = 10
+_EMPTY_SHARE = 1e-4  # stands for an empty bucket, of which the logarithm does not exist
+
+
+class Histogram(BaseModel):
+    """How the finite values of a numeric field are spread.
+
+    Attributes:
+        edges: ascending, one more than counts.
+        counts: values in each bin; the last bin includes its right edge.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _edges_must_enclose(self) -> Self:
+        ascending = all(left < right for left, right in pairwise(self.edges))
+        if len(self.edges) != len(self.counts) + 1 or not ascending or min(self.counts, default=0) < 0:
+            raise ValueError(
+                f"histogram ({len(self.edges)} edges, {len(self.counts)} counts) must have ascending edges, "
+                f"one more than counts of at least 0; got {self.edges[:3]}...; measure it again"
+            )
+        return self
+
+    @property
+    def total(self) -> int:
+        """Number of values."""
+        return sum(self.counts)
+
+    def find_shares(self, values: Sequence[float]) -> "np.ndarray[Any, Any]":
+        """Return the share of values below each one, spread evenly inside a bin."""
+        import numpy as np
+
+        below = np.concatenate([[0], np.cumsum(self.counts)]) / max(1, self.total)
+        return np.interp(values, self.edges, below, left=0.0, right=1.0)
+
+    def find_quantile(self, share: float) -> float:
+        """Return the value below which a share of the values lies."""
+        wanted, below = share * self.total, 0.0
+        for (left, right), count in zip(pairwise(self.edges), self.counts, strict=True):
+            if count and below + count >= wanted:
+                return left + (right - left) * (wanted - below) / count
+            below += count
+        return self.edges[-1]
+
+
+def bucket_numbers(accepted: Histogram, current: Histogram) -> tuple[list[float], list[float]]:
+    """Return counts of both in the accepted version's tenths, the outer ones open."""
+    cuts = sorted({accepted.find_quantile(share / _BUCKETS) for share in range(1, _BUCKETS)})
+    result: list[list[float]] = []
+    for histogram in (accepted, current):
+        shares = [0.0, *histogram.find_shares(cuts).tolist(), 1.0]
+        result.append([(high - low) * histogram.total for low, high in pairwise(shares)])
+    return result[0], result[1]
+
+
+def measure_ks(accepted: Histogram, current: Histogram) -> tuple[float, float]:
+    """Return the two-sample Kolmogorov-Smirnov distance of histograms and its asymptotic p-value (Smirnov, 1948)."""
+    points = sorted({*accepted.edges, *current.edges})
+    distance = float(abs(accepted.find_shares(points) - current.find_shares(points)).max())
+    rows = accepted.total * current.total / max(1, accepted.total + current.total)
+    scaled = distance * (math.sqrt(rows) + 0.12 + 0.11 / math.sqrt(max(rows, 1)))
+    if scaled < 0.2:  # the series converges slowly there, and the p-value is 1 to nine digits
+        return distance, 1.0
+    terms = (2 * (-1) ** (term - 1) * math.exp(-2 * (term * scaled) ** 2) for term in range(1, 101))
+    return distance, min(1.0, max(0.0, sum(terms)))
+
+
+def measure_chi_square(accepted: Mapping[str, int], current: Mapping[str, int]) -> tuple[float, float]:
+    """Return Cramer's V (1946) of two counts by value, and the p-value of Pearson's chi-square test of homogeneity."""
+    values = [value for value in {**accepted, **current} if accepted.get(value, 0) + current.get(value, 0)]
+    left, right = sum(accepted.values()), sum(current.values())
+    total, statistic = left + right, 0.0
+    for value in values:
+        both = accepted.get(value, 0) + current.get(value, 0)
+        for count, rows in ((accepted.get(value, 0), left), (current.get(value, 0), right)):
+            if expected := both * rows / total:
+                statistic += (count - expected) ** 2 / expected
+    degrees = max(1, len(values) - 1)
+    return math.sqrt(statistic / total) if total else 0.0, _find_chi_square_tail(statistic, degrees)
+
+
+def measure_psi(expected: Sequence[float], got: Sequence[float]) -> float:
+    """Return the population stability index of counts in the same buckets (Jeffreys' divergence of their shares)."""
+    before = [max(count / sum(expected), _EMPTY_SHARE) for count in expected]
+    after = [max(count / sum(got), _EMPTY_SHARE) for count in got]
+    return sum((new - old) * math.log(new / old) for old, new in zip(before, after, strict=True))
+
+
+def find_psi_chance(buckets: int, accepted_rows: int, current_rows: int, p_value: float) -> float:
+    """Return the index that chance alone exceeds with this p-value (Yurdakul, 2018: (1/n + 1/m) chi-square)."""
+    degrees, deviate = max(1, buckets - 1), _find_normal_deviate(p_value)
+    spread = 2 / (9 * degrees)
+    quantile = degrees * (1 - spread + deviate * math.sqrt(spread)) ** 3
+    return (1 / accepted_rows + 1 / current_rows) * quantile
+
+
+def _find_chi_square_tail(statistic: float, degrees: int) -> float:
+    """Return P(chi-square >= statistic) by Wilson and Hilferty's cube root (1931)."""
+    spread = 2 / (9 * degrees)
+    deviate = ((statistic / degrees) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
+    return 0.5 * math.erfc(deviate / math.sqrt(2))
+
+
+def _find_normal_deviate(p_value: float) -> float:
+    """Return z of which the upper tail of the normal distribution is the p-value."""
+    return NormalDist().inv_cdf(1 - p_value)

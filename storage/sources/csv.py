@@ -1,0 +1,179 @@
+"""CSV files (RFC 4180), one or many, of any size: cut into blocks at record ends and parsed block by block."""
+
+import codecs
+import csv
+import posixpath
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from storage.errors import SourceError
+from storage.sources.base import Decoded, Fault, Part, SourceFile, UrlSource
+from storage.sources.listing import list_files
+from storage.sources.opening import SourceStream, open_stream, translated
+from storage.sources.tables import build_rows, check_columns, require_table
+from storage.specs import RowsSpec, TableSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.xz", ".csv.bz2")
+LONGEST_RECORD_BYTES = 64 * 2**20
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+class CsvSource(UrlSource):
+    """Rows of CSV files, compressed or not.
+
+    Attributes:
+        header: Names of the columns, for files without a header of their own; None where the first record names them.
+        delimiter: What stands between two values.
+        encoding: Encoding of files without a byte order mark.
+        splits: File of each split below the url, as `{train: train.csv, held_out: test.csv}`; empty where there is none.
+        max_files: Most files of the source.
+    """
+
+    type: Literal["csv"] = "csv"
+    header: tuple[str, ...] | None = None
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    encoding: str = "utf-8"
+    splits: dict[Literal["train", "validation", "held_out"], str] = Field(default={})
+    max_files: int = Field(default=100_000, ge=1)
+
+    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+        """Reads each file once, from its start, and cuts it at ends of records."""
+        table = require_table(spec, self.display)
+        root, names = list_files(self.url, self.options, SUFFIXES, self.max_files)
+        for name in names:
+            split = next((split for split, file in self.splits.items() if file == name), None)
+            if self.splits and split is None:
+                continue
+            with open_stream(posixpath.join(root, name), self.options, name) as stream:
+                blocks = _cut_blocks(_decode_text(stream, self.encoding), target_bytes, stream.display)
+                yield from self._list_parts(blocks, stream, split or "", table)
+                yield stream.finish()
+
+    def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
+        """Fields of a table, as `storage.specs.TableSpec` describes them."""
+        table, faults = _parse_block(part, require_table(spec, self.display), self.delimiter)
+        bad = {number for number, _ in faults}
+        records = tuple(number for number in range(table.num_rows + len(bad)) if number not in bad)
+        rows, columns = build_rows(table, require_table(spec, self.display))
+        named = [Fault(f"{part.name}:{part.start + number}", reason) for number, reason in faults if reason]
+        return Decoded(rows, records=records, columns=columns, faults=tuple(named))
+
+    def _list_parts(
+        self, blocks: Iterator[tuple[bytes, int]], stream: SourceStream, split: str, spec: TableSpec
+    ) -> Iterator[Part]:
+        names: list[str] | None = list(self.header) if self.header is not None else None
+        start = 0
+        for block, records in blocks:
+            first = block.split(b"\n", 1)[0].decode().rstrip("\r")
+            rest, count = block, records
+            if names is None:
+                names = [name.strip() for name in next(csv.reader([first], delimiter=self.delimiter), [])]
+                rest, count = block[len(first.encode()) :].lstrip(b"\r")[1:], records - 1
+            if start == 0:
+                check_columns(names, spec, stream.display)
+            if rest.strip():
+                yield Part(stream.name, start, start + count, split=split, detail=tuple(names), payload=rest)
+            start += count
+
+
+def _decode_text(stream: SourceStream, encoding: str) -> Iterator[bytes]:
+    """The text of a file as UTF-8, without a byte order mark."""
+    head = stream.read(4)
+    mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")
+    found = _MARKS.get(mark, encoding)
+    with translated(stream.display):
+        decoder = codecs.getincrementaldecoder(found)()
+    data, first = head[len(mark) :], True
+    while data or first:
+        first = False
+        try:
+            yield decoder.decode(data).encode()
+            data = stream.read(1 << 20)
+            if not data:
+                yield decoder.decode(b"", final=True).encode()
+        except UnicodeError as error:
+            raise SourceError(
+                f"file ({stream.display}) must be text in {found}; got: {error}; write source.encoding, as latin-1"
+            ) from None
+
+
+def _cut_blocks(texts: Iterator[bytes], target_bytes: int, display: str) -> Iterator[tuple[bytes, int]]:
+    """Blocks of whole records, and how many records each holds; a line break inside quotes ends none."""
+    held = b""
+    for text in texts:
+        held += text
+        if len(held) < target_bytes:
+            continue
+        ends = _find_ends(held)
+        while len(ends) and len(held) >= target_bytes:
+            # The last record that still fits, or the first one where none does.
+            last = max(0, int(np.searchsorted(ends, target_bytes)) - 1)
+            yield held[: ends[last] + 1], last + 1
+            held, ends = held[ends[last] + 1 :], ends[last + 1 :] - (ends[last] + 1)
+        if len(held) > max(LONGEST_RECORD_BYTES, target_bytes):
+            raise SourceError(
+                f"file ({display}) must hold records of at most {LONGEST_RECORD_BYTES} bytes; got a longer one; look for "
+                "a quote that is never closed"
+            )
+    if held:
+        ends = _find_ends(held)
+        open_end = not len(ends) or ends[-1] + 1 < len(held)
+        yield held, len(ends) + int(open_end)
+
+
+def _find_ends(text: bytes) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
+    """Positions of the line breaks that end a record."""
+    data = np.frombuffer(text, dtype=np.uint8)
+    quoted = np.cumsum(data == ord('"'), dtype=np.int64) & 1
+    return np.flatnonzero((data == ord("\n")) & (quoted == 0))
+
+
+def _parse_block(part: Part, spec: TableSpec, delimiter: str) -> "tuple[pa.Table, list[tuple[int, str]]]":
+    """A block as a table of numbers and text, and the number and reason of each record that is no row."""
+    import pyarrow as pa
+    import pyarrow.csv as arrow
+
+    faults: list[tuple[int, str]] = []
+
+    def leave_out(row: Any) -> str:  # noqa: ANN401 - pyarrow.csv.InvalidRow
+        reason = f"has {row.actual_columns} values, not {row.expected_columns}" if row.text.strip() else ""
+        faults.append((row.number - 1, reason))
+        return "skip"
+
+    def parse(numbers: pa.DataType) -> pa.Table:
+        faults.clear()
+        types = {name: numbers for name in (*spec.numbers, *filter(None, [spec.target]))}
+        return arrow.read_csv(
+            pa.BufferReader(part.payload),
+            read_options=arrow.ReadOptions(
+                use_threads=False, column_names=part.detail, block_size=len(part.payload) + 1
+            ),
+            parse_options=arrow.ParseOptions(
+                delimiter=delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=leave_out,
+            ),
+            convert_options=arrow.ConvertOptions(
+                column_types={**dict.fromkeys(spec.columns, pa.string()), **types},
+                include_columns=list(dict.fromkeys(spec.columns)),
+                null_values=list(spec.missing),
+                strings_can_be_null=True,
+            ),
+        )
+
+    try:
+        return parse(pa.float64()), faults
+    except pa.ArrowInvalid:
+        # A value that is no number: read as text, and let the value alone be invalid.
+        pass
+    try:
+        return parse(pa.string()), faults
+    except pa.ArrowInvalid as error:
+        raise SourceError(f"file ({part.name}) must be CSV; got: {error} in {part.label}; mend it there") from error

@@ -1,0 +1,186 @@
+"""JPEG and PNG pictures in folders, or in tar archives; the label is the name of the folder that a picture lies in."""
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from storage.errors import SourceError
+from storage.files import redact, sha256_bytes
+from storage.rows import LABEL, Rows
+from storage.sources.base import SPLITS, Decoded, Fault, Part, SourceFile, UrlSource
+from storage.sources.listing import list_files, read_files
+from storage.sources.opening import open_stream
+from storage.sources.pictures import MODES, decode_pictures
+from storage.sources.tar import Bounds, Member, read_members
+from storage.specs import DataSpec, RowsSpec
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+NOWHERE = "lies in none of the folders of source.splits"
+
+
+class ImagesSource(UrlSource):
+    """Pictures below a folder, matching a glob, or in tar archives, compressed or not.
+
+    Attributes:
+        splits: Folder of each split below the url, as `{train: train, held_out: test}`; empty where there is none.
+        mismatch: Whether pictures of another size or mode are resized and converted to the recipe's, or left out.
+        max_files: Most files of the source.
+        max_file_bytes: Most bytes of a file; larger ones are left out and listed.
+        max_total_bytes: Most bytes that an archive may unpack to.
+    """
+
+    type: Literal["images"] = "images"
+    splits: dict[Literal["train", "validation", "held_out"], str] = Field(default={})
+    mismatch: Literal["resize", "refuse"] = "resize"
+    max_files: int = Field(default=10_000_000, ge=1)
+    max_file_bytes: int = Field(default=64 * 2**20, ge=1)
+    max_total_bytes: int = Field(default=2**40, ge=1)
+
+    @field_validator("splits")
+    @classmethod
+    def _strip_slashes(cls, splits: dict[str, str]) -> dict[str, str]:
+        stripped = {split: folder.strip("/") for split, folder in splits.items()}
+        if "" in stripped.values() or len(set(stripped.values())) != len(stripped):
+            raise ValueError("name a folder of its own for each split; write as {train: train, held_out: test}")
+        return stripped
+
+    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+        """Lists the pictures of folders, and reads archives member by member."""
+        labels, shape = _require_images(self, spec)
+        rows = max(1, target_bytes // int(np.prod(shape)))
+        if self.url.split("?")[0].endswith(ARCHIVES):
+            yield from self._scan_archives(labels, rows, target_bytes)
+        else:
+            yield from self._scan_folder(labels, rows)
+
+    def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
+        """Images uint8 (N, C, H, W); labels int64, past the last class where a folder is none of the recipe's."""
+        _, shape = _require_images(self, spec)
+        faults = [Fault(name, reason) for name, reason in part.detail.get("faults", ())]
+        files: list[SourceFile] = []
+        if "root" in part.detail:
+            found = read_files(part.detail["root"], self.options, [name for name, _ in part.detail["pictures"]])
+            pictures = []
+            for (name, label), data in zip(part.detail["pictures"], found, strict=True):
+                if isinstance(data, str):
+                    faults.append(Fault(name, data))
+                elif len(data) > self.max_file_bytes:
+                    faults.append(Fault(name, f"has {len(data)} bytes; at most {self.max_file_bytes} are read"))
+                else:
+                    files.append(SourceFile(name=name, size_bytes=len(data), sha256=sha256_bytes(data)))
+                    pictures.append((name, label, data))
+        else:
+            pictures = _cut_payload(part)
+        images, kept, damaged = decode_pictures(
+            [(name, data) for name, _, data in pictures], shape, resize=self.mismatch == "resize"
+        )
+        faults += [Fault(name, reason) for name, reason in damaged]
+        rows: Rows = {"image": images, LABEL: np.array([pictures[number][1] for number in kept], dtype=np.int64)}
+        members = tuple(pictures[number][0] for number in kept)
+        return Decoded(rows, members=members, faults=tuple(faults), files=tuple(files))
+
+    def find_split(self, name: str) -> str | None:
+        """The split of a file by its folder; "" where the source has none, None where it lies in no split's folder."""
+        if not self.splits:
+            return ""
+        return next((split for split, folder in self.splits.items() if f"/{folder}/" in f"/{name}"), None)
+
+    def _scan_folder(self, labels: Sequence[str], rows: int) -> Iterator[Part]:
+        root, names = list_files(self.url, self.options, SUFFIXES, self.max_files)
+        known = {label: number for number, label in enumerate(labels)}
+        lost = [(name, NOWHERE) for name in names if self.find_split(name) is None]
+        for split in ("", *SPLITS):
+            chosen = [name for name in names if self.find_split(name) == split]
+            for start in range(0, len(chosen), rows):
+                pictures = [(name, find_label(name, known)) for name in chosen[start : start + rows]]
+                detail = {"root": root, "pictures": pictures, "faults": lost}
+                yield Part(redact(self.url), start, start + len(pictures), split=split, detail=detail)
+                lost = []
+
+    def _scan_archives(self, labels: Sequence[str], rows: int, target_bytes: int) -> Iterator[Part | SourceFile]:
+        root, names = list_files(self.url, self.options, ARCHIVES, self.max_files)
+        known = {label: number for number, label in enumerate(labels)}
+        for archive in names:
+            with open_stream(posixpath.join(root, archive), self.options, archive) as stream:
+                bounds = Bounds(self.max_files, self.max_file_bytes, self.max_total_bytes)
+                batch = _Batch(archive)
+                for member in read_members(stream, bounds):
+                    if isinstance(member, Fault):
+                        batch.faults.append((member.name, member.reason))
+                        continue
+                    if not member.name.lower().endswith(SUFFIXES):
+                        continue
+                    split = self.find_split(member.name)
+                    if split is None:
+                        batch.faults.append((member.name, NOWHERE))
+                        continue
+                    if batch.pictures and (split != batch.split or batch.is_full(rows, target_bytes)):
+                        yield batch.take()
+                    batch.split = split
+                    batch.add(member, find_label(member.name, known))
+                if batch.pictures or batch.faults:
+                    yield batch.take()
+                yield stream.finish()
+
+
+class _Batch:
+    """Consecutive pictures of one archive that are going to be one part."""
+
+    def __init__(self, archive: str) -> None:
+        self.split = ""
+        self.pictures: list[tuple[str, int, int]] = []
+        self.faults: list[tuple[str, str]] = []
+        self._archive = archive
+        self._start = 0
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def is_full(self, rows: int, target_bytes: int) -> bool:
+        """Whether another picture would be too many, decoded or as it is."""
+        return len(self.pictures) >= rows or self._size >= target_bytes
+
+    def add(self, member: Member, label: int) -> None:
+        """Takes one picture in."""
+        self.pictures.append((member.name, label, len(member.data)))
+        self._data.append(member.data)
+        self._size += len(member.data)
+
+    def take(self) -> Part:
+        """The part, and an empty batch afterwards."""
+        stop = self._start + len(self.pictures)
+        detail = {"pictures": self.pictures, "faults": self.faults}
+        part = Part(self._archive, self._start, stop, split=self.split, detail=detail, payload=b"".join(self._data))
+        self._start = stop
+        self.pictures, self.faults, self._data, self._size = [], [], [], 0
+        return part
+
+
+def find_label(name: str, known: dict[str, int]) -> int:
+    """Number of the class that a picture's folder names; a new number for a folder that is no class."""
+    return known.setdefault(posixpath.basename(posixpath.dirname(name)), len(known))
+
+
+def _cut_payload(part: Part) -> list[tuple[str, int, bytes]]:
+    pictures, offset = [], 0
+    for name, label, size in part.detail["pictures"]:
+        pictures.append((name, label, part.payload[offset : offset + size]))
+        offset += size
+    return pictures
+
+
+def _require_images(source: ImagesSource, spec: RowsSpec | None) -> tuple[tuple[str, ...], tuple[int, int, int]]:
+    if not isinstance(spec, DataSpec):
+        raise SourceError(
+            f"source ({source.display}) must be told what its pictures become; got no data section with an image; add "
+            "data.image and data.labels to the recipe"
+        )
+    if spec.image.dtype != "uint8" or spec.image.shape[0] not in MODES:
+        raise SourceError(
+            f"pictures ({source.display}) must become uint8 with 1 or 3 channels; got {spec.image.dtype} of shape "
+            f"{spec.image.shape}; mend data.image in the recipe"
+        )
+    return spec.labels, spec.image.shape

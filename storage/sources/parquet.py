@@ -1,0 +1,74 @@
+"""Parquet files (Apache Parquet format 2), one or many, read row group by row group."""
+
+import posixpath
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from storage.sources.base import Decoded, Part, SourceFile, UrlSource
+from storage.sources.listing import list_files
+from storage.sources.opening import open_stream, translated
+from storage.sources.tables import build_rows, check_columns, require_table
+from storage.specs import RowsSpec
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+
+class ParquetSource(UrlSource):
+    """Rows of Parquet files.
+
+    Attributes:
+        splits: File of each split below the url, as `{train: train.parquet}`; empty where there is none.
+        max_files: Most files of the source.
+    """
+
+    type: Literal["parquet"] = "parquet"
+    splits: dict[Literal["train", "validation", "held_out"], str] = Field(default={})
+    max_files: int = Field(default=100_000, ge=1)
+
+    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+        """Reads what each file says about its row groups, and hashes it."""
+        table = require_table(spec, self.display)
+        row_bytes = 9 * len(table.columns)
+        root, names = list_files(self.url, self.options, (".parquet", ".pq"), self.max_files)
+        for name in names:
+            split = next((split for split, file in self.splits.items() if file == name), None)
+            if self.splits and split is None:
+                continue
+            address = posixpath.join(root, name)
+            with translated(address):
+                file = _open_parquet(address, self.options)
+                check_columns(file.schema_arrow.names, table, address)
+                sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+                file.close()
+            first = start = rows = 0
+            for number, size in enumerate(sizes):
+                rows += size
+                if rows * row_bytes >= target_bytes or number == len(sizes) - 1:
+                    if rows:
+                        detail = (address, first, number + 1)
+                        yield Part(name, start, start + rows, split=split or "", detail=detail)
+                    first, start, rows = number + 1, start + rows, 0
+            with open_stream(address, self.options, name) as stream:
+                yield stream.finish()
+
+    def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
+        """Fields of a table, as `storage.specs.TableSpec` describes them."""
+        table = require_table(spec, self.display)
+        address, first, stop = part.detail
+        with translated(address):
+            file = _open_parquet(address, self.options)
+            groups = file.read_row_groups(list(range(first, stop)), columns=list(table.columns), use_threads=False)
+            file.close()
+        rows, columns = build_rows(groups, table)
+        return Decoded(rows, columns=columns)
+
+
+def _open_parquet(address: str, options: dict[str, object]) -> "pq.ParquetFile":
+    import fsspec
+    import pyarrow.parquet as pq
+
+    filesystem, path = fsspec.core.url_to_fs(address, **options)
+    return pq.ParquetFile(filesystem.open(path, "rb"))

@@ -1,0 +1,196 @@
+"""The members of a tar archive, one after another and never onto a disk, with bounds on names, count and sizes.
+
+Formats: POSIX.1-2001 ustar and pax, and GNU's long names and large sizes. Python's `tarfile` takes an archive that is
+cut off between two members for a whole one, and costs ten times as much a member.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from storage.errors import SourceError
+from storage.sources.base import Fault
+from storage.sources.opening import SourceStream
+
+MAX_NAME_BYTES = 1024
+_BLOCK = 512
+_SKIP_BYTES = 1 << 20
+_PLAIN = frozenset("\0" + "07")
+_DIRECTORY = frozenset("5D")
+_EMPTY = frozenset("123456")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much is read from one source before it is refused as hostile or mistaken."""
+
+    files: int
+    file_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of an archive."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of a member says: its name, its size in bytes, and its type (one character)."""
+
+    name: str
+    size: int
+    kind: str
+
+
+def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Fault]:
+    """Reads an archive from its start.
+
+    Args:
+        stream: The archive, unpacked.
+        bounds: What is too much.
+
+    Yields:
+        Each plain file; a fault for what is no plain file, has an unsafe name, or is too large on its own.
+
+    Raises:
+        SourceError: It is no tar archive, is cut off, or holds too many files or bytes.
+    """
+    count = total = 0
+    named: dict[str, str] = {}
+    while (header := _read_header(stream, count)) is not None:
+        if header.kind in _NAMING:
+            named |= _NAMING[header.kind](_read_content(stream, header, bounds))
+            continue
+        header = replace(header, name=named.get("path", header.name), size=int(named.get("size", header.size)))
+        if any(key.startswith("GNU.sparse") for key in named) or header.kind == "S":
+            raise SourceError(f"archive ({stream.display}) must hold whole files; got {header.name}, which is sparse")
+        named = {}
+        if header.kind in _DIRECTORY:
+            _skip_content(stream, header)
+            continue
+        count += 1
+        total += header.size
+        _check_bounds(stream.display, count, total, bounds)
+        fault = _find_fault(header, bounds)
+        if fault is not None:
+            _skip_content(stream, header)
+            yield Fault(header.name[:MAX_NAME_BYTES], fault)
+        else:
+            yield Member(str(PurePosixPath(header.name)), _read_content(stream, header, bounds))
+
+
+def _read_header(stream: SourceStream, count: int) -> Header | None:
+    """The next header; None at the end, which is a block of zeros: an archive that just stops is cut off."""
+    block = stream.read_exactly(_BLOCK, f"a tar header after {count} files")
+    if block == bytes(_BLOCK):
+        return None
+    stated = _parse_number(block[148:156])
+    # POSIX: the sum of the header's bytes, its own field taken as spaces.
+    if stated != sum(block) - sum(block[148:156]) + 8 * ord(" "):
+        raise SourceError(
+            f"file ({stream.display}) must be a tar archive; got another header after {count} files; fetch it again, or "
+            "check its type"
+        )
+    name, prefix = _parse_text(block[:100]), _parse_text(block[345:500])
+    ustar = block[257:263] == b"ustar\0"
+    full = f"{prefix}/{name}" if ustar and prefix else name
+    kind = chr(block[156])
+    size = 0 if kind in _EMPTY else _parse_number(block[124:136])
+    if size is None or size < 0:
+        raise SourceError(f"archive ({stream.display}) must state the size of each file; got none for {full}")
+    return Header(full, size, kind)
+
+
+def _read_content(stream: SourceStream, header: Header, bounds: Bounds) -> bytes:
+    if header.size > max(bounds.file_bytes, _BLOCK):
+        raise SourceError(f"archive ({stream.display}) must have headers of a sane size; got {header.size} bytes")
+    data = stream.read_exactly(header.size, header.name)
+    stream.read_exactly(-header.size % _BLOCK, f"padding after {header.name}")
+    return data
+
+
+def _skip_content(stream: SourceStream, header: Header) -> None:
+    left = header.size + -header.size % _BLOCK
+    while left:
+        step = min(left, _SKIP_BYTES)
+        stream.read_exactly(step, header.name)
+        left -= step
+
+
+def _parse_number(field: bytes) -> int | None:
+    """A number in octal digits, or in base 256 where the first bit is set (GNU)."""
+    if field[0] & 0x80:
+        return int.from_bytes(field, "big", signed=True) & ~(0x80 << 8 * (len(field) - 1))
+    digits = field.strip(b" \0")
+    try:
+        return int(digits, 8) if digits else 0
+    except ValueError:
+        return None
+
+
+def _parse_text(field: bytes) -> str:
+    return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+
+
+def _parse_long_name(content: bytes) -> dict[str, str]:
+    return {"path": _parse_text(content)}
+
+
+def _parse_pax(content: bytes) -> dict[str, str]:
+    """Records `<length> <key>=<value>` and a newline, of an extended header."""
+    records: dict[str, str] = {}
+    while content:
+        length, _, _ = content.partition(b" ")
+        if not length.isdigit() or not 0 < int(length) <= len(content):
+            break
+        key, _, value = content[len(length) + 1 : int(length) - 1].partition(b"=")
+        records[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
+        content = content[int(length) :]
+    return records
+
+
+def _ignore(content: bytes) -> dict[str, str]:
+    return {}
+
+
+_NAMING: dict[str, Callable[[bytes], dict[str, str]]] = {
+    "x": _parse_pax,
+    "L": _parse_long_name,
+    "K": _ignore,
+    "g": _ignore,
+}
+
+
+def _find_fault(header: Header, bounds: Bounds) -> str | None:
+    if header.kind not in _PLAIN:
+        return "is a link or a device, not a plain file"
+    if header.size > bounds.file_bytes:
+        return f"has {header.size} bytes; at most {bounds.file_bytes} are read (max_file_bytes)"
+    return find_unsafe(header.name)
+
+
+def find_unsafe(name: str) -> str | None:
+    """Why a name from an archive is refused; None if it is safe."""
+    if len(name.encode(errors="surrogateescape")) > MAX_NAME_BYTES:
+        return f"has a name of more than {MAX_NAME_BYTES} bytes"
+    if name.startswith("/") or ".." in name.split("/") or "\\" in name:
+        return "has a name that leads out of the archive"
+    if not name.isprintable():
+        return "has a name with unprintable characters or not in UTF-8"
+    return None
+
+
+def _check_bounds(display: str, count: int, total: int, bounds: Bounds) -> None:
+    if count > bounds.files:
+        raise SourceError(
+            f"archive ({display}) must hold at most {bounds.files} files; got more; raise source.max_files if it is right"
+        )
+    if total > bounds.total_bytes:
+        raise SourceError(
+            f"archive ({display}) must unpack to at most {bounds.total_bytes} bytes; got more; raise "
+            "source.max_total_bytes if it is right"
+        )

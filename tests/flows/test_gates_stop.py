@@ -1,0 +1,154 @@
+"""Every gate goes red on a concrete fault: exit status 3, rule, observed and limit in the reason, channels untouched."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from flows.errors import GateStopped
+from flows.lifecycle import lifecycle
+from tasks import compress
+from tests.flows.conftest import Promoted
+from tests.flows.material import FAST, Outcome, call, digits, read_channels, run, write_digits
+
+pytestmark = pytest.mark.prefect
+
+
+def _expect_stop(outcome: Outcome, workspace: Path, stage: str, *words: str) -> None:
+    summary = outcome.summary
+    assert outcome.status == 3, outcome.messages
+    assert (summary["status"], summary["stopped_at"]) == ("stopped", stage)
+    reasons = "; ".join(summary["reasons"])
+    for word in words:
+        assert word in reasons
+    assert Path(summary["report"]).is_file()
+    assert call("verify", summary["receipt"], "--workspace", str(workspace)).status == 0
+    assert summary["channels"] == {}
+
+
+def _spoil_nan() -> tuple[Any, Any]:
+    images, labels = digits()
+    images = images.astype(np.float32)
+    images[17, 3, 3] = np.nan
+    return images, labels
+
+
+def _spoil_range() -> tuple[Any, Any]:
+    images, labels = digits()
+    images[17, 3, 3] = 255
+    return images, labels
+
+
+def _spoil_label() -> tuple[Any, Any]:
+    images, labels = digits()
+    labels[17] = 11
+    return images, labels
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_spoil_nan, ("image.missing", "observed 1", "limit")),
+        (_spoil_range, ("image.max", "observed 255", "16")),
+        (_spoil_label, ("label", "11")),
+    ],
+)
+def test_spoiled_rows_stop_at_the_raw_gate(
+    spoil: Any, words: tuple[str, ...], tmp_path: Path, prefect_url: str, dask_scheduler: str
+) -> None:
+    images, labels = spoil()
+    settings = write_digits(tmp_path / "files", images=images, labels=labels)
+    workspace = tmp_path / "workspace"
+    outcome = run("mnist", workspace, dask_scheduler, settings)
+    _expect_stop(outcome, workspace, "gate raw", *words)
+    assert not (workspace / "channels").exists()
+    assert outcome.summary["model_id"] is None
+
+
+def test_a_held_out_row_copied_into_training_stops_at_the_prepared_gate(
+    tmp_path: Path, prefect_url: str, dask_scheduler: str
+) -> None:
+    images, labels = digits()
+    images[100], labels[100] = images[-1], labels[-1]
+    workspace = tmp_path / "workspace"
+    outcome = run("mnist", workspace, dask_scheduler, write_digits(tmp_path / "files", images=images, labels=labels))
+    _expect_stop(outcome, workspace, "gate prepared", "content", "unique")
+
+
+def test_shuffled_labels_stop_at_the_model_gate(own_promoted: Promoted, tmp_path: Path, dask_scheduler: str) -> None:
+    images, labels = digits()
+    labels = np.random.default_rng(0).permutation(labels)
+    before = read_channels(own_promoted.workspace)
+    settings = write_digits(tmp_path / "files", images=images, labels=labels)
+    outcome = run("mnist", own_promoted.workspace, dask_scheduler, settings)
+    _expect_stop(outcome, own_promoted.workspace, "gate model", "accuracy", "observed", "limit")
+    assert read_channels(own_promoted.workspace) == before
+
+
+def test_a_candidate_worse_than_the_champion_stops_at_the_model_gate(own_promoted: Promoted, dask_scheduler: str) -> None:
+    before = read_channels(own_promoted.workspace)
+    weak = {"train.max_epochs": 1, "gates.model.min_accuracy": 0.0, "gates.model.min_gain_over_majority": 0.0}
+    outcome = run("digits", own_promoted.workspace, dask_scheduler, weak)
+    _expect_stop(outcome, own_promoted.workspace, "gate model", "champion", "observed", "limit")
+    assert read_channels(own_promoted.workspace) == before
+
+
+def _break(content: bytes) -> bytes:
+    """The artifact with its largest weights zeroed: it loads, runs, and answers nonsense."""
+    model = onnx.load_from_string(content)
+    largest = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    largest.raw_data = bytes(len(largest.raw_data))
+    return bytes(model.SerializeToString())
+
+
+def test_a_broken_int8_artifact_stops_at_the_artifact_gate(
+    tmp_path: Path, prefect_url: str, dask_scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = compress._export
+
+    def export_broken(*args: Any) -> dict[str, bytes]:
+        made = real(*args)
+        return {**made, "int8": _break(made["int8"])}
+
+    monkeypatch.setattr(compress, "_export", export_broken)
+    lenient = {"targets.edge": {"prefer": ["int8"], "max_accuracy_drop": 1.0, "min_agreement": 0.0}}
+    workspace = tmp_path / "workspace"
+    outcome = run("digits", workspace, dask_scheduler, lenient)
+    _expect_stop(outcome, workspace, "gate artifact", "int8.onnx", "agreement", "observed", "limit")
+    assert not (workspace / "channels").exists()
+
+
+def test_a_broken_int8_artifact_is_not_chosen_where_fp32_will_do(
+    tmp_path: Path, prefect_url: str, dask_scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = compress._export
+
+    def export_broken(*args: Any) -> dict[str, bytes]:
+        made = real(*args)
+        return {**made, "int8": _break(made["int8"])}
+
+    monkeypatch.setattr(compress, "_export", export_broken)
+    outcome = run("digits", tmp_path / "workspace", dask_scheduler)
+    assert outcome.status == 0, outcome.messages
+    assert outcome.summary["channels"] == {"edge": "fp32", "cloud": "fp32"}
+
+
+def test_from_python_a_stop_raises_with_the_receipt_and_prefect_says_stopped(
+    own_promoted: Promoted, dask_scheduler: str
+) -> None:
+    strict = {**FAST, "gates.raw.min_rows": 5000}
+    workspace = str(own_promoted.workspace)
+    with pytest.raises(GateStopped) as caught:
+        lifecycle("digits", workspace=workspace, overrides=strict, scheduler=dask_scheduler)
+    receipt = caught.value.receipt
+    assert (receipt.status, receipt.stopped_at) == ("stopped", "gate raw")
+    assert "observed 1797" in receipt.reasons[0]
+    assert Path(receipt.address).is_file()
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        runs = [entry for entry in client.read_flow_runs() if entry.parameters.get("workspace") == workspace]
+    states = [(entry.state.type.value, entry.state.name, entry.run_count) for entry in runs if entry.state]
+    assert states == [("FAILED", "Stopped", 1)]

@@ -1,0 +1,90 @@
+"""However a run ends, nothing stays behind, nothing is torn, and the next run is promoted once."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.flows.material import FAST, call
+from tests.flows.processes import Command, fast_settings
+
+pytestmark = pytest.mark.prefect
+# The line that a run prints when the stage before is over: the kill falls into the stage after it.
+BEFORE = {
+    "collect": None,
+    "prepare": "gate raw",
+    "train": "gate prepared",
+    "evaluate": "train",
+    "compress": "gate model",
+    "promote": "gate artifact",
+}
+QUICK = ("train", "promote")
+
+
+def _start(workspace: Path, tmp_path: Path) -> Command:
+    return Command("run", "digits", "--workspace", str(workspace), "--json", *fast_settings(FAST), cwd=tmp_path)
+
+
+def _expect_promoted_once(workspace: Path, tmp_path: Path) -> None:
+    again = _start(workspace, tmp_path)
+    assert again.finish() == 0, again.messages
+    again.expect_nothing_left()
+    summary = json.loads(again.out.read_text().splitlines()[-1])
+    assert call("verify", summary["receipt"], "--workspace", str(workspace)).status == 0
+    for channel in ("edge", "cloud"):
+        targets = [
+            json.loads(path.read_bytes())["signed"]["targets"]
+            for path in (workspace / "channels" / channel / "metadata").glob("*.targets.json")
+        ]
+        assert sum(1 for entry in targets if entry) == 1, f"{channel} was published more than once"
+
+
+@pytest.mark.parametrize(
+    "stage", [stage if stage in QUICK else pytest.param(stage, marks=pytest.mark.slow) for stage in BEFORE]
+)
+def test_kill_in_the_middle_of_a_stage(stage: str, tmp_path: Path, prefect_url: str) -> None:
+    workspace = tmp_path / "work space"
+    victim = _start(workspace, tmp_path)
+    before = BEFORE[stage]
+    if before is None:
+        while not (workspace / "datasets").exists():
+            assert victim.process.poll() is None, victim.messages
+    else:
+        victim.wait_for(before)
+    victim.end(signal.SIGKILL)
+    victim.expect_nothing_left()
+    _expect_promoted_once(workspace, tmp_path)
+
+
+def test_ctrl_c_ends_everything_in_order(tmp_path: Path, prefect_url: str) -> None:
+    workspace = tmp_path / "workspace"
+    victim = _start(workspace, tmp_path)
+    victim.wait_for("gate prepared")
+    assert victim.end(signal.SIGINT) != 0
+    victim.expect_nothing_left()
+    assert not (workspace / "channels").exists()
+    assert not (workspace / "receipts").exists()
+
+
+def test_a_crash_of_the_training_process_fails_the_run(tmp_path: Path, prefect_url: str) -> None:
+    import os
+
+    workspace = tmp_path / "workspace"
+    victim = _start(workspace, tmp_path)
+    victim.wait_for("gate prepared")
+    worker: list[int] = []
+    while not worker:
+        assert victim.process.poll() is None, victim.messages
+        for folder in Path("/proc").iterdir():
+            try:
+                line = (folder / "cmdline").read_bytes()
+                if b"tasks.train_worker" in line and victim.mark.encode() in (folder / "environ").read_bytes():
+                    worker.append(int(folder.name))
+            except (OSError, ValueError):
+                continue
+    os.kill(worker[0], signal.SIGKILL)
+    assert victim.finish() == 1
+    assert "SIGKILL" in victim.messages
+    assert "Traceback" not in victim.messages
+    victim.expect_nothing_left()

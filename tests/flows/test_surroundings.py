@@ -1,0 +1,125 @@
+"""Lepton in strange surroundings: other people's packages in the current directory, paths with spaces, a bare device."""
+
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from packaging.requirements import Requirement
+from PIL import Image
+
+from tests.flows.conftest import Promoted
+from tests.flows.material import FAST, call, digits
+from tests.flows.processes import Command, fast_settings
+
+pytestmark = pytest.mark.prefect
+STRANGERS = ("deployments", "flows", "gates", "lightning_modules", "storage", "tasks")
+
+
+def test_a_strangers_packages_in_the_current_directory_are_not_imported(tmp_path: Path, prefect_url: str) -> None:
+    folder = tmp_path / "a stranger's folder"
+    for name in STRANGERS:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("raise SystemExit('the stranger was imported')\n")
+    command = Command("run", "digits", "--json", *fast_settings(FAST), cwd=folder)
+    assert command.finish() == 0, command.messages
+    assert "stranger was" not in command.messages
+    assert (folder / "workspace" / "channels" / "edge").is_dir()
+    command.expect_nothing_left()
+
+
+def _list_device_packages() -> list[importlib.metadata.Distribution]:
+    """What `pip install lepton-ai` brings, dependencies of dependencies included, extras left out."""
+    found: dict[str, importlib.metadata.Distribution] = {}
+    wanted = [Requirement("lepton-ai")]
+    while wanted:
+        requirement = wanted.pop()
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        distribution = importlib.metadata.distribution(name)
+        for text in distribution.requires or []:
+            needed = Requirement(text)
+            extras = [*requirement.extras, ""]
+            if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+                key = re.sub(r"[-_.]+", "-", needed.name).lower()
+                if key not in found or needed.extras:
+                    wanted.append(needed)
+        found[name] = distribution
+    return [distribution for name, distribution in found.items() if name != "lepton-ai"]
+
+
+@pytest.fixture(scope="module")
+def device_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that holds what a device's install holds, and nothing of the platform's."""
+    folder = tmp_path_factory.mktemp("device") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    site = next((folder / "lib").glob("python*/site-packages"))
+    for distribution in _list_device_packages():
+        for file in distribution.files or []:
+            top = file.parts[0]
+            target = Path(str(distribution.locate_file(top)))
+            if top not in {"..", "__pycache__"} and not (site / top).exists() and target.exists():
+                (site / top).symlink_to(target)
+    root = Path(__file__).resolve().parents[2]
+    for name in ("deployments", "lepton_ai", "storage", "tasks", "flows", "gates", "lightning_modules"):
+        (site / name).symlink_to(root / name)
+    return folder / "bin" / "python"
+
+
+def _run_device(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = "from lepton_ai.cli import main; main()"
+    return subprocess.run(
+        [str(python), "-P", "-c", code, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_the_device_install_predicts_from_a_channel(promoted: Promoted, device_python: Path, tmp_path: Path) -> None:
+    images, labels = digits()
+    files = []
+    for index in (1, 2, 3):
+        path = tmp_path / f"digit {index}.npy"
+        np.save(path, images[index][None])
+        files.append(str(path))
+    done = _run_device(device_python, "predict", "edge", *files, "--workspace", str(promoted.workspace), "--json")
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["file"] for answer in answers] == files
+    assert [answer["label"] for answer in answers] == [str(labels[index]) for index in (1, 2, 3)]
+    assert {answer["model_id"] for answer in answers} == {promoted.summary["model_id"]}
+    assert all(0 < answer["confidence"] <= 1 for answer in answers)
+
+
+def test_the_device_install_has_no_platform_and_says_so(device_python: Path) -> None:
+    for name in ("torch", "prefect", "dask", "zarr", "great_expectations", "pandas"):
+        code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is not None)"
+        assert subprocess.run([str(device_python), "-c", code], check=False).returncode == 0, f"{name} is there"
+    done = _run_device(device_python, "run", "digits")
+    assert done.returncode == 2
+    assert "lepton-ai[platform]" in done.stderr
+
+
+def test_predict_takes_pictures_of_any_size_onto_the_declared_range(promoted: Promoted, tmp_path: Path) -> None:
+    images, labels = digits()
+    files = []
+    for index, suffix, side in ((10, "png", 8), (11, "png", 64), (12, "jpg", 200)):
+        picture = Image.fromarray((images[index] * 255.0 / 16).astype(np.uint8))
+        path = tmp_path / f"{index}.{suffix}"
+        picture.resize((side, side), Image.Resampling.BICUBIC).save(path)
+        files.append(str(path))
+    outcome = call("predict", "cloud", *files, "--workspace", str(promoted.workspace), "--json")
+    assert outcome.status == 0, outcome.messages
+    answers = [json.loads(line)["label"] for line in outcome.out.splitlines()]
+    assert answers == [str(labels[index]) for index in (10, 11, 12)]
+
+
+def test_predict_names_a_bad_file_and_answers_the_others(promoted: Promoted, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.npy", tmp_path / "bad.png"
+    np.save(good, digits()[0][5][None])
+    bad.write_bytes(b"no picture")
+    outcome = call("predict", "edge", str(bad), str(good), "--workspace", str(promoted.workspace), "--json")
+    assert outcome.status == 1
+    assert "bad.png" in outcome.messages
+    assert json.loads(outcome.out)["label"] == str(digits()[1][5])

@@ -1,0 +1,165 @@
+"""Whatever happens to the files or to the writer, it is seen, named, and nothing half-made is published."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from storage.errors import StorageError
+from storage.files import Store
+from storage.versions import Dataset
+from tests.storage.dataset_material import add_shard, read_ids
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    dataset = Dataset(Store(tmp_path), "demo")
+    dataset.append([add_shard(dataset, 0, split="train"), add_shard(dataset, 100, split="held_out")])
+    dataset.tag("gold")
+    dataset.append([add_shard(dataset, 200, split="train")])
+    dataset.delete_rows([3])
+    dataset.purge_rows([4], reason="request")
+    dataset.append([add_shard(dataset, 300, split="train")])
+    return dataset
+
+
+def list_named(faults):
+    return " ".join(str(fault) for fault in faults)
+
+
+def test_one_flipped_byte_in_any_file_is_found_and_the_file_named(dataset):
+    rng = np.random.default_rng(0)
+    files = dataset.files.list()
+    assert {path.partition("/")[0] for path in files} == {"log", "manifests", "shards"}
+    for path in files:
+        data = dataset.files.read(path)
+        for position in rng.integers(0, len(data), 3):
+            changed = bytearray(data)
+            changed[position] ^= 1 << int(rng.integers(8))
+            dataset.files.write(path, bytes(changed))
+            assert path in list_named(dataset.verify()), (path, position)
+        dataset.files.write(path, data)
+    assert dataset.verify() == []
+
+
+def test_any_deleted_truncated_or_emptied_file_is_found_and_named(dataset):
+    last = f"log/{dataset.history.list_numbers()[-1]:020d}.json"
+    for path in dataset.files.list():
+        data = dataset.files.read(path)
+        for damaged in (b"", data[: len(data) // 2], data + b" "):
+            dataset.files.write(path, damaged)
+            assert path in list_named(dataset.verify()), (path, len(damaged))
+        if path != last:
+            # Without its last entry a log is a shorter log: only a receipt, which names the entry, can tell.
+            dataset.files.delete(path)
+            assert path in list_named(dataset.verify()), path
+        dataset.files.write(path, data)
+    assert dataset.verify() == []
+
+
+def test_damage_to_the_shards_of_a_version_is_found_by_reading_it(dataset):
+    version = dataset.latest()
+    for shard in version.shards:
+        for field in shard.fields:
+            path = shard.find_file(field.name)
+            data = dataset.shards.read(path)
+            dataset.shards.write(path, data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+            with pytest.raises(StorageError, match=shard.digest):
+                version.read()
+            dataset.shards.write(path, data)
+
+
+def test_swapped_shards_are_found(dataset):
+    first, second = (dataset.shards.local_path(shard.digest) for shard in dataset.latest().shards[-2:])
+    shutil.move(first, f"{first}-x")
+    shutil.move(second, first)
+    shutil.move(f"{first}-x", second)
+    faults = list_named(dataset.verify())
+    assert first.name in faults
+    assert second.name in faults
+    with pytest.raises(StorageError):
+        dataset.latest().read()
+
+
+def test_swapped_manifests_are_found(dataset):
+    names = [f"{dataset.open(number).manifest_digest}.json" for number in (2, 5)]
+    first, second = (dataset.manifests.read(name) for name in names)
+    dataset.manifests.write_files({names[0]: second, names[1]: first})
+    assert all(name in list_named(dataset.verify()) for name in names)
+    with pytest.raises(StorageError, match=names[1]):
+        dataset.latest().read()
+
+
+WRITER = """
+import sys
+from storage.files import Store
+from storage.versions import Dataset
+from tests.storage.dataset_material import add_shard
+
+dataset = Dataset(Store(sys.argv[1]), "demo")
+turn = int(sys.argv[2])
+print("ready", flush=True)
+while True:
+    version = dataset.append([add_shard(dataset, 100 * turn, 50), add_shard(dataset, 100 * turn + 50, 50)])
+    print(turn, version.number, flush=True)
+    turn += 1
+"""
+
+
+def kill_writers(url, times):
+    """Starts a writer, kills it at a random moment, and does so again; gives the acknowledged commits."""
+    acknowledged, turn = {}, 1
+    for number in range(times):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, url, str(turn)], stdout=subprocess.PIPE, text=True, cwd=os.getcwd()
+        )
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(random.Random(number).uniform(0, 0.15))
+        process.send_signal(signal.SIGKILL)
+        # A last line without its end was not said to the end: then nobody counts on it.
+        lines = [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+        process.stdout.close()
+        process.wait()
+        acknowledged.update({int(line.split()[0]): int(line.split()[1]) for line in lines})
+        turn = 1000 * (number + 1)
+    return acknowledged
+
+
+def check_killed(url, times):
+    dataset = Dataset(Store(url), "demo")
+    acknowledged = kill_writers(url, times)
+    assert dataset.verify() == []
+    for version in dataset.iter_versions():
+        # A version holds whole commits: of each, both shards and all of its rows.
+        assert version.rows % 100 == 0
+        ids = read_ids(version)
+        assert len(set(ids)) == len(ids) == 100 * len({row // 100 for row in ids})
+    published = {row // 100 for row in (read_ids(dataset.latest()) if dataset.latest() else [])}
+    assert set(acknowledged) <= published
+    time.sleep(0.02)
+    dataset.gc(0)
+    live = {f"shards/{s.digest}/{path}" for v in dataset.iter_versions() for s in v.shards for path in s.files}
+    live |= {f"manifests/{version.manifest_digest}.json" for version in dataset.iter_versions()}
+    on_disk = [
+        str(path.relative_to(dataset.files.local_path()))
+        for path in dataset.files.local_path().rglob("*")
+        if path.is_file()
+    ]
+    assert {path for path in on_disk if not path.startswith("log/")} == live
+    assert dataset.verify() == []
+    return len(acknowledged)
+
+
+def test_a_killed_writer_publishes_nothing_half_made(tmp_path):
+    check_killed(str(tmp_path), 5)
+
+
+@pytest.mark.slow
+def test_two_hundred_killed_writers_publish_nothing_half_made(tmp_path):
+    assert check_killed(str(tmp_path), 200) > 0

@@ -1,0 +1,134 @@
+"""The launcher: it hands on what the worker does, says why it failed, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lightning_modules.specs import NetworkSpec
+from storage.files import Store
+from tasks.launch import WorkerFailed, count_gpus, describe_status, run_worker, share_threads
+from tasks.train_job import METRICS, Predict
+from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace
+
+LONG = {"max_epochs": 100_000}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return make_workspace(tmp_path_factory.mktemp("workspace"))
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def assert_nothing_left(directory: Path) -> None:
+    wait_until(lambda: not find_processes(str(directory)), timeout_s=10)
+
+
+def test_interrupt_ends_the_worker(workspace: Store, tmp_path: Path) -> None:
+    def interrupt(record: dict[str, Any]) -> None:
+        if record["event"] == "epoch":
+            assert find_processes(str(tmp_path))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_worker(make_job(workspace, tmp_path, make_fit(**LONG)), timeout_s=120, on_metrics=interrupt)
+    assert_nothing_left(tmp_path)
+
+
+def test_time_limit_ends_the_worker(workspace: Store, tmp_path: Path) -> None:
+    with pytest.raises(WorkerFailed, match=r"must finish within 2 s; it did not, and was ended; raise train.timeout_s"):
+        run_worker(make_job(workspace, tmp_path, make_fit(**LONG)), timeout_s=2)
+    assert_nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_killed_worker_is_told_of_and_resumes(workspace: Store, tmp_path: Path, devices: int) -> None:
+    job = make_job(workspace, tmp_path / "killed", make_fit(), devices=devices)
+
+    def kill(record: dict[str, Any]) -> None:
+        if record.get("step", 0) >= 12:
+            # Of two ranks one only: the launcher must end the other.
+            os.kill(max(find_processes(str(tmp_path / "killed"))), signal.SIGKILL)
+
+    with pytest.raises(WorkerFailed, match="SIGKILL|Signal 9|status 1") as caught:
+        run_worker(job, timeout_s=120, on_metrics=kill)
+    assert "it resumes" in str(caught.value)
+    assert_nothing_left(tmp_path / "killed")
+    resumed = run_worker(job, timeout_s=120)
+    whole = run_worker(job.model_copy(update={"directory": str(tmp_path / "whole")}), timeout_s=120)
+    assert resumed.fit is not None
+    assert resumed.fit.resumed_step in (6, 8, 10, 12, 14, 16, 18, 20, 22)
+    assert resumed.fit.world_size == devices
+    assert resumed.checkpoint == whole.checkpoint
+    steps = [line.split('"step": ')[1].split(",")[0] for line in (tmp_path / "killed" / METRICS).read_text().splitlines()
+             if '"step", ' in line]  # fmt: skip
+    assert steps == ["4", "8", "12", "16", "20", "24"]
+
+
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_worker_ends_with_a_launcher_that_is_killed(workspace: Store, tmp_path: Path, devices: int) -> None:
+    job = make_job(workspace, tmp_path / "job", make_fit(**LONG), devices=devices)
+    script = (
+        "import sys; from tasks.launch import run_worker; from tasks.train_job import TrainJob\n"
+        "run_worker(TrainJob.model_validate_json(sys.argv[1]), timeout_s=300)"
+    )
+    launcher = subprocess.Popen([sys.executable, "-c", script, job.model_dump_json()])
+    try:
+        wait_until((tmp_path / "job" / METRICS).exists)
+        launcher.kill()
+        launcher.wait()
+        assert_nothing_left(tmp_path / "job")
+    finally:
+        launcher.kill()
+        launcher.wait()
+
+
+def test_fault_comes_back_in_the_worker_s_own_words(workspace: Store, tmp_path: Path) -> None:
+    with pytest.raises(WorkerFailed, match="checkpoint.safetensors") as caught:
+        run_worker(make_job(workspace, tmp_path, Predict(split="held_out")), timeout_s=60)
+    assert caught.value.kind == "NotFound"
+    assert "Traceback" not in str(caught.value)
+
+
+def test_crash_comes_back_with_the_last_lines(
+    workspace: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A user's own network that takes the whole process down.
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "crashing_network.py").write_text(
+        "import os, sys, signal\n"
+        "def Crash(**_):\n    sys.stderr.write('about to fall\\n'); sys.stderr.flush(); os.kill(os.getpid(), signal.SIGSEGV)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(package))
+    fit = make_fit()
+    model = fit.model.model_copy(update={"network": NetworkSpec(family="crashing_network:Crash")})
+    job = make_job(workspace, tmp_path / "job", fit.model_copy(update={"model": model}))
+    with pytest.raises(WorkerFailed, match=r"was killed by SIGSEGV; mend what its last lines name[\s\S]*about to fall"):
+        run_worker(job, timeout_s=60)
+
+
+def test_statuses_are_told_in_words() -> None:
+    assert describe_status(-signal.SIGSEGV) == "was killed by SIGSEGV"
+    assert describe_status(7) == "ended with status 7"
+
+
+def test_threads_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert share_threads(8, 3)["OMP_NUM_THREADS"] == "2"
+    assert share_threads(2, 8)["MKL_NUM_THREADS"] == "1"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
+    assert count_gpus() == 2
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert count_gpus() == 0
