@@ -143,8 +143,7 @@ def fit_statistics(
     moments, target = Moments(), Moments()
     for figure in figures:
         moments, target = moments.merge(figure.moments), target.merge(figure.target)
-    counts = np.sum([figure.class_counts for figure in figures], axis=0, dtype=np.int64) if figures else []
-    found = [int(count) for count in counts] if labels and figures else [0] * len(labels)
+    found = [sum(figure.class_counts[label] for figure in figures) for label in range(len(labels))]
     return Fitted(
         rows=rows,
         mean=moments.mean,

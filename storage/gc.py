@@ -103,6 +103,7 @@ def find_live(dataset: Dataset) -> tuple[dict[str, ShardEntry], set[str]]:
     Raises:
         Corrupt: A log entry or a manifest is damaged, so that this cannot be known.
     """
+    dataset.history.check_complete()
     shards: dict[str, ShardEntry] = {}
     manifests: set[str] = set()
     for version in dataset.iter_versions():

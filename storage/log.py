@@ -94,6 +94,16 @@ class CommitLog:
         names = [name.removesuffix(_SUFFIX) for name in self.files.listdir() if name.endswith(_SUFFIX)]
         return sorted(int(name) for name in names if len(name) == _DIGITS and name.isdigit())
 
+    def check_complete(self) -> None:
+        """Refuses a log with a gap, of which nobody can say what its versions need.
+
+        Raises:
+            Corrupt: An entry is missing.
+        """
+        for place, number in enumerate(self.list_numbers()):
+            if number != place:
+                raise Corrupt(self._describe_damage(name_entry(place), "no file", b""))
+
     def find_head(self) -> LoggedEntry | None:
         """The latest entry; None for a dataset without one."""
         numbers = self.list_numbers()
@@ -103,11 +113,13 @@ class CommitLog:
         """An entry by its number.
 
         Raises:
-            NotFound: There is no such entry.
-            Corrupt: It is not what was written.
+            Corrupt: It is missing, or not what was written.
         """
         name = name_entry(number)
-        data = self.files.read(name)
+        try:
+            data = self.files.read(name)
+        except NotFound as error:
+            raise Corrupt(self._describe_damage(name, "no file", b"")) from error
         try:
             entry = LogEntry.model_validate_json(data)
         except ValidationError as error:
@@ -155,7 +167,7 @@ class CommitLog:
             name = name_entry(number)
             try:
                 logged = self.read(number)
-            except (Corrupt, NotFound) as error:
+            except Corrupt as error:
                 faults.append((self.files.address(name), "an entry as it was written", str(error)))
                 parent = None
                 continue

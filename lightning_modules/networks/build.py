@@ -7,9 +7,11 @@ from lightning_modules.components import build_component, load_component
 from lightning_modules.errors import SpecError
 from lightning_modules.networks.cnn import CNN
 from lightning_modules.networks.mlp import MLP
+from lightning_modules.networks.rnn import RNN
+from lightning_modules.networks.transformer import Transformer
 from lightning_modules.specs import NetworkSpec
 
-BUILDERS = {"mlp": MLP, "cnn": CNN}
+BUILDERS = {"mlp": MLP, "cnn": CNN, "rnn": RNN, "transformer": Transformer}
 
 
 def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int) -> nn.Module:

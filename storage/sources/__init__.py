@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Union, get_args
 
 from pydantic import Field
 
+from storage.sources.arrays import ArraysSource
 from storage.sources.base import Decoded, Fault, Part, Source, SourceFile, SourceIdentity, UrlSource
 from storage.sources.csv import CsvSource
 from storage.sources.idx import IdxSource
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 GROUP = "lepton.sources"
-BUILT_IN: tuple[type[Source], ...] = (CsvSource, IdxSource, ImagesSource, ParquetSource, SklearnSource)
+BUILT_IN: tuple[type[Source], ...] = (ArraysSource, CsvSource, IdxSource, ImagesSource, ParquetSource, SklearnSource)
 
 
 def find_sources() -> dict[str, type[Source]]:

@@ -59,10 +59,13 @@ class CsvSource(UrlSource):
         """Fields of a table, as `storage.specs.TableSpec` describes them."""
         table, faults = _parse_block(part, require_table(spec, self.display), self.delimiter)
         bad = {number for number, _ in faults}
-        records = tuple(number for number in range(table.num_rows + len(bad)) if number not in bad)
-        rows, columns = build_rows(table, require_table(spec, self.display))
-        named = [Fault(f"{part.name}:{part.start + number}", reason) for number, reason in faults if reason]
-        return Decoded(rows, records=records, columns=columns, faults=tuple(named))
+        blank = _find_blank(part.payload)
+        kept = [number for number in range(table.num_rows + len(bad)) if number not in bad]
+        filled = np.array([number not in blank for number in kept], dtype=np.bool_)
+        rows, columns = build_rows(table.filter(filled), require_table(spec, self.display))
+        named = tuple(Fault(f"{part.name}:{part.start + number}", reason) for number, reason in faults)
+        records = tuple(number for number in kept if number not in blank)
+        return Decoded(rows, records=records, columns=columns, faults=named)
 
     def _list_parts(
         self, blocks: Iterator[tuple[bytes, int]], stream: SourceStream, split: str, spec: TableSpec
@@ -134,6 +137,14 @@ def _find_ends(text: bytes) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
     return np.flatnonzero((data == ord("\n")) & (quoted == 0))
 
 
+def _find_blank(text: bytes) -> set[int]:
+    """Numbers of the records that are empty lines."""
+    ends = _find_ends(text)
+    short = np.flatnonzero(np.diff(ends, prepend=-1) <= 2)
+    starts = np.concatenate(([0], ends + 1))
+    return {int(number) for number in short if not text[starts[number] : ends[number]].strip()}
+
+
 def _parse_block(part: Part, spec: TableSpec, delimiter: str) -> "tuple[pa.Table, list[tuple[int, str]]]":
     """A block as a table of numbers and text, and the number and reason of each record that is no row."""
     import pyarrow as pa
@@ -141,14 +152,13 @@ def _parse_block(part: Part, spec: TableSpec, delimiter: str) -> "tuple[pa.Table
 
     faults: list[tuple[int, str]] = []
 
-    def leave_out(row: Any) -> str:  # noqa: ANN401 - pyarrow.csv.InvalidRow
-        reason = f"has {row.actual_columns} values, not {row.expected_columns}" if row.text.strip() else ""
-        faults.append((row.number - 1, reason))
+    def leave_out(row: Any) -> str:
+        faults.append((row.number - 1, f"has {row.actual_columns} values, not {row.expected_columns}"))
         return "skip"
 
     def parse(numbers: pa.DataType) -> pa.Table:
         faults.clear()
-        types = {name: numbers for name in (*spec.numbers, *filter(None, [spec.target]))}
+        types = dict.fromkeys((*spec.numbers, *filter(None, [spec.target])), numbers)
         return arrow.read_csv(
             pa.BufferReader(part.payload),
             read_options=arrow.ReadOptions(

@@ -1,7 +1,7 @@
 """Parquet files (Apache Parquet format 2), one or many, read row group by row group."""
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -66,7 +66,7 @@ class ParquetSource(UrlSource):
         return Decoded(rows, columns=columns)
 
 
-def _open_parquet(address: str, options: dict[str, object]) -> "pq.ParquetFile":
+def _open_parquet(address: str, options: Mapping[str, object]) -> "pq.ParquetFile":
     import fsspec
     import pyarrow.parquet as pq
 

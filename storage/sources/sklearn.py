@@ -8,50 +8,65 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError
 from storage.files import sha256_bytes
-from storage.rows import LABEL
+from storage.rows import LABEL, VALID_SUFFIX, Rows
 from storage.sources.base import Decoded, Part, Source, SourceFile, cut_evenly
-from storage.specs import RowsSpec
+from storage.sources.tables import NUMBERS, TARGET, check_columns
+from storage.specs import RowsSpec, TableSpec
 
 
 class SklearnSource(Source):
     """One of scikit-learn's built-in data sets, without a split of its own.
 
     Attributes:
-        dataset: `digits` are 1,797 images uint8 (1, 8, 8) with values 0 to 16 (Alpaydin and Kaynak, 1998).
+        dataset: `digits` are 1,797 images uint8 (1, 8, 8) with values 0 to 16 (Alpaydin and Kaynak, 1998); `iris`,
+            `wine` and `breast_cancer` are tables with a class; `diabetes` is one with a target.
     """
 
     type: Literal["sklearn"] = "sklearn"
-    dataset: Literal["digits"] = "digits"
+    dataset: Literal["digits", "iris", "wine", "breast_cancer", "diabetes"] = "digits"
 
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Loads the data set here; it is at most a few megabytes."""
-        images, labels = _load_digits()
-        row_bytes = images[0].nbytes + labels[0].nbytes
-        for start, stop in cut_evenly(len(images), row_bytes, target_bytes):
+        values, targets, names = _load(self.dataset)
+        if isinstance(spec, TableSpec):
+            used = spec.model_copy(update={"label": None, "target": None})
+            check_columns(names, used, self.dataset)
+            values = np.ascontiguousarray(values[:, [names.index(name) for name in spec.numbers]])
+            names = spec.numbers
+        for start, stop in cut_evenly(len(values), values[0].nbytes + 8, target_bytes):
             yield Part(
                 name=self.dataset,
                 start=start,
                 stop=stop,
-                detail=images.shape[1:],
-                payload=images[start:stop].tobytes() + labels[start:stop].tobytes(),
+                detail=(values.dtype.str, values.shape[1:], targets.dtype.str, names),
+                payload=values[start:stop].tobytes() + targets[start:stop].tobytes(),
             )
-        content = images.tobytes() + labels.tobytes()
+        content = values.tobytes() + targets.tobytes()
         yield SourceFile(name=self.dataset, size_bytes=len(content), sha256=sha256_bytes(content))
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
-        """Images uint8 (N, 1, 8, 8) in 0 to 16, labels int64."""
+        """Images uint8 (N, 1, 8, 8) or numbers float64 (N, D); labels int64, or targets float64."""
+        dtype, shape, target_dtype, names = part.detail
         count = part.stop - part.start
-        labels = np.frombuffer(part.payload[-8 * count :], dtype="<i8").astype(np.int64)
-        images = np.frombuffer(part.payload[: -8 * count], dtype=np.uint8).reshape(count, *part.detail)
-        return Decoded({"image": images.copy(), LABEL: labels})
+        targets = np.frombuffer(part.payload[-8 * count :], dtype=target_dtype)
+        values = np.frombuffer(part.payload[: -8 * count], dtype=dtype).reshape(count, *shape)
+        rows: Rows = {LABEL: targets.astype(np.int64)} if targets.dtype.kind == "i" else {TARGET: targets.copy()}
+        if not names:
+            return Decoded({"image": values.copy(), **rows})
+        rows |= {NUMBERS: values.copy(), NUMBERS + VALID_SUFFIX: np.ones(values.shape, dtype=np.bool_)}
+        return Decoded(rows, columns={NUMBERS: names, NUMBERS + VALID_SUFFIX: names})
 
 
-def _load_digits() -> tuple[NDArray[np.uint8], NDArray[Any]]:
+def _load(name: str) -> tuple[NDArray[Any], NDArray[Any], tuple[str, ...]]:
+    """Values, labels (int64) or targets (float64), and the names of the columns; none for images."""
     try:
-        from sklearn.datasets import load_digits
+        from sklearn import datasets
     except ImportError as error:
         raise SourceError(
             f"source (sklearn) must have scikit-learn installed; got: {error}; install lepton-ai[platform]"
         ) from error
-    digits = load_digits()
-    return digits.images.astype(np.uint8)[:, np.newaxis], digits.target.astype("<i8")
+    bunch = getattr(datasets, f"load_{name}")()
+    targets = bunch.target.astype("<i8" if bunch.target.dtype.kind == "i" else "<f8")
+    if name == "digits":
+        return bunch.images.astype(np.uint8)[:, np.newaxis], targets, ()
+    return np.ascontiguousarray(bunch.data, dtype="<f8"), targets, tuple(str(column) for column in bunch.feature_names)

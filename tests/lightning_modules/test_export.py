@@ -1,6 +1,7 @@
 """Artifacts: they answer as the network does, take raw samples, and tell nothing of the machine they were made on."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -77,14 +78,22 @@ def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> No
         assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
 
 
-@pytest.mark.parametrize("family", ["mlp", "cnn"])
-def test_every_family_exports_exactly(family: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "params"),
+    [("mlp", {}), ("cnn", {}), ("rnn", {"cell": "lstm", "layers": 2}), ("rnn", {"cell": "gru"}), ("transformer", {})],
+)
+def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> None:
     sample = SampleSpec(shape=(3, 20, 12), dtype="float32", classes=5, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))
-    classifier = build_classifier(ModelSpec(network=NetworkSpec(family=family)), sample).eval()
+    classifier = build_classifier(ModelSpec(network=NetworkSpec(family=family, params=params)), sample).eval()
     image = np.random.default_rng(0).normal(size=(9, 3, 20, 12)).astype(np.float32)
-    (fp32,) = make_artifacts(classifier, sample, CompressSpec(candidates=("fp32",)), calibration=image)
+    fp32, int8 = make_artifacts(classifier, sample, CompressSpec(), calibration=image)
     assert fp32.difference <= 1e-4
     assert fp32.agreement == 1.0
+    assert int8.difference < 0.1
+    for rows in (1, 5):
+        np.testing.assert_allclose(
+            run_onnx(fp32.content, image[:rows])[1], run_onnx(fp32.content, image)[1][:rows], atol=1e-5
+        )
 
 
 def test_quantiser_needs_rows(fitted: Fitted) -> None:

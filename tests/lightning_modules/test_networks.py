@@ -1,5 +1,6 @@
 """Head, networks and components: right shapes, and misfits refused before any training."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from lightning_modules.specs import LossSpec, NetworkSpec, OptimizerSpec, Schedu
 MINE = "tests.lightning_modules.components"
 
 
-@pytest.mark.parametrize("family", ["mlp", "cnn"])
+@pytest.mark.parametrize("family", ["mlp", "cnn", "rnn", "transformer"])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 36)])
 def test_every_family_answers_every_size(family: str, shape: tuple[int, int, int]) -> None:
     network = build_network(NetworkSpec(family=family), shape, 7)
@@ -29,6 +30,9 @@ def test_every_family_answers_every_size(family: str, shape: tuple[int, int, int
         ("cnn", {"widths": [8]}, "widths must name the stem and at least one stage"),
         ("cnn", {"stem_stride": 3}, "stem_stride must be 1 or 2; got 3"),
         ("mlp", {"widths": []}, "widths must name at least one layer"),
+        ("rnn", {"cell": "elman"}, "cell must be gru or lstm; got 'elman'"),
+        ("transformer", {"heads": 5}, "heads must divide width"),
+        ("transformer", {"patch": 3}, "patch must divide the image's 8 x 8 pixels; got 3"),
         (f"{MINE}:OneLayer", {"colour": 1}, "must accept its parameters"),
         (f"{MINE}:TooManyOutputs", {}, r"must answer two samples .* with \(2, 7\); got \(2, 8\)"),
         (f"{MINE}:make_nothing", {}, "must build a torch.nn.Module; got NoneType"),
@@ -109,8 +113,8 @@ def test_learning_rate_warms_up_then_falls_to_its_floor() -> None:
     assert factors[20] == pytest.approx(1.0)
     assert factors[60] == pytest.approx(0.55)
     assert factors[100] == pytest.approx(0.1)
-    assert all(earlier < later for earlier, later in zip(factors[:20], factors[1:21], strict=True))
-    assert all(earlier > later for earlier, later in zip(factors[20:100], factors[21:], strict=True))
+    assert all(earlier < later for earlier, later in pairwise(factors[:21]))
+    assert all(earlier > later for earlier, later in pairwise(factors[20:]))
 
 
 def test_own_scheduler_and_loss() -> None:

@@ -1,6 +1,5 @@
 """Whatever happens to the files or to the writer, it is seen, named, and nothing half-made is published."""
 
-import os
 import random
 import shutil
 import signal
@@ -116,9 +115,7 @@ def kill_writers(url, times):
     """Starts a writer, kills it at a random moment, and does so again; gives the acknowledged commits."""
     acknowledged, turn = {}, 1
     for number in range(times):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, url, str(turn)], stdout=subprocess.PIPE, text=True, cwd=os.getcwd()
-        )
+        process = subprocess.Popen([sys.executable, "-c", WRITER, url, str(turn)], stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "ready\n"
         time.sleep(random.Random(number).uniform(0, 0.15))
         process.send_signal(signal.SIGKILL)

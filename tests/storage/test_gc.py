@@ -129,6 +129,16 @@ class CollectionContract:
             dataset.gc(0)
         assert dataset.shards.list() == files
 
+    @pytest.mark.parametrize("number", [0, 1])
+    def test_nothing_is_deleted_when_an_entry_of_the_log_is_missing(self, dataset, number):
+        dataset.append([add_shard(dataset, 200)])
+        name = name_entry(number)
+        dataset.history.files.delete(name)
+        files = dataset.shards.list()
+        with pytest.raises(Corrupt, match=name):
+            dataset.gc(0)
+        assert dataset.shards.list() == files
+
 
 class TestLocal(CollectionContract):
     @pytest.fixture

@@ -1,0 +1,182 @@
+"""Arrays that numpy saved: pairs of .npy files, or of members of one .npz (NEP 1, and zip archives of it)."""
+
+import math
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.errors import SourceError
+from storage.rows import LABEL, VALID_SUFFIX, Rows
+from storage.sources.base import Decoded, Part, SourceFile, UrlSource, cut_evenly
+from storage.sources.opening import join_url, open_stream, translated
+from storage.sources.tables import NUMBERS, TARGET
+from storage.specs import DataSpec, RowsSpec, TableSpec
+
+SPOOL_BYTES = 64 * 2**20
+
+
+class ArraysSource(UrlSource):
+    """Pairs of arrays: features (N, ...) and labels or targets (N,), in a folder of .npy files or in one .npz file.
+
+    Images are (N, H, W), (N, C, H, W) or (N, H, W, C); rows of a table are (N, columns), in the order of `numbers`.
+
+    Attributes:
+        train: Names of the pair that one learns from, without `.npy`.
+        held_out: The pair that is held out; None where there is one pair only, which is then split by the recipe.
+    """
+
+    type: Literal["arrays"] = "arrays"
+    train: tuple[str, str] = ("x_train", "y_train")
+    held_out: tuple[str, str] | None = ("x_test", "y_test")
+
+    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+        """Walks the pairs; features and labels are read side by side."""
+        pairs = [(self.train, "train"), (self.held_out, "held_out")] if self.held_out else [(self.train, "")]
+        if self.url.split("?")[0].endswith(".npz"):
+            name = self.url.split("?")[0].rpartition("/")[2]
+            with (
+                open_stream(self.url, self.options, name) as stream,
+                tempfile.SpooledTemporaryFile(SPOOL_BYTES) as copy,
+            ):
+                # A zip archive is read from its end, which not every address allows.
+                shutil.copyfileobj(stream.file, copy)
+                yield stream.finish()
+                for names, split in pairs:
+                    with _open_members(cast("BinaryIO", copy), names, self.display) as files:
+                        yield from _cut_pair(files, split, target_bytes)
+            return
+        for names, split in pairs:
+            with ExitStack() as stack:
+                given = [f"{name.removesuffix('.npy')}.npy" for name in names]
+                streams = [
+                    stack.enter_context(open_stream(join_url(self.url, name), self.options, name)) for name in given
+                ]
+                yield from _cut_pair(
+                    [_ArrayFile(stream.display, stream.file) for stream in streams], split, target_bytes
+                )
+                for stream in streams:
+                    yield stream.finish()
+
+    def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
+        """Fields as the data section says: images and labels, or numbers and labels or targets."""
+        dtype, shape, label_dtype = part.detail
+        count = part.stop - part.start
+        values = np.frombuffer(part.payload, dtype=dtype, count=count * math.prod(shape)).reshape(count, *shape)
+        labels = np.frombuffer(part.payload, dtype=label_dtype, offset=values.nbytes, count=count)
+        values = values.astype(values.dtype.newbyteorder("="))
+        if isinstance(spec, TableSpec):
+            return _build_table(values, labels, spec, self.display)
+        return Decoded({"image": _put_channels_first(values, spec), LABEL: labels.astype(np.int64)})
+
+
+@dataclass
+class _ArrayFile:
+    """A .npy file that is read from its start, after its header."""
+
+    display: str
+    file: BinaryIO
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.uint8))
+    shape: tuple[int, ...] = ()
+
+    def read_header(self) -> None:
+        with translated(self.display):
+            try:
+                version = np.lib.format.read_magic(self.file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                self.shape, fortran, self.dtype = read(self.file)
+            except ValueError as error:
+                raise SourceError(
+                    f"file ({self.display}) must be a .npy file; got: {error}; save it with numpy.save"
+                ) from error
+        if fortran or self.dtype.kind not in "biuf" or not self.shape:
+            raise SourceError(
+                f"file ({self.display}) must hold numbers in C order, rows first; got {self.dtype} of shape {self.shape}"
+                f"{' in Fortran order' if fortran else ''}; save numpy.ascontiguousarray of it"
+            )
+
+    def read_rows(self, count: int) -> bytes:
+        size = count * self.row_bytes
+        with translated(self.display):
+            data = self.file.read(size)
+        if len(data) != size:
+            raise SourceError(
+                f"file ({self.display}) must hold {self.shape[0]} rows; it ends before, {size - len(data)} bytes short; "
+                "it is cut off: fetch it again"
+            )
+        return data
+
+    @property
+    def row_bytes(self) -> int:
+        return self.dtype.itemsize * math.prod(self.shape[1:])
+
+
+@contextmanager
+def _open_members(file: BinaryIO, names: tuple[str, str], display: str) -> Iterator[list[_ArrayFile]]:
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(file))
+            found = archive.namelist()
+        except zipfile.BadZipFile as error:
+            raise SourceError(f"file ({display}) must be a .npz file; got: {error}; fetch it again") from error
+        members = [f"{name.removesuffix('.npy')}.npy" for name in names]
+        missing = [member for member in members if member not in found]
+        if missing:
+            raise SourceError(
+                f"file ({display}) must hold the arrays {', '.join(names)}; got {', '.join(found)}; mend source.train and "
+                "source.held_out"
+            )
+        opened = [stack.enter_context(archive.open(member)) for member in members]
+        yield [
+            _ArrayFile(f"{display}/{member}", cast("BinaryIO", handle))
+            for member, handle in zip(members, opened, strict=True)
+        ]
+
+
+def _cut_pair(files: list[_ArrayFile], split: str, target_bytes: int) -> Iterator[Part]:
+    values, labels = files
+    for file in files:
+        file.read_header()
+    if labels.shape not in ((values.shape[0],), (values.shape[0], 1)) or len(values.shape) < 2:
+        raise SourceError(
+            f"file ({labels.display}) must hold one value for each row of {values.display}, {values.shape}; got shape "
+            f"{labels.shape}; name the arrays that belong together"
+        )
+    name = values.display.rpartition("/")[2].removesuffix(".npy")
+    for start, stop in cut_evenly(values.shape[0], values.row_bytes + 8, target_bytes):
+        payload = values.read_rows(stop - start) + labels.read_rows(stop - start)
+        detail = (values.dtype.str, values.shape[1:], labels.dtype.str)
+        yield Part(name, start, stop, split=split, detail=detail, payload=payload)
+
+
+def _put_channels_first(values: NDArray[Any], spec: RowsSpec | None) -> NDArray[Any]:
+    """Images (N, C, H, W): a channel is added where there is none, and moved where it comes last."""
+    if values.ndim == 3:
+        return values[:, np.newaxis]
+    wanted = spec.image.shape if isinstance(spec, DataSpec) else None
+    last = values.ndim == 4 and values.shape[1:] != wanted
+    if last and wanted == (values.shape[3], *values.shape[1:3]):
+        return np.ascontiguousarray(np.moveaxis(values, -1, 1))
+    return values
+
+
+def _build_table(values: NDArray[Any], labels: NDArray[Any], spec: TableSpec, display: str) -> Decoded:
+    if values.shape[1:] != (len(spec.numbers),):
+        raise SourceError(
+            f"source ({display}) must hold rows of {len(spec.numbers)} numbers, as the data section names them; got shape "
+            f"{values.shape[1:]}; name each column in data.numbers"
+        )
+    numbers = values.astype(np.float64)
+    rows: Rows = {NUMBERS: numbers, NUMBERS + VALID_SUFFIX: ~np.isnan(numbers)}
+    if spec.label is not None:
+        rows[LABEL], rows[LABEL + VALID_SUFFIX] = labels.astype(np.int64), np.ones(len(labels), dtype=np.bool_)
+    if spec.target is not None:
+        target = labels.astype(np.float64)
+        rows[TARGET], rows[TARGET + VALID_SUFFIX] = target, ~np.isnan(target)
+    return Decoded(rows, columns={NUMBERS: spec.numbers, NUMBERS + VALID_SUFFIX: spec.numbers})
