@@ -75,13 +75,14 @@ def measure_store(size_bytes: int) -> str:
             rows.append(
                 [
                     f"{latency_ms} ms a request",
-                    f"{used['GET'] + used['HEAD']}",
+                    f"{used['GET'] / arrays:.2f}",
+                    f"{used['HEAD'] / arrays:.2f}",
                     f"{used['bytes'] / stored:.3f}",
                     f"{first_s:.2f}",
                     f"{epoch_s - first_s:.2f}",
                 ]
             )
-        head = ["", "requests", "bytes / stored bytes", "first batch, s", "rest of the epoch, s"]
+        head = ["", "GET an array", "HEAD an array", "bytes / stored bytes", "first batch, s", "rest of the epoch, s"]
         text = (
             f"{len(version.shards)} shards, {arrays} arrays, {stored / 2**20:.0f} MiB; a step of {STEP_MS} ms a batch."
         )

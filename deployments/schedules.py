@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 from prefect import serve
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.deployments.runner import RunnerDeployment
+from prefect.types.entrypoint import EntrypointType
 
 from flows.lifecycle import lifecycle
 from flows.release import refresh_channels
@@ -26,14 +27,19 @@ def list_deployments(recipe: str, workspace: str, cron: str = NIGHTLY) -> list[R
     """
     by_module = EntrypointType.MODULE_PATH  # Found as an installed module: a file cannot import its siblings.
     return [
-        lifecycle.to_deployment(
+        RunnerDeployment.from_flow(
+            lifecycle,
             name=f"{recipe}-scheduled",
             parameters={"recipe": recipe, "workspace": workspace},
             cron=cron,
             entrypoint_type=by_module,
         ),
-        refresh_channels.to_deployment(
-            name="channels-daily", parameters={"workspace": workspace}, cron=DAILY, entrypoint_type=by_module
+        RunnerDeployment.from_flow(
+            refresh_channels,
+            name="channels-daily",
+            parameters={"workspace": workspace},
+            cron=DAILY,
+            entrypoint_type=by_module,
         ),
     ]
 

@@ -52,4 +52,5 @@ def lifecycle(
         compressed = run.do(compress, run.url, prepared, trained, evaluated, r.data, r.compress, r.targets)
         run.do(gate_artifact, run.url, evaluated, compressed, r.gates.artifact)
         run.do(promote, run.url, run.draft(), r.name, r.kind, r.data)
-    return run.outcome()
+    receipt: Receipt = run.outcome()
+    return receipt

@@ -91,8 +91,8 @@ def load_recipe(recipe: str | Recipe, overrides: Mapping[str, Any] | None = None
         RecipeError: With every fault at once, each with its path, its line, the value and the remedy.
     """
     if isinstance(recipe, Recipe):
-        recipe, text = recipe.name, yaml.safe_dump(recipe.model_dump(mode="json"))
-        return _parse_recipe(recipe, text, overrides or {})
+        text = yaml.safe_dump(recipe.model_dump(mode="json"))
+        return _parse_recipe(recipe.name, text, overrides or {})
     return _parse_recipe(*_read_text(recipe), overrides or {})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task
 from prefect.client.schemas.objects import State
@@ -24,10 +24,10 @@ from tasks.errors import StageStopped
 from tasks.progress import current_progress
 from tasks.receipt import draft_receipt, issue_receipt
 from tasks.report import describe_outcome, write_report
-from tasks.results import Promoted, RunRecord
+from tasks.results import Outcome, Promoted, RunRecord
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", bound=Outcome)
 
 
 class Run:
@@ -103,7 +103,7 @@ class Run:
         write_report(self.workspace, self.record, self.signed)
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def outcome(self) -> Receipt | State[Receipt]:
+    def outcome(self) -> Any:
         """What the flow returns: the receipt, or a state Failed, named Stopped, whose result raises `GateStopped`."""
         if self.signed is None:
             raise RuntimeError(f"run {self.id} must be closed before it has an outcome")

@@ -48,10 +48,11 @@ def prefect_server() -> Iterator[str]:
 def find_local_server() -> str | None:
     """API URL of the Prefect server that already listens on this machine, or None."""
     url = f"http://{PREFECT_SERVER_API_HOST.value()}:{PREFECT_SERVER_API_PORT.value()}/api"
-    return url if _is_healthy(url) else None
+    return url if is_healthy(url) else None
 
 
-def _is_healthy(url: str) -> bool:
+def is_healthy(url: str) -> bool:
+    """Whether a Prefect server answers at an API URL."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=PROBE_TIMEOUT_S) as reply:  # noqa: S310 - a loopback http URL
             return bool(json.loads(reply.read()) is True)

@@ -31,8 +31,27 @@ QUANTIZED = (
 CALIBRATION_BATCH = 64
 
 
+def _static_settings() -> dict[str, Any]:
+    """Settings of the static quantiser."""
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
+
+    return {
+        "quant_format": QuantFormat.QDQ,
+        "op_types_to_quantize": list(QUANTIZED),
+        "per_channel": True,
+        "activation_type": QuantType.QUInt8,
+        "weight_type": QuantType.QInt8,
+        "calibrate_method": CalibrationMethod.MinMax,
+        # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, where 8 bits can saturate, and an
+        # artifact must answer on every device as it did where it was measured.
+        "reduce_range": True,
+    }
+
+
 def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
     """The same network with 8-bit weights, symmetric and a channel each, and unsigned 8-bit activations (QDQ, u8s8).
+
+    A network with an LSTM keeps float activations: they are quantised anew for every sample, where they are used.
 
     Args:
         fp32: An ONNX file of `export_onnx`.
@@ -43,7 +62,7 @@ def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
     """
     if len(calibration) == 0:
         raise ExportError("calibration must hold at least one row; got none; give the training split rows")
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import quantize_dynamic, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with _quiet(), tempfile.TemporaryDirectory(prefix="lepton-quantize-") as folder:
@@ -51,19 +70,11 @@ def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
         source.write_bytes(fp32)
         try:
             quant_pre_process(source, folded, skip_symbolic_shape=True)
-            quantize_static(
-                folded,
-                target,
-                CalibrationRows(calibration),
-                quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=list(QUANTIZED),
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=CalibrationMethod.MinMax,
-                # AVX2 and older add pairs of products in 16 bits: 7-bit weights cannot overflow them.
-                reduce_range=False,
-            )
+            if has_lstm(folded):
+                # Static quantisation knows no LSTM.
+                quantize_dynamic(folded, target, op_types_to_quantize=["LSTM", "MatMul", "Gemm"], per_channel=True)
+            else:
+                quantize_static(folded, target, CalibrationRows(calibration), **_static_settings())
         except Exception as error:
             raise ExportError(
                 f"network must be quantisable to 8 bits; got {type(error).__name__}: {error}; "
@@ -72,6 +83,11 @@ def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
         model = onnx.load(target)
     clear_provenance(model)
     return serialize_model(model)
+
+
+def has_lstm(path: Path) -> bool:
+    """Whether an ONNX file has a long short-term memory in it."""
+    return any(node.op_type == "LSTM" for node in onnx.load(path).graph.node)
 
 
 class CalibrationRows:

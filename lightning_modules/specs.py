@@ -159,10 +159,10 @@ class AugmentationSpec(Spec):
     """
 
     enabled: bool = True
-    shift: float = Field(default=0.08, ge=0, le=0.5)
-    rotate_deg: float = Field(default=10.0, ge=0, le=180)
-    scale: float = Field(default=0.1, ge=0, le=0.5)
-    shear_deg: float = Field(default=5.0, ge=0, le=45)
+    shift: float = Field(default=0.05, ge=0, le=0.5)
+    rotate_deg: float = Field(default=8.0, ge=0, le=180)
+    scale: float = Field(default=0.08, ge=0, le=0.5)
+    shear_deg: float = Field(default=3.0, ge=0, le=45)
     flip: bool = False
 
 
@@ -197,8 +197,8 @@ class TrainSpec(Spec):
         timeout_s: Wall time after which the training process is ended.
     """
 
-    max_epochs: int = Field(default=20, ge=1, le=100_000)
-    batch_size: int = Field(default=128, ge=1, le=1_000_000)
+    max_epochs: int = Field(default=24, ge=1, le=100_000)
+    batch_size: int = Field(default=64, ge=1, le=1_000_000)
     accumulate: int = Field(default=1, ge=1, le=1024)
     clip_norm: float | None = Field(default=1.0, gt=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"

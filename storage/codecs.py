@@ -94,7 +94,7 @@ def fingerprint_array(data: bytes | NDArray[np.uint8], slots: int) -> int | None
     ends = index.sum(axis=1, dtype=np.uint64)
     if (index > start).any() or (ends > start).any() or (ends < 4).any():
         return None
-    view = memoryview(data)
+    view = data.data if isinstance(data, np.ndarray) else memoryview(data)
     words = b"".join(view[end - 4 : end] for end in ends.tolist())
     return int(crc32c(words + bytes(view[start:-4])))
 

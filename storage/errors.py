@@ -4,6 +4,8 @@
     |-- InvalidInput         a name, a path, rows or settings that storage cannot take
     |-- NotFound             a file, a dataset or a version does not exist
     |-- Conflict             another writer was first, or other bytes are there already
+    |   |-- Overtaken            another writer created the next entry of a log
+    |   `-- BeingCollected       garbage collection deletes it just now
     |-- Corrupt              stored bytes are not the bytes that were written
     |-- SourceError          raw data cannot be read as its source declares
     `-- StoreError           the store itself
@@ -30,6 +32,14 @@ class NotFound(StorageError):
 
 class Conflict(StorageError):
     """Another writer was first, or other bytes are there already."""
+
+
+class Overtaken(Conflict):
+    """Another writer created the next entry of a log first."""
+
+
+class BeingCollected(Conflict):
+    """Garbage collection deletes a file just now that a commit needs."""
 
 
 class Corrupt(StorageError):

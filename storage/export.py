@@ -25,17 +25,19 @@ def open_dask(version: Version, name: str, split: str | None = None) -> "dask.ar
         NotFound: There is no such split.
     """
     import dask.array
-    from dask import delayed
+    from dask.delayed import delayed
 
+    arrays: Any = dask.array
     parts = []
     for shard in version.iter_shards(split):
         field = shard.find_field(name)
         dtype = np.dtypes.StringDType() if field.dtype == TEXT else np.dtype(field.dtype)
         read = delayed(_read_part, pure=True)(version, shard, name, dask_key_name=f"read-{name}-{shard.digest}")
-        parts.append(dask.array.from_delayed(read, (shard.rows, *field.shape), dtype))
+        parts.append(arrays.from_delayed(read, (shard.rows, *field.shape), dtype))
     if not parts:
         raise InvalidInput(f"{version.ref} must have rows to be opened; got none; collect data first")
-    return dask.array.concatenate(parts)
+    joined: dask.array.Array = arrays.concatenate(parts)
+    return joined
 
 
 def export_version(version: Version, target: Store) -> str:
@@ -58,7 +60,7 @@ def export_version(version: Version, target: Store) -> str:
 
     if target.listdir():
         raise Conflict(f"the target of an export ({target.display}) must be empty; it holds files; choose another one")
-    attributes = {"dataset": version.name, "number": version.number, "digest": version.digest}
+    attributes: dict[str, str | int] = {"dataset": version.name, "number": version.number, "digest": version.digest}
     root = zarr.open_group(_open_zarr(target), mode="w-", attributes={"lepton": attributes})
     for split in version.splits:
         group = root.create_group(split) if split else root

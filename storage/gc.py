@@ -1,23 +1,30 @@
 """Garbage collection: deletes what killed writers left and what no version needs, never what a version needs.
 
-A shard may be written but not committed yet. So a collection first records in the log that files older than a time
-count as abandoned if nothing refers to them. A commit that comes before this record is seen by the collection; one
-that comes after it sees the record, and refuses new shards from before that time. There is no moment between.
+A shard may be written but not committed yet, and deleting takes time. So a collection first records in the log what it is
+about to delete, and at last that it has ended. A commit that comes before the first record is seen by the collection; one
+that comes between the two is refused if it needs something of what is listed; one that comes after them finds its files
+there or not. The log puts all of them in one order, so there is no moment in which a version could lose a file.
 """
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from secrets import token_hex
 from typing import Any
 
-from storage.errors import Conflict, NotFound
+from storage.errors import BeingCollected, Conflict, NotFound
 from storage.log import LoggedEntry
 from storage.manifest import name_manifest
 from storage.shards import ShardEntry
 from storage.versions import Dataset
 
-_GROUP = "zarr.json"
+_SHARDS = "shards"
+_MANIFESTS = "manifests"
+# A collection that was killed must not block commits for long; one that was only slow must stop well before.
+_LEASE = timedelta(minutes=5)
+_WORK_S = 120.0
+_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -47,100 +54,142 @@ def collect_garbage(dataset: Dataset, grace: timedelta, *, dry_run: bool = False
         dry_run: Whether only to say what would be deleted.
 
     Raises:
+        Conflict: Another collection is at work.
         Corrupt: A log entry or a manifest is damaged; nothing is deleted then.
     """
-    cutoff = (datetime.now(UTC) if dry_run else _ask_clock(dataset)) - grace
-    if not dry_run and _find_abandoned(dataset, cutoff):
-
-        def change(head: LoggedEntry | None) -> dict[str, Any]:
-            before = head.entry.collected_before if head else None
-            return {"kind": "gc", "collected_before": max(cutoff, before) if before else cutoff, "message": ""}
-
-        dataset.record(change)
-    # Looked up again after the record: whoever committed before it is seen now.
+    cutoff = datetime.now(UTC) - grace
     abandoned = _find_abandoned(dataset, cutoff)
-    size_bytes = sum(dataset.files.size(file) for files in abandoned.values() for file in files)
-    if not dry_run:
-        for files in abandoned.values():
-            _delete_files(dataset, files, cutoff)
-    names = sorted(abandoned)
-    return Collected(
-        shards=tuple(name.removeprefix("shards/") for name in names if name.startswith("shards/")),
-        manifests=tuple(
-            name.removeprefix("manifests/").removesuffix(".json") for name in names if "manifests/" in name
-        ),
-        temporary=0 if dry_run else dataset.files.sweep(cutoff),
-        size_bytes=size_bytes,
-    )
+    if dry_run or not abandoned:
+        return _report(dataset, abandoned, 0 if dry_run else dataset.files.sweep(cutoff))
+    done: dict[str, int] = {}
+    finished = False
+    while not finished and (todo := _start(dataset, cutoff)):
+        deleted = _delete_listed(dataset, todo)
+        done.update(deleted)
+        finished = len(deleted) == len(todo)
+        _end(dataset)
+    return _report(dataset, {name: [] for name in done}, dataset.files.sweep(cutoff), sum(done.values()))
 
 
-def check_uncollected(dataset: Dataset, shards: Sequence[ShardEntry], head: LoggedEntry | None) -> None:
-    """Refuses shards that a collection may have deleted, and shards that are not there.
+def check_uncollected(dataset: Dataset, shards: Sequence[ShardEntry], manifest: str, head: LoggedEntry | None) -> None:
+    """Refuses to commit what a collection deletes, and what is not there.
+
+    Args:
+        dataset: The dataset.
+        shards: Shards that the version before does not have.
+        manifest: Digest of the new manifest.
+        head: The latest entry of the log.
 
     Raises:
-        Conflict: A shard was written before the last collection and no version has it, or it is missing.
+        BeingCollected: A collection has begun to delete one of them.
+        Conflict: A file of a shard is missing.
     """
-    before = head.entry.collected_before if head else None
-    suspects = []
-    for shard in shards:
-        modified = _find_age(dataset, shard)
-        if modified is None or (before and modified < before):
-            suspects.append(shard)
-    if not suspects:
-        return
-    kept = find_live(dataset)[0] if head else {}
-    for shard in suspects:
-        if shard.digest not in kept or _find_age(dataset, shard) is None:
-            raise Conflict(
-                f"shard {shard.digest} of dataset {dataset.name} must be there when it is committed; it is missing, or it "
-                f"was written before the collection of {before}; write it again, and give collections a longer grace"
-            )
+    names = {f"{_SHARDS}/{shard.digest}" for shard in shards} | {f"{_MANIFESTS}/{name_manifest(manifest)}"}
+    collecting = names & set(_find_collecting(head))
+    if collecting:
+        raise BeingCollected(
+            f"{sorted(collecting)[0]} of dataset {dataset.name} must not be collected while it is committed; a garbage "
+            "collection is deleting it; write it again, and give collections a longer grace"
+        )
+    with ThreadPoolExecutor(_THREADS, "lepton-commit") as threads:
+        for shard, missing in zip(
+            shards, threads.map(lambda shard: _find_missing(dataset, shard), shards), strict=True
+        ):
+            if missing:
+                raise Conflict(
+                    f"file {missing[0]} of shard {shard.digest} of dataset {dataset.name} must be there when it is "
+                    "committed; it is missing, perhaps collected as garbage; write it again, and give collections a "
+                    "longer grace"
+                )
 
 
-def find_live(dataset: Dataset) -> tuple[dict[str, ShardEntry], set[str]]:
-    """Shards and manifests of all versions.
+def find_live(dataset: Dataset, head: LoggedEntry | None = None) -> set[str]:
+    """Names of the shards and manifests of all versions, up to an entry of the log or to the latest.
 
     Raises:
         Corrupt: A log entry or a manifest is damaged, so that this cannot be known.
     """
     dataset.history.check_complete()
-    shards: dict[str, ShardEntry] = {}
-    manifests: set[str] = set()
-    for version in dataset.iter_versions():
-        if version.manifest_digest not in manifests:
-            manifests.add(version.manifest_digest)
-            shards.update((shard.digest, shard) for shard in version.shards)
-    return shards, manifests
+    live: set[str] = set()
+    for version in dataset.iter_versions(head):
+        name = f"{_MANIFESTS}/{name_manifest(version.manifest_digest)}"
+        if name not in live:
+            live.add(name)
+            live.update(f"{_SHARDS}/{shard.digest}" for shard in version.shards)
+    return live
 
 
-def _ask_clock(dataset: Dataset) -> datetime:
-    """The store's own time, coarse as its dates are: what is written from now on has no earlier date."""
-    name = f"clock-{token_hex(8)}"
-    dataset.manifests.write(name, b"")
-    try:
-        return dataset.manifests.modified(name)
-    finally:
-        dataset.manifests.delete(name)
+def _find_missing(dataset: Dataset, shard: ShardEntry) -> list[str]:
+    there = {path.removeprefix(f"{shard.digest}/") for path in dataset.shards.list(shard.digest)}
+    return sorted(shard.files.keys() - there)
 
 
-def _find_age(dataset: Dataset, shard: ShardEntry) -> datetime | None:
-    """Oldest date of a shard's arrays; None if one is missing."""
-    try:
-        return min(dataset.shards.modified(f"{shard.digest}/{path}") for path in shard.files)
-    except NotFound:
-        return None
+def _start(dataset: Dataset, cutoff: datetime) -> dict[str, list[str]]:
+    """Records what is about to be deleted; gives the files by name of their shard or manifest."""
+    abandoned: dict[str, list[str]] = {}
+
+    def change(head: LoggedEntry | None) -> dict[str, Any] | None:
+        if _find_collecting(head):
+            raise Conflict(
+                f"dataset {dataset.name} must have one garbage collection at a time; another one is at work, or was "
+                f"killed; wait until {head.entry.collecting_until if head else None}"
+            )
+        abandoned.clear()
+        abandoned.update(_find_abandoned(dataset, cutoff, head))
+        if not abandoned:
+            return None
+        until = datetime.now(UTC) + _LEASE
+        return {"kind": "gc", "collecting": tuple(sorted(abandoned)), "collecting_until": until}
+
+    if _find_abandoned(dataset, cutoff):
+        dataset.record(change)
+    return abandoned
 
 
-def _find_abandoned(dataset: Dataset, cutoff: datetime) -> dict[str, list[str]]:
-    """Files to delete, by shard folder or manifest."""
-    shards, manifests = find_live(dataset)
+def _delete_listed(dataset: Dataset, todo: dict[str, list[str]]) -> dict[str, int]:
+    """Deletes shards and manifests for as long as the record allows; gives the bytes of each that is done."""
+    started, done = time.monotonic(), {}
+    for name, files in todo.items():
+        if time.monotonic() - started > _WORK_S:
+            break
+        done[name] = sum(_delete_file(dataset, file) for file in files)
+    return done
+
+
+def _end(dataset: Dataset) -> None:
+    dataset.record(lambda _: {"kind": "gc-end", "collecting": (), "collecting_until": None})
+
+
+def _find_collecting(head: LoggedEntry | None) -> tuple[str, ...]:
+    """What a collection deletes right now; nothing if it must have given up."""
+    if head is None or head.entry.collecting_until is None or head.entry.collecting_until < datetime.now(UTC):
+        return ()
+    return head.entry.collecting
+
+
+def _find_abandoned(dataset: Dataset, cutoff: datetime, head: LoggedEntry | None = None) -> dict[str, list[str]]:
+    """Files that no version needs, by name of their shard or manifest, if all of them are old or hold purged rows."""
+    live, purged = find_live(dataset, head), _find_purged(dataset, head)
     groups: dict[str, list[str]] = {}
-    for file in [*dataset.files.list("shards"), *dataset.files.list("manifests")]:
-        folder, name = file.split("/")[:2]
-        live = name in shards if folder == "shards" else name in {name_manifest(digest) for digest in manifests}
-        if not live:
-            groups.setdefault(f"{folder}/{name}", []).append(file)
-    return {name: files for name, files in groups.items() if all(_is_old(dataset, file, cutoff) for file in files)}
+    for file in [*dataset.files.list(_SHARDS), *dataset.files.list(_MANIFESTS)]:
+        name = "/".join(file.split("/")[:2])
+        if name not in live:
+            groups.setdefault(name, []).append(file)
+    return {
+        name: files
+        for name, files in groups.items()
+        if name in purged or all(_is_old(dataset, file, cutoff) for file in files)
+    }
+
+
+def _find_purged(dataset: Dataset, head: LoggedEntry | None) -> set[str]:
+    """Names of the shards that purges were to delete; one that was killed may have left them."""
+    head = head or dataset.history.find_head()
+    names: set[str] = set()
+    for number in head.entry.purges if head else ():
+        digests: Any = dataset.history.read(number).entry.info["shards"]
+        names.update(f"{_SHARDS}/{digest}" for digest in digests)
+    return names
 
 
 def _is_old(dataset: Dataset, file: str, cutoff: datetime) -> bool:
@@ -150,9 +199,26 @@ def _is_old(dataset: Dataset, file: str, cutoff: datetime) -> bool:
         return True
 
 
-def _delete_files(dataset: Dataset, files: list[str], cutoff: datetime) -> None:
-    """Deletes the files of a shard, unless a writer has just written it again."""
-    for file in sorted(files, key=lambda file: file.count("/")):
-        if not _is_old(dataset, file, cutoff):
-            return
-        dataset.files.delete(file)
+def _delete_file(dataset: Dataset, file: str) -> int:
+    """Deletes a file; gives its size in bytes."""
+    try:
+        size_bytes = dataset.files.size(file)
+    except NotFound:
+        return 0
+    dataset.files.delete(file)
+    return size_bytes
+
+
+def _report(
+    dataset: Dataset, abandoned: dict[str, list[str]], temporary: int, size_bytes: int | None = None
+) -> Collected:
+    found = size_bytes
+    if found is None:
+        found = sum(dataset.files.size(file) for files in abandoned.values() for file in files)
+    names = [name.partition("/") for name in sorted(abandoned)]
+    return Collected(
+        shards=tuple(name for folder, _, name in names if folder == _SHARDS),
+        manifests=tuple(name.removesuffix(".json") for folder, _, name in names if folder == _MANIFESTS),
+        temporary=temporary,
+        size_bytes=found,
+    )

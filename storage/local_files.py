@@ -8,14 +8,17 @@ import contextlib
 import errno
 import os
 import secrets
+import socket
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from storage.errors import NotFound, NotWritable, OutOfSpace, Unreachable, UnsupportedStore
 
 _TEMPORARY = ".lepton-tmp-"
+_FOREIGN_AGE = timedelta(days=1)
 _FLUSH_THREADS = 8
 _ATTEMPTS = 10
 
@@ -42,7 +45,7 @@ class LocalFiles:
                 with _translated(path):
                     Path(temporary[path]).replace(path)
                     del temporary[path]
-            _flush({str(Path(path).parent) for path in files})
+            _flush_folders({str(Path(path).parent) for path in files})
         finally:
             for left in temporary.values():
                 Path(left).unlink(missing_ok=True)
@@ -54,7 +57,7 @@ class LocalFiles:
             _flush([temporary])
             if not _link(temporary, path):
                 return False
-            _flush([str(Path(path).parent)])
+            _flush_folders({str(Path(path).parent)})
             return True
         finally:
             Path(temporary).unlink(missing_ok=True)
@@ -99,12 +102,12 @@ class LocalFiles:
                 break
 
     def sweep(self, path: str, before: datetime) -> int:
-        """Deletes old temporary files."""
+        """Deletes old temporary files whose writers have ended."""
         swept = 0
         for file in _walk(path):
             if Path(file).name.startswith(_TEMPORARY):
                 with contextlib.suppress(NotFound):
-                    if self.stat(file)[1] < before:
+                    if self.stat(file)[1] < min(before, _find_end(Path(file).name, before)):
                         self.delete(file, path)
                         swept += 1
         return swept
@@ -141,7 +144,7 @@ def _link(temporary: str, path: str) -> bool:
 def _write_temporary(path: str, data: bytes) -> str:
     """Writes a file beside its final name, directories included. Flushing is left to the caller."""
     folder = Path(path).parent
-    temporary = f"{folder}/{_TEMPORARY}{secrets.token_hex(8)}"
+    temporary = f"{folder}/{_TEMPORARY}{_name_host()}-{os.getpid()}-{secrets.token_hex(8)}"
     with _translated(path):
         for attempt in range(_ATTEMPTS):
             try:
@@ -159,6 +162,25 @@ def _write_temporary(path: str, data: bytes) -> str:
     return temporary
 
 
+def _name_host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _find_end(name: str, before: datetime) -> datetime:
+    """Temporary files written after this time may still have a writer: one here that lives, or any on another machine."""
+    host, _, rest = name.removeprefix(_TEMPORARY).partition("-")
+    pid = rest.partition("-")[0]
+    if host != _name_host() or not pid.isdecimal():
+        return datetime.now(UTC) - _FOREIGN_AGE
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return before
+    except (PermissionError, OverflowError):
+        pass
+    return datetime.now(UTC) - _FOREIGN_AGE
+
+
 def _write_bytes(path: str, data: bytes) -> None:
     with Path(path).open("xb", buffering=0) as file:
         rest = memoryview(data)
@@ -173,7 +195,7 @@ def _make_folder(folder: Path) -> None:
     _make_folder(folder.parent)
     with contextlib.suppress(FileExistsError):
         folder.mkdir()
-        _flush_one(str(folder.parent))
+        _flush_folders({str(folder.parent)})
 
 
 def _flush(paths: Collection[str]) -> None:
@@ -185,6 +207,13 @@ def _flush(paths: Collection[str]) -> None:
     with ThreadPoolExecutor(min(_FLUSH_THREADS, len(paths)), "lepton-flush") as threads:
         for _ in threads.map(_flush_one, paths):
             pass
+
+
+def _flush_folders(paths: Collection[str]) -> None:
+    """Makes the names in directories durable. One that is gone was deleted after the write, together with its files."""
+    for path in paths:
+        with contextlib.suppress(NotFound):
+            _flush_one(path)
 
 
 def _flush_one(path: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from storage.errors import Conflict, Corrupt, NotFound
+from storage.errors import Corrupt, NotFound, Overtaken
 from storage.files import Store, canonical_json, sha256_bytes
 
 FORMAT = 1
@@ -37,7 +37,8 @@ class LogEntry(BaseModel):
         created_at: When, in UTC; never before the entry before.
         tags: Every tag and its version.
         purges: Numbers of all purges so far.
-        collected_before: Files that nothing referred to and that were older than this may have been deleted.
+        collecting: Shards and manifests that a garbage collection deletes right now, "shards/<digest>" for instance.
+        collecting_until: When that collection gives up, should it not end before.
         nonce: Random, so that two writers never create equal entries.
         check: SHA-256 of the entry without this field, so that damage to the latest entry shows as well.
     """
@@ -58,7 +59,8 @@ class LogEntry(BaseModel):
     created_at: datetime
     tags: dict[str, int] = {}
     purges: tuple[int, ...] = ()
-    collected_before: datetime | None = None
+    collecting: tuple[str, ...] = ()
+    collecting_until: datetime | None = None
     nonce: str = ""
     check: str = ""
 
@@ -136,13 +138,13 @@ class CommitLog:
             **changes: Fields of the new entry; the rest is carried forward.
 
         Raises:
-            Conflict: Another writer has created it.
+            Overtaken: Another writer has created it.
         """
         number = head.entry.number + 1 if head else 0
         now = datetime.now(UTC)
         carried: dict[str, Any] = {"version": None, "previous": None, "manifest": None, "rows": {}}
         if head:
-            kept = ("version", "previous", "manifest", "rows", "tags", "purges", "collected_before")
+            kept = ("version", "previous", "manifest", "rows", "tags", "purges", "collecting", "collecting_until")
             carried = {name: getattr(head.entry, name) for name in kept}
         entry = LogEntry(
             dataset=self.dataset,
@@ -154,7 +156,7 @@ class CommitLog:
         )
         data = encode_entry(entry)
         if not self.files.put_if_absent(name_entry(number), data):
-            raise Conflict(
+            raise Overtaken(
                 f"entry {number} of dataset {self.dataset} ({self.files.display}) must be created once; another writer "
                 "was first; read the latest version and try again"
             )

@@ -22,6 +22,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Philox
 from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
@@ -168,7 +169,7 @@ class Order:
         # Each number carries its place in its low bits: sorting values is several times faster than sorting places, and
         # no two are equal, so that the outcome does not hang on the algorithm.
         low_bits = np.uint64((1 << count.bit_length()) - 1)
-        keys = np.random.Philox(key=key).random_raw(count) & ~low_bits | np.arange(count, dtype=np.uint64)
+        keys = Philox(key=key).random_raw(count) & ~low_bits | np.arange(count, dtype=np.uint64)
         keys.sort()
         return (keys & low_bits).astype(np.int64)
 

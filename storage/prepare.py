@@ -20,13 +20,13 @@ from storage.files import Store
 from storage.fitted import Fitted, fit_statistics
 from storage.parallel import TaskClient, map_in_order
 from storage.publish import open_scratch, publish_version
-from storage.rows import VALID_SUFFIX, Rows, count_rows
+from storage.rows import CONTENT_HASH, VALID_SUFFIX, Rows, count_rows
 from storage.selection import REASONS
 from storage.series import SeriesReport, inspect_series, plan_series
 from storage.shards import ShardEntry
 from storage.shuffle import Gathered, Run, Scattered, ShufflePlan, assign_splits, gather_bucket, scatter_group
 from storage.sources.base import SPLITS
-from storage.sources.tables import SERIES_ID, TIME
+from storage.sources.tables import SERIES_ID, TIME, name_field
 from storage.specs import DEFAULT_SHARD_BYTES, DataSpec, ImageField, RowsSpec, SeriesSpec, SplitSpec, TableSpec
 from storage.splits import check_source_splits, estimate_rows, find_cutoffs, find_times
 from storage.versions import Dataset, Version
@@ -119,9 +119,8 @@ def make_plan(
         columns=columns,
     )
     if spec.split.by == "time":
-        parts = [raw.read_shard(entry) for entry in raw.shards]
-        times = np.concatenate([find_times(rows, spec, columns)[find_dated(rows)] for rows in parts])
-        plan = replace(plan, cutoffs=find_cutoffs(times, spec.split))
+        times = [find_times(rows, spec, columns)[find_dated(rows)] for _, rows in _read_keys(raw, spec)]
+        plan = replace(plan, cutoffs=find_cutoffs(np.concatenate(times), spec.split))
     if not isinstance(spec, SeriesSpec):
         return plan, None
     return _plan_series(raw, spec, plan)
@@ -129,8 +128,7 @@ def make_plan(
 
 def _plan_series(raw: Version, spec: SeriesSpec, plan: ShufflePlan) -> tuple[ShufflePlan, SeriesReport]:
     entities, times, splits = [], [], []
-    for entry in raw.shards:
-        rows = raw.read_shard(entry)
+    for entry, rows in _read_keys(raw, spec):
         dated = find_dated(rows)
         entities.append(rows[SERIES_ID][dated])
         times.append(rows[TIME][dated])
@@ -139,6 +137,19 @@ def _plan_series(raw: Version, spec: SeriesSpec, plan: ShufflePlan) -> tuple[Shu
     whole = spec.transform is not None
     series = plan_series(*keys, np.concatenate(splits), plan.buckets, whole_entities=whole)
     return replace(plan, series=series), inspect_series(*keys)
+
+
+def _read_keys(raw: Version, spec: RowsSpec) -> Iterator[tuple[ShardEntry, Rows]]:
+    """Each shard with only the fields that splits and order go by."""
+    asked = spec.split.field
+    wanted = {TIME, TIME + VALID_SUFFIX, SERIES_ID, CONTENT_HASH}
+    fields = [
+        field.name
+        for field in raw.fields
+        if field.name in wanted or (asked is not None and (field.name == name_field(asked) or asked in field.columns))
+    ]
+    for entry in raw.shards:
+        yield entry, raw.read_shard(entry, fields)
 
 
 def find_dated(rows: Rows) -> NDArray[np.bool_]:

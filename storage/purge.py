@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from storage.edits import count_row_ids, drop_rows
 from storage.errors import Conflict, NotFound
 from storage.files import Store
+from storage.gc import check_uncollected
 from storage.log import LoggedEntry
 from storage.manifest import count_splits, name_manifest, write_manifest
 from storage.receipts import FOLDER as RECEIPTS
@@ -164,14 +165,20 @@ class _Purge:
             if any(self._find(shard).size for shard in version.shards):
                 self.versions.append(version.number)
                 shards = self._rewrite(version.shards)
-                self._manifests[version.manifest_digest] = write_manifest(self.dataset.manifests, shards)
+                manifest = write_manifest(self.dataset.manifests, shards)
+                check_uncollected(self.dataset, [s for s in shards if s not in version.shards], manifest, head)
+                self._manifests[version.manifest_digest] = manifest
         missing = np.setdiff1d(self.row_ids, np.concatenate([*self._found.values(), np.empty(0, np.uint64)]))
         if missing.size or head is None or latest is None:
             raise NotFound(
                 f"row ids {missing[:20].tolist()} must be in a version of dataset {self.dataset.name}; they are in none; "
                 "check the ids"
             )
-        info = {"row_ids": [str(row) for row in self.row_ids.tolist()], "manifests": self._manifests}
+        info = {
+            "row_ids": [str(row) for row in self.row_ids.tolist()],
+            "manifests": self._manifests,
+            "shards": sorted(self.replaced),
+        }
         return {
             "kind": "purge",
             "purges": (*head.entry.purges, head.entry.number + 1),

@@ -4,7 +4,6 @@ A hash split draws from the row's content. Equal rows therefore draw the same nu
 a row keeps its side when others come and go.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from storage.errors import InvalidInput
 from storage.rows import CONTENT_HASH, VALID_SUFFIX, Rows, draw_uniform, hash_contents
 from storage.sources.base import SPLITS
-from storage.sources.tables import parse_time
+from storage.sources.tables import name_field, parse_time
 from storage.specs import RowsSpec, SplitSpec
 
 TRAIN, VALIDATION, HELD_OUT = range(3)
@@ -125,7 +124,7 @@ def find_column(rows: Rows, name: str, columns: Mapping[str, tuple[str, ...]]) -
     Raises:
         InvalidInput: There is no such field or column.
     """
-    for field in (name, re.sub(r"[^A-Za-z0-9_.-]", "_", name)):
+    for field in (name, name_field(name)):
         if field in rows and rows[field].ndim == 1:
             return rows[field]
     for field, names in columns.items():

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 _MAX_DISTINCT = 1000
-_BLOCK_VALUES = 1 << 18
+_BLOCK_VALUES = 1 << 16
+_LARGEST = float(np.finfo(np.float64).max)
+_SUMMABLE = 1e290
 _SHIFT = 23 - 5
 _BUCKETS = 1 << (32 - _SHIFT)
 _SIGN = _BUCKETS >> 1
@@ -177,42 +179,57 @@ def _compute_bytes(values: NDArray[Any]) -> FieldStatistics:
 
 def _compute_blocks(values: NDArray[Any]) -> FieldStatistics:
     """Statistics of wider numbers, block by block so that temporary arrays stay in the cache."""
-    merged = FieldStatistics(histogram=Histogram())
+    merged = _Moments()
     dense = np.zeros(_BUCKETS, np.int64)
     for block in _iter_blocks(values):
-        part, finite = _compute_block(block)
-        if len(finite):
-            dense += np.bincount(_find_buckets(finite), minlength=_BUCKETS)
-        merged = merged.merge(part)
-    return merged.model_copy(update={"histogram": pack_histogram(dense)})
+        finite = block
+        low, high = block.min(), block.max()
+        if not (np.isfinite(low) and np.isfinite(high)):
+            finite = block[np.isfinite(block)]
+            merged.nan += int(np.isnan(block).sum())
+            merged.inf += block.size - finite.size - int(np.isnan(block).sum())
+            if not finite.size:
+                continue
+            low, high = finite.min(), finite.max()
+        dense += np.bincount(_find_buckets(finite), minlength=_BUCKETS)
+        merged.add(finite, low.item(), high.item())
+    return merged.finish(values.size, pack_histogram(dense))
 
 
-def _compute_block(block: NDArray[Any]) -> tuple[FieldStatistics, NDArray[Any]]:
-    finite, nan, inf = block, 0, 0
-    if block.dtype.kind == "f":
-        usable = np.isfinite(block)
-        if not usable.all():
-            nan = int(np.isnan(block).sum())
-            finite = block[usable]
-            inf = block.size - finite.size - nan
-    if not finite.size:
-        return FieldStatistics(count=block.size, nan=nan, inf=inf), finite
-    wide = finite.astype(np.float64)
-    # Divided first where a sum could overflow.
-    mean = float((wide / wide.size).sum()) if abs(wide).max() > 1e290 else float(wide.mean())
-    with np.errstate(over="ignore"):
-        wide -= mean
-        m2 = min(float(wide @ wide), float(np.finfo(np.float64).max))
-    part = FieldStatistics(
-        count=block.size,
-        nan=nan,
-        inf=inf,
-        min=finite.min().item(),
-        max=finite.max().item(),
-        mean=mean,
-        m2=m2,
-    )
-    return part, finite
+class _Moments:
+    """Adds up the figures of blocks."""
+
+    def __init__(self) -> None:
+        self.nan = self.inf = self._count = 0
+        self._mean = self._m2 = 0.0
+        self._low: int | float | None = None
+        self._high: int | float | None = None
+
+    def add(self, finite: NDArray[Any], low: float, high: float) -> None:
+        """Adds finite values, of which these are the smallest and the largest."""
+        wide = finite.astype(np.float64)
+        # Divided first where a sum could overflow.
+        mean = float((wide / wide.size).sum()) if max(-low, high) > _SUMMABLE else float(wide.mean())
+        with np.errstate(over="ignore"):
+            wide -= mean
+            m2 = float(wide @ wide)
+        left = (self._count, self._mean, self._m2)
+        self._count, self._mean, self._m2 = _add_moments(left, (finite.size, mean, min(m2, _LARGEST)))
+        self._low = low if self._low is None else min(low, self._low)
+        self._high = high if self._high is None else max(high, self._high)
+
+    def finish(self, count: int, histogram: Histogram) -> FieldStatistics:
+        """The statistics of all blocks, with `count` elements."""
+        return FieldStatistics(
+            count=count,
+            nan=self.nan,
+            inf=self.inf,
+            min=self._low,
+            max=self._high,
+            mean=self._mean if self._count else None,
+            m2=self._m2 if self._count else None,
+            histogram=histogram,
+        )
 
 
 def _iter_blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -224,9 +241,11 @@ def _iter_blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
 def _find_buckets(values: NDArray[Any]) -> NDArray[np.int64]:
     """Bucket of each finite value; those past float32's range count as its largest."""
     largest = np.finfo(np.float32).max
-    narrow = np.clip(values, -largest, largest).astype(np.float32) if values.dtype == np.float64 else values
+    narrow = np.clip(values, -largest, largest) if values.dtype == np.float64 else values
+    single = narrow.astype(np.float32)
     # Adding zero turns -0.0 into 0.0.
-    return ((narrow.astype(np.float32, copy=False) + np.float32(0)).view(np.uint32) >> _SHIFT).astype(np.int64)
+    single += np.float32(0)
+    return (single.view(np.uint32) >> _SHIFT).astype(np.int64)
 
 
 def _bound_bucket(key: int) -> tuple[float, float]:
@@ -241,11 +260,15 @@ def _merge_moments(left: FieldStatistics, right: FieldStatistics) -> tuple[float
         return right.mean, right.m2
     if right.mean is None or right.m2 is None:
         return left.mean, left.m2
-    total = left.finite + right.finite
-    delta = right.mean - left.mean
-    share = right.finite / total
-    m2 = left.m2 + right.m2 + delta * (delta * left.finite * share)
-    return left.mean + delta * share, min(m2, float(np.finfo(np.float64).max))
+    return _add_moments((left.finite, left.mean, left.m2), (right.finite, right.mean, right.m2))[1:]
+
+
+def _add_moments(left: tuple[int, float, float], right: tuple[int, float, float]) -> tuple[int, float, float]:
+    """Count, mean and sum of squared deviations of two sets together (Chan, Golub, LeVeque 1983)."""
+    total = left[0] + right[0]
+    delta, share = right[1] - left[1], right[0] / total
+    m2 = left[2] + right[2] + delta * (delta * left[0] * share)
+    return total, left[1] + delta * share, min(m2, _LARGEST)
 
 
 def _count_distinct(values: NDArray[Any]) -> dict[str, int] | None:

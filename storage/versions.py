@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import Conflict, InvalidInput, NotFound
+from storage.errors import BeingCollected, Conflict, InvalidInput, NotFound, Overtaken
 from storage.files import Store, canonical_json
 from storage.log import CommitLog, LogEntry, LoggedEntry
 from storage.lookup import LATEST, find_version, require_version
@@ -263,17 +263,15 @@ class Dataset:
         """
         for attempt in range(_ATTEMPTS):
             head = self.history.find_head()
-            fields = change(head)
-            if fields is None and head is not None:
-                return head
             try:
-                return self.history.put(head, **(fields or {}))
-            except Conflict:
+                fields = change(head)
+                return head if fields is None and head is not None else self.history.put(head, **(fields or {}))
+            except (Overtaken, BeingCollected):
+                if attempt == _ATTEMPTS - 1:
+                    raise
                 # Spread the writers, so that each gets its turn.
                 time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, 0.002 * 2 ** min(attempt, 8))))  # noqa: S311
-        raise Conflict(
-            f"an entry of dataset {self.name} must find its turn; other writers won {_ATTEMPTS} times; try again later"
-        )
+        raise Conflict(f"an entry of dataset {self.name} must find its turn; got none; try again later")
 
     def _publish(
         self,
@@ -290,13 +288,14 @@ class Dataset:
             shards = choose(base)
             if base and kind == "append" and len(shards) == len(base.shards):
                 return None
-            self._check_new(shards, base, head)
+            manifest = write_manifest(self.manifests, shards)
+            self._check_new(shards, manifest, base, head)
             number = head.entry.number + 1 if head else 0
             return {
                 "kind": kind,
                 "version": number,
                 "previous": base.number if base else None,
-                "manifest": write_manifest(self.manifests, shards),
+                "manifest": manifest,
                 "rows": count_splits(shards),
                 "info": dict(info) if info is not None else (base.info if base else {}),
                 "message": message,
@@ -305,14 +304,16 @@ class Dataset:
         logged = self.record(change)
         return self._load(require_version(logged.entry), logged)
 
-    def _check_new(self, shards: Sequence[ShardEntry], base: "Version | None", head: LoggedEntry | None) -> None:
+    def _check_new(
+        self, shards: Sequence[ShardEntry], manifest: str, base: "Version | None", head: LoggedEntry | None
+    ) -> None:
         from storage.gc import check_uncollected
         from storage.purge import check_unpurged
 
         known = {shard.digest for shard in base.shards} if base else set()
         new = [shard for shard in shards if shard.digest not in known]
         check_unpurged(self, new, head)
-        check_uncollected(self, new, head)
+        check_uncollected(self, new, manifest, head)
 
     def _load(self, number: int | None, head: LoggedEntry) -> "Version":
         if number is None:

@@ -45,7 +45,7 @@ class AnswerSheet:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """(N,) int64: the most probable class."""
-        return self.probabilities.argmax(axis=1)
+        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
 
 @stage

@@ -21,6 +21,7 @@ from tasks.results import Collected, Prepared
 from tasks.stage import gate
 
 KEYS = ("row_id", "content_hash", "label")
+VALID = "label__valid"
 
 
 @gate
@@ -106,12 +107,21 @@ def _describe_shard(entry: ShardEntry, data: DataSpec) -> ShardFacts:
 def _tabulate_rows(version: Version) -> Table:
     """One row a sample: its id, label, content, split and shard; the images stay where they are."""
     columns: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in (*KEYS, "split", "shard")}
+    masked = any(field.name == VALID for field in version.fields)
+    if masked:
+        columns[VALID] = []
     for entry in version.shards:
-        rows = version.read_shard(entry, KEYS)
-        for name in KEYS:
+        rows = version.read_shard(entry, (*KEYS, VALID) if masked else KEYS)
+        for name in rows:
             columns[name].append(rows[name])
         columns["split"].append(np.full(entry.rows, entry.split))
         columns["shard"].append(np.full(entry.rows, entry.digest[:12]))
     joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    shard = joined.pop("shard")
-    return tabulate_rows(**joined, extra={"shard": shard})
+    return tabulate_rows(
+        row_id=joined["row_id"],
+        label=joined["label"],
+        content_hash=joined["content_hash"],
+        split=joined["split"],
+        label_valid=joined.get(VALID),
+        extra={"shard": joined["shard"]},
+    )

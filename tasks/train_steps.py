@@ -21,7 +21,7 @@ from lightning_modules.predict import Answers, predict_rows
 from lightning_modules.result import TrainResult
 from lightning_modules.specs import SampleSpec, TrainSpec
 from lightning_modules.train import fit_classifier, load_classifier, read_sample
-from storage.files import Store, sha256_bytes
+from storage.files import Store, canonical_json, sha256_bytes
 from storage.stream import Stream
 from storage.versions import Dataset, Version
 from tasks.train_job import (
@@ -144,7 +144,7 @@ class Worker:
             step.sample,
             train_stream=self.open_training(spec),
             validation_stream=self.open_evaluation(VALIDATION, EVALUATION_BATCH),
-            states=self.store.child(STATES),
+            states=self.store.child(STATES, identify_fit(self.job, step)),
             on_record=log.write,
             on_diverged=self.keep_diverged,
         )
@@ -272,6 +272,14 @@ class MetricLog:
             return b""
         whole = self.path.read_bytes().rpartition(b"\n")[0]
         return b"".join(line + b"\n" for line in whole.splitlines() if json.loads(line).get("step", 0) <= step)
+
+
+def identify_fit(job: TrainJob, step: Fit) -> str:
+    """What a training is resumed by: another network, spec or data version starts afresh; more devices go on."""
+    spec = step.model_dump(mode="json")
+    for name in ("devices", "timeout_s", "log_every_steps", "checkpoint_every_steps"):
+        del spec["train"][name]
+    return sha256_bytes(canonical_json([spec, job.data.dataset, job.data.version]))[:16]
 
 
 def open_version(job: TrainJob) -> Version:

@@ -9,6 +9,7 @@ Exit status: 0 done; 3 a fault that `failure.json` explains; anything else is a 
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tasks.child import end_with_parent
@@ -35,9 +36,10 @@ def main(arguments: list[str]) -> int:
         do_job(job, started_at=started_at)
     except (ModelError, StorageError, ValidationError) as error:
         failure = Failure(kind=type(error).__name__, message=str(error))
-        # Whichever rank fails first: the others are ended with the group.
-        Store(job.directory).write(FAILURE, failure.model_dump_json().encode())
         sys.stderr.write(f"{failure.kind}: {failure.message}\n")
+        # On a full disk the launcher has the line above. The other ranks are ended with the group.
+        with suppress(StorageError):
+            Store(job.directory).write(FAILURE, failure.model_dump_json().encode())
         return EXIT_FAULT
     return 0
 

@@ -9,8 +9,7 @@ import typer
 from deployments.targets.clearance import verify_receipt
 from deployments.targets.errors import NotCleared
 from deployments.targets.keys import KeyRing
-from lepton_ai.commands.common import DEFAULT_WORKSPACE, AsJson, Workspace, fail, say, translate_errors
-from storage.audit import audit_receipt
+from lepton_ai.commands.common import DEFAULT_WORKSPACE, AsJson, Workspace, fail, require_platform, say, translate_errors
 from storage.files import Store
 from storage.receipts import Receipt, SignedReceipt, find_receipt, list_model_receipts, read_receipt
 
@@ -23,6 +22,10 @@ def verify(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_js
 
     Exit status: 0 all is as signed, 1 something is not; each bad file is named.
     """
+    try:
+        from storage.audit import audit_receipt
+    except ImportError as error:
+        raise require_platform(error, "verify") from error
     store = Store(workspace)
     receipt_id = find_receipt(store, reference)
     faults = []

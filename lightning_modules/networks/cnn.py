@@ -51,7 +51,7 @@ class CNN(nn.Module):
         *,
         input_shape: tuple[int, ...],
         outputs: int,
-        widths: Sequence[int] = (32, 64, 128),
+        widths: Sequence[int] = (16, 32, 64),
         blocks: int = 1,
         stem_stride: int = 1,
         dropout: float = 0.1,

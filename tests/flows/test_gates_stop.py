@@ -87,7 +87,9 @@ def test_shuffled_labels_stop_at_the_model_gate(own_promoted: Promoted, tmp_path
     assert read_channels(own_promoted.workspace) == before
 
 
-def test_a_candidate_worse_than_the_champion_stops_at_the_model_gate(own_promoted: Promoted, dask_scheduler: str) -> None:
+def test_a_candidate_worse_than_the_champion_stops_at_the_model_gate(
+    own_promoted: Promoted, dask_scheduler: str
+) -> None:
     before = read_channels(own_promoted.workspace)
     weak = {"train.max_epochs": 1, "gates.model.min_accuracy": 0.0, "gates.model.min_gain_over_majority": 0.0}
     outcome = run("digits", own_promoted.workspace, dask_scheduler, weak)

@@ -73,7 +73,9 @@ def test_every_stage_is_a_task_with_an_artifact_in_prefect(promoted: Promoted) -
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
     with get_client(sync_client=True) as client:
-        runs = [entry for entry in client.read_flow_runs() if entry.parameters.get("workspace") == str(promoted.workspace)]
+        runs = [
+            entry for entry in client.read_flow_runs() if entry.parameters.get("workspace") == str(promoted.workspace)
+        ]
         assert [entry.state.name for entry in runs if entry.state] == ["Completed"]
         kept = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[runs[0].id]))
         response = client._client.post("/artifacts/filter", json={"artifacts": kept.model_dump(mode="json")})

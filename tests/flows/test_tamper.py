@@ -66,7 +66,9 @@ def test_a_flipped_byte_in_the_receipt_is_found(own_promoted: Promoted) -> None:
     assert name in outcome.messages.replace("\n", "")
 
 
-def test_a_receipt_signed_by_a_stranger_does_not_verify(own_promoted: Promoted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receipt_signed_by_a_stranger_does_not_verify(
+    own_promoted: Promoted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LEPTON_CONFIG_DIR", str(own_promoted.workspace.parent / "strangers-config"))
     status, messages = _verify(own_promoted)
     assert status == 1

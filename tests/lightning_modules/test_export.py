@@ -54,9 +54,10 @@ def test_interface_is_the_one_that_devices_expect(fitted: Fitted) -> None:
     ):
         graph = onnx.load_from_string(candidate.content).graph
         found = [
-            (value.name, value.type.tensor_type.elem_type, [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim])
+            (value.name, kind.elem_type, [dim.dim_param or dim.dim_value for dim in kind.shape.dim])
             for value in (*graph.input, *graph.output)
-        ]  # fmt: skip
+            for kind in [value.type.tensor_type]
+        ]
         assert found == [
             ("image", onnx.TensorProto.UINT8, ["N", 1, 8, 8]),
             ("label", onnx.TensorProto.INT64, ["N"]),

@@ -24,7 +24,8 @@ from lightning_modules.specs import (
 
 
 def test_importing_the_specs_costs_no_torch() -> None:
-    code = "import sys, lightning_modules.specs, lightning_modules.result; print({'torch', 'onnx', 'numpy'} & set(sys.modules))"
+    names = "{'torch', 'onnx', 'numpy'} & set(sys.modules)"
+    code = f"import sys, lightning_modules.specs, lightning_modules.result; print({names})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

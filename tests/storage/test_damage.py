@@ -117,7 +117,7 @@ def kill_writers(url, times):
     for number in range(times):
         process = subprocess.Popen([sys.executable, "-c", WRITER, url, str(turn)], stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "ready\n"
-        time.sleep(random.Random(number).uniform(0, 0.15))
+        time.sleep(random.Random(number).uniform(0, 0.15) * (10 if number % 4 == 0 else 1))
         process.send_signal(signal.SIGKILL)
         # A last line without its end was not said to the end: then nobody counts on it.
         lines = [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]

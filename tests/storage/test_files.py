@@ -153,12 +153,19 @@ class TestLocal(StoreContract):
 
     def test_temporary_files_are_never_shown_and_can_be_swept(self, store):
         store.write("a/b", b"")
-        left = store.local_path("a") / ".lepton-tmp-0123"
+        left = store.local_path("a") / name_left_file(find_dead_pid())
         left.write_bytes(b"half")
+        mine = store.local_path("a") / name_left_file(os.getpid())
+        mine.write_bytes(b"half")
+        foreign = store.local_path("a") / ".lepton-tmp-0123"
+        foreign.write_bytes(b"half")
         assert (store.list(), store.listdir("a")) == (["a/b"], ["b"])
         assert store.sweep(datetime.now(UTC) - timedelta(hours=1)) == 0
         assert store.sweep(datetime.now(UTC) + timedelta(hours=1)) == 1
-        assert not left.exists()
+        assert [left.exists(), mine.exists(), foreign.exists()] == [False, True, True]
+        os.utime(foreign, (0, 0))
+        assert store.sweep(datetime.now(UTC) - timedelta(hours=1)) == 1
+        assert not foreign.exists()
 
     def test_a_failed_write_keeps_the_old_bytes_and_leaves_nothing(self, store, monkeypatch):
         store.write("a", b"old")
@@ -255,6 +262,17 @@ class TestMemory(StoreContract):
     def test_does_not_travel(self, store):
         with pytest.raises(InvalidInput, match="every process"):
             pickle.dumps(store)
+
+
+def find_dead_pid():
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def name_left_file(pid):
+    """Name of the temporary file of a process."""
+    return f".lepton-tmp-{local_files._name_host()}-{pid}-0123"
 
 
 @pytest.fixture(scope="module")

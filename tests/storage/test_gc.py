@@ -3,17 +3,19 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage import gc
-from storage.errors import Conflict, Corrupt
+from storage import gc, versions
+from storage.errors import BeingCollected, Conflict, Corrupt
 from storage.files import Store, sha256_bytes
 from storage.log import name_entry
 from storage.manifest import write_manifest
 from storage.versions import Dataset
 from tests.storage.dataset_material import add_shard, read_ids
 from tests.storage.object_store import create_bucket, describe_options, start_object_store
+from tests.storage.test_files import find_dead_pid, name_left_file
 
 
 def wait_for_clock(seconds=0.02):
@@ -43,8 +45,8 @@ class CollectionContract:
         assert preview.size_bytes > abandoned.size_bytes
         assert len(dataset.files.list()) == len(live) + len(abandoned.files) + 1
         assert dataset.gc(0) == preview
-        assert set(dataset.files.list()) == {*live, f"log/{name_entry(2)}"}
-        assert [entry.kind for entry in dataset.log()] == ["append", "append", "gc"]
+        assert set(dataset.files.list()) == {*live, f"log/{name_entry(2)}", f"log/{name_entry(3)}"}
+        assert [entry.kind for entry in dataset.log()] == ["append", "append", "gc", "gc-end"]
         assert dataset.verify() == []
 
     def test_a_half_written_shard_goes(self, dataset):
@@ -81,18 +83,40 @@ class CollectionContract:
         with pytest.raises(Conflict, match="write it again"):
             dataset.append([entry])
         assert add_shard(dataset, 500) == entry
-        assert dataset.append([entry]).number == 3
+        assert dataset.append([entry]).number == 4
         assert dataset.verify() == []
 
-    def test_a_shard_that_might_be_collected_is_not_committed(self, dataset, monkeypatch):
-        """A commit between the record and the deletion of a collection."""
+    def test_a_shard_that_is_being_collected_is_not_committed(self, dataset, monkeypatch):
+        """A commit between the two records of a collection: the files are still there, and written again, but listed."""
         entry = add_shard(dataset, 500)
         wait_for_clock(self.tick_s)
-        monkeypatch.setattr(gc, "_delete_files", lambda *_: None)
+        monkeypatch.setattr(gc, "_end", lambda _: None)
+        monkeypatch.setattr(gc, "_delete_file", lambda *_: 0)
         dataset.gc(0)
-        assert dataset.shards.exists(entry.find_file("image"))
-        with pytest.raises(Conflict, match="write it again"):
-            dataset.append([entry])
+        monkeypatch.setattr(versions, "_ATTEMPTS", 3)
+        with pytest.raises(BeingCollected, match="write it again"):
+            dataset.append([add_shard(dataset, 500)])
+        with pytest.raises(Conflict, match="one garbage collection at a time"):
+            dataset.gc(0)
+        assert dataset.append([add_shard(dataset, 600)]).verify() == []
+        # A collection that was killed gives up in the end.
+        monkeypatch.setattr(gc, "_find_collecting", lambda _: ())
+        assert dataset.append([entry]).verify() == []
+
+    def test_a_writer_waits_for_a_collection(self, dataset):
+        entry = add_shard(dataset, 500)
+        dataset.history.put(
+            dataset.history.find_head(),
+            kind="gc",
+            collecting=(f"shards/{entry.digest}",),
+            collecting_until=datetime.now(UTC) + timedelta(minutes=1),
+        )
+        with ThreadPoolExecutor(1) as threads:
+            writing = threads.submit(dataset.append, [entry])
+            time.sleep(0.2)
+            assert not writing.done()
+            gc._end(dataset)
+            assert writing.result().verify() == []
 
     def test_a_commit_before_the_record_is_seen(self, dataset, monkeypatch):
         """A commit between the first look of a collection and its record."""
@@ -146,7 +170,7 @@ class TestLocal(CollectionContract):
         return Store(tmp_path)
 
     def test_temporary_files_go(self, dataset):
-        left = dataset.shards.local_path() / ".lepton-tmp-abc"
+        left = dataset.shards.local_path() / name_left_file(find_dead_pid())
         left.write_bytes(b"half")
         wait_for_clock()
         assert dataset.gc(3600).temporary == 0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from storage import purge
 from storage.errors import Conflict, NotFound
 from storage.files import Store, canonical_json, sha256_bytes
 from storage.purge import find_models, purge_everywhere
@@ -102,6 +103,28 @@ def test_a_commit_that_overtakes_a_purge_is_purged_too(dataset, monkeypatch):
     assert (purged.number, purged.versions) == (5, (0, 1, 2, 4))
     assert find_everywhere(dataset, 7) == []
     assert dataset.verify() == []
+
+
+def test_what_a_killed_purge_left_is_collected_without_grace(dataset, monkeypatch):
+    monkeypatch.setattr(purge._Purge, "delete_files", lambda _: None)
+    held = [shard.digest for shard in dataset.open(1).shards if 7 in make_ids(dataset, shard)]
+    dataset.purge_rows([7], reason="x")
+    assert set(dataset.gc(3600).shards) >= set(held)
+    assert find_everywhere(dataset, 7) == []
+    assert dataset.verify() == []
+
+
+def test_a_kept_shard_that_equals_a_rewritten_one_stays(dataset):
+    """The rest of a purged shard can be a shard that a version has already."""
+    rest = {name: array[1:] for name, array in make_rows(500).items()}
+    dataset.append([write_shard(dataset.shards, rest, split="x")])
+    dataset.purge_rows([500], reason="x")
+    dataset.gc(0)
+    assert dataset.verify() == []
+
+
+def make_ids(dataset, shard):
+    return read_shard(dataset.shards, shard, [ROW_ID])[ROW_ID].tolist()
 
 
 def test_all_datasets_of_a_row_and_the_models_that_saw_it(dataset):

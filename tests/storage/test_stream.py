@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from storage.errors import Corrupt, InvalidInput, NotFound
 from storage.files import Store
+from storage.remote_files import RemoteFiles
 from storage.shards import write_shard
 from storage.stream import Stream
 from storage.versions import Dataset, Version
@@ -433,3 +434,22 @@ def test_windows_without_a_horizon_have_no_future(tmp_path):
     version, _ = make_series(tmp_path, (40,), (40,))
     batch = next(iter(Stream(version, "train", batch_size=8, window=Window(lookback=4))))
     assert sorted(batch) == ["row_id", "series_id", "value"]
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_remote_store_is_asked_once_for_each_array(s3_url, s3_options, version, threads, monkeypatch):
+    dataset = Dataset(Store(f"{s3_url}/workspace", s3_options), "digits")
+    entries = [
+        write_shard(dataset.shards, make_rows(start, rows), split="train")
+        for start, rows in zip(np.cumsum((0, *SHARD_ROWS[:9])), SHARD_ROWS[:9], strict=False)
+    ]
+    remote = dataset.commit(entries, kind="prepare", parent=None)
+    len(remote.shards)
+    asked = []
+    read = RemoteFiles.read
+    monkeypatch.setattr(RemoteFiles, "read", lambda self, path, *rest: (asked.append(path), read(self, path, *rest))[1])
+    stream = Stream(remote, "train", batch_size=8, drop_last=False, threads=threads)
+    ids = np.concatenate([batch["row_id"][~batch["padding"]] for batch in stream])
+    np.testing.assert_array_equal(np.sort(ids), np.arange(sum(SHARD_ROWS[:9])))
+    assert len(asked) == len(set(asked)) == 9 * 3
+    assert not [path for path in asked if path.endswith("zarr.json")]

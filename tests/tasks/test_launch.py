@@ -62,7 +62,7 @@ def test_killed_worker_is_told_of_and_resumes(workspace: Store, tmp_path: Path, 
             # Of two ranks one only: the launcher must end the other.
             os.kill(max(find_processes(str(tmp_path / "killed"))), signal.SIGKILL)
 
-    with pytest.raises(WorkerFailed, match="SIGKILL|Signal 9|status 1") as caught:
+    with pytest.raises(WorkerFailed, match=r"SIGKILL|status 1") as caught:
         run_worker(job, timeout_s=120, on_metrics=kill)
     assert "it resumes" in str(caught.value)
     assert_nothing_left(tmp_path / "killed")
@@ -96,7 +96,7 @@ def test_worker_ends_with_a_launcher_that_is_killed(workspace: Store, tmp_path: 
 
 
 def test_fault_comes_back_in_the_worker_s_own_words(workspace: Store, tmp_path: Path) -> None:
-    with pytest.raises(WorkerFailed, match="checkpoint.safetensors") as caught:
+    with pytest.raises(WorkerFailed, match=r"checkpoint\.safetensors") as caught:
         run_worker(make_job(workspace, tmp_path, Predict(split="held_out")), timeout_s=60)
     assert caught.value.kind == "NotFound"
     assert "Traceback" not in str(caught.value)
@@ -110,7 +110,10 @@ def test_crash_comes_back_with_the_last_lines(
     package.mkdir()
     (package / "crashing_network.py").write_text(
         "import os, sys, signal\n"
-        "def Crash(**_):\n    sys.stderr.write('about to fall\\n'); sys.stderr.flush(); os.kill(os.getpid(), signal.SIGSEGV)\n"
+        "def Crash(**_):\n"
+        "    sys.stderr.write('about to fall\\n')\n"
+        "    sys.stderr.flush()\n"
+        "    os.kill(os.getpid(), signal.SIGSEGV)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(package))
     fit = make_fit()

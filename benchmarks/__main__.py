@@ -1,0 +1,15 @@
+"""All benchmarks, one after the other, each in a process of its own: `make bench`."""
+
+import subprocess
+import sys
+
+BENCHMARKS = ("stream", "stream_limits")
+
+
+def main() -> None:
+    for name in BENCHMARKS:
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *sys.argv[1:]], check=True)
+
+
+if __name__ == "__main__":
+    main()
