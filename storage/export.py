@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from storage.codecs import TEXT
 from storage.errors import Conflict, InvalidInput
 from storage.files import Store
-from storage.shards import FieldSpec, ShardEntry
+from storage.shards import FieldSpec, ShardEntry, read_shard
 from storage.versions import Version
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ def open_dask(version: Version, name: str, split: str | None = None) -> "dask.ar
     from dask.delayed import delayed
 
     arrays: Any = dask.array
-    parts = []
+    parts, store = [], version.dataset.shards
     for shard in version.iter_shards(split):
         field = shard.find_field(name)
         dtype = np.dtypes.StringDType() if field.dtype == TEXT else np.dtype(field.dtype)
-        read = delayed(_read_part, pure=True)(version, shard, name, dask_key_name=f"read-{name}-{shard.digest}")
+        read = delayed(_read_part, pure=True)(store, shard, name, dask_key_name=f"read-{name}-{shard.digest}")
         parts.append(arrays.from_delayed(read, (shard.rows, *field.shape), dtype))
     if not parts:
         raise InvalidInput(f"{version.ref} must have rows to be opened; got none; collect data first")
@@ -76,8 +76,8 @@ def export_version(version: Version, target: Store) -> str:
     return target.address()
 
 
-def _read_part(version: Version, shard: ShardEntry, name: str) -> NDArray[Any]:
-    return version.read_shard(shard, [name])[name]
+def _read_part(store: Store, shard: ShardEntry, name: str) -> NDArray[Any]:
+    return read_shard(store, shard, [name])[name]
 
 
 def _open_zarr(target: Store) -> Any:

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from storage.blocks import BlockFault, BlockLayout, decode_block, parse_layout, read_blocks
 from storage.codecs import (
+    DISK_NS,
+    NETWORK_NS,
     TEXT,
     Codec,
     check_codec,
@@ -164,7 +166,10 @@ def write_shard(
     arrays = check_rows(rows)
     count = len(next(iter(arrays.values())))
     fields = tuple(_specify_field(name, array, (columns or {}).get(name, ())) for name, array in arrays.items())
-    encodings = {name: _choose_encoding(array, _pick_codec(codec, name)) for name, array in arrays.items()}
+    encodings = {
+        name: _choose_encoding(array, _pick_codec(codec, name), DISK_NS if shards.is_local else NETWORK_NS)
+        for name, array in arrays.items()
+    }
     files = {_GROUP: canonical_json({"zarr_format": 3, "node_type": "group", "attributes": {"lepton": FORMAT}})}
     checksums: dict[str, int] = {}
     fingerprints: dict[str, int] = {}
@@ -281,9 +286,9 @@ def _pick_codec(codec: str | Mapping[str, str], name: str) -> str:
     return codec if isinstance(codec, str) else codec.get(name, "auto")
 
 
-def _choose_encoding(array: NDArray[Any], codec: str) -> Encoding:
+def _choose_encoding(array: NDArray[Any], codec: str, fetch_ns: float) -> Encoding:
     row_bytes = array.nbytes // len(array) if array.dtype.kind != "T" else 16
-    chosen = choose_codec(array) if codec == "auto" else check_codec(codec)
+    chosen = choose_codec(array, fetch_ns) if codec == "auto" else check_codec(codec)
     return Encoding(block_rows=choose_block_rows(len(array), max(1, row_bytes)), codec=chosen)
 
 

@@ -1,6 +1,7 @@
 """One version of a dataset: its shards, their statistics, and the ways to read it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from storage.verify import Fault
     from storage.versions import Dataset
 
+_THREADS = 4
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Version:
     """An immutable published state of a dataset.
 
@@ -38,6 +41,12 @@ class Version:
     entry: LogEntry
     digest: str
     manifest_digest: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Version) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
     @property
     def name(self) -> str:
@@ -115,7 +124,8 @@ class Version:
             NotFound: There is no such split, or there are no rows.
             Corrupt: A shard is damaged.
         """
-        parts = [self.read_shard(shard, fields) for shard in self.iter_shards(split)]
+        with ThreadPoolExecutor(_THREADS, "lepton-read") as threads:
+            parts = list(threads.map(lambda shard: self.read_shard(shard, fields), self.iter_shards(split)))
         if not parts:
             raise NotFound(f"{self.ref} must have rows to be read; got none; collect data first")
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

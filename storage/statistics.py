@@ -212,7 +212,9 @@ class _Moments:
         mean = float((wide / wide.size).sum()) if max(-low, high) > _SUMMABLE else float(wide.mean())
         with np.errstate(over="ignore"):
             wide -= mean
-            m2 = float(wide @ wide)
+            wide *= wide
+            # Not a dot product: its library would start threads beside those of the workers.
+            m2 = float(wide.sum())
         left = (self._count, self._mean, self._m2)
         self._count, self._mean, self._m2 = _add_moments(left, (finite.size, mean, min(m2, _LARGEST)))
         self._low = low if self._low is None else min(low, self._low)

@@ -100,9 +100,7 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         samples=_pick_samples(workspace, record, labels, receipt),
         candidates=tuple(Candidate.model_validate(entry.model_dump(mode="json")) for entry in receipt.artifacts),
         channels=_fill_channels(record, receipt),
-        source=Source.model_validate(receipt.source.model_dump(mode="json"))
-        if receipt.source
-        else None,
+        source=Source.model_validate(receipt.source.model_dump(mode="json")) if receipt.source else None,
         datasets={name: Dataset.model_validate(entry.model_dump()) for name, entry in receipt.datasets.items()},
         receipt=_fill_receipt(signed),
         workspace=workspace.display,

@@ -9,7 +9,15 @@ import typer
 from deployments.targets.clearance import verify_receipt
 from deployments.targets.errors import NotCleared
 from deployments.targets.keys import KeyRing
-from lepton_ai.commands.common import DEFAULT_WORKSPACE, AsJson, Workspace, fail, require_platform, say, translate_errors
+from lepton_ai.commands.common import (
+    DEFAULT_WORKSPACE,
+    AsJson,
+    Workspace,
+    fail,
+    require_platform,
+    say,
+    translate_errors,
+)
 from storage.files import Store
 from storage.receipts import Receipt, SignedReceipt, find_receipt, list_model_receipts, read_receipt
 

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore
 
-from storage.codecs import CODECS, choose_codec, describe_array, encode_array, name_chunk
+from storage.codecs import CODECS, DISK_NS, NETWORK_NS, choose_codec, describe_array, encode_array, name_chunk
 from storage.errors import Corrupt, InvalidInput
 from storage.files import Store, canonical_json, sha256_bytes
 from storage.shards import ShardEntry, Span, digest_files, read_shard, write_shard
@@ -169,10 +169,14 @@ def test_bytes_are_those_of_zarr(codec, dtype, rows, block_rows):
 
 def test_the_codec_is_chosen_by_a_sample():
     rng = np.random.default_rng(0)
-    assert choose_codec(rng.integers(0, 256, (5000, 784), np.uint8)) == "none"
-    assert choose_codec(np.repeat(rng.integers(0, 256, (500, 1), np.uint8), 784, 1)) != "none"
-    assert choose_codec(np.zeros((100, 100))) in ("lz4", "zstd")
-    assert choose_codec(np.zeros(1, np.uint8)) == "none"
+    noise, labels = rng.integers(0, 256, (5000, 784), np.uint8), rng.integers(0, 10, 5000)
+    four = rng.choice(np.array([0, 1, 4, 9], np.uint8), (5000, 784))
+    for fetch_ns in (DISK_NS, NETWORK_NS):
+        assert choose_codec(noise, fetch_ns) == "none"
+        assert choose_codec(labels, fetch_ns) == "lz4"
+        assert choose_codec(np.zeros(1, np.uint8), fetch_ns) == "none"
+    assert (choose_codec(four, DISK_NS), choose_codec(four, NETWORK_NS)) == ("lz4", "zstd")
+    assert len({choose_codec(labels, DISK_NS) for _ in range(5)}) == 1
 
 
 def test_statistics_source_and_columns_are_in_the_entry(shards):
