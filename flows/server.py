@@ -7,8 +7,6 @@ long as this process. Prefect's built-in temporary server is not used: it surviv
 import fcntl
 import json
 import subprocess
-import sys
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -26,7 +24,7 @@ from prefect.settings import (
 )
 
 from flows.errors import ServerError
-from tasks.child import end_child, end_with_parent, start_child
+from tasks.child import announce, end_child, end_with_parent, read_announcement, start_child
 
 START_TIMEOUT_S = 120.0
 PROBE_TIMEOUT_S = 2.0
@@ -84,22 +82,13 @@ def _start_once() -> tuple[str, subprocess.Popen[bytes]]:
                 "PREFECT__SERVER_FINAL": "1",
             },
         )
-        return _wait_until_up(child), child
-
-
-def _wait_until_up(child: subprocess.Popen[bytes]) -> str:
-    killer = threading.Timer(START_TIMEOUT_S, child.kill)
-    killer.start()
-    try:
-        line = child.stdout.readline() if child.stdout is not None else b""
-    finally:
-        killer.cancel()
-    if not line:
+        announced = read_announcement(child, timeout_s=START_TIMEOUT_S)
+    if announced is None:
         raise ServerError(
             f"embedded Prefect server must start within {START_TIMEOUT_S:.0f} s; it ended with status "
             f"{end_child(child)}; start one with `prefect server start` and run again"
         )
-    return str(json.loads(line)["url"])
+    return announced["url"], child
 
 
 def main() -> None:
@@ -118,8 +107,7 @@ def main() -> None:
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            sys.stdout.write(json.dumps({"url": url}) + "\n")
-            sys.stdout.flush()
+            announce(url=url)
 
     config = uvicorn.Config(create_app(), log_level="error", lifespan="on")
     Server(config).run(sockets=[listener])

@@ -5,6 +5,7 @@ which only its parent holds the write end. However the parent ends, SIGKILL incl
 the child ends too. No pid file, no polling, nothing specific to one operating system.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -45,12 +46,32 @@ def start_child(
     )
 
 
+def read_announcement(child: subprocess.Popen[bytes], *, timeout_s: float) -> dict[str, str] | None:
+    """The one JSON line that a child prints on its standard output once it is up.
+
+    Returns:
+        Its fields; None if the child ended first, or said nothing in time and was killed.
+    """
+    killer = threading.Timer(timeout_s, child.kill)
+    killer.start()
+    try:
+        line = child.stdout.readline() if child.stdout is not None else b""
+    finally:
+        killer.cancel()
+    return dict(json.loads(line)) if line else None
+
+
+def announce(**fields: str) -> None:
+    """Prints the line that `read_announcement` waits for."""
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
+
+
 def end_with_parent(finish: Callable[[], None] | None = None) -> None:
-    """Ends this process and its group as soon as the parent closes our standard input, or dies.
+    """Kills this process and its group as soon as the parent closes our standard input, or dies.
 
     Args:
-        finish: Called first, to end in order; it should return at once and let the main thread wind up. Without it
-            the process group is killed on the spot.
+        finish: Called first, to take away what would stay behind; it should be quick.
     """
 
     def watch() -> None:
@@ -59,7 +80,6 @@ def end_with_parent(finish: Callable[[], None] | None = None) -> None:
             pass
         if finish is not None:
             finish()
-            return
         kill_own_group()
 
     threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

@@ -1,7 +1,7 @@
 """The Dask cluster that collect and prepare run on: a local one by default, any scheduler by its address."""
 
-import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tasks.child import end_child, end_with_parent, start_child
+from tasks.child import announce, end_child, end_with_parent, read_announcement, start_child
 from tasks.errors import ClusterError
 
 START_TIMEOUT_S = 60.0
@@ -40,31 +40,20 @@ def open_cluster(scheduler: str | None = None, *, workers: int | None = None) ->
     with tempfile.TemporaryDirectory(prefix="lepton-dask-") as scratch:
         child = start_child("tasks.cluster", [str(workers or count_cores()), scratch], stdout=subprocess.PIPE)
         try:
-            yield _read_address(child)
+            announced = read_announcement(child, timeout_s=START_TIMEOUT_S)
+            if announced is None:
+                raise ClusterError(
+                    f"local Dask cluster must start within {START_TIMEOUT_S:.0f} s; its process ended with status "
+                    f"{child.wait()}; see the messages above, or give --scheduler ADDRESS"
+                )
+            yield announced["address"]
         finally:
             end_child(child)
 
 
-def _read_address(child: subprocess.Popen[bytes]) -> str:
-    """Waits for the one line that the cluster's process prints once its workers are up."""
-    killer = threading.Timer(START_TIMEOUT_S, child.kill)
-    killer.start()
-    try:
-        line = child.stdout.readline() if child.stdout is not None else b""
-    finally:
-        killer.cancel()
-    if not line:
-        raise ClusterError(
-            f"local Dask cluster must start within {START_TIMEOUT_S:.0f} s; its process ended with status "
-            f"{child.wait()}; see the messages above, or give --scheduler ADDRESS"
-        )
-    return str(json.loads(line)["address"])
-
-
 def main(workers: int, scratch: str) -> None:
     """The cluster's own process: starts it, prints its address as one JSON line, ends when the parent does."""
-    # On the spot: everything a worker could leave behind lies in the scratch folder that the parent removes.
-    end_with_parent()
+    end_with_parent(finish=lambda: shutil.rmtree(scratch, ignore_errors=True))
     import dask
     from distributed import LocalCluster
 
@@ -83,8 +72,7 @@ def main(workers: int, scratch: str) -> None:
         local_directory=scratch,
         silence_logs="ERROR",
     ) as cluster:
-        sys.stdout.write(json.dumps({"address": cluster.scheduler_address}) + "\n")
-        sys.stdout.flush()
+        announce(address=cluster.scheduler_address)
         threading.Event().wait()
 
 

@@ -105,9 +105,9 @@ def _break(content: bytes) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_a_broken_int8_artifact_stops_at_the_artifact_gate(
-    tmp_path: Path, prefect_url: str, dask_scheduler: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def _broken_int8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The export's int8 candidate is broken before anything measures it."""
     real = compress._export
 
     def export_broken(*args: Any) -> dict[str, bytes]:
@@ -115,6 +115,12 @@ def test_a_broken_int8_artifact_stops_at_the_artifact_gate(
         return {**made, "int8": _break(made["int8"])}
 
     monkeypatch.setattr(compress, "_export", export_broken)
+
+
+@pytest.mark.usefixtures("_broken_int8")
+def test_a_broken_int8_artifact_stops_at_the_artifact_gate(
+    tmp_path: Path, prefect_url: str, dask_scheduler: str
+) -> None:
     lenient = {"targets.edge": {"prefer": ["int8"], "max_accuracy_drop": 1.0, "min_agreement": 0.0}}
     workspace = tmp_path / "workspace"
     outcome = run("digits", workspace, dask_scheduler, lenient)
@@ -122,16 +128,10 @@ def test_a_broken_int8_artifact_stops_at_the_artifact_gate(
     assert not (workspace / "channels").exists()
 
 
+@pytest.mark.usefixtures("_broken_int8")
 def test_a_broken_int8_artifact_is_not_chosen_where_fp32_will_do(
-    tmp_path: Path, prefect_url: str, dask_scheduler: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, prefect_url: str, dask_scheduler: str
 ) -> None:
-    real = compress._export
-
-    def export_broken(*args: Any) -> dict[str, bytes]:
-        made = real(*args)
-        return {**made, "int8": _break(made["int8"])}
-
-    monkeypatch.setattr(compress, "_export", export_broken)
     outcome = run("digits", tmp_path / "workspace", dask_scheduler)
     assert outcome.status == 0, outcome.messages
     assert outcome.summary["channels"] == {"edge": "fp32", "cloud": "fp32"}

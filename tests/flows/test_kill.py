@@ -22,8 +22,9 @@ BEFORE = {
 QUICK = ("train", "promote")
 
 
-def _start(workspace: Path, tmp_path: Path) -> Command:
-    return Command("run", "digits", "--workspace", str(workspace), "--json", *fast_settings(FAST), cwd=tmp_path)
+def _start(workspace: Path, tmp_path: Path, overrides: dict[str, int] | None = None) -> Command:
+    settings = fast_settings({**FAST, **(overrides or {})})
+    return Command("run", "digits", "--workspace", str(workspace), "--json", *settings, cwd=tmp_path)
 
 
 def _expect_promoted_once(workspace: Path, tmp_path: Path) -> None:
@@ -88,3 +89,22 @@ def test_a_crash_of_the_training_process_fails_the_run(tmp_path: Path, prefect_u
     assert "SIGKILL" in victim.messages
     assert "Traceback" not in victim.messages
     victim.expect_nothing_left()
+
+
+def test_two_runs_at_once_in_one_workspace(tmp_path: Path, prefect_url: str) -> None:
+    workspace = tmp_path / "workspace"
+    both = [_start(workspace, tmp_path, {"train.seed": seed}) for seed in (1, 2)]
+    statuses = [command.finish() for command in both]
+    said = "\n".join(command.messages for command in both)
+    assert 0 in statuses, said
+    assert set(statuses) <= {0, 3}, said
+    summaries = [json.loads(command.out.read_text().splitlines()[-1]) for command in both]
+    for status, summary in zip(statuses, summaries, strict=True):
+        if status == 3:
+            assert summary["stopped_at"] in {"promote", "gate model"}
+            assert summary["reasons"]
+        assert call("verify", summary["receipt"], "--workspace", str(workspace)).status == 0
+    for channel in ("edge", "cloud"):
+        targets = sorted((workspace / "channels" / channel / "metadata").glob("*.targets.json"))
+        published = [path for path in targets if json.loads(path.read_bytes())["signed"]["targets"]]
+        assert len(published) == statuses.count(0)

@@ -188,6 +188,15 @@ class TestLocal(StoreContract):
             store.write("a", b"")
         tmp_path.chmod(0o700)
 
+    @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+    def test_a_store_that_refuses_writes_is_named(self, store, monkeypatch, number):
+        def refuse(*_):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(local_files, "_write_bytes", refuse)
+        with pytest.raises(NotWritable, match=rf"a/b.*{os.strerror(number)}.*permissions"):
+            store.write("a/b", b"")
+
     def test_a_file_in_the_way_is_named(self, store):
         store.write("a", b"")
         with pytest.raises(StorageError, match="a/b"):
