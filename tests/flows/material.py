@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from lepton_ai.cli import app
 
 FAST: dict[str, Any] = {
-    "model.network.family": "mlp",
+    "model.network": {"family": "mlp"},
     "train.max_epochs": 8,
     "train.augmentation.enabled": False,
     "train.batch_size": 64,
