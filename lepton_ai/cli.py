@@ -2,7 +2,7 @@
 
 import typer
 
-from lepton_ai.commands import keys, predict, receipts, run
+from lepton_ai.commands import datasets, keys, predict, receipts, run
 
 app = typer.Typer(
     name="lepton",
@@ -16,6 +16,7 @@ app.command("recipes")(run.recipes)
 app.command("predict")(predict.predict)
 app.command("verify")(receipts.verify)
 app.command("trace")(receipts.trace)
+app.add_typer(datasets.app, name="datasets", help="What is stored, how it came about, and that it still holds.")
 app.add_typer(keys.app, name="keys", help="Move keys and trusted roots between machines.")
 
 

@@ -1,5 +1,6 @@
 """Whatever happens to the files or to the writer, it is seen, named, and nothing half-made is published."""
 
+import json
 import random
 import shutil
 import signal
@@ -14,6 +15,7 @@ from storage.errors import StorageError
 from storage.files import Store
 from storage.versions import Dataset
 from tests.storage.dataset_material import add_shard, read_ids
+from tests.storage.object_store import create_bucket, describe_options, start_object_store
 
 
 @pytest.fixture
@@ -96,13 +98,14 @@ def test_swapped_manifests_are_found(dataset):
 
 
 WRITER = """
+import json
 import sys
 from storage.files import Store
 from storage.versions import Dataset
 from tests.storage.dataset_material import add_shard
 
-dataset = Dataset(Store(sys.argv[1]), "demo")
-turn = int(sys.argv[2])
+dataset = Dataset(Store(sys.argv[1], json.loads(sys.argv[2])), "demo")
+turn = int(sys.argv[3])
 print("ready", flush=True)
 while True:
     version = dataset.append([add_shard(dataset, 100 * turn, 50), add_shard(dataset, 100 * turn + 50, 50)])
@@ -111,13 +114,17 @@ while True:
 """
 
 
-def kill_writers(url, times):
+def kill_writers(store, times, slowness):
     """Starts a writer, kills it at a random moment, and does so again; gives the acknowledged commits."""
     acknowledged, turn = {}, 1
     for number in range(times):
-        process = subprocess.Popen([sys.executable, "-c", WRITER, url, str(turn)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, store.url, json.dumps(store.options), str(turn)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         assert process.stdout.readline() == "ready\n"
-        time.sleep(random.Random(number).uniform(0, 0.15) * (10 if number % 4 == 0 else 1))
+        time.sleep(random.Random(number).uniform(0, 0.15) * slowness * (10 if number % 4 == 0 else 1))
         process.send_signal(signal.SIGKILL)
         # A last line without its end was not said to the end: then nobody counts on it.
         lines = [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
@@ -128,9 +135,9 @@ def kill_writers(url, times):
     return acknowledged
 
 
-def check_killed(url, times):
-    dataset = Dataset(Store(url), "demo")
-    acknowledged = kill_writers(url, times)
+def check_killed(store, times, slowness=1, tick_s=0.02):
+    dataset = Dataset(store, "demo")
+    acknowledged = kill_writers(store, times, slowness)
     assert dataset.verify() == []
     for version in dataset.iter_versions():
         # A version holds whole commits: of each, both shards and all of its rows.
@@ -139,24 +146,30 @@ def check_killed(url, times):
         assert len(set(ids)) == len(ids) == 100 * len({row // 100 for row in ids})
     published = {row // 100 for row in (read_ids(dataset.latest()) if dataset.latest() else [])}
     assert set(acknowledged) <= published
-    time.sleep(0.02)
+    time.sleep(tick_s)
     dataset.gc(0)
     live = {f"shards/{s.digest}/{path}" for v in dataset.iter_versions() for s in v.shards for path in s.files}
     live |= {f"manifests/{version.manifest_digest}.json" for version in dataset.iter_versions()}
-    on_disk = [
-        str(path.relative_to(dataset.files.local_path()))
-        for path in dataset.files.local_path().rglob("*")
-        if path.is_file()
-    ]
+    folder = dataset.files.local_path()
+    on_disk = dataset.files.list()
+    if folder is not None:
+        on_disk = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
     assert {path for path in on_disk if not path.startswith("log/")} == live
     assert dataset.verify() == []
     return len(acknowledged)
 
 
 def test_a_killed_writer_publishes_nothing_half_made(tmp_path):
-    check_killed(str(tmp_path), 5)
+    check_killed(Store(tmp_path), 5)
 
 
 @pytest.mark.slow
 def test_two_hundred_killed_writers_publish_nothing_half_made(tmp_path):
-    assert check_killed(str(tmp_path), 200) > 0
+    assert check_killed(Store(tmp_path), 200) > 0
+
+
+@pytest.mark.slow
+def test_killed_writers_to_an_object_store_publish_nothing_half_made():
+    with start_object_store() as endpoint:
+        create_bucket(endpoint, "bucket")
+        check_killed(Store("s3://bucket/work", describe_options(endpoint)), 12, slowness=3, tick_s=1.1)

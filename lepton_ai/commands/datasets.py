@@ -1,0 +1,210 @@
+"""`lepton datasets`: what is stored, how it came about, and that it is still what was written."""
+
+import dataclasses
+import functools
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+
+import typer
+
+from lepton_ai.commands.common import (
+    DEFAULT_WORKSPACE,
+    EXIT_USAGE,
+    AsJson,
+    Workspace,
+    fail,
+    require_platform,
+    say,
+    translate_errors,
+)
+from storage.files import Store
+
+if TYPE_CHECKING:
+    from storage.versions import Dataset, Version
+
+app = typer.Typer(no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="Name of a dataset.")]
+Reference = Annotated[
+    str, typer.Argument(help="NAME, NAME@NUMBER, NAME@TAG or NAME@DATE; without @ the latest version.")
+]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _on_platform(command: Callable[P, R]) -> Callable[P, R]:
+    """A command that a device's install does not have the packages for says so."""
+
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return translate_errors(command)(*args, **kwargs)
+        except ImportError as error:
+            raise require_platform(error, "datasets") from error
+
+    return guarded
+
+
+def _open_dataset(workspace: str, name: str) -> "Dataset":
+    from storage.versions import Dataset
+
+    return Dataset(Store(workspace), name)
+
+
+def _open_version(workspace: str, reference: str) -> "Version":
+    name, _, version = reference.partition("@")
+    wanted = int(version) if version.isdigit() else version or None
+    return _open_dataset(workspace, name).open(wanted)
+
+
+def _print(fields: dict[str, Any], text: str, as_json: bool) -> None:
+    sys.stdout.write((json.dumps(fields, default=str) if as_json else text) + "\n")
+
+
+def _count(rows: dict[str, int]) -> str:
+    return ", ".join(f"{split or 'all'} {count:,}" for split, count in rows.items()) or "no rows"
+
+
+@app.command("list")
+@_on_platform
+def list_(workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
+    """List the datasets of a workspace with their latest version."""
+    from storage.versions import list_datasets
+
+    for name in list_datasets(Store(workspace)):
+        version = _open_dataset(workspace, name).latest()
+        if version is not None:
+            fields = {"name": name, "version": version.number, "rows": version.splits, "digest": version.digest}
+            _print(fields, f"{version.ref:<32} {_count(version.splits)}", as_json)
+
+
+@app.command()
+@_on_platform
+def log(name: Name, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
+    """Show every entry of a dataset's log, oldest first."""
+    for entry in _open_dataset(workspace, name).log():
+        tags = " ".join(f"[{tag}]" for tag, number in entry.tags.items() if number == entry.number)
+        when = f"{entry.created_at:%Y-%m-%d %H:%M:%S}"
+        text = f"{entry.number:>5}  {when}  {entry.kind:<12} {_count(entry.rows)}  {tags} {entry.message}"
+        _print(entry.model_dump(mode="json"), text.rstrip(), as_json)
+
+
+@app.command()
+@_on_platform
+def show(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
+    """Show a version: fields, splits, statistics; no data is read."""
+    version = _open_version(workspace, reference)
+    statistics = version.statistics()
+    fields: dict[str, Any] = {
+        "ref": version.ref,
+        "digest": version.digest,
+        "rows": version.splits,
+        "shards": len(version.shards),
+        "size_bytes": sum(shard.size_bytes for shard in version.shards),
+        "fields": [field.model_dump(mode="json") for field in version.fields],
+        "statistics": {name: figures.model_dump(mode="json") for name, figures in statistics.items()},
+    }
+    lines = [f"{version.ref}  {version.digest}", f"{_count(version.splits)} in {len(version.shards)} shards"]
+    for field in version.fields:
+        figures = statistics.get(field.name)
+        span = f"min {figures.min}  max {figures.max}  mean {figures.mean}" if figures is not None else ""
+        lines.append(f"  {field.name:<16} {field.dtype:<8} {list(field.shape)!s:<14} {span}")
+    _print(fields, "\n".join(lines), as_json)
+
+
+@app.command()
+@_on_platform
+def diff(old: Reference, new: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
+    """Show what changed from one version to another."""
+    found = _open_version(workspace, old).diff(_open_version(workspace, new))
+    text = (
+        f"{found.old} -> {found.new}: rows +{len(found.rows_added)} -{len(found.rows_removed)} "
+        f"changed {len(found.rows_changed)}; shards +{len(found.shards_added)} -{len(found.shards_removed)} "
+        f"kept {found.shards_kept}"
+    )
+    _print(dataclasses.asdict(found), text, as_json)
+
+
+@app.command()
+@_on_platform
+def verify(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+    """Hash again every file of a version. Exit status 1 if one is not what was written; it is named."""
+    version = _open_version(workspace, reference)
+    faults = version.verify()
+    for fault in faults:
+        say(f"BAD  {fault}", "red")
+    if faults:
+        raise fail(f"{version.ref} does not hold: {len(faults)} files are not as written")
+    say(f"good  {version.ref}: every file is as written", "green")
+
+
+@app.command()
+@_on_platform
+def tag(
+    reference: Reference,
+    name: Annotated[str, typer.Argument(help="The tag.")],
+    move: Annotated[bool, typer.Option("--move", help="Take the tag from another version.")] = False,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Name a version."""
+    version = _open_version(workspace, reference)
+    version.dataset.tag(name, version.number, move=move)
+    say(f"{version.ref} is now {version.name}@{name}")
+
+
+@app.command()
+@_on_platform
+def gc(
+    name: Name,
+    grace_s: Annotated[float, typer.Option(help="Age below which an unused file is kept, in seconds.")] = 24 * 3600.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Delete files that no version needs: what killed writers left."""
+    done = _open_dataset(workspace, name).gc(grace_s, dry_run=dry_run)
+    word = "would delete" if dry_run else "deleted"
+    text = f"{word} {len(done.shards)} shards, {len(done.manifests)} manifests, {done.size_bytes:,} bytes"
+    _print(dataclasses.asdict(done), text, as_json)
+
+
+@app.command()
+@_on_platform
+def export(
+    reference: Reference,
+    url: Annotated[str, typer.Argument(help="Folder or URL to write to; must not hold anything.")],
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Write a version as one plain Zarr group, for other programs."""
+    say(f"wrote {_open_version(workspace, reference).export(url)}")
+
+
+@app.command()
+@_on_platform
+def delete(
+    name: Name,
+    row_id: Annotated[
+        list[str], typer.Option("--row-id", help="Id of a row, decimal or 0x hexadecimal; may be repeated.")
+    ],
+    purge: Annotated[bool, typer.Option("--purge", help="From all of history; says which models saw it.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; kept in the log.")] = "",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Delete rows: from the next version on, or with --purge from all of history."""
+    try:
+        ids = [int(text, 0) for text in row_id]
+    except ValueError as error:
+        raise fail(f"--row-id must be a whole number, decimal or 0x hexadecimal; got {row_id}", EXIT_USAGE) from error
+    dataset = _open_dataset(workspace, name)
+    if not purge:
+        say(f"{dataset.delete_rows(ids, message=reason).ref} no longer holds {len(ids)} rows; earlier versions do")
+        return
+    if not reason:
+        raise fail("--purge must have a --reason; got none; it is kept in the log", EXIT_USAGE)
+    done = dataset.purge_rows(ids, reason=reason)
+    seen = f"models that had seen them: {', '.join(done.models)}" if done.models else "no model had seen them"
+    _print(
+        dataclasses.asdict(done), f"purged {len(done.row_ids)} rows from {len(done.versions)} versions; {seen}", as_json
+    )
