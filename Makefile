@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test check bench clean
+.PHONY: run test test-long check bench clean
 
 run: $(STAMP)
 	"$(BIN)/lepton" run digits
 
 test: $(STAMP)
 	"$(BIN)/python" -m pytest
+
+# The long form of the fault injections and fuzzing: hundreds of kills, minutes of random input.
+test-long: $(STAMP)
+	"$(BIN)/python" -m pytest -m slow
 
 check: $(STAMP)
 	"$(BIN)/ruff" check .

@@ -26,6 +26,9 @@ _LEASE = timedelta(minutes=5)
 _WORK_S = 120.0
 _THREADS = 8
 
+Known = dict[str, frozenset[str]]
+"""Manifests that were read, and the names of their shards."""
+
 
 @dataclass(frozen=True)
 class Collected:
@@ -58,12 +61,13 @@ def collect_garbage(dataset: Dataset, grace: timedelta, *, dry_run: bool = False
         Corrupt: A log entry or a manifest is damaged; nothing is deleted then.
     """
     cutoff = datetime.now(UTC) - grace
-    abandoned = _find_abandoned(dataset, cutoff)
+    known: Known = {}
+    abandoned = _find_abandoned(dataset, cutoff, None, known)
     if dry_run or not abandoned:
         return _report(dataset, abandoned, 0 if dry_run else dataset.files.sweep(cutoff))
     done: dict[str, int] = {}
     finished = False
-    while not finished and (todo := _start(dataset, cutoff)):
+    while not finished and (todo := _start(dataset, cutoff, known)):
         deleted = _delete_listed(dataset, todo)
         done.update(deleted)
         finished = len(deleted) == len(todo)
@@ -103,8 +107,13 @@ def check_uncollected(dataset: Dataset, shards: Sequence[ShardEntry], manifest: 
                 )
 
 
-def find_live(dataset: Dataset, head: LoggedEntry | None = None) -> set[str]:
+def find_live(dataset: Dataset, head: LoggedEntry | None, known: Known) -> set[str]:
     """Names of the shards and manifests of all versions, up to an entry of the log or to the latest.
+
+    Args:
+        dataset: The dataset.
+        head: The entry; None for the latest.
+        known: Manifests that were read before, and the names of their shards; those read now are added.
 
     Raises:
         Corrupt: A log entry or a manifest is damaged, so that this cannot be known.
@@ -112,10 +121,10 @@ def find_live(dataset: Dataset, head: LoggedEntry | None = None) -> set[str]:
     dataset.history.check_complete()
     live: set[str] = set()
     for version in dataset.iter_versions(head):
-        name = f"{_MANIFESTS}/{name_manifest(version.manifest_digest)}"
-        if name not in live:
-            live.add(name)
-            live.update(f"{_SHARDS}/{shard.digest}" for shard in version.shards)
+        digest = version.manifest_digest
+        if digest not in known:
+            known[digest] = frozenset(f"{_SHARDS}/{shard.digest}" for shard in version.shards)
+        live |= {f"{_MANIFESTS}/{name_manifest(digest)}", *known[digest]}
     return live
 
 
@@ -124,7 +133,7 @@ def _find_missing(dataset: Dataset, shard: ShardEntry) -> list[str]:
     return sorted(shard.files.keys() - there)
 
 
-def _start(dataset: Dataset, cutoff: datetime) -> dict[str, list[str]]:
+def _start(dataset: Dataset, cutoff: datetime, known: Known) -> dict[str, list[str]]:
     """Records what is about to be deleted; gives the files by name of their shard or manifest."""
     abandoned: dict[str, list[str]] = {}
 
@@ -135,13 +144,13 @@ def _start(dataset: Dataset, cutoff: datetime) -> dict[str, list[str]]:
                 f"killed; wait until {head.entry.collecting_until if head else None}"
             )
         abandoned.clear()
-        abandoned.update(_find_abandoned(dataset, cutoff, head))
+        abandoned.update(_find_abandoned(dataset, cutoff, head, known))
         if not abandoned:
             return None
         until = datetime.now(UTC) + _LEASE
         return {"kind": "gc", "collecting": tuple(sorted(abandoned)), "collecting_until": until}
 
-    if _find_abandoned(dataset, cutoff):
+    if _find_abandoned(dataset, cutoff, None, known):
         dataset.record(change)
     return abandoned
 
@@ -167,9 +176,9 @@ def _find_collecting(head: LoggedEntry | None) -> tuple[str, ...]:
     return head.entry.collecting
 
 
-def _find_abandoned(dataset: Dataset, cutoff: datetime, head: LoggedEntry | None = None) -> dict[str, list[str]]:
+def _find_abandoned(dataset: Dataset, cutoff: datetime, head: LoggedEntry | None, known: Known) -> dict[str, list[str]]:
     """Files that no version needs, by name of their shard or manifest, if all of them are old or hold purged rows."""
-    live, purged = find_live(dataset, head), _find_purged(dataset, head)
+    live, purged = find_live(dataset, head, known), _find_purged(dataset, head)
     groups: dict[str, list[str]] = {}
     for file in [*dataset.files.list(_SHARDS), *dataset.files.list(_MANIFESTS)]:
         name = "/".join(file.split("/")[:2])
