@@ -7,6 +7,7 @@ long as this process. Prefect's built-in temporary server is not used: it surviv
 import fcntl
 import json
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from prefect.settings import (
 
 from flows.errors import ServerError
 from tasks.child import announce, end_child, end_with_parent, read_announcement, start_child
+from tasks.progress import current_progress
 
 START_TIMEOUT_S = 120.0
 PROBE_TIMEOUT_S = 2.0
@@ -37,7 +39,7 @@ def prefect_server() -> Iterator[str]:
     Raises:
         ServerError: No server is named or up, and the embedded one did not start.
     """
-    url = PREFECT_API_URL.value() or find_local_server() or start_embedded_server()
+    url = PREFECT_API_URL.value() or find_local_server() or _start_and_show()
     # The heartbeat thread holds every flow run for a second when it ends; a run's own process needs none.
     with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield url
@@ -56,6 +58,15 @@ def is_healthy(url: str) -> bool:
             return bool(json.loads(reply.read()) is True)
     except (OSError, ValueError):
         return False
+
+
+def _start_and_show() -> str:
+    """Starts the embedded server, and tells whoever watches what the seconds go into."""
+    progress, started = current_progress(), time.monotonic()
+    progress.begin("prefect server")
+    url = start_embedded_server()
+    progress.end("prefect server", "done", "embedded: none was named and none is up", time.monotonic() - started)
+    return url
 
 
 def start_embedded_server() -> str:

@@ -1,5 +1,6 @@
 """A finished run in a few words: for programs as JSON, for people as a table of where the time went."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from storage.files import Store
@@ -43,11 +44,31 @@ def summarize(receipt: Receipt, workspace: str) -> dict[str, Any]:
     }
 
 
-def measure_overhead(receipt: Receipt, imports_s: float, total_s: float) -> str:
-    """Where the time went, stage by stage, as a table for people. All times in seconds."""
-    training_s = receipt.metrics.get("training_s")
-    training = float(training_s) if isinstance(training_s, int | float) else 0.0
-    lines = [f"  {name:<16}{duration:8.2f}" for name, duration in receipt.timings.items()]
-    lines += [f"  {'imports':<16}{imports_s:8.2f}", f"  {'total':<16}{total_s:8.2f}"]
-    lines.append(f"  {'of it training':<16}{training:8.2f}")
+def show_timings(receipt: Receipt, durations_s: Mapping[str, float], imports_s: float, total_s: float) -> str:
+    """Where the time went, stage by stage, and what of it is Lepton's own, as a table for people.
+
+    Lepton's own is all that is neither training, nor the Prefect server's start, nor imports.
+
+    Args:
+        receipt: The run's receipt.
+        durations_s: Wall time of each stage, in seconds.
+        imports_s: Time that this process spent importing.
+        total_s: Wall time of the whole command.
+    """
+
+    def figure(name: str) -> float:
+        value = receipt.metrics.get(name)
+        return float(value) if isinstance(value, int | float) else 0.0
+
+    others = {
+        "training": figure("training_s"),
+        "Prefect server": durations_s.get("prefect server", 0.0),
+        "imports": imports_s + figure("worker_imports_s"),
+    }
+    rows = [("imports, this process", imports_s), *durations_s.items()]
+    rows.append(("other", total_s - imports_s - sum(durations_s.values())))
+    lines = [f"  {name:<24}{seconds:8.2f} s" for name, seconds in rows]
+    lines += ["  " + "-" * 34, f"  {'total':<24}{total_s:8.2f} s"]
+    lines += [f"  {'- ' + name:<24}{seconds:8.2f} s" for name, seconds in others.items()]
+    lines.append(f"  {'= own overhead':<24}{total_s - sum(others.values()):8.2f} s")
     return "\n".join(lines)

@@ -17,13 +17,18 @@ PLAIN_INTERVAL_S = 5.0
 
 
 class ConsoleProgress:
-    """Shows a run's stages on standard error."""
+    """Shows a run's stages on standard error.
+
+    Attributes:
+        durations_s: Wall time of each stage so far, in seconds, that of starting a Prefect server included.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Progress | None = None
         self._bar: TaskID | None = None
         self._said_at = time.monotonic()
+        self.durations_s: dict[str, float] = {}
 
     def begin(self, stage: str) -> None:
         """Starts the stage's bar, or on a plain output nothing yet."""
@@ -58,6 +63,7 @@ class ConsoleProgress:
         if self._live is not None:
             self._live.stop()
             self._live = self._bar = None
+        self.durations_s[stage] = duration_s
         word, style = MARKS[outcome]
         line = Text.assemble(
             ("  " + word, style), "  ", stage.ljust(NAME_WIDTH), (f"{duration_s:6.1f} s  ", "dim"), note

@@ -61,7 +61,7 @@ def compress(
         StageStopped: No candidate of a channel holds up.
     """
     store = Store(workspace)
-    contents = _export(workspace, prepared, trained, spec)
+    contents, start_s = _export(workspace, prepared, trained, spec)
     checkpoint = (Path(trained.directory) / CHECKPOINT).read_bytes()
     files = write_model_files(
         store,
@@ -74,6 +74,7 @@ def compress(
     expected = {champion.channel: champion.release for champion in evaluated.champions}
     return Compressed(
         model_id=evaluated.model_id,
+        start_s=start_s,
         files=files,
         candidates=tuple(_record(store, prepared, data, evaluated, candidate, chosen) for candidate in candidates),
         channels={
@@ -85,12 +86,14 @@ def compress(
     )
 
 
-def _export(workspace: str, prepared: Prepared, trained: Trained, spec: CompressSpec) -> dict[str, bytes]:
+def _export(workspace: str, prepared: Prepared, trained: Trained, spec: CompressSpec) -> tuple[dict[str, bytes], float]:
+    """Each candidate's bytes by name, and how long the exporting process took to start, in seconds."""
     job = TrainJob(
         directory=trained.directory, data=refer_data(workspace, prepared), steps=(Export(compress=spec),), devices=1
     )
     result = run_worker(job, timeout_s=TIMEOUT_S)
-    return {name: (Path(trained.directory) / made.file).read_bytes() for name, made in result.artifacts.items()}
+    contents = {name: (Path(trained.directory) / made.file).read_bytes() for name, made in result.artifacts.items()}
+    return contents, result.seconds["start"]
 
 
 def _describe_input(data: DataSpec) -> InputSpec:

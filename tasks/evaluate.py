@@ -65,7 +65,8 @@ def evaluate(
     """
     store, directory = Store(workspace), Path(trained.directory)
     job = TrainJob(directory=trained.directory, data=refer_data(workspace, prepared), steps=(Predict(split=HELD_OUT),))
-    result = run_worker(job, timeout_s=TIMEOUT_S).predictions[HELD_OUT]
+    done = run_worker(job, timeout_s=TIMEOUT_S)
+    result = done.predictions[HELD_OUT]
     content = (directory / result.file).read_bytes()
     model_id = compute_model_id(
         trained.checkpoint.sha256, recipe_digest, [raw.dataset.manifest, prepared.dataset.manifest]
@@ -76,6 +77,7 @@ def evaluate(
     answers = unpack_answers(content)
     return Evaluated(
         model_id=model_id,
+        start_s=done.seconds["start"],
         predictions_path=path,
         predictions=record,
         loss=result.loss,

@@ -54,7 +54,7 @@ class CurvePoint(Result):
 
 
 class Trained(Result):
-    """A checkpoint: its place, its digest, and how it came about."""
+    """A checkpoint: its place, its digest, and how it came about. `start_s`: imports of the training process."""
 
     directory: str
     checkpoint: FileRecord
@@ -83,6 +83,7 @@ class Evaluated(Result):
     """The float model on the held-out rows. Rates in 0..1; `confusion[truth][predicted]` counts rows."""
 
     model_id: str
+    start_s: float
     predictions_path: str
     predictions: FileRecord
     accuracy: float
@@ -97,6 +98,7 @@ class Compressed(Result):
     """The artifacts of a model and what each measured; which one each channel gets."""
 
     model_id: str
+    start_s: float
     files: dict[str, FileRecord]
     candidates: tuple[ArtifactRecord, ...]
     channels: dict[str, ChannelRecord]

@@ -53,20 +53,27 @@ def run(
     _quiet_libraries()
     try:
         from flows.errors import FlowError, GateStopped, RecipeError
-        from flows.lifecycle import lifecycle
-        from flows.summary import measure_overhead, summarize
+        from flows.recipe import load_recipe
+        from flows.summary import show_timings, summarize
         from tasks.errors import TaskError
         from tasks.progress import PROGRESS
     except ImportError as error:
         raise require_platform(error, "run") from error
+    try:
+        # Before anything slow: a wrong recipe is answered at once.
+        load_recipe(recipe, overrides)
+    except RecipeError as error:
+        raise fail(str(error), EXIT_USAGE) from error
+    import gates.runner  # noqa: F401 - Great Expectations takes seconds to import: here, where it is counted as such
+    from flows.lifecycle import lifecycle
+
     imported = time.monotonic()
-    token = PROGRESS.set(ConsoleProgress(stderr))
+    console = ConsoleProgress(stderr)
+    token = PROGRESS.set(console)
     try:
         receipt = lifecycle(recipe, workspace=workspace, overrides=overrides, scheduler=scheduler)
     except GateStopped as stopped:
         receipt = stopped.receipt
-    except RecipeError as error:
-        raise fail(str(error), EXIT_USAGE) from error
     except (FlowError, TaskError) as error:
         raise fail(str(error)) from error
     finally:
@@ -74,7 +81,7 @@ def run(
     summary = summarize(receipt, workspace)
     _say_outcome(receipt, summary)
     if timings:
-        say(measure_overhead(receipt, imports_s=imported - started, total_s=time.monotonic() - started))
+        say(show_timings(receipt, console.durations_s, imported - started, time.monotonic() - started))
     if as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
     if not receipt.promoted:

@@ -110,9 +110,9 @@ def _broken_int8(monkeypatch: pytest.MonkeyPatch) -> None:
     """The export's int8 candidate is broken before anything measures it."""
     real = compress._export
 
-    def export_broken(*args: Any) -> dict[str, bytes]:
-        made = real(*args)
-        return {**made, "int8": _break(made["int8"])}
+    def export_broken(*args: Any) -> tuple[dict[str, bytes], float]:
+        made, start_s = real(*args)
+        return {**made, "int8": _break(made["int8"])}, start_s
 
     monkeypatch.setattr(compress, "_export", export_broken)
 
