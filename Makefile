@@ -9,7 +9,7 @@ run: $(STAMP)
 	"$(BIN)/lepton" run digits
 
 test: $(STAMP)
-	"$(BIN)/python" -m pytest
+	"$(BIN)/python" -m pytest --numprocesses 2 --dist loadgroup
 
 # The long form of the fault injections and fuzzing: hundreds of kills, minutes of random input.
 test-long: $(STAMP)

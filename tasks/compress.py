@@ -17,11 +17,11 @@ from storage.models import CHECKPOINT, write_model_files
 from storage.receipts import ArtifactRecord, ChannelRecord
 from storage.specs import DataSpec
 from tasks.errors import StageStopped
-from tasks.evaluate import HELD_OUT, AnswerSheet, answer_split, read_predictions, unpack_answers
+from tasks.evaluate import AnswerSheet, answer_split, read_answers, read_predictions, unpack_answers
 from tasks.launch import run_worker
 from tasks.results import Compressed, Evaluated, Prepared, Trained
 from tasks.stage import stage
-from tasks.train import VALIDATION, refer_data
+from tasks.train import HELD_OUT, VALIDATION, refer_data
 from tasks.train_job import Export, TrainJob
 
 TIMEOUT_S = 3600.0
@@ -68,7 +68,7 @@ def compress(
         evaluated.model_id,
         {CHECKPOINT: checkpoint} | {f"{name}.onnx": content for name, content in contents.items()},
     )
-    reference = unpack_answers((Path(trained.directory) / trained.validation_predictions).read_bytes())
+    reference = unpack_answers(read_answers(Path(trained.directory), trained.validation_predictions))
     candidates = [_measure(store, prepared, data, name, content, reference) for name, content in contents.items()]
     chosen = {channel: _choose(channel, target, candidates) for channel, target in targets.items()}
     expected = {champion.channel: champion.release for champion in evaluated.champions}

@@ -18,14 +18,10 @@ from storage.models import compute_model_id, model_folder
 from storage.receipts import FileRecord
 from storage.specs import DataSpec
 from tasks.gate_data import iter_rows, open_version
-from tasks.launch import run_worker
 from tasks.results import ChampionFigures, Collected, Evaluated, Prepared, Trained
 from tasks.stage import stage
-from tasks.train import refer_data
-from tasks.train_job import Predict, TrainJob
-
-HELD_OUT = "held_out"
-TIMEOUT_S = 3600.0
+from tasks.train import HELD_OUT
+from tasks.train_job import Predictions
 
 
 @dataclass(frozen=True)
@@ -58,26 +54,23 @@ def evaluate(
     data: DataSpec,
     channels: tuple[str, ...],
 ) -> Evaluated:
-    """Answers the held-out split with the float model and with each channel's champion.
+    """Judges what the float model answered on the held-out split, and asks each channel's champion the same rows.
 
     Raises:
-        WorkerFailed: The evaluating process failed.
+        Corrupt: The answers are not those that training wrote.
     """
     store, directory = Store(workspace), Path(trained.directory)
-    job = TrainJob(directory=trained.directory, data=refer_data(workspace, prepared), steps=(Predict(split=HELD_OUT),))
-    done = run_worker(job, timeout_s=TIMEOUT_S)
-    result = done.predictions[HELD_OUT]
-    content = (directory / result.file).read_bytes()
+    result = trained.held_out_predictions
+    content = read_answers(directory, result)
     model_id = compute_model_id(
         trained.checkpoint.sha256, recipe_digest, [raw.dataset.manifest, prepared.dataset.manifest]
     )
-    record = FileRecord(sha256=sha256_bytes(content), size_bytes=len(content))
+    record = FileRecord(sha256=result.sha256, size_bytes=result.size_bytes)
     path = f"reports/{directory.name}/held-out.npz"
     store.write(path, content)
     answers = unpack_answers(content)
     return Evaluated(
         model_id=model_id,
-        start_s=done.seconds["start"],
         predictions_path=path,
         predictions=record,
         loss=result.loss,
@@ -171,6 +164,20 @@ def unpack_answers(content: bytes) -> AnswerSheet:
     """Answers from the bytes of an .npz file."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return AnswerSheet(arrays["row_id"], arrays["label"], arrays["probabilities"])
+
+
+def read_answers(directory: Path, written: Predictions) -> bytes:
+    """The answers that the training process wrote to its directory.
+
+    Raises:
+        Corrupt: The bytes are not those that it wrote.
+    """
+    content = (directory / written.file).read_bytes()
+    if (found := sha256_bytes(content)) != written.sha256:
+        raise Corrupt(
+            f"predictions ({directory / written.file}) must have sha256 {written.sha256}; got {found}; run again"
+        )
+    return content
 
 
 def read_predictions(store: Store, path: str, record: FileRecord) -> AnswerSheet:

@@ -86,7 +86,7 @@ def describe_metrics(record: RunRecord) -> dict[str, JsonValue]:
             "loss": evaluated.loss,
         }
         metrics |= {f"champion_accuracy_{champion.channel}": champion.accuracy for champion in evaluated.champions}
-    started = [outcome.start_s for outcome in (trained, evaluated, record.find(Compressed)) if outcome is not None]
+    started = [outcome.start_s for outcome in (trained, record.find(Compressed)) if outcome is not None]
     if started:
         metrics["worker_imports_s"] = round(sum(started), 3)
     return metrics

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from gates.report import GateReport
 from storage.fitted import Fitted
 from storage.receipts import ArtifactRecord, ChannelRecord, DatasetRecord, FileRecord, SourceRecord
+from tasks.train_job import Predictions
 
 STAGES = (
     "collect",
@@ -64,7 +65,8 @@ class Trained(Result):
     training_s: float
     start_s: float
     validation_accuracy: float
-    validation_predictions: str
+    validation_predictions: Predictions
+    held_out_predictions: Predictions
     curve: tuple[CurvePoint, ...]
 
 
@@ -83,7 +85,6 @@ class Evaluated(Result):
     """The float model on the held-out rows. Rates in 0..1; `confusion[truth][predicted]` counts rows."""
 
     model_id: str
-    start_s: float
     predictions_path: str
     predictions: FileRecord
     accuracy: float

@@ -9,6 +9,13 @@ import pytest
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs the session's one Prefect server runs in one process; `make test` has another for the rest."""
+    for item in items:
+        if item.get_closest_marker("prefect") is not None:
+            item.add_marker(pytest.mark.xdist_group("prefect"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or writes the user's keys, caches or Prefect runs; no telemetry leaves the machine."""
