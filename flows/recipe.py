@@ -114,9 +114,24 @@ def _parse_recipe(origin: str, text: str, overrides: Mapping[str, Any]) -> Recip
     except ValidationError as error:
         faults += [_describe_fault(dict(detail), lines) for detail in error.errors()]
         raise RecipeError(origin, faults) from None
+    faults += _check_targets(loaded, lines)
     if faults:
         raise RecipeError(origin, faults)
     return loaded
+
+
+def _check_targets(recipe: Recipe, lines: Mapping[str, int]) -> list[Fault]:
+    """A channel cannot prefer what is never made."""
+    made = recipe.compress.candidates
+    faults = []
+    for channel, target in recipe.targets.items():
+        unknown = [name for name in target.prefer if name not in made]
+        if unknown:
+            path = f"targets.{channel}.prefer"
+            remedy = f"write one of {', '.join(made)}, or add it to compress.candidates"
+            line = lines.get(path) or lines.get(f"targets.{channel}")
+            faults.append(Fault(path, ", ".join(unknown), "name artifacts that compress makes", remedy, line))
+    return faults
 
 
 def _read_text(recipe: str) -> tuple[str, str]:

@@ -25,11 +25,13 @@ from prefect.settings import (
 )
 
 from flows.errors import ServerError
+from storage.files import redact
 from tasks.child import announce, end_child, end_with_parent, read_announcement, start_child
 from tasks.progress import current_progress
 
 START_TIMEOUT_S = 120.0
 PROBE_TIMEOUT_S = 2.0
+NAMED_TIMEOUT_S = 15.0
 
 
 @contextmanager
@@ -39,7 +41,10 @@ def prefect_server() -> Iterator[str]:
     Raises:
         ServerError: No server is named or up, and the embedded one did not start.
     """
-    url = PREFECT_API_URL.value() or find_local_server() or _start_and_show()
+    named = PREFECT_API_URL.value()
+    if named is not None:
+        _require_reachable(named)
+    url = named or find_local_server() or _start_and_show()
     # The heartbeat thread holds every flow run for a second when it ends; a run's own process needs none.
     with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield url
@@ -58,6 +63,21 @@ def is_healthy(url: str) -> bool:
             return bool(json.loads(reply.read()) is True)
     except (OSError, ValueError):
         return False
+
+
+def _require_reachable(url: str) -> None:
+    """Any answer will do, a refusal included: who may do what is the server's to say."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=NAMED_TIMEOUT_S):  # noqa: S310 - the user's own setting
+            return
+    except urllib.error.HTTPError:
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise ServerError(
+            f"Prefect server ({redact(url)}), named by PREFECT_API_URL or the profile, must answer; got {reason}; start it, "
+            "or unset the variable to use an embedded one"
+        ) from error
 
 
 def _start_and_show() -> str:

@@ -26,7 +26,7 @@ def summarize(receipt: Receipt, workspace: str) -> dict[str, Any]:
         "receipt": receipt.address,
         "report": store.address(report_path(receipt.run)),
         "metrics": receipt.metrics,
-        "datasets": {name: dataset.ref for name, dataset in receipt.datasets.items()},
+        "datasets": {name: _refer(receipt, name) for name in ("raw", "prepared")},
         "artifacts": [
             {
                 "name": entry.name,
@@ -40,8 +40,22 @@ def summarize(receipt: Receipt, workspace: str) -> dict[str, Any]:
             }
             for entry in receipt.artifacts
         ],
-        "channels": {name: cleared.artifact for name, cleared in receipt.channels.items()},
+        "channels": dict.fromkeys(_list_targets(receipt))
+        | {name: cleared.artifact for name, cleared in receipt.channels.items()},
     }
+
+
+def _refer(receipt: Receipt, name: str) -> str | None:
+    """`name@number` of a data version; None if the run did not get there."""
+    dataset = receipt.datasets.get(name)
+    return dataset.ref if dataset is not None else None
+
+
+def _list_targets(receipt: Receipt) -> list[str]:
+    """Names of the channels that the recipe wanted."""
+    document = receipt.recipe["document"]
+    targets = document["targets"] if isinstance(document, dict) else {}
+    return list(targets) if isinstance(targets, dict) else []
 
 
 def show_timings(receipt: Receipt, durations_s: Mapping[str, float], imports_s: float, total_s: float) -> str:

@@ -231,6 +231,17 @@ def find_receipt(workspace: Store, reference: str) -> str:
     )
 
 
+def find_damaged(workspace: Store) -> list[str]:
+    """One sentence for each receipt of a workspace that is not what was written; it could be any model's."""
+    faults = []
+    for entry in workspace.listdir(FOLDER):
+        try:
+            read_receipt(workspace, entry.removesuffix(".json"))
+        except Corrupt as error:
+            faults.append(str(error))
+    return faults
+
+
 def list_model_receipts(workspace: Store, model_id: str) -> list[SignedReceipt]:
     """Receipts of a model (by id or a prefix of 8 digits or more): stopped before promoted, each oldest first."""
     if len(model_id) < 8:
@@ -240,7 +251,7 @@ def list_model_receipts(workspace: Store, model_id: str) -> list[SignedReceipt]:
         try:
             signed = read_receipt(workspace, entry.removesuffix(".json"))
         except Corrupt:
-            continue  # A damaged receipt speaks for nothing; `lepton verify` names it when it is asked for.
+            continue  # A damaged receipt speaks for nothing; `find_damaged` names it.
         if signed.receipt.model is not None and signed.receipt.model.id.startswith(model_id):
             found.append(signed)
     return sorted(found, key=lambda signed: (signed.receipt.promoted, signed.receipt.created_at))

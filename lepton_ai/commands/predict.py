@@ -1,5 +1,6 @@
 """`lepton predict`: what a device runs."""
 
+import logging
 import sys
 from typing import Annotated
 
@@ -31,6 +32,7 @@ def predict(
     A channel that was tampered with or rolled back is refused; the model that was verified last still answers.
     A file that cannot be read is named, the others are answered, and the exit status is 1.
     """
+    logging.getLogger("deployments").setLevel(logging.ERROR)  # A refusal is said below, once.
     update = update_model(channel, workspace)
     if update.status == "refused":
         say(

@@ -18,8 +18,17 @@ from lepton_ai.commands.common import (
     say,
     translate_errors,
 )
+from storage.errors import StorageError
 from storage.files import Store
-from storage.receipts import Receipt, SignedReceipt, find_receipt, list_model_receipts, read_receipt
+from storage.receipts import (
+    FOLDER,
+    Receipt,
+    SignedReceipt,
+    find_damaged,
+    find_receipt,
+    list_model_receipts,
+    read_receipt,
+)
 
 Reference = Annotated[str, typer.Argument(help="Receipt id, path of a receipt, or model id; 8 digits are enough.")]
 
@@ -34,11 +43,16 @@ def verify(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_js
         from storage.audit import audit_receipt
     except ImportError as error:
         raise require_platform(error, "verify") from error
-    store = Store(workspace)
-    receipt_id = find_receipt(store, reference)
-    faults = []
+    folder, separator, _ = reference.rpartition(f"/{FOLDER}/")
+    store = Store(folder if separator else workspace)
+    # A damaged receipt may be the very one that is asked for by its model.
+    faults = find_damaged(store)
     try:
+        receipt_id = find_receipt(store, reference)
         signed = read_receipt(store, receipt_id)
+    except StorageError as error:
+        raise fail("; ".join([*faults, f"{error}; or give --workspace"])) from error
+    try:
         verify_receipt(signed.content, KeyRing().trusted_receipt_keys())
     except NotCleared as error:
         faults.append(str(error))

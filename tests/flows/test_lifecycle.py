@@ -124,3 +124,15 @@ def test_a_workspace_that_cannot_be_written_is_named(dask_scheduler: str, tmp_pa
     assert outcome.status == 1
     assert "a file" in outcome.messages
     assert "Traceback" not in outcome.messages
+
+
+def test_a_named_server_that_does_not_answer_is_said_with_the_remedy(
+    prefect_url: str, tmp_path: Path, dask_scheduler: str
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        outcome = run("digits", tmp_path / "workspace", dask_scheduler)
+    assert outcome.status == 1
+    assert "PREFECT_API_URL" in outcome.messages
+    assert "Traceback" not in outcome.messages

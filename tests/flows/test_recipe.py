@@ -72,6 +72,7 @@ def test_every_fault_is_reported_at_once_with_path_line_value_and_remedy(tmp_pat
         ({"data.split.held_out": 1.0}, "data.split.held_out"),
         ({"name.inner": 1}, "name.inner"),
         ({"gates.raw.min_rows": None}, "gates.raw.min_rows"),
+        ({"targets.edge.prefer": ["int9", "fp32"]}, "targets.edge.prefer"),
     ],
 )
 def test_an_impossible_value_is_refused_at_its_path(overrides: dict[str, object], path: str) -> None:

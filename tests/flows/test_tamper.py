@@ -66,6 +66,18 @@ def test_a_flipped_byte_in_the_receipt_is_found(own_promoted: Promoted) -> None:
     assert name in outcome.messages.replace("\n", "")
 
 
+def test_a_damaged_receipt_is_named_when_its_model_is_asked_for(own_promoted: Promoted) -> None:
+    name = Path(own_promoted.summary["receipt"]).name
+    _flip(own_promoted.workspace / "receipts" / name)
+    status, messages = _verify(own_promoted)
+    assert status == 1
+    assert name in messages
+
+
+def test_a_receipts_own_path_says_which_workspace_is_meant(promoted: Promoted) -> None:
+    assert call("verify", promoted.summary["receipt"]).status == 0
+
+
 def test_a_receipt_signed_by_a_stranger_does_not_verify(
     own_promoted: Promoted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
