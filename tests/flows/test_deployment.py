@@ -1,12 +1,13 @@
 """The lifecycle as a deployment: real server and worker, a run triggered as the UI's button does, a schedule that fires."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,20 @@ def _started(command: tuple[str, ...], env: dict[str, str], log: Path, cwd: Path
     """`prefect COMMAND` for the duration of the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [PREFECT, *command], cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env
+            [PREFECT, *command],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=env,
+            start_new_session=True,
         )
     try:
         yield
     finally:
-        process.terminate()
+        # A worker asked to end waits for the runs that the schedule has set going meanwhile; nobody needs them.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=60)
 
 
