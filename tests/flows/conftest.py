@@ -1,5 +1,6 @@
 """A workspace with one promoted run, made once."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +32,11 @@ def promoted(tmp_path_factory: pytest.TempPathFactory, prefect_url: str, dask_sc
 
 
 @pytest.fixture
-def own_promoted(promoted: Promoted, tmp_path: Path) -> Promoted:
-    """A copy of the promoted workspace, to be changed."""
+def own_promoted(promoted: Promoted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Promoted:
+    """A copy of the promoted workspace, to be changed, with keys that remember nothing of other copies."""
+    config = tmp_path / "config"
+    shutil.copytree(os.environ["LEPTON_CONFIG_DIR"], config)
+    monkeypatch.setenv("LEPTON_CONFIG_DIR", str(config))
     workspace = tmp_path / "copy"
     shutil.copytree(promoted.workspace, workspace)
     return Promoted(workspace, promoted.outcome)
