@@ -30,6 +30,8 @@ class Command:
                 stderr=log,
                 env={**os.environ, **(env or {}), MARK: self.mark},
                 start_new_session=True,
+                # A shell that runs us in the background has SIGINT ignored, and a child would inherit that.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     @property
