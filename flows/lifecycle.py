@@ -12,6 +12,7 @@ from tasks.compress import compress
 from tasks.evaluate import evaluate
 from tasks.gate_data import gate_prepared, gate_raw
 from tasks.gate_model import gate_artifact, gate_model
+from tasks.launch import open_trainer
 from tasks.prepare import prepare
 from tasks.promote import promote
 from tasks.train import train
@@ -40,16 +41,16 @@ def lifecycle(
         GateStopped: A gate stopped the run; carries the receipt. The flow's state is then Failed, named Stopped.
     """
     r = load_recipe(recipe, overrides)
-    with open_run(r, workspace) as run:
+    with open_run(r, workspace) as run, open_trainer(run.directory, r.train.devices) as trainer:
         with open_cluster(scheduler) as dask:
             raw = run.do(collect, run.url, r.name, r.source, r.data, dask)
             run.do(gate_raw, run.url, raw, r.data, r.gates.raw)
             prepared = run.do(prepare, run.url, r.name, raw, r.data, dask)
             run.do(gate_prepared, run.url, raw, prepared, r.data, r.gates.prepared)
-        trained = run.do(train, run.url, prepared, r.data, r.model, r.train, run.directory)
+        trained = run.do(train, run.url, prepared, r.data, r.model, r.train, trainer)
         evaluated = run.do(evaluate, run.url, raw, prepared, trained, r.digest, r.data, tuple(r.targets))
         run.do(gate_model, run.url, prepared, evaluated, r.data, r.gates.model)
-        compressed = run.do(compress, run.url, prepared, trained, evaluated, r.data, r.compress, r.targets)
+        compressed = run.do(compress, run.url, prepared, trained, evaluated, r.data, r.compress, r.targets, trainer)
         run.do(gate_artifact, run.url, evaluated, compressed, r.gates.artifact)
         run.do(promote, run.url, run.draft(), r.name, r.kind, r.data)
     receipt: Receipt = run.outcome()

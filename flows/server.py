@@ -4,6 +4,7 @@ The one that PREFECT_API_URL names; else a local one that is already up; else on
 long as this process. Prefect's built-in temporary server is not used: it survives a SIGKILL of the flow's process.
 """
 
+import atexit
 import fcntl
 import json
 import subprocess
@@ -119,6 +120,8 @@ def _start_once() -> tuple[str, subprocess.Popen[bytes]]:
             f"embedded Prefect server must start within {START_TIMEOUT_S:.0f} s; it ended with status "
             f"{end_child(child)}; start one with `prefect server start` and run again"
         )
+    # It ends with our end of its pipe; this waits for it, too.
+    atexit.register(end_child, child)
     return announced["url"], child
 
 

@@ -75,6 +75,12 @@ def export_onnx(classifier: Classifier, sample: SampleSpec) -> bytes:
     return serialize_model(model)
 
 
+def warm_up_exporter() -> None:
+    """Exports next to nothing: the exporter imports 900 modules at its first call, which takes seconds."""
+    with _quiet(), torch.no_grad():
+        torch.onnx.export(nn.Identity(), (torch.zeros(1),), dynamo=True, verbose=False)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter warns of its dependencies' deprecations, and of missing packages that it does not need."""

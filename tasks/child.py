@@ -67,17 +67,22 @@ def announce(**fields: str) -> None:
     sys.stdout.flush()
 
 
-def end_with_parent(finish: Callable[[], None] | None = None) -> None:
+def end_with_parent(finish: Callable[[], None] | None = None, on_line: Callable[[str], None] | None = None) -> None:
     """Kills this process and its group as soon as the parent closes our standard input, or dies.
 
     Args:
         finish: Called first, to take away what would stay behind; it should be quick.
+        on_line: Called, in a thread of its own, with each line that the parent writes to our standard input.
     """
 
     def watch() -> None:
         # A raw read: the interpreter's own stdin object must not be locked by a daemon thread at shutdown.
-        while os.read(0, 4096):
-            pass
+        rest = b""
+        while data := os.read(0, 4096):
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                if on_line is not None:
+                    on_line(line.decode())
         if finish is not None:
             finish()
         kill_own_group()

@@ -38,7 +38,13 @@ def open_cluster(scheduler: str | None = None, *, workers: int | None = None) ->
         yield scheduler
         return
     with tempfile.TemporaryDirectory(prefix="lepton-dask-") as scratch:
-        child = start_child("tasks.cluster", [str(workers or count_cores()), scratch], stdout=subprocess.PIPE)
+        child = start_child(
+            "tasks.cluster",
+            [str(workers or count_cores()), scratch],
+            # A task's fault is raised where its result is asked for; workers need not tell of it, too.
+            env={"DASK_LOGGING__DISTRIBUTED": "critical"},
+            stdout=subprocess.PIPE,
+        )
         try:
             announced = read_announcement(child, timeout_s=START_TIMEOUT_S)
             if announced is None:
@@ -70,7 +76,7 @@ def main(workers: int, scratch: str) -> None:
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         local_directory=scratch,
-        silence_logs="ERROR",
+        silence_logs="CRITICAL",
     ) as cluster:
         announce(address=cluster.scheduler_address)
         threading.Event().wait()

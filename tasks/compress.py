@@ -18,7 +18,7 @@ from storage.receipts import ArtifactRecord, ChannelRecord
 from storage.specs import DataSpec
 from tasks.errors import StageStopped
 from tasks.evaluate import AnswerSheet, answer_split, read_answers, read_predictions, unpack_answers
-from tasks.launch import run_worker
+from tasks.launch import Trainer
 from tasks.results import Compressed, Evaluated, Prepared, Trained
 from tasks.stage import stage
 from tasks.train import HELD_OUT, VALIDATION, refer_data
@@ -53,15 +53,16 @@ def compress(
     data: DataSpec,
     spec: CompressSpec,
     targets: Mapping[str, TargetSpec],
+    trainer: Trainer,
 ) -> Compressed:
-    """Exports the candidates, measures them, and chooses one for each channel.
+    """Exports the candidates in the training process, measures them, and chooses one for each channel.
 
     Raises:
         WorkerFailed: The export failed.
         StageStopped: No candidate of a channel holds up.
     """
     store = Store(workspace)
-    contents, start_s = _export(workspace, prepared, trained, spec)
+    contents, start_s = _export(workspace, prepared, trained, spec, trainer)
     checkpoint = (Path(trained.directory) / CHECKPOINT).read_bytes()
     files = write_model_files(
         store,
@@ -86,12 +87,14 @@ def compress(
     )
 
 
-def _export(workspace: str, prepared: Prepared, trained: Trained, spec: CompressSpec) -> tuple[dict[str, bytes], float]:
-    """Each candidate's bytes by name, and how long the exporting process took to start, in seconds."""
+def _export(
+    workspace: str, prepared: Prepared, trained: Trained, spec: CompressSpec, trainer: Trainer
+) -> tuple[dict[str, bytes], float]:
+    """Each candidate's bytes by name, and how long the export waited for its process to start, in seconds."""
     job = TrainJob(
         directory=trained.directory, data=refer_data(workspace, prepared), steps=(Export(compress=spec),), devices=1
     )
-    result = run_worker(job, timeout_s=TIMEOUT_S)
+    result = trainer.run(job, timeout_s=TIMEOUT_S)
     contents = {name: (Path(trained.directory) / made.file).read_bytes() for name, made in result.artifacts.items()}
     return contents, result.seconds["start"]
 

@@ -1,8 +1,8 @@
 """Starts the training process, or one group of them, and sees it to its end.
 
-One launcher for every size (DESIGN section 5.6): one device is a plain subprocess; several are torchrun with no
-restarts, since a fresh attempt that resumes from the newest state is surer than a restart in place. However the
-launcher ends, nothing it started stays behind.
+One launcher for every size (DESIGN section 5.6): one device is a plain subprocess, started while others still prepare
+its rows, and kept for the jobs that follow; several are torchrun with no restarts, since a fresh attempt that resumes
+from the newest state is surer than a restart in place. However the launcher ends, nothing it started stays behind.
 """
 
 import json
@@ -10,15 +10,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.child import end_child, start_child
 from tasks.errors import TaskError
 from tasks.train_job import FAILURE, METRICS, OUTPUT, RESULT, Failure, TrainJob, WorkerResult
+from tasks.train_worker import STAND_BY
 
 Record = TypeVar("Record", bound=BaseModel)
 OnMetrics = Callable[[dict[str, Any]], None]
@@ -56,31 +58,52 @@ class Nodes(BaseModel):
     rendezvous: str = Field(pattern=r"^[^\s:]+:\d+$")
 
 
-def run_worker(
-    job: TrainJob, *, timeout_s: float, on_metrics: OnMetrics | None = None, nodes: Nodes | None = None
-) -> WorkerResult:
-    """Runs a job in processes of its own, and waits for its result.
+class Trainer:
+    """The training process of a run: it takes one job after another, and is gone when its owner is.
 
     Args:
-        job: What to do; its directory is made, and keeps what an earlier attempt left to resume from.
-        timeout_s: Wall time after which the processes are ended.
-        on_metrics: Called with each line of the metric log, soon after it was written.
-        nodes: Set where several machines train together.
-
-    Raises:
-        WorkerFailed: The worker gave up, crashed, was killed, or ran out of time; says which, and the remedy.
+        directory: Local folder for its output; it is made.
     """
-    directory = Path(job.directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    for name in (RESULT, FAILURE):
-        (directory / name).unlink(missing_ok=True)
-    job_file = _write_job(job, directory)
-    metrics = _Follower(directory / METRICS, on_metrics)
-    deadline = time.monotonic() + timeout_s
-    with (directory / OUTPUT).open("wb") as output:
-        child = _start(job, job_file, output, nodes)
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._standing: subprocess.Popen[bytes] | None = None
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def stand_by(self) -> None:
+        """Starts the process for jobs of one device, unless it is up: its imports take seconds, so start it early."""
+        if self._standing is None or self._standing.poll() is not None:
+            self.close()
+            self._standing = self._start(WORKER, [STAND_BY, str(self.directory)], share_threads(count_cores(), 1))
+
+    def run(
+        self, job: TrainJob, *, timeout_s: float, on_metrics: OnMetrics | None = None, nodes: Nodes | None = None
+    ) -> WorkerResult:
+        """Has a job done, and waits for its result.
+
+        Args:
+            job: What to do; its directory is made, and keeps what an earlier attempt left to resume from.
+            timeout_s: Wall time after which the processes are ended.
+            on_metrics: Called with each line of the metric log, soon after it was written.
+            nodes: Set where several machines train together.
+
+        Raises:
+            WorkerFailed: The worker gave up, crashed, was killed, or ran out of time; says which, and the remedy.
+        """
+        directory = Path(job.directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in (RESULT, FAILURE):
+            (directory / name).unlink(missing_ok=True)
+        metrics = _Follower(directory / METRICS, on_metrics)
+        deadline = time.monotonic() + timeout_s
+        child = self._hand_over(job, _write_job(job, directory), nodes)
+        status = None
         try:
             while child.poll() is None:
+                # A process that stands by goes on to live; a group that is through ends by itself.
+                if child is self._standing and (directory / RESULT).exists():
+                    status = 0
+                    break
                 if time.monotonic() > deadline:
                     raise WorkerFailed(
                         f"training process (pid {child.pid}) must finish within {timeout_s:g} s; it did not, and was "
@@ -89,10 +112,56 @@ def run_worker(
                 metrics.follow()
                 time.sleep(POLL_S)
         finally:
-            # No grace: it has finished, or it failed and resumes from what is on disk.
-            status = end_child(child, grace_s=0.0)
-    metrics.follow()
-    return _read_result(directory, status)
+            if status is None:
+                # No grace: it has finished, or it failed and resumes from what is on disk.
+                status = end_child(child, grace_s=0.0)
+        metrics.follow()
+        return _read_result(directory, status, self.directory / OUTPUT)
+
+    def close(self) -> None:
+        """Ends the process that stands by."""
+        if self._standing is not None:
+            end_child(self._standing, grace_s=0.0)
+            self._standing = None
+
+    def _hand_over(self, job: TrainJob, job_file: Path, nodes: Nodes | None) -> subprocess.Popen[bytes]:
+        devices = count_devices(job.devices)
+        if devices > 1 or nodes is not None:
+            self.close()
+            arguments, env = _describe_group(devices, nodes)
+            return self._start(
+                "torch.distributed.run",
+                [*arguments, "-m", WORKER, str(job_file)],
+                share_threads(count_cores(), devices) | env,
+            )
+        self.stand_by()
+        if self._standing is None or self._standing.stdin is None:
+            raise RuntimeError("training process must stand by with an open input; it does not")
+        with suppress(BrokenPipeError):  # It has just died: whoever waits for it finds out why.
+            self._standing.stdin.write(json.dumps(str(job_file)).encode() + b"\n")
+            self._standing.stdin.flush()
+        return self._standing
+
+    def _start(self, module: str, arguments: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+        with (self.directory / OUTPUT).open("wb") as output:
+            return start_child(module, arguments, env=env, stdout=output, stderr=output)
+
+
+@contextmanager
+def open_trainer(directory: Path, devices: int | Literal["auto"] = "auto") -> Iterator[Trainer]:
+    """A trainer for the duration of the block.
+
+    Args:
+        directory: Local folder for its output.
+        devices: What its jobs will ask for: for one device its process is started at once.
+    """
+    trainer = Trainer(directory)
+    try:
+        if count_devices(devices) == 1:
+            trainer.stand_by()
+        yield trainer
+    finally:
+        trainer.close()
 
 
 def _write_job(job: TrainJob, directory: Path) -> Path:
@@ -105,27 +174,20 @@ def _write_job(job: TrainJob, directory: Path) -> Path:
     return path
 
 
-def _start(job: TrainJob, job_file: Path, output: Any, nodes: Nodes | None) -> subprocess.Popen[bytes]:
-    devices = count_devices(job)
-    env = share_threads(job.threads or count_cores(), devices)
-    if devices == 1 and nodes is None:
-        return start_child(WORKER, [str(job_file)], env=env, stdout=output, stderr=output)
+def _describe_group(devices: int, nodes: Nodes | None) -> tuple[list[str], dict[str, str]]:
+    """Arguments and environment of torchrun for a group of processes, one device each."""
+    each = [f"--nproc-per-node={devices}", "--max-restarts=0", "--monitor-interval=0.2"]
     if nodes is None:
         # One machine: talk over the loopback, whatever its name resolves to.
         place = ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"]
-        env["GLOO_SOCKET_IFNAME"] = "lo"
-    else:
-        place = [
-            "--rdzv-backend=c10d", f"--rdzv-endpoint={nodes.rendezvous}", f"--nnodes={nodes.count}",
-            f"--node-rank={nodes.rank}", "--rdzv-id=lepton",
-        ]  # fmt: skip
-    arguments = [*place, f"--nproc-per-node={devices}", "--max-restarts=0", "--monitor-interval=0.2", "-m", WORKER]
-    return start_child("torch.distributed.run", [*arguments, str(job_file)], env=env, stdout=output, stderr=output)
+        return [*place, *each], {"GLOO_SOCKET_IFNAME": "lo"}
+    place = ["--rdzv-backend=c10d", f"--rdzv-endpoint={nodes.rendezvous}", "--rdzv-id=lepton"]
+    return [*place, f"--nnodes={nodes.count}", f"--node-rank={nodes.rank}", *each], {}
 
 
-def count_devices(job: TrainJob) -> int:
-    """Processes that a job is done by on this machine: what it asks for, or every GPU, or one."""
-    return count_gpus() or 1 if job.devices == "auto" else job.devices
+def count_devices(devices: int | Literal["auto"]) -> int:
+    """Processes on this machine that a job is done by: what it asks for, or one for every GPU, or one."""
+    return count_gpus() or 1 if devices == "auto" else devices
 
 
 def count_gpus() -> int:
@@ -150,18 +212,18 @@ def share_threads(cores: int, processes: int) -> dict[str, str]:
     return dict.fromkeys(names, share) | {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
-def _read_result(directory: Path, status: int) -> WorkerResult:
+def _read_result(directory: Path, status: int, output: Path) -> WorkerResult:
     failure = _read(directory / FAILURE, Failure)
     if failure is not None:
         raise WorkerFailed(failure.message, kind=failure.kind)
     result = _read(directory / RESULT, WorkerResult)
     if status == 0 and result is not None:
         return result
-    lines = (directory / OUTPUT).read_text("utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+    lines = output.read_text("utf-8", errors="replace").splitlines()[-TAIL_LINES:]
     said = "\n".join(lines) or "(nothing)"
     raise WorkerFailed(
         f"training process must end with status 0 and a result; it {describe_status(status)}; "
-        f"{suggest_remedy(status)}. Its last lines, from {directory / OUTPUT}:\n{said}"
+        f"{suggest_remedy(status)}. Its last lines, from {output}:\n{said}"
     )
 
 

@@ -119,7 +119,7 @@ def _fill_stage(name: str, stage: StageRecord, receipt: Receipt) -> Stage:
     state = "red" if name == receipt.stopped_at else "green" if is_gate else "done"
     facts = describe_outcome(stage.outcome)
     shown = (
-        (f"{len(stage.outcome.reasons)} checks failed",)
+        (f"{(failed := len(stage.outcome.reasons))} check{'' if failed == 1 else 's'} failed",)
         if state == "red" and isinstance(stage.outcome, GateReport)
         else facts
     )

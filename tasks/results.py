@@ -55,7 +55,7 @@ class CurvePoint(Result):
 
 
 class Trained(Result):
-    """A checkpoint: its place, its digest, and how it came about. `start_s`: imports of the training process."""
+    """A checkpoint: its place, its digest, and how it came about. `start_s`: the wait for the training process's imports."""
 
     directory: str
     checkpoint: FileRecord

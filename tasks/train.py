@@ -6,7 +6,7 @@ from lightning_modules.specs import ModelSpec, SampleSpec, TrainSpec
 from storage.files import Store
 from storage.receipts import FileRecord
 from storage.specs import DataSpec
-from tasks.launch import run_worker
+from tasks.launch import Trainer
 from tasks.progress import current_progress
 from tasks.results import CurvePoint, Prepared, Trained
 from tasks.stage import stage
@@ -17,7 +17,7 @@ VALIDATION, HELD_OUT = "validation", "held_out"
 
 @stage
 def train(
-    workspace: str, prepared: Prepared, data: DataSpec, model: ModelSpec, spec: TrainSpec, directory: Path
+    workspace: str, prepared: Prepared, data: DataSpec, model: ModelSpec, spec: TrainSpec, trainer: Trainer
 ) -> Trained:
     """Fits the network on the training split; the weights that did best on the validation split are kept.
 
@@ -30,7 +30,7 @@ def train(
         data: What an image is, and the labels.
         model: Head and network.
         spec: How to train.
-        directory: Local folder for the checkpoint and the metric log.
+        trainer: The training process; the checkpoint and the metric log lie in its folder.
 
     Raises:
         WorkerFailed: The process failed, was killed or ran out of time.
@@ -44,9 +44,11 @@ def train(
         std=prepared.fitted.std,
     )
     steps = (Fit(model=model, train=spec, sample=sample), Predict(split=VALIDATION), Predict(split=HELD_OUT))
-    job = TrainJob(directory=str(directory), data=refer_data(workspace, prepared), steps=steps, devices=spec.devices)
-    result = run_worker(job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs))
-    return _describe(result, directory)
+    job = TrainJob(
+        directory=str(trainer.directory), data=refer_data(workspace, prepared), steps=steps, devices=spec.devices
+    )
+    result = trainer.run(job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs))
+    return _describe(result, trainer.directory)
 
 
 def refer_data(workspace: str, prepared: Prepared) -> DataRef:

@@ -77,14 +77,13 @@ Step = Annotated[Fit | Predict | Export, Field(discriminator="do")]
 class TrainJob(Message):
     """What one training process, or one group of them, does: its steps in order, in one directory.
 
-    Several steps in one job share the start of the process, about six seconds of imports.
+    What one step has read, as the checkpoint, the next one need not read again.
 
     Attributes:
         directory: Absolute local path; everything is written there. Without a `Fit`, the checkpoint is read from there.
         data: Where the rows are.
         steps: At least one.
         devices: Processes, one device each; "auto": every GPU, else one CPU process.
-        threads: Cores that all processes together may use; None for all of this machine's.
     """
 
     format: Literal[1] = 1
@@ -92,7 +91,6 @@ class TrainJob(Message):
     data: DataRef
     steps: tuple[Step, ...] = Field(min_length=1)
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    threads: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _check_order(self) -> "TrainJob":
@@ -143,7 +141,7 @@ class WorkerResult(Message):
         fit: Figures of the training; None without a `Fit`.
         predictions: By split.
         artifacts: By candidate.
-        seconds: Wall time of each step, and of the start ("start": imports).
+        seconds: Wall time of each step, and of what the job waited for the process to be ready ("start": imports).
     """
 
     format: Literal[1] = 1

@@ -44,19 +44,19 @@ TRAIN, VALIDATION = "train", "validation"
 EVALUATION_BATCH = 512
 
 
-def do_job(job: TrainJob, *, started_at: float) -> None:
+def do_job(job: TrainJob, *, told_at: float) -> None:
     """Does every step of a job, and writes its result.
 
     Args:
         job: The job.
-        started_at: `time.monotonic()` at which the process started.
+        told_at: `time.monotonic()` at which this process knew of the job.
 
     Raises:
         ModelError: A step cannot be done.
         StorageError: The rows or the directory cannot be used.
     """
     worker = Worker(job)
-    seconds = {"start": round(time.monotonic() - started_at, 3)}
+    seconds = {"start": round(time.monotonic() - told_at, 3)}
     fitted: TrainResult | None = None
     predictions: dict[str, Predictions] = {}
     artifacts: dict[str, Artifact] = {}

@@ -1,27 +1,54 @@
-"""The training process: `python -P -m tasks.train_worker JOB.json`, alone or as each rank of a torchrun group.
+"""The training process: `python -P -m tasks.train_worker JOB.json` as each rank of a torchrun group, else `--stand-by DIR`.
 
-Knows no Prefect. Reads a job, translates between storage and the network, and writes into the job's directory only;
-`result.json` comes last. Ends when its parent does.
+Standing by it makes its slow imports, then takes the jobs whose files the parent names on its standard input, a line of
+JSON each, one after another. Knows no Prefect. Reads a job, translates between storage and the network, and
+writes into the job's directory only; `result.json` comes last. Ends when its parent does.
 
 Exit status: 0 done; 3 a fault that `failure.json` explains; anything else is a crash.
 """
 
+import json
 import os
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 
 from tasks.child import end_with_parent
 
+STAND_BY = "--stand-by"
 EXIT_FAULT = 3
 
 
 def main(arguments: list[str]) -> int:
-    """Does the job of the file that is named."""
-    started_at = time.monotonic()
-    # Before the slow imports: a parent that dies meanwhile must not leave us behind.
-    end_with_parent()
+    """Does the job of the file that is named; standing by, the jobs that the parent names, until one fails."""
+    if arguments[0] != STAND_BY:
+        # Before the slow imports: a parent that dies meanwhile must not leave us behind.
+        end_with_parent()
+        return do_job_file(arguments[0], told_at=time.monotonic())
+    told: SimpleQueue[tuple[str, float]] = SimpleQueue()
+    end_with_parent(on_line=lambda line: told.put((json.loads(line), time.monotonic())))
+    import tasks.train_steps  # noqa: F401 - takes seconds, while others still collect and prepare
+
+    if told.empty():
+        # There is time: for what follows the training, too.
+        from lightning_modules.export import warm_up_exporter
+
+        warm_up_exporter()
+    while True:
+        path, told_at = told.get()
+        if status := do_job_file(path, told_at=told_at):
+            return status
+
+
+def do_job_file(path: str, *, told_at: float) -> int:
+    """Does the job of a file, and returns an exit status.
+
+    Args:
+        path: The job's file.
+        told_at: `time.monotonic()` at which the job was known: what lies between it and the first step is waiting.
+    """
     from pydantic import ValidationError
 
     from lightning_modules.errors import ModelError
@@ -29,11 +56,11 @@ def main(arguments: list[str]) -> int:
     from storage.files import Store
     from tasks.train_job import FAILURE, Failure, TrainJob
 
-    job = TrainJob.model_validate_json(Path(arguments[0]).read_bytes())
+    job = TrainJob.model_validate_json(Path(path).read_bytes())
     try:
         from tasks.train_steps import do_job
 
-        do_job(job, started_at=started_at)
+        do_job(job, told_at=told_at)
     except (ModelError, StorageError, ValidationError) as error:
         failure = Failure(kind=type(error).__name__, message=str(error))
         sys.stderr.write(f"{failure.kind}: {failure.message}\n")

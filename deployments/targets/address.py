@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from deployments.targets.errors import ChannelError
+from deployments.targets.errors import ChannelAbsent, ChannelError
 from storage.files import Store, redact
 
 CHANNELS = "channels"
@@ -21,16 +21,32 @@ class Location:
         url: Absolute path or full URL, without a trailing slash.
         name: The channel's name: the last part of the address.
         store: Its files; None on http(s), which is read without a file system layer.
+        shelf: The folder of a workspace's channels, where it was named as one of them; None where its address was given.
     """
 
     url: str
     name: str
     store: Store | None
+    shelf: Store | None = None
 
     @property
     def display(self) -> str:
         """The address without secrets."""
         return redact(self.url)
+
+    def require_named(self) -> None:
+        """Sees that the workspace has a channel of that name.
+
+        Raises:
+            ChannelAbsent: It has not; says which it has.
+            StorageError: The workspace cannot be read.
+        """
+        if self.shelf is None or self.name in (known := self.shelf.listdir()):
+            return
+        what = f"channel ({self.name}) must be one of workspace {self.shelf.display.removesuffix('/' + CHANNELS)}"
+        if known:
+            raise ChannelAbsent(f"{what}; got a name that it does not have; its channels: {', '.join(known)}")
+        raise ChannelAbsent(f"{what}; got a workspace without channels; run a recipe there, or give --workspace")
 
 
 def locate_channel(channel: str, workspace: str | Store) -> Location:
@@ -53,10 +69,12 @@ def locate_channel(channel: str, workspace: str | Store) -> Location:
         )
     if not inside:
         return _locate(channel.rstrip("/"), name)
-    if isinstance(workspace, Store):
-        store = workspace.child(CHANNELS, name)
-        return Location(url=store.url, name=name, store=store)
-    return _locate(f"{workspace.rstrip('/') or '/'}/{CHANNELS}/{name}", name)
+    if not isinstance(workspace, Store):
+        if workspace.startswith(("http://", "https://")):
+            return _locate(f"{workspace.rstrip('/')}/{CHANNELS}/{name}", name)
+        workspace = Store(workspace)
+    shelf = workspace.child(CHANNELS)
+    return Location(url=shelf.child(name).url, name=name, store=shelf.child(name), shelf=shelf)
 
 
 def _locate(url: str, name: str) -> Location:

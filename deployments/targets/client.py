@@ -8,6 +8,7 @@ published without passing its gates. Whatever fails, nothing new is taken and th
 
 import logging
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -84,6 +85,7 @@ def update_model(
 
     Raises:
         ChannelError: The name cannot be a channel's.
+        ChannelAbsent: The workspace has no such channel, and no model was verified here before.
         ChannelRefused: Nothing can be trusted, and no model was verified here before.
     """
     location = locate_channel(channel, workspace)
@@ -207,7 +209,7 @@ def _load(location: Location, ring: KeyRing, state: FollowerState, release: Rele
 
 
 def _fall_back(location: Location, ring: KeyRing, state: FollowerState, reason: str) -> VerifiedModel:
-    model, kept = None, "no model was verified here before"
+    release, model, kept = None, None, "no model was verified here before"
     try:
         release = state.read_verified()
         if release is not None:
@@ -215,6 +217,9 @@ def _fall_back(location: Location, ring: KeyRing, state: FollowerState, reason: 
     except TargetError as error:
         kept = f"the one kept here is damaged: {error}"
     if model is None:
+        if release is None:
+            with suppress(StorageError):
+                location.require_named()
         raise ChannelRefused(
             f"channel ({location.display}) must give a model that can be verified; got {reason}; {kept}"
         )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from deployments.targets.card import Card, InputSpec
 from deployments.targets.errors import BadInput
-from storage.errors import StorageError
+from storage.errors import NotFound, StorageError
 from storage.files import Store, redact
 
 if TYPE_CHECKING:
@@ -57,8 +57,13 @@ def _read_bounded(file: str) -> bytes:
     folder, _, name = file.rpartition("/")
     try:
         store = Store(folder or ("/" if file.startswith("/") else "."))
+        local = store.local_path(name)
+        if not name or (local is not None and local.is_dir()):
+            raise BadInput(f"input ({redact(file)}) must be one file; got a folder; name the files in it")
         size_bytes = store.size(name)
         data = store.read(name) if size_bytes <= MAX_FILE_BYTES else b""
+    except NotFound as error:
+        raise BadInput(f"input ({redact(file)}) must exist; got no such file; check the path") from error
     except (StorageError, OSError, ValueError) as error:
         raise BadInput(f"input ({redact(file)}) must be a file that can be read; got {error}") from error
     if size_bytes > MAX_FILE_BYTES:

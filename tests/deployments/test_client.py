@@ -16,7 +16,7 @@ import pytest
 from deployments.targets import channel as channel_module
 from deployments.targets.channel import Channel, create_channel, open_channel, refresh
 from deployments.targets.client import Update, update_model
-from deployments.targets.errors import BadInput, ChannelRefused
+from deployments.targets.errors import BadInput, ChannelAbsent, ChannelRefused
 from deployments.targets.keys import KeyRing, export_keys, import_keys
 from deployments.targets.predict import predict
 from storage.files import sha256_bytes
@@ -287,7 +287,7 @@ def test_a_damaged_cached_model_never_answers(workspace: Path, channel: Channel,
 
 
 def test_no_channel_no_model(workspace: Path) -> None:
-    with pytest.raises(ChannelRefused, match="no model was verified"):
+    with pytest.raises(ChannelAbsent, match="got a workspace without channels"):
         follow(workspace)
 
 

@@ -1,6 +1,7 @@
 """From a published run to an answer, and what it costs a device to get there."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from deployments.targets.channel import Channel
-from deployments.targets.errors import BadInput, ChannelRefused
+from deployments.targets.errors import BadInput, ChannelAbsent, ChannelRefused
 from deployments.targets.predict import predict
 from deployments.targets.runtime import Predictor
 from tests.deployments.material import SPEC, make_channel, make_onnx, publish_model
@@ -51,9 +52,33 @@ def test_a_refused_channel_answers_with_the_last_model(workspace: Path, channel:
     assert list(predict("edge", files, str(workspace))) == before
 
 
-def test_nothing_verified_is_an_error_at_the_call(workspace: Path, files: list[str]) -> None:
-    with pytest.raises(ChannelRefused):
+def test_nothing_verified_is_an_error_at_the_call(workspace: Path, channel: Channel, files: list[str]) -> None:
+    (workspace / "channels/edge/metadata/timestamp.json").write_text("junk")
+    with pytest.raises(ChannelRefused, match="no model was verified here before"):
         predict("edge", files, str(workspace))
+
+
+def test_channel_that_is_not_there_is_told_from_a_broken_one(
+    workspace: Path, channel: Channel, files: list[str]
+) -> None:
+    with pytest.raises(ChannelAbsent, match=r"channel \(egde\) must be one of workspace .*; its channels: edge$"):
+        predict("egde", files, str(workspace))
+    with pytest.raises(ChannelAbsent, match=r"got a workspace without channels; run a recipe there"):
+        predict("edge", files, str(workspace.parent / "elsewhere"))
+    before = list(predict("edge", files, str(workspace)))
+    shutil.rmtree(workspace / "channels")
+    assert list(predict("edge", files, str(workspace))) == before
+
+
+@pytest.mark.parametrize("file", ["", "/"])
+def test_folder_is_not_an_input(workspace: Path, channel: Channel, tmp_path: Path, file: str) -> None:
+    with pytest.raises(BadInput, match=r"must be one file; got a folder; name the files in it"):
+        next(predict("edge", [f"{tmp_path}{file}"], str(workspace)))
+
+
+def test_absent_file_is_said_to_be_absent(workspace: Path, channel: Channel, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"absent\.png\) must exist; got no such file; check the path"):
+        next(predict("edge", [str(tmp_path / "absent.png")], str(workspace)))
 
 
 def test_answers_before_a_bad_file_are_given(workspace: Path, channel: Channel, files: list[str]) -> None:

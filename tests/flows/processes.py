@@ -56,9 +56,9 @@ class Command:
         """Waits for its own end."""
         return self.process.wait(timeout=timeout_s)
 
-    def find_left(self) -> list[str]:
-        """Command lines of processes that carry the mark and still run."""
-        found = []
+    def find_left(self) -> dict[int, str]:
+        """Command lines, by pid, of processes that carry the mark and still run."""
+        found = {}
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
                 continue
@@ -67,7 +67,8 @@ class Command:
                     continue
                 if (folder / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
                     continue
-                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found[int(folder.name)] = line
             except OSError:
                 continue
         return found

@@ -1,13 +1,15 @@
 """However a run ends, nothing stays behind, nothing is torn, and the next run is promoted once."""
 
 import json
+import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.flows.material import FAST, call
-from tests.flows.processes import Command, fast_settings
+from tests.flows.processes import Command, fast_settings, find_torn
 
 pytestmark = pytest.mark.prefect
 # The line that a run prints when the stage before is over: the kill falls into the stage after it.
@@ -64,27 +66,19 @@ def test_ctrl_c_ends_everything_in_order(tmp_path: Path, prefect_url: str) -> No
     victim.wait_for("gate prepared")
     assert victim.end(signal.SIGINT) != 0
     victim.expect_nothing_left()
+    assert not find_torn(workspace)
     assert not (workspace / "channels").exists()
     assert not (workspace / "receipts").exists()
 
 
 def test_a_crash_of_the_training_process_fails_the_run(tmp_path: Path, prefect_url: str) -> None:
-    import os
-
     workspace = tmp_path / "workspace"
-    victim = _start(workspace, tmp_path)
-    victim.wait_for("gate prepared")
-    worker: list[int] = []
-    while not worker:
+    victim = _start(workspace, tmp_path, {"train.max_epochs": 10_000})
+    while not list(workspace.glob("runs/*/metrics.jsonl")):
         assert victim.process.poll() is None, victim.messages
-        for folder in Path("/proc").iterdir():
-            try:
-                line = (folder / "cmdline").read_bytes()
-                if b"tasks.train_worker" in line and victim.mark.encode() in (folder / "environ").read_bytes():
-                    worker.append(int(folder.name))
-            except (OSError, ValueError):
-                continue
-    os.kill(worker[0], signal.SIGKILL)
+        time.sleep(0.05)
+    [trainer] = [pid for pid, line in victim.find_left().items() if "tasks.train_worker" in line]
+    os.kill(trainer, signal.SIGKILL)
     assert victim.finish() == 1
     assert "SIGKILL" in victim.messages
     assert "Traceback" not in victim.messages

@@ -10,7 +10,8 @@ from lightning_modules.specs import ModelSpec, NetworkSpec, SampleSpec, TrainSpe
 from storage.files import Store
 from storage.shards import write_shard
 from storage.versions import Dataset
-from tasks.train_job import DataRef, Fit, Step, TrainJob
+from tasks.launch import open_trainer
+from tasks.train_job import DataRef, Fit, Step, TrainJob, WorkerResult
 
 NAME = "squares-prepared"
 SAMPLE = SampleSpec(shape=(1, 8, 8), classes=3, value_range=(0, 16), mean=(5.0,), std=(4.0,))
@@ -53,6 +54,12 @@ def make_job(workspace: Store, directory: Path, *steps: Step, devices: int = 1) 
 def make_fit(**changes: Any) -> Fit:
     values = {"max_epochs": 3, "batch_size": 32, "log_every_steps": 4, "checkpoint_every_steps": 2, **changes}
     return Fit(model=MODEL, train=TrainSpec(**values), sample=SAMPLE)
+
+
+def run_job(job: TrainJob, **options: Any) -> WorkerResult:
+    """Has one job done by a trainer of its own."""
+    with open_trainer(Path(job.directory), job.devices) as trainer:
+        return trainer.run(job, **options)
 
 
 def find_processes(word: str) -> list[int]:

@@ -13,9 +13,9 @@ import pytest
 
 from lightning_modules.specs import NetworkSpec
 from storage.files import Store
-from tasks.launch import WorkerFailed, count_gpus, describe_status, run_worker, share_threads
+from tasks.launch import WorkerFailed, count_gpus, describe_status, open_trainer, share_threads
 from tasks.train_job import METRICS, Predict
-from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace
+from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace, run_job
 
 LONG = {"max_epochs": 100_000}
 
@@ -43,13 +43,13 @@ def test_interrupt_ends_the_worker(workspace: Store, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_worker(make_job(workspace, tmp_path, make_fit(**LONG)), timeout_s=120, on_metrics=interrupt)
+        run_job(make_job(workspace, tmp_path, make_fit(**LONG)), timeout_s=120, on_metrics=interrupt)
     assert_nothing_left(tmp_path)
 
 
 def test_time_limit_ends_the_worker(workspace: Store, tmp_path: Path) -> None:
     with pytest.raises(WorkerFailed, match=r"must finish within 2 s; it did not, and was ended; raise train.timeout_s"):
-        run_worker(make_job(workspace, tmp_path, make_fit(**LONG)), timeout_s=2)
+        run_job(make_job(workspace, tmp_path, make_fit(**LONG)), timeout_s=2)
     assert_nothing_left(tmp_path)
 
 
@@ -65,11 +65,11 @@ def test_killed_worker_is_told_of_and_resumes(workspace: Store, tmp_path: Path, 
                 os.kill(process, signal.SIGKILL)
 
     with pytest.raises(WorkerFailed, match=r"SIGKILL|status 1") as caught:
-        run_worker(job, timeout_s=120, on_metrics=kill)
+        run_job(job, timeout_s=120, on_metrics=kill)
     assert "it resumes" in str(caught.value)
     assert_nothing_left(tmp_path / "killed")
-    resumed = run_worker(job, timeout_s=120)
-    whole = run_worker(job.model_copy(update={"directory": str(tmp_path / "whole")}), timeout_s=120)
+    resumed = run_job(job, timeout_s=120)
+    whole = run_job(job.model_copy(update={"directory": str(tmp_path / "whole")}), timeout_s=120)
     assert resumed.fit is not None
     assert resumed.fit.resumed_step in (6, 8, 10, 12, 14, 16, 18, 20, 22)
     assert resumed.fit.world_size == devices
@@ -83,8 +83,10 @@ def test_killed_worker_is_told_of_and_resumes(workspace: Store, tmp_path: Path, 
 def test_worker_ends_with_a_launcher_that_is_killed(workspace: Store, tmp_path: Path, devices: int) -> None:
     job = make_job(workspace, tmp_path / "job", make_fit(**LONG), devices=devices)
     script = (
-        "import sys; from tasks.launch import run_worker; from tasks.train_job import TrainJob\n"
-        "run_worker(TrainJob.model_validate_json(sys.argv[1]), timeout_s=300)"
+        "import sys; from pathlib import Path\n"
+        "from tasks.launch import open_trainer; from tasks.train_job import TrainJob\n"
+        "job = TrainJob.model_validate_json(sys.argv[1])\n"
+        "with open_trainer(Path(job.directory), job.devices) as trainer: trainer.run(job, timeout_s=300)"
     )
     launcher = subprocess.Popen([sys.executable, "-c", script, job.model_dump_json()])
     try:
@@ -99,7 +101,7 @@ def test_worker_ends_with_a_launcher_that_is_killed(workspace: Store, tmp_path: 
 
 def test_fault_comes_back_in_the_worker_s_own_words(workspace: Store, tmp_path: Path) -> None:
     with pytest.raises(WorkerFailed, match=r"checkpoint\.safetensors") as caught:
-        run_worker(make_job(workspace, tmp_path, Predict(split="held_out")), timeout_s=60)
+        run_job(make_job(workspace, tmp_path, Predict(split="held_out")), timeout_s=60)
     assert caught.value.kind == "NotFound"
     assert "Traceback" not in str(caught.value)
 
@@ -122,7 +124,34 @@ def test_crash_comes_back_with_the_last_lines(
     model = fit.model.model_copy(update={"network": NetworkSpec(family="crashing_network:Crash")})
     job = make_job(workspace, tmp_path / "job", fit.model_copy(update={"model": model}))
     with pytest.raises(WorkerFailed, match=r"was killed by SIGSEGV; mend what its last lines name[\s\S]*about to fall"):
-        run_worker(job, timeout_s=60)
+        run_job(job, timeout_s=60)
+
+
+def test_one_process_does_one_job_after_another(workspace: Store, tmp_path: Path) -> None:
+    fit, predict = make_job(workspace, tmp_path, make_fit()), make_job(workspace, tmp_path, Predict(split="held_out"))
+    with open_trainer(tmp_path, 1) as trainer:
+        wait_until(lambda: bool(find_processes(str(tmp_path))))
+        standing = find_processes(str(tmp_path))
+        fitted = trainer.run(fit, timeout_s=60)
+        answered = trainer.run(predict, timeout_s=60)
+        assert len(standing) == 1
+        assert find_processes(str(tmp_path)) == standing
+    assert answered.checkpoint == fitted.checkpoint
+    # What there was to import, the first job waited for.
+    assert answered.seconds["start"] < min(0.5, fitted.seconds["start"])
+    assert_nothing_left(tmp_path)
+
+
+def test_process_that_died_is_replaced(workspace: Store, tmp_path: Path) -> None:
+    with open_trainer(tmp_path, 1) as trainer:
+        wait_until(lambda: bool(find_processes(str(tmp_path))))
+        os.kill(find_processes(str(tmp_path))[0], signal.SIGKILL)
+        assert_nothing_left(tmp_path)
+        assert trainer.run(make_job(workspace, tmp_path, make_fit()), timeout_s=60).fit is not None
+        with pytest.raises(WorkerFailed, match=r"no_such"):
+            trainer.run(make_job(workspace, tmp_path, Predict(split="no_such")), timeout_s=60)
+        assert trainer.run(make_job(workspace, tmp_path, Predict(split="held_out")), timeout_s=60).predictions
+    assert_nothing_left(tmp_path)
 
 
 def test_statuses_are_told_in_words() -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from lightning_modules.specs import CompressSpec
 from storage.files import Store, sha256_bytes
-from tasks.launch import WorkerFailed, run_worker
+from tasks.launch import WorkerFailed
 from tasks.train_job import Export, Predict, TrainJob, WorkerResult, Written
 from tasks.train_steps import identify_fit
-from tests.tasks.jobs import ROWS, make_fit, make_job, make_rows, make_workspace
+from tests.tasks.jobs import ROWS, make_fit, make_job, make_rows, make_workspace, run_job
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def done(workspace: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tr
     steps = (make_fit(max_epochs=6), Predict(split="validation"), Predict(split="held_out", batch_size=16), Export())
     job = make_job(workspace, tmp_path_factory.mktemp("job"), *steps)
     records: list[dict] = []
-    return job, run_worker(job, timeout_s=120, on_metrics=records.append), records
+    return job, run_job(job, timeout_s=120, on_metrics=records.append), records
 
 
 def read_answers(job: TrainJob, split: str) -> dict[str, np.ndarray]:
@@ -74,7 +74,7 @@ def test_two_ranks_learn_what_one_does(
 ) -> None:
     job, alone, _ = done
     pair = job.model_copy(update={"directory": str(tmp_path), "devices": 2})
-    both = run_worker(pair, timeout_s=120)
+    both = run_job(pair, timeout_s=120)
     assert alone.fit is not None
     assert both.fit is not None
     assert both.fit.world_size == 2
@@ -98,7 +98,7 @@ def test_later_job_uses_the_checkpoint_that_is_there(
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('a stranger was imported')")
     monkeypatch.chdir(tmp_path)
     steps = (Predict(split="held_out"), Export(compress=CompressSpec(candidates=("fp32",))))
-    again = run_worker(job.model_copy(update={"steps": steps}), timeout_s=120)
+    again = run_job(job.model_copy(update={"steps": steps}), timeout_s=120)
     assert again.fit is None
     assert again.checkpoint == result.checkpoint
     assert again.predictions["held_out"].sha256 == result.predictions["held_out"].sha256
@@ -109,7 +109,7 @@ def test_diverged_training_names_its_rows_and_keeps_them(workspace: Store, tmp_p
     optimizer = {"name": "sgd", "lr": 10.0}
     fit = make_fit(optimizer=optimizer, clip_norm=None, explode_factor=1.5, max_epochs=50)
     with pytest.raises(WorkerFailed, match=r"training loss \(epoch \d+, step \d+\)") as caught:
-        run_worker(make_job(workspace, tmp_path, fit), timeout_s=60)
+        run_job(make_job(workspace, tmp_path, fit), timeout_s=60)
     assert caught.value.kind == "DivergedError"
     with np.load(tmp_path / "diverged.rank0.npz") as rows:
         assert rows["image"].shape == (32, 1, 8, 8)
