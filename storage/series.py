@@ -107,9 +107,7 @@ def inspect_series(entities: NDArray[np.int64], times: NDArray[np.int64]) -> Ser
     entities, times = entities[order], times[order]
     same = entities[1:] == entities[:-1]
     steps = np.diff(times)
-    positive = steps[same & (steps > 0)]
-    values, counts = np.unique(positive, return_counts=True)
-    step = int(values[counts.argmax()]) if len(values) else 0
+    step = _find_most_frequent(steps[same & (steps > 0)])
     places = np.flatnonzero(same & (steps > step)) if step else np.empty(0, dtype=np.int64)
     gaps = [
         Gap(series_id=int(entities[at]), after=int(times[at]), before=int(times[at + 1])) for at in places[:LISTED_GAPS]
@@ -122,3 +120,15 @@ def inspect_series(entities: NDArray[np.int64], times: NDArray[np.int64]) -> Ser
         duplicate_count=int((same & (steps == 0)).sum()),
         unsorted_count=unsorted,
     )
+
+
+def find_step(entities: NDArray[np.generic], times: NDArray[np.int64]) -> int:
+    """The most frequent time between two neighbouring rows of an entity, in nanoseconds; 0 where there are no two."""
+    order = np.lexsort((times, entities))
+    steps = np.diff(times[order])
+    return _find_most_frequent(steps[(entities[order][1:] == entities[order][:-1]) & (steps > 0)])
+
+
+def _find_most_frequent(steps: NDArray[np.int64]) -> int:
+    values, counts = np.unique(steps, return_counts=True)
+    return int(values[counts.argmax()]) if len(values) else 0

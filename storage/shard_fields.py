@@ -8,6 +8,7 @@ import itertools
 import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from io import FileIO
 from typing import Any
@@ -25,6 +26,7 @@ from storage.shards import Encoding, ShardEntry, has_fingerprint, read_file, rea
 
 # The checksum is computed while the bytes are in the processor's cache.
 _READ_BYTES = 256 * 2**10
+_COLUMN_THREADS = 8
 
 
 class ShardFields:
@@ -77,9 +79,15 @@ class ShardFields:
         """Digest of the rows that are streamed, whatever their version is called."""
         return sha256_bytes("\n".join(entry.digest for entry in self._entries).encode())
 
+    def has_field(self, field: str) -> bool:
+        """Whether the shards have a field."""
+        return field in self._entries[0].encodings
+
     def read_column(self, field: str) -> NDArray[Any]:
         """One field of all shards, in stored order, shape (N, ...)."""
-        return np.concatenate([read_shard(self._store, entry, [field], verify=False)[field] for entry in self._entries])
+        with ThreadPoolExecutor(_COLUMN_THREADS, "lepton-column") as threads:
+            parts = threads.map(lambda entry: read_shard(self._store, entry, [field], verify=False), self._entries)
+            return np.concatenate([part[field] for part in parts])
 
     def read_into(self, shard: int, field: str, memory: ResidentShards) -> None:
         """Reads one field of one shard into its pages.

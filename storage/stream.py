@@ -12,10 +12,13 @@ from storage.loader import ShardLoader
 from storage.order import Order
 from storage.resident import Indices, ResidentShards
 from storage.samples import Batch, RowSamples, Samples, pad_batch
+from storage.series import find_step
 from storage.shard_fields import ShardFields
+from storage.shards import ShardEntry
+from storage.sources.tables import SERIES_ID, TIME
 from storage.stream_plan import plan_stream
 from storage.versions import Version
-from storage.windows import Window, WindowSamples
+from storage.windows import SeriesRows, Window, WindowSamples
 
 DEFAULT_MEMORY_BYTES = 512 * 2**20
 _SKIPPED_FIELDS = ("content_hash",)
@@ -32,7 +35,10 @@ class Stream:
 
     With `window`, a sample is a window of a series: fields have shape (rows, lookback, ...), and `<field>__future`
     of shape (rows, horizon, ...) is what comes after. `row_id`, `series_id` and `content_hash` are those of the last row
-    of the lookback.
+    of the lookback. No window crosses an entity or a gap in time. What is asked for (the horizon; without one the last row)
+    lies in the split, so that each row is judged once. With `context`, the lookback may reach into the rows of other
+    splits that come before: the usual way to validate forecasts, since at that time the past is known. The training split
+    needs no context.
 
     Args:
         version: The version to read.
@@ -51,6 +57,8 @@ class Stream:
         canonical_streams: Into how many streams the order is cut; must divide `batch_size`. The order depends on it.
             None: when shuffled, the most of 8, 4, 2, 1 that `batch_size` and `memory_bytes` allow; else `world_size`.
         window: Serve windows of series instead of rows.
+        context: Splits that a window's lookback may reach back into, as `("train",)` for validation and
+            `("train", "validation")` for held-out rows; those that the version does not have are passed over.
 
     Raises:
         NotFound: There is no such split.
@@ -74,13 +82,16 @@ class Stream:
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
         canonical_streams: int | None = None,
         window: Window | None = None,
+        context: Sequence[str] = (),
     ) -> None:
         _check_numbers(batch_size=batch_size, epoch=epoch, rank=rank, world_size=world_size, threads=threads)
         name = f"the split {split!r} of {version.ref}" if split is not None else version.ref
-        self._source = ShardFields(
-            version.dataset.shards, tuple(version.iter_shards(split)), name, fields, skip=_SKIPPED_FIELDS
-        )
-        self._samples = _choose_samples(self._source, window)
+        own, past = tuple(version.iter_shards(split)), _list_context(version, split, window, context)
+        self._source = ShardFields(version.dataset.shards, (*own, *past), name, fields, skip=_SKIPPED_FIELDS)
+        if window is None:
+            self._samples: Samples = RowSamples(self._source.rows)
+        else:
+            self._samples = WindowSamples(_read_series(version, self._source, len(own)), self._source.rows, window)
         self._plan = plan_stream(
             self._source,
             self._samples,
@@ -181,10 +192,28 @@ class Stream:
         return ResidentShards(self._source.fields, self._source.rows, self._plan.page_rows, pages)
 
 
-def _choose_samples(source: ShardFields, window: Window | None) -> Samples:
-    if window is None:
-        return RowSamples(source.rows)
-    return WindowSamples(source.read_column("series_id"), source.rows, window)
+def _list_context(
+    version: Version, split: str | None, window: Window | None, context: Sequence[str]
+) -> list[ShardEntry]:
+    """Shards of the splits that windows may look back into."""
+    if not context:
+        return []
+    if window is None or split is None or split in context:
+        raise InvalidInput(
+            f"context ({', '.join(context)}) must be other splits than the one that is streamed as windows; got split "
+            f"{split!r} {'without' if window is None else 'with'} a window; leave context out"
+        )
+    return [shard for shard in version.shards if shard.split in context]
+
+
+def _read_series(version: Version, source: ShardFields, own_shards: int) -> SeriesRows:
+    """Entities and times of all rows; the usual step as it was found when the rows were prepared, or else here."""
+    series = source.read_column(SERIES_ID)
+    if not source.has_field(TIME):
+        return SeriesRows(series, None, 0, own_shards)
+    times = source.read_column(TIME)
+    step_ns = version.info.get("series", {}).get("step_ns")
+    return SeriesRows(series, times, find_step(series, times) if step_ns is None else step_ns, own_shards)
 
 
 def _check_numbers(*, batch_size: int, epoch: int, rank: int, world_size: int, threads: int) -> None:

@@ -66,9 +66,10 @@ def plan_stream(
             f"{source.name} must hold samples for a batch of {batch_size}; got {total}; use a smaller batch_size, or "
             "drop_last=False"
         )
-    if len(source.rows) < world_size:
+    shards = sum(count > 0 for count in samples.counts)
+    if shards < world_size:
         raise InvalidInput(
-            f"{source.name} must have a shard for each of {world_size} ranks; got {len(source.rows)}; use fewer ranks, or "
+            f"{source.name} must have a shard for each of {world_size} ranks; got {shards}; use fewer ranks, or "
             "write it with a smaller target_shard_bytes"
         )
     page_rows = max(1, _PAGE_BYTES // source.row_bytes)

@@ -377,65 +377,6 @@ def test_fewer_streams_are_used_where_memory_is_short(version):
     )
 
 
-def make_series(folder, lengths, shard_rows):
-    dataset = Dataset(Store(folder), "series")
-    total = sum(lengths)
-    rows = {
-        "value": np.arange(total * 2, dtype=np.float32).reshape(total, 2),
-        "series_id": np.repeat(np.arange(len(lengths)), lengths),
-        "row_id": np.arange(total, dtype=np.uint64),
-    }
-    bounds = np.cumsum((0, *shard_rows))
-    entries = [
-        write_shard(dataset.shards, {name: array[start:stop] for name, array in rows.items()}, split="train")
-        for start, stop in itertools.pairwise(bounds)
-    ]
-    return dataset.commit(entries, kind="prepare", parent=None), rows
-
-
-@pytest.mark.parametrize("threads", [0, 2])
-@pytest.mark.parametrize("ranks", [1, 2, 4])
-@pytest.mark.parametrize("stride", [1, 3])
-def test_windows_are_complete_and_stay_inside_an_entity(tmp_path, threads, ranks, stride):
-    lengths, shard_rows = (50, 4, 90, 31), (20, 35, 3, 60, 57)
-    version, rows = make_series(tmp_path, lengths, shard_rows)
-    window = Window(lookback=5, horizon=3, stride=stride)
-    seen = []
-    for rank in range(ranks):
-        stream = Stream(
-            version,
-            "train",
-            batch_size=16,
-            drop_last=False,
-            window=window,
-            rank=rank,
-            world_size=ranks,
-            threads=threads,
-        )
-        for batch in stream:
-            assert batch["value"].shape == (16 // ranks, 5, 2)
-            assert batch["value__future"].shape == (16 // ranks, 3, 2)
-            for number in np.flatnonzero(~batch["padding"]):
-                origin = int(batch["row_id"][number])
-                np.testing.assert_array_equal(batch["value"][number], rows["value"][origin - 4 : origin + 1])
-                np.testing.assert_array_equal(batch["value__future"][number], rows["value"][origin + 1 : origin + 4])
-                assert len(set(rows["series_id"][origin - 4 : origin + 4].tolist())) == 1
-                seen.append(origin - 4)
-    begins = np.cumsum((0, *lengths))
-    expected = [
-        start
-        for begin, end in itertools.pairwise(begins.tolist())
-        for start in range(begin, end - window.length + 1, stride)
-    ]
-    assert sorted(seen) == expected
-
-
-def test_windows_without_a_horizon_have_no_future(tmp_path):
-    version, _ = make_series(tmp_path, (40,), (40,))
-    batch = next(iter(Stream(version, "train", batch_size=8, window=Window(lookback=4))))
-    assert sorted(batch) == ["row_id", "series_id", "value"]
-
-
 @pytest.mark.parametrize("threads", [0, 2])
 def test_a_remote_store_is_asked_once_for_each_array(s3_url, s3_options, version, threads, monkeypatch):
     dataset = Dataset(Store(f"{s3_url}/workspace", s3_options), "digits")

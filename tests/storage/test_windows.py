@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.windows import Window, find_windows, split_by_shard
+from storage.windows import Window, count_by_shard, find_windows, number_runs
 
 
 def test_the_first_window_of_each_entity_starts_at_its_first_row():
-    series = np.repeat([7, 3, 9], [5, 2, 4])
-    assert find_windows(series, Window(lookback=2, horizon=1)).tolist() == [0, 1, 2, 7, 8]
-    assert find_windows(series, Window(lookback=2, horizon=1, stride=2)).tolist() == [0, 2, 7]
+    runs = number_runs(np.repeat([7, 3, 9], [5, 2, 4]), None, None)
+    assert find_windows(runs, Window(lookback=2, horizon=1)).tolist() == [0, 1, 2, 7, 8]
+    assert find_windows(runs, Window(lookback=2, horizon=1, stride=2)).tolist() == [0, 2, 7]
 
 
 def test_an_entity_that_is_too_short_gives_no_window():
@@ -32,14 +32,36 @@ def test_all_windows_of_an_entity_and_no_other(lengths, lookback, horizon, strid
         for row in range(begin, end, stride)
         if row + window.length <= end
     ]
-    assert find_windows(series, window).tolist() == expected
+    assert find_windows(number_runs(series, None, None), window).tolist() == expected
 
 
-def test_windows_are_counted_where_they_begin():
-    assert split_by_shard(np.array([0, 1, 2, 7, 8]), [3, 4, 4]) == [3, 0, 2]
+def test_a_run_ends_where_time_jumps_or_stands_still():
+    times = np.array([0, 10, 20, 35, 51, 51, 61, 40])
+    assert number_runs(np.zeros(8), times, 15.0).tolist() == [0, 0, 0, 0, 1, 2, 2, 3]
+    assert number_runs(np.zeros(8), times, None).tolist() == [0] * 8
+    assert number_runs(np.array([]), None, None).tolist() == []
 
 
-@pytest.mark.parametrize("wrong", [{"lookback": 0}, {"lookback": 1, "horizon": -1}, {"lookback": 1, "stride": 0}])
+def test_only_own_rows_are_asked_for():
+    runs, own = np.zeros(8, np.int64), np.array([0, 0, 0, 1, 1, 1, 0, 1], np.bool_)
+    assert find_windows(runs, Window(lookback=2, horizon=2), own).tolist() == [1, 2]
+    assert find_windows(runs, Window(lookback=3), own).tolist() == [1, 2, 3, 5]
+    assert find_windows(runs, Window(lookback=3, stride=2), own).tolist() == [1, 3, 5]
+
+
+def test_rows_are_counted_by_shard():
+    assert count_by_shard(np.array([0, 1, 2, 7, 8]), [3, 4, 4]) == [3, 0, 2]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lookback": 0},
+        {"lookback": 1, "horizon": -1},
+        {"lookback": 1, "stride": 0},
+        {"lookback": 1, "max_gap_steps": 0.5},
+    ],
+)
 def test_impossible_windows_are_refused(wrong):
     with pytest.raises(ValueError):
         Window(**wrong)
