@@ -7,7 +7,7 @@ there or not. The log puts all of them in one order, so there is no moment in wh
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from typing import Any
 
 from storage.errors import BeingCollected, Conflict, NotFound
 from storage.log import LoggedEntry
-from storage.manifest import name_manifest
+from storage.manifest import name_manifest, read_node
 from storage.shards import ShardEntry
 from storage.versions import Dataset
 
@@ -26,8 +26,8 @@ _LEASE = timedelta(minutes=5)
 _WORK_S = 120.0
 _THREADS = 8
 
-Known = dict[str, frozenset[str]]
-"""Manifests that were read, and the names of their shards."""
+Known = dict[str, tuple[frozenset[str], tuple[str, ...]]]
+"""Nodes of manifests that were read: the names of their shards, and the digests of the nodes below."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +75,24 @@ def collect_garbage(dataset: Dataset, grace: timedelta, *, dry_run: bool = False
     return _report(dataset, {name: [] for name in done}, dataset.files.sweep(cutoff), sum(done.values()))
 
 
-def check_uncollected(dataset: Dataset, shards: Sequence[ShardEntry], manifest: str, head: LoggedEntry | None) -> None:
+def check_uncollected(
+    dataset: Dataset, shards: Sequence[ShardEntry], nodes: Collection[str], head: LoggedEntry | None
+) -> None:
     """Refuses to commit what a collection deletes, and what is not there.
 
     Args:
         dataset: The dataset.
         shards: Shards that the version before does not have.
-        manifest: Digest of the new manifest.
+        nodes: Digests of the nodes of the manifest that the version before does not have.
         head: The latest entry of the log.
 
     Raises:
         BeingCollected: A collection has begun to delete one of them.
         Conflict: A file of a shard is missing.
     """
-    names = {f"{_SHARDS}/{shard.digest}" for shard in shards} | {f"{_MANIFESTS}/{name_manifest(manifest)}"}
+    names = {f"{_SHARDS}/{shard.digest}" for shard in shards} | {
+        f"{_MANIFESTS}/{name_manifest(node)}" for node in nodes
+    }
     collecting = names & set(_find_collecting(head))
     if collecting:
         raise BeingCollected(
@@ -113,18 +117,25 @@ def find_live(dataset: Dataset, head: LoggedEntry | None, known: Known) -> set[s
     Args:
         dataset: The dataset.
         head: The entry; None for the latest.
-        known: Manifests that were read before, and the names of their shards; those read now are added.
+        known: Nodes of manifests that were read before; those read now are added.
 
     Raises:
         Corrupt: A log entry or a manifest is damaged, so that this cannot be known.
     """
     dataset.history.check_complete()
     live: set[str] = set()
-    for version in dataset.iter_versions(head):
-        digest = version.manifest_digest
+    todo = [version.manifest_digest for version in dataset.iter_versions(head)]
+    while todo:
+        digest = todo.pop()
+        name = f"{_MANIFESTS}/{name_manifest(digest)}"
+        if name in live:
+            continue
         if digest not in known:
-            known[digest] = frozenset(f"{_SHARDS}/{shard.digest}" for shard in version.shards)
-        live |= {f"{_MANIFESTS}/{name_manifest(digest)}", *known[digest]}
+            node = read_node(dataset.manifests, digest)
+            known[digest] = frozenset(f"{_SHARDS}/{shard.digest}" for shard in node.shards), node.nodes
+        shards, below = known[digest]
+        live |= {name, *shards}
+        todo += below
     return live
 
 
@@ -192,12 +203,13 @@ def _find_abandoned(dataset: Dataset, cutoff: datetime, head: LoggedEntry | None
 
 
 def _find_purged(dataset: Dataset, head: LoggedEntry | None) -> set[str]:
-    """Names of the shards that purges were to delete; one that was killed may have left them."""
+    """Names of the shards and manifests that purges were to delete; one that was killed may have left them."""
     head = head or dataset.history.find_head()
     names: set[str] = set()
     for number in head.entry.purges if head else ():
-        digests: Any = dataset.history.read(number).entry.info["shards"]
-        names.update(f"{_SHARDS}/{digest}" for digest in digests)
+        info: Any = dataset.history.read(number).entry.info
+        names.update(f"{_SHARDS}/{digest}" for digest in info["shards"])
+        names.update(f"{_MANIFESTS}/{name_manifest(digest)}" for digest in info["nodes"])
     return names
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from storage.edits import count_row_ids, drop_rows
 from storage.errors import Conflict, NotFound
 from storage.files import Store
-from storage.gc import check_uncollected
+from storage.gc import check_uncollected, find_live
 from storage.log import LoggedEntry
 from storage.manifest import count_splits, name_manifest, write_manifest
 from storage.receipts import FOLDER as RECEIPTS
@@ -154,20 +154,25 @@ class _Purge:
         self.replaced: dict[str, ShardEntry | None] = {}
         self.versions: list[int] = []
         self._manifests: dict[str, str] = {}
+        self._nodes: set[str] = set()
         self._found: dict[str, NDArray[np.uint64]] = {}
 
     def change(self, head: LoggedEntry | None) -> dict[str, Any]:
         """Writes what stands in for the shards and manifests with the rows; gives the entry that says so."""
-        self.versions, self._manifests = [], {}
+        self.versions, self._manifests, self._nodes = [], {}, set()
         latest: Version | None = None
         for version in self.dataset.iter_versions(head):
             latest = version
             if any(self._find(shard).size for shard in version.shards):
                 self.versions.append(version.number)
-                shards = self._rewrite(version.shards)
-                manifest = write_manifest(self.dataset.manifests, shards)
-                check_uncollected(self.dataset, [s for s in shards if s not in version.shards], manifest, head)
-                self._manifests[version.manifest_digest] = manifest
+                before = self.dataset.read_manifest(version.manifest_digest)
+                known = set(map(id, before.shards))
+                shards = self._rewrite(before.shards)
+                manifest = write_manifest(self.dataset.manifests, shards, before)
+                fresh = [shard for shard in shards if id(shard) not in known]
+                check_uncollected(self.dataset, fresh, manifest.nodes.keys() - before.nodes.keys(), head)
+                self._manifests[version.manifest_digest] = manifest.digest
+                self._nodes |= before.nodes.keys() - manifest.nodes.keys()
         missing = np.setdiff1d(self.row_ids, np.concatenate([*self._found.values(), np.empty(0, np.uint64)]))
         if missing.size or head is None or latest is None:
             raise NotFound(
@@ -178,6 +183,7 @@ class _Purge:
             "row_ids": [str(row) for row in self.row_ids.tolist()],
             "manifests": self._manifests,
             "shards": sorted(self.replaced),
+            "nodes": sorted(self._nodes),
         }
         return {
             "kind": "purge",
@@ -189,13 +195,13 @@ class _Purge:
 
     def delete_files(self) -> None:
         """Deletes the shards and manifests with the rows, unless an equal one is still in use."""
-        live = {shard.digest for version in self.dataset.iter_versions() for shard in version.shards}
-        for digest in self.replaced.keys() - live:
-            for file in self.dataset.shards.list(digest):
+        live = find_live(self.dataset, None, {})
+        for digest in self.replaced:
+            for file in self.dataset.shards.list(digest) if f"shards/{digest}" not in live else ():
                 self.dataset.shards.delete(file)
-        for manifest, stands_in in self._manifests.items():
-            if manifest != stands_in:
-                self.dataset.manifests.delete(name_manifest(manifest))
+        for node in self._nodes:
+            if f"manifests/{name_manifest(node)}" not in live:
+                self.dataset.manifests.delete(name_manifest(node))
 
     def _find(self, shard: ShardEntry) -> NDArray[np.uint64]:
         if shard.digest not in self._found:

@@ -12,7 +12,7 @@ import numpy as np
 from storage.errors import NotFound
 from storage.files import Store
 from storage.log import LogEntry
-from storage.manifest import count_splits, read_manifest
+from storage.manifest import Manifest, count_splits, read_manifest
 from storage.shards import FieldSpec, Rows, ShardEntry, read_shard
 from storage.statistics import FieldStatistics, merge_statistics
 
@@ -35,12 +35,14 @@ class Version:
         entry: Its entry in the log.
         digest: SHA-256 of that entry: the identity of the version.
         manifest_digest: SHA-256 of its manifest.
+        manifest: The manifest, where it has been read already.
     """
 
     dataset: "Dataset"
     entry: LogEntry
     digest: str
     manifest_digest: str
+    manifest: Manifest | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Version) and self.digest == other.digest
@@ -76,7 +78,8 @@ class Version:
     @cached_property
     def shards(self) -> tuple[ShardEntry, ...]:
         """Its shards, in order."""
-        return read_manifest(self.dataset.manifests, self.manifest_digest).shards
+        manifest = self.manifest or read_manifest(self.dataset.manifests, self.manifest_digest)
+        return manifest.shards
 
     @property
     def fields(self) -> tuple[FieldSpec, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from storage.errors import Corrupt, NotFound
 from storage.files import sha256_bytes
-from storage.manifest import name_manifest
+from storage.manifest import name_manifest, read_node
 from storage.shards import ShardEntry, digest_files
 from storage.versions import Dataset, Version
 
@@ -53,14 +53,32 @@ def _verify_log(dataset: Dataset) -> list[Fault]:
 
 
 def _verify_content(version: Version, seen: set[str]) -> list[Fault]:
-    try:
-        shards = [shard for shard in version.shards if shard.digest not in seen]
-    except Corrupt as error:
-        name = f"{version.dataset.manifests.display}/{name_manifest(version.manifest_digest)}"
-        return [Fault(name, f"a file with sha256 {version.manifest_digest}", str(error))]
-    seen.update(shard.digest for shard in shards)
+    shards, faults = _verify_manifest(version, seen)
     with ThreadPoolExecutor(_THREADS, "lepton-verify") as threads:
-        return [fault for found in threads.map(lambda shard: _verify_shard(version, shard), shards) for fault in found]
+        found = threads.map(lambda shard: _verify_shard(version, shard), shards)
+        return [*faults, *(fault for listed in found for fault in listed)]
+
+
+def _verify_manifest(version: Version, seen: set[str]) -> tuple[list[ShardEntry], list[Fault]]:
+    """Reads the nodes of a manifest that were not seen yet; gives the shards that were not, and what is wrong."""
+    manifests, todo = version.dataset.manifests, [version.manifest_digest]
+    shards: dict[str, ShardEntry] = {}
+    faults: list[Fault] = []
+    while todo:
+        digest = todo.pop()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        try:
+            node = read_node(manifests, digest)
+        except Corrupt as error:
+            name = f"{manifests.display}/{name_manifest(digest)}"
+            faults.append(Fault(name, f"a file with sha256 {digest}", str(error)))
+            continue
+        todo += reversed(node.nodes)
+        shards |= {shard.digest: shard for shard in node.shards if shard.digest not in seen}
+    seen |= shards.keys()
+    return list(shards.values()), faults
 
 
 def _verify_shard(version: Version, shard: ShardEntry) -> list[Fault]:

@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from storage.errors import BeingCollected, Conflict, InvalidInput, NotFound, Ove
 from storage.files import Store, canonical_json
 from storage.log import CommitLog, LogEntry, LoggedEntry
 from storage.lookup import LATEST, find_version, require_version
-from storage.manifest import count_splits, write_manifest
+from storage.manifest import Manifest, count_splits, read_manifest, write_manifest
 from storage.shards import Rows, ShardEntry
 from storage.snapshot import Version
 
@@ -62,9 +63,23 @@ class Dataset:
         self.shards = self.files.child("shards")
         self.manifests = self.files.child("manifests")
         self.history = CommitLog(self.files.child("log"), name)
+        self._manifest: Manifest | None = None
 
     def __repr__(self) -> str:
         return f"Dataset({self.files.display!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_manifest": None}
+
+    def read_manifest(self, digest: str) -> Manifest:
+        """A manifest to build the next one on. Nodes that it shares with the last one are not read again.
+
+        Raises:
+            Corrupt: A node is missing or damaged.
+        """
+        manifest = read_manifest(self.manifests, digest, self._manifest.nodes if self._manifest else None)
+        self._manifest = manifest
+        return manifest
 
     def latest(self) -> "Version | None":
         """The newest version; None before the first commit."""
@@ -285,17 +300,20 @@ class Dataset:
 
         def change(head: LoggedEntry | None) -> dict[str, Any] | None:
             base = self._load(head.entry.version, head) if head and head.entry.version is not None else None
+            before = self.read_manifest(base.manifest_digest) if base else None
+            base = replace(base, manifest=before) if base else None
             shards = choose(base)
             if base and kind == "append" and len(shards) == len(base.shards):
                 return None
-            manifest = write_manifest(self.manifests, shards)
-            self._check_new(shards, manifest, base, head)
+            manifest = write_manifest(self.manifests, shards, before)
+            self._check_new(shards, manifest, before, head)
+            self._manifest = manifest
             number = head.entry.number + 1 if head else 0
             return {
                 "kind": kind,
                 "version": number,
                 "previous": base.number if base else None,
-                "manifest": manifest,
+                "manifest": manifest.digest,
                 "rows": count_splits(shards),
                 "info": dict(info) if info is not None else (base.info if base else {}),
                 "message": message,
@@ -305,7 +323,7 @@ class Dataset:
         return self._load(require_version(logged.entry), logged)
 
     def _check_new(
-        self, shards: Sequence[ShardEntry], manifest: str, base: "Version | None", head: LoggedEntry | None
+        self, shards: Sequence[ShardEntry], manifest: Manifest, base: Manifest | None, head: LoggedEntry | None
     ) -> None:
         from storage.gc import check_uncollected
         from storage.purge import check_unpurged
@@ -313,7 +331,7 @@ class Dataset:
         known = {shard.digest for shard in base.shards} if base else set()
         new = [shard for shard in shards if shard.digest not in known]
         check_unpurged(self, new, head)
-        check_uncollected(self, new, manifest, head)
+        check_uncollected(self, new, manifest.nodes.keys() - (base.nodes.keys() if base else ()), head)
 
     def _load(self, number: int | None, head: LoggedEntry) -> "Version":
         if number is None:

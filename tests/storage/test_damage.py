@@ -13,6 +13,7 @@ import pytest
 
 from storage.errors import StorageError
 from storage.files import Store
+from storage.manifest import read_manifest
 from storage.versions import Dataset
 from tests.storage.dataset_material import add_shard, read_ids
 from tests.storage.object_store import create_bucket, describe_options, start_object_store
@@ -101,6 +102,7 @@ WRITER = """
 import json
 import sys
 from storage.files import Store
+from storage.manifest import read_manifest
 from storage.versions import Dataset
 from tests.storage.dataset_material import add_shard
 
@@ -149,7 +151,11 @@ def check_killed(store, times, slowness=1, tick_s=0.02):
     time.sleep(tick_s)
     dataset.gc(0)
     live = {f"shards/{s.digest}/{path}" for v in dataset.iter_versions() for s in v.shards for path in s.files}
-    live |= {f"manifests/{version.manifest_digest}.json" for version in dataset.iter_versions()}
+    live |= {
+        f"manifests/{node}.json"
+        for version in dataset.iter_versions()
+        for node in read_manifest(dataset.manifests, version.manifest_digest).nodes
+    }
     folder = dataset.files.local_path()
     on_disk = dataset.files.list()
     if folder is not None:

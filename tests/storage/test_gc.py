@@ -38,7 +38,7 @@ class CollectionContract:
     def test_abandoned_files_go(self, dataset):
         live = dataset.files.list()
         abandoned = add_shard(dataset, 500)
-        manifest = write_manifest(dataset.manifests, [abandoned])
+        manifest = write_manifest(dataset.manifests, [abandoned]).digest
         wait_for_clock(self.tick_s)
         preview = dataset.gc(0, dry_run=True)
         assert (preview.shards, preview.manifests) == ((abandoned.digest,), (manifest,))
