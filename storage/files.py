@@ -92,7 +92,7 @@ class Files(Protocol):
 
     def delete(self, path: str, root: str) -> None: ...
 
-    def sweep(self, path: str, before: datetime) -> int: ...
+    def sweep(self, path: str, before: datetime, *, folders: bool, dry_run: bool) -> int: ...
 
     def probe(self, path: str) -> None: ...
 
@@ -269,9 +269,18 @@ class Store:
         """Deletes a file; no fault if it is gone already. Folders left empty disappear."""
         self._files.delete(self._locate(path), self._root)
 
-    def sweep(self, before: datetime) -> int:
-        """Deletes what killed writers left: temporary files last written before a time. Returns how many."""
-        return self._files.sweep(self._root, before)
+    def sweep(self, before: datetime, *, folders: bool = False, dry_run: bool = False) -> int:
+        """Deletes what killed writers left: temporary files last written before a time.
+
+        Args:
+            before: The time; writers that still live keep their files for a day anyway.
+            folders: Whether empty folders go as well.
+            dry_run: Whether only to count.
+
+        Returns:
+            How many files.
+        """
+        return self._files.sweep(self._root, before, folders=folders, dry_run=dry_run)
 
     def address(self, path: str = "") -> str:
         """The absolute path or full URL of a file."""

@@ -9,6 +9,7 @@ there or not. The log puts all of them in one order, so there is no moment in wh
 import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from storage.versions import Dataset
 
 _SHARDS = "shards"
 _MANIFESTS = "manifests"
+SCRATCH = "scratch"
 # A collection that was killed must not block commits for long; one that was only slow must stop well before.
 _LEASE = timedelta(minutes=5)
 _WORK_S = 120.0
@@ -37,7 +39,7 @@ class Collected:
     Attributes:
         shards: Digests of shards, also incomplete ones.
         manifests: Digests of manifests.
-        temporary: Temporary files that killed writers left.
+        temporary: Temporary files and scratch files that killed writers left.
         size_bytes: Bytes of shards and manifests.
     """
 
@@ -64,7 +66,7 @@ def collect_garbage(dataset: Dataset, grace: timedelta, *, dry_run: bool = False
     known: Known = {}
     abandoned = _find_abandoned(dataset, cutoff, None, known)
     if dry_run or not abandoned:
-        return _report(dataset, abandoned, 0 if dry_run else dataset.files.sweep(cutoff))
+        return _report(dataset, abandoned, _sweep(dataset, cutoff, dry_run=dry_run))
     done: dict[str, int] = {}
     finished = False
     while not finished and (todo := _start(dataset, cutoff, known)):
@@ -72,7 +74,7 @@ def collect_garbage(dataset: Dataset, grace: timedelta, *, dry_run: bool = False
         done.update(deleted)
         finished = len(deleted) == len(todo)
         _end(dataset)
-    return _report(dataset, {name: [] for name in done}, dataset.files.sweep(cutoff), sum(done.values()))
+    return _report(dataset, {name: [] for name in done}, _sweep(dataset, cutoff, dry_run=False), sum(done.values()))
 
 
 def check_uncollected(
@@ -228,6 +230,30 @@ def _delete_file(dataset: Dataset, file: str) -> int:
         return 0
     dataset.files.delete(file)
     return size_bytes
+
+
+def _sweep(dataset: Dataset, cutoff: datetime, *, dry_run: bool) -> int:
+    """Deletes what killed writers left of files that were never to stay; gives how many.
+
+    Temporary files go in the whole workspace: those of models and receipts have no collection of their own.
+    """
+    swept = sweep_scratch(dataset, cutoff, dry_run=dry_run)
+    swept += dataset.workspace.sweep(cutoff, dry_run=dry_run)
+    dataset.files.sweep(cutoff, folders=True, dry_run=dry_run)
+    return swept
+
+
+def sweep_scratch(dataset: Dataset, before: datetime, *, dry_run: bool = False) -> int:
+    """Deletes scratch files last written before a time; gives how many."""
+    scratch, swept = dataset.files.child(SCRATCH), 0
+    for path in scratch.list():
+        # Another run may sweep at the same time.
+        with suppress(NotFound):
+            if scratch.modified(path) < before:
+                swept += 1
+                if not dry_run:
+                    scratch.delete(path)
+    return swept
 
 
 def _report(

@@ -101,15 +101,18 @@ class LocalFiles:
                 # Not empty: another file, or another process just now, needs it.
                 break
 
-    def sweep(self, path: str, before: datetime) -> int:
-        """Deletes old temporary files whose writers have ended."""
+    def sweep(self, path: str, before: datetime, *, folders: bool, dry_run: bool) -> int:
+        """Deletes old temporary files whose writers have ended, and old folders without files."""
         swept = 0
         for file in _walk(path):
             if Path(file).name.startswith(_TEMPORARY):
                 with contextlib.suppress(NotFound):
                     if self.stat(file)[1] < min(before, _find_end(Path(file).name, before)):
-                        self.delete(file, path)
                         swept += 1
+                        if not dry_run:
+                            self.delete(file, path)
+        if folders and not dry_run:
+            _remove_empty(path, before)
         return swept
 
     def probe(self, path: str) -> None:
@@ -223,6 +226,20 @@ def _flush_one(path: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _remove_empty(path: str, before: datetime) -> None:
+    """Removes empty directories last changed before a time, the deepest first; a writer that needs one makes it again."""
+    folders = [Path(folder) for folder, _, _ in os.walk(path, topdown=False) if folder != path]
+    old: list[Path] = []
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            # All are looked at first: a folder changes when one inside it goes.
+            old += [folder] if folder.stat().st_mtime < before.timestamp() else []
+    for folder in old:
+        with contextlib.suppress(OSError):
+            # Fails, as it should, where there is anything inside.
+            folder.rmdir()
 
 
 def _walk(path: str) -> Iterator[str]:

@@ -1,17 +1,17 @@
 """Publishing: scratch space for the work, and one commit of its outcome."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 
-from storage.errors import Conflict, NotFound
+from storage.errors import Conflict
 from storage.files import Store
+from storage.gc import SCRATCH, sweep_scratch
 from storage.shards import ShardEntry
 from storage.versions import Dataset, Version
 
 ATTEMPTS = 20
-SCRATCH = "scratch"
 STALE = timedelta(days=1)
 
 
@@ -21,7 +21,7 @@ def open_scratch(dataset: Dataset) -> Iterator[Store]:
 
     What killed runs left there more than a day ago goes as well.
     """
-    _sweep(dataset.files.child(SCRATCH), datetime.now(UTC) - STALE)
+    sweep_scratch(dataset, datetime.now(UTC) - STALE)
     scratch = dataset.files.child(SCRATCH, token_hex(8))
     try:
         yield scratch
@@ -54,11 +54,3 @@ def publish_version(
 
 def _is_same(version: Version, entries: Sequence[ShardEntry], info: Mapping[str, object]) -> bool:
     return tuple(version.shards) == tuple(entries) and dict(version.info) == dict(info)
-
-
-def _sweep(scratch: Store, before: datetime) -> None:
-    for path in scratch.list():
-        # Another run may sweep at the same time.
-        with suppress(NotFound):
-            if scratch.modified(path) < before:
-                scratch.delete(path)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 
@@ -55,6 +55,9 @@ class RemoteFiles:
         protocol: Its protocol, as the URLs spell it.
     """
 
+    _read_options: ClassVar[dict[str, Any]] = {}
+    _write_options: ClassVar[dict[str, Any]] = {}
+
     def __init__(self, fs: Any, protocol: str) -> None:
         self._fs = fs
         self._protocol = protocol
@@ -64,7 +67,7 @@ class RemoteFiles:
         """Reads a file or a range of it."""
         with _translated(path):
             try:
-                return bytes(self._fs.cat_file(path, start=start, end=end))
+                return bytes(self._fs.cat_file(path, start=start, end=end, **self._read_options))
             except FileNotFoundError:
                 raise
             except OSError:
@@ -80,7 +83,7 @@ class RemoteFiles:
             return
         self._check_writable(first)
         with _translated(first):
-            self._fs.pipe(dict(files))
+            self._fs.pipe(dict(files), **self._write_options)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Creates a file once."""
@@ -164,8 +167,8 @@ class RemoteFiles:
             except FileNotFoundError:
                 return
 
-    def sweep(self, path: str, before: datetime) -> int:
-        """Nothing to do: an object that was not put completely is not there."""
+    def sweep(self, path: str, before: datetime, *, folders: bool, dry_run: bool) -> int:
+        """Nothing to do: an object that was not put completely is not there, and there are no folders."""
         return 0
 
     def probe(self, path: str) -> None:
@@ -192,7 +195,16 @@ class RemoteFiles:
 
 
 class S3Files(RemoteFiles):
-    """S3 and services that speak it, by s3fs. Each object that is created once carries a mark of the call."""
+    """S3 and services that speak it, by s3fs. Each object that is created once carries a mark of the call.
+
+    One file is one request. s3fs would ask for the size before it reads, to fetch large files in pieces; a stream has many
+    files under way anyway. And it would write large files in parts, of which a killed writer leaves some that nobody sees
+    and somebody pays for.
+    """
+
+    _read_options: ClassVar[dict[str, Any]] = {"max_concurrency": 1}
+    # Half of the most that one request may carry: s3fs writes whole what is below twice a chunk.
+    _write_options: ClassVar[dict[str, Any]] = {"chunksize": 5 * 2**29}
 
     def _create(self, path: str, data: bytes, mark: str) -> None:
         self._fs.pipe_file(path, data, mode="create", Metadata={_MARK: mark})

@@ -4,6 +4,8 @@ import secrets
 
 import pytest
 
+from tests.storage.object_store import create_bucket, start_object_store
+
 
 @pytest.fixture(scope="session")
 def client():
@@ -33,6 +35,14 @@ def s3_options():
     host, port = server.get_host_and_port()
     yield {"endpoint_url": f"http://{host}:{port}", "key": "test", "secret": "test"}
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def endpoint():
+    """Endpoint of an S3 emulator in a process of its own, with a bucket `bucket`; for what threads here would slow down."""
+    with start_object_store() as endpoint:
+        create_bucket(endpoint, "bucket")
+        yield endpoint
 
 
 @pytest.fixture

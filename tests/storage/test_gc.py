@@ -10,11 +10,13 @@ import pytest
 from storage import gc, versions
 from storage.errors import BeingCollected, Conflict, Corrupt
 from storage.files import Store, sha256_bytes
+from storage.gc import SCRATCH
 from storage.log import name_entry
 from storage.manifest import write_manifest
+from storage.publish import open_scratch
 from storage.versions import Dataset
 from tests.storage.dataset_material import add_shard, read_ids
-from tests.storage.object_store import create_bucket, describe_options, start_object_store
+from tests.storage.object_store import describe_options
 from tests.storage.test_files import find_dead_pid, name_left_file
 
 
@@ -61,6 +63,19 @@ class CollectionContract:
         collected = dataset.gc(3600)
         assert (collected.shards, collected.manifests) == ((), ())
         assert dataset.append([entry]).number == 2
+
+    def test_scratch_of_killed_runs_goes(self, dataset):
+        live = dataset.files.list()
+        with open_scratch(dataset) as scratch:
+            scratch.write("00000001.rows", b"rows")
+            left = dataset.files.child(SCRATCH, "0123")
+            left.write("00000001.rows", b"rows of a run that was killed")
+            wait_for_clock(self.tick_s)
+            assert dataset.gc(3600).temporary == 0
+            assert dataset.gc(0, dry_run=True).temporary == 2
+            assert left.list() == ["00000001.rows"]
+            assert dataset.gc(0).temporary == 2
+            assert dataset.files.list() == live
 
     def test_nothing_to_do_leaves_no_trace(self, dataset):
         before = dataset.files.list()
@@ -177,6 +192,19 @@ class TestLocal(CollectionContract):
         assert dataset.gc(0).temporary == 1
         assert not left.exists()
 
+    def test_temporary_files_beside_datasets_go_and_so_do_empty_folders(self, dataset):
+        left = dataset.workspace.local_path("models") / "0123" / name_left_file(find_dead_pid())
+        left.parent.mkdir(parents=True)
+        left.write_bytes(b"half")
+        empty = dataset.shards.local_path() / ("0" * 64) / "image"
+        empty.mkdir(parents=True)
+        wait_for_clock()
+        assert dataset.gc(3600).temporary == 0
+        assert (left.exists(), empty.exists()) == (True, True)
+        assert dataset.gc(0).temporary == 1
+        assert (left.exists(), empty.parent.exists()) == (False, False)
+        assert dataset.verify() == []
+
     def test_collections_amid_writers_never_hurt(self, dataset):
         """With no grace at all, writers may have to write again, but no version ever misses a file."""
         stop = threading.Event()
@@ -209,13 +237,6 @@ class TestLocal(CollectionContract):
             assert collecting.result() > 0
         assert len(read_ids(dataset.latest())) == 40 + 3 * 6 * 3
         assert dataset.verify() == []
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    with start_object_store() as endpoint:
-        create_bucket(endpoint, "bucket")
-        yield endpoint
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from storage.shards import Span, write_shard
 from storage.statistics import compute_statistics
 from storage.versions import Dataset, list_datasets
 from tests.storage.dataset_material import add_shard, make_rows, read_ids
-from tests.storage.object_store import Proxy, create_bucket, describe_options, start_object_store
+from tests.storage.object_store import Proxy, describe_options
 
 
 class DatasetContract:
@@ -329,13 +329,6 @@ class TestMemory(DatasetContract):
         fsspec.filesystem("memory").store.clear()
         yield Store("memory://workspace")
         fsspec.filesystem("memory").store.clear()
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    with start_object_store() as endpoint:
-        create_bucket(endpoint, "bucket")
-        yield endpoint
 
 
 @pytest.mark.slow
