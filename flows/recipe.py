@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.targets.specs import TargetSpec
 from flows.errors import Fault, RecipeError
-from gates.specs import GatesSpec
+from gates.specs import ClassificationGates
 from lightning_modules.specs import CompressSpec, ModelSpec, TrainSpec
 from storage.files import canonical_json, redact, sha256_bytes
 from storage.sources import AnySource
@@ -46,7 +46,7 @@ class Recipe(BaseModel):
     kind: Literal["image-classification"]
     source: AnySource
     data: DataSpec
-    gates: GatesSpec = GatesSpec()
+    gates: ClassificationGates = ClassificationGates()
     model: ModelSpec = ModelSpec()
     train: TrainSpec = TrainSpec()
     compress: CompressSpec = CompressSpec()

@@ -29,6 +29,8 @@ def tabulate_figures(predictions: Table) -> Table:
         "accuracy_high": high,
         "calibration_error": measure_calibration(frame["confidence"].to_numpy(dtype=np.float64), correct),
     }
+    if "average_precision" in frame:
+        figures["average_precision"] = float(frame["average_precision"].iloc[0])
     if "gain" in frame:
         lost, won = int((frame["gain"] < 0).sum()), int((frame["gain"] > 0).sum())
         figures["worse_p_value"] = compare_paired(lost, won)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gates.anomaly import measure_macro_precision
 from gates.engine import run_suite
 from gates.errors import SuiteError
 from gates.figures import tabulate_figures, tabulate_slices
@@ -19,6 +20,7 @@ STAGE = "model"
 GAIN = "accuracy gained over the champion"
 SLICES = "worst slice's accuracy"
 LOW = "lower end of the accuracy's 95 % interval"
+PRECISION = "mean average precision of the classes"
 CALIBRATION = "expected calibration error"
 _MEAN = "expect_column_mean_to_be_between"
 _LEAST = "expect_column_min_to_be_between"
@@ -56,8 +58,9 @@ def tabulate_predictions(
 ) -> Table:
     """Return one row a held-out row, with what the expectations judge.
 
-    Columns: row_id, label, predicted, confidence, correct (0 or 1), probability_sum, probability_min, and with a
-    champion champion_predicted and gain (candidate's correct minus champion's: -1, 0 or 1).
+    Columns: row_id, label, predicted, confidence, correct (0 or 1), probability_sum, probability_min, average_precision
+    (one figure, repeated: the mean over the classes that occur), and with a champion champion_predicted and gain
+    (candidate's correct minus champion's: -1, 0 or 1).
 
     Args:
         row_id: (N,) uint64.
@@ -88,6 +91,7 @@ def tabulate_predictions(
         "probability_sum": probabilities.sum(axis=1, dtype=np.float64),
         "probability_min": probabilities.min(axis=1).astype(np.float64),
     }
+    columns["average_precision"] = np.full(len(label), measure_macro_precision(label, probabilities))
     if champion_predicted is not None:
         columns["champion_predicted"] = champion_predicted
         columns["gain"] = columns["correct"] - (champion_predicted == label).astype(np.float64)
@@ -135,6 +139,7 @@ def _expect_figures(gate: ModelGate) -> list[Expectation]:
     """Return expectations on the accuracy's confidence interval and on calibration."""
     return [
         *expect_present("figures", {"accuracy_low": LOW, "calibration_error": CALIBRATION}),
+        *_expect_precision(gate),
         expect(_LEAST, "figures", LOW, column="accuracy_low", min_value=gate.min_accuracy_lower_bound),
         expect(
             "expect_column_max_to_be_between",
@@ -144,6 +149,17 @@ def _expect_figures(gate: ModelGate) -> list[Expectation]:
             min_value=0,
             max_value=gate.max_calibration_error,
         ),
+    ]
+
+
+def _expect_precision(gate: ModelGate) -> list[Expectation]:
+    """Return the expectation on the average precision, if the recipe sets a limit."""
+    least = gate.min_average_precision
+    if least is None:
+        return []
+    return [
+        *expect_present("figures", {"average_precision": PRECISION}),
+        expect(_LEAST, "figures", PRECISION, column="average_precision", min_value=least),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The limits of the four gates, as a recipe states them.
+"""The limits of the gates, as a recipe states them.
 
 Every limit has its unit in its name or its description. A fraction is 0 to 1, never a percentage. The defaults are
 those of small, clean image sets; a recipe tightens them.
@@ -7,6 +7,8 @@ those of small, clean image sets; a recipe tightens them.
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gates.errors import SuiteError
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Rows = Annotated[int, Field(ge=1)]
@@ -85,6 +87,47 @@ class ModelGate(_Limits):
     """Smallest p-value of McNemar's test that the champion is no better; below it the report warns."""
     probability_sum_tolerance: Positive = 1e-3
     """How far the class probabilities of one row may sum from 1."""
+    min_average_precision: Fraction | None = None
+    """Smallest mean over the classes of the average precision, for rare classes; None does not judge it."""
+
+
+class RegressionGate(_Limits):
+    """What a trained regression or forecast must show on held-out rows before artifacts are made from it.
+
+    Errors are mean absolute ones in the target's own unit; skill is 1 - error / error of the best baseline.
+    """
+
+    max_mae: Positive | None = None
+    """Largest mean absolute error, in the target's unit; None does not judge it."""
+    max_rmse: Positive | None = None
+    """Largest root mean squared error, in the target's unit; None does not judge it."""
+    min_skill: Annotated[float, Field(lt=1, allow_inf_nan=False)] = 0.0
+    """The skill over the best baseline on the same rows must be above this; 0 is the baseline itself."""
+    min_skill_lower_bound: Annotated[float, Field(lt=1, allow_inf_nan=False)] | None = None
+    """Smallest lower end of the skill's 95 % paired bootstrap interval; None only warns where it is below 0."""
+    max_loss_to_champion: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    """Most by which the error may exceed the promoted champion's on the same rows, relative to the champion's."""
+    min_worse_p_value: Fraction = 0.01
+    """Smallest bootstrap p-value that the champion is no better; below it the report warns."""
+    min_slice_skill: Annotated[float, Field(lt=1, allow_inf_nan=False)] = -0.5
+    """Smallest skill on any slice (each value of a metadata column) with enough rows."""
+    min_slice_rows: Rows = 20
+    """Fewest rows of a slice that is judged: a handful proves nothing."""
+
+
+class AnomalyGate(_Limits):
+    """What a trained anomaly detector must show on held-out rows, of which a few are labelled anomalous."""
+
+    min_average_precision: Fraction = 0.3
+    """Smallest average precision of the scores: area under precision over recall; chance is the anomalies' share."""
+    min_gain_over_chance: Fraction = 0.05
+    """Smallest average precision above the anomalies' share of the rows, as a difference of fractions."""
+    min_auroc: Fraction = 0.7
+    """Smallest area under the receiver operating characteristic; chance is 0.5."""
+    min_anomalies: Rows = 5
+    """Fewest anomalous held-out rows: fewer prove nothing."""
+    max_loss_to_champion: Fraction = 0.01
+    """Most average precision that may be lost to the promoted champion on the same rows, as a difference of fractions."""
 
 
 class ArtifactGate(_Limits):
@@ -92,8 +135,13 @@ class ArtifactGate(_Limits):
 
     max_accuracy_drop: Fraction = 0.01
     """Most held-out accuracy that may be lost to the float model, as a difference of fractions."""
+    max_error_increase: Fraction = 0.02
+    """Regression: most by which the mean absolute error may exceed the float model's, relative to it."""
     min_agreement: Fraction = 0.98
-    """Smallest fraction of held-out rows on which the artifact and the float model answer the same label."""
+    """Smallest fraction of held-out rows on which the artifact and the float model answer the same: the same label, or
+    numbers within `agreement_tolerance`."""
+    agreement_tolerance: Positive = 0.05
+    """Regression: how far two answers may be apart to agree, in standard deviations of the target."""
     max_size_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
     """Largest size of the file, in bytes."""
     max_latency_ms_p50: Positive = 100.0
@@ -116,9 +164,64 @@ class DriftGate(_Limits):
 
 
 class GatesSpec(_Limits):
-    """The four gates of a recipe."""
+    """The gates of a recipe, whatever it learns; `gates_for_kind` has the one that goes with a kind."""
 
     raw: RawGate = RawGate()
     prepared: PreparedGate = PreparedGate()
-    model: ModelGate = ModelGate()
+    drift: DriftGate = DriftGate()
+    model: ModelGate | RegressionGate | AnomalyGate = ModelGate()
     artifact: ArtifactGate = ArtifactGate()
+
+
+class ClassificationGates(GatesSpec):
+    """The gates of a recipe that learns classes."""
+
+    model: ModelGate = ModelGate()
+
+
+class RegressionGates(GatesSpec):
+    """The gates of a recipe that learns numbers: a regression or a forecast."""
+
+    model: RegressionGate = RegressionGate()
+
+
+class AnomalyGates(GatesSpec):
+    """The gates of a recipe that learns what is normal."""
+
+    model: AnomalyGate = AnomalyGate()
+
+
+_GATES: dict[str, type[GatesSpec]] = {
+    "image-classification": ClassificationGates,
+    "tabular-classification": ClassificationGates,
+    "series-classification": ClassificationGates,
+    "tabular-regression": RegressionGates,
+    "series-regression": RegressionGates,
+    "forecasting": RegressionGates,
+    "anomaly-detection": AnomalyGates,
+}
+_MODEL_GATES: dict[type[GatesSpec], type[ModelGate | RegressionGate | AnomalyGate]] = {
+    ClassificationGates: ModelGate,
+    RegressionGates: RegressionGate,
+    AnomalyGates: AnomalyGate,
+}
+
+
+def gates_for_kind(kind: str) -> type[GatesSpec]:
+    """Return the gates section that goes with a recipe's kind.
+
+    Raises:
+        SuiteError: the kind is not known.
+    """
+    if kind not in _GATES:
+        raise SuiteError(f"kind ({kind}) must be one of {', '.join(_GATES)}; got another; choose one of these")
+    return _GATES[kind]
+
+
+def gate_for_kind(kind: str) -> type[ModelGate | RegressionGate | AnomalyGate]:
+    """Return the model gate's limits that go with a recipe's kind.
+
+    Raises:
+        SuiteError: the kind is not known.
+    """
+    return _MODEL_GATES[gates_for_kind(kind)]

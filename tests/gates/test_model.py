@@ -5,7 +5,7 @@ import pytest
 
 from gates.errors import SuiteError
 from gates.figures import compare_paired
-from gates.model import judge_model, tabulate_predictions
+from gates.model import ModelFacts, judge_model, tabulate_predictions
 from gates.specs import ModelGate
 from tests.gates.builders import find_failure, make_model_facts, make_probabilities
 
@@ -136,3 +136,17 @@ def test_no_predictions_stop():
 def test_predictions_of_different_lengths_are_refused():
     with pytest.raises(SuiteError, match=r"must be \(N, K\)"):
         make_model_facts(label=np.zeros(299))
+
+
+def test_a_rare_class_that_is_never_found_stops_by_its_average_precision():
+    label = np.r_[np.zeros(285, dtype=int), np.ones(15, dtype=int)]
+    probabilities = np.tile([0.9, 0.1], (300, 1))
+    rare = ModelFacts(
+        tabulate_predictions(row_id=np.arange(300, dtype=np.uint64), label=label, probabilities=probabilities),
+        300,
+        ("normal", "failure"),
+    )
+    limits = ModelGate(min_accuracy=0.9, min_gain_over_majority=0, min_slice_accuracy=0, min_average_precision=0.6)
+    report = judge_model(limits, rare)
+    assert "observed 0.5, limit >= 0.6" in find_failure(report, "mean average precision of the classes")
+    assert judge_model(limits.model_copy(update={"min_average_precision": None}), rare).passed

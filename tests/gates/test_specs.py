@@ -4,12 +4,26 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from gates.specs import GatesSpec, ModelGate, PreparedGate
+from gates.errors import SuiteError
+from gates.specs import (
+    AnomalyGate,
+    AnomalyGates,
+    ClassificationGates,
+    ModelGate,
+    PreparedGate,
+    RegressionGate,
+    RegressionGates,
+    gate_for_kind,
+    gates_for_kind,
+)
+
+SECTIONS = (ClassificationGates, RegressionGates, AnomalyGates)
 
 
 def test_defaults_survive_json():
-    spec = GatesSpec()
-    assert GatesSpec.model_validate_json(spec.model_dump_json()) == spec
+    for section in SECTIONS:
+        spec = section()
+        assert section.model_validate_json(spec.model_dump_json()) == spec
 
 
 @pytest.mark.parametrize(
@@ -30,7 +44,7 @@ def test_defaults_survive_json():
 )
 def test_impossible_limits_are_refused_with_their_path(section, limit, value):
     with pytest.raises(ValidationError) as caught:
-        GatesSpec.model_validate({section: {limit: value}})
+        ClassificationGates.model_validate({section: {limit: value}})
     assert caught.value.errors()[0]["loc"] == (section, limit)
 
 
@@ -45,9 +59,19 @@ def test_limits_are_frozen():
 
 
 def test_every_limit_is_documented():
-    for section in GatesSpec.model_fields.values():
-        for field in section.annotation.model_fields.values():
-            assert field.description
+    for gates in SECTIONS:
+        for section in gates.model_fields.values():
+            for field in section.annotation.model_fields.values():
+                assert field.description
+
+
+def test_each_kind_has_its_gates():
+    assert gate_for_kind("image-classification") is ModelGate
+    assert gate_for_kind("forecasting") is RegressionGate
+    assert gate_for_kind("anomaly-detection") is AnomalyGate
+    assert isinstance(gates_for_kind("tabular-regression")().model, RegressionGate)
+    with pytest.raises(SuiteError, match="kind \\(poetry\\) must be one of"):
+        gate_for_kind("poetry")
 
 
 def test_importing_the_limits_is_cheap():
