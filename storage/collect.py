@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from storage.derived import measure_derived
 from storage.errors import SourceError
 from storage.files import Store
 from storage.parallel import TaskClient, map_in_order
@@ -111,7 +112,10 @@ def collect_part(
         return Collected(None, decoded.faults, decoded.files)
     rows = identify_rows(part, decoded)
     spans = (Span(name=part.name, start=part.start, stop=part.stop),)
-    entry = write_shard(shards, rows, split=part.split, codec=codec, source=spans, columns=decoded.columns)
+    derived = measure_derived(rows, decoded.columns)
+    entry = write_shard(
+        shards, rows, split=part.split, codec=codec, source=spans, columns=decoded.columns, statistics=derived
+    )
     return Collected(entry, decoded.faults, decoded.files)
 
 

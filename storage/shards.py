@@ -99,7 +99,8 @@ class ShardEntry(Record):
         files: SHA-256 of each file, by its path in the folder.
         checksums: CRC-32C of each array's file by its path, checked at every read: no bit of it changed.
         fingerprints: Of the same files, `storage.codecs.fingerprint_array`, checked as well: it is this file and no other.
-        statistics: Of each field; of each column of a table under "field.column".
+        statistics: Of each field; of each column of a table under "field.column"; of derived figures of raw rows
+            (`storage.derived`) under "derived:name".
         source: Where its rows come from, if known.
     """
 
@@ -144,6 +145,7 @@ def write_shard(
     codec: str | Mapping[str, str] = "auto",
     source: Sequence[Span] = (),
     columns: Mapping[str, Sequence[str]] | None = None,
+    statistics: Mapping[str, FieldStatistics] | None = None,
 ) -> ShardEntry:
     """Writes rows as one shard in one pass: check, statistics, encode, hash, store.
 
@@ -157,6 +159,7 @@ def write_shard(
         codec: "none", "lz4", "zstd", or "auto" (each array by compressing a sample of it); or one of these a field.
         source: Where the rows come from.
         columns: Names of the columns of two-dimensional fields.
+        statistics: Further statistics to keep beside those of the fields, such as derived figures.
 
     Raises:
         InvalidInput: Lengths differ, a type cannot be stored, or a name is not allowed.
@@ -193,7 +196,7 @@ def write_shard(
         files=digests,
         checksums=checksums,
         fingerprints=fingerprints,
-        statistics=_compute_statistics(arrays, fields),
+        statistics={**_compute_statistics(arrays, fields), **(statistics or {})},
         source=tuple(source),
     )
 

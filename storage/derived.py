@@ -1,0 +1,158 @@
+"""Figures of each row that gates judge and that no field holds: how bright an image is, how long a sensor has stood still.
+
+They are a pure function of a shard's rows. They are computed while a raw shard is written, and kept as statistics in its
+entry (`derived:<name>`), not as fields: a histogram says whether a shard is fine, and where it is not, the rows are read
+and the figures computed again to name them.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.rows import VALID_SUFFIX, Rows, count_rows, is_text
+from storage.sources.tables import NUMBERS, SERIES_ID
+from storage.statistics import FieldStatistics, compute_statistics
+
+PREFIX = "derived:"
+MOST_COLUMNS = 32
+BLOCK_ROWS = 64
+_BATCH = 512
+_ODD = ("\ufffd", "Ã", "Â", "â€", "Ð", "ï»¿", "ã€", "è¯")  # what UTF-8 read as something else leaves behind
+
+
+def derive_columns(rows: Rows, columns: Mapping[str, tuple[str, ...]]) -> dict[str, NDArray[np.float32]]:
+    """Derived figures of rows, each (N,) float32.
+
+    Images: `brightness` (mean), `contrast` (standard deviation), `sharpness` (mean difference of neighbours), with
+    several channels `saturation` (mean spread of the channels) and `channel.<i>` (mean), of floats `nan` (share); all in
+    the image's unit. Columns of numbers, up to 32: `<column>.flat` (rows for which the value has not changed), and of
+    series `<column>.step` (change from the row before), `<column>.spike` (distance from the median of it and its two
+    neighbours) and `<column>.energy` (share of a block of 64 rows' spectral energy in the upper half of the
+    frequencies). Texts: `<field>.length` and `<field>.odd` (share of characters that a wrong encoding leaves).
+
+    Args:
+        rows: Fields of a shard, in the order of the source.
+        columns: Names of the columns of two-dimensional fields.
+    """
+    if not count_rows(rows):
+        return {}
+    found: dict[str, NDArray[np.float32]] = {}
+    image = rows.get("image")
+    if image is not None and image.ndim == 4:
+        found |= _derive_images(image)
+    if NUMBERS in rows:
+        found |= _derive_numbers(rows, columns.get(NUMBERS, ()))
+    for name, values in rows.items():
+        if is_text(values) and values.ndim == 1:
+            found |= _derive_texts(name, values)
+    return found
+
+
+def measure_derived(rows: Rows, columns: Mapping[str, tuple[str, ...]]) -> dict[str, FieldStatistics]:
+    """Statistics of the derived figures of a shard, by `derived:<name>`; NaN stands for rows that have none."""
+    return {PREFIX + name: compute_statistics(values) for name, values in derive_columns(rows, columns).items()}
+
+
+def _derive_images(images: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+    parts = [_measure_images(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _measure_images(images: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+    """Figures of some images (N, C, H, W)."""
+    values = images.astype(np.float32)
+    found: dict[str, NDArray[np.float32]] = {}
+    if images.dtype.kind == "f":
+        lost = ~np.isfinite(values)
+        found["nan"] = lost.mean(axis=(1, 2, 3)).astype(np.float32)
+        values[lost] = 0
+    channels = values.mean(axis=(2, 3), dtype=np.float32)
+    found["brightness"] = channels.mean(axis=1, dtype=np.float32)
+    found["contrast"] = values.std(axis=(1, 2, 3), dtype=np.float32)
+    steps = [np.abs(np.diff(values, axis=axis)) for axis in (2, 3) if values.shape[axis] > 1]
+    total = sum((step.mean(axis=(1, 2, 3), dtype=np.float32) for step in steps), np.zeros(len(values), np.float32))
+    found["sharpness"] = total / max(1, len(steps))
+    if 1 < images.shape[1] <= 4:
+        found["saturation"] = (values.max(axis=1) - values.min(axis=1)).mean(axis=(1, 2), dtype=np.float32)
+        found |= {f"channel.{number}": channels[:, number].copy() for number in range(images.shape[1])}
+    return found
+
+
+def _derive_numbers(rows: Rows, names: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
+    numbers = rows[NUMBERS]
+    if numbers.shape[1] > MOST_COLUMNS or len(names) != numbers.shape[1]:
+        return {}
+    valid = rows.get(NUMBERS + VALID_SUFFIX, np.ones(numbers.shape, np.bool_)) & np.isfinite(numbers)
+    entities = rows.get(SERIES_ID)
+    starts = np.zeros(len(numbers), np.bool_)
+    starts[0] = True
+    if entities is not None:
+        starts[1:] = entities[1:] != entities[:-1]
+    found: dict[str, NDArray[np.float32]] = {}
+    for number, name in enumerate(names):
+        values = np.where(valid[:, number], numbers[:, number], np.nan)
+        found[f"{name}.flat"] = _count_flat(values, starts)
+        if entities is not None:
+            found |= {f"{name}.{figure}": kept for figure, kept in _derive_series(values, starts)}
+    return found
+
+
+def _count_flat(values: NDArray[np.float64], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Rows, before each one, since which its value has not changed."""
+    changed = starts.copy()
+    changed[1:] |= values[1:] != values[:-1]  # a missing value differs from every other
+    places = np.arange(len(values))
+    return (places - np.maximum.accumulate(np.where(changed, places, 0))).astype(np.float32)
+
+
+def _derive_series(values: NDArray[np.float64], starts: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Change, spikes and noise of one variable of series."""
+    step = np.full(len(values), np.nan)
+    step[1:] = np.where(starts[1:], np.nan, np.diff(values))
+    spike = np.full(len(values), np.nan)
+    if len(values) > 2:
+        around = np.stack([values[:-2], values[1:-1], values[2:]])
+        inside = ~(starts[1:-1] | starts[2:])
+        spike[1:-1] = np.where(inside, np.abs(around[1] - np.sort(around, axis=0)[1]), np.nan)
+    yield "step", _narrow(step)
+    yield "spike", _narrow(spike)
+    yield "energy", _measure_energy(values)
+
+
+def _measure_energy(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Share of each block's spectral energy, without its mean, in the upper half of the frequencies; NaN if unknown."""
+    blocks = len(values) // BLOCK_ROWS
+    shares = np.full(len(values), np.nan, np.float32)
+    if not blocks:
+        return shares
+    whole = values[: blocks * BLOCK_ROWS].reshape(blocks, BLOCK_ROWS)
+    scale = np.nanmax(np.abs(np.nan_to_num(whole)), axis=1, keepdims=True)
+    level = whole / np.where(scale > 0, scale, 1)
+    power = np.square(np.abs(np.fft.rfft(level - level.mean(axis=1, keepdims=True), axis=1)))
+    total = power.sum(axis=1)
+    upper = power[:, power.shape[1] // 2 :].sum(axis=1)
+    known = np.isfinite(total)
+    share = np.where(known, upper / np.where(known & (total > 1e-12), total, 1), np.nan)
+    shares[: blocks * BLOCK_ROWS] = np.repeat(share, BLOCK_ROWS)
+    return shares
+
+
+def _derive_texts(name: str, values: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+    lengths: list[int] = []
+    odd: list[float] = []
+    known: dict[str, tuple[int, float]] = {}
+    for text in values.tolist():
+        if text not in known:
+            known[text] = len(text), sum(text.count(sign) for sign in _ODD) / max(1, len(text))
+        length, share = known[text]
+        lengths.append(length)
+        odd.append(share)
+    return {f"{name}.length": np.array(lengths, np.float32), f"{name}.odd": np.array(odd, np.float32)}
+
+
+def _narrow(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Float32 of values, of which those past its range become its largest."""
+    largest = np.finfo(np.float32).max
+    return np.clip(values, -largest, largest).astype(np.float32)
