@@ -3,6 +3,7 @@
 FlowError
 |-- RecipeError      the recipe is wrong: every fault at once, before anything starts
 |-- ServerError      no Prefect server
+|-- ResumeError      a run that was lost cannot go on
 `-- GateStopped      a gate stopped the run; carries the receipt
 """
 
@@ -18,6 +19,10 @@ class FlowError(Exception):
 
 class ServerError(FlowError):
     """No Prefect server could be reached or started."""
+
+
+class ResumeError(FlowError):
+    """A run cannot go on: there is none of that name, it is at work, or its notebook was altered."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flows.notebook import recall_recipe
 from flows.prefect_flow import lepton_flow
 from flows.recipe import Recipe, load_recipe
 from flows.run import open_run
@@ -24,6 +25,7 @@ def lifecycle(
     workspace: str = "./workspace",
     overrides: dict[str, Any] | None = None,
     scheduler: str | None = None,
+    resume: str | None = None,
 ) -> Receipt:
     """Raw data to a gated, signed model on its channels.
 
@@ -32,16 +34,18 @@ def lifecycle(
         workspace: Folder or fsspec URL that holds everything a project makes.
         overrides: Values put over the recipe's, by dotted path, as in `{"train.max_epochs": 3}`.
         scheduler: Address of a running Dask scheduler; by default a local cluster for this run.
+        resume: Id of a run that was lost in this workspace and goes on with its own recipe, instead of a new one.
 
     Returns:
         The signed receipt of a promoted run.
 
     Raises:
         RecipeError: The recipe is wrong; nothing was started.
+        ResumeError: The run that was lost cannot go on.
         GateStopped: A gate stopped the run; carries the receipt. The flow's state is then Failed, named Stopped.
     """
-    r = load_recipe(recipe, overrides)
-    with open_run(r, workspace) as run, open_trainer(run.directory, r.train.devices) as trainer:
+    r = load_recipe(recipe, overrides) if resume is None else recall_recipe(workspace, resume)
+    with open_run(r, workspace, resume) as run, open_trainer(run.directory, r.train.devices) as trainer:
         with open_cluster(scheduler) as dask:
             raw = run.do(collect, run.url, r.name, r.source, r.data, dask)
             run.do(gate_raw, run.url, raw, r.data, r.gates.raw)

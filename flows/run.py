@@ -1,21 +1,17 @@
 """One run's notebook: what each stage handed on, how long it took, what stopped it, and the receipt of it all."""
 
-import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Task
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from deployments.targets.key_files import cache_dir
 from flows.artifacts import leave_artifact
 from flows.errors import GateStopped
+from flows.notebook import begin_notebook, reopen_notebook
 from flows.recipe import Recipe
 from gates.report import GateReport
 from storage.files import Store
@@ -24,7 +20,7 @@ from tasks.errors import StageStopped
 from tasks.progress import current_progress
 from tasks.receipt import draft_receipt, issue_receipt
 from tasks.report import describe_outcome, write_report
-from tasks.results import Outcome, Promoted, RunRecord
+from tasks.results import Outcome, Promoted, StageRecord
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Outcome)
@@ -38,22 +34,21 @@ class Run:
         recipe: What is carried out.
         workspace: Where everything is written.
         directory: A local folder for files in the making.
+        notebook: What of all this is written down there.
         record: Outcomes and timings so far.
         signed: The receipt, once the run is over.
     """
 
-    def __init__(self, recipe: Recipe, workspace: str) -> None:
+    def __init__(self, recipe: Recipe, workspace: str, resume: str | None = None) -> None:
         self.recipe = recipe
         self.workspace = Store(workspace)
         self.workspace.probe()
-        self.id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-        self.directory = _choose_directory(self.workspace, self.id)
-        self.record = RunRecord(
-            run=self.id,
-            workspace=self.workspace.url,
-            recipe={"name": recipe.name, "digest": recipe.digest, "document": recipe.document},
-            started_at=datetime.now(UTC),
+        self.notebook = (
+            begin_notebook(self.workspace, recipe) if resume is None else reopen_notebook(self.workspace, resume)
         )
+        self.directory = self.notebook.directory
+        self.record = self.notebook.record
+        self.id = self.record.run
         self.signed: SignedReceipt | None = None
 
     def do(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -64,6 +59,8 @@ class Run:
         """
         name, progress = task.name, current_progress()
         progress.begin(name)
+        if (kept := self.notebook.recall(name)) is not None:
+            return cast(R, self._keep(name, kept))
         started = time.monotonic()
         outcome: R | GateReport | None = None
         word = "failed"
@@ -80,7 +77,16 @@ class Run:
             progress.end(name, word, note, took)
             if outcome is not None:
                 leave_artifact(name, outcome, self.recipe.data.labels)
+        self.notebook.write(self.record)
         return outcome
+
+    def _keep(self, name: str, stage: StageRecord) -> Outcome | None:
+        """What a stage handed on before the run was lost: shown and recorded, not done again."""
+        self.record = self.record.model_copy(update={"stages": {**self.record.stages, name: stage}})
+        current_progress().end(name, "done", ", ".join(("kept", *describe_outcome(stage.outcome))), 0.0)
+        if stage.outcome is not None:
+            leave_artifact(name, stage.outcome, self.recipe.data.labels)
+        return stage.outcome
 
     @property
     def url(self) -> str:
@@ -101,7 +107,7 @@ class Run:
         else:
             self.signed = issue_receipt(self.workspace, draft_receipt(self.record, stopped))
         write_report(self.workspace, self.record, self.signed)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.notebook.remove()
 
     def outcome(self) -> Any:
         """What the flow returns: the receipt, or a state Failed, named Stopped, whose result raises `GateStopped`."""
@@ -119,26 +125,29 @@ def _take(returned: R | State[R]) -> R:
     return returned.result() if isinstance(returned, State) else returned
 
 
-def _choose_directory(workspace: Store, run: str) -> Path:
-    local = workspace.local_path("runs")
-    directory = (local if local is not None else cache_dir() / "runs") / run
-    directory.mkdir(parents=True)
-    return directory
-
-
 @contextmanager
-def open_run(recipe: Recipe, workspace: str) -> Iterator[Run]:
+def open_run(recipe: Recipe, workspace: str, resume: str | None = None) -> Iterator[Run]:
     """A run for the duration of the block. However the block ends but by a crash, there is a receipt.
 
-    A crash leaves no receipt, for nothing was found out, and no file in the making.
+    A crash leaves no receipt, for nothing was found out. The notebook stays, and with it what is done: the error says how
+    the run goes on.
+
+    Args:
+        recipe: What is carried out.
+        workspace: Where everything is written.
+        resume: A run that was lost and is to go on; its recipe is the one above.
+
+    Raises:
+        ResumeError: That run cannot go on.
     """
-    run = Run(recipe, workspace)
+    run = Run(recipe, workspace, resume)
     try:
-        yield run
-    except StageStopped as stopped:
-        run.close(stopped)
-    except BaseException:
-        shutil.rmtree(run.directory, ignore_errors=True)
+        try:
+            yield run
+        except StageStopped as stopped:
+            run.close(stopped)
+        else:
+            run.close()
+    except BaseException as error:
+        run.notebook.leave(error)
         raise
-    else:
-        run.close()

@@ -31,7 +31,7 @@ def audit_receipt(workspace: Store, receipt: Receipt) -> Audit:
     if receipt.model is not None:
         folder = model_folder(workspace, receipt.model.id)
         audits += [_audit_file(folder, name, record) for name, record in sorted(receipt.model.files.items())]
-    audits += [_audit_dataset(workspace, record) for record in receipt.datasets.values()]
+    audits += [audit_dataset(workspace, record) for record in receipt.datasets.values()]
     return Audit(sum(audit.files for audit in audits), tuple(fault for audit in audits for fault in audit.faults))
 
 
@@ -45,7 +45,7 @@ def _audit_file(folder: Store, name: str, record: FileRecord) -> Audit:
     return Audit(1, (f"{folder.display}/{name} must have sha256 {record.sha256}; got {found}",))
 
 
-def _audit_dataset(workspace: Store, record: DatasetRecord) -> Audit:
+def audit_dataset(workspace: Store, record: DatasetRecord) -> Audit:
     """Holds a version against its log entry, its manifest and its shards."""
     try:
         version = Dataset(workspace, record.name).open(record.number)

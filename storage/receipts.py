@@ -108,7 +108,8 @@ class Receipt(Record):
     """The record of one run, promoted or stopped.
 
     `status` "promoted" means cleared for exactly the channels and bytes it lists; a channel names the receipt that it
-    followed. A run that lost its channel to another one leaves a second receipt, stopped at promote.
+    followed. A run that lost its channel to another one leaves a second receipt, stopped at promote. `resumptions` says
+    when a run that was lost went on, which stages it kept, and by which code those were made.
 
     `id` and `address` say where the signed file lies; they are empty before it is written, and no part of what is signed.
     """
@@ -133,6 +134,7 @@ class Receipt(Record):
     channels: dict[str, ChannelRecord] = {}
     metrics: dict[str, JsonValue] = {}
     timings: dict[str, float] = {}
+    resumptions: tuple[dict[str, JsonValue], ...] = ()
 
     @property
     def promoted(self) -> bool:

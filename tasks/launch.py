@@ -27,14 +27,15 @@ OnMetrics = Callable[[dict[str, Any]], None]
 WORKER = "tasks.train_worker"
 POLL_S = 0.05
 TAIL_LINES = 15
+TIMED_OUT = "TimedOut"
 
 
 class WorkerFailed(TaskError):
     """The training process did not finish its job.
 
     Attributes:
-        kind: Class of the fault that the worker named itself ("DivergedError", "Corrupt", ...); None if it was killed,
-            crashed or ran out of time.
+        kind: Class of the fault that the worker named itself ("DivergedError", "Corrupt", ...); `TIMED_OUT`; None if it
+            was killed or crashed.
     """
 
     def __init__(self, message: str, *, kind: str | None = None) -> None:
@@ -107,7 +108,8 @@ class Trainer:
                 if time.monotonic() > deadline:
                     raise WorkerFailed(
                         f"training process (pid {child.pid}) must finish within {timeout_s:g} s; it did not, and was "
-                        "ended; raise train.timeout_s, or run again: it goes on from its newest state"
+                        "ended; raise train.timeout_s, or run again: it goes on from its newest state",
+                        kind=TIMED_OUT,
                     )
                 metrics.follow()
                 time.sleep(POLL_S)

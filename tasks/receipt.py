@@ -45,6 +45,7 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
         channels=compressed.channels if compressed and not stopped else {},
         metrics=describe_metrics(record),
         timings={name: round(stage.duration_s, 3) for name, stage in record.stages.items()},
+        resumptions=tuple(resumption.model_dump(mode="json") for resumption in record.resumptions),
     )
 
 

@@ -123,6 +123,15 @@ class StageRecord(Result):
     duration_s: float
 
 
+class Resumption(Result):
+    """A lost run that went on: when, which stages were kept, by which code they were made, why no more were."""
+
+    at: datetime
+    kept: tuple[str, ...]
+    code: str
+    reason: str | None = None
+
+
 class RunRecord(Result):
     """All that is known of a run: what its receipt and its page are made of."""
 
@@ -131,6 +140,7 @@ class RunRecord(Result):
     recipe: dict[str, JsonValue]
     started_at: datetime
     stages: dict[str, StageRecord] = {}
+    resumptions: tuple[Resumption, ...] = ()
 
     def with_stage(self, name: str, outcome: Any, duration_s: float) -> "RunRecord":
         """A copy that also knows this stage."""

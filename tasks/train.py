@@ -9,13 +9,13 @@ from storage.specs import DataSpec
 from tasks.launch import Trainer
 from tasks.progress import current_progress
 from tasks.results import CurvePoint, Prepared, Trained
-from tasks.stage import stage
+from tasks.stage import resuming_stage
 from tasks.train_job import DataRef, Fit, Predict, TrainJob, WorkerResult
 
 VALIDATION, HELD_OUT = "validation", "held_out"
 
 
-@stage
+@resuming_stage
 def train(
     workspace: str, prepared: Prepared, data: DataSpec, model: ModelSpec, spec: TrainSpec, trainer: Trainer
 ) -> Trained:

@@ -38,6 +38,11 @@ def fail(message: str, status: int = EXIT_FAILED) -> typer.Exit:
     return typer.Exit(status)
 
 
+def explain(error: BaseException) -> str:
+    """An error's sentence, and below it what those that it passed through have added."""
+    return "\n".join(text for text in (str(error), *getattr(error, "__notes__", ())) if text)
+
+
 def translate_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Known errors become one sentence and exit status 1; only the unforeseen keeps its traceback."""
 
@@ -46,7 +51,7 @@ def translate_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except (StorageError, TargetError) as error:
-            raise fail(str(error)) from error
+            raise fail(explain(error)) from error
 
     return translated
 

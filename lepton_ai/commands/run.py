@@ -15,6 +15,7 @@ from lepton_ai.commands.common import (
     EXIT_USAGE,
     AsJson,
     Workspace,
+    explain,
     fail,
     require_platform,
     say,
@@ -33,26 +34,35 @@ Scheduler = Annotated[
     str | None, typer.Option("--scheduler", help="Address of a Dask scheduler; default: a local one.")
 ]
 Timings = Annotated[bool, typer.Option("--timings", help="Show where the time went, stage by stage.")]
+Resume = Annotated[
+    str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was lost, instead of a recipe.")
+]
 
 
 @translate_errors
 def run(
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe (see `lepton recipes`), or path to a YAML file.")],
+    recipe: Annotated[
+        str | None, typer.Argument(help="Name of a recipe (see `lepton recipes`), or path to a YAML file.")
+    ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
     settings: Settings = None,
     as_json: AsJson = False,
     scheduler: Scheduler = None,
     timings: Timings = False,
+    resume: Resume = None,
 ) -> None:
-    """Carry out a recipe: raw data to a gated, signed model on its channels.
+    """Carry out a recipe, or go on with a run that was lost: raw data to a gated, signed model on its channels.
 
     Exit status: 0 promoted, 3 stopped by a gate, 2 bad usage or recipe, 1 anything else.
     """
     started = time.monotonic()
     overrides = _parse_settings(settings or [])
+    if (recipe is None) == (resume is None) or (resume and overrides):
+        raise fail("run must get a recipe, or --resume RUN and no --set; write e.g. lepton run digits", EXIT_USAGE)
     _quiet_libraries()
     try:
-        from flows.errors import FlowError, GateStopped, RecipeError
+        from flows.errors import FlowError, GateStopped, RecipeError, ResumeError
+        from flows.notebook import find_lost_run, recall_recipe
         from flows.recipe import load_recipe
         from flows.summary import show_timings, summarize
         from tasks.errors import TaskError
@@ -61,8 +71,11 @@ def run(
         raise require_platform(error, "run") from error
     try:
         # Before anything slow: a wrong recipe is answered at once.
-        load_recipe(recipe, overrides)
-    except RecipeError as error:
+        if resume is not None:
+            recall_recipe(workspace, resume)
+        elif recipe is not None and (lost := find_lost_run(workspace, load_recipe(recipe, overrides))) is not None:
+            say(f"note: {lost}")
+    except (RecipeError, ResumeError) as error:
         raise fail(str(error), EXIT_USAGE) from error
     import gates.runner  # noqa: F401 - Great Expectations takes seconds to import: here, where it is counted as such
     from flows.lifecycle import lifecycle
@@ -71,11 +84,14 @@ def run(
     console = ConsoleProgress(stderr)
     token = PROGRESS.set(console)
     try:
-        receipt = lifecycle(recipe, workspace=workspace, overrides=overrides, scheduler=scheduler)
+        receipt = lifecycle(recipe or "", workspace=workspace, overrides=overrides, scheduler=scheduler, resume=resume)
     except GateStopped as stopped:
         receipt = stopped.receipt
     except (FlowError, TaskError) as error:
-        raise fail(str(error)) from error
+        raise fail(explain(error)) from error
+    except KeyboardInterrupt as error:
+        say(explain(error))
+        raise
     finally:
         PROGRESS.reset(token)
     summary = summarize(receipt, workspace)
