@@ -73,7 +73,7 @@ def _measure_images(images: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
     found["contrast"] = values.std(axis=(1, 2, 3), dtype=np.float32)
     steps = [np.abs(np.diff(values, axis=axis)) for axis in (2, 3) if values.shape[axis] > 1]
     total = sum((step.mean(axis=(1, 2, 3), dtype=np.float32) for step in steps), np.zeros(len(values), np.float32))
-    found["sharpness"] = total / max(1, len(steps))
+    found["sharpness"] = (total / max(1, len(steps))).astype(np.float32)
     if 1 < images.shape[1] <= 4:
         found["saturation"] = (values.max(axis=1) - values.min(axis=1)).mean(axis=(1, 2), dtype=np.float32)
         found |= {f"channel.{number}": channels[:, number].copy() for number in range(images.shape[1])}
