@@ -48,7 +48,7 @@ def lifecycle(
     with open_run(r, workspace, resume) as run, open_trainer(run.directory, r.train.devices) as trainer:
         with open_cluster(scheduler) as dask:
             raw = run.do(collect, run.url, r.name, r.source, r.data, dask)
-            run.do(gate_raw, run.url, raw, r.data, r.gates.raw)
+            run.do(gate_raw, run.url, raw, r.data, r.gates, dask)
             prepared = run.do(prepare, run.url, r.name, raw, r.data, dask)
             run.do(gate_prepared, run.url, raw, prepared, r.data, r.gates.prepared)
         trained = run.do(train, run.url, prepared, r.data, r.model, r.train, trainer)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _BUCKETS = 10
+_FEWEST_FAR = 3
 _EMPTY_SHARE = 1e-4  # stands for an empty bucket, of which the logarithm does not exist
 
 
@@ -101,6 +102,51 @@ def measure_psi(expected: Sequence[float], got: Sequence[float]) -> float:
     before = [max(count / sum(expected), _EMPTY_SHARE) for count in expected]
     after = [max(count / sum(got), _EMPTY_SHARE) for count in got]
     return sum((new - old) * math.log(new / old) for old, new in zip(before, after, strict=True))
+
+
+def measure_spike(accepted: Sequence[int], current: Sequence[int], p_value: float) -> float:
+    """Return the largest certain rise of the share of one cell; 0 if chance may have made them all.
+
+    Certain is a rise that a normal approximation of two shares puts beyond the p-value, over all cells (Bonferroni).
+    """
+    import numpy as np
+
+    before, after = np.asarray(accepted, np.float64), np.asarray(current, np.float64)
+    rows = (max(1.0, before.sum()), max(1.0, after.sum()))
+    rise = after / rows[1] - before / rows[0]
+    both = (before + after) / sum(rows)
+    error = np.sqrt(both * (1 - both) * (1 / rows[0] + 1 / rows[1]))
+    certain = rise > _find_normal_deviate(p_value / max(1, len(before))) * error
+    return float(np.where(certain, rise, 0.0).max(initial=0.0))
+
+
+def measure_far(accepted: Histogram, current: Histogram) -> float:
+    """Return the share of the current values further outside the accepted range than that is wide; 0 for one or two."""
+    filled = [number for number, count in enumerate(accepted.counts) if count]
+    if not filled or not current.total:
+        return 0.0
+    low, high = accepted.edges[filled[0]], accepted.edges[filled[-1] + 1]
+    reach = high - low
+    cells = zip(pairwise(current.edges), current.counts, strict=True)
+    far = sum(count for (left, right), count in cells if right <= low - reach or left >= high + reach)
+    return far / current.total if far >= _FEWEST_FAR else 0.0
+
+
+def measure_ratio(accepted: Sequence[int], current: Sequence[int], p_value: float) -> float:
+    """Return the largest certain factor, either way, between the shares of one category; 1 if there is none.
+
+    Half a row is added to each count, so that a category that came or went has a factor as well.
+    """
+    rows = (max(1, sum(accepted)), max(1, sum(current)))
+    deviate = _find_normal_deviate(p_value / max(1, len(accepted)))
+    largest = 1.0
+    for before, after in zip(accepted, current, strict=True):
+        shares = (before + 0.5) / rows[0], (after + 0.5) / rows[1]
+        both = (before + after) / sum(rows)
+        error = math.sqrt(both * (1 - both) * (1 / rows[0] + 1 / rows[1]))
+        if abs(shares[1] - shares[0]) > deviate * error:
+            largest = max(largest, shares[0] / shares[1], shares[1] / shares[0])
+    return largest
 
 
 def find_psi_chance(buckets: int, accepted_rows: int, current_rows: int, p_value: float) -> float:

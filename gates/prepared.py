@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STAGE = "prepared"
 SPLITS = ("train", "validation", "held_out")
+_ASKED = ("filtered", "transformed", "left_out")  # dropped because the recipe says so
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class PreparedFacts:
         fitted: (means, standard deviations) of each field's channels over the training split.
         rows_collected: rows of the raw version.
         rows_dropped: rows that preparing dropped, by reason.
+        columns: one row a column of a table, with its missing and infinite share in the training split; None for images.
+        crossings: one row a pair of splits, from `gates.crossings.tabulate_crossings`; None where order means nothing.
+        twins: pictures that look alike in two splits, from `gates.twins.tabulate_twins`; None where they are not sought.
     """
 
     shards: Table
@@ -39,6 +43,9 @@ class PreparedFacts:
     fitted: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]
     rows_collected: int
     rows_dropped: Mapping[str, int]
+    columns: Table | None = None
+    crossings: Table | None = None
+    twins: Table | None = None
 
 
 def judge_prepared(gate: PreparedGate, facts: PreparedFacts) -> GateReport:
@@ -49,10 +56,13 @@ def judge_prepared(gate: PreparedGate, facts: PreparedFacts) -> GateReport:
         "rows": facts.rows,
         "splits": _tabulate_splits(frame),
         "contents": Table(frame.drop_duplicates(["content", "split"], ignore_index=True), facts.rows.identity),
-        "classes": tabulate_class_splits(facts.rows, facts.labels, SPLITS),
         "fitted": _tabulate_fitted(facts.fitted),
         "account": _tabulate_account(facts),
     }
+    if facts.labels:
+        tables["classes"] = tabulate_class_splits(facts.rows, facts.labels, SPLITS)
+    optional = {"columns": facts.columns, "crossings": facts.crossings, "twins": facts.twins}
+    tables |= {name: table for name, table in optional.items() if table is not None}
     return run_suite(build_prepared_suite(gate, facts), tables)
 
 
@@ -64,22 +74,53 @@ def build_prepared_suite(gate: PreparedGate, facts: PreparedFacts) -> Suite:
         expectations=(
             *_expect_splits(gate),
             *_expect_apart(),
-            *expect_present("rows", ("label",)),
-            expect(
-                "expect_column_values_to_be_in_set", "rows", column="label", value_set=list(range(len(facts.labels)))
-            ),
-            expect(
-                "expect_column_values_to_be_between",
-                "classes",
-                "rows of a class in a split",
-                column="count",
-                min_value=gate.min_rows_per_class,
-            ),
+            *(_expect_labels(gate, facts) if facts.labels else []),
             *fields,
             *_expect_fitted(facts),
             *_expect_account(gate, facts),
+            *_expect_columns(gate, facts),
+            *_expect_uncrossed(gate, facts),
         ),
     )
+
+
+def _expect_labels(gate: PreparedGate, facts: PreparedFacts) -> list[Expectation]:
+    """Return expectations on the labels: present, declared, and every class in every split."""
+    classes = list(range(len(facts.labels)))
+    about, each = "rows of a class in a split", "expect_column_values_to_be_between"
+    return [
+        *expect_present("rows", ("label",)),
+        expect("expect_column_values_to_be_in_set", "rows", column="label", value_set=classes),
+        expect(each, "classes", about, column="count", min_value=gate.min_rows_per_class),
+    ]
+
+
+def _expect_columns(gate: PreparedGate, facts: PreparedFacts) -> list[Expectation]:
+    """Return expectations on the columns of the training split: something to learn from, nothing infinite."""
+    if facts.columns is None:
+        return []
+    each = "expect_column_values_to_be_between"
+    about = "missing share of a training column"
+    return [
+        expect(each, "columns", about, column="missing", min_value=0, max_value=gate.max_missing_fraction),
+        expect(each, "columns", "infinite share of a training column", column="infinite", min_value=0, max_value=0),
+    ]
+
+
+def _expect_uncrossed(gate: PreparedGate, facts: PreparedFacts) -> list[Expectation]:
+    """Return expectations that no window reaches over a split in time, and that no picture looks like one elsewhere."""
+    total = "expect_column_sum_to_be_between"
+    found: list[Expectation] = []
+    if facts.crossings is not None:
+        about = "rows of a series that lie in time among held-out rows of it"
+        found.append(expect(total, "crossings", about, column="held_out", max_value=0, mark="held_out"))
+        about = "rows of a series that lie in time among validation rows of it"
+        found.append(expect(total, "crossings", about, column="validation", max_value=0, severity="warn"))
+    if facts.twins is not None:
+        most = int(gate.max_twin_fraction * facts.rows.rows)
+        about = "held-out rows that look like a training row"
+        found.append(expect(total, "twins", about, column="rows", max_value=most))
+    return found
 
 
 def _expect_splits(gate: PreparedGate) -> list[Expectation]:
@@ -121,6 +162,8 @@ def _expect_fitted(facts: PreparedFacts) -> list[Expectation]:
     """
     expectations: list[Expectation] = []
     for name in facts.fitted:
+        if name not in facts.fields:
+            continue  # columns: a constant one teaches nothing, and harms nothing
         mean, std = f"{name}.mean", f"{name}.std"
         value_range = facts.fields[name].value_range if name in facts.fields else None
         low, high = value_range if value_range is not None else (-1e300, 1e300)
@@ -143,9 +186,17 @@ def _expect_account(gate: PreparedGate, facts: PreparedFacts) -> list[Expectatio
     """Return expectations that no collected row went missing unnamed, and that few were dropped."""
     total = "expect_column_sum_to_be_between"
     most = int(gate.max_dropped_fraction * facts.rows_collected)
+    asked = ", ".join(reason for reason in _ASKED if facts.rows_dropped.get(reason))
     return [
         expect(total, "account", "rows unaccounted for", column="unaccounted", min_value=0, max_value=0),
-        expect(total, "account", "rows dropped", column="dropped", min_value=0, max_value=most),
+        expect(
+            total,
+            "account",
+            f"rows dropped, not counting {asked}" if asked else "rows dropped",
+            column="dropped",
+            min_value=0,
+            max_value=most,
+        ),
     ]
 
 
@@ -186,6 +237,7 @@ def _tabulate_account(facts: PreparedFacts) -> Table:
 
     prepared, dropped = facts.rows.rows, sum(facts.rows_dropped.values())
     unaccounted = facts.rows_collected - prepared - dropped
+    dropped -= sum(facts.rows_dropped.get(reason, 0) for reason in _ASKED)
     figures = {
         "collected": facts.rows_collected,
         "prepared": prepared,

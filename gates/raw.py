@@ -1,8 +1,10 @@
 """The raw gate: are the collected rows what the recipe says they are, before anything is made from them?"""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gates.columns import ColumnsFacts, build_columns_suite, list_skipped, tabulate_columns_facts
 from gates.engine import run_suite
 from gates.fields import SHARDS, build_field_expectations
 from gates.report import GateReport
@@ -25,26 +27,37 @@ class RawFacts:
         rows: one row a sample, from `gates.tables.tabulate_rows`.
         fields: what the recipe declares about each field.
         labels: names of the declared classes; class i has label i.
+        unread: records of the source that could not be read as rows.
     """
 
     shards: Table
     rows: Table
     fields: "Mapping[str, FieldRule]"
     labels: tuple[str, ...]
+    unread: int = 0
 
 
-def judge_raw(gate: RawGate, facts: RawFacts) -> GateReport:
-    """Judge a raw version: shape, dtype, value range, missing values, label set, duplicates, class balance, size."""
+def judge_raw(gate: RawGate, facts: "RawFacts | ColumnsFacts") -> GateReport:
+    """Judge a raw version.
+
+    Images: shape, dtype, value range, missing values, label set, duplicates, class balance, size. Tables and series:
+    missing values and labels of each column, order in time, and that no column is the answer.
+    """
+    if isinstance(facts, ColumnsFacts):
+        suite = build_columns_suite(gate, facts, STAGE)
+        return run_suite(suite, tabulate_columns_facts(facts), list_skipped(facts))
     tables = {SHARDS: facts.shards, "rows": facts.rows, "classes": tabulate_classes(facts.rows, facts.labels)}
+    tables["source"] = _tabulate_source(facts)
     return run_suite(build_raw_suite(gate, facts), tables)
 
 
 def build_raw_suite(gate: RawGate, facts: RawFacts) -> Suite:
-    """Return the raw gate's expectations for these facts."""
+    """Return the raw gate's expectations for images."""
+    gate = gate.for_kind("image")
     fields = build_field_expectations(
         facts.fields,
         facts.shards,
-        max_missing_fraction=gate.max_missing_fraction,
+        max_missing_fraction=gate.max_missing_fraction or 0.0,
         max_infinite_fraction=gate.max_infinite_fraction,
     )
     size = expect("expect_table_row_count_to_be_between", "rows", "row count", min_value=gate.min_rows)
@@ -57,7 +70,15 @@ def build_raw_suite(gate: RawGate, facts: RawFacts) -> Suite:
         max_value=gate.max_duplicate_fraction,
         mark="duplicate",
     )
-    expectations = (size, *fields, *_expect_labels(gate, facts), duplicates)
+    unread = expect(
+        "expect_column_max_to_be_between",
+        "source",
+        "unread records, fraction",
+        column="unread",
+        min_value=0,
+        max_value=gate.max_unread_fraction,
+    )
+    expectations = (size, unread, *fields, *_expect_labels(gate, facts), duplicates)
     return Suite(stage=STAGE, expectations=expectations)
 
 
@@ -66,7 +87,7 @@ def _expect_labels(gate: RawGate, facts: RawFacts) -> list[Expectation]:
     classes = list(range(len(facts.labels)))
     balanced = 1 / len(classes)
     present = expect_present("rows", ("label",))[0]
-    mostly = 1 - gate.max_missing_fraction
+    mostly = 1 - (gate.max_missing_fraction or 0.0)
     return [
         present.model_copy(update={"kwargs": {**present.kwargs, "mostly": mostly}}) if mostly < 1 else present,
         expect("expect_column_values_to_be_in_set", "rows", column="label", value_set=classes),
@@ -76,7 +97,14 @@ def _expect_labels(gate: RawGate, facts: RawFacts) -> list[Expectation]:
             "classes",
             "class share",
             column="share",
-            min_value=gate.min_class_balance * balanced,
-            max_value=min(1.0, gate.max_class_balance * balanced),
+            min_value=(gate.min_class_balance or 0.0) * balanced,
+            max_value=min(1.0, (gate.max_class_balance or math.inf) * balanced),
         ),
     ]
+
+
+def _tabulate_source(facts: RawFacts) -> Table:
+    """Return one row: the fraction of the source's records that could not be read."""
+    import pandas as pd
+
+    return Table(pd.DataFrame([{"unread": facts.unread / max(1, facts.rows.rows + facts.unread)}]))

@@ -5,10 +5,12 @@ a number is kept as its name ("NaN", "Infinity"), and it never passes.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+
+from storage.files import canonical_json, sha256_bytes
 
 Severity = Literal["stop", "quarantine", "warn"]
 
@@ -99,6 +101,13 @@ class GateReport(BaseModel):
 def verdict(checks: tuple[Check, ...]) -> bool:
     """Return whether these checks let the run go on: at least one applied, and none stops it."""
     return any(check.applicable for check in checks) and not any(check.stops for check in checks)
+
+
+def join_reports(stage: str, reports: Sequence[GateReport]) -> GateReport:
+    """Return one report of several suites on the same data; its digest is over theirs."""
+    checks = tuple(check for report in reports for check in report.checks)
+    digest = sha256_bytes(canonical_json([report.suite_digest for report in reports]))
+    return GateReport(stage=stage, passed=verdict(checks), checks=checks, suite_digest=digest)
 
 
 def skip_check(rule: str, about: str, reason: str) -> Check:

@@ -22,20 +22,60 @@ class _Limits(BaseModel):
 
 
 class RawGate(_Limits):
-    """What collected rows must hold before they are prepared. Shape, dtype, value range and labels come from `data`."""
+    """What collected rows must hold before they are prepared. Shape, dtype, value range and labels come from `data`.
+
+    A limit of None is that of the kind of data: images must be complete and balanced, columns need not.
+    """
 
     min_rows: Rows = 100
     """Fewest rows of the whole version."""
-    max_missing_fraction: Fraction = 0.0
-    """Most values of a field that may be NaN or null, as a fraction of all its values; the same for the label."""
+    max_unread_fraction: Fraction = 0.0
+    """Most records of the source that could not be read as rows, as a fraction of all."""
+    max_missing_fraction: Fraction | None = None
+    """Most values of a field or column that may be NaN or null, as a fraction of all its values; the same for an image's
+    label. None: 0 for images, 0.2 for columns."""
+    max_unanswered_fraction: Fraction = 0.02
+    """Tables and series: most rows that may lack the label or target, as a fraction of all."""
     max_infinite_fraction: Fraction = 0.0
     """Most values of a field that may be infinite, as a fraction of all its values."""
-    max_duplicate_fraction: Fraction = 0.05
-    """Most rows of one split that may repeat an earlier row of it, as a fraction of all rows."""
-    min_class_balance: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.2
-    """Rows of the rarest class over those of a perfectly balanced class (1 / number of classes)."""
-    max_class_balance: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 5.0
-    """Rows of the commonest class over those of a perfectly balanced class."""
+    max_duplicate_fraction: Fraction | None = None
+    """Most rows of one split that may repeat an earlier row of it, as a fraction of all rows. None: 0.05 for images, 0.5
+    for columns, of which few values may well repeat."""
+    min_class_balance: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    """Rows of the rarest class over those of a perfectly balanced class (1 / number of classes). None: 0.2 for images,
+    0.002 for columns."""
+    max_class_balance: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+    """Rows of the commonest class over those of a perfectly balanced class. None: 5 for images, no limit for columns."""
+    max_repeated_time_fraction: Fraction = 0.001
+    """Series: most rows that may have the entity and time of another, as a fraction of all."""
+    max_unsorted_fraction: Fraction = 0.001
+    """Series: most rows that may lie before their predecessor in time, as a fraction of all."""
+    max_gap_fraction: Fraction = 0.25
+    """Series: most places where the next row comes later than usual, as a fraction of all rows."""
+    max_future_fraction: Fraction = 0.0
+    """Most rows with a time more than a day after now, as a fraction of all."""
+    max_predictor_strength: Fraction = 0.9995
+    """How nearly a single column may give the answer away: balanced accuracy for a class, correlation ratio for a number,
+    now or some rows ahead."""
+
+    def for_kind(self, kind: str) -> "RawGate":
+        """Return the limits with those of a kind of data, `image` or another, in place of None."""
+        chosen = _IMAGE_LIMITS if kind == "image" else _COLUMN_LIMITS
+        return self.model_copy(update={name: limit for name, limit in chosen.items() if getattr(self, name) is None})
+
+
+_IMAGE_LIMITS: dict[str, float | None] = {
+    "max_missing_fraction": 0.0,
+    "max_duplicate_fraction": 0.05,
+    "min_class_balance": 0.2,
+    "max_class_balance": 5.0,
+}
+_COLUMN_LIMITS: dict[str, float | None] = {
+    "max_missing_fraction": 0.2,
+    "max_duplicate_fraction": 0.5,
+    "min_class_balance": 0.002,
+    "max_class_balance": None,
+}
 
 
 class PreparedGate(_Limits):
@@ -54,7 +94,12 @@ class PreparedGate(_Limits):
     min_rows_per_class: Rows = 1
     """Fewest rows of each declared class in each split."""
     max_dropped_fraction: Fraction = 0.1
-    """Most collected rows that preparing may drop (unreadable, duplicate), as a fraction of the collected rows."""
+    """Most collected rows that preparing may drop (unreadable, duplicate), as a fraction of the collected rows; those
+    that the recipe's own filter, transform or end of time leave out do not count."""
+    max_missing_fraction: Fraction = 0.5
+    """Tables and series: most values of a training column that may be missing, as a fraction."""
+    max_twin_fraction: Fraction = 0.01
+    """Images: most held-out rows that may look like a training row (equal perceptual hash), as a fraction of all rows."""
 
     @model_validator(mode="after")
     def _shares_must_fit(self) -> Self:
@@ -149,8 +194,12 @@ class ArtifactGate(_Limits):
 
 
 class DriftGate(_Limits):
-    """How far a version may be from the last accepted one."""
+    """How far a raw version may be from the last accepted one, although every value of it may be in range."""
 
+    enabled: bool = True
+    """Whether versions are compared at all."""
+    ignore: tuple[str, ...] = ()
+    """Columns that may change as they like, by name or pattern (`image.*`)."""
     min_rows: Rows = 200
     """Fewest rows of either version from which a change is judged; with fewer it is not, and the report says so."""
     max_p_value: Annotated[float, Field(gt=0, le=0.1, allow_inf_nan=False)] = 0.001
@@ -161,6 +210,26 @@ class DriftGate(_Limits):
     """Largest Cramer's V of a field of categories or of the label: 0 is none, 1 is complete."""
     max_psi: Positive = 0.2
     """Largest population stability index; raised to what chance alone exceeds once in a thousand on few rows."""
+    max_spike: Fraction = 0.03
+    """Largest rise of the share of one narrow range of values: what a stuck sensor or silent zeros leave."""
+    max_far_fraction: Fraction = 0.001
+    """Most values that may lie further outside the accepted range than that is wide, as a fraction."""
+    max_unseen_fraction: Fraction = 0.005
+    """Most rows with a category that the accepted version does not have, as a fraction."""
+    max_class_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 2.0
+    """Largest ratio, either way, of the share of a class or of its accepted share."""
+    min_rows_ratio: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.6
+    """Fewest rows over those of the accepted version: fewer may be a file that was cut off."""
+    max_missing_rise: Fraction = 0.05
+    """Largest rise of the share of missing values of a column, as a difference of fractions."""
+    max_duplicate_rise: Fraction = 0.02
+    """Largest rise of the share of rows that repeat another one, as a difference of fractions."""
+    max_relation_change: Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)] = 0.35
+    """Largest change of the correlation of two columns."""
+    max_agreement_loss: Fraction = 0.02
+    """Largest fall of the share of labels that a linear probe, learned from the accepted version, agrees with."""
+    max_clock_shift_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Furthest that the pattern of the day may move beyond what it moves inside the accepted version."""
 
 
 class GatesSpec(_Limits):

@@ -18,6 +18,7 @@ from storage.statistics import FieldStatistics, compute_statistics
 PREFIX = "derived:"
 MOST_COLUMNS = 32
 BLOCK_ROWS = 64
+LONGEST_FLAT = 32
 _BATCH = 512
 _ODD = ("\ufffd", "Ã", "Â", "â€", "Ð", "ï»¿", "ã€", "è¯")  # what UTF-8 read as something else leaves behind
 
@@ -27,9 +28,9 @@ def derive_columns(rows: Rows, columns: Mapping[str, tuple[str, ...]]) -> dict[s
 
     Images: `brightness` (mean), `contrast` (standard deviation), `sharpness` (mean difference of neighbours), with
     several channels `saturation` (mean spread of the channels) and `channel.<i>` (mean), of floats `nan` (share); all in
-    the image's unit. Columns of numbers, up to 32: `<column>.flat` (rows for which the value has not changed), and of
+    the image's unit. Columns of numbers, up to 32: `<column>.flat` (rows for which the value has not changed, at most 32), and of
     series `<column>.step` (change from the row before), `<column>.spike` (distance from the median of it and its two
-    neighbours) and `<column>.energy` (share of a block of 64 rows' spectral energy in the upper half of the
+    neighbours) and `<column>.energy` (of the first row of 64 the share of their spectral energy in the upper half of the
     frequencies). Texts: `<field>.length` and `<field>.odd` (share of characters that a wrong encoding leaves).
 
     Args:
@@ -65,15 +66,16 @@ def _measure_images(images: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
     values = images.astype(np.float32)
     found: dict[str, NDArray[np.float32]] = {}
     if images.dtype.kind == "f":
-        lost = ~np.isfinite(values)
-        found["nan"] = lost.mean(axis=(1, 2, 3)).astype(np.float32)
+        lost: NDArray[np.bool_] = ~np.isfinite(values)
+        shares: NDArray[np.float32] = np.asarray(lost.mean(axis=(1, 2, 3)), np.float32)
+        found["nan"] = shares
         values[lost] = 0
-    channels = values.mean(axis=(2, 3), dtype=np.float32)
-    found["brightness"] = channels.mean(axis=1, dtype=np.float32)
+    channels = values.mean(axis=(2, 3)).astype(np.float32)
+    found["brightness"] = channels.mean(axis=1).astype(np.float32)
     found["contrast"] = values.std(axis=(1, 2, 3), dtype=np.float32)
     steps = [np.abs(np.diff(values, axis=axis)) for axis in (2, 3) if values.shape[axis] > 1]
-    total = sum((step.mean(axis=(1, 2, 3), dtype=np.float32) for step in steps), np.zeros(len(values), np.float32))
-    found["sharpness"] = (total / max(1, len(steps))).astype(np.float32)
+    total = sum(step.mean(axis=(1, 2, 3), dtype=np.float64) for step in steps) / max(1, len(steps))
+    found["sharpness"] = np.broadcast_to(np.asarray(total, np.float32), len(values)).copy()
     if 1 < images.shape[1] <= 4:
         found["saturation"] = (values.max(axis=1) - values.min(axis=1)).mean(axis=(1, 2), dtype=np.float32)
         found |= {f"channel.{number}": channels[:, number].copy() for number in range(images.shape[1])}
@@ -100,11 +102,12 @@ def _derive_numbers(rows: Rows, names: tuple[str, ...]) -> dict[str, NDArray[np.
 
 
 def _count_flat(values: NDArray[np.float64], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Rows, before each one, since which its value has not changed."""
+    """Rows, before each one, since which its value has not changed; at most 32, so that shards of any length compare."""
     changed = starts.copy()
     changed[1:] |= values[1:] != values[:-1]  # a missing value differs from every other
     places = np.arange(len(values))
-    return (places - np.maximum.accumulate(np.where(changed, places, 0))).astype(np.float32)
+    runs = places - np.maximum.accumulate(np.where(changed, places, 0))
+    return np.minimum(runs, LONGEST_FLAT).astype(np.float32)
 
 
 def _derive_series(values: NDArray[np.float64], starts: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.float32]]]:
@@ -122,7 +125,7 @@ def _derive_series(values: NDArray[np.float64], starts: NDArray[np.bool_]) -> It
 
 
 def _measure_energy(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Share of each block's spectral energy, without its mean, in the upper half of the frequencies; NaN if unknown."""
+    """Share of each block's spectral energy, without its mean, in the upper half of the frequencies, at its first row."""
     blocks = len(values) // BLOCK_ROWS
     shares = np.full(len(values), np.nan, np.float32)
     if not blocks:
@@ -135,7 +138,7 @@ def _measure_energy(values: NDArray[np.float64]) -> NDArray[np.float32]:
     upper = power[:, power.shape[1] // 2 :].sum(axis=1)
     known = np.isfinite(total)
     share = np.where(known, upper / np.where(known & (total > 1e-12), total, 1), np.nan)
-    shares[: blocks * BLOCK_ROWS] = np.repeat(share, BLOCK_ROWS)
+    shares[: blocks * BLOCK_ROWS : BLOCK_ROWS] = share
     return shares
 
 

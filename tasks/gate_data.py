@@ -1,59 +1,140 @@
 """Gates on data: from a version's manifest and its small columns to the facts that the raw and prepared gates judge."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from gates.columns import ColumnsFacts
+from gates.crossings import tabulate_crossings
 from gates.prepared import PreparedFacts, judge_prepared
 from gates.raw import RawFacts, judge_raw
-from gates.report import GateReport
-from gates.specs import PreparedGate, RawGate
+from gates.report import GateReport, join_reports
+from gates.specs import GatesSpec, PreparedGate, RawGate
 from gates.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_rows, tabulate_shards
+from gates.twins import hash_pictures, tabulate_twins
 from storage.errors import Corrupt
 from storage.files import Store
+from storage.parallel import TaskClient
 from storage.receipts import DatasetRecord
-from storage.rows import Rows
+from storage.rows import VALID_SUFFIX, Rows
 from storage.shards import ShardEntry
-from storage.specs import DataSpec
+from storage.sources.tables import NUMBERS, SERIES_ID, TIME
+from storage.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
 from storage.versions import Dataset, Version
+from tasks.accepted import Accepted, find_accepted
+from tasks.drift import gate_drift
 from tasks.results import Collected, Prepared
 from tasks.stage import gate
+from tasks.survey import list_columns, survey_columns
 
-KEYS = ("row_id", "content_hash", "label")
-VALID = "label__valid"
+KEYS = ("row_id", "content_hash")
+LABEL, VALID = "label", "label__valid"
 
 
 @gate
-def gate_raw(workspace: str, collected: Collected, data: DataSpec, limits: RawGate) -> GateReport:
-    """Judges the raw rows against what the recipe declares."""
-    version = open_version(Store(workspace), collected.dataset)
-    facts = RawFacts(
-        shards=tabulate_shards(_describe_shard(entry, data) for entry in version.shards),
+def gate_raw(
+    workspace: str, collected: Collected, data: RowsSpec, limits: GatesSpec | RawGate, scheduler: str | None = None
+) -> GateReport:
+    """Judges the raw rows against what the recipe declares, and against the last version that was accepted.
+
+    Args:
+        workspace: Folder or URL of the workspace.
+        collected: The raw rows.
+        data: What the recipe says of its rows.
+        limits: The recipe's gates; those on the raw rows alone leave the comparison out.
+        scheduler: Address of a Dask scheduler for the work on rows; None does it in this process.
+    """
+    store = Store(workspace)
+    version = open_version(store, collected.dataset)
+    with _open_client(scheduler) as client:
+        if isinstance(limits, RawGate):
+            return judge_version(version, data, GatesSpec(raw=limits), None, client)
+        return judge_version(version, data, limits, find_accepted(store, version, data), client)
+
+
+def judge_version(
+    version: Version,
+    data: RowsSpec,
+    limits: GatesSpec,
+    accepted: Accepted | None = None,
+    client: TaskClient | None = None,
+) -> GateReport:
+    """Judges a raw version, alone and against an accepted one; None leaves the comparison out."""
+    reports = [judge_raw(limits.raw, describe_raw(version, data, client))]
+    if accepted is not None and _can_compare(version, accepted):
+        reports.append(gate_drift(version, accepted, data, limits.drift, client))
+    return join_reports("raw", reports)
+
+
+def describe_raw(version: Version, data: RowsSpec, client: TaskClient | None = None) -> RawFacts | ColumnsFacts:
+    """The facts that the raw gate judges, by the kind of data."""
+    if isinstance(data, TableSpec):
+        return survey_columns(version, data, client)
+    images = _require_images(data)
+    return RawFacts(
+        shards=tabulate_shards(_describe_shard(entry, images) for entry in version.shards),
         rows=_tabulate_rows(version),
-        fields=_declare_fields(data),
-        labels=data.labels,
+        fields=_declare_fields(images),
+        labels=images.labels,
+        unread=int(version.info.get("fault_count", 0)),
     )
-    return judge_raw(limits, facts)
+
+
+def _require_images(data: RowsSpec) -> DataSpec:
+    if isinstance(data, DataSpec):
+        return data
+    raise TypeError(f"data ({type(data).__name__}) must be of images, a table or series; got another; mend the recipe")
+
+
+def _can_compare(version: Version, accepted: Accepted) -> bool:
+    """Whether both have the same fields; where they do not, the raw gate has said so, or the recipe has changed."""
+    if accepted.version is None:
+        return True
+    fields = [
+        {(field.name, field.dtype, field.shape) for field in found.fields if not field.name.endswith(VALID_SUFFIX)}
+        for found in (version, accepted.version)
+    ]
+    return fields[0] == fields[1]
+
+
+@contextmanager
+def _open_client(scheduler: str | None) -> Iterator[TaskClient | None]:
+    if scheduler is None:
+        yield None
+        return
+    from distributed import Client
+
+    with Client(scheduler) as client:
+        yield client
 
 
 @gate
 def gate_prepared(
-    workspace: str, collected: Collected, prepared: Prepared, data: DataSpec, limits: PreparedGate
+    workspace: str, collected: Collected, prepared: Prepared, data: RowsSpec, limits: PreparedGate
 ) -> GateReport:
     """Judges the splits before a model learns from one and is judged on another."""
     version = open_version(Store(workspace), prepared.dataset)
+    return judge_prepared(limits, describe_prepared(version, collected, prepared, data))
+
+
+def describe_prepared(version: Version, collected: Collected, prepared: Prepared, data: RowsSpec) -> PreparedFacts:
+    """The facts that the prepared gate judges, by the kind of data."""
     fitted = prepared.fitted
-    facts = PreparedFacts(
-        shards=tabulate_shards(_describe_shard(entry, data) for entry in version.shards),
+    images = data if isinstance(data, DataSpec) else None
+    return PreparedFacts(
+        shards=tabulate_shards(_describe_shard(entry, images) for entry in version.shards),
         rows=_tabulate_rows(version),
-        fields=_declare_fields(data),
-        labels=data.labels,
-        fitted={"image": (fitted.mean, fitted.std)},
+        fields=_declare_fields(images) if images is not None else {},
+        labels=data.labels if isinstance(data, DataSpec | TableSpec) else (),
+        fitted={"image" if images is not None else NUMBERS: (fitted.mean, fitted.std)},
         rows_collected=sum(collected.dataset.rows.values()),
         rows_dropped=fitted.dropped,
+        columns=_tabulate_training(version, data) if isinstance(data, TableSpec) else None,
+        crossings=_tabulate_crossings(version) if isinstance(data, SeriesSpec) else None,
+        twins=_tabulate_twins(version) if images is not None else None,
     )
-    return judge_prepared(limits, facts)
 
 
 def open_version(workspace: Store, record: DatasetRecord) -> Version:
@@ -81,47 +162,81 @@ def _declare_fields(data: DataSpec) -> dict[str, FieldRule]:
     return {"image": FieldRule(dtype=image.dtype, shape=image.shape, value_range=image.value_range)}
 
 
-def _describe_shard(entry: ShardEntry, data: DataSpec) -> ShardFacts:
+def _describe_shard(entry: ShardEntry, data: DataSpec | None) -> ShardFacts:
     """A shard's figures, as its manifest states them."""
-    statistics = entry.statistics["image"]
-    field = entry.find_field("image")
+    fields = {}
+    for name in ("image",) if data is not None else ():
+        statistics, field = entry.statistics[name], entry.find_field(name)
+        fields[name] = FieldFacts(
+            dtype=field.dtype,
+            shape=field.shape,
+            min=statistics.min,
+            max=statistics.max,
+            nan=statistics.nan,
+            null=statistics.null,
+            inf=statistics.inf,
+        )
     return ShardFacts(
         shard=entry.digest[:12],
         rows=entry.rows,
         split=entry.split,
         source=", ".join(sorted({span.name for span in entry.source})),
-        fields={
-            "image": FieldFacts(
-                dtype=field.dtype,
-                shape=field.shape,
-                min=statistics.min,
-                max=statistics.max,
-                nan=statistics.nan,
-                null=statistics.null,
-                inf=statistics.inf,
-            )
-        },
+        fields=fields,
     )
 
 
 def _tabulate_rows(version: Version) -> Table:
-    """One row a sample: its id, label, content, split and shard; the images stay where they are."""
-    columns: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in (*KEYS, "split", "shard")}
-    masked = any(field.name == VALID for field in version.fields)
-    if masked:
-        columns[VALID] = []
+    """One row a sample: its id, label, content, split and shard; images and columns stay where they are."""
+    known = {field.name for field in version.fields}
+    wanted = (*KEYS, *(name for name in (LABEL, VALID) if name in known))
+    columns: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in (*wanted, "split", "shard")}
     for entry in version.shards:
-        rows = version.read_shard(entry, (*KEYS, VALID) if masked else KEYS)
-        for name in rows:
+        rows = version.read_shard(entry, wanted)
+        for name in wanted:
             columns[name].append(rows[name])
         columns["split"].append(np.full(entry.rows, entry.split))
         columns["shard"].append(np.full(entry.rows, entry.digest[:12]))
     joined = {name: np.concatenate(parts) for name, parts in columns.items()}
     return tabulate_rows(
         row_id=joined["row_id"],
-        label=joined["label"],
+        label=joined.get(LABEL, np.zeros(len(joined["row_id"]), np.int64)),
         content_hash=joined["content_hash"],
         split=joined["split"],
         label_valid=joined.get(VALID),
         extra={"shard": joined["shard"]},
     )
+
+
+def _tabulate_training(version: Version, data: TableSpec) -> Table:
+    """One row a column of the training split: column, missing and infinite share."""
+    import pandas as pd
+
+    statistics = version.statistics("train" if "train" in version.splits else None)
+    records = []
+    for name, key, role in list_columns(data):
+        figures = statistics.get(key)
+        if figures is None or role not in ("number", "text"):
+            continue
+        rows = max(1, figures.count)
+        missing = (figures.null + figures.nan) / rows
+        records.append({"column": name, "missing": missing, "infinite": figures.inf / rows})
+    return Table(pd.DataFrame.from_records(records), identity=("column",))
+
+
+def _tabulate_crossings(version: Version) -> Table:
+    """Where rows of one split lie in time among those of another, by entity."""
+    splits = {}
+    for split in version.splits:
+        parts = list(iter_rows(version, split, (SERIES_ID, TIME)))
+        splits[split] = tuple(np.concatenate([part[name] for part in parts]) for name in (SERIES_ID, TIME))
+    return tabulate_crossings({name: (found[0], found[1]) for name, found in splits.items()})
+
+
+def _tabulate_twins(version: Version) -> Table:
+    """How many held-out pictures look like a training picture; one shard in memory at a time."""
+    hashes = {
+        split: np.concatenate([hash_pictures(rows["image"]) for rows in iter_rows(version, split, ("image",))])
+        for split in version.splits
+        if split in ("train", "held_out")
+    }
+    return tabulate_twins(hashes)

@@ -15,7 +15,7 @@ def test_good_rows_pass():
     report = judge_raw(GATE, make_raw_facts())
     assert report.passed, report.reasons
     assert report.reasons == ()
-    assert len(report.checks) == 16
+    assert len(report.checks) == 17
 
 
 @pytest.mark.parametrize(

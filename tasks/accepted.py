@@ -1,0 +1,80 @@
+"""Which version of a dataset was accepted last: the newest one that a receipt says all its gates were green for."""
+
+from dataclasses import dataclass
+
+from storage.errors import Corrupt, NotFound
+from storage.files import Store, canonical_json
+from storage.receipts import FOLDER, Receipt, read_receipt
+from storage.specs import RowsSpec
+from storage.versions import Dataset, Version
+
+_DATA_GATES = frozenset({"raw", "prepared"})
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The last accepted version, or why there is none to compare with."""
+
+    version: Version | None
+    reason: str = ""
+
+
+def find_accepted(store: Store, current: Version, data: RowsSpec) -> Accepted:
+    """The version that a new one is compared with.
+
+    A version is accepted if the gates on its data and the gate on the model that learned from it were green. One that a
+    red model gate followed is not: nobody has shown that it is any good.
+
+    Args:
+        store: The workspace.
+        current: The version that is judged; it is never its own measure.
+        data: What the recipe says of the rows now; an accepted version that was collected by other rules is no measure.
+    """
+    receipts = sorted(_read_receipts(store), key=lambda receipt: receipt.created_at, reverse=True)
+    rules = canonical_json(data.model_dump(mode="json"))
+    changed = False
+    for receipt in receipts:
+        record = receipt.datasets.get("raw")
+        if record is None or record.name != current.name or not _is_accepted(receipt):
+            continue
+        if record.digest == current.digest:
+            return Accepted(None, f"{record.ref} itself was accepted")
+        if _read_rules(receipt) != rules:
+            changed = True
+            continue
+        try:
+            version = current.dataset.open(record.number)
+        except (NotFound, Corrupt):
+            continue
+        if version.digest == record.digest:
+            return Accepted(version)
+    if changed:
+        return Accepted(None, "the recipe's data section has changed since a version was accepted")
+    return Accepted(None, "no version has been accepted yet")
+
+
+def open_latest(store: Store, name: str) -> Version:
+    """The latest version of a dataset."""
+    return Dataset(store, name).open()
+
+
+def _is_accepted(receipt: Receipt) -> bool:
+    passed = {str(gate.get("stage")): gate.get("passed") is True for gate in receipt.gates}
+    return passed.keys() >= _DATA_GATES and all(passed[name] for name in (_DATA_GATES | {"model"}) & passed.keys())
+
+
+def _read_rules(receipt: Receipt) -> bytes:
+    document = receipt.recipe.get("document")
+    data = document.get("data") if isinstance(document, dict) else None
+    return canonical_json(data) if isinstance(data, dict) else b""
+
+
+def _read_receipts(store: Store) -> list[Receipt]:
+    """All receipts of a workspace; a damaged one speaks for nothing."""
+    found = []
+    for entry in store.listdir(FOLDER):
+        try:
+            found.append(read_receipt(store, entry.removesuffix(".json")).receipt)
+        except Corrupt:
+            continue
+    return found

@@ -1,0 +1,176 @@
+"""From a version of a table or of series to the facts that its gates judge: statistics first, then one pass over columns."""
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gates.columns import ColumnFacts, ColumnsFacts
+from gates.predictors import BINS, LEADS, Bins, bin_column, measure_strength
+from storage.files import Store
+from storage.parallel import TaskClient, map_in_order
+from storage.rows import CONTENT_HASH, LABEL, VALID_SUFFIX, Rows
+from storage.series import inspect_series
+from storage.shards import ShardEntry, read_shard
+from storage.snapshot import Version
+from storage.sources.tables import NUMBERS, SERIES_ID, TARGET, TIME, name_field
+from storage.specs import SeriesSpec, TableSpec
+from storage.statistics import FieldStatistics
+
+SLACK = timedelta(days=1)
+"""How far ahead of this machine's clock a time may lie."""
+MOST_PREDICTORS = 512
+
+
+def survey_columns(version: Version, data: TableSpec, client: TaskClient | None = None) -> ColumnsFacts:
+    """The facts that the raw gate judges. Rows are read shard by shard; what stays is 16 to 32 bytes a row."""
+    statistics = version.statistics()
+    label = statistics.get(LABEL)
+    return ColumnsFacts(
+        columns=tuple(_describe_columns(data, statistics, version.rows)),
+        rows=version.rows,
+        unread=int(version.info.get("fault_count", 0)),
+        duplicates=count_duplicates(version),
+        labels=data.labels,
+        label_counts=_count_labels(label),
+        time=_inspect_time(version, data) if data.time is not None else {},
+        predictors=_measure_predictors(version, data, statistics, client),
+    )
+
+
+def list_columns(data: TableSpec) -> list[tuple[str, str, str]]:
+    """The columns that are learned from or learned: name, name in the manifest's statistics, role."""
+    found = [(name, f"{NUMBERS}.{name}", "number") for name in data.numbers]
+    found += [(name, name_field(name), "text") for name in data.texts]
+    found += [(data.label, LABEL, "label")] if data.label is not None else []
+    found += [(data.target, TARGET, "target")] if data.target is not None else []
+    return found
+
+
+def _describe_columns(data: TableSpec, statistics: Mapping[str, FieldStatistics], rows: int) -> Iterator[ColumnFacts]:
+    for name, key, role in list_columns(data):
+        figures = statistics.get(key, FieldStatistics(count=rows, null=rows))
+        yield ColumnFacts.model_validate(
+            {
+                "column": name,
+                "role": role,
+                "rows": rows,
+                "missing": figures.null + figures.nan,
+                "infinite": figures.inf,
+                "std": figures.std,
+                "distinct": len(figures.distinct) if figures.distinct is not None else None,
+            }
+        )
+
+
+def _count_labels(label: FieldStatistics | None) -> dict[int, int]:
+    found = (label.distinct if label is not None else None) or {}
+    return {int(value): count for value, count in found.items()}
+
+
+def count_duplicates(version: Version) -> int:
+    """Rows that repeat an earlier one of their split."""
+    repeated = 0
+    for split in version.splits:
+        hashes = _gather(version, (CONTENT_HASH,), split)[CONTENT_HASH]
+        repeated += len(hashes) - len(np.unique(hashes.view([("high", "u8"), ("low", "u8")])))
+    return repeated
+
+
+def _inspect_time(version: Version, data: TableSpec) -> dict[str, int]:
+    """Figures of the time column; those on its order only for series, of which the order means something."""
+    rows = _gather(version, (TIME, TIME + VALID_SUFFIX, SERIES_ID), None)
+    dated = rows.get(TIME + VALID_SUFFIX, np.ones(version.rows, np.bool_))
+    times = rows[TIME][dated]
+    latest = int((datetime.now(UTC) + SLACK).timestamp() * 1e9)
+    found = {"undated": int((~dated).sum()), "future": int((times > latest).sum())}
+    order = {"repeated": 0, "unsorted": 0, "gaps": 0}
+    if isinstance(data, SeriesSpec):
+        report = inspect_series(rows[SERIES_ID][dated], times)
+        order = {
+            "repeated": report.duplicate_count,
+            "unsorted": report.unsorted_count,
+            "gaps": report.gap_count,
+        }
+    return found | order
+
+
+def _gather(version: Version, fields: Iterable[str], split: str | None) -> Rows:
+    """Small fields of all rows of a split, or of all; those that the version lacks are left out."""
+    known = {field.name for field in version.fields}
+    wanted = [name for name in fields if name in known]
+    parts = [version.read_shard(entry, wanted, verify=False) for entry in version.iter_shards(split)]
+    return {name: np.ascontiguousarray(np.concatenate([part[name] for part in parts])) for name in wanted}
+
+
+def _measure_predictors(
+    version: Version, data: TableSpec, statistics: Mapping[str, FieldStatistics], client: TaskClient | None
+) -> dict[str, float]:
+    """How nearly each column alone gives the answer away; empty where nothing is to be predicted."""
+    if data.label is None and data.target is None:
+        return {}
+    limits = {name: _read_limits(statistics, key) for name, key, role in list_columns(data) if role == "number"}
+    work = partial(bin_shard, shards=version.dataset.shards, data=data, limits=limits, answer=_read_scale(statistics))
+    merged: dict[str, Bins] = {}
+    for part in map_in_order(work, version.shards, client):
+        for name, bins in part.items():
+            merged[name] = merged[name].merge(bins) if name in merged else bins
+    return {name: measure_strength(bins) for name, bins in merged.items()}
+
+
+def bin_shard(
+    entry: ShardEntry,
+    shards: Store,
+    data: TableSpec,
+    limits: Mapping[str, tuple[float, float]],
+    answer: tuple[float, float],
+) -> dict[str, Bins]:
+    """Sums of one shard by column; runs on a worker."""
+    rows = read_shard(shards, entry, verify=False)
+    classes = len(data.labels)
+    target = _read_answer(rows, data, answer)
+    series = isinstance(data, SeriesSpec)
+    entities = rows[SERIES_ID] if series else None
+    leads = LEADS if series and len(data.numbers) <= MOST_PREDICTORS // len(LEADS) else (0,)
+    found: dict[str, Bins] = {}
+    for number, name in enumerate(data.numbers[:MOST_PREDICTORS]):
+        values = np.where(rows[NUMBERS + VALID_SUFFIX][:, number], rows[NUMBERS][:, number], np.nan)
+        found[name] = bin_column(values, target, limits[name], classes=classes, leads=leads, entities=entities)
+    for name in data.texts:
+        codes = code_texts(rows[name_field(name)])
+        found[name] = bin_column(codes, target, (0, BINS), classes=classes)
+    return found
+
+
+def _read_answer(rows: Rows, data: TableSpec, answer: tuple[float, float]) -> NDArray[Any]:
+    """The label, below 0 where it is missing, or the target, standardised, NaN where it is missing."""
+    if data.label is not None:
+        label: NDArray[Any] = rows[LABEL]
+        return np.where(rows.get(LABEL + VALID_SUFFIX, np.ones(len(label), np.bool_)), label, -1)
+    target = rows[TARGET]
+    valid = rows.get(TARGET + VALID_SUFFIX, np.ones(len(target), np.bool_)) & np.isfinite(target)
+    return np.where(valid, (target - answer[0]) / answer[1], np.nan)
+
+
+def _read_limits(statistics: Mapping[str, FieldStatistics], key: str) -> tuple[float, float]:
+    figures = statistics.get(key)
+    known = figures is not None and figures.min is not None and figures.max is not None
+    return (float(figures.min or 0), float(figures.max or 0)) if known and figures is not None else (0.0, 0.0)
+
+
+def _read_scale(statistics: Mapping[str, FieldStatistics]) -> tuple[float, float]:
+    """Mean and standard deviation of the target, for sums that keep their digits."""
+    figures = statistics.get(TARGET)
+    if figures is None or figures.mean is None:
+        return 0.0, 1.0
+    return figures.mean, figures.std or 1.0
+
+
+def code_texts(values: NDArray[Any]) -> NDArray[np.float64]:
+    """A bin for each text, the same in every shard."""
+    known = {text: zlib.crc32(text.encode()) % BINS + 0.5 for text in set(values.tolist())}
+    return np.array([known[text] for text in values.tolist()], np.float64)
