@@ -10,9 +10,9 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from lightning_modules.checkpoint import ResumeStates, copy_weights
-from lightning_modules.classifier import Classifier, Tally
 from lightning_modules.data import Batch
 from lightning_modules.errors import DivergedError
+from lightning_modules.learner import Learner, Tally
 from lightning_modules.specs import TrainSpec
 
 Record = dict[str, Any]
@@ -51,19 +51,19 @@ class EpochJudge(Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the epoch's tally."""
         del trainer
-        cast(Classifier, pl_module).train_tally = Tally()
+        cast(Learner, pl_module).train_tally = Tally()
         self._started_at = time.monotonic()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the validation tally, and gives every rank the running statistics of rank 0."""
-        cast(Classifier, pl_module).validation_tally = Tally()
+        cast(Learner, pl_module).validation_tally = Tally()
         if trainer.world_size > 1:
             for buffer in pl_module.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Adds up the ranks' figures; the plateau schedule reads the loss."""
-        tally = cast(Classifier, pl_module).validation_tally
+        tally = cast(Learner, pl_module).validation_tally
         tally.sums = sum_over_ranks(trainer, tally.sums)
         self._validation = tally.read()
         if self.spec.scheduler.name == "plateau":
@@ -71,7 +71,7 @@ class EpochJudge(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Judges the epoch."""
-        tally = cast(Classifier, pl_module).train_tally
+        tally = cast(Learner, pl_module).train_tally
         tally.sums = sum_over_ranks(trainer, tally.sums)
         train_loss, train_accuracy = tally.read()
         record: Record = {
@@ -243,8 +243,8 @@ class ResumeSaver(Callback):
         last = batch_idx + 1 == trainer.num_training_batches
         if last or (batch_idx + 1) % self.spec.accumulate or trainer.global_step % self.spec.checkpoint_every_steps:
             return
-        classifier = cast(Classifier, pl_module)
-        total = sum_over_ranks(trainer, classifier.train_tally.sums)
+        learner = cast(Learner, pl_module)
+        total = sum_over_ranks(trainer, learner.train_tally.sums)
         # From here on rank 0 carries the sum of all, in this run as in a resumed one.
-        classifier.train_tally.sums = total if trainer.is_global_zero else torch.zeros_like(total)
+        learner.train_tally.sums = total if trainer.is_global_zero else torch.zeros_like(total)
         trainer.save_checkpoint(str(trainer.global_step))

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lightning_modules.classifier import Classifier
 from lightning_modules.errors import ExportError
 from lightning_modules.export import export_onnx, run_onnx
+from lightning_modules.learner import Learner
 from lightning_modules.quantize import quantize_int8
 from lightning_modules.specs import CompressSpec, SampleSpec
 
@@ -35,12 +35,12 @@ class Candidate:
 
 
 def make_artifacts(
-    classifier: Classifier, sample: SampleSpec, spec: CompressSpec, *, calibration: NDArray[Any]
+    learner: Learner, sample: SampleSpec, spec: CompressSpec, *, calibration: NDArray[Any]
 ) -> Iterator[Candidate]:
     """Exports, then compresses; fp32 first, since the others are made from it.
 
     Args:
-        classifier: A trained one, on the CPU.
+        learner: A trained one, on the CPU.
         sample: What its samples look like.
         spec: Which candidates.
         calibration: (N, C, H, W) raw training rows.
@@ -49,8 +49,8 @@ def make_artifacts(
         ExportError: A candidate cannot be made, or fp32 does not answer as the network does, to 1e-4.
     """
     with torch.inference_mode():
-        wanted = torch.softmax(classifier.eval()(torch.from_numpy(calibration)), 1).numpy()
-    fp32 = export_onnx(classifier, sample)
+        wanted = torch.softmax(learner.eval()(torch.from_numpy(calibration)), 1).numpy()
+    fp32 = export_onnx(learner, sample)
     for name in sorted(spec.candidates):
         content = fp32 if name == "fp32" else quantize_int8(fp32, calibration)
         label, probabilities = run_onnx(content, calibration)

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lightning_modules.classifier import Classifier
 from lightning_modules.errors import ExportError
+from lightning_modules.learner import Learner
 from lightning_modules.specs import SampleSpec
 
 OPSET = 20
@@ -24,13 +24,13 @@ class Answering(nn.Module):
     """What is exported: head, network, and the answer in the form that a caller wants.
 
     Args:
-        classifier: A trained one.
+        learner: A trained one.
     """
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, learner: Learner) -> None:
         super().__init__()
-        self.head = classifier.head
-        self.network = classifier.network
+        self.head = learner.head
+        self.network = learner.network
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) raw values to the label (N,) int64 and the probabilities (N, K) float32."""
@@ -38,8 +38,8 @@ class Answering(nn.Module):
         return logits.argmax(1), torch.softmax(logits, 1)
 
 
-def export_onnx(classifier: Classifier, sample: SampleSpec) -> bytes:
-    """The classifier as one self-contained ONNX file. Equal weights give equal bytes.
+def export_onnx(learner: Learner, sample: SampleSpec) -> bytes:
+    """The learner as one self-contained ONNX file. Equal weights give equal bytes.
 
     Input `image`: raw values in their own dtype, (N, C, H, W), any N. Outputs `label` (N,) int64 and `probabilities`
     (N, K) float32.
@@ -47,7 +47,7 @@ def export_onnx(classifier: Classifier, sample: SampleSpec) -> bytes:
     Raises:
         ExportError: The exporter refused the network, or its export is not valid.
     """
-    answering = Answering(classifier).to("cpu").eval()
+    answering = Answering(learner).to("cpu").eval()
     example = torch.zeros((2, *sample.shape), dtype=getattr(torch, sample.dtype))
     try:
         with _quiet(), torch.no_grad():
@@ -69,7 +69,7 @@ def export_onnx(classifier: Classifier, sample: SampleSpec) -> bytes:
         onnx.checker.check_model(model, full_check=True)
     except (torch.onnx.errors.OnnxExporterError, onnx.checker.ValidationError, RuntimeError) as error:
         raise ExportError(
-            f"network ({type(classifier.network).__name__}) must be exportable to ONNX; got {type(error).__name__}: "
+            f"network ({type(learner.network).__name__}) must be exportable to ONNX; got {type(error).__name__}: "
             f"{error}; use operations that torch.onnx.export(dynamo=True) knows"
         ) from error
     return serialize_model(model)

@@ -9,8 +9,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_modules.classifier import Classifier
 from lightning_modules.data import FixedLoader, Stream
+from lightning_modules.learner import Learner
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,22 @@ class Answers:
         return float(-np.log(np.maximum(truth, 1e-38)).mean())
 
 
-def predict_rows(classifier: Classifier, stream: Stream) -> Answers:
+def predict_rows(learner: Learner, stream: Stream) -> Answers:
     """Answers every row of an unshuffled stream.
 
     Args:
-        classifier: A trained one; its device is used.
+        learner: A trained one; its device is used.
         stream: Rows of this rank; every rank yields the same number of batches.
 
     Returns:
         The answers of all ranks together, on each of them.
     """
-    classifier.eval()
-    device = next(iter(classifier.network.parameters())).device
+    learner.eval()
+    device = next(iter(learner.network.parameters())).device
     row_ids, labels, answers, reals = [], [], [], []
     with torch.inference_mode():
         for batch in FixedLoader(stream):
-            probabilities = torch.softmax(classifier(batch.image.to(device)).float(), 1)
+            probabilities = torch.softmax(learner(batch.image.to(device)).float(), 1)
             # As int64: collective operations know no uint64, and the bits are the same.
             row_ids.append(torch.from_numpy(batch.row_id.view(np.int64)))
             labels.append(batch.label)

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from lightning_modules.augment import AffineAugmentation
 from lightning_modules.callbacks import EpochJudge, LossAlarm, OnRecord, ResumeSaver, StepLog
 from lightning_modules.checkpoint import ResumeStates, pack_weights, unpack_weights
-from lightning_modules.classifier import Classifier
 from lightning_modules.data import Stream, StreamDataModule
 from lightning_modules.errors import CheckpointError
 from lightning_modules.head import fit_image_head
+from lightning_modules.learner import Learner
 from lightning_modules.networks.build import build_network
 from lightning_modules.result import TrainResult
 from lightning_modules.specs import ModelSpec, SampleSpec, TrainSpec
@@ -36,15 +36,15 @@ CHECKPOINT_FORMAT = 1
 class Fitted:
     """A trained network with its best weights, and its figures."""
 
-    classifier: Classifier
+    learner: Learner
     checkpoint: bytes
     result: TrainResult
 
 
-def build_classifier(
+def build_learner(
     model: ModelSpec, sample: SampleSpec, *, train: TrainSpec | None = None, total_steps: int = 1
-) -> Classifier:
-    """A classifier with fresh weights, drawn from the spec's seed.
+) -> Learner:
+    """A learner with fresh weights, drawn from the spec's seed.
 
     Raises:
         SpecError: A component cannot be built, or does not fit the samples.
@@ -55,20 +55,20 @@ def build_classifier(
     )
     network = build_network(model.network, sample.shape, sample.classes)
     augmentation = AffineAugmentation(train.augmentation, train.seed) if train and train.augmentation.enabled else None
-    return Classifier(head, network, train=train, total_steps=total_steps, augmentation=augmentation)
+    return Learner(head, network, train=train, total_steps=total_steps, augmentation=augmentation)
 
 
-def load_classifier(checkpoint: bytes) -> Classifier:
-    """The classifier that a checkpoint holds, ready to answer.
+def load_learner(checkpoint: bytes) -> Learner:
+    """The learner that a checkpoint holds, ready to answer.
 
     Raises:
         CheckpointError: The bytes are no checkpoint, or of a newer format.
     """
     weights, about = unpack_weights(checkpoint)
     check_format(about)
-    classifier = build_classifier(ModelSpec.model_validate(about["model"]), SampleSpec.model_validate(about["sample"]))
-    load_weights(classifier, weights)
-    return classifier.eval()
+    learner = build_learner(ModelSpec.model_validate(about["model"]), SampleSpec.model_validate(about["sample"]))
+    load_weights(learner, weights)
+    return learner.eval()
 
 
 def read_sample(checkpoint: bytes) -> SampleSpec:
@@ -108,7 +108,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
         ) from error
 
 
-def fit_classifier(
+def fit_learner(
     model: ModelSpec,
     train: TrainSpec,
     sample: SampleSpec,
@@ -137,7 +137,7 @@ def fit_classifier(
     """
     data = StreamDataModule(train_stream, validation_stream, micro_batches=train.accumulate)
     total_steps = train.max_epochs * len(data.train_loader) // train.accumulate
-    classifier = build_classifier(model, sample, train=train, total_steps=total_steps)
+    learner = build_learner(model, sample, train=train, total_steps=total_steps)
     keeper = ResumeStates(states) if states is not None else None
     resume_from = keeper.find_newest() if keeper else None
 
@@ -155,17 +155,17 @@ def fit_classifier(
     write_record({"event": "start", "steps": total_steps, "epochs": train.max_epochs, "resumed_step": resumed_step})
     started_at = time.monotonic()
     with quiet_lightning():
-        trainer.fit(classifier, datamodule=data, ckpt_path=resume_from, weights_only=True)
+        trainer.fit(learner, datamodule=data, ckpt_path=resume_from, weights_only=True)
     seconds = time.monotonic() - started_at
     if keeper is not None and trainer.is_global_zero:
         keeper.clear()
-    return _conclude(model, sample, classifier, judge, trainer, resumed_step, seconds)
+    return _conclude(model, sample, learner, judge, trainer, resumed_step, seconds)
 
 
 def _conclude(
     model: ModelSpec,
     sample: SampleSpec,
-    classifier: Classifier,
+    learner: Learner,
     judge: EpochJudge,
     trainer: pl.Trainer,
     resumed_step: int | None,
@@ -173,7 +173,7 @@ def _conclude(
 ) -> Fitted:
     if judge.best is None:
         raise CheckpointError("training must end with at least one judged epoch; got none; delete its resume states")
-    load_weights(classifier, judge.weights)
+    load_weights(learner, judge.weights)
     about = {"format": CHECKPOINT_FORMAT, "model": model.model_dump(mode="json"),
              "sample": sample.model_dump(mode="json")}  # fmt: skip
     result = TrainResult(
@@ -184,13 +184,13 @@ def _conclude(
         validation_accuracy=judge.best["validation_accuracy"],
         stopped_early=judge.stopped_early,
         resumed_step=resumed_step,
-        parameters=sum(value.numel() for value in classifier.network.parameters()),
+        parameters=sum(value.numel() for value in learner.network.parameters()),
         world_size=trainer.world_size,
         device=trainer.strategy.root_device.type,
         seconds=round(seconds, 3),
         history=tuple(judge.history),
     )
-    return Fitted(classifier.eval(), pack_weights(judge.weights, about), result)
+    return Fitted(learner.eval(), pack_weights(judge.weights, about), result)
 
 
 def build_trainer(spec: TrainSpec, *, callbacks: list[Any], keeper: ResumeStates | None) -> pl.Trainer:

@@ -20,7 +20,7 @@ from lightning_modules.errors import ModelError
 from lightning_modules.predict import Answers, predict_rows
 from lightning_modules.result import TrainResult
 from lightning_modules.specs import SampleSpec, TrainSpec
-from lightning_modules.train import fit_classifier, load_classifier, read_sample
+from lightning_modules.train import fit_learner, load_learner, read_sample
 from storage.files import Store, canonical_json, sha256_bytes
 from storage.stream import Stream
 from storage.versions import Dataset, Version
@@ -138,7 +138,7 @@ class Worker:
         """Trains, and keeps the best weights."""
         spec = step.train
         log = MetricLog(self.store)
-        fitted = fit_classifier(
+        fitted = fit_learner(
             step.model,
             spec,
             step.sample,
@@ -162,7 +162,7 @@ class Worker:
         stream = self.open_evaluation(step.split, step.batch_size)
         if len(stream) == 0:
             raise ModelError(f"split ({step.split}) must hold at least one row; got none; change data.split")
-        answers = predict_rows(self.load_classifier(), stream)
+        answers = predict_rows(self.load_learner(), stream)
         content = pack_answers(answers)
         name = f"predictions.{step.split}.npz"
         if self.rank == 0:
@@ -182,9 +182,9 @@ class Worker:
 
         sample = read_sample(self.checkpoint)
         rows = self.draw_rows(step, sample)
-        classifier = load_classifier(self.checkpoint)
+        learner = load_learner(self.checkpoint)
         records = {}
-        for made in make_artifacts(classifier, sample, step.compress, calibration=rows):
+        for made in make_artifacts(learner, sample, step.compress, calibration=rows):
             name = f"{made.name}.onnx"
             self.store.write(name, made.content)
             records[made.name] = Artifact(
@@ -204,12 +204,12 @@ class Worker:
             )
         return image
 
-    def load_classifier(self) -> Any:
+    def load_learner(self) -> Any:
         """The network on this rank's device."""
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
         if self.world_size > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if device != "cpu" else "gloo")
-        return load_classifier(self.checkpoint).to(device)
+        return load_learner(self.checkpoint).to(device)
 
     def describe(self, name: str, content: bytes) -> Written:
         """Name, digest and size of a file."""

@@ -13,7 +13,7 @@ from lightning_modules.errors import ExportError
 from lightning_modules.export import export_onnx, run_onnx
 from lightning_modules.quantize import quantize_int8
 from lightning_modules.specs import CompressSpec, ModelSpec, NetworkSpec, SampleSpec, TrainSpec
-from lightning_modules.train import Fitted, build_classifier, fit_classifier
+from lightning_modules.train import Fitted, build_learner, fit_learner
 from tests.lightning_modules.streams import MemoryStream, split_digits
 
 SAMPLE = SampleSpec(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
@@ -22,7 +22,7 @@ SAMPLE = SampleSpec(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,
 @pytest.fixture(scope="module")
 def fitted() -> Fitted:
     splits = split_digits()
-    return fit_classifier(
+    return fit_learner(
         ModelSpec(network=NetworkSpec(params={"widths": [16, 32, 64]})),
         TrainSpec(max_epochs=3, batch_size=64),
         SAMPLE,
@@ -33,7 +33,7 @@ def fitted() -> Fitted:
 
 def test_candidates_hold_up(fitted: Fitted) -> None:
     splits = split_digits()
-    fp32, int8 = make_artifacts(fitted.classifier, SAMPLE, CompressSpec(), calibration=splits["train"]["image"][:256])
+    fp32, int8 = make_artifacts(fitted.learner, SAMPLE, CompressSpec(), calibration=splits["train"]["image"][:256])
     assert (fp32.name, int8.name) == ("fp32", "int8")
     assert fp32.difference <= 1e-4
     assert len(fp32.content) >= 3 * len(int8.content)
@@ -43,14 +43,14 @@ def test_candidates_hold_up(fitted: Fitted) -> None:
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
     with torch.inference_mode():
-        wanted = torch.softmax(fitted.classifier(torch.from_numpy(image)), 1).numpy()
+        wanted = torch.softmax(fitted.learner(torch.from_numpy(image)), 1).numpy()
     np.testing.assert_allclose(probabilities, wanted, atol=1e-4)
     assert (run_onnx(int8.content, image)[0] == label).mean() >= 0.99
 
 
 def test_interface_is_the_one_that_devices_expect(fitted: Fitted) -> None:
     for candidate in make_artifacts(
-        fitted.classifier, SAMPLE, CompressSpec(), calibration=split_digits()["train"]["image"][:32]
+        fitted.learner, SAMPLE, CompressSpec(), calibration=split_digits()["train"]["image"][:32]
     ):
         graph = onnx.load_from_string(candidate.content).graph
         found = [
@@ -69,7 +69,7 @@ def test_interface_is_the_one_that_devices_expect(fitted: Fitted) -> None:
 
 def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> None:
     rows = split_digits()["train"]["image"][:32]
-    first, again = (export_onnx(fitted.classifier, SAMPLE) for _ in range(2))
+    first, again = (export_onnx(fitted.learner, SAMPLE) for _ in range(2))
     assert first == again
     assert quantize_int8(first, rows) == quantize_int8(again, rows)
     for content in (first, quantize_int8(first, rows)):
@@ -85,9 +85,9 @@ def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> No
 )
 def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> None:
     sample = SampleSpec(shape=(3, 20, 12), dtype="float32", classes=5, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))
-    classifier = build_classifier(ModelSpec(network=NetworkSpec(family=family, params=params)), sample).eval()
+    learner = build_learner(ModelSpec(network=NetworkSpec(family=family, params=params)), sample).eval()
     image = np.random.default_rng(0).normal(size=(9, 3, 20, 12)).astype(np.float32)
-    fp32, int8 = make_artifacts(classifier, sample, CompressSpec(), calibration=image)
+    fp32, int8 = make_artifacts(learner, sample, CompressSpec(), calibration=image)
     assert fp32.difference <= 1e-4
     assert fp32.agreement == 1.0
     assert int8.difference < 0.1
@@ -99,7 +99,7 @@ def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> No
 
 def test_quantiser_needs_rows(fitted: Fitted) -> None:
     with pytest.raises(ExportError, match="calibration must hold at least one row"):
-        quantize_int8(export_onnx(fitted.classifier, SAMPLE), np.zeros((0, 1, 8, 8), np.uint8))
+        quantize_int8(export_onnx(fitted.learner, SAMPLE), np.zeros((0, 1, 8, 8), np.uint8))
 
 
 def test_what_is_no_artifact_is_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 from lightning_modules.checkpoint import ResumeStates
 from lightning_modules.errors import CheckpointError
 from lightning_modules.specs import ModelSpec, NetworkSpec, SampleSpec, SchedulerSpec, TrainSpec
-from lightning_modules.train import Fitted, fit_classifier
+from lightning_modules.train import Fitted, fit_learner
 from storage.files import Store
 from tests.lightning_modules.streams import MemoryStream
 
@@ -53,7 +53,7 @@ def make_spec(**changes: Any) -> TrainSpec:
 def fit(spec: TrainSpec, states: Store | None, *, dies_at: int | None = None) -> tuple[Fitted, MortalStream]:
     train = MortalStream(make_rows(BATCH * BATCHES + 3), batch_size=BATCH // spec.accumulate, dies_at=dies_at)
     validation = MemoryStream(make_rows(21), batch_size=8, shuffle=False)
-    fitted = fit_classifier(MODEL, spec, SAMPLE, train_stream=train, validation_stream=validation, states=states)
+    fitted = fit_learner(MODEL, spec, SAMPLE, train_stream=train, validation_stream=validation, states=states)
     return fitted, train
 
 

@@ -21,7 +21,7 @@ from lightning_modules.specs import (
     SampleSpec,
     TrainSpec,
 )
-from lightning_modules.train import Fitted, fit_classifier, load_classifier
+from lightning_modules.train import Fitted, fit_learner, load_learner
 from tests.lightning_modules.streams import MemoryStream, digits_rows, split_digits, take
 
 MODEL = ModelSpec(network=NetworkSpec(family="mlp", params={"widths": [64], "dropout": 0.2}))
@@ -34,7 +34,7 @@ def make_spec(**changes: Any) -> TrainSpec:
 
 def fit(spec: TrainSpec, rows: dict[str, np.ndarray] | None = None, **kwargs: Any) -> Fitted:
     splits = split_digits()
-    return fit_classifier(
+    return fit_learner(
         MODEL,
         spec,
         SAMPLE,
@@ -73,11 +73,11 @@ def test_checkpoint_answers_as_the_fitted_network_does() -> None:
     fitted = fit(make_spec())
     image = torch.from_numpy(split_digits()["held_out"]["image"][:50])
     with torch.inference_mode():
-        assert torch.equal(load_classifier(fitted.checkpoint)(image), fitted.classifier(image))
+        assert torch.equal(load_learner(fitted.checkpoint)(image), fitted.learner(image))
     _, about = unpack_weights(fitted.checkpoint)
     assert about["model"]["network"]["family"] == "mlp"
     with pytest.raises(CheckpointError, match="safetensors"):
-        load_classifier(fitted.checkpoint[: len(fitted.checkpoint) // 2])
+        load_learner(fitted.checkpoint[: len(fitted.checkpoint) // 2])
 
 
 def test_best_epoch_is_chosen_and_patience_ends_the_run() -> None:
@@ -93,14 +93,14 @@ def test_best_epoch_is_chosen_and_patience_ends_the_run() -> None:
     assert fitted.result.stopped_early
     assert fitted.result.epochs == fitted.result.best_epoch + 3 < 60
     assert fitted.result.best_epoch == int(np.argmin(losses))
-    answers = predict_rows(fitted.classifier, MemoryStream(split_digits()["validation"], batch_size=64, shuffle=False))
+    answers = predict_rows(fitted.learner, MemoryStream(split_digits()["validation"], batch_size=64, shuffle=False))
     assert answers.accuracy == pytest.approx(fitted.result.validation_accuracy)
 
 
 def test_uneven_validation_rows_count_once() -> None:
     fitted = fit(make_spec(loss=LossSpec(label_smoothing=0)))
     validation = split_digits()["validation"]
-    answers = predict_rows(fitted.classifier, MemoryStream(validation, batch_size=50, shuffle=False))
+    answers = predict_rows(fitted.learner, MemoryStream(validation, batch_size=50, shuffle=False))
     assert len(answers.row_id) == 126
     assert sorted(answers.row_id.tolist()) == answers.row_id.tolist()
     assert answers.accuracy == pytest.approx(fitted.result.validation_accuracy, abs=1e-12)

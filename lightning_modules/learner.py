@@ -39,7 +39,7 @@ class Tally:
         return (loss / rows, right / rows) if rows else (float("nan"), float("nan"))
 
 
-class Classifier(pl.LightningModule):
+class Learner(pl.LightningModule):
     """One network with its head, trained on labelled images.
 
     Args:
