@@ -5,6 +5,7 @@ batch, before and after a resume.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -20,8 +21,8 @@ UINT64 = NDArray[np.uint64]
 class Augmentation(Protocol):
     """Any change of a training batch that is a function of its arguments alone."""
 
-    def __call__(self, image: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
-        """(N, C, H, W) raw values to float32 of the same shape."""
+    def __call__(self, sample: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
+        """Raw values (N, ...) to values of the same shape that the head takes."""
         ...
 
 
@@ -53,10 +54,10 @@ class AffineAugmentation:
         self.spec = spec
         self.seed = seed
 
-    def __call__(self, image: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
+    def __call__(self, sample: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
         """(N, C, H, W) raw values to float32 of the same shape; uint8 keeps its scale."""
-        maps = torch.from_numpy(self._draw_maps(row_ids, epoch)).to(image.device)
-        pixels = image.to(torch.float32)
+        maps = torch.from_numpy(self._draw_maps(row_ids, epoch)).to(sample.device)
+        pixels = sample.to(torch.float32)
         grid = torch.nn.functional.affine_grid(maps, list(pixels.shape), align_corners=False)
         return torch.nn.functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
@@ -76,3 +77,30 @@ class AffineAugmentation:
         # The image spans 2 units, so that a shift of one image's edge is a shift by 2.
         maps[:, :, 2] = 2.0 * spec.shift * signed[:, 3:5]
         return maps
+
+
+class JitterAugmentation:
+    """Gaussian noise on the numbers of tables and series.
+
+    Args:
+        spec: How much.
+        seed: Of the run.
+        std: Standard deviation of each column of numbers over the training rows.
+    """
+
+    def __init__(self, spec: AugmentationSpec, seed: int, std: Sequence[float]) -> None:
+        self.seed = seed
+        self.noise = spec.noise * np.array(std)
+
+    def __call__(self, sample: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
+        """(N, D) or (N, L, D) raw values to noisy ones; columns behind the numbers are left alone."""
+        columns = len(self.noise)
+        steps = sample.shape[1] if sample.ndim == 3 else 1
+        drawn = draw_uniform(self.seed, epoch, row_ids, 2 * steps * columns)
+        uniform = drawn.reshape(len(row_ids), 2, steps, columns)
+        # Box and Muller (1958): two uniform draws to a normal one.
+        normal = np.sqrt(-2.0 * np.log1p(-uniform[:, 0])) * np.cos(2.0 * np.pi * uniform[:, 1])
+        shift = torch.from_numpy(normal * self.noise).to(sample.device)
+        noisy = sample.clone()
+        noisy[..., :columns] += shift if sample.ndim == 3 else shift.squeeze(1)
+        return noisy

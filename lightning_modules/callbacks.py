@@ -13,15 +13,11 @@ from lightning_modules.checkpoint import ResumeStates, copy_weights
 from lightning_modules.data import Batch
 from lightning_modules.errors import DivergedError
 from lightning_modules.learner import Learner, Tally
+from lightning_modules.ranks import sum_over_ranks
 from lightning_modules.specs import TrainSpec
 
 Record = dict[str, Any]
 OnRecord = Callable[[Record], None]
-
-
-def sum_over_ranks(trainer: pl.Trainer, sums: Tensor) -> Tensor:
-    """The sum of every rank's tensor, the same on each of them."""
-    return cast(Tensor, trainer.strategy.reduce(sums.clone().to(trainer.strategy.root_device), reduce_op="sum"))
 
 
 def read_loss(outputs: object) -> Tensor:
@@ -46,7 +42,7 @@ class EpochJudge(Callback):
         self.weights: dict[str, Tensor] = {}
         self.stopped_early = False
         self._started_at = time.monotonic()
-        self._validation = (float("nan"), float("nan"))
+        self._validation: dict[str, float] = {}
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the epoch's tally."""
@@ -56,36 +52,34 @@ class EpochJudge(Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the validation tally, and gives every rank the running statistics of rank 0."""
-        cast(Learner, pl_module).validation_tally = Tally()
+        cast(Learner, pl_module).start_validation()
         if trainer.world_size > 1:
             for buffer in pl_module.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Adds up the ranks' figures; the plateau schedule reads the loss."""
-        tally = cast(Learner, pl_module).validation_tally
-        tally.sums = sum_over_ranks(trainer, tally.sums)
-        self._validation = tally.read()
+        self._validation = cast(Learner, pl_module).finish_validation(trainer)
         if self.spec.scheduler.name == "plateau":
-            pl_module.log("validation_loss", self._validation[0], sync_dist=trainer.world_size > 1)
+            pl_module.log("validation_loss", self._validation["validation_loss"], sync_dist=trainer.world_size > 1)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Judges the epoch."""
-        tally = cast(Learner, pl_module).train_tally
+        learner = cast(Learner, pl_module)
+        tally = learner.train_tally
         tally.sums = sum_over_ranks(trainer, tally.sums)
-        train_loss, train_accuracy = tally.read()
+        train_loss, train_figure = tally.read()
         record: Record = {
             "event": "epoch",
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "train_loss": train_loss,
-            "train_accuracy": train_accuracy,
-            "validation_loss": self._validation[0],
-            "validation_accuracy": self._validation[1],
+            f"train_{learner.answer.figure}": train_figure,
+            **self._validation,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": round(time.monotonic() - self._started_at, 3),
         }
-        record["best"] = self._is_better(record)
+        record["best"] = self._is_better(record, learner)
         if record["best"]:
             self.best, self.weights = record, copy_weights(pl_module)
         self.history.append(record)
@@ -94,15 +88,16 @@ class EpochJudge(Callback):
             trainer.should_stop = self.stopped_early = True
         self.on_record(record)
 
-    def _is_better(self, record: Record) -> bool:
-        """Compares by the figure that the spec selects by; the other one breaks ties."""
+    def _is_better(self, record: Record, learner: Learner) -> bool:
+        """Compares by the figure that the spec selects by; the loss breaks ties, or the watched figure those of the loss."""
         if self.best is None:
             return True
-        margin = self.spec.early_stopping.min_delta
-        accuracy = record["validation_accuracy"] - self.best["validation_accuracy"]
-        loss = self.best["validation_loss"] - record["validation_loss"]
-        first, second = (accuracy, loss) if self.spec.select_by == "accuracy" else (loss, accuracy)
-        return bool(first > margin or (first == 0 and second > 0))
+        second = learner.answer.figure if learner.selection == "loss" else "loss"
+        gains = []
+        for name, lower in ((learner.selection, learner.lower_is_better), (second, second != "accuracy")):
+            gain = record[f"validation_{name}"] - self.best[f"validation_{name}"]
+            gains.append(-gain if lower else gain)
+        return bool(gains[0] > self.spec.early_stopping.min_delta or (gains[0] == 0 and gains[1] > 0))
 
     def state_dict(self) -> dict[str, Any]:
         """History and best weights, for a resume."""
@@ -199,7 +194,7 @@ class LossAlarm(Callback):
     def _stop(self, epoch: int, step: int, loss: float, limit: float, batch: Batch) -> None:
         rows = tuple(int(row) for row in batch.row_id)
         if self.on_diverged is not None:
-            self.on_diverged({"image": batch.image.cpu().numpy(), "label": batch.label.cpu().numpy(),
+            self.on_diverged({"sample": batch.sample.cpu().numpy(), "truth": batch.truth.cpu().numpy(),
                               "row_id": batch.row_id})  # fmt: skip
         shown = ", ".join(str(row) for row in rows[:8]) + (", ..." if len(rows) > 8 else "")
         raise DivergedError(

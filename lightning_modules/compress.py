@@ -4,17 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lightning_modules.answers import LABEL, Answer
 from lightning_modules.errors import ExportError
 from lightning_modules.export import export_onnx, run_onnx
 from lightning_modules.learner import Learner
 from lightning_modules.quantize import quantize_int8
-from lightning_modules.specs import CompressSpec, SampleSpec
+from lightning_modules.samples import AnySample
+from lightning_modules.specs import CompressSpec
 
 PARITY = 1e-4
+TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,9 @@ class Candidate:
     Attributes:
         name: "fp32" or "int8".
         content: The ONNX file.
-        difference: Largest difference of any probability from the network's, over the calibration rows.
-        agreement: Fraction of those rows with the same label.
+        difference: Largest difference of any probability, score, or value (in standard deviations of the training
+            rows) from the network's, over the calibration rows.
+        agreement: Fraction of those rows with the same label, or of the values that are at most `TOLERANCE` apart.
     """
 
     name: str
@@ -35,7 +38,7 @@ class Candidate:
 
 
 def make_artifacts(
-    learner: Learner, sample: SampleSpec, spec: CompressSpec, *, calibration: NDArray[Any]
+    learner: Learner, sample: AnySample, spec: CompressSpec, *, calibration: NDArray[Any]
 ) -> Iterator[Candidate]:
     """Exports, then compresses; fp32 first, since the others are made from it.
 
@@ -43,21 +46,29 @@ def make_artifacts(
         learner: A trained one, on the CPU.
         sample: What its samples look like.
         spec: Which candidates.
-        calibration: (N, C, H, W) raw training rows.
+        calibration: (N, ...) raw training samples.
 
     Raises:
         ExportError: A candidate cannot be made, or fp32 does not answer as the network does, to 1e-4.
     """
     with torch.inference_mode():
-        wanted = torch.softmax(learner.eval()(torch.from_numpy(calibration)), 1).numpy()
+        wanted = tuple(part.numpy() for part in learner.eval().answer_samples(torch.from_numpy(calibration)))
     fp32 = export_onnx(learner, sample)
     for name in sorted(spec.candidates):
         content = fp32 if name == "fp32" else quantize_int8(fp32, calibration)
-        label, probabilities = run_onnx(content, calibration)
-        difference = float(np.abs(probabilities - wanted).max())
+        difference, agreement = compare_answers(learner.answer, run_onnx(content, calibration), wanted)
         if name == "fp32" and not difference <= PARITY:
             raise ExportError(
                 f"fp32 export must answer as the network does, to {PARITY}; got a difference of {difference:.3g}; "
                 "use operations that export exactly"
             )
-        yield Candidate(name, content, difference, float((label == wanted.argmax(1)).mean()))
+        yield Candidate(name, content, difference, agreement)
+
+
+def compare_answers(
+    answer: Answer, found: tuple[NDArray[Any], ...], wanted: tuple[NDArray[Any], ...]
+) -> tuple[float, float]:
+    """Largest difference of two answers to the same rows, and the fraction on which they agree."""
+    difference = answer.compute_difference(torch.from_numpy(found[-1]), torch.from_numpy(wanted[-1])).numpy()
+    same = found[0] == wanted[0] if answer.names[0] == LABEL else difference <= TOLERANCE
+    return float(difference.max()), float(same.mean())

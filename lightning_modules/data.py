@@ -4,7 +4,7 @@ There are no DataLoader workers: a stream reads, decodes and shuffles in threads
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -21,9 +21,9 @@ Rows = Mapping[str, NDArray[Any]]
 class Stream(Protocol):
     """What training needs of a loader; `storage.stream.Stream` is one.
 
-    A batch maps field names to arrays that share axis 0: `image` (N, C, H, W), `label` (N,) int64, `row_id` (N,)
-    uint64. In evaluation every rank yields the same number of batches, and `padding` (N,) bool marks the rows that only
-    fill up.
+    A batch maps field names to arrays that share axis 0: of images `image` (N, C, H, W) and `label` (N,) int64, of
+    tables and series what `rows.RowReader` reads; and `row_id` (N,) uint64. In evaluation every
+    rank yields the same number of batches, and `padding` (N,) bool marks the rows that only fill up.
     """
 
     def __iter__(self) -> Iterator[Any]:
@@ -51,20 +51,23 @@ class Batch(NamedTuple):
     """Rows on their way through the network.
 
     Attributes:
-        image: (N, C, H, W), raw values in their native dtype.
-        label: (N,) int64.
+        sample: Raw values in their native dtype: (N, C, H, W), (N, D) or (N, L, D).
+        truth: What is asked for: labels (N,) int64, or values (N,) or (N, H, T) float64, NaN where there is none.
         row_id: (N,) uint64, kept on the host: it names rows and seeds their augmentation.
         real: (N,) bool, False for rows that only fill up; None if every row counts.
     """
 
-    image: Tensor
-    label: Tensor
+    sample: Tensor
+    truth: Tensor
     row_id: NDArray[np.uint64]
     real: Tensor | None
 
 
-def to_batch(rows: Rows) -> Batch:
-    """One batch of a stream as tensors that share its memory.
+Reader = Callable[[Rows], Batch]
+
+
+def read_images(rows: Rows) -> Batch:
+    """One batch of labelled images as tensors that share its memory.
 
     Raises:
         SpecError: A field is missing.
@@ -74,10 +77,15 @@ def to_batch(rows: Rows) -> Batch:
         raise SpecError(
             f"batch must hold image, label and row_id; got no {', '.join(sorted(missing))}; prepare the data set again"
         )
+    return make_batch(rows["image"], rows["label"], rows)
+
+
+def make_batch(sample: NDArray[Any], truth: NDArray[Any], rows: Rows) -> Batch:
+    """A batch of samples and their truth, with the ids and the padding of its rows."""
     padding = rows.get("padding")
     return Batch(
-        image=torch.from_numpy(_owned(rows["image"])),
-        label=torch.from_numpy(_owned(rows["label"])),
+        sample=torch.from_numpy(_owned(sample)),
+        truth=torch.from_numpy(_owned(truth)),
         row_id=np.asarray(rows["row_id"], dtype=np.uint64),
         real=None if padding is None else torch.from_numpy(~np.asarray(padding, dtype=bool)),
     )
@@ -94,8 +102,9 @@ class BatchLoader:
     Counts the batches that were handed over, so that its state is exact however far the stream has read ahead.
     """
 
-    def __init__(self, stream: Stream, micro_batches: int = 1) -> None:
+    def __init__(self, stream: Stream, micro_batches: int = 1, reader: Reader = read_images) -> None:
         self.stream = stream
+        self.reader = reader
         self.micro_batches = micro_batches
         self.epoch = 0
         self.step = 0
@@ -116,7 +125,7 @@ class BatchLoader:
                 self.epoch, self.step = self.epoch + 1, 0
                 # Lightning never asks behind the last batch, and a stream keeps what it has decoded only at its end.
                 deque(batches, maxlen=0)
-            yield to_batch(rows)
+            yield self.reader(rows)
 
     def state_dict(self) -> dict[str, int]:
         """Epoch and batches handed over in it."""
@@ -130,8 +139,9 @@ class BatchLoader:
 class FixedLoader:
     """Validation rows: the same pass every time."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, reader: Reader = read_images) -> None:
         self.stream = stream
+        self.reader = reader
 
     def __len__(self) -> int:
         return len(self.stream)
@@ -139,7 +149,7 @@ class FixedLoader:
     def __iter__(self) -> Iterator[Batch]:
         self.stream.set_epoch(0)
         for rows in self.stream:
-            yield to_batch(rows)
+            yield self.reader(rows)
 
 
 class StreamDataModule(pl.LightningDataModule):
@@ -149,15 +159,16 @@ class StreamDataModule(pl.LightningDataModule):
         train: Shuffled stream of this rank.
         validation: Unshuffled stream of this rank.
         micro_batches: Batches of the training stream that make one optimizer step.
+        reader: From rows of the streams to batches.
 
     Raises:
         SpecError: A stream is empty.
     """
 
-    def __init__(self, train: Stream, validation: Stream, micro_batches: int = 1) -> None:
+    def __init__(self, train: Stream, validation: Stream, micro_batches: int = 1, reader: Reader = read_images) -> None:
         super().__init__()
-        self.train_loader = BatchLoader(train, micro_batches)
-        self.validation_loader = FixedLoader(validation)
+        self.train_loader = BatchLoader(train, micro_batches, reader)
+        self.validation_loader = FixedLoader(validation, reader)
         for name, loader in (("training", self.train_loader), ("validation", self.validation_loader)):
             if len(loader) == 0:
                 raise SpecError(
@@ -179,7 +190,7 @@ class StreamDataModule(pl.LightningDataModule):
         if device.type == "cpu":
             return batch
         return batch._replace(
-            image=batch.image.to(device, non_blocking=True),
-            label=batch.label.to(device, non_blocking=True),
+            sample=batch.sample.to(device, non_blocking=True),
+            truth=batch.truth.to(device, non_blocking=True),
             real=None if batch.real is None else batch.real.to(device, non_blocking=True),
         )

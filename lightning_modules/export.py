@@ -1,4 +1,4 @@
-"""Networks as ONNX files with the head inside: raw samples in, labels and probabilities out."""
+"""Networks as ONNX files with the head inside: raw samples in, answers out."""
 
 import logging
 import warnings
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from lightning_modules.errors import ExportError
 from lightning_modules.learner import Learner
-from lightning_modules.specs import SampleSpec
+from lightning_modules.samples import AnySample, RowSample
 
 OPSET = 20
-INPUT, LABEL, PROBABILITIES = "image", "label", "probabilities"
+INPUTS = {"image": "image", "table": "row", "series": "window"}
 
 
 class Answering(nn.Module):
@@ -31,18 +31,20 @@ class Answering(nn.Module):
         super().__init__()
         self.head = learner.head
         self.network = learner.network
+        self.answer = learner.answer
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, H, W) raw values to the label (N,) int64 and the probabilities (N, K) float32."""
-        logits = self.network(self.head(image))
-        return logits.argmax(1), torch.softmax(logits, 1)
+    def forward(self, sample: Tensor) -> tuple[Tensor, ...]:
+        """Raw values (N, ...) to the answer's outputs."""
+        features = self.head(sample)
+        answers: tuple[Tensor, ...] = self.answer(self.network(features), features)
+        return answers
 
 
-def export_onnx(learner: Learner, sample: SampleSpec) -> bytes:
+def export_onnx(learner: Learner, sample: AnySample) -> bytes:
     """The learner as one self-contained ONNX file. Equal weights give equal bytes.
 
-    Input `image`: raw values in their own dtype, (N, C, H, W), any N. Outputs `label` (N,) int64 and `probabilities`
-    (N, K) float32.
+    Its input is `image` (N, C, H, W), `row` (N, D) or `window` (N, L, D), raw values in their own dtype, any N. Its
+    outputs are those of its answer: `label` and `probabilities`, `values`, or `label` and `score`.
 
     Raises:
         ExportError: The exporter refused the network, or its export is not valid.
@@ -57,8 +59,8 @@ def export_onnx(learner: Learner, sample: SampleSpec) -> bytes:
                 dynamo=True,
                 external_data=False,
                 opset_version=OPSET,
-                input_names=[INPUT],
-                output_names=[LABEL, PROBABILITIES],
+                input_names=[name_input(sample)],
+                output_names=list(learner.answer.names),
                 dynamic_shapes=({0: torch.export.Dim("N")},),
                 verbose=False,
             )
@@ -79,6 +81,11 @@ def warm_up_exporter() -> None:
     """Exports next to nothing: the exporter imports 900 modules at its first call, which takes seconds."""
     with _quiet(), torch.no_grad():
         torch.onnx.export(nn.Identity(), (torch.zeros(1),), dynamo=True, verbose=False)
+
+
+def name_input(sample: AnySample) -> str:
+    """Name of an artifact's input."""
+    return INPUTS[sample.form if isinstance(sample, RowSample) else "image"]
 
 
 @contextmanager
@@ -114,18 +121,16 @@ def serialize_model(model: onnx.ModelProto) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def run_onnx(
-    content: bytes, image: NDArray[Any], *, batch_size: int = 256
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def run_onnx(content: bytes, sample: NDArray[Any], *, batch_size: int = 256) -> tuple[NDArray[Any], ...]:
     """What an artifact answers, in onnxruntime on this machine's CPU.
 
     Args:
         content: An ONNX file of `export_onnx` or `quantize_int8`.
-        image: (N, C, H, W) raw values.
+        sample: Raw values (N, ...).
         batch_size: Rows at a time.
 
     Returns:
-        Labels (N,) and probabilities (N, K).
+        Its outputs in order, such as labels (N,) and probabilities (N, K).
 
     Raises:
         ExportError: The runtime refused the file.
@@ -137,13 +142,13 @@ def run_onnx(
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
         answers = [
-            session.run([LABEL, PROBABILITIES], {INPUT: image[start : start + batch_size]})
-            for start in range(0, len(image), batch_size)
+            session.run(None, {name: sample[start : start + batch_size]}) for start in range(0, len(sample), batch_size)
         ]
     except Exception as error:
         raise ExportError(
             f"artifact ({len(content)} bytes) must run in onnxruntime; got {type(error).__name__}: {error}; "
             "export it again"
         ) from error
-    return np.concatenate([label for label, _ in answers]), np.concatenate([values for _, values in answers])
+    return tuple(np.concatenate(parts) for parts in zip(*answers, strict=True))

@@ -1,4 +1,4 @@
-"""Classification of images: head, network, loss and figures as one Lightning module."""
+"""Head, network, answer and figures as one Lightning module, for every task."""
 
 from typing import Any
 
@@ -7,53 +7,61 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.answers import Answer
 from lightning_modules.augment import Augmentation, mix_bits
 from lightning_modules.data import Batch
-from lightning_modules.optim import build_loss, build_optimizer, build_scheduler
+from lightning_modules.metrics import LOWER_IS_BETTER, load_metric
+from lightning_modules.optim import build_optimizer, build_scheduler
+from lightning_modules.ranks import gather_ranks, sum_over_ranks
 from lightning_modules.specs import TrainSpec
 
 
 class Tally:
-    """Sums of one epoch, from which its mean loss and accuracy follow; sums over ranks and resumes are exact.
+    """Sums of one epoch, from which its mean loss and figure follow; sums over ranks and resumes are exact.
 
     Not a buffer of the module: data-parallel training would overwrite it with rank 0's.
 
     Attributes:
-        sums: (3,) float64: loss times rows, rows answered right, rows.
+        sums: (3,) float64: loss times rows, figure summed over rows, rows.
     """
 
     def __init__(self) -> None:
         self.sums = torch.zeros(3, dtype=torch.float64)
 
-    def add(self, loss: Tensor, right: Tensor, rows: int) -> None:
-        """Adds one batch: its mean loss, how many rows were right, how many there were."""
+    def add(self, loss: Tensor, figure: Tensor, rows: int) -> None:
+        """Adds one batch: its mean loss, its figure summed over the rows, how many rows there were."""
         if self.sums.device != loss.device:
             self.sums = self.sums.to(loss.device)
-        batch = torch.stack([loss.detach().double() * rows, right.double()])
+        batch = torch.stack([loss.detach().double() * rows, figure.double()])
         self.sums[:2] += batch
         self.sums[2] += rows
 
     def read(self) -> tuple[float, float]:
-        """Mean loss and accuracy so far; NaN without rows."""
-        loss, right, rows = self.sums.tolist()
-        return (loss / rows, right / rows) if rows else (float("nan"), float("nan"))
+        """Mean loss and figure so far; NaN without rows."""
+        loss, figure, rows = self.sums.tolist()
+        return (loss / rows, figure / rows) if rows else (float("nan"), float("nan"))
 
 
 class Learner(pl.LightningModule):
-    """One network with its head, trained on labelled images.
+    """One network with its head and its answer, trained on samples of which the truth is known.
 
     Args:
-        head: Raw images to normalised ones.
-        network: Normalised images (N, C, H, W) to logits (N, K).
+        head: Raw samples to features.
+        network: Features to an output.
+        answer: What the output means: loss, figure, and the answer in the user's units.
         train: How to train; None for a network that only answers.
         total_steps: Optimizer steps of the whole training, for the schedule.
-        augmentation: Of training images; None leaves them as they are.
+        augmentation: Of training samples; None leaves them as they are.
+
+    Attributes:
+        selection: Validation figure by which the best epoch is chosen.
     """
 
     def __init__(
         self,
         head: nn.Module,
         network: nn.Module,
+        answer: Answer,
         *,
         train: TrainSpec | None = None,
         total_steps: int = 1,
@@ -62,17 +70,35 @@ class Learner(pl.LightningModule):
         super().__init__()
         self.head = head
         self.network = network
+        self.answer = answer
         self.spec = train or TrainSpec()
         self.total_steps = total_steps
         self.augmentation = augmentation
-        self.loss = build_loss(self.spec.loss)
+        self.selection = choose_selection(self.spec, answer)
+        self.metric = None if self.selection in ("loss", answer.figure) else load_metric(self.selection)
         self.train_tally = Tally()
         self.validation_tally = Tally()
+        self._collected: list[tuple[Tensor, Tensor]] = []
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (N, K) float32 of raw images (N, C, H, W)."""
-        logits: Tensor = self.network(self.head(image))
-        return logits
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the selecting figure is an error."""
+        return self.selection in LOWER_IS_BETTER or self.selection == "error"
+
+    def respond(self, sample: Tensor) -> tuple[Tensor, Tensor]:
+        """Output and features of raw samples."""
+        features: Tensor = self.head(sample)
+        return self.network(features), features
+
+    def forward(self, sample: Tensor) -> Tensor:
+        """What the network gives for raw samples, such as logits (N, K) float32."""
+        return self.respond(sample)[0]
+
+    def answer_samples(self, sample: Tensor) -> tuple[Tensor, ...]:
+        """The answers to raw samples, as the exported network gives them."""
+        output, features = self.respond(sample)
+        answers: tuple[Tensor, ...] = self.answer(output.float(), features)
+        return answers
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Makes dropout a function of (seed, batch, rank), so that a resumed run draws what the first would have."""
@@ -85,24 +111,44 @@ class Learner(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of one augmented batch."""
         del batch_idx
-        image = batch.image
+        sample = batch.sample
         if self.augmentation is not None:
-            image = self.augmentation(image, batch.row_id, epoch=self.current_epoch)
-        logits = self(image)
-        loss = self.loss(logits.float(), batch.label)
-        with torch.no_grad():
-            self.train_tally.add(loss, (logits.argmax(1) == batch.label).sum(), len(batch.label))
+            sample = self.augmentation(sample, batch.row_id, epoch=self.current_epoch)
+        output, features = self.respond(sample)
+        truth, members = batch.truth, len(output) // len(features)
+        if members > 1:
+            # A network of several members lets each of them answer in training.
+            features, truth = (part.repeat(members, *[1] * (part.ndim - 1)) for part in (features, truth))
+        loss, figure, rows = self.answer.judge(output.float(), features, truth)
+        self.train_tally.add(loss, figure, rows)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds the batch's real rows to the tally."""
         del batch_idx
-        logits = self(batch.image).float()
-        label = batch.label
+        output, features = self.respond(batch.sample)
+        output, truth = output.float(), batch.truth
         if batch.real is not None:
-            logits, label = logits[batch.real], label[batch.real]
-        if len(label):
-            self.validation_tally.add(self.loss(logits, label), (logits.argmax(1) == label).sum(), len(label))
+            output, features, truth = output[batch.real], features[batch.real], truth[batch.real]
+        if len(truth):
+            self.validation_tally.add(*self.answer.judge(output, features, truth))
+        if self.metric is not None:
+            self._collected.append((self.answer(output, features)[-1], truth))
+
+    def start_validation(self) -> None:
+        """Forgets the last epoch's figures."""
+        self.validation_tally, self._collected = Tally(), []
+
+    def finish_validation(self, trainer: pl.Trainer) -> dict[str, float]:
+        """The validation rows' figures over all ranks, by name."""
+        self.validation_tally.sums = sum_over_ranks(trainer, self.validation_tally.sums)
+        loss, figure = self.validation_tally.read()
+        figures = {"validation_loss": loss, f"validation_{self.answer.figure}": figure}
+        if self.metric is not None:
+            answers, truth = (torch.cat(part).cpu() for part in zip(*self._collected, strict=True))
+            value = self.metric(gather_ranks(answers).numpy(), gather_ranks(truth).numpy())
+            figures[f"validation_{self.selection}"] = float(value)
+        return figures
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the running epoch's figures; `ResumeSaver` has just gathered them on rank 0, which writes."""
@@ -120,3 +166,10 @@ class Learner(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": build_scheduler(self.spec.scheduler, optimizer, self.total_steps),
         }
+
+
+def choose_selection(spec: TrainSpec, answer: Answer) -> str:
+    """The validation figure that chooses the best epoch: the loss, the watched figure, or a metric by name."""
+    if spec.select_by is None:
+        return answer.figure if answer.figure == "accuracy" else "loss"
+    return answer.figure if spec.select_by == answer.metric else spec.select_by

@@ -1,19 +1,18 @@
-"""Optimizers, learning rate schedules and losses, by name or by import path."""
+"""Optimizers and learning rate schedules, by name or by import path."""
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from lightning_modules.components import build_component, load_component
 from lightning_modules.errors import SpecError
-from lightning_modules.specs import LossSpec, OptimizerSpec, SchedulerSpec
+from lightning_modules.specs import OptimizerSpec, SchedulerSpec
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 Parameters = Iterable[Any]
 
 
@@ -101,29 +100,3 @@ def build_scheduler(spec: SchedulerSpec, optimizer: Optimizer, total_steps: int)
                 f"scheduler ({spec.name!r}) must be a torch LRScheduler; got {type(schedule).__name__}; return one"
             )
     return {"scheduler": schedule, "interval": "step"}
-
-
-def build_loss(spec: LossSpec) -> Loss:
-    """A function of (logits (N, K), labels (N,)) whose result is the batch's mean loss.
-
-    Raises:
-        SpecError: Unknown name, or parameters that it refuses.
-    """
-    if spec.name == "cross_entropy":
-        return cast(Loss, nn.CrossEntropyLoss(label_smoothing=spec.label_smoothing, **spec.params))
-    component = load_component(spec.name, what="loss", known={})
-
-    def compute_loss(logits: Tensor, label: Tensor) -> Tensor:
-        return cast(Tensor, component(logits, label, **spec.params))
-
-    try:
-        probe = compute_loss(torch.zeros(2, 2), torch.zeros(2, dtype=torch.int64))
-        usable = isinstance(probe, Tensor) and probe.ndim == 0
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise SpecError(
-            f"loss ({spec.name!r}) must accept logits (N, K), labels (N,) and {spec.params!r}; got "
-            f"{type(error).__name__}: {error}; correct it"
-        ) from error
-    if not usable:
-        raise SpecError(f"loss ({spec.name!r}) must return a scalar tensor; got {probe!r}; return the batch's mean")
-    return compute_loss

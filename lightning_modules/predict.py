@@ -1,78 +1,65 @@
 """Answers of a trained network for every row of a stream, on one rank or shared out over all of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
-from torch import Tensor
 
-from lightning_modules.data import FixedLoader, Stream
+from lightning_modules.data import FixedLoader, Reader, Stream, read_images
 from lightning_modules.learner import Learner
+from lightning_modules.ranks import gather_ranks
 
 
 @dataclass(frozen=True)
 class Answers:
-    """One answer a row, ordered by row id, the same for any number of ranks.
+    """One answer a row or window, ordered by row id, the same for any number of ranks.
 
     Attributes:
         row_id: (N,) uint64.
-        label: (N,) int64, the truth.
-        probabilities: (N, K) float32.
+        truth: (N,) int64 labels, or (N,) or (N, H, T) float64 values, NaN where there is none.
+        values: (N, K) probabilities, (N,) scores, or values of the truth's shape, float32.
+        figures: Mean loss, and the figure that was watched, by name.
+        baselines: Values of the same shape by simpler means, by name.
     """
 
     row_id: NDArray[np.uint64]
-    label: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
-
-    @property
-    def accuracy(self) -> float:
-        """Fraction of rows answered right."""
-        return float((self.probabilities.argmax(1) == self.label).mean())
-
-    @property
-    def loss(self) -> float:
-        """Mean negative log-likelihood, in nats."""
-        truth = self.probabilities[np.arange(len(self.label)), self.label].astype(np.float64)
-        return float(-np.log(np.maximum(truth, 1e-38)).mean())
+    truth: NDArray[Any]
+    values: NDArray[np.float32]
+    figures: dict[str, float]
+    baselines: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
-def predict_rows(learner: Learner, stream: Stream) -> Answers:
+def predict_rows(learner: Learner, stream: Stream, reader: Reader = read_images) -> Answers:
     """Answers every row of an unshuffled stream.
 
     Args:
         learner: A trained one; its device is used.
         stream: Rows of this rank; every rank yields the same number of batches.
+        reader: From rows of the stream to batches.
 
     Returns:
         The answers of all ranks together, on each of them.
     """
     learner.eval()
     device = next(iter(learner.network.parameters())).device
-    row_ids, labels, answers, reals = [], [], [], []
+    row_ids, truths, answers, sums = [], [], [], torch.zeros(1, 3, dtype=torch.float64)
     with torch.inference_mode():
-        for batch in FixedLoader(stream):
-            probabilities = torch.softmax(learner(batch.image.to(device)).float(), 1)
+        for batch in FixedLoader(stream, reader):
+            real = torch.ones(len(batch.truth), dtype=torch.bool) if batch.real is None else batch.real
+            output, features = learner.respond(batch.sample.to(device))
+            output, features, truth = output.float()[real], features[real], batch.truth[real]
             # As int64: collective operations know no uint64, and the bits are the same.
-            row_ids.append(torch.from_numpy(batch.row_id.view(np.int64)))
-            labels.append(batch.label)
-            answers.append(probabilities.cpu())
-            reals.append(torch.ones(len(batch.label), dtype=torch.bool) if batch.real is None else batch.real)
-    gathered = [gather_ranks(torch.cat(part)) for part in (row_ids, labels, answers, reals)]
-    row_id, label, probability, real = (part.numpy() for part in gathered)
-    row_id = row_id[real].view(np.uint64)
+            row_ids.append(torch.from_numpy(batch.row_id.view(np.int64))[real])
+            truths.append(truth)
+            answers.append(learner.answer(output, features)[-1].cpu())
+            if len(truth):
+                loss, figure, rows = learner.answer.judge(output, features, truth.to(device))
+                sums += torch.tensor([float(loss) * rows, float(figure), float(rows)], dtype=torch.float64)
+    gathered = [gather_ranks(torch.cat(part)).numpy() for part in (row_ids, truths, answers)]
+    loss_sum, figure_sum, rows_sum = gather_ranks(sums).sum(0).tolist()
+    row_id = gathered[0].view(np.uint64)
     order = np.argsort(row_id, kind="stable")
-    return Answers(row_id[order], label[real][order], probability[real][order])
-
-
-def gather_ranks(values: Tensor) -> Tensor:
-    """The rows of all ranks, one after the other; the values themselves where there is one rank only."""
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return values
-    on_gpu = dist.get_backend() == "nccl"
-    mine: Any = values.cuda() if on_gpu else values
-    parts = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, mine)
-    return torch.cat(parts).cpu()
+    figures = {"loss": loss_sum / max(rows_sum, 1.0), learner.answer.figure: figure_sum / max(rows_sum, 1.0)}
+    return Answers(row_id[order], gathered[1][order], gathered[2][order], figures)

@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from lightning_modules.errors import ExportError
-from lightning_modules.export import INPUT, clear_provenance, serialize_model
+from lightning_modules.export import clear_provenance, serialize_model
 
 # The head's arithmetic (Cast, Sub, Mul) and the answer (Softmax, ArgMax) stay in floating point: they cost nothing, and
 # eight bits there would lose what the network was trained on.
@@ -55,7 +55,7 @@ def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
 
     Args:
         fp32: An ONNX file of `export_onnx`.
-        calibration: (N, C, H, W) raw training rows, N >= 1, that fix the activations' ranges.
+        calibration: (N, ...) raw training samples, N >= 1, that fix the activations' ranges.
 
     Raises:
         ExportError: No calibration rows, or the quantiser refused the network.
@@ -74,7 +74,8 @@ def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
                 # Static quantisation knows no LSTM.
                 quantize_dynamic(folded, target, op_types_to_quantize=["LSTM", "MatMul", "Gemm"], per_channel=True)
             else:
-                quantize_static(folded, target, CalibrationRows(calibration), **_static_settings())
+                rows, kept = CalibrationRows(calibration, find_input(folded)), find_stacked(folded)
+                quantize_static(folded, target, rows, nodes_to_exclude=kept, **_static_settings())
         except Exception as error:
             raise ExportError(
                 f"network must be quantisable to 8 bits; got {type(error).__name__}: {error}; "
@@ -90,12 +91,24 @@ def has_lstm(path: Path) -> bool:
     return any(node.op_type == "LSTM" for node in onnx.load(path).graph.node)
 
 
+def find_input(path: Path) -> str:
+    """Name of the one input of an ONNX file."""
+    return str(onnx.load(path).graph.input[0].name)
+
+
+def find_stacked(path: Path) -> list[str]:
+    """Products with several matrices at once, which the runtime cannot quantise a channel each: they stay as they are."""
+    graph = onnx.load(path).graph
+    stacked = {weight.name for weight in graph.initializer if len(weight.dims) > 2}
+    return [node.name for node in graph.node if node.op_type == "MatMul" and stacked & set(node.input)]
+
+
 class CalibrationRows:
     """Rows in batches, as the quantiser asks for them."""
 
-    def __init__(self, rows: NDArray[Any]) -> None:
+    def __init__(self, rows: NDArray[Any], name: str) -> None:
         self._batches = iter(
-            [{INPUT: rows[start : start + CALIBRATION_BATCH]} for start in range(0, len(rows), CALIBRATION_BATCH)]
+            [{name: rows[start : start + CALIBRATION_BATCH]} for start in range(0, len(rows), CALIBRATION_BATCH)]
         )
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:

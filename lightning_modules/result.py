@@ -13,7 +13,7 @@ class TrainResult(BaseModel):
         steps: Optimizer steps, likewise.
         best_epoch: Epoch whose weights were chosen, from 0.
         validation_loss: Of those weights on the validation rows.
-        validation_accuracy: Likewise, in [0, 1].
+        validation_figures: Likewise, by name: "accuracy" in [0, 1] or "error", and the metric that chose the epoch.
         stopped_early: Whether patience ran out.
         resumed_step: Optimizer step from which this attempt resumed; None from the start.
         parameters: Trained numbers of the network.
@@ -29,7 +29,7 @@ class TrainResult(BaseModel):
     steps: int
     best_epoch: int
     validation_loss: float
-    validation_accuracy: float
+    validation_figures: dict[str, float]
     stopped_early: bool
     resumed_step: int | None
     parameters: int

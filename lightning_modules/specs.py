@@ -10,11 +10,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from lightning_modules.families import list_families
+
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-FAMILIES = ("mlp", "cnn", "rnn", "transformer")
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULERS = ("cosine", "plateau", "constant")
-LOSSES = ("cross_entropy",)
+LOSSES_OF_CLASSES = ("cross_entropy", "focal")
+LOSSES_OF_VALUES = ("mse", "mae", "huber")
+METRICS_OF_CLASSES = ("accuracy", "macro_f1", "average_precision", "auroc")
+METRICS_OF_VALUES = ("mae", "mse", "rmse")
+AUGMENTATIONS = ("affine", "jitter")
+HEADS = ("standard",)
 
 
 def is_import_path(name: str) -> bool:
@@ -31,10 +37,15 @@ def _check_name(what: str, known: tuple[str, ...], name: str) -> str:
     return name
 
 
-FamilyName = Annotated[str, AfterValidator(partial(_check_name, "network family", FAMILIES))]
+FamilyName = Annotated[str, AfterValidator(partial(_check_name, "network family", list_families()))]
+HeadName = Annotated[str, AfterValidator(partial(_check_name, "head", HEADS))]
+AugmentationName = Annotated[str, AfterValidator(partial(_check_name, "augmentation", AUGMENTATIONS))]
+MetricName = Annotated[
+    str, AfterValidator(partial(_check_name, "metric", ("loss", *METRICS_OF_CLASSES, *METRICS_OF_VALUES)))
+]
 OptimizerName = Annotated[str, AfterValidator(partial(_check_name, "optimizer", OPTIMIZERS))]
 SchedulerName = Annotated[str, AfterValidator(partial(_check_name, "scheduler", SCHEDULERS))]
-LossName = Annotated[str, AfterValidator(partial(_check_name, "loss", LOSSES))]
+LossName = Annotated[str, AfterValidator(partial(_check_name, "loss", LOSSES_OF_CLASSES + LOSSES_OF_VALUES))]
 
 
 class Spec(BaseModel):
@@ -43,24 +54,96 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class DenoiseSpec(Spec):
+    """A filter over time, applied to each column of numbers of a window; its ends are held.
+
+    Attributes:
+        name: "gaussian"; "median"; or "savgol", a polynomial fitted to each neighbourhood (Savitzky and Golay, 1964).
+        steps: Width of the neighbourhood in steps, odd.
+        sigma: Standard deviation in steps, for "gaussian".
+        degree: Of the polynomial, below `steps`, for "savgol".
+    """
+
+    name: Literal["gaussian", "median", "savgol"]
+    steps: int = Field(default=5, ge=3, le=255)
+    sigma: float = Field(default=1.0, gt=0, le=100)
+    degree: int = Field(default=2, ge=0, le=6)
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> "DenoiseSpec":
+        if self.steps % 2 == 0:
+            raise ValueError(f"steps ({self.steps}) must be odd; got an even one; choose {self.steps + 1}")
+        if self.name == "savgol" and self.degree >= self.steps:
+            raise ValueError(f"degree ({self.degree}) must be below steps; got {self.steps} steps; lower the degree")
+        return self
+
+
 class HeadSpec(Spec):
     """Preprocessing that is trained with the network and exported with it.
 
     Attributes:
+        name: "standard", or the import path of a callable `(sample, spec, **params) -> nn.Module` for tables and series
+            whose module maps raw rows to features.
+        params: Keyword arguments of a head of your own.
         normalise: "standard" subtracts the training split's mean and divides by its standard deviation, channel by
-            channel; "range" maps the declared value range onto 0..1; "none" only converts to float32.
+            channel; "range" maps the declared value range of images onto 0..1; "none" only converts to float32.
+        mask: Whether a missing number is told to the network by a channel of its own, beside the mean that stands in
+            for it; None: for tables, not for series.
+        embed: Features of a learned embedding of each category; None: one-hot.
+        products: Whether products of each two columns of numbers are features too; for tables.
+        denoise: A filter over time; for series.
+        calendar: Sine and cosine of the time within these periods as features; for series with a time.
+        instance_norm: Whether each window is normalised by its own mean and deviation, which are given back to what is
+            forecast (RevIN; Kim et al., 2022); for series.
     """
 
+    name: HeadName = "standard"
+    params: dict[str, Any] = Field(default_factory=dict)
     normalise: Literal["standard", "range", "none"] = "standard"
+    mask: bool | None = None
+    embed: int | None = Field(default=None, ge=1, le=1024)
+    products: bool = False
+    denoise: DenoiseSpec | None = None
+    calendar: tuple[Literal["day", "week", "year"], ...] = ()
+    instance_norm: bool = False
+
+
+class WindowSpec(Spec):
+    """What a sample of a series is: some steps of the past, and what is asked about the time behind them.
+
+    Attributes:
+        lookback: Steps of the past that the network sees.
+        horizon: Steps that are forecast; 0 where nothing is.
+        stride: Steps between the starts of two training windows.
+        season: Steps of a season, for the seasonal naive baseline; at most `lookback`. None leaves it out.
+        targets: Columns of `data.numbers` that are forecast; empty for all of them.
+    """
+
+    lookback: int = Field(ge=1, le=100_000)
+    horizon: int = Field(default=0, ge=0, le=100_000)
+    stride: int = Field(default=1, ge=1)
+    season: int | None = Field(default=None, ge=1)
+    targets: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_season(self) -> "WindowSpec":
+        if self.season is not None and self.season > self.lookback:
+            raise ValueError(
+                f"season ({self.season}) must lie within the lookback; got {self.lookback} steps; lengthen lookback, or "
+                "leave season out"
+            )
+        return self
 
 
 class NetworkSpec(Spec):
     """Which network, and its own parameters.
 
     Attributes:
-        family: One of `FAMILIES`, or the import path of a callable
-            `(input_shape=(C, H, W), outputs=K, **params) -> nn.Module`.
-        params: Keyword arguments of that family; a wrong one is refused when the network is built, before any training.
+        family: One of `families.FAMILIES`, or the import path of a callable
+            `(input_shape=..., outputs=..., **params) -> nn.Module`. The input's shape is (C, H, W) of images, (D,) of
+            tables, (L, C) of series, the channels that are forecast first; the outputs are K classes or values, or
+            (H, T) for H steps of T columns.
+        params: Keyword arguments of that family; a wrong one is refused with the recipe's other faults.
     """
 
     family: FamilyName = "cnn"
@@ -68,27 +151,43 @@ class NetworkSpec(Spec):
 
 
 class ModelSpec(Spec):
-    """The head and the network behind it."""
+    """The head and the network behind it.
+
+    Attributes:
+        head: Preprocessing.
+        network: The network.
+        window: What a sample is, for series.
+        figures_in: What errors of regression and forecasts are measured in: "units" of the source, or "standard"
+            deviations of the training rows, without which columns of different units have no common error.
+        anomaly_quantile: Share of the normal validation rows that lie below the threshold of anomaly detection.
+    """
 
     head: HeadSpec = HeadSpec()
     network: NetworkSpec = NetworkSpec()
+    window: WindowSpec | None = None
+    figures_in: Literal["units", "standard"] = "units"
+    anomaly_quantile: float = Field(default=0.99, gt=0, lt=1)
 
 
 class SampleSpec(Spec):
-    """What one sample looks like, and what was fitted on the training rows; not part of a recipe.
+    """What one image looks like, and what was fitted on the training rows; not part of a recipe.
 
     Attributes:
+        kind: Tells it apart from a `samples.RowSample`.
         shape: (C, H, W).
         dtype: Of the raw values.
         classes: K, at least 2.
+        class_weights: Weight of each class that evens out how often it occurs; empty where it is not known.
         value_range: Smallest and largest raw value that the recipe allows.
         mean: Mean raw value of the training rows: of each channel, or one for all.
         std: Standard deviation, likewise, >= 0.
     """
 
+    kind: Literal["image"] = "image"
     shape: tuple[int, int, int]
     dtype: Literal["uint8", "int8", "uint16", "int16", "int32", "float32", "float64"] = "uint8"
     classes: int = Field(ge=2)
+    class_weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
     value_range: tuple[float, float] = (0.0, 255.0)
     mean: tuple[float, ...] = (0.0,)
     std: tuple[Annotated[float, Field(ge=0)], ...] = (1.0,)
@@ -133,24 +232,35 @@ class LossSpec(Spec):
     """What is minimised.
 
     Attributes:
-        name: "cross_entropy", or the import path of a callable
-            `(logits (N, K), labels (N,), **params) -> scalar Tensor`.
+        name: For classes "cross_entropy" or "focal" (Lin et al., 2017); for values "mse", "mae" or "huber"; or the
+            import path of a callable `(logits (N, K), labels (N,), **params) -> scalar Tensor`, which for values gets
+            two tensors of one shape, in standard deviations. None: "cross_entropy" or "mse".
         label_smoothing: In [0, 0.5]; for "cross_entropy" only.
+        class_weights: "balanced" lets every class count alike however rare it is; "none" every row.
+        gamma: How little "focal" minds what is answered right already, >= 0.
+        delta: Error in standard deviations from which "huber" is linear.
         params: Further keyword arguments.
     """
 
-    name: LossName = "cross_entropy"
+    name: LossName | None = None
     label_smoothing: float = Field(default=0.05, ge=0, le=0.5)
+    class_weights: Literal["none", "balanced"] = "none"
+    gamma: float = Field(default=2.0, ge=0, le=10)
+    delta: float = Field(default=1.0, gt=0, le=100)
     params: dict[str, Any] = Field(default_factory=dict)
 
 
 class AugmentationSpec(Spec):
-    """Small random changes of the training images: a pure function of (seed, epoch, row id).
+    """Small random changes of the training samples: a pure function of (seed, epoch, row id).
 
-    One affine map an image, sampled bilinearly in the images' own value range; what comes in from outside is zero.
+    "affine" is one map an image, sampled bilinearly in the images' own value range; what comes in from outside is zero.
 
     Attributes:
-        enabled: False leaves every image as it is.
+        name: "affine" for images; "jitter" for tables and series: Gaussian noise on numbers; or the import path of a
+            callable `(spec, seed) -> augment.Augmentation`. None: "affine" for images, none for others.
+        params: For an augmentation of your own to read.
+        enabled: False leaves every sample as it is.
+        noise: Standard deviation of "jitter", in standard deviations of the training rows.
         shift: Largest shift along each axis, as a fraction of that axis, in [0, 0.5].
         rotate_deg: Largest rotation, in degrees, in [0, 180].
         scale: Largest change of size: the factor lies in [1 - scale, 1 + scale], scale in [0, 0.5].
@@ -158,7 +268,10 @@ class AugmentationSpec(Spec):
         flip: Whether half of the images are mirrored left to right (never for digits or letters).
     """
 
+    name: AugmentationName | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
     enabled: bool = True
+    noise: float = Field(default=0.05, ge=0, le=10)
     shift: float = Field(default=0.05, ge=0, le=0.5)
     rotate_deg: float = Field(default=8.0, ge=0, le=180)
     scale: float = Field(default=0.08, ge=0, le=0.5)
@@ -190,7 +303,9 @@ class TrainSpec(Spec):
         seed: Of initial weights, order of rows, augmentation and dropout.
         deterministic: Whether only deterministic algorithms are used: equal inputs then give bit-equal weights.
         devices: Number of processes, one device each, or "auto": every GPU, else one CPU process.
-        select_by: Validation figure by which the best epoch's weights are chosen; the loss breaks ties.
+        select_by: Validation figure by which the best epoch's weights are chosen; the loss breaks ties. "loss", a
+            metric, or the import path of a callable `(answers, truth) -> float` of numpy arrays, larger being better.
+            None: "accuracy" for classes, "loss" for all else.
         checkpoint_every_steps: Optimizer steps between two states that training can resume from exactly.
         log_every_steps: Steps between two lines of the metric log.
         explode_factor: The run stops when the loss exceeds this many times the loss of the first step.
@@ -210,7 +325,7 @@ class TrainSpec(Spec):
     loss: LossSpec = LossSpec()
     augmentation: AugmentationSpec = AugmentationSpec()
     early_stopping: EarlyStoppingSpec = EarlyStoppingSpec()
-    select_by: Literal["accuracy", "loss"] = "accuracy"
+    select_by: MetricName | None = None
     checkpoint_every_steps: int = Field(default=200, ge=1)
     log_every_steps: int = Field(default=20, ge=1)
     explode_factor: float = Field(default=1e4, gt=1)

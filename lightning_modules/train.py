@@ -14,22 +14,24 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pydantic import TypeAdapter
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from torch import Tensor, nn
 
-from lightning_modules.augment import AffineAugmentation
+from lightning_modules.build import build_learner
 from lightning_modules.callbacks import EpochJudge, LossAlarm, OnRecord, ResumeSaver, StepLog
-from lightning_modules.checkpoint import ResumeStates, pack_weights, unpack_weights
-from lightning_modules.data import Stream, StreamDataModule
+from lightning_modules.checkpoint import ResumeStates, copy_weights, pack_weights, unpack_weights
+from lightning_modules.data import Reader, Stream, StreamDataModule, read_images
 from lightning_modules.errors import CheckpointError
-from lightning_modules.head import fit_image_head
 from lightning_modules.learner import Learner
-from lightning_modules.networks.build import build_network
 from lightning_modules.result import TrainResult
-from lightning_modules.specs import ModelSpec, SampleSpec, TrainSpec
+from lightning_modules.samples import AnySample
+from lightning_modules.specs import ModelSpec, TrainSpec
+from lightning_modules.threshold import fit_threshold
 from storage.files import Store
 
 CHECKPOINT_FORMAT = 1
+_SAMPLES: TypeAdapter[AnySample] = TypeAdapter(AnySample)
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,6 @@ class Fitted:
     result: TrainResult
 
 
-def build_learner(
-    model: ModelSpec, sample: SampleSpec, *, train: TrainSpec | None = None, total_steps: int = 1
-) -> Learner:
-    """A learner with fresh weights, drawn from the spec's seed.
-
-    Raises:
-        SpecError: A component cannot be built, or does not fit the samples.
-    """
-    torch.manual_seed(train.seed if train else 0)
-    head = fit_image_head(
-        model.head.normalise, sample.shape[0], mean=sample.mean, std=sample.std, value_range=sample.value_range
-    )
-    network = build_network(model.network, sample.shape, sample.classes)
-    augmentation = AffineAugmentation(train.augmentation, train.seed) if train and train.augmentation.enabled else None
-    return Learner(head, network, train=train, total_steps=total_steps, augmentation=augmentation)
-
-
 def load_learner(checkpoint: bytes) -> Learner:
     """The learner that a checkpoint holds, ready to answer.
 
@@ -66,12 +51,12 @@ def load_learner(checkpoint: bytes) -> Learner:
     """
     weights, about = unpack_weights(checkpoint)
     check_format(about)
-    learner = build_learner(ModelSpec.model_validate(about["model"]), SampleSpec.model_validate(about["sample"]))
+    learner = build_learner(ModelSpec.model_validate(about["model"]), _SAMPLES.validate_python(about["sample"]))
     load_weights(learner, weights)
     return learner.eval()
 
 
-def read_sample(checkpoint: bytes) -> SampleSpec:
+def read_sample(checkpoint: bytes) -> AnySample:
     """What the samples of a checkpoint's network look like.
 
     Raises:
@@ -79,7 +64,7 @@ def read_sample(checkpoint: bytes) -> SampleSpec:
     """
     _, about = unpack_weights(checkpoint)
     check_format(about)
-    return SampleSpec.model_validate(about["sample"])
+    return _SAMPLES.validate_python(about["sample"])
 
 
 def check_format(about: Mapping[str, Any]) -> None:
@@ -111,10 +96,11 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
 def fit_learner(
     model: ModelSpec,
     train: TrainSpec,
-    sample: SampleSpec,
+    sample: AnySample,
     *,
     train_stream: Stream,
     validation_stream: Stream,
+    reader: Reader = read_images,
     states: Store | None = None,
     on_record: OnRecord | None = None,
     on_diverged: Callable[[Mapping[str, Any]], None] | None = None,
@@ -127,15 +113,16 @@ def fit_learner(
         sample: What one sample looks like, with statistics fitted on the training rows.
         train_stream: Shuffled rows of this rank, in batches of `batch_size / accumulate` rows over all ranks.
         validation_stream: Unshuffled rows of this rank.
+        reader: From rows of the streams to batches.
         states: Where resume states are kept; training goes on from the newest valid one. None keeps none.
         on_record: Called on rank 0 with every line of the metric log.
-        on_diverged: Called with the rows of the batch (`image`, `label`, `row_id`) on which the loss was lost.
+        on_diverged: Called with the rows of the batch (`sample`, `truth`, `row_id`) on which the loss was lost.
 
     Raises:
         SpecError: A component cannot be built, or does not fit the samples; a split is empty.
         DivergedError: The loss became NaN, infinite or far too large.
     """
-    data = StreamDataModule(train_stream, validation_stream, micro_batches=train.accumulate)
+    data = StreamDataModule(train_stream, validation_stream, train.accumulate, reader)
     total_steps = train.max_epochs * len(data.train_loader) // train.accumulate
     learner = build_learner(model, sample, train=train, total_steps=total_steps)
     keeper = ResumeStates(states) if states is not None else None
@@ -159,21 +146,23 @@ def fit_learner(
     seconds = time.monotonic() - started_at
     if keeper is not None and trainer.is_global_zero:
         keeper.clear()
-    return _conclude(model, sample, learner, judge, trainer, resumed_step, seconds)
+    return _conclude(model, sample, learner, judge, trainer, data, resumed_step, seconds)
 
 
 def _conclude(
     model: ModelSpec,
-    sample: SampleSpec,
+    sample: AnySample,
     learner: Learner,
     judge: EpochJudge,
     trainer: pl.Trainer,
+    data: StreamDataModule,
     resumed_step: int | None,
     seconds: float,
 ) -> Fitted:
     if judge.best is None:
         raise CheckpointError("training must end with at least one judged epoch; got none; delete its resume states")
     load_weights(learner, judge.weights)
+    fit_threshold(learner, data.validation_loader, model.anomaly_quantile)
     about = {"format": CHECKPOINT_FORMAT, "model": model.model_dump(mode="json"),
              "sample": sample.model_dump(mode="json")}  # fmt: skip
     result = TrainResult(
@@ -181,7 +170,11 @@ def _conclude(
         steps=trainer.global_step,
         best_epoch=judge.best["epoch"],
         validation_loss=judge.best["validation_loss"],
-        validation_accuracy=judge.best["validation_accuracy"],
+        validation_figures={
+            name.removeprefix("validation_"): value
+            for name, value in judge.best.items()
+            if name.startswith("validation_") and name != "validation_loss"
+        },
         stopped_early=judge.stopped_early,
         resumed_step=resumed_step,
         parameters=sum(value.numel() for value in learner.network.parameters()),
@@ -190,7 +183,7 @@ def _conclude(
         seconds=round(seconds, 3),
         history=tuple(judge.history),
     )
-    return Fitted(learner.eval(), pack_weights(judge.weights, about), result)
+    return Fitted(learner.eval(), pack_weights(copy_weights(learner), about), result)
 
 
 def build_trainer(spec: TrainSpec, *, callbacks: list[Any], keeper: ResumeStates | None) -> pl.Trainer:

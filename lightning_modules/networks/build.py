@@ -5,27 +5,48 @@ from torch import nn
 
 from lightning_modules.components import build_component, load_component
 from lightning_modules.errors import SpecError
+from lightning_modules.families import Form
+from lightning_modules.networks.autoencoder import Autoencoder
 from lightning_modules.networks.cnn import CNN
+from lightning_modules.networks.linear import DLinear, Linear
 from lightning_modules.networks.mlp import MLP
+from lightning_modules.networks.patches import PatchTransformer
 from lightning_modules.networks.rnn import RNN
+from lightning_modules.networks.series import SeriesCNN, SeriesMLP, SeriesRNN
+from lightning_modules.networks.table import TableMLP
 from lightning_modules.networks.transformer import Transformer
 from lightning_modules.specs import NetworkSpec
 
-BUILDERS = {"mlp": MLP, "cnn": CNN, "rnn": RNN, "transformer": Transformer}
+BUILDERS: dict[Form, dict[str, type[nn.Module]]] = {
+    "image": {"mlp": MLP, "cnn": CNN, "rnn": RNN, "transformer": Transformer},
+    "table": {"linear": Linear, "mlp": TableMLP, "autoencoder": Autoencoder},
+    "series": {
+        "linear": Linear,
+        "dlinear": DLinear,
+        "mlp": SeriesMLP,
+        "cnn": SeriesCNN,
+        "rnn": SeriesRNN,
+        "transformer": PatchTransformer,
+        "autoencoder": Autoencoder,
+    },
+}
 
 
-def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+def build_network(
+    spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int | tuple[int, ...], *, form: Form = "image"
+) -> nn.Module:
     """A network with fresh weights, drawn from torch's current seed.
 
     Args:
         spec: Family and parameters.
-        input_shape: Shape of one sample behind the head, e.g. (C, H, W).
-        outputs: K, number of logits.
+        input_shape: Shape of one sample behind the head: (C, H, W), (D,) or (L, C).
+        outputs: K, number of logits or values, or the shape of an answer.
+        form: Form of a sample, by which families are known.
 
     Raises:
-        SpecError: Unknown family, parameters that it refuses, or an output that is not (N, K).
+        SpecError: Unknown family, parameters that it refuses, or an answer of another shape.
     """
-    builder = load_component(spec.family, what="network family", known=BUILDERS)
+    builder = load_component(spec.family, what="network family", known=BUILDERS[form])
     network = build_component(
         builder, what="network family", name=spec.family, input_shape=input_shape, outputs=outputs, **spec.params
     )
@@ -37,7 +58,10 @@ def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int)
     return network
 
 
-def _probe_shape(network: nn.Module, spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int) -> None:
+def _probe_shape(
+    network: nn.Module, spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int | tuple[int, ...]
+) -> None:
+    wanted = (2, outputs) if isinstance(outputs, int) else (2, *outputs)
     was_training = network.training
     network.eval()
     try:
@@ -50,8 +74,8 @@ def _probe_shape(network: nn.Module, spec: NetworkSpec, input_shape: tuple[int, 
         ) from error
     finally:
         network.train(was_training)
-    if found != (2, outputs):
+    if found != wanted:
         raise SpecError(
             f"network ({spec.family!r}, {spec.params!r}) must answer two samples of the shape {input_shape} with "
-            f"({2}, {outputs}); got {found}; let its last layer have {outputs} outputs"
+            f"{wanted}; got {found}; let its last layer have {outputs} outputs"
         )

@@ -10,7 +10,7 @@ class MLP(nn.Module):
     """Linear layers with ReLU between them.
 
     Args:
-        input_shape: (C, H, W) of a sample.
+        input_shape: Of a sample, (C, H, W) or (D,).
         outputs: K.
         widths: Units of each hidden layer, at least one layer.
         dropout: Probability after each hidden layer, in [0, 1).
@@ -25,15 +25,19 @@ class MLP(nn.Module):
         super().__init__()
         if not widths or min(widths) < 1:
             raise ValueError(f"widths must name at least one layer of at least one unit; got {list(widths)}")
-        layers: list[nn.Module] = []
-        inputs = prod(input_shape)
-        for width in widths:
-            layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout)]
-            inputs = width
-        self.hidden = nn.Sequential(*layers)
-        self.classifier = nn.Linear(inputs, outputs)
+        self.hidden = make_hidden(prod(input_shape), widths, dropout)
+        self.classifier = nn.Linear(widths[-1], outputs)
 
     def forward(self, sample: Tensor) -> Tensor:
-        """(N, C, H, W) float32 to (N, K) float32."""
+        """(N, ...) float32 to (N, K) float32."""
         logits: Tensor = self.classifier(self.hidden(sample.flatten(1)))
         return logits
+
+
+def make_hidden(inputs: int, widths: Sequence[int], dropout: float) -> nn.Sequential:
+    """Hidden layers: linear, ReLU, dropout each."""
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout)]
+        inputs = width
+    return nn.Sequential(*layers)

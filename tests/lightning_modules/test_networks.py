@@ -8,8 +8,9 @@ import torch
 
 from lightning_modules.errors import SpecError
 from lightning_modules.head import ImageHead, fit_image_head
+from lightning_modules.losses import build_loss
 from lightning_modules.networks.build import build_network
-from lightning_modules.optim import build_loss, build_optimizer, build_scheduler, compute_lr_factor
+from lightning_modules.optim import build_optimizer, build_scheduler, compute_lr_factor
 from lightning_modules.specs import LossSpec, NetworkSpec, OptimizerSpec, SchedulerSpec
 
 MINE = "tests.lightning_modules.components"

@@ -63,7 +63,7 @@ def test_specs_are_frozen() -> None:
         (OptimizerSpec, {"name": "lion"}, r"optimizer \('lion'\) must be one of adamw, adam, sgd, or an import path"),
         (SchedulerSpec, {"name": "step"}, r"scheduler \('step'\)"),
         (SchedulerSpec, {"warmup_fraction": 0.9}, "warmup_fraction"),
-        (LossSpec, {"name": "mse"}, r"loss \('mse'\)"),
+        (LossSpec, {"name": "quadratic"}, r"loss \('quadratic'\)"),
         (NetworkSpec, {"family": "resnet-9000"}, r"network family \('resnet-9000'\) .* package.module:Name"),
         (NetworkSpec, {"family": "os.path"}, "import path"),
         (HeadSpec, {"normalise": "l2"}, "normalise"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lightning_modules.checkpoint import unpack_weights
-from lightning_modules.data import BatchLoader, to_batch
+from lightning_modules.data import BatchLoader, read_images
 from lightning_modules.errors import CheckpointError, DivergedError, SpecError
 from lightning_modules.predict import predict_rows
 from lightning_modules.specs import (
@@ -50,7 +50,7 @@ def test_it_learns_and_tells_about_it() -> None:
     records: list[dict[str, Any]] = []
     fitted = fit(make_spec(max_epochs=8), on_record=records.append)
     result = fitted.result
-    assert result.validation_accuracy > 0.9
+    assert result.validation_figures["accuracy"] > 0.9
     assert (result.epochs, result.steps, result.resumed_step) == (8, 8 * 17, None)
     assert [record["event"] for record in records[:2]] == ["start", "epoch"]
     epochs = [record for record in records if record["event"] == "epoch"]
@@ -94,7 +94,7 @@ def test_best_epoch_is_chosen_and_patience_ends_the_run() -> None:
     assert fitted.result.epochs == fitted.result.best_epoch + 3 < 60
     assert fitted.result.best_epoch == int(np.argmin(losses))
     answers = predict_rows(fitted.learner, MemoryStream(split_digits()["validation"], batch_size=64, shuffle=False))
-    assert answers.accuracy == pytest.approx(fitted.result.validation_accuracy)
+    assert answers.figures["accuracy"] == pytest.approx(fitted.result.validation_figures["accuracy"])
 
 
 def test_uneven_validation_rows_count_once() -> None:
@@ -103,8 +103,8 @@ def test_uneven_validation_rows_count_once() -> None:
     answers = predict_rows(fitted.learner, MemoryStream(validation, batch_size=50, shuffle=False))
     assert len(answers.row_id) == 126
     assert sorted(answers.row_id.tolist()) == answers.row_id.tolist()
-    assert answers.accuracy == pytest.approx(fitted.result.validation_accuracy, abs=1e-12)
-    assert answers.loss == pytest.approx(fitted.result.validation_loss, rel=1e-5)
+    assert answers.figures["accuracy"] == pytest.approx(fitted.result.validation_figures["accuracy"], abs=1e-12)
+    assert answers.figures["loss"] == pytest.approx(fitted.result.validation_loss, rel=1e-5)
 
 
 def test_accumulation_takes_the_same_steps() -> None:
@@ -126,7 +126,7 @@ def test_a_bad_row_stops_the_run_and_is_named(value: float) -> None:
         fit(spec, rows, on_diverged=kept.append)
     assert bad in caught.value.row_ids
     assert bad in kept[0]["row_id"].tolist()
-    assert not np.isfinite(kept[0]["image"]).all()
+    assert not np.isfinite(kept[0]["sample"]).all()
 
 
 def test_exploding_loss_stops_the_run() -> None:
@@ -143,7 +143,7 @@ def test_split_below_one_batch_is_refused() -> None:
 
 
 def test_bf16_learns_too() -> None:
-    assert fit(make_spec(precision="bf16", max_epochs=8)).result.validation_accuracy > 0.9
+    assert fit(make_spec(precision="bf16", max_epochs=8)).result.validation_figures["accuracy"] > 0.9
 
 
 def test_loader_resumes_behind_the_batch_that_was_handed_over() -> None:
@@ -159,4 +159,4 @@ def test_loader_resumes_behind_the_batch_that_was_handed_over() -> None:
 
 def test_batch_without_a_field_is_refused() -> None:
     with pytest.raises(SpecError, match="must hold image, label and row_id; got no label"):
-        to_batch({"image": np.zeros((2, 1, 8, 8)), "row_id": np.arange(2)})
+        read_images({"image": np.zeros((2, 1, 8, 8)), "row_id": np.arange(2)})

@@ -1,0 +1,220 @@
+"""Parameters of each family of networks, as frozen models: a wrong one is refused with the recipe, and costs no torch.
+
+A family is known by the form of a sample: `image` (C, H, W), `table` (D,) or `series` (L, C), lookback steps of C
+channels. The same name stands for the same idea in each form, with the parameters that the form needs.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Form = Literal["image", "table", "series"]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Layers = Annotated[int, Field(ge=1, le=256)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Params(BaseModel):
+    """Base of every family's parameters: immutable, unknown keys are refused. A None is left to the network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LinearParams(Params):
+    """One linear layer over the flattened sample; no parameters."""
+
+
+class MLPParams(Params):
+    """Linear layers with a nonlinearity between them.
+
+    Attributes:
+        widths: Units of each hidden layer.
+        dropout: Probability after each hidden layer.
+    """
+
+    widths: tuple[Width, ...] = Field(default=(256, 256), min_length=1)
+    dropout: Dropout = 0.1
+
+
+class TableMLPParams(Params):
+    """Small networks side by side, whose mean is the answer.
+
+    Attributes:
+        widths: Units of each hidden layer of a member.
+        dropout: Probability after each hidden layer.
+        members: Networks side by side.
+        waves: Learned frequencies through which each feature is read; 0 reads features as they are.
+        sigma: Spread of those frequencies, in turns a standard deviation.
+    """
+
+    widths: tuple[Width, ...] = Field(default=(128, 128), min_length=1)
+    dropout: Dropout = 0.1
+    members: int = Field(default=1, ge=1, le=64)
+    waves: int = Field(default=0, ge=0, le=256)
+    sigma: float = Field(default=0.1, gt=0, le=100)
+
+
+class ImageCNNParams(Params):
+    """A residual convolutional network for images.
+
+    Attributes:
+        widths: Channels of the stem, then of each stage.
+        blocks: Residual blocks of each stage.
+        stem_stride: 1, or 2 to halve the image at once.
+        dropout: Probability before the last layer.
+    """
+
+    widths: tuple[Width, ...] = Field(default=(16, 32, 64), min_length=2)
+    blocks: int = Field(default=1, ge=0, le=64)
+    stem_stride: Literal[1, 2] = 1
+    dropout: Dropout = 0.1
+
+
+class RNNParams(Params):
+    """A stacked GRU or LSTM.
+
+    Attributes:
+        cell: Kind of cell.
+        width: Units of a layer, in each direction.
+        layers: Number of layers.
+        bidirectional: Whether the sample is also read from its end.
+        dropout: Probability before the last layer.
+    """
+
+    cell: Literal["gru", "lstm"] = "lstm"
+    width: Width = 96
+    layers: Layers = 1
+    bidirectional: bool = True
+    dropout: Dropout = 0.1
+
+
+class TransformerParams(Params):
+    """A Transformer encoder.
+
+    Attributes:
+        patch: Edge of a patch in pixels, or steps of a patch of a window; None lets the network choose.
+        width: Features of a token.
+        layers: Encoder layers.
+        heads: Attention heads; must divide the width.
+        dropout: Probability inside the layers.
+    """
+
+    patch: int | None = Field(default=None, ge=1)
+    width: Width = 64
+    layers: Layers = 3
+    heads: int = Field(default=4, ge=1, le=256)
+    dropout: Dropout = 0.1
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> "TransformerParams":
+        if self.width % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide width; got a width of {self.width}; choose another")
+        return self
+
+
+class SeriesMLPParams(MLPParams):
+    """Each forecast channel by itself: a linear map of its past, plus hidden layers.
+
+    Attributes:
+        mix: Whether the network sees all channels at once instead; always so where nothing is forecast.
+    """
+
+    widths: tuple[Width, ...] = Field(default=(256,), min_length=1)
+    mix: bool = False
+
+
+class SeriesCNNParams(Params):
+    """A convolutional network over time, each block with twice the reach of the one before (TCN; Bai et al., 2018).
+
+    Attributes:
+        width: Channels of a layer.
+        layers: Blocks.
+        kernel: Steps that a convolution sees, odd.
+        dropout: Probability in each block.
+    """
+
+    width: Width = 64
+    layers: int = Field(default=4, ge=1, le=16)
+    kernel: int = Field(default=3, ge=3, le=63)
+    dropout: Dropout = 0.1
+
+    @model_validator(mode="after")
+    def _check_kernel(self) -> "SeriesCNNParams":
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel ({self.kernel}) must be odd; got an even one; choose {self.kernel + 1}")
+        return self
+
+
+class SeriesTransformerParams(TransformerParams):
+    """Patches of each channel's window as tokens, channel by channel (PatchTST; Nie et al., 2023).
+
+    Attributes:
+        patch: Steps of a patch; at most the lookback.
+        stride: Steps between the starts of two patches.
+    """
+
+    patch: int = Field(default=16, ge=1)
+    stride: int = Field(default=8, ge=1)
+    width: Width = 16
+    layers: Layers = 2
+    dropout: Dropout = 0.3
+
+
+class DLinearParams(Params):
+    """Trend and remainder, each mapped linearly to the future (DLinear; Zeng et al., 2023).
+
+    Attributes:
+        kernel: Steps of the moving average that is the trend, odd.
+    """
+
+    kernel: int = Field(default=25, ge=3)
+
+    @model_validator(mode="after")
+    def _check_kernel(self) -> "DLinearParams":
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel ({self.kernel}) must be odd; got an even one; choose {self.kernel + 1}")
+        return self
+
+
+class AutoencoderParams(Params):
+    """Linear layers down to a code and back.
+
+    Attributes:
+        widths: Units of each layer on the way down; the way back mirrors them.
+        code: Numbers of the code in the middle.
+        dropout: Probability after each hidden layer.
+    """
+
+    widths: tuple[Width, ...] = Field(default=(64,), min_length=1)
+    code: Width = 8
+    dropout: Dropout = 0.0
+
+
+FAMILIES: dict[Form, dict[str, type[Params]]] = {
+    "image": {"mlp": MLPParams, "cnn": ImageCNNParams, "rnn": RNNParams, "transformer": TransformerParams},
+    "table": {"linear": LinearParams, "mlp": TableMLPParams, "autoencoder": AutoencoderParams},
+    "series": {
+        "linear": LinearParams,
+        "dlinear": DLinearParams,
+        "mlp": SeriesMLPParams,
+        "cnn": SeriesCNNParams,
+        "rnn": RNNParams,
+        "transformer": SeriesTransformerParams,
+        "autoencoder": AutoencoderParams,
+    },
+}
+
+
+def list_families() -> tuple[str, ...]:
+    """The names of all families, of any form."""
+    return tuple(dict.fromkeys(name for families in FAMILIES.values() for name in families))
+
+
+def check_params(form: Form, family: str, params: dict[str, Any]) -> Params | None:
+    """The parameters of a family, checked; None where the family is a user's own or unknown.
+
+    Raises:
+        pydantic.ValidationError: A parameter is unknown or impossible.
+    """
+    known = FAMILIES[form].get(family)
+    return None if known is None else known.model_validate(params)
