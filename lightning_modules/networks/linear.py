@@ -67,7 +67,8 @@ class DLinear(nn.Module):
         trend = values @ self.averager
         remainder = values - trend
         if self.forecasts:
-            return (self.trend(trend) + self.remainder(remainder)).transpose(1, 2)
+            forecast: Tensor = self.trend(trend) + self.remainder(remainder)
+            return forecast.transpose(1, 2)
         answer: Tensor = self.trend(trend.flatten(1)) + self.remainder(remainder.flatten(1))
         return answer
 
