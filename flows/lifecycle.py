@@ -51,11 +51,11 @@ def lifecycle(
             run.do(gate_raw, run.url, raw, r.data, r.gates, dask)
             prepared = run.do(prepare, run.url, r.name, raw, r.data, dask)
             run.do(gate_prepared, run.url, raw, prepared, r.data, r.gates.prepared)
-        trained = run.do(train, run.url, prepared, r.data, r.model, r.train, trainer)
+        trained = run.do(train, run.url, prepared, r.kind, r.data, r.model, r.train, trainer)
         evaluated = run.do(evaluate, run.url, raw, prepared, trained, r.digest, r.data, tuple(r.targets))
         run.do(gate_model, run.url, prepared, evaluated, r.data, r.gates.model)
         compressed = run.do(compress, run.url, prepared, trained, evaluated, r.data, r.compress, r.targets, trainer)
         run.do(gate_artifact, run.url, evaluated, compressed, r.gates.artifact)
-        run.do(promote, run.url, run.draft(), r.name, r.kind, r.data)
+        run.do(promote, run.url, run.draft(), compressed, r.name, r.kind, r.data.labels)
     receipt: Receipt = run.outcome()
     return receipt

@@ -3,22 +3,34 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from deployments.targets.specs import TargetSpec
+from flows.checks import SECTIONS, check_recipe, find_form, find_parameter_errors
 from flows.errors import Fault, RecipeError
-from gates.specs import ClassificationGates
+from gates.specs import GatesSpec, gates_for_kind
 from lightning_modules.specs import CompressSpec, ModelSpec, TrainSpec
 from storage.files import canonical_json, redact, sha256_bytes
 from storage.sources import AnySource
-from storage.specs import DataSpec
+from storage.specs import DataSpec, SeriesSpec, TableSpec
 
 FORMAT = 1
+Kind = Literal[
+    "image-classification",
+    "tabular-classification",
+    "tabular-regression",
+    "forecasting",
+    "series-classification",
+    "series-regression",
+    "anomaly-detection",
+]
 
 
 class Recipe(BaseModel):
@@ -43,10 +55,10 @@ class Recipe(BaseModel):
     format: Literal[1]
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
     description: str = ""
-    kind: Literal["image-classification"]
+    kind: Kind
     source: AnySource
-    data: DataSpec
-    gates: ClassificationGates = ClassificationGates()
+    data: DataSpec | SeriesSpec | TableSpec
+    gates: GatesSpec = GatesSpec()
     model: ModelSpec = ModelSpec()
     train: TrainSpec = TrainSpec()
     compress: CompressSpec = CompressSpec()
@@ -62,6 +74,20 @@ class Recipe(BaseModel):
         """The recipe as plain data, defaults written out, secrets in URLs redacted."""
         document: dict[str, Any] = self.model_dump(mode="json")
         return {**document, "source": _redact_urls(document["source"])}
+
+
+@cache
+def narrow_recipe(kind: str, form: str) -> type[Recipe]:
+    """The recipe of one kind and form of rows: its sections are those that go with them, and no others.
+
+    Args:
+        kind: One of `Kind`.
+        form: "image", "table" or "series".
+    """
+    gates = gates_for_kind(kind)
+    sections: dict[str, Any] = {"data": (SECTIONS[form], ...), "gates": (gates, gates())}
+    narrowed: type[Recipe] = create_model("Recipe", __base__=Recipe, **sections)
+    return narrowed
 
 
 def _redact_urls(value: Any) -> Any:
@@ -109,29 +135,28 @@ def _parse_recipe(origin: str, text: str, overrides: Mapping[str, Any]) -> Recip
     if faults:
         raise RecipeError(origin, faults)
     document, faults = _apply_overrides(document, overrides)
+    kind, form, wrong = find_form(document)
+    if wrong is not None:
+        raise RecipeError(origin, [*faults, _add_line(wrong, lines)])
+    recipe_type = narrow_recipe(kind, form)
+    # Here besides, so that a wrong parameter is told of with the faults of all other sections.
+    faults += [_describe_fault(detail, lines, recipe_type) for detail in find_parameter_errors(document, form)]
     try:
-        loaded = Recipe.model_validate(document)
+        loaded = recipe_type.model_validate(document)
     except ValidationError as error:
-        faults += [_describe_fault(dict(detail), lines) for detail in error.errors()]
+        faults += [_describe_fault(dict(detail), lines, recipe_type) for detail in error.errors()]
         raise RecipeError(origin, faults) from None
-    faults += _check_targets(loaded, lines)
+    faults += [_add_line(fault, lines) for fault in check_recipe(loaded)]
     if faults:
         raise RecipeError(origin, faults)
     return loaded
 
 
-def _check_targets(recipe: Recipe, lines: Mapping[str, int]) -> list[Fault]:
-    """A channel cannot prefer what is never made."""
-    made = recipe.compress.candidates
-    faults = []
-    for channel, target in recipe.targets.items():
-        unknown = [name for name in target.prefer if name not in made]
-        if unknown:
-            path = f"targets.{channel}.prefer"
-            remedy = f"write one of {', '.join(made)}, or add it to compress.candidates"
-            line = lines.get(path) or lines.get(f"targets.{channel}")
-            faults.append(Fault(path, ", ".join(unknown), "name artifacts that compress makes", remedy, line))
-    return faults
+def _add_line(fault: Fault, lines: Mapping[str, int]) -> Fault:
+    """The fault with its line, or that of the nearest section around it."""
+    parts = fault.path.split(".")
+    known = (lines.get(".".join(parts[:end])) for end in range(len(parts), 0, -1))
+    return replace(fault, line=next((line for line in known if line is not None), None))
 
 
 def _read_text(recipe: str) -> tuple[str, str]:
@@ -202,7 +227,7 @@ def _apply_overrides(document: dict[str, Any], overrides: Mapping[str, Any]) -> 
     return document, faults
 
 
-def _describe_fault(error: dict[str, Any], lines: Mapping[str, int]) -> Fault:
+def _describe_fault(error: Mapping[str, Any], lines: Mapping[str, int], recipe_type: type[Recipe]) -> Fault:
     parts = [str(part) for part in error["loc"]]
     if parts[:1] == ["source"]:
         del parts[1:2]  # The source's type, by which pydantic tells one source's keys from another's.
@@ -212,7 +237,7 @@ def _describe_fault(error: dict[str, Any], lines: Mapping[str, int]) -> Fault:
         (lines[".".join(parts[:end])] for end in range(len(parts), 0, -1) if ".".join(parts[:end]) in lines), None
     )
     if kind == "extra_forbidden":
-        return Fault(path, _show(error["input"]), "be a known key", _suggest_key(parts), line)
+        return Fault(path, _show(error["input"]), "be a known key", _suggest_key(parts, recipe_type), line)
     if kind == "missing":
         return Fault(path, "absent", "be given", f"add `{parts[-1]}:` there", line)
     rule, _, remedy = message.removeprefix("Value error, ").partition("; ")
@@ -222,16 +247,16 @@ def _describe_fault(error: dict[str, Any], lines: Mapping[str, int]) -> Fault:
     return Fault(path or "(recipe)", _show(error["input"]), rule, remedy or "mend the value", line)
 
 
-def _suggest_key(parts: Sequence[str]) -> str:
+def _suggest_key(parts: Sequence[str], recipe_type: type[Recipe]) -> str:
     """What could be written instead of an unknown key."""
-    known = _known_keys(parts[:-1])
+    known = _known_keys(parts[:-1], recipe_type)
     close = difflib.get_close_matches(parts[-1], known, n=1)
     hint = f"did you mean `{close[0]}`? " if close else ""
     return f"{hint}known here: {', '.join(known)}" if known else "remove it"
 
 
-def _known_keys(parents: Sequence[str]) -> list[str]:
-    model: type[BaseModel] | None = Recipe
+def _known_keys(parents: Sequence[str], recipe_type: type[Recipe]) -> list[str]:
+    model: type[BaseModel] | None = recipe_type
     for parent in parents:
         field = model.model_fields.get(parent) if model is not None else None
         if field is None:

@@ -4,7 +4,7 @@ There are no DataLoader workers: a stream reads, decodes and shuffles in threads
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_modules.errors import SpecError
+from lightning_modules.rows import ImageReader, Rows, SampleReader
 
-Rows = Mapping[str, NDArray[Any]]
+IMAGES = ImageReader()
 
 
 class Stream(Protocol):
@@ -63,30 +64,17 @@ class Batch(NamedTuple):
     real: Tensor | None
 
 
-Reader = Callable[[Rows], Batch]
-
-
-def read_images(rows: Rows) -> Batch:
-    """One batch of labelled images as tensors that share its memory.
+def to_batch(rows: Rows, reader: SampleReader) -> Batch:
+    """One batch of a stream as tensors; images share its memory.
 
     Raises:
         SpecError: A field is missing.
     """
-    missing = {"image", "label", "row_id"} - set(rows)
-    if missing:
-        raise SpecError(
-            f"batch must hold image, label and row_id; got no {', '.join(sorted(missing))}; prepare the data set again"
-        )
-    return make_batch(rows["image"], rows["label"], rows)
-
-
-def make_batch(sample: NDArray[Any], truth: NDArray[Any], rows: Rows) -> Batch:
-    """A batch of samples and their truth, with the ids and the padding of its rows."""
-    padding = rows.get("padding")
+    samples, padding = reader.read(rows), rows.get("padding")
     return Batch(
-        sample=torch.from_numpy(_owned(sample)),
-        truth=torch.from_numpy(_owned(truth)),
-        row_id=np.asarray(rows["row_id"], dtype=np.uint64),
+        sample=torch.from_numpy(_owned(samples.sample)),
+        truth=torch.from_numpy(_owned(samples.truth)),
+        row_id=samples.row_id,
         real=None if padding is None else torch.from_numpy(~np.asarray(padding, dtype=bool)),
     )
 
@@ -102,7 +90,7 @@ class BatchLoader:
     Counts the batches that were handed over, so that its state is exact however far the stream has read ahead.
     """
 
-    def __init__(self, stream: Stream, micro_batches: int = 1, reader: Reader = read_images) -> None:
+    def __init__(self, stream: Stream, micro_batches: int = 1, reader: SampleReader = IMAGES) -> None:
         self.stream = stream
         self.reader = reader
         self.micro_batches = micro_batches
@@ -125,7 +113,7 @@ class BatchLoader:
                 self.epoch, self.step = self.epoch + 1, 0
                 # Lightning never asks behind the last batch, and a stream keeps what it has decoded only at its end.
                 deque(batches, maxlen=0)
-            yield self.reader(rows)
+            yield to_batch(rows, self.reader)
 
     def state_dict(self) -> dict[str, int]:
         """Epoch and batches handed over in it."""
@@ -139,7 +127,7 @@ class BatchLoader:
 class FixedLoader:
     """Validation rows: the same pass every time."""
 
-    def __init__(self, stream: Stream, reader: Reader = read_images) -> None:
+    def __init__(self, stream: Stream, reader: SampleReader = IMAGES) -> None:
         self.stream = stream
         self.reader = reader
 
@@ -149,7 +137,7 @@ class FixedLoader:
     def __iter__(self) -> Iterator[Batch]:
         self.stream.set_epoch(0)
         for rows in self.stream:
-            yield self.reader(rows)
+            yield to_batch(rows, self.reader)
 
 
 class StreamDataModule(pl.LightningDataModule):
@@ -159,13 +147,15 @@ class StreamDataModule(pl.LightningDataModule):
         train: Shuffled stream of this rank.
         validation: Unshuffled stream of this rank.
         micro_batches: Batches of the training stream that make one optimizer step.
-        reader: From rows of the streams to batches.
+        reader: From rows of the streams to samples.
 
     Raises:
         SpecError: A stream is empty.
     """
 
-    def __init__(self, train: Stream, validation: Stream, micro_batches: int = 1, reader: Reader = read_images) -> None:
+    def __init__(
+        self, train: Stream, validation: Stream, micro_batches: int = 1, reader: SampleReader = IMAGES
+    ) -> None:
         super().__init__()
         self.train_loader = BatchLoader(train, micro_batches, reader)
         self.validation_loader = FixedLoader(validation, reader)

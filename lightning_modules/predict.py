@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lightning_modules.data import FixedLoader, Reader, Stream, read_images
+from lightning_modules.data import IMAGES, FixedLoader, Stream
 from lightning_modules.learner import Learner
 from lightning_modules.ranks import gather_ranks
+from lightning_modules.rows import SampleReader
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ class Answers:
     baselines: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
-def predict_rows(learner: Learner, stream: Stream, reader: Reader = read_images) -> Answers:
+def predict_rows(learner: Learner, stream: Stream, reader: SampleReader = IMAGES) -> Answers:
     """Answers every row of an unshuffled stream.
 
     Args:
         learner: A trained one; its device is used.
         stream: Rows of this rank; every rank yields the same number of batches.
-        reader: From rows of the stream to batches.
+        reader: From rows of the stream to samples.
 
     Returns:
         The answers of all ranks together, on each of them.

@@ -1,18 +1,74 @@
-"""From rows of tables and series, as streams give them, to batches of raw columns and what is asked about them."""
+"""From rows, as streams give them, to raw samples and what is asked about them. Numpy only: no torch.
 
-from collections.abc import Mapping
+Images are a field as they are; of tables and series the columns are put side by side.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_modules.data import Batch, Rows, make_batch
 from lightning_modules.errors import SpecError
 from lightning_modules.samples import RowSample
 
 NUMBERS, VALID, LABEL, TARGET, TIME, FUTURE = "numbers", "numbers__valid", "label", "target", "time", "__future"
 NANOSECONDS = 1e9
+Rows = Mapping[str, NDArray[Any]]
+
+
+class Samples(NamedTuple):
+    """Some rows as samples.
+
+    Attributes:
+        sample: Raw values in their native dtype: (N, C, H, W), (N, D) or (N, L, D).
+        truth: What is asked for: labels (N,) int64, or values (N,) or (N, H, T) float64, NaN where there is none.
+        row_id: (N,) uint64.
+    """
+
+    sample: NDArray[Any]
+    truth: NDArray[Any]
+    row_id: NDArray[np.uint64]
+
+
+class SampleReader(Protocol):
+    """From rows of a stream to samples."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields that a stream must give."""
+        ...
+
+    def read(self, rows: Rows) -> Samples:
+        """One batch of a stream.
+
+        Raises:
+            SpecError: A field is missing.
+        """
+        ...
+
+
+class ImageReader:
+    """Reads labelled images."""
+
+    fields = ("image", "label", "row_id")
+
+    def read(self, rows: Rows) -> Samples:
+        """One batch of a stream."""
+        missing = set(self.fields) - set(rows)
+        if missing:
+            raise SpecError(
+                f"batch must hold image, label and row_id; got no {', '.join(sorted(missing))}; prepare the data set again"
+            )
+        return Samples(rows["image"], rows["label"], np.asarray(rows["row_id"], dtype=np.uint64))
+
+
+def read_real(reader: SampleReader, stream: Iterable[Rows]) -> Iterator[Samples]:
+    """The samples of a stream, batch by batch, without the rows that only fill up."""
+    for rows in stream:
+        samples, padding = reader.read(rows), rows.get("padding")
+        yield samples if padding is None or not padding.any() else Samples(*(part[~padding] for part in samples))
 
 
 @dataclass(frozen=True)
@@ -73,9 +129,9 @@ class RowReader:
             found.append(LABEL)
         return (*found, *([TARGET] if sample.task == "regression" else []))
 
-    def __call__(self, rows: Rows) -> Batch:
+    def read(self, rows: Rows) -> Samples:
         """One batch of a stream."""
-        return make_batch(self.read_samples(rows), self.read_truth(rows), rows)
+        return Samples(self.read_samples(rows), self.read_truth(rows), np.asarray(rows["row_id"], dtype=np.uint64))
 
     def read_samples(self, rows: Rows) -> NDArray[np.float64]:
         """(N, D) or (N, L, D) float64, NaN where a number is missing."""

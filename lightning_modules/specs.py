@@ -117,6 +117,7 @@ class WindowSpec(Spec):
         stride: Steps between the starts of two training windows.
         season: Steps of a season, for the seasonal naive baseline; at most `lookback`. None leaves it out.
         targets: Columns of `data.numbers` that are forecast; empty for all of them.
+        max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the series; None for any.
     """
 
     lookback: int = Field(ge=1, le=100_000)
@@ -124,6 +125,7 @@ class WindowSpec(Spec):
     stride: int = Field(default=1, ge=1)
     season: int | None = Field(default=None, ge=1)
     targets: tuple[str, ...] = ()
+    max_gap_steps: float | None = Field(default=1.5, ge=1)
 
     @model_validator(mode="after")
     def _check_season(self) -> "WindowSpec":

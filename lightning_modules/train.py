@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from lightning_modules.build import build_learner
 from lightning_modules.callbacks import EpochJudge, LossAlarm, OnRecord, ResumeSaver, StepLog
 from lightning_modules.checkpoint import ResumeStates, copy_weights, pack_weights, unpack_weights
-from lightning_modules.data import Reader, Stream, StreamDataModule, read_images
+from lightning_modules.data import IMAGES, Stream, StreamDataModule
 from lightning_modules.errors import CheckpointError
 from lightning_modules.learner import Learner
 from lightning_modules.result import TrainResult
+from lightning_modules.rows import SampleReader
 from lightning_modules.samples import AnySample
 from lightning_modules.specs import ModelSpec, TrainSpec
 from lightning_modules.threshold import fit_threshold
@@ -100,7 +101,7 @@ def fit_learner(
     *,
     train_stream: Stream,
     validation_stream: Stream,
-    reader: Reader = read_images,
+    reader: SampleReader = IMAGES,
     states: Store | None = None,
     on_record: OnRecord | None = None,
     on_diverged: Callable[[Mapping[str, Any]], None] | None = None,
@@ -113,7 +114,7 @@ def fit_learner(
         sample: What one sample looks like, with statistics fitted on the training rows.
         train_stream: Shuffled rows of this rank, in batches of `batch_size / accumulate` rows over all ranks.
         validation_stream: Unshuffled rows of this rank.
-        reader: From rows of the streams to batches.
+        reader: From rows of the streams to samples.
         states: Where resume states are kept; training goes on from the newest valid one. None keeps none.
         on_record: Called on rank 0 with every line of the metric log.
         on_diverged: Called with the rows of the batch (`sample`, `truth`, `row_id`) on which the loss was lost.

@@ -72,15 +72,20 @@ class ModelRecord(Record):
 
 
 class ArtifactRecord(Record):
-    """What one candidate measured on its exact bytes. Rates lie in 0..1, times in milliseconds."""
+    """What one candidate measured on its exact bytes. Rates lie in 0..1, times in milliseconds.
+
+    A model of classes or scores has an accuracy (of scores the average precision), one of values a mean absolute error.
+    """
 
     name: str
     file: str
     sha256: str
     size_bytes: int
-    validation_accuracy: float
+    validation_accuracy: float | None = None
+    validation_error: float | None = None
     validation_agreement: float
     accuracy: float | None = None
+    error: float | None = None
     agreement: float | None = None
     latency_ms_p50: float
     latency_ms_p95: float

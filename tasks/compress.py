@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.targets.card import InputSpec
+from deployments.targets.card import InputSpec, OutputSpec
 from deployments.targets.measure import Measurement, measure_artifact
 from deployments.targets.runtime import Predictor
 from deployments.targets.specs import TargetSpec
@@ -15,13 +15,24 @@ from lightning_modules.specs import CompressSpec
 from storage.files import Store, sha256_bytes
 from storage.models import CHECKPOINT, write_model_files
 from storage.receipts import ArtifactRecord, ChannelRecord
-from storage.specs import DataSpec
+from storage.specs import RowsSpec
+from tasks.answers import (
+    AnswerSheet,
+    answer_split,
+    measure_agreement,
+    measure_headline,
+    read_answers,
+    read_predictions,
+    standardise_sheet,
+    unpack_answers,
+)
+from tasks.describe import describe_input, describe_output
 from tasks.errors import StageStopped
-from tasks.evaluate import AnswerSheet, answer_split, read_answers, read_predictions, unpack_answers
 from tasks.launch import Trainer
 from tasks.results import Compressed, Evaluated, Prepared, Trained
+from tasks.samples import HELD_OUT, VALIDATION
 from tasks.stage import stage
-from tasks.train import HELD_OUT, VALIDATION, refer_data
+from tasks.train import refer_data
 from tasks.train_job import Export, TrainJob
 
 TIMEOUT_S = 3600.0
@@ -29,12 +40,20 @@ TIMEOUT_S = 3600.0
 
 @dataclass(frozen=True)
 class Candidate:
-    """An artifact with what it measured on validation rows."""
+    """An artifact with what it measured on validation rows.
+
+    Attributes:
+        score: Accuracy or average precision, or a mean absolute error.
+        reference: The float model's on the same rows.
+        is_error: Whether they are errors.
+        agreement: Fraction of the answers that are the float model's.
+    """
 
     name: str
     content: bytes
-    accuracy: float
-    drop: float
+    score: float
+    reference: float
+    is_error: bool
     agreement: float
     measured: Measurement
 
@@ -50,7 +69,7 @@ def compress(
     prepared: Prepared,
     trained: Trained,
     evaluated: Evaluated,
-    data: DataSpec,
+    data: RowsSpec,
     spec: CompressSpec,
     targets: Mapping[str, TargetSpec],
     trainer: Trainer,
@@ -69,15 +88,18 @@ def compress(
         evaluated.model_id,
         {CHECKPOINT: checkpoint} | {f"{name}.onnx": content for name, content in contents.items()},
     )
+    bench = Bench(store, prepared, evaluated, describe_input(trained.sample, data), describe_output(trained.sample))
     reference = unpack_answers(read_answers(Path(trained.directory), trained.validation_predictions))
-    candidates = [_measure(store, prepared, data, name, content, reference) for name, content in contents.items()]
+    candidates = [bench.measure(name, content, reference) for name, content in contents.items()]
     chosen = {channel: _choose(channel, target, candidates) for channel, target in targets.items()}
     expected = {champion.channel: champion.release for champion in evaluated.champions}
     return Compressed(
         model_id=evaluated.model_id,
+        input=bench.input,
+        output=bench.output,
         start_s=start_s,
         files=files,
-        candidates=tuple(_record(store, prepared, data, evaluated, candidate, chosen) for candidate in candidates),
+        candidates=tuple(bench.record(candidate, chosen) for candidate in candidates),
         channels={
             channel: ChannelRecord(
                 artifact=candidate.name, sha256=sha256_bytes(candidate.content), expected=expected.get(channel)
@@ -99,26 +121,61 @@ def _export(
     return contents, result.seconds["start"]
 
 
-def _describe_input(data: DataSpec) -> InputSpec:
-    image = data.image
-    return InputSpec(dtype=image.dtype, shape=image.shape, value_range=image.value_range)
+@dataclass(frozen=True)
+class Bench:
+    """Where candidates are measured: the rows, and what an artifact takes and answers."""
 
+    store: Store
+    prepared: Prepared
+    evaluated: Evaluated
+    input: InputSpec
+    output: OutputSpec
 
-def _measure(
-    store: Store, prepared: Prepared, data: DataSpec, name: str, content: bytes, reference: AnswerSheet
-) -> Candidate:
-    """A candidate on the validation rows, held against the float network on the same rows."""
-    classes = len(data.labels)
-    answers = answer_split(store, prepared, VALIDATION, Predictor(content, _describe_input(data), classes))
-    accuracy = float((answers.predicted == answers.label).mean())
-    return Candidate(
-        name=name,
-        content=content,
-        accuracy=accuracy,
-        drop=float((reference.predicted == reference.label).mean()) - accuracy,
-        agreement=float((answers.predicted == reference.predicted).mean()),
-        measured=measure_artifact(content, _describe_input(data), classes),
-    )
+    def measure(self, name: str, content: bytes, reference: AnswerSheet) -> Candidate:
+        """A candidate on the validation rows, held against the float network on the same rows."""
+        sheet = self.answer(content, VALIDATION)
+        return Candidate(
+            name=name,
+            content=content,
+            score=self.judge(sheet),
+            reference=self.judge(reference),
+            is_error=self.output.kind == "values",
+            agreement=measure_agreement(sheet, reference, self.evaluated.sample),
+            measured=measure_artifact(content, self.input, self.output),
+        )
+
+    def answer(self, content: bytes, split: str) -> AnswerSheet:
+        """What an artifact's exact bytes answer to a split."""
+        predictor = Predictor(content, self.input, self.output)
+        return answer_split(self.store, self.prepared, split, predictor, self.evaluated.sample)
+
+    def judge(self, sheet: AnswerSheet) -> float:
+        """The figure that artifacts are held against, in the unit that figures are in."""
+        sample = self.evaluated.sample
+        return measure_headline(standardise_sheet(sheet, sample, standard=self.evaluated.standard), sample)
+
+    def record(self, candidate: Candidate, chosen: Mapping[str, Candidate]) -> ArtifactRecord:
+        """What is written down of a candidate; a chosen one answers the held-out rows for it."""
+        channels = tuple(channel for channel, winner in chosen.items() if winner.name == candidate.name)
+        name = "error" if candidate.is_error else "accuracy"
+        figures: dict[str, float] = {f"validation_{name}": candidate.score}
+        if channels:
+            sheet = self.answer(candidate.content, HELD_OUT)
+            reference = read_predictions(self.store, self.evaluated.predictions_path, self.evaluated.predictions)
+            agreement = measure_agreement(sheet, reference, self.evaluated.sample)
+            figures |= {name: self.judge(sheet), "agreement": agreement}
+        measured = candidate.measured
+        return ArtifactRecord(
+            name=candidate.name,
+            file=candidate.file,
+            sha256=measured.sha256,
+            size_bytes=measured.size_bytes,
+            validation_agreement=candidate.agreement,
+            latency_ms_p50=measured.latency_ms_p50,
+            latency_ms_p95=measured.latency_ms_p95,
+            chosen_for=channels,
+            **figures,
+        )
 
 
 def _choose(channel: str, target: TargetSpec, candidates: list[Candidate]) -> Candidate:
@@ -141,7 +198,7 @@ def _find_faults(target: TargetSpec, candidate: Candidate) -> list[str]:
     """The demands of a channel that a candidate does not meet: rule, observed, limit."""
     measured = candidate.measured
     limits: list[tuple[str, float | None, float | None]] = [
-        ("accuracy drop", candidate.drop, target.max_accuracy_drop),
+        _limit_loss(target, candidate),
         ("disagreement with the float model", 1 - candidate.agreement, 1 - target.min_agreement),
         ("size in bytes", measured.size_bytes, target.max_size_bytes),
         ("median latency in ms", measured.latency_ms_p50, target.max_latency_ms),
@@ -154,34 +211,9 @@ def _find_faults(target: TargetSpec, candidate: Candidate) -> list[str]:
     ]
 
 
-def _record(
-    store: Store,
-    prepared: Prepared,
-    data: DataSpec,
-    evaluated: Evaluated,
-    candidate: Candidate,
-    chosen: Mapping[str, Candidate],
-) -> ArtifactRecord:
-    """What is written down of a candidate; a chosen one answers the held-out rows for it."""
-    channels = tuple(channel for channel, winner in chosen.items() if winner.name == candidate.name)
-    accuracy = agreement = None
-    if channels:
-        reference = read_predictions(store, evaluated.predictions_path, evaluated.predictions)
-        predictor = Predictor(candidate.content, _describe_input(data), len(data.labels))
-        answers = answer_split(store, prepared, HELD_OUT, predictor)
-        accuracy = float((answers.predicted == answers.label).mean())
-        agreement = float((answers.predicted == reference.predicted).mean())
-    measured = candidate.measured
-    return ArtifactRecord(
-        name=candidate.name,
-        file=candidate.file,
-        sha256=measured.sha256,
-        size_bytes=measured.size_bytes,
-        validation_accuracy=candidate.accuracy,
-        validation_agreement=candidate.agreement,
-        accuracy=accuracy,
-        agreement=agreement,
-        latency_ms_p50=measured.latency_ms_p50,
-        latency_ms_p95=measured.latency_ms_p95,
-        chosen_for=channels,
-    )
+def _limit_loss(target: TargetSpec, candidate: Candidate) -> tuple[str, float, float]:
+    """What a candidate lost to the float model, and what it may."""
+    if not candidate.is_error:
+        return "accuracy drop", candidate.reference - candidate.score, target.max_accuracy_drop
+    increase = candidate.score / max(candidate.reference, 1e-300) - 1
+    return "relative increase of the error", increase, target.max_error_increase

@@ -75,18 +75,23 @@ def describe_metrics(record: RunRecord) -> dict[str, JsonValue]:
     metrics: dict[str, JsonValue] = {}
     if (trained := record.find(Trained)) is not None:
         metrics |= {
-            "validation_accuracy": trained.validation_accuracy,
+            **{f"validation_{name}": value for name, value in trained.validation_figures.items()},
             "epochs": trained.epochs,
             "training_s": round(trained.training_s, 3),
         }
     if (evaluated := record.find(Evaluated)) is not None:
         metrics |= {
-            "accuracy": evaluated.accuracy,
-            "macro_f1": evaluated.macro_f1,
-            "majority_accuracy": evaluated.majority_accuracy,
-            "loss": evaluated.loss,
+            **evaluated.metrics,
+            **{
+                f"{baseline.replace(' ', '_')}_{name}": value
+                for baseline, figures in evaluated.baselines.items()
+                for name, value in figures.items()
+            },
         }
-        metrics |= {f"champion_accuracy_{champion.channel}": champion.accuracy for champion in evaluated.champions}
+        headline = evaluated.headline
+        metrics |= {
+            f"champion_{headline}_{champion.channel}": champion.metrics[headline] for champion in evaluated.champions
+        }
     started = [outcome.start_s for outcome in (trained, record.find(Compressed)) if outcome is not None]
     if started:
         metrics["worker_imports_s"] = round(sum(started), 3)

@@ -1,17 +1,20 @@
 """The run's page: filled from what the stages handed on and from the signed receipt, written as one offline file."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from gates.report import GateReport
+from lightning_modules.metrics import LOWER_IS_BETTER
+from lightning_modules.specs import METRICS_OF_CLASSES, SampleSpec
 from storage.files import Store
 from storage.receipts import Receipt, SignedReceipt
-from tasks.evaluate import read_predictions
+from tasks.answers import read_predictions
 from tasks.gate_data import iter_rows, open_version
 from tasks.pages.model import (
     Candidate,
     Channel,
+    Comparison,
     Confusion,
     CurvePoint,
     Dataset,
@@ -25,7 +28,8 @@ from tasks.pages.model import (
 )
 from tasks.pages.pictures import encode_picture
 from tasks.pages.render import render_run_page
-from tasks.pages.text import format_rate
+from tasks.pages.text import format_number, format_rate
+from tasks.plots import pick_forecasts, pick_scatter
 from tasks.results import (
     Collected,
     Compressed,
@@ -39,6 +43,8 @@ from tasks.results import (
 )
 
 WRONG_SHOWN, RIGHT_SHOWN = 18, 12
+RATES = frozenset(METRICS_OF_CLASSES)
+HEADLINES = 2
 
 
 def report_path(run: str) -> str:
@@ -66,10 +72,14 @@ def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
             return reasons
         case Prepared(dataset=dataset):
             return (", ".join(f"{split} {rows:,}" for split, rows in dataset.rows.items()), dataset.ref)
-        case Trained(epochs=epochs, best_epoch=best, validation_accuracy=accuracy):
-            return (f"{format_rate(accuracy)} validation", f"{epochs} epochs, best {best}")
-        case Evaluated(accuracy=accuracy, majority_accuracy=majority):
-            return (f"{format_rate(accuracy)} held out", f"{format_rate(majority)} majority")
+        case Trained(epochs=epochs, best_epoch=best, validation_figures=figures):
+            name = "accuracy" if "accuracy" in figures else "error"
+            return (f"{show_figure(name, figures[name])} validation", f"{epochs} epochs, best {best}")
+        case Evaluated(headline=name, metrics=metrics, baselines=baselines):
+            beside = (
+                f"{show_figure(name, figures[name])} {by}" for by, figures in baselines.items() if name in figures
+            )
+            return (f"{show_figure(name, metrics[name])} held out", *beside)
         case Compressed(channels=channels):
             return tuple(f"{name}: {cleared.artifact}" for name, cleared in channels.items())
         case Promoted(releases=releases):
@@ -96,7 +106,10 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         metrics=_fill_metrics(record, receipt),
         curve=tuple(CurvePoint.model_validate(point.model_dump()) for point in trained.curve) if trained else (),
         best_epoch=trained.best_epoch if trained else None,
-        confusion=Confusion(labels=labels, counts=evaluated.confusion) if evaluated else None,
+        confusion=Confusion(labels=labels, counts=evaluated.confusion) if evaluated and evaluated.confusion else None,
+        comparison=_compare(evaluated) if evaluated else None,
+        forecasts=pick_forecasts(workspace, evaluated) if evaluated else (),
+        scatter=pick_scatter(workspace, evaluated) if evaluated else None,
         samples=_pick_samples(workspace, record, labels, receipt),
         candidates=tuple(Candidate.model_validate(entry.model_dump(mode="json")) for entry in receipt.artifacts),
         channels=_fill_channels(record, receipt),
@@ -130,15 +143,7 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
     metrics: list[Metric] = []
     evaluated, trained = record.find(Evaluated), record.find(Trained)
     if evaluated is not None:
-        note = f"majority class {format_rate(evaluated.majority_accuracy)}"
-        metrics.append(
-            Metric(name="held-out accuracy", value=evaluated.accuracy, kind="rate", note=note, headline=True)
-        )
-        metrics.append(Metric(name="macro F1", value=evaluated.macro_f1, kind="rate", headline=True))
-        metrics += [
-            Metric(name=f"champion on {champion.channel}", value=champion.accuracy, kind="rate", note="same rows")
-            for champion in evaluated.champions
-        ]
+        metrics += _fill_figures(evaluated)
     chosen = [entry for entry in receipt.artifacts if entry.chosen_for]
     if chosen:
         smallest = min(chosen, key=lambda entry: entry.size_bytes)
@@ -156,7 +161,9 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
             )
         )
     if trained is not None:
-        metrics.append(Metric(name="validation accuracy", value=trained.validation_accuracy, kind="rate"))
+        name = "accuracy" if "accuracy" in trained.validation_figures else "error"
+        kind: Literal["rate", "plain"] = "rate" if name == "accuracy" else "plain"
+        metrics.append(Metric(name=f"validation {name}", value=trained.validation_figures[name], kind=kind))
         metrics.append(
             Metric(name="training", value=trained.training_s, kind="seconds", note=f"{trained.epochs} epochs")
         )
@@ -164,16 +171,54 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
     return tuple(metrics)
 
 
+def show_figure(name: str, value: float) -> str:
+    """A figure in a few characters: rates as percentages, errors as they are."""
+    return format_rate(value) if name in RATES else format_number(value)
+
+
+def _fill_figures(evaluated: Evaluated) -> list[Metric]:
+    """The held-out figures, each beside the best baseline's, and the champions' first one."""
+    found = []
+    for place, (name, value) in enumerate(evaluated.metrics.items()):
+        others = {by: figures[name] for by, figures in evaluated.baselines.items() if name in figures}
+        best = (min if name in LOWER_IS_BETTER else max)(others, key=lambda by: others[by], default=None)
+        note = f"{best} {show_figure(name, others[best])}" if best is not None else ""
+        kind: Literal["rate", "plain"] = "rate" if name in RATES else "plain"
+        shown = f"held-out {name.replace('_', ' ')}"
+        found.append(Metric(name=shown, value=value, kind=kind, note=note, headline=place < HEADLINES))
+    first = evaluated.headline
+    return found + [
+        Metric(
+            name=f"champion on {champion.channel}",
+            value=champion.metrics[first],
+            kind="rate" if first in RATES else "plain",
+            note="same rows",
+        )
+        for champion in evaluated.champions
+    ]
+
+
+def _compare(evaluated: Evaluated) -> Comparison:
+    """The model beside its baselines."""
+    names = tuple(name for name in evaluated.metrics if name != "loss")
+    rows = {"model": evaluated.metrics, **evaluated.baselines}
+    return Comparison(
+        metrics=names,
+        rows=tuple((by, tuple(figures.get(name) for name in names)) for by, figures in rows.items()),
+        unit="standard deviations of the training rows" if evaluated.standard else "",
+    )
+
+
 def _pick_samples(workspace: Store, record: RunRecord, labels: tuple[str, ...], receipt: Receipt) -> tuple[Sample, ...]:
     """Held-out rows as pictures: the most confident mistakes first, then the least sure of the right ones."""
     prepared, evaluated = record.find(Prepared), record.find(Evaluated)
-    if prepared is None or evaluated is None:
+    if prepared is None or evaluated is None or not isinstance(evaluated.sample, SampleSpec):
         return ()
     predictions = read_predictions(workspace, evaluated.predictions_path, evaluated.predictions)
-    predicted = predictions.probabilities.argmax(axis=1)
-    confidence = predictions.probabilities.max(axis=1)
-    wrong = np.flatnonzero(predicted != predictions.label)
-    right = np.flatnonzero(predicted == predictions.label)
+    predicted = predictions.predicted
+    confidence = predictions.values.max(axis=1)
+    wrong = np.flatnonzero(predicted != predictions.truth)
+    right = np.flatnonzero(predicted == predictions.truth)
     worst = wrong[np.argsort(-confidence[wrong])][:WRONG_SHOWN]
     chosen = [*worst, *right[np.argsort(confidence[right])][:RIGHT_SHOWN]]
     pictures = _read_images(workspace, prepared, {int(predictions.row_id[index]) for index in chosen})
@@ -181,7 +226,7 @@ def _pick_samples(workspace: Store, record: RunRecord, labels: tuple[str, ...], 
     return tuple(
         Sample(
             picture=encode_picture(pictures[int(predictions.row_id[index])], (low, high)),
-            truth=labels[int(predictions.label[index])],
+            truth=labels[int(predictions.truth[index])],
             predicted=labels[int(predicted[index])],
             confidence=float(confidence[index]),
             name=f"row {int(predictions.row_id[index]):016x}",

@@ -5,7 +5,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from deployments.targets.card import InputSpec, OutputSpec
 from gates.report import GateReport
+from lightning_modules.samples import AnySample, RowSample
 from storage.fitted import Fitted
 from storage.receipts import ArtifactRecord, ChannelRecord, DatasetRecord, FileRecord, SourceRecord
 from tasks.train_job import Predictions
@@ -45,13 +47,15 @@ class Prepared(Result):
 
 
 class CurvePoint(Result):
-    """One epoch of training. Losses in nats, accuracies in 0..1; None where not measured."""
+    """One epoch of training. Accuracies in 0..1, errors in the figures' unit; None where not measured."""
 
     epoch: int
     train_loss: float | None = None
     train_accuracy: float | None = None
+    train_error: float | None = None
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+    validation_error: float | None = None
 
 
 class Trained(Result):
@@ -59,12 +63,14 @@ class Trained(Result):
 
     directory: str
     checkpoint: FileRecord
+    sample: AnySample
+    standard: bool = False
     parameters: int
     epochs: int
     best_epoch: int
     training_s: float
     start_s: float
-    validation_accuracy: float
+    validation_figures: dict[str, float]
     validation_predictions: Predictions
     held_out_predictions: Predictions
     curve: tuple[CurvePoint, ...]
@@ -76,29 +82,55 @@ class ChampionFigures(Result):
     channel: str
     release: int
     model_id: str
-    accuracy: float
+    metrics: dict[str, float]
     predictions_path: str
     predictions: FileRecord
 
 
 class Evaluated(Result):
-    """The float model on the held-out rows. Rates in 0..1; `confusion[truth][predicted]` counts rows."""
+    """The float model on the held-out rows, and simpler means on the same rows.
+
+    Attributes:
+        model_id: Identity of the model.
+        predictions_path: Where its answers lie in the workspace.
+        predictions: Their digest.
+        sample: What a sample is.
+        standard: Whether errors are in standard deviations of the training rows, not in the source's units.
+        metrics: Figures by name: rates in 0..1, errors.
+        baselines: The same figures of each baseline.
+        confusion: `confusion[truth][predicted]` counts rows of classes; empty for values and scores.
+        champions: What the promoted models answer.
+    """
 
     model_id: str
     predictions_path: str
     predictions: FileRecord
-    accuracy: float
-    macro_f1: float
-    majority_accuracy: float
-    loss: float
-    confusion: tuple[tuple[int, ...], ...]
+    sample: AnySample
+    standard: bool = False
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]] = {}
+    confusion: tuple[tuple[int, ...], ...] = ()
     champions: tuple[ChampionFigures, ...]
+
+    @property
+    def headline(self) -> str:
+        """Name of the figure that artifacts and champions are held against: a rate, or an error."""
+        return name_headline(self.sample)
+
+
+def name_headline(sample: AnySample) -> str:
+    """The figure that a task is judged by first."""
+    if not isinstance(sample, RowSample) or sample.task == "classification":
+        return "accuracy"
+    return "average_precision" if sample.task == "reconstruction" else "mae"
 
 
 class Compressed(Result):
-    """The artifacts of a model and what each measured; which one each channel gets."""
+    """The artifacts of a model and what each measured; which one each channel gets; what a device must know of them."""
 
     model_id: str
+    input: InputSpec
+    output: OutputSpec
     start_s: float
     files: dict[str, FileRecord]
     candidates: tuple[ArtifactRecord, ...]

@@ -2,22 +2,29 @@
 
 from pathlib import Path
 
-from lightning_modules.specs import ModelSpec, SampleSpec, TrainSpec
+from lightning_modules.samples import AnySample
+from lightning_modules.specs import ModelSpec, TrainSpec
 from storage.files import Store
 from storage.receipts import FileRecord
-from storage.specs import DataSpec
+from storage.specs import RowsSpec
+from tasks.describe import describe_sample
 from tasks.launch import Trainer
 from tasks.progress import current_progress
 from tasks.results import CurvePoint, Prepared, Trained
+from tasks.samples import HELD_OUT, VALIDATION
 from tasks.stage import resuming_stage
 from tasks.train_job import DataRef, Fit, Predict, TrainJob, WorkerResult
-
-VALIDATION, HELD_OUT = "validation", "held_out"
 
 
 @resuming_stage
 def train(
-    workspace: str, prepared: Prepared, data: DataSpec, model: ModelSpec, spec: TrainSpec, trainer: Trainer
+    workspace: str,
+    prepared: Prepared,
+    kind: str,
+    data: RowsSpec,
+    model: ModelSpec,
+    spec: TrainSpec,
+    trainer: Trainer,
 ) -> Trained:
     """Fits the network on the training split; the weights that did best on the validation split are kept.
 
@@ -27,7 +34,8 @@ def train(
     Args:
         workspace: Folder or URL of the workspace.
         prepared: The splits.
-        data: What an image is, and the labels.
+        kind: What is to be learned.
+        data: What a row is.
         model: Head and network.
         spec: How to train.
         trainer: The training process; the checkpoint and the metric log lie in its folder.
@@ -35,20 +43,14 @@ def train(
     Raises:
         WorkerFailed: The process failed, was killed or ran out of time.
     """
-    sample = SampleSpec(
-        shape=data.image.shape,
-        dtype=data.image.dtype,
-        classes=len(data.labels),
-        value_range=data.image.value_range,
-        mean=prepared.fitted.mean,
-        std=prepared.fitted.std,
-    )
-    steps = (Fit(model=model, train=spec, sample=sample), Predict(split=VALIDATION), Predict(split=HELD_OUT))
+    sample = describe_sample(kind, data, model, prepared.fitted)
+    held_out = Predict(split=HELD_OUT, baselines=True)
+    steps = (Fit(model=model, train=spec, sample=sample), Predict(split=VALIDATION), held_out)
     job = TrainJob(
         directory=str(trainer.directory), data=refer_data(workspace, prepared), steps=steps, devices=spec.devices
     )
     result = trainer.run(job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs))
-    return _describe(result, trainer.directory)
+    return _describe(result, trainer.directory, sample, standard=model.figures_in == "standard")
 
 
 def refer_data(workspace: str, prepared: Prepared) -> DataRef:
@@ -61,13 +63,14 @@ def _show(record: dict[str, object], max_epochs: int) -> None:
     """Hands an epoch's figures to whoever watches the run."""
     if record.get("event") != "epoch":
         return
-    epoch, accuracy = record.get("epoch"), record.get("validation_accuracy")
+    epoch, accuracy, error = (record.get(name) for name in ("epoch", "validation_accuracy", "validation_error"))
     note = f"validation accuracy {accuracy:.2%}" if isinstance(accuracy, float) else ""
+    note = f"validation error {error:.4g}" if isinstance(error, float) else note
     if isinstance(epoch, int):
         current_progress().advance("train", epoch + 1, max_epochs, note)
 
 
-def _describe(result: WorkerResult, directory: Path) -> Trained:
+def _describe(result: WorkerResult, directory: Path, sample: AnySample, *, standard: bool) -> Trained:
     fit, checkpoint = result.fit, result.checkpoint
     if fit is None:
         raise RuntimeError(f"training in {directory} must report its fit; got none")
@@ -75,12 +78,14 @@ def _describe(result: WorkerResult, directory: Path) -> Trained:
     return Trained(
         directory=str(directory),
         checkpoint=FileRecord(sha256=checkpoint.sha256, size_bytes=checkpoint.size_bytes),
+        sample=sample,
+        standard=standard,
         parameters=fit.parameters,
         epochs=fit.epochs,
         best_epoch=fit.best_epoch,
         training_s=fit.seconds,
         start_s=result.seconds["start"],
-        validation_accuracy=result.predictions[VALIDATION].accuracy,
+        validation_figures=fit.validation_figures | result.predictions[VALIDATION].figures,
         validation_predictions=result.predictions[VALIDATION],
         held_out_predictions=result.predictions[HELD_OUT],
         curve=tuple(

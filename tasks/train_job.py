@@ -5,13 +5,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lightning_modules.result import TrainResult
-from lightning_modules.specs import CompressSpec, ModelSpec, SampleSpec, TrainSpec
+from lightning_modules.samples import AnySample
+from lightning_modules.specs import CompressSpec, ModelSpec, TrainSpec
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
 RESULT = "result.json"
 FAILURE = "failure.json"
 OUTPUT = "worker.log"
+BASELINE = "baseline "
 
 
 class Message(BaseModel):
@@ -42,19 +44,21 @@ class Fit(Message):
     do: Literal["fit"] = "fit"
     model: ModelSpec
     train: TrainSpec
-    sample: SampleSpec
+    sample: AnySample
 
 
 class Predict(Message):
-    """Answer every row of a split, and write `predictions.<split>.npz`: row_id, label (the truth), probabilities.
+    """Answer every row of a split, and write `predictions.<split>.npz`: row_id, truth, values, `baseline <name>`.
 
     Attributes:
         split: Name of the split.
+        baselines: Whether simpler means answer the same rows.
         batch_size: Rows at a time, over all ranks.
     """
 
     do: Literal["predict"] = "predict"
     split: str
+    baselines: bool = False
     batch_size: int = Field(default=512, ge=1)
 
 
@@ -112,21 +116,19 @@ class Predictions(Written):
 
     Attributes:
         rows: Number of rows.
-        accuracy: In [0, 1].
-        loss: Mean negative log-likelihood, in nats.
+        figures: By name: "loss", and "accuracy" in [0, 1] or "error".
     """
 
     rows: int
-    accuracy: float
-    loss: float
+    figures: dict[str, float]
 
 
 class Artifact(Written):
     """An exported candidate.
 
     Attributes:
-        difference: Largest difference of any probability from the float network's, over the calibration rows.
-        agreement: Fraction of those rows with the same label.
+        difference: Largest difference of any answer from the float network's, over the calibration rows.
+        agreement: Fraction of those rows with the same answer.
     """
 
     difference: float

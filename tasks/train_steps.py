@@ -5,7 +5,8 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,17 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from lightning_modules.data import Rows
-from lightning_modules.data import Stream as RowStream
+from lightning_modules.baselines import answer_baselines, order_rows
 from lightning_modules.errors import ModelError
 from lightning_modules.predict import Answers, predict_rows
 from lightning_modules.result import TrainResult
-from lightning_modules.specs import SampleSpec, TrainSpec
+from lightning_modules.samples import AnySample
 from lightning_modules.train import fit_learner, load_learner, read_sample
 from storage.files import Store, canonical_json, sha256_bytes
-from storage.stream import Stream
 from storage.versions import Dataset, Version
+from tasks.samples import TRAIN, VALIDATION, SampleRows
 from tasks.train_job import (
+    BASELINE,
     CHECKPOINT,
     METRICS,
     RESULT,
@@ -38,9 +39,7 @@ from tasks.train_job import (
     Written,
 )
 
-FIELDS = ("image", "label", "row_id")
 STATES = "resume"
-TRAIN, VALIDATION = "train", "validation"
 EVALUATION_BATCH = 512
 
 
@@ -104,46 +103,21 @@ class Worker:
             self._checkpoint = self.store.read(CHECKPOINT)
         return self._checkpoint
 
-    def open_training(self, spec: TrainSpec) -> Stream:
-        """This rank's share of the shuffled training rows."""
-        return Stream(
-            self.version,
-            TRAIN,
-            batch_size=spec.batch_size // spec.accumulate,
-            seed=spec.seed,
-            rank=self.rank,
-            world_size=self.world_size,
-            fields=FIELDS,
-        )
-
-    def open_evaluation(self, split: str, batch_size: int) -> RowStream:
-        """This rank's share of a split, every row once, each rank the same number of batches."""
-        ranks = self.world_size
-        batch_size = -(-batch_size // ranks) * ranks
-        # A split of fewer shards than ranks is small: then every rank reads all of it, and answers its share.
-        shared = len(list(self.version.iter_shards(split))) >= ranks
-        stream = Stream(
-            self.version,
-            split,
-            batch_size=batch_size,
-            rank=self.rank if shared else 0,
-            world_size=ranks if shared else 1,
-            shuffle=False,
-            drop_last=False,
-            fields=FIELDS,
-        )
-        return stream if shared else SlicedStream(stream, self.rank, ranks)
+    def open_rows(self, sample: AnySample) -> SampleRows:
+        """The rows as samples of that kind."""
+        return SampleRows(self.version, sample, rank=self.rank, world_size=self.world_size)
 
     def fit(self, step: Fit) -> TrainResult:
         """Trains, and keeps the best weights."""
         spec = step.train
-        log = MetricLog(self.store)
+        log, rows = MetricLog(self.store), self.open_rows(step.sample)
         fitted = fit_learner(
             step.model,
             spec,
             step.sample,
-            train_stream=self.open_training(spec),
-            validation_stream=self.open_evaluation(VALIDATION, EVALUATION_BATCH),
+            train_stream=rows.open_training(spec),
+            validation_stream=rows.open_evaluation(VALIDATION, EVALUATION_BATCH),
+            reader=rows.reader,
             states=self.store.child(STATES, identify_fit(self.job, step)),
             on_record=log.write,
             on_diverged=self.keep_diverged,
@@ -159,20 +133,30 @@ class Worker:
 
     def predict(self, step: Predict) -> Predictions:
         """Answers a split."""
-        stream = self.open_evaluation(step.split, step.batch_size)
+        sample = read_sample(self.checkpoint)
+        rows = self.open_rows(sample)
+        stream = rows.open_evaluation(step.split, step.batch_size)
         if len(stream) == 0:
             raise ModelError(f"split ({step.split}) must hold at least one row; got none; change data.split")
-        answers = predict_rows(self.load_learner(), stream)
+        answers = predict_rows(self.load_learner(), stream, rows.reader)
+        if step.baselines and self.rank == 0:
+            answers = replace(answers, baselines=self.answer_baselines(step.split, sample))
         content = pack_answers(answers)
         name = f"predictions.{step.split}.npz"
         if self.rank == 0:
             self.store.write(name, content)
         return Predictions(
-            **self.describe(name, content).model_dump(),
-            rows=len(answers.row_id),
-            accuracy=answers.accuracy,
-            loss=answers.loss,
+            **self.describe(name, content).model_dump(), rows=len(answers.row_id), figures=answers.figures
         )
+
+    def answer_baselines(self, split: str, sample: AnySample) -> dict[str, NDArray[np.float32]]:
+        """What simpler means answer to a split, ordered by row id; this rank does it alone."""
+        rows = SampleRows(self.version, sample)
+        asked = list(rows.read(split))
+        order = order_rows(asked)
+        return {
+            name: values[order] for name, values in answer_baselines(sample, lambda: rows.read(TRAIN), asked).items()
+        }
 
     def export(self, step: Export) -> dict[str, Artifact]:
         """Writes the candidates, on rank 0 only."""
@@ -192,17 +176,15 @@ class Worker:
             )
         return records
 
-    def draw_rows(self, step: Export, sample: SampleSpec) -> NDArray[Any]:
-        """Training rows in a shuffled order, as many as calibration wants and the split has."""
-        wanted = min(step.compress.calibration_rows, self.version.splits[TRAIN])
-        stream = Stream(self.version, TRAIN, batch_size=wanted, seed=step.seed, shuffle=True, fields=FIELDS)
-        image = next(iter(stream))["image"]
-        if image.shape[1:] != sample.shape:
+    def draw_rows(self, step: Export, sample: AnySample) -> NDArray[Any]:
+        """Training samples in a shuffled order, as many as calibration wants and the split has."""
+        drawn = self.open_rows(sample).draw(step.compress.calibration_rows, step.seed)
+        if drawn.shape[1:] != sample.shape:
             raise ModelError(
-                f"calibration rows must have the shape {sample.shape} of the checkpoint; got {image.shape[1:]}; "
+                f"calibration rows must have the shape {sample.shape} of the checkpoint; got {drawn.shape[1:]}; "
                 "use the data set that it was trained on"
             )
-        return image
+        return drawn
 
     def load_learner(self) -> Any:
         """The network on this rank's device."""
@@ -221,33 +203,6 @@ class Worker:
             dist.barrier()
         if self.rank == 0:
             self.store.write(RESULT, result.model_dump_json().encode())
-
-
-class SlicedStream:
-    """One rank's part of every batch of a stream that all ranks read."""
-
-    def __init__(self, stream: RowStream, rank: int, ranks: int) -> None:
-        self.stream = stream
-        self.part = slice(rank, None, ranks)
-
-    def __len__(self) -> int:
-        return len(self.stream)
-
-    def __iter__(self) -> Iterator[Rows]:
-        for rows in self.stream:
-            yield {name: values[self.part] for name, values in rows.items()}
-
-    def set_epoch(self, epoch: int) -> None:
-        """Goes to the start of an epoch."""
-        self.stream.set_epoch(epoch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """That of the stream."""
-        return self.stream.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes to where `state_dict` was taken."""
-        self.stream.load_state_dict(state)
 
 
 class MetricLog:
@@ -290,7 +245,8 @@ def open_version(job: TrainJob) -> Version:
 
 def pack_answers(answers: Answers) -> bytes:
     """Answers as the bytes of an .npz file."""
-    return pack_arrays({"row_id": answers.row_id, "label": answers.label, "probabilities": answers.probabilities})
+    baselines = {f"{BASELINE}{name}": values for name, values in answers.baselines.items()}
+    return pack_arrays({"row_id": answers.row_id, "truth": answers.truth, "values": answers.values, **baselines})
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

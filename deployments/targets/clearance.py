@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from deployments.targets.card import CARD_FILE, Card
+from deployments.targets.card import CARD_FILE, UNNAMED, Card
 from deployments.targets.errors import BadArtifact, NotCleared
 from storage.errors import StorageError
 from storage.files import canonical_json, sha256_bytes
@@ -176,15 +176,25 @@ def _check_artifact(
 def _check_card(body: Mapping[str, Any], card: Card, receipt: str) -> None:
     """The card names the receipt, so the receipt cannot list the card: what it says is held against the recipe."""
     recipe = body["recipe"]["document"]
-    image = recipe["data"]["image"]
+    data = recipe["data"]
     _require("card's receipt", card.receipt, receipt)
     _require("card's model id", card.model_id, body["model"]["id"])
     _require("card's name", card.name, body["recipe"]["name"])
     _require("card's kind", card.kind, recipe["kind"])
-    _require("card's labels", list(card.labels), [str(label) for label in _as_list(recipe["data"]["labels"])])
-    _require("card's input shape", list(card.input.shape), list(image["shape"]))
-    _require("card's input dtype", card.input.dtype, image["dtype"])
-    _require("card's value range", list(card.input.value_range), list(image["value_range"]))
+    named = [str(label) for label in _as_list(data["labels"])]
+    _require("card's labels", list(card.labels), named or list(UNNAMED[card.output.kind]))
+    if "image" in data:
+        image = data["image"]
+        _require("card's input shape", list(card.input.shape), list(image["shape"]))
+        _require("card's input dtype", card.input.dtype, image["dtype"])
+        _require("card's value range", list(card.input.bounds), list(image["value_range"]))
+        return
+    names = [column.name for column in card.input.columns if not column.is_time]
+    _require("card's columns", sorted(names), sorted([*_as_list(data["numbers"]), *_as_list(data["texts"])]))
+    window = recipe["model"]["window"]
+    steps = [] if window is None else [window["lookback"]]
+    _require("card's input shape", list(card.input.shape), [*steps, len(card.input.columns)])
+    _require("card's horizon", card.output.horizon, window["horizon"] if window and card.output.columns else 0)
 
 
 def _require(what: str, got: object, expected: object) -> None:

@@ -1,4 +1,4 @@
-"""Reading one raw sample for a model: a PNG or JPEG picture, or a .npy array of raw values.
+"""Reading raw samples for a model: a PNG or JPEG picture, a .npy array of raw values, or rows (`columns.py`).
 
 A picture is decoded within bounds, turned upright (EXIF orientation), brought to the card's channels (8 bit grey or
 RGB; what is transparent is black), resized to the card's height and width (by area averages to a smaller size, else
@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from deployments.targets.card import Card, InputSpec
+from deployments.targets.columns import read_csv_samples, shape_samples
 from deployments.targets.errors import BadInput
 from storage.errors import NotFound, StorageError
 from storage.files import Store, redact
@@ -35,17 +36,22 @@ def load_input(file: str, card: Card) -> Raw:
     """Reads one sample.
 
     Args:
-        file: Path or any fsspec URL of a PNG, JPEG or .npy file; what it is, its first bytes say.
+        file: Path or any fsspec URL of a PNG, JPEG or .npy file; what it is, its first bytes say. For a model of tables
+            or series a CSV or .npy file.
         card: The model's card.
 
     Returns:
-        shape (1, *card.input.shape), the card's dtype, within its value range.
+        shape (N, *card.input.shape), the card's dtype, within its value range; N is 1 but for tables.
 
     Raises:
         BadInput: The file is missing, too large, damaged, or does not hold one sample that the card describes.
     """
     data = _read_bounded(file)
     where = redact(file)
+    if card.input.columns:
+        if data.startswith(_NPY_MAGIC):
+            return shape_samples(_read_npy(data, where), card.input, where)
+        return read_csv_samples(data, card.input, where)
     if data.startswith(_NPY_MAGIC):
         return _check_raw(_read_npy(data, where), card.input, where)
     return _decode_image(data, card.input, where)
@@ -114,7 +120,7 @@ def _check_raw(values: Raw, spec: InputSpec, where: str) -> Raw:
         several = values.ndim == len(shape) + 1 and values.shape[1:] == shape
         remedy = "save each sample in a file of its own" if several else "reshape it"
         raise BadInput(f"input ({where}) must have a shape of {_join(accepted)}; got {values.shape}; {remedy}")
-    low, high = spec.value_range
+    low, high = spec.bounds
     outside = ~((values >= low) & (values <= high))  # NaN is outside too.
     if outside.any():
         raise BadInput(
@@ -180,7 +186,7 @@ def _bring_to_shape(image: "Image", shape: tuple[int, ...]) -> NDArray[np.float6
 
 
 def _map_range(pixels: NDArray[np.float64], spec: InputSpec) -> Raw:
-    low, high = spec.value_range
+    low, high = spec.bounds
     values = low + pixels * ((high - low) / 255.0)
     dtype = np.dtype(spec.dtype)
     if dtype.kind in "iu":

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from deployments.targets.card import InputSpec
+from deployments.targets.card import InputSpec, OutputSpec
 from deployments.targets.errors import BadArtifact
 from deployments.targets.runtime import Predictor
 from storage.files import sha256_bytes
@@ -55,7 +55,7 @@ class MeasureJob(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     spec: InputSpec
-    classes: int
+    output: OutputSpec
     threads: int
     max_runs: int
     budget_s: float
@@ -65,7 +65,7 @@ class MeasureJob(BaseModel):
 def measure_artifact(
     data: bytes,
     spec: InputSpec,
-    classes: int,
+    output: OutputSpec,
     *,
     threads: int = 1,
     max_runs: int = 300,
@@ -76,8 +76,8 @@ def measure_artifact(
 
     Args:
         data: Its bytes.
-        spec: The raw sample it takes; random values within its range are fed.
-        classes: Number of its classes.
+        spec: The raw sample it takes; random values within its range are fed, zeros where it has none.
+        output: What it answers.
         threads: Threads of the runtime.
         max_runs: Most runs that are timed.
         budget_s: Time for them, in seconds; 20 runs are made at least.
@@ -86,7 +86,7 @@ def measure_artifact(
     Raises:
         BadArtifact: The bytes cannot be loaded or run, or not in time.
     """
-    job = MeasureJob(spec=spec, classes=classes, threads=threads, max_runs=max_runs, budget_s=budget_s)
+    job = MeasureJob(spec=spec, output=output, threads=threads, max_runs=max_runs, budget_s=budget_s)
     command = [sys.executable, "-P", "-m", "deployments.targets.measure"]
     try:
         done = subprocess.run(
@@ -110,7 +110,7 @@ def measure_here(data: bytes, job: MeasureJob) -> Measurement:
     """Measures an artifact in this process."""
     before = _peak_memory_bytes()
     started = time.perf_counter()
-    predictor = Predictor(data, job.spec, job.classes, threads=job.threads)
+    predictor = Predictor(data, job.spec, job.output, threads=job.threads)
     load_ms = (time.perf_counter() - started) * 1e3
     times_ms = _time_runs(predictor, _make_sample(job.spec, job.seed), job)
     after = _peak_memory_bytes()
@@ -140,6 +140,8 @@ def _time_runs(predictor: Predictor, sample: NDArray[np.generic], job: MeasureJo
 
 
 def _make_sample(spec: InputSpec, seed: int) -> NDArray[np.generic]:
+    if spec.value_range is None:
+        return np.zeros((1, *spec.shape), dtype=spec.dtype)
     low, high = spec.value_range
     values = np.random.default_rng(seed).uniform(low, high, (1, *spec.shape))
     return values.astype(spec.dtype)

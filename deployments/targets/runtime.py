@@ -7,12 +7,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.targets.card import Card, InputSpec
+from deployments.targets.card import Card, InputSpec, OutputSpec
 from deployments.targets.errors import BadArtifact, BadInput
 from storage.files import sha256_bytes
 
-LABEL_OUTPUT = "label"
-PROBABILITIES_OUTPUT = "probabilities"
+_INT, _FLOAT = "tensor(int64)", "tensor(float)"
+OUTPUTS = {
+    "classes": {"label": _INT, "probabilities": _FLOAT},
+    "values": {"values": _FLOAT},
+    "score": {"label": _INT, "score": _FLOAT},
+}
 _ORT_TYPES = {
     "tensor(uint8)": "uint8",
     "tensor(int8)": "int8",
@@ -44,12 +48,23 @@ class Answers:
     """What a model answers for N samples.
 
     Attributes:
-        labels: int64 (N,), index of the class.
-        probabilities: float32 (N, K), rows sum to 1.
+        values: float32: probabilities (N, K) of which rows sum to 1, scores (N,), or values (N,) or (N, H, T).
+        labels: int64 (N,), index of the class; None where a model tells none.
     """
 
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
+    values: NDArray[np.float32]
+    labels: NDArray[np.int64] | None = None
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """The labels of a model that tells them.
+
+        Raises:
+            BadInput: It tells none.
+        """
+        if self.labels is None:
+            raise BadInput("model must tell classes; got one that answers with values; read those")
+        return self.labels
 
 
 class Predictor:
@@ -58,7 +73,7 @@ class Predictor:
     Args:
         data: The artifact's bytes, ONNX with its preprocessing inside.
         spec: The raw sample that it takes.
-        classes: Number of its classes.
+        output: What it answers.
         sha256: What the bytes must hash to; checked before they are parsed. None: measuring bytes made in this process.
         threads: Threads of one call. Processes side by side must share the cores out among them.
 
@@ -67,19 +82,20 @@ class Predictor:
     """
 
     def __init__(
-        self, data: bytes, spec: InputSpec, classes: int, *, sha256: str | None = None, threads: int = 1
+        self, data: bytes, spec: InputSpec, output: OutputSpec, *, sha256: str | None = None, threads: int = 1
     ) -> None:
         if sha256 is not None and (got := sha256_bytes(data)) != sha256:
             raise BadArtifact(f"artifact must hash to {sha256}; got {got}; fetch it again")
         self.spec = spec
-        self.classes = classes
+        self.output = output
         self._session = _open_session(data, threads)
-        _check_signature(self._session, spec, classes)
+        _check_signature(self._session, spec, output)
 
     @classmethod
     def from_card(cls, data: bytes, card: Card, *, threads: int = 1) -> "Predictor":
         """The artifact that a card describes."""
-        return cls(data, card.input, len(card.labels), sha256=card.artifact.sha256, threads=threads)
+        output = card.output.model_copy(update={"classes": len(card.labels)})
+        return cls(data, card.input, output, sha256=card.artifact.sha256, threads=threads)
 
     def predict(self, raw: NDArray[np.generic], *, batch_size: int = 256) -> Answers:
         """Answers for raw samples.
@@ -90,13 +106,13 @@ class Predictor:
 
         Raises:
             BadInput: Another shape or dtype.
-            BadArtifact: The model fails, or its answer is no distribution over its classes.
+            BadArtifact: The model fails, or its answer is not of the shape and range that its card promises.
         """
         self._check_input(raw)
         parts = [self._run(raw[start : start + batch_size]) for start in range(0, len(raw), batch_size)]
+        labels = [part.labels for part in parts if part.labels is not None]
         return Answers(
-            labels=np.concatenate([part.labels for part in parts]),
-            probabilities=np.concatenate([part.probabilities for part in parts]),
+            values=np.concatenate([part.values for part in parts]), labels=np.concatenate(labels) if labels else None
         )
 
     def _check_input(self, raw: NDArray[np.generic]) -> None:
@@ -111,21 +127,27 @@ class Predictor:
     def _run(self, batch: NDArray[np.generic]) -> Answers:
         feed = {self.spec.name: np.ascontiguousarray(batch)}
         try:
-            labels, probabilities = self._session.run([LABEL_OUTPUT, PROBABILITIES_OUTPUT], feed)
+            *labels, values = self._session.run(list(OUTPUTS[self.output.kind]), feed)
         except Exception as error:
             raise BadArtifact(f"artifact must run on {batch.shape}; got {error}; export it again") from error
         rows = len(batch)
-        if labels.shape != (rows,) or probabilities.shape != (rows, self.classes):
+        wanted = (rows, self.output.classes) if self.output.kind == "classes" else (rows, *self.output.shape)
+        if values.shape != wanted or any(part.shape != (rows,) for part in labels):
             raise BadArtifact(
-                f"artifact must answer ({rows},) labels and ({rows}, {self.classes}) probabilities; got "
-                f"{labels.shape} and {probabilities.shape}; export it again"
+                f"artifact must answer {rows} samples with {self._describe_output(wanted)}; got "
+                f"{' and '.join(str(part.shape) for part in (*labels, values))}; export it again"
             )
-        in_range = (labels >= 0) & (labels < self.classes)
-        if not in_range.all() or not np.isfinite(probabilities).all():
+        classes = self.output.classes if self.output.kind == "classes" else 2
+        if not np.isfinite(values).all() or any(((part < 0) | (part >= classes)).any() for part in labels):
             raise BadArtifact(
-                "artifact must answer finite probabilities and labels of its classes; got others; export it again"
+                f"artifact must answer finite {list(OUTPUTS[self.output.kind])[-1]} and labels of its classes; got others; "
+                "export it again"
             )
-        return Answers(labels=labels, probabilities=probabilities)
+        return Answers(values=values, labels=labels[0] if labels else None)
+
+    def _describe_output(self, shape: tuple[int, ...]) -> str:
+        names = list(OUTPUTS[self.output.kind])
+        return " and ".join([f"({shape[0]},) {name}s" for name in names[:-1]] + [f"{shape} {names[-1]}"])
 
 
 def compute_agreement(labels: NDArray[np.int64], reference: NDArray[np.int64]) -> float:
@@ -154,17 +176,19 @@ def _open_session(data: bytes, threads: int) -> _Session:
     return session
 
 
-def _check_signature(session: _Session, spec: InputSpec, classes: int) -> None:
+def _check_signature(session: _Session, spec: InputSpec, output: OutputSpec) -> None:
     inputs, outputs = session.get_inputs(), {node.name: node for node in session.get_outputs()}
     if [node.name for node in inputs] != [spec.name]:
         raise BadArtifact(f"artifact must take one input, {spec.name!r}; got {[node.name for node in inputs]}")
     dtype, shape = _ORT_TYPES.get(inputs[0].type, inputs[0].type), tuple(inputs[0].shape[1:])
     if (dtype, shape) != (spec.dtype, spec.shape):
         raise BadArtifact(f"artifact input {spec.name!r} must be {spec.dtype} {spec.shape}; got {dtype} {shape}")
-    for name, expected in ((LABEL_OUTPUT, "tensor(int64)"), (PROBABILITIES_OUTPUT, "tensor(float)")):
+    for name, expected in OUTPUTS[output.kind].items():
         found = outputs[name].type if name in outputs else "none"
         if found != expected:
             raise BadArtifact(f"artifact output {name!r} must be {expected}; got {found}; export it again")
-    width = outputs[PROBABILITIES_OUTPUT].shape[-1]
-    if isinstance(width, int) and width != classes:
-        raise BadArtifact(f"artifact must tell {classes} classes apart, as its card says; got {width}")
+    if output.kind != "classes":
+        return
+    width = outputs["probabilities"].shape[-1]
+    if isinstance(width, int) and width != output.classes:
+        raise BadArtifact(f"artifact must tell {output.classes} classes apart, as its card says; got {width}")

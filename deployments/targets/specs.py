@@ -8,8 +8,11 @@ class TargetSpec(BaseModel):
 
     Attributes:
         prefer: Names of artifacts, best first, such as ("int8", "fp32").
-        max_accuracy_drop: Accuracy on held-out rows, as a fraction, that an artifact may lose against the float model.
-        min_agreement: Smallest fraction of held-out rows on which an artifact gives the float model's label.
+        max_accuracy_drop: Accuracy (of anomaly detection: average precision), as a fraction, that an artifact may lose
+            against the float model.
+        max_error_increase: Most by which an artifact's mean absolute error may exceed the float model's, relative to it.
+        min_agreement: Smallest fraction of rows on which an artifact gives the float model's label, or of values that
+            are hardly apart from its own.
         max_size_bytes: Largest artifact; None: any.
         max_latency_ms: Largest median latency of one sample; None: any.
         max_memory_bytes: Largest growth of a process that loads the artifact and answers; None: any.
@@ -20,6 +23,7 @@ class TargetSpec(BaseModel):
 
     prefer: tuple[str, ...] = Field(default=("fp32",), min_length=1)
     max_accuracy_drop: float = Field(default=0.005, ge=0.0, le=1.0)
+    max_error_increase: float = Field(default=0.01, ge=0.0)
     min_agreement: float = Field(default=0.99, ge=0.0, le=1.0)
     max_size_bytes: int | None = Field(default=None, gt=0)
     max_latency_ms: float | None = Field(default=None, gt=0.0)

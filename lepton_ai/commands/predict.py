@@ -23,7 +23,10 @@ from lepton_ai.commands.common import (
 @translate_errors
 def predict(
     channel: Annotated[str, typer.Argument(help="Channel in the workspace (edge, cloud), or the address of one.")],
-    files: Annotated[list[str], typer.Argument(help="PNG or JPEG images, or .npy files of raw values; paths or URLs.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(help="PNG or JPEG images, CSV files of rows, or .npy files; paths or URLs."),
+    ],
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
@@ -54,8 +57,6 @@ def predict(
 
 def _print(prediction: Prediction, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(prediction.model_dump_json(include={"file", "label", "confidence", "model_id"}) + "\n")
+        sys.stdout.write(prediction.to_json() + "\n")
         return
-    sys.stdout.write(
-        f"{prediction.file}  {prediction.label}  {prediction.confidence:.1%}  {prediction.model_id[:12]}\n"
-    )
+    sys.stdout.write(f"{prediction}  {prediction.model_id[:12]}\n")

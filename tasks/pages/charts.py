@@ -35,6 +35,15 @@ def draw_accuracy(curve: Sequence[CurvePoint], best_epoch: int | None) -> Markup
     return _draw_curve("Accuracy", lines, best_epoch, format_rate, rate=True)
 
 
+def draw_error(curve: Sequence[CurvePoint], best_epoch: int | None) -> Markup | None:
+    """Return the mean absolute error over epochs; None without figures."""
+    lines = {
+        "train": [(float(point.epoch), point.train_error) for point in curve],
+        "validation": [(float(point.epoch), point.validation_error) for point in curve],
+    }
+    return _draw_curve("Error", lines, best_epoch, _show_loss, rate=False)
+
+
 def _show_loss(value: float) -> str:
     return format_number(value, 3)
 

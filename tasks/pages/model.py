@@ -121,13 +121,43 @@ class Metric(Part):
 
 
 class CurvePoint(Part):
-    """One epoch of training. Losses in nats, accuracies in 0..1; None where not measured."""
+    """One epoch of training. Accuracies in 0..1, errors in the figures' unit; None where not measured."""
 
     epoch: int
     train_loss: float | None = None
     train_accuracy: float | None = None
+    train_error: float | None = None
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+    validation_error: float | None = None
+
+
+class Comparison(Part):
+    """The model's figures on the held-out rows beside those of simpler means.
+
+    Attributes:
+        metrics: Names of the figures.
+        rows: For each answerer its name and its figures, None where one has none; the model comes first.
+        unit: Of errors.
+    """
+
+    metrics: tuple[Text, ...]
+    rows: tuple[tuple[Text, tuple[float | None, ...]], ...]
+    unit: Text = ""
+
+
+class Forecast(Part):
+    """One window: lines over the steps ahead, `truth`, `answer` and the best baseline's."""
+
+    title: Text
+    lines: dict[Text, tuple[float, ...]]
+
+
+class Scatter(Part):
+    """(truth, answer) of held-out values."""
+
+    title: Text
+    points: tuple[tuple[float, float], ...]
 
 
 class Confusion(Part):
@@ -174,8 +204,10 @@ class Candidate(Part):
     sha256: Text = ""
     size_bytes: int
     validation_accuracy: float | None = None
+    validation_error: float | None = None
     validation_agreement: float | None = None
     accuracy: float | None = None
+    error: float | None = None
     agreement: float | None = None
     latency_ms_p50: float | None = None
     latency_ms_p95: float | None = None
@@ -271,6 +303,9 @@ class RunPage(Part):
     curve: tuple[CurvePoint, ...] = ()
     best_epoch: int | None = None
     confusion: Confusion | None = None
+    comparison: Comparison | None = None
+    forecasts: tuple[Forecast, ...] = ()
+    scatter: Scatter | None = None
     samples: tuple[Sample, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     channels: dict[Text, Channel] = {}

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.pages import charts, gauges, matrix, text
+from tasks.pages import charts, gauges, matrix, plots, text
 from tasks.pages.model import Metric, RunPage, Sample
 
 T = TypeVar("T")
@@ -59,6 +59,9 @@ def render_run_page(page: RunPage) -> str:
             policy=_write_policy(css, script),
             loss=charts.draw_loss(page.curve, page.best_epoch),
             accuracy=charts.draw_accuracy(page.curve, page.best_epoch),
+            error=charts.draw_error(page.curve, page.best_epoch),
+            plots=[plot for plot in map(plots.draw_forecast, page.forecasts) if plot is not None],
+            scatter=plots.draw_scatter(page.scatter) if page.scatter else None,
             confusion=matrix.draw_confusion(page.confusion) if page.confusion else None,
             classes=matrix.find_worst(classes),
             class_count=len(classes),

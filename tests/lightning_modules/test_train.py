@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lightning_modules.checkpoint import unpack_weights
-from lightning_modules.data import BatchLoader, read_images
+from lightning_modules.data import IMAGES, BatchLoader, to_batch
 from lightning_modules.errors import CheckpointError, DivergedError, SpecError
 from lightning_modules.predict import predict_rows
 from lightning_modules.specs import (
@@ -159,4 +159,4 @@ def test_loader_resumes_behind_the_batch_that_was_handed_over() -> None:
 
 def test_batch_without_a_field_is_refused() -> None:
     with pytest.raises(SpecError, match="must hold image, label and row_id; got no label"):
-        read_images({"image": np.zeros((2, 1, 8, 8)), "row_id": np.arange(2)})
+        to_batch({"image": np.zeros((2, 1, 8, 8)), "row_id": np.arange(2)}, IMAGES)
