@@ -29,7 +29,7 @@ def build_learner(
     head, network = _build_rows(model, sample) if isinstance(sample, RowSample) else _build_images(model, sample)
     values = isinstance(sample, RowSample) and sample.task != "classification"
     # A network that only answers needs no loss, and not the user's own one.
-    loss = train.loss if train else LossSpec(name="mse" if values else "cross_entropy")
+    loss = train.loss if train else LossSpec(name="mse" if values else "cross_entropy", label_smoothing=0.0)
     answer = build_answer(model, sample, loss)
     augmentation = build_augmentation(train, sample) if train else None
     return Learner(head, network, answer, train=train, total_steps=total_steps, augmentation=augmentation)

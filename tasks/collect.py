@@ -6,7 +6,7 @@ from storage.collect import collect_rows
 from storage.files import Store
 from storage.receipts import DatasetRecord, FileRecord, SourceRecord
 from storage.sources import Source, SourceIdentity
-from storage.specs import DataSpec
+from storage.specs import RowsSpec
 from storage.versions import Dataset, Version
 from tasks.progress import report_steps
 from tasks.results import Collected
@@ -14,7 +14,7 @@ from tasks.stage import stage
 
 
 @stage
-def collect(workspace: str, name: str, source: Source, data: DataSpec, scheduler: str) -> Collected:
+def collect(workspace: str, name: str, source: Source, data: RowsSpec, scheduler: str) -> Collected:
     """Reads a source as it is, bad values included: what they are worth is for the raw gate to say.
 
     Args:

@@ -5,7 +5,7 @@ from distributed import Client
 from storage.files import Store
 from storage.fitted import Fitted
 from storage.prepare import prepare_rows
-from storage.specs import DataSpec
+from storage.specs import RowsSpec
 from storage.versions import Dataset
 from tasks.collect import describe_version
 from tasks.gate_data import open_version
@@ -15,7 +15,7 @@ from tasks.stage import stage
 
 
 @stage
-def prepare(workspace: str, name: str, collected: Collected, data: DataSpec, scheduler: str) -> Prepared:
+def prepare(workspace: str, name: str, collected: Collected, data: RowsSpec, scheduler: str) -> Prepared:
     """Drops, deduplicates, splits and shuffles, and fits statistics on the training split alone.
 
     Args:
