@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("stream", "stream_limits")
+BENCHMARKS = ("stream", "stream_limits", "ingest")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ import numpy as np
 from benchmarks.peers import STREAM_PEERS, make_environment
 from benchmarks.results import describe_machine, make_table, write_section
 from storage.files import Store
-from storage.shards import write_shard
+from storage.shards import ShardEntry, write_shard
 from storage.specs import DEFAULT_SHARD_BYTES
 from storage.stream import Stream
 from storage.versions import Dataset
@@ -70,16 +71,14 @@ def write_version(folder: Path, images: np.ndarray, labels: np.ndarray, codec: s
     """Writes the samples as a version; seconds."""
     dataset = Dataset(Store(folder), "samples")
     rows = max(1, DEFAULT_SHARD_BYTES // images[0].nbytes)
+
+    def write_rows(start: int) -> ShardEntry:
+        part = {"image": images[start : start + rows], "label": labels[start : start + rows]}
+        return write_shard(dataset.shards, part, split="train", codec={"image": codec})
+
     started = time.perf_counter()
-    entries = [
-        write_shard(
-            dataset.shards,
-            {"image": images[start : start + rows], "label": labels[start : start + rows]},
-            split="train",
-            codec={"image": codec},
-        )
-        for start in range(0, len(images), rows)
-    ]
+    with ThreadPoolExecutor(THREADS) as threads:
+        entries = list(threads.map(write_rows, range(0, len(images), rows)))
     dataset.commit(entries, kind="prepare", parent=None)
     return time.perf_counter() - started
 

@@ -21,7 +21,7 @@ CODECS: tuple[Codec, ...] = ("none", "lz4", "zstd")
 TEXT = "string"
 
 _BLOCK_BYTES = 256 * 1024
-_SAMPLE_BLOCKS = 4
+_SAMPLE_BLOCKS = 3
 _ZSTD_LEVEL = 1
 _LZ4_LEVEL = 5
 # Nanoseconds to decode a byte, measured once on images, labels and floats. Constants, because a choice by the clock would

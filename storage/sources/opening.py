@@ -69,15 +69,24 @@ class SourceStream:
         self.display = display
         self._raw = raw
         self.file = _decompress(io.BufferedReader(raw, CHUNK_BYTES))
+        self._held = b""
+        self._at = 0
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; fewer only at the end of the file.
+        """Up to `size` bytes; fewer only at the end of the file. What was read through `file` is not seen here.
 
         Raises:
             SourceError: The file cannot be read or unpacked.
         """
+        start, self._at = self._at, self._at + size
+        if self._at <= len(self._held):
+            # An archive is read in hundreds of thousands of small pieces: the quick way is the usual one.
+            return self._held[start : self._at]
+        rest = self._held[start:]
         with translated(self.display):
-            return self.file.read(size)
+            self._held = rest + self.file.read(max(CHUNK_BYTES, size - len(rest)))
+        self._at = min(size, len(self._held))
+        return self._held[: self._at]
 
     def read_exactly(self, size: int, what: str) -> bytes:
         """Exactly `size` bytes.

@@ -40,15 +40,12 @@ def decode_picture(data: bytes, shape: tuple[int, int, int], *, resize: bool) ->
 
     channels, height, width = shape
     try:
-        with warnings.catch_warnings():
-            # Odd metadata is no fault of the picture; its size is checked below.
-            warnings.simplefilter("ignore")
-            opened = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
-            _check_pixels(opened)
-            image = _turn_upright(opened)
-            if not resize:
-                _check_same(image, opened.mode, shape)
-            return np.asarray(_bring_to_shape(image, channels, width, height))
+        opened = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+        _check_pixels(opened)
+        image = _turn_upright(opened)
+        if not resize:
+            _check_same(image, opened.mode, shape)
+        return np.asarray(_bring_to_shape(image, channels, width, height))
     except PictureFault:
         raise
     except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
@@ -64,17 +61,21 @@ def decode_pictures(
         Images (N, C, H, W); which of the files they are; name and reason of each file that was left out.
     """
     channels, height, width = shape
-    pixels = np.empty((len(files), height, width, channels), dtype=np.uint8)
+    images = np.empty((len(files), *shape), dtype=np.uint8)
+    pixels = np.moveaxis(images, 1, -1)
     kept: list[int] = []
     faults: list[tuple[str, str]] = []
-    for number, (name, data) in enumerate(files):
-        try:
-            pixels[len(kept)] = decode_picture(data, shape, resize=resize).reshape(height, width, channels)
-        except PictureFault as fault:
-            faults.append((name, str(fault)))
-            continue
-        kept.append(number)
-    return np.ascontiguousarray(np.moveaxis(pixels[: len(kept)], -1, 1)), kept, faults
+    with warnings.catch_warnings():
+        # Odd metadata is no fault of a picture, and its size is checked. Once for all: it costs as much as a small picture.
+        warnings.simplefilter("ignore")
+        for number, (name, data) in enumerate(files):
+            try:
+                pixels[len(kept)] = decode_picture(data, shape, resize=resize).reshape(height, width, channels)
+            except PictureFault as fault:
+                faults.append((name, str(fault)))
+                continue
+            kept.append(number)
+    return images[: len(kept)], kept, faults
 
 
 def _check_pixels(image: "Image") -> None:

@@ -4,9 +4,9 @@ Formats: POSIX.1-2001 ustar and pax, and GNU's long names and large sizes. Pytho
 cut off between two members for a whole one, and costs ten times as much a member.
 """
 
+import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from storage.errors import SourceError
 from storage.sources.base import Fault
@@ -65,10 +65,11 @@ def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Faul
         if header.kind in _NAMING:
             named |= _NAMING[header.kind](_read_content(stream, header, bounds))
             continue
-        header = replace(header, name=named.get("path", header.name), size=int(named.get("size", header.size)))
         if any(key.startswith("GNU.sparse") for key in named) or header.kind == "S":
             raise SourceError(f"archive ({stream.display}) must hold whole files; got {header.name}, which is sparse")
-        named = {}
+        if named:
+            header = replace(header, name=named.get("path", header.name), size=int(named.get("size", header.size)))
+            named = {}
         if header.kind in _DIRECTORY:
             _skip_content(stream, header)
             continue
@@ -80,7 +81,7 @@ def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Faul
             _skip_content(stream, header)
             yield Fault(header.name[:MAX_NAME_BYTES], fault)
         else:
-            yield Member(str(PurePosixPath(header.name)), _read_content(stream, header, bounds))
+            yield Member(posixpath.normpath(header.name), _read_content(stream, header, bounds))
 
 
 def _read_header(stream: SourceStream, count: int) -> Header | None:
@@ -108,9 +109,7 @@ def _read_header(stream: SourceStream, count: int) -> Header | None:
 def _read_content(stream: SourceStream, header: Header, bounds: Bounds) -> bytes:
     if header.size > max(bounds.file_bytes, _BLOCK):
         raise SourceError(f"archive ({stream.display}) must have headers of a sane size; got {header.size} bytes")
-    data = stream.read_exactly(header.size, header.name)
-    stream.read_exactly(-header.size % _BLOCK, f"padding after {header.name}")
-    return data
+    return stream.read_exactly(header.size + -header.size % _BLOCK, header.name)[: header.size]
 
 
 def _skip_content(stream: SourceStream, header: Header) -> None:

@@ -284,3 +284,17 @@ def test_progress_is_told(digits, prepared):
 def test_impossible_splits_are_refused(split):
     with pytest.raises(ValidationError):
         SplitSpec.model_validate(split)
+
+
+@pytest.mark.parametrize("workers", [False, True])
+def test_a_bucket_is_as_good_as_a_folder(digits, prepared, s3_url, s3_options, request, workers):
+    """The same shards, by the same workers or none, and nothing left of the scratch files."""
+    client = request.getfixturevalue("client") if workers else None
+    bucket = Store(f"{s3_url}/work", s3_options)
+    raw = collect_rows(SklearnSource(), Dataset(bucket, "raw"), client, codec="lz4", target_shard_bytes=30_000)
+    there = prepare_rows(raw, DIGITS, Dataset(bucket, "prepared"), client, codec="lz4")
+    here = prepare_rows(digits, DIGITS, prepared, codec="lz4")
+    assert there.manifest_digest == here.manifest_digest
+    assert there.info["fitted"] == here.info["fitted"]
+    assert there.verify() == []
+    assert there.dataset.files.child("scratch").list() == raw.dataset.files.child("scratch").list() == []
