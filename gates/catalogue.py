@@ -1,18 +1,22 @@
 """The table of every stock expectation: exact over shards, exact on whole columns, or refused by name.
 
-`python -m gates.catalogue` prints it as Markdown, worked out from the metrics that each expectation asks for.
+`python -m gates.catalogue docs/gates.md` writes the page, worked out from the metrics that each expectation asks for and
+from the limits' own defaults and sentences.
 """
 
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel
 
 from gates.errors import UnmergeableError
 from gates.routes import Route, find_route
 from gates.shards import ShardedTable, make_shard
+from gates.specs import AnomalyGate, ArtifactGate, DriftGate, ModelGate, PreparedGate, RawGate, RegressionGate
 from gates.suite import Expectation
 
 # One use of each stock expectation on the columns of `make_example`.
@@ -91,6 +95,20 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "expect_table_row_count_to_equal_other_table": {"other_table_name": "other"},
     "unexpected_rows_expectation": {"unexpected_rows_query": "select * from {batch}"},
 }
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "raw": RawGate,
+    "drift": DriftGate,
+    "prepared": PreparedGate,
+    "model": ModelGate,
+    "model, of numbers": RegressionGate,
+    "model, of anomalies": AnomalyGate,
+    "artifact": ArtifactGate,
+}
+_INTRODUCTION = (
+    "Any of them may stand in `gates.raw.expectations`, or in a suite that `gates.raw.suites` names, and is applied to the "
+    "rows of the raw version: the columns of the recipe, `label`, `row_id`, `source`, and derived columns such as "
+    "`image.brightness` or `<column>.flat`."
+)
 _KINDS = {
     "exact": "exact: shards are answered one by one and merged",
     "column": "exact by another route: one pass over the whole of the columns that it names, up to a limit of memory",
@@ -168,5 +186,30 @@ def format_table(entries: list[Entry]) -> str:
     return "\n".join(lines)
 
 
+def format_page(entries: list[Entry]) -> str:
+    """Return the page of documentation: every limit with its default, then every stock expectation."""
+    lines = ["# Gates", "", "Written by `python -m gates.catalogue docs/gates.md`; do not edit.", ""]
+    lines += ["## Limits", "", "A section of a recipe's `gates`; whatever is left out has the default.", ""]
+    for name, section in _SECTIONS.items():
+        lines += [f"### {name}", "", "| limit | default | what it means |", "|---|---|---|"]
+        for limit, field in section.model_fields.items():
+            default = field.get_default(call_default_factory=True)
+            lines.append(f"| `{limit}` | {show_default(default)} | {' '.join((field.description or '').split())} |")
+        lines.append("")
+    head = "\n".join([*lines, "## Stock expectations", "", _INTRODUCTION, ""])
+    return head + "\n" + format_table(entries).replace("\n## ", "\n### ").replace("## Exact:", "### Exact:", 1)
+
+
+def show_default(value: object) -> str:
+    """Return a default as a recipe would state it."""
+    return (
+        "none" if value is None or value in ((), {}) else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
 if __name__ == "__main__":
-    sys.stdout.write(format_table(list_entries()))
+    page = format_page(list_entries())
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(page, "utf-8")
+    else:
+        sys.stdout.write(page)

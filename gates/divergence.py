@@ -126,7 +126,7 @@ def measure_far(accepted: Histogram, current: Histogram) -> float:
     if not filled or not current.total:
         return 0.0
     low, high = accepted.edges[filled[0]], accepted.edges[filled[-1] + 1]
-    reach = high - low
+    reach = 0.8 * (high - low)  # the outermost cells reach a little beyond the values in them
     cells = zip(pairwise(current.edges), current.counts, strict=True)
     far = sum(count for (left, right), count in cells if right <= low - reach or left >= high + reach)
     return far / current.total if far >= _FEWEST_FAR else 0.0

@@ -215,7 +215,8 @@ def find_clock_shift(
 ) -> ClockShift:
     """Return how far the day's pattern moved, by the shift that correlates best with the accepted pattern.
 
-    Blocks of about four weeks are compared, so that a clock that jumps half way through is found.
+    Blocks of about four weeks are compared, and single weeks, each with what the accepted version's own blocks of that
+    length do, so that a clock that jumps on the way is found.
     """
     import numpy as np
 
@@ -226,19 +227,25 @@ def find_clock_shift(
     if (total[-1] == 0).any() or not len(scale) or scale.max() < 0.3:
         return ClockShift(0.0, "", 0.0)
     best = int(np.argmax(scale))
-    own = [_find_shift(pattern[best], block, best) for block in _join_blocks(accepted)]
-    moved = [_find_shift(pattern[best], block, best) for block in _join_blocks(current)]
     minutes = 24 * 60 / slots
-    most_own = max((abs(shift) for shift in own), default=0)
-    most = max((abs(shift) for shift in moved), default=0)
-    return ClockShift(most * minutes if most > most_own else 0.0, names[best], most_own * minutes)
+    for weeks in (4, 1):
+        own = _find_furthest(pattern[best], _join_blocks(accepted, weeks), best)
+        moved = _find_furthest(pattern[best], _join_blocks(current, weeks), best)
+        if moved > own:
+            return ClockShift(moved * minutes, names[best], own * minutes)
+    return ClockShift(0.0, names[best], 0.0)
 
 
-def _join_blocks(hours: "np.ndarray[Any, Any]") -> "list[np.ndarray[Any, Any]]":
-    """Return sums over about four weeks each."""
+def _find_furthest(pattern: "np.ndarray[Any, Any]", blocks: "Sequence[np.ndarray[Any, Any]]", column: int) -> int:
+    """Return the furthest that any block moved, in slots."""
+    return max((abs(_find_shift(pattern, block, column)) for block in blocks), default=0)
+
+
+def _join_blocks(hours: "np.ndarray[Any, Any]", weeks: int) -> "list[np.ndarray[Any, Any]]":
+    """Return sums over about so many weeks each."""
     import numpy as np
 
-    groups = max(1, len(hours) // 4)
+    groups = max(1, len(hours) // weeks)
     return [hours[index].sum(axis=0) for index in np.array_split(np.arange(len(hours)), groups)]
 
 

@@ -85,7 +85,7 @@ def run_expectations(expectations: Mapping[int, Expectation], table: Table | Sha
             outcomes[index] = Outcome(success=False, error=_first_line(error))
         else:
             configurations.append(configuration)
-    validator = _QuietValidator(execution_engine=ShardEngine(table.shards))
+    validator = _QuietValidator(execution_engine=_open_engine(table))
     with _quiet_logs():
         results = validator.graph_validate(
             configurations=configurations, runtime_configuration={"result_format": _RESULT_FORMAT}
@@ -103,7 +103,7 @@ def find_unexpected(item: Expectation, table: Table | ShardedTable) -> list[int]
     Raises:
         SuiteError: the rule could not be computed.
     """
-    engine = ShardEngine(table.shards)
+    engine = _open_engine(table)
     configuration = ExpectationConfiguration(type=item.rule, kwargs=dict(item.kwargs))
     with _quiet_logs():
         result = _QuietValidator(execution_engine=engine).graph_validate(
@@ -115,6 +115,12 @@ def find_unexpected(item: Expectation, table: Table | ShardedTable) -> list[int]
     if error := _read_exception(result.exception_info or {}):
         raise SuiteError(f"rows that fail {item.rule} on {item.about} must be found to set them aside; got: {error}")
     return [int(position) for position in result.result.get("unexpected_index_list") or ()]
+
+
+def _open_engine(table: Table | ShardedTable) -> ShardEngine:
+    """Return the engine over a table's shards, on workers where the table has some."""
+    workers = table.map_shards if isinstance(table, ShardedTable) else None
+    return ShardEngine(table.shards) if workers is None else ShardEngine(table.shards, map_shards=workers)
 
 
 def _read_result(result: ExpectationValidationResult) -> Outcome:

@@ -84,10 +84,12 @@ class ShardedTable:
     Attributes:
         shards: in order; the table's rows are theirs, one after the other.
         identity: columns that name a row in messages, beside its shard and its place there.
+        map_shards: applies a function to every shard, in order, such as over Dask workers; None does it here.
     """
 
     shards: tuple[Shard, ...]
     identity: tuple[str, ...] = ()
+    map_shards: "Callable[..., Any] | None" = None
 
     @property
     def rows(self) -> int:

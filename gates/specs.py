@@ -4,10 +4,11 @@ Every limit has its unit in its name or its description. A fraction is 0 to 1, n
 those of small, clean image sets; a recipe tightens them.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gates.custom import OwnExpectation
 from gates.errors import SuiteError
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -58,6 +59,13 @@ class RawGate(_Limits):
     """How nearly a single column may give the answer away: balanced accuracy for a class, correlation ratio for a number,
     now or some rows ahead."""
 
+    on_fail: dict[str, Literal["stop", "warn"]] = Field(default={})
+    """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others stop the run."""
+    expectations: tuple[OwnExpectation, ...] = ()
+    """Expectations of your own on the rows: type and kwargs as in Great Expectations, and on_fail."""
+    suites: tuple[str, ...] = ()
+    """Suites of your own: paths of Great Expectations' JSON, or `package.module:function` that returns expectations."""
+
     def for_kind(self, kind: str) -> "RawGate":
         """Return the limits with those of a kind of data, `image` or another, in place of None."""
         chosen = _IMAGE_LIMITS if kind == "image" else _COLUMN_LIMITS
@@ -100,6 +108,8 @@ class PreparedGate(_Limits):
     """Tables and series: most values of a training column that may be missing, as a fraction."""
     max_twin_fraction: Fraction = 0.01
     """Images: most held-out rows that may look like a training row (equal perceptual hash), as a fraction of all rows."""
+    on_fail: dict[str, Literal["stop", "warn"]] = Field(default={})
+    """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others stop the run."""
 
     @model_validator(mode="after")
     def _shares_must_fit(self) -> Self:
@@ -230,6 +240,8 @@ class DriftGate(_Limits):
     """Largest fall of the share of labels that a linear probe, learned from the accepted version, agrees with."""
     max_clock_shift_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Furthest that the pattern of the day may move beyond what it moves inside the accepted version."""
+    on_fail: dict[str, Literal["stop", "warn"]] = Field(default={})
+    """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others stop the run."""
 
 
 class GatesSpec(_Limits):

@@ -28,7 +28,7 @@ def derive_columns(rows: Rows, columns: Mapping[str, tuple[str, ...]]) -> dict[s
 
     Images: `brightness` (mean), `contrast` (standard deviation), `sharpness` (mean difference of neighbours), with
     several channels `saturation` (mean spread of the channels) and `channel.<i>` (mean), of floats `nan` (share); all in
-    the image's unit. Columns of numbers, up to 32: `<column>.flat` (rows since the value changed, at most 32), of
+    the image's unit. Columns of numbers, up to 32: `<column>.flat` (rows since the value changed, at most 32), and of
     series `<column>.step` (change from the row before), `<column>.spike` (distance from the median of it and its two
     neighbours) and `<column>.energy` (of the first row of 64 the share of their spectral energy in the upper half of the
     frequencies). Texts: `<field>.length` and `<field>.odd` (share of characters that a wrong encoding leaves).

@@ -8,6 +8,8 @@ import numpy as np
 
 from gates.columns import ColumnsFacts
 from gates.crossings import tabulate_crossings
+from gates.custom import ROWS, apply_on_fail, build_own_suite
+from gates.engine import run_suite
 from gates.prepared import PreparedFacts, judge_prepared
 from gates.raw import RawFacts, judge_raw
 from gates.report import GateReport, join_reports
@@ -26,6 +28,7 @@ from storage.versions import Dataset, Version
 from tasks.accepted import Accepted, find_accepted
 from tasks.drift import gate_drift
 from tasks.results import Collected, Prepared
+from tasks.row_table import gather_expectations, open_rows
 from tasks.stage import gate
 from tasks.survey import list_columns, survey_columns
 
@@ -62,9 +65,13 @@ def judge_version(
     client: TaskClient | None = None,
 ) -> GateReport:
     """Judges a raw version, alone and against an accepted one; None leaves the comparison out."""
-    reports = [judge_raw(limits.raw, describe_raw(version, data, client))]
+    reports = [apply_on_fail(judge_raw(limits.raw, describe_raw(version, data, client)), limits.raw.on_fail)]
+    own = gather_expectations(limits.raw.expectations, limits.raw.suites)
+    if own:
+        reports.append(run_suite(build_own_suite(own, "raw"), {ROWS: open_rows(version, data, client)}))
     if accepted is not None and _can_compare(version, accepted):
-        reports.append(gate_drift(version, accepted, data, limits.drift, client))
+        drift = gate_drift(version, accepted, data, limits.drift, client)
+        reports.append(apply_on_fail(drift, limits.drift.on_fail))
     return join_reports("raw", reports)
 
 
@@ -116,7 +123,7 @@ def gate_prepared(
 ) -> GateReport:
     """Judges the splits before a model learns from one and is judged on another."""
     version = open_version(Store(workspace), prepared.dataset)
-    return judge_prepared(limits, describe_prepared(version, collected, prepared, data))
+    return apply_on_fail(judge_prepared(limits, describe_prepared(version, collected, prepared, data)), limits.on_fail)
 
 
 def describe_prepared(version: Version, collected: Collected, prepared: Prepared, data: RowsSpec) -> PreparedFacts:

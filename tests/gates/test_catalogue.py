@@ -1,4 +1,6 @@
-from gates.catalogue import EXAMPLES, format_table, list_entries
+from pathlib import Path
+
+from gates.catalogue import EXAMPLES, format_page, format_table, list_entries
 
 
 def test_every_stock_expectation_is_in_the_table_once():
@@ -11,3 +13,8 @@ def test_every_stock_expectation_is_in_the_table_once():
     assert kinds["expect_table_row_count_to_equal_other_table"] == "refused"
     assert all(entry.reason for entry in entries if entry.kind != "exact")
     assert "| `expect_column_median_to_be_between` | `column.median` |" in format_table(entries)
+
+
+def test_the_page_of_documentation_is_the_one_that_the_command_writes():
+    page = Path(__file__).resolve().parents[2] / "docs" / "gates.md"
+    assert page.read_text("utf-8") == format_page(list_entries())  # else: python -m gates.catalogue docs/gates.md
