@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from deployments.targets.channel import open_channel, read_champion
+from deployments.targets.errors import BadArtifact
 from deployments.targets.release import Release
 from deployments.targets.runtime import Predictor
 from storage.errors import Corrupt
@@ -22,6 +23,7 @@ from tasks.answers import (
     unpack_answers,
 )
 from tasks.describe import describe_input, describe_output
+from tasks.errors import StageStopped
 from tasks.results import ChampionFigures, Collected, Evaluated, Prepared, Trained
 from tasks.samples import HELD_OUT
 from tasks.stage import stage
@@ -41,6 +43,7 @@ def evaluate(
 
     Raises:
         Corrupt: The answers are not those that training wrote.
+        StageStopped: A channel carries a model of other samples.
     """
     store, directory = Store(workspace), Path(trained.directory)
     result, sample = trained.held_out_predictions, trained.sample
@@ -89,9 +92,15 @@ def _judge_champion(
     store: Store, run: str, prepared: Prepared, trained: Trained, data: RowsSpec, channel: str, release: Release
 ) -> ChampionFigures:
     sample = trained.sample
-    predictor = Predictor(
-        read_release(store, release), describe_input(sample, data), describe_output(sample), threads=1
-    )
+    content = read_release(store, release)
+    try:
+        predictor = Predictor(content, describe_input(sample, data), describe_output(sample), threads=1)
+    except BadArtifact as error:
+        reason = (
+            f"channel {channel} must carry models for the same samples; got {release.title}, of which: {error}; name another "
+            "channel in targets, or use another workspace"
+        )
+        raise StageStopped("evaluate", (reason,)) from error
     sheet = answer_split(store, prepared, HELD_OUT, predictor, sample)
     packed = pack_answers(sheet)
     record = FileRecord(sha256=sha256_bytes(packed), size_bytes=len(packed))

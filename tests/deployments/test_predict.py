@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deployments.targets.card import OutputSpec
 from deployments.targets.channel import Channel
 from deployments.targets.errors import BadInput, ChannelAbsent, ChannelRefused
 from deployments.targets.predict import predict
@@ -37,11 +38,11 @@ def files(tmp_path: Path) -> list[str]:
 
 def test_one_answer_a_file_with_the_model_that_gave_it(workspace: Path, channel: Channel, files: list[str]) -> None:
     found = list(predict("edge", files, str(workspace)))
-    expected = Predictor(make_onnx(1), SPEC, 10).predict(DIGIT[None, None])
+    expected = Predictor(make_onnx(1), SPEC, OutputSpec(classes=10)).predict(DIGIT[None, None])
     assert [answer.file for answer in found] == files
     for answer in found:
         assert answer.label == str(expected.labels[0])
-        assert answer.confidence == pytest.approx(float(expected.probabilities.max()))
+        assert answer.confidence == pytest.approx(float(expected.values.max()))
         assert len(answer.model_id) == 64
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from deployments.targets.card import InputSpec
+from deployments.targets.card import InputSpec, OutputSpec
 from deployments.targets.errors import BadArtifact, BadInput
 from deployments.targets.measure import measure_artifact
 from deployments.targets.runtime import Predictor, compute_agreement
@@ -27,29 +27,29 @@ def softmax_by_hand(raw: np.ndarray) -> np.ndarray:
 
 def test_answers_are_those_of_the_network() -> None:
     raw = samples(7)
-    answers = Predictor(MODEL, SPEC, 10, sha256=sha256_bytes(MODEL)).predict(raw)
+    answers = Predictor(MODEL, SPEC, OutputSpec(classes=10), sha256=sha256_bytes(MODEL)).predict(raw)
     expected = softmax_by_hand(raw)
-    np.testing.assert_allclose(answers.probabilities, expected, atol=1e-5)
+    np.testing.assert_allclose(answers.values, expected, atol=1e-5)
     np.testing.assert_array_equal(answers.labels, expected.argmax(axis=1))
-    assert (answers.labels.dtype, answers.probabilities.dtype) == (np.int64, np.float32)
+    assert (answers.labels.dtype, answers.values.dtype) == (np.int64, np.float32)
 
 
 def test_batches_do_not_change_the_answers() -> None:
-    predictor = Predictor(MODEL, SPEC, 10, threads=2)
+    predictor = Predictor(MODEL, SPEC, OutputSpec(classes=10), threads=2)
     whole, parts = predictor.predict(samples(10)), predictor.predict(samples(10), batch_size=3)
     np.testing.assert_array_equal(whole.labels, parts.labels)
-    np.testing.assert_allclose(whole.probabilities, parts.probabilities, atol=1e-6)
+    np.testing.assert_allclose(whole.values, parts.values, atol=1e-6)
 
 
 def test_other_bytes_are_refused_before_they_are_parsed() -> None:
     with pytest.raises(BadArtifact, match="must hash to"):
-        Predictor(b"not even ONNX", SPEC, 10, sha256=sha256_bytes(MODEL))
+        Predictor(b"not even ONNX", SPEC, OutputSpec(classes=10), sha256=sha256_bytes(MODEL))
 
 
 @pytest.mark.parametrize("data", [b"", b"junk", MODEL[:100]])
 def test_bytes_that_are_no_model(data: bytes) -> None:
     with pytest.raises(BadArtifact, match="must be an ONNX model"):
-        Predictor(data, SPEC, 10)
+        Predictor(data, SPEC, OutputSpec(classes=10))
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_bytes_that_are_no_model(data: bytes) -> None:
 )
 def test_a_card_that_does_not_fit_the_model(change: dict[str, object], classes: int, message: str) -> None:
     with pytest.raises(BadArtifact, match=message):
-        Predictor(MODEL, SPEC.model_copy(update=change), classes)
+        Predictor(MODEL, SPEC.model_copy(update=change), OutputSpec(classes=classes))
 
 
 def test_a_model_without_probabilities() -> None:
     model = onnx.load_from_string(MODEL)
     del model.graph.output[1]
     with pytest.raises(BadArtifact, match=r"'probabilities' must be tensor\(float\); got none"):
-        Predictor(model.SerializeToString(), SPEC, 10)
+        Predictor(model.SerializeToString(), SPEC, OutputSpec(classes=10))
 
 
 def test_probabilities_that_are_not_finite_are_no_answer() -> None:
@@ -78,7 +78,7 @@ def test_probabilities_that_are_not_finite_are_no_answer() -> None:
     weights = np.full((64, 10), np.nan, dtype=np.float32)
     model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weights, "weights"))
     with pytest.raises(BadArtifact, match="finite probabilities"):
-        Predictor(model.SerializeToString(), SPEC, 10).predict(samples(1))
+        Predictor(model.SerializeToString(), SPEC, OutputSpec(classes=10)).predict(samples(1))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_probabilities_that_are_not_finite_are_no_answer() -> None:
 )
 def test_arrays_that_the_model_does_not_take(raw: np.ndarray, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        Predictor(MODEL, SPEC, 10).predict(raw)
+        Predictor(MODEL, SPEC, OutputSpec(classes=10)).predict(raw)
 
 
 def test_agreement() -> None:
@@ -102,7 +102,7 @@ def test_agreement() -> None:
 
 
 def test_measurement_is_of_the_exact_bytes() -> None:
-    found = measure_artifact(MODEL, SPEC, 10, budget_s=0.1, max_runs=50)
+    found = measure_artifact(MODEL, SPEC, OutputSpec(classes=10), budget_s=0.1, max_runs=50)
     assert (found.sha256, found.size_bytes, found.threads) == (sha256_bytes(MODEL), len(MODEL), 1)
     assert 20 <= found.runs <= 50
     assert 0 < found.latency_ms_p50 <= found.latency_ms_p95 < 1000
@@ -111,8 +111,8 @@ def test_measurement_is_of_the_exact_bytes() -> None:
 
 def test_a_larger_model_measures_larger() -> None:
     wide = InputSpec(name="image", dtype="uint8", shape=(3, 512, 512), value_range=(0, 255))
-    small = measure_artifact(MODEL, SPEC, 10, budget_s=0.1)
-    large = measure_artifact(make_onnx(1, shape=(3, 512, 512)), wide, 10, budget_s=0.1, max_runs=20)
+    small = measure_artifact(MODEL, SPEC, OutputSpec(classes=10), budget_s=0.1)
+    large = measure_artifact(make_onnx(1, shape=(3, 512, 512)), wide, OutputSpec(classes=10), budget_s=0.1, max_runs=20)
     assert large.latency_ms_p50 > small.latency_ms_p50
     if small.memory_bytes is not None and large.memory_bytes is not None:
         assert large.memory_bytes > small.memory_bytes + large.size_bytes / 2
@@ -120,10 +120,10 @@ def test_a_larger_model_measures_larger() -> None:
 
 def test_measuring_what_does_not_run() -> None:
     with pytest.raises(BadArtifact, match="must be an ONNX model"):
-        measure_artifact(b"junk", SPEC, 10)
+        measure_artifact(b"junk", SPEC, OutputSpec(classes=10))
 
 
 def test_measuring_does_not_import_from_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "numpy.py").write_text("raise RuntimeError('a stranger')")
     monkeypatch.chdir(tmp_path)
-    assert measure_artifact(MODEL, SPEC, 10, budget_s=0.05).runs >= 20
+    assert measure_artifact(MODEL, SPEC, OutputSpec(classes=10), budget_s=0.05).runs >= 20

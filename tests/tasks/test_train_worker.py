@@ -53,12 +53,12 @@ def test_every_row_is_answered_once(done: tuple[TrainJob, WorkerResult, list[dic
         order = np.argsort(rows["row_id"])
         assert answers["row_id"].dtype == np.uint64
         np.testing.assert_array_equal(answers["row_id"], rows["row_id"][order])
-        np.testing.assert_array_equal(answers["label"], rows["label"][order])
-        right = answers["probabilities"].argmax(1) == answers["label"]
-        assert result.predictions[split].accuracy == pytest.approx(right.mean())
-        assert result.predictions[split].accuracy > 0.9
+        np.testing.assert_array_equal(answers["truth"], rows["label"][order])
+        right = answers["values"].argmax(1) == answers["truth"]
+        assert result.predictions[split].figures["accuracy"] == pytest.approx(right.mean())
+        assert result.predictions[split].figures["accuracy"] > 0.9
     assert result.fit is not None
-    assert result.fit.validation_accuracy == result.predictions["validation"].accuracy
+    assert result.fit.validation_figures["accuracy"] == result.predictions["validation"].figures["accuracy"]
 
 
 def test_metric_log_is_followed_line_by_line(done: tuple[TrainJob, WorkerResult, list[dict]]) -> None:
@@ -84,8 +84,8 @@ def test_two_ranks_learn_what_one_does(
     for split in ("validation", "held_out"):
         one, two = read_answers(job, split), read_answers(pair, split)
         np.testing.assert_array_equal(two["row_id"], one["row_id"])
-        np.testing.assert_array_equal(two["label"], one["label"])
-        np.testing.assert_allclose(two["probabilities"], one["probabilities"], atol=1e-3)
+        np.testing.assert_array_equal(two["truth"], one["truth"])
+        np.testing.assert_allclose(two["values"], one["values"], atol=1e-3)
 
 
 def test_later_job_uses_the_checkpoint_that_is_there(
@@ -112,7 +112,7 @@ def test_diverged_training_names_its_rows_and_keeps_them(workspace: Store, tmp_p
         run_job(make_job(workspace, tmp_path, fit), timeout_s=60)
     assert caught.value.kind == "DivergedError"
     with np.load(tmp_path / "diverged.rank0.npz") as rows:
-        assert rows["image"].shape == (32, 1, 8, 8)
+        assert rows["sample"].shape == (32, 1, 8, 8)
         assert str(rows["row_id"][0]) in str(caught.value)
 
 
