@@ -97,8 +97,8 @@ def _judge_champion(
         predictor = Predictor(content, describe_input(sample, data), describe_output(sample), threads=1)
     except BadArtifact as error:
         reason = (
-            f"channel {channel} must carry models for the same samples; got {release.title}, of which: {error}; name another "
-            "channel in targets, or use another workspace"
+            f"channel {channel} must carry models for the same samples; got {release.title}, of which: {error}; name "
+            "another channel in targets, or use another workspace"
         )
         raise StageStopped("evaluate", (reason,)) from error
     sheet = answer_split(store, prepared, HELD_OUT, predictor, sample)
