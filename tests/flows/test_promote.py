@@ -1,14 +1,20 @@
 """Promotion: of two that were judged against the same champion, one wins and the other says so."""
 
+from pathlib import Path
+
 import pytest
 
+from deployments.targets.card import InputSpec, OutputSpec
+from flows import recipes
 from flows.recipe import load_recipe
 from storage.files import Store
 from storage.receipts import Receipt, list_model_receipts
 from tasks.errors import StageStopped
 from tasks.promote import promote
+from tasks.results import Compressed
+from tasks.results import Promoted as Outcome
 from tests.flows.conftest import Promoted
-from tests.flows.material import FAST, read_channels
+from tests.flows.material import FAST, call, read_channels
 
 pytestmark = pytest.mark.prefect
 
@@ -26,17 +32,41 @@ def _redraft(promoted: Promoted, expected: int | None) -> Receipt:
     return receipt.model_copy(update={"channels": {"edge": edge}, "artifacts": artifacts})
 
 
-def test_the_release_that_was_judged_against_another_champion_is_stopped(own_promoted: Promoted) -> None:
+def _promote(promoted: Promoted, expected: int | None) -> Outcome:
+    """Promotes that receipt, as the stage does."""
     recipe = load_recipe("digits", FAST)
+    compressed = Compressed.model_construct(
+        model_id=promoted.summary["model_id"],
+        input=InputSpec(shape=recipe.data.image.shape, value_range=recipe.data.image.value_range),
+        output=OutputSpec(classes=len(recipe.data.labels)),
+    )
+    receipt = _redraft(promoted, expected)
+    return promote.fn(str(promoted.workspace), receipt, compressed, recipe.name, recipe.kind, recipe.data.labels)
+
+
+def test_the_release_that_was_judged_against_another_champion_is_stopped(own_promoted: Promoted) -> None:
     before = read_channels(own_promoted.workspace)
     with pytest.raises(StageStopped) as caught:
-        promote.fn(str(own_promoted.workspace), _redraft(own_promoted, None), recipe.name, recipe.kind, recipe.data)
+        _promote(own_promoted, None)
     assert caught.value.stage == "promote"
     assert "release 1" in caught.value.reasons[0]
     assert read_channels(own_promoted.workspace) == before
 
 
 def test_the_release_that_was_judged_against_the_champion_follows_it(own_promoted: Promoted) -> None:
-    recipe = load_recipe("digits", FAST)
-    done = promote.fn(str(own_promoted.workspace), _redraft(own_promoted, 1), recipe.name, recipe.kind, recipe.data)
-    assert done.releases == {"edge": 2}
+    assert _promote(own_promoted, 1).releases == {"edge": 2}
+
+
+def test_channel_of_another_recipe_is_refused_before_anything_runs(
+    own_promoted: Promoted, dask_scheduler: str, tmp_path: Path
+) -> None:
+    text = (Path(recipes.__file__).parent / "digits.yaml").read_text()
+    other = tmp_path / "other.yaml"
+    other.write_text(text.replace("name: digits", "name: other").replace("  cloud:", "  other-cloud:"))
+    before = read_channels(own_promoted.workspace)
+    refused = call("run", str(other), "--workspace", str(own_promoted.workspace), "--scheduler", dask_scheduler)
+    assert refused.status == 2
+    assert "targets.edge (edge) must be a channel of other; got one that carries digits; name it" in refused.messages
+    assert "other-cloud" not in refused.messages
+    assert read_channels(own_promoted.workspace) == before
+    assert not (own_promoted.workspace / "datasets" / "other-raw").exists()
