@@ -3,7 +3,7 @@
 import codecs
 import csv
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -46,13 +46,10 @@ class CsvSource(UrlSource):
         """Reads each file once, from its start, and cuts it at ends of records."""
         table = require_table(spec, self.display)
         root, names = list_files(self.url, self.options, SUFFIXES, self.max_files)
-        for name in names:
-            split = next((split for split, file in self.splits.items() if file == name), None)
-            if self.splits and split is None:
-                continue
+        for name, split in self._choose_files(names):
             with open_stream(posixpath.join(root, name), self.options, name) as stream:
                 blocks = _cut_blocks(_decode_text(stream, self.encoding), target_bytes, stream.display)
-                yield from self._list_parts(blocks, stream, split or "", table)
+                yield from self._list_parts(blocks, stream, split, table)
                 yield stream.finish()
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
@@ -66,6 +63,20 @@ class CsvSource(UrlSource):
         named = tuple(Fault(f"{part.name}:{part.start + number}", reason) for number, reason in faults)
         records = tuple(number for number in kept if number not in blank)
         return Decoded(rows, records=records, columns=columns, faults=named)
+
+    def _choose_files(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        """Names of the files that are read, each with its split."""
+        absent = sorted(set(self.splits.values()) - set(names))
+        if absent:
+            raise SourceError(
+                f"source ({self.display}) must hold each file of source.splits; got no {', '.join(absent)} among "
+                f"{len(names)} files; correct the names, or the url"
+            )
+        if self.splits:
+            return sorted((name, split) for split, name in self.splits.items())
+        # Texts beside files that call themselves tables tell of these.
+        tables = [name for name in names if not name.lower().endswith(".txt")]
+        return [(name, "") for name in tables or names]
 
     def _list_parts(
         self, blocks: Iterator[tuple[bytes, int]], stream: SourceStream, split: str, spec: TableSpec

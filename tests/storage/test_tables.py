@@ -117,6 +117,21 @@ def test_a_wrong_encoding_names_the_remedy(tmp_path):
         read_text(tmp_path, "a,b,kind,y,t\n1,2,é,yes,3\n".encode("latin-1"))
 
 
+def test_texts_beside_tables_are_not_tables(tmp_path):
+    (tmp_path / "SOURCE.txt").write_text("Where it is from.\n")
+    (tmp_path / "data.csv").write_text(make_text())
+    assert len(read_all(CsvSource(url=str(tmp_path)), SPEC)["row_id"]) == 200
+    (tmp_path / "data.csv").rename(tmp_path / "SOURCE.txt")
+    assert len(read_all(CsvSource(url=str(tmp_path)), SPEC)["row_id"]) == 200
+
+
+def test_file_of_a_split_that_is_absent_is_named(tmp_path):
+    (tmp_path / "train.csv").write_text(make_text())
+    source = CsvSource(url=str(tmp_path), splits={"train": "train.csv", "held_out": "tset.csv"})
+    with pytest.raises(SourceError, match=r"got no tset\.csv among 1 files; correct the names"):
+        read_all(source, SPEC)
+
+
 def test_files_without_a_header(tmp_path):
     rows = read_text(tmp_path, "1;2;x;yes;3\n4;5;y;no;6\n", header=("a", "b", "kind", "y", "t"), delimiter=";")
     assert rows["numbers"].tolist() == [[1, 2], [4, 5]]
