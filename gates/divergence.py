@@ -116,7 +116,7 @@ def measure_spike(accepted: Sequence[int], current: Sequence[int], p_value: floa
     rise = after / rows[1] - before / rows[0]
     both = (before + after) / sum(rows)
     error = np.sqrt(both * (1 - both) * (1 / rows[0] + 1 / rows[1]))
-    certain = rise > _find_normal_deviate(p_value / max(1, len(before))) * error
+    certain = rise > find_normal_deviate(p_value / max(1, len(before))) * error
     return float(np.where(certain, rise, 0.0).max(initial=0.0))
 
 
@@ -138,7 +138,7 @@ def measure_ratio(accepted: Sequence[int], current: Sequence[int], p_value: floa
     Half a row is added to each count, so that a category that came or went has a factor as well.
     """
     rows = (max(1, sum(accepted)), max(1, sum(current)))
-    deviate = _find_normal_deviate(p_value / max(1, len(accepted)))
+    deviate = find_normal_deviate(p_value / max(1, len(accepted)))
     largest = 1.0
     for before, after in zip(accepted, current, strict=True):
         shares = (before + 0.5) / rows[0], (after + 0.5) / rows[1]
@@ -151,7 +151,7 @@ def measure_ratio(accepted: Sequence[int], current: Sequence[int], p_value: floa
 
 def find_psi_chance(buckets: int, accepted_rows: int, current_rows: int, p_value: float) -> float:
     """Return the index that chance alone exceeds with this p-value (Yurdakul, 2018: (1/n + 1/m) chi-square)."""
-    degrees, deviate = max(1, buckets - 1), _find_normal_deviate(p_value)
+    degrees, deviate = max(1, buckets - 1), find_normal_deviate(p_value)
     spread = 2 / (9 * degrees)
     quantile = degrees * (1 - spread + deviate * math.sqrt(spread)) ** 3
     return (1 / accepted_rows + 1 / current_rows) * quantile
@@ -164,6 +164,6 @@ def _find_chi_square_tail(statistic: float, degrees: int) -> float:
     return 0.5 * math.erfc(deviate / math.sqrt(2))
 
 
-def _find_normal_deviate(p_value: float) -> float:
+def find_normal_deviate(p_value: float) -> float:
     """Return z of which the upper tail of the normal distribution is the p-value."""
     return NormalDist().inv_cdf(1 - p_value)

@@ -53,7 +53,7 @@ def bin_column(
 
     low, high = limits
     scaled = (values - low) / (high - low) if high > low else np.zeros(len(values))
-    places = np.clip(np.nan_to_num(scaled) * BINS, 0, BINS - 1).astype(np.int64)
+    places = np.clip(np.nan_to_num(scaled, posinf=1.0, neginf=0.0) * BINS, 0, BINS - 1).astype(np.int64)
     shape = (len(leads), BINS, classes) if classes else (len(leads), BINS)
     counts, sums, squares = np.zeros(shape), np.zeros((len(leads), BINS)), np.zeros((len(leads), BINS))
     for row, lead in enumerate(leads):

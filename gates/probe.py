@@ -4,10 +4,13 @@ The probe is a ridge regression on one column a class (Hoerl and Kennard, 1970; 
 sums merge over shards: no row is kept, and no model is trained. It need not be good. It must only be as good as before.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
+
+from gates.divergence import find_normal_deviate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +67,20 @@ def learn_probe(sums: Iterable[Sums]) -> "np.ndarray[Any, Any]":
     ridge = _RIDGE * max(float(np.trace(total.features)) / len(total.features), 1e-12)
     weights: np.ndarray[Any, Any] = np.linalg.solve(total.features + ridge * np.eye(len(total.features)), total.answers)
     return weights
+
+
+def measure_loss(accepted: tuple[int, int], current: tuple[int, int], p_value: float) -> float:
+    """Return how much the share of agreed labels has fallen; 0 if chance may have made it fall.
+
+    Args:
+        accepted: agreed labels of the accepted version, and all.
+        current: the same of the current version.
+        p_value: below which a fall is certain, by a normal approximation of two shares.
+    """
+    before, after = (agreed / max(1, rows) for agreed, rows in (accepted, current))
+    both = (accepted[0] + current[0]) / max(1, accepted[1] + current[1])
+    error = math.sqrt(both * (1 - both) * sum(1 / max(1, rows) for _, rows in (accepted, current)))
+    return before - after if before - after > find_normal_deviate(p_value) * error else 0.0
 
 
 def count_agreed(

@@ -2,7 +2,7 @@
 
 import typer
 
-from lepton_ai.commands import datasets, keys, predict, receipts, run
+from lepton_ai.commands import datasets, gates, keys, predict, quarantine, receipts, run
 
 app = typer.Typer(
     name="lepton",
@@ -17,6 +17,8 @@ app.command("predict")(predict.predict)
 app.command("verify")(receipts.verify)
 app.command("trace")(receipts.trace)
 app.add_typer(datasets.app, name="datasets", help="What is stored, how it came about, and that it still holds.")
+app.add_typer(gates.app, name="gates", help="Judge a version by hand; draft a suite from one that was accepted.")
+app.add_typer(quarantine.app, name="quarantine", help="Rows that a gate has set aside: list, show, release.")
 app.add_typer(keys.app, name="keys", help="Move keys and trusted roots between machines.")
 
 

@@ -30,7 +30,7 @@ def find_accepted(store: Store, current: Version, data: RowsSpec) -> Accepted:
         current: The version that is judged; it is never its own measure.
         data: What the recipe says of the rows now; an accepted version that was collected by other rules is no measure.
     """
-    receipts = sorted(_read_receipts(store), key=lambda receipt: receipt.created_at, reverse=True)
+    receipts = sorted(list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True)
     rules = canonical_json(data.model_dump(mode="json"))
     changed = False
     for receipt in receipts:
@@ -53,9 +53,20 @@ def find_accepted(store: Store, current: Version, data: RowsSpec) -> Accepted:
     return Accepted(None, "no version has been accepted yet")
 
 
-def open_latest(store: Store, name: str) -> Version:
-    """The latest version of a dataset."""
-    return Dataset(store, name).open()
+def find_last_good(store: Store, name: str) -> Version:
+    """The version of a raw data set that was accepted last; the latest one if none was.
+
+    Raises:
+        NotFound: There is no version at all.
+    """
+    dataset = Dataset(store, name)
+    for receipt in sorted(list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True):
+        record = receipt.datasets.get("raw")
+        if record is not None and record.name == name and _is_accepted(receipt):
+            version = dataset.open(record.number)
+            if version.digest == record.digest:
+                return version
+    return dataset.open()
 
 
 def _is_accepted(receipt: Receipt) -> bool:
@@ -69,7 +80,7 @@ def _read_rules(receipt: Receipt) -> bytes:
     return canonical_json(data) if isinstance(data, dict) else b""
 
 
-def _read_receipts(store: Store) -> list[Receipt]:
+def list_receipts(store: Store) -> list[Receipt]:
     """All receipts of a workspace; a damaged one speaks for nothing."""
     found = []
     for entry in store.listdir(FOLDER):

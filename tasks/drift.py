@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gates.divergence import Histogram
 from gates.drift import Distribution, Figure, judge_drift
-from gates.probe import count_agreed, learn_probe, shrink_images, sum_rows
+from gates.probe import count_agreed, learn_probe, measure_loss, shrink_images, sum_rows
 from gates.profile import Grid, Profile, find_clock_shift, find_largest_change, make_grid, measure_profile
 from gates.report import GateReport
 from gates.specs import DriftGate
@@ -139,7 +139,7 @@ def _compare_columns(
     accepted: Version, current: Version, data: TableSpec, limits: DriftGate, client: TaskClient | None
 ) -> tuple[dict[str, Pair], list[Figure]]:
     """One pass over both versions: where values lie, how columns go together, and with the time of day."""
-    grids = _make_grids(accepted, data)
+    grids = {name: grid for name, grid in _make_grids(accepted, data).items() if not _is_ignored(name, limits)}
     if not grids:
         return {}, []
     step_ns = _find_step(accepted) if isinstance(data, SeriesSpec) else 0
@@ -219,13 +219,14 @@ def _measure_labels(
     work = partial(sum_shard, shards=accepted.dataset.shards, data=data, scales=scales)
     # Learned from one half and asked about the other, so that it knows neither version by heart.
     weights = learn_probe(map_in_order(work, odd, client))
-    shares = []
+    counts = []
     for version, entries in ((accepted, even), (current, _pick_shards(current, None))):
         ask = partial(ask_shard, shards=version.dataset.shards, data=data, scales=scales, weights=weights)
         found = list(map_in_order(ask, entries, client))
-        shares.append(sum(agreed for agreed, _ in found) / max(1, sum(rows for _, rows in found)))
-    about = f"label: fall of their agreement with a linear probe, from {shares[0]:.4g}"
-    return [Figure(about, shares[0] - shares[1], most=limits.max_agreement_loss)]
+        counts.append((sum(agreed for agreed, _ in found), sum(rows for _, rows in found)))
+    loss = measure_loss(counts[0], counts[1], limits.max_p_value)
+    about = f"label: fall of their agreement with a linear probe, from {counts[0][0] / max(1, counts[0][1]):.4g}"
+    return [Figure(about, loss, most=limits.max_agreement_loss)]
 
 
 Half = tuple[ShardEntry, int | None]

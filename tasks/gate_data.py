@@ -8,8 +8,8 @@ import numpy as np
 
 from gates.columns import ColumnsFacts
 from gates.crossings import tabulate_crossings
-from gates.custom import ROWS, apply_on_fail, build_own_suite
-from gates.engine import run_suite
+from gates.custom import ROWS, Quarantine, apply_on_fail, build_own_suite
+from gates.engine import find_quarantined, run_suite
 from gates.prepared import PreparedFacts, judge_prepared
 from gates.raw import RawFacts, judge_raw
 from gates.report import GateReport, join_reports
@@ -19,6 +19,7 @@ from gates.twins import hash_pictures, tabulate_twins
 from storage.errors import Corrupt
 from storage.files import Store
 from storage.parallel import TaskClient
+from storage.quarantine import find_cleaned, find_released, set_aside
 from storage.receipts import DatasetRecord
 from storage.rows import VALID_SUFFIX, Rows
 from storage.shards import ShardEntry
@@ -54,7 +55,28 @@ def gate_raw(
     with _open_client(scheduler) as client:
         if isinstance(limits, RawGate):
             return judge_version(version, data, GatesSpec(raw=limits), None, client)
-        return judge_version(version, data, limits, find_accepted(store, version, data), client)
+        report = judge_version(version, data, limits, find_accepted(store, version, data), client)
+        if report.passed:
+            quarantine_rows(version, data, limits.raw, client)
+        return report
+
+
+def quarantine_rows(version: Version, data: RowsSpec, limits: RawGate, client: TaskClient | None = None) -> int:
+    """Sets aside the rows that the recipe's own expectations want set aside. Returns how many there were."""
+    own = gather_expectations(limits.expectations, limits.suites)
+    wanted = [item for item in own if isinstance(item.on_fail, Quarantine)]
+    if not wanted:
+        return 0
+    found = find_quarantined(build_own_suite(wanted, "raw"), {ROWS: open_rows(version, data, client)}).get(ROWS, {})
+    if not found:
+        return 0
+    ids = version.read(fields=["row_id"])["row_id"]
+    reasons = {int(ids[position]): "; ".join(why) for position, why in found.items()}
+    released = find_released(version, list(reasons))
+    reasons = {row: why for row, why in reasons.items() if row not in released}
+    if reasons:
+        set_aside(version, reasons)
+    return len(reasons)
 
 
 def judge_version(
@@ -66,9 +88,9 @@ def judge_version(
 ) -> GateReport:
     """Judges a raw version, alone and against an accepted one; None leaves the comparison out."""
     reports = [apply_on_fail(judge_raw(limits.raw, describe_raw(version, data, client)), limits.raw.on_fail)]
-    own = gather_expectations(limits.raw.expectations, limits.raw.suites)
-    if own:
-        reports.append(run_suite(build_own_suite(own, "raw"), {ROWS: open_rows(version, data, client)}))
+    suite = build_own_suite(gather_expectations(limits.raw.expectations, limits.raw.suites), "raw")
+    if suite.expectations:
+        reports.append(run_suite(suite, {ROWS: open_rows(version, data, client)}))
     if accepted is not None and _can_compare(version, accepted):
         drift = gate_drift(version, accepted, data, limits.drift, client)
         reports.append(apply_on_fail(drift, limits.drift.on_fail))
@@ -136,7 +158,7 @@ def describe_prepared(version: Version, collected: Collected, prepared: Prepared
         fields=_declare_fields(images) if images is not None else {},
         labels=data.labels if isinstance(data, DataSpec | TableSpec) else (),
         fitted={"image" if images is not None else NUMBERS: (fitted.mean, fitted.std)},
-        rows_collected=sum(collected.dataset.rows.values()),
+        rows_collected=find_cleaned(open_version(version.dataset.workspace, collected.dataset)).rows,
         rows_dropped=fitted.dropped,
         columns=_tabulate_training(version, data) if isinstance(data, TableSpec) else None,
         crossings=_tabulate_crossings(version) if isinstance(data, SeriesSpec) else None,
