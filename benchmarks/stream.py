@@ -29,6 +29,7 @@ from storage.specs import DEFAULT_SHARD_BYTES
 from storage.stream import Stream
 from storage.versions import Dataset
 
+WRITERS = ("mosaicml-streaming", "litdata")
 PEERS = ("mosaicml-streaming", "litdata", "webdataset", "zarr + DataLoader")
 BATCH_SIZE = 256
 THREADS = 2
@@ -38,19 +39,22 @@ SHARED_MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist" / "train-
 
 @dataclass(frozen=True)
 class Case:
-    """Samples of one size, and the goals for them."""
+    """Samples of one size, and the goals for them. The peers, which are slow, get the first `peer_rows`."""
 
     name: str
     rows: int
+    peer_rows: int
     codec: str
     times_best_peer: float
     share_of_gather: float
 
 
-CASES = (
-    Case("784 B samples (handwritten digits)", 240_000, "lz4", 60, 1 / 4),
-    Case("12 KB samples (noisy images)", 20_000, "auto", 5, 1 / 5),
-)
+CASES = {
+    "784B": Case("784 B samples (handwritten digits)", 240_000, 60_000, "lz4", 60, 1 / 4),
+    "12KB": Case("12 KB samples (noisy images)", 20_000, 5_000, "auto", 5, 1 / 5),
+}
+TIMES_WRITING = 3
+TOUCHED_BYTES = 2**31
 
 
 def make_samples(case: Case) -> tuple[np.ndarray, np.ndarray]:
@@ -112,8 +116,14 @@ def measure_gather(image_path: Path, label_path: Path) -> dict[str, float]:
     return {"first": statistics.median(rates), "later": statistics.median(rates)}
 
 
+def touch_memory() -> None:
+    """Takes memory from the system once and gives it back, as a virtual machine charges whoever is the first to use it."""
+    np.empty(TOUCHED_BYTES, np.uint8)[::4096] = 1
+
+
 def run_alone(*command: str) -> dict[str, float]:
     """Runs a contender in a process of its own; its last line is JSON."""
+    touch_memory()
     done = subprocess.run([*command], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
@@ -129,7 +139,11 @@ def measure_case(case: Case, folder: Path, python: Path, peers: tuple[str, ...])
     paths = folder / "images.npy", folder / "labels.npy"
     for path, array in zip(paths, (images, labels), strict=True):
         np.save(path, array)
-    write_s = write_version(folder / "lepton", images, labels, case.codec)
+    touch_memory()
+    written = case.rows / write_version(folder / "lepton", images, labels, case.codec)
+    some = folder / "some-images.npy", folder / "some-labels.npy"
+    for path, array in zip(some, (images, labels), strict=True):
+        np.save(path, array[: case.peer_rows])
     del images, labels
     results = {}
     for peer in peers:
@@ -137,12 +151,13 @@ def measure_case(case: Case, folder: Path, python: Path, peers: tuple[str, ...])
         script = Path(__file__).with_name("stream_peers.py")
         place = folder / "peer"
         shutil.rmtree(place, ignore_errors=True)
-        results[peer] = run_alone(
-            str(python), "-W", "ignore", str(script), peer, *map(str, paths), str(place), str(BATCH_SIZE), str(THREADS)
+        found = run_alone(
+            str(python), "-W", "ignore", str(script), peer, *map(str, some), str(place), str(BATCH_SIZE), str(THREADS)
         )
+        results[peer] = found | {"written": case.peer_rows / found["write_s"]}
     # Turn by turn, so that whatever else the machine does falls on both.
     rounds = [(run_self("lepton", str(folder / "lepton")), run_self("gather", *map(str, paths))) for _ in range(ROUNDS)]
-    results["Lepton"] = {"write_s": write_s} | take_median([lepton for lepton, _ in rounds])
+    results["Lepton"] = {"written": written} | take_median([lepton for lepton, _ in rounds])
     results["numpy gather in memory"] = take_median([gather for _, gather in rounds])
     return results
 
@@ -153,7 +168,8 @@ def take_median(results: list[dict[str, float]]) -> dict[str, float]:
 
 def describe_case(case: Case, results: dict[str, dict[str, float]]) -> str:
     peers = [result for name, result in results.items() if name in PEERS]
-    best = max((result["first"] for result in peers), default=None)
+    # Their better epoch: what starting workers costs weighs more on fewer rows.
+    best = max((max(result["first"], result["later"]) for result in peers), default=None)
     lepton, limit = results["Lepton"], results["numpy gather in memory"]["first"]
     rows = [
         [
@@ -162,19 +178,20 @@ def describe_case(case: Case, results: dict[str, dict[str, float]]) -> str:
             f"{result['later']:,.0f}",
             f"{result['first'] / best:.1f}" if best else "",
             f"{result['first'] / limit:.3f}",
-            f"{result['write_s']:.1f}" if "write_s" in result else "",
+            f"{result['written']:,.0f}" if "written" in result else "",
         ]
         for name, result in results.items()
     ]
-    head = ["", "first epoch, rows/s", "later epochs, rows/s", "x best peer", "x gather", "writing, s"]
+    head = ["", "first epoch, rows/s", "later epochs, rows/s", "x best peer", "x gather", "written, rows/s"]
     verdict = [f"{lepton['first'] / limit:.2f} of the in-memory gather (goal {case.share_of_gather:.2f})"]
     if best:
-        fastest = min(result["write_s"] for result in peers if result is not results.get("zarr + DataLoader"))
+        fastest = max(results[name]["written"] for name in WRITERS)
         verdict += [
             f"{lepton['first'] / best:.0f} times the best peer (goal {case.times_best_peer:.0f})",
-            f"written {fastest / lepton['write_s']:.1f} times as fast as the fastest peer, with statistics and SHA-256",
+            f"written {lepton['written'] / fastest:.1f} times as fast as the faster of {' and '.join(WRITERS)}, with "
+            f"statistics and SHA-256 (goal {TIMES_WRITING})",
         ]
-    title = f"### {case.name}: {case.rows:,} rows, codec {case.codec}"
+    title = f"### {case.name}: {case.rows:,} rows ({case.peer_rows:,} for peers), codec {case.codec}"
     return "\n\n".join((title, make_table(head, rows), f"Lepton: {'; '.join(verdict)}."))
 
 
@@ -183,31 +200,34 @@ def main() -> None:
     parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--fraction", type=float, default=1.0, help="measure with fewer rows, for a quick look")
     parser.add_argument("--without-peers", action="store_true", help="compare with the in-memory gather only")
+    parser.add_argument("--case", choices=tuple(CASES), help="samples of one size only")
     options = parser.parse_args()
     if options.alone:
         kind, *paths = options.alone
         measure = {"lepton": measure_lepton, "gather": measure_gather}[kind]
         print(json.dumps(measure(*map(Path, paths))))
         return
-    machine = describe_machine(["numpy", "zarr", "numcodecs"])
     peers = () if options.without_peers else PEERS
     python = make_environment(STREAM_PEERS) if peers else Path(sys.executable)
-    sections = []
-    for case in CASES:
-        scaled = Case(**(vars(case) | {"rows": int(case.rows * options.fraction)}))
-        with tempfile.TemporaryDirectory(prefix="lepton-bench-") as folder:
-            sections.append(describe_case(scaled, measure_case(scaled, Path(folder), python, peers)))
-    body = [
-        "## Streaming",
-        f"`python -m benchmarks.stream`: shuffled batches of {BATCH_SIZE} images and labels, {THREADS} threads or workers "
-        f"each. Peers: {', '.join(STREAM_PEERS)}. Peers run once, Lepton and the gather in turn, median of {ROUNDS}. "
-        "First epoch: page cache warm, nothing decoded before, workers' start counted. "
-        "Random access through zarr is measured on a few batches.",
-        machine,
-        *sections,
-    ]
-    write_section("streaming", "\n\n".join(body))
-    print("\n\n".join(body))
+    for key, case in CASES.items():
+        if options.case in (None, key):
+            machine = describe_machine(["numpy", "zarr", "numcodecs"])
+            sizes = {"rows": int(case.rows * options.fraction), "peer_rows": int(case.peer_rows * options.fraction)}
+            scaled = Case(**(vars(case) | sizes))
+            with tempfile.TemporaryDirectory(prefix="lepton-bench-") as folder:
+                found = describe_case(scaled, measure_case(scaled, Path(folder), python, peers))
+            body = "\n\n".join((f"## Streaming: {case.name.split(' (')[0]}", describe_method(key), machine, found))
+            write_section(f"streaming-{key}", body)
+            print(body)
+
+
+def describe_method(key: str) -> str:
+    return (
+        f"`python -m benchmarks.stream --case {key}`: shuffled batches of {BATCH_SIZE} images and labels, {THREADS} threads "
+        f"or workers each. Peers: {', '.join(STREAM_PEERS)}. Peers run once and are judged by their better epoch; Lepton "
+        f"and the gather run in turn, median of {ROUNDS}, and Lepton is judged by its first: page cache warm, nothing "
+        "decoded before, threads' start counted. Random access through zarr is measured on a few batches."
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 To find these, the `row_id` of every shard is read (8 bytes a row), and nothing else of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from storage.errors import InvalidInput, NotFound
 from storage.shards import ROW_ID, Rows, ShardEntry, check_rows, read_shard, write_shard
 from storage.versions import Dataset, Version
+
+_THREADS = 16
 
 
 class RowEdit:
@@ -31,6 +34,7 @@ class RowEdit:
         self._ids = np.asarray(row_ids, np.uint64)
         self._rows = check_rows(rows) if rows is not None else None
         self._done: dict[str, ShardEntry | None] = {}
+        self._found: dict[str, NDArray[np.uint64]] = {}
         if not len(self._ids) or len(np.unique(self._ids)) != len(self._ids):
             raise InvalidInput(
                 f"row ids to change must be given once each, at least one; got {len(self._ids)} with "
@@ -45,8 +49,9 @@ class RowEdit:
         """
         shards: list[ShardEntry] = []
         missing = set(self._ids.tolist())
+        find_row_ids(self._dataset, base.shards if base else (), self._ids, self._found)
         for shard in base.shards if base else ():
-            found = count_row_ids(self._dataset, shard, self._ids)
+            found = self._found[shard.digest]
             missing -= set(found.tolist())
             if not found.size:
                 shards.append(shard)
@@ -74,6 +79,16 @@ class RowEdit:
         for name, array in rows.items():
             array[held] = self._rows[name][replacing]
         return rewrite_shard(self._dataset, shard, rows)
+
+
+def find_row_ids(
+    dataset: Dataset, shards: Sequence[ShardEntry], row_ids: NDArray[np.uint64], known: dict[str, NDArray[np.uint64]]
+) -> None:
+    """Adds which of the ids each shard holds to what is known, by the shard's digest; many shards are read at once."""
+    unread = {shard.digest: shard for shard in shards if shard.digest not in known}
+    with ThreadPoolExecutor(_THREADS, "lepton-edit") as threads:
+        found = threads.map(lambda shard: count_row_ids(dataset, shard, row_ids), unread.values())
+        known |= zip(unread, found, strict=True)
 
 
 def count_row_ids(dataset: Dataset, shard: ShardEntry, row_ids: NDArray[np.uint64]) -> NDArray[np.uint64]:

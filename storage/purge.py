@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.edits import count_row_ids, drop_rows
+from storage.edits import drop_rows, find_row_ids
 from storage.errors import Conflict, NotFound
 from storage.files import Store
 from storage.gc import check_uncollected, find_live
@@ -163,7 +163,8 @@ class _Purge:
         latest: Version | None = None
         for version in self.dataset.iter_versions(head):
             latest = version
-            if any(self._find(shard).size for shard in version.shards):
+            find_row_ids(self.dataset, version.shards, self.row_ids, self._found)
+            if any(self._found[shard.digest].size for shard in version.shards):
                 self.versions.append(version.number)
                 before = self.dataset.read_manifest(version.manifest_digest)
                 known = set(map(id, before.shards))
@@ -203,15 +204,10 @@ class _Purge:
             if f"manifests/{name_manifest(node)}" not in live:
                 self.dataset.manifests.delete(name_manifest(node))
 
-    def _find(self, shard: ShardEntry) -> NDArray[np.uint64]:
-        if shard.digest not in self._found:
-            self._found[shard.digest] = count_row_ids(self.dataset, shard, self.row_ids)
-        return self._found[shard.digest]
-
     def _rewrite(self, shards: Sequence[ShardEntry]) -> list[ShardEntry]:
         kept: list[ShardEntry] = []
         for shard in shards:
-            if not self._find(shard).size:
+            if not self._found[shard.digest].size:
                 kept.append(shard)
                 continue
             if shard.digest not in self.replaced:
