@@ -50,7 +50,7 @@ class Case:
 
 
 CASES = {
-    "784B": Case("784 B samples (handwritten digits)", 240_000, 60_000, "lz4", 60, 1 / 4),
+    "784B": Case("784 B samples (handwritten digits)", 240_000, 40_000, "lz4", 60, 1 / 4),
     "12KB": Case("12 KB samples (noisy images)", 20_000, 5_000, "auto", 5, 1 / 5),
 }
 TIMES_WRITING = 3
