@@ -132,7 +132,7 @@ def _list_tasks(
             files.append(item)
             continue
         if spool is not None and item.payload:
-            spool.write(_name_spooled(number), item.payload)
+            spool.write_scratch(_name_spooled(number), item.payload)
             item = replace(item, payload=b"", spooled=True)
         yield number, item
         number += 1

@@ -78,7 +78,7 @@ class Files(Protocol):
 
     def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes: ...
 
-    def write(self, files: Mapping[str, bytes]) -> None: ...
+    def write(self, files: Mapping[str, bytes], *, durable: bool = True) -> None: ...
 
     def put_if_absent(self, path: str, data: bytes) -> bool: ...
 
@@ -222,6 +222,13 @@ class Store:
             OutOfSpace: The disk is full; the old file is intact.
         """
         self._files.write({self._locate(path): data})
+
+    def write_scratch(self, path: str, data: bytes) -> None:
+        """Creates or replaces a file that need not survive a power cut: never seen half-written, and not waited for.
+
+        A scratch file that is read and deleted within seconds often never reaches the disk.
+        """
+        self._files.write({self._locate(path): data}, durable=False)
 
     def write_files(self, files: Mapping[str, bytes]) -> None:
         """Creates or replaces several files; each is never seen half-written, and all are durable afterwards.

@@ -34,18 +34,20 @@ class LocalFiles:
             # A range may end past the file: pread gives what there is.
             return os.pread(file.fileno(), end - start, start)
 
-    def write(self, files: Mapping[str, bytes]) -> None:
-        """Replaces files; all are durable afterwards."""
+    def write(self, files: Mapping[str, bytes], *, durable: bool = True) -> None:
+        """Replaces files; all are durable afterwards, unless that is not wanted."""
         temporary: dict[str, str] = {}
         try:
             for path, data in files.items():
                 temporary[path] = _write_temporary(path, data)
-            _flush(temporary.values())
+            if durable:
+                _flush(temporary.values())
             for path in list(temporary):
                 with _translated(path):
                     Path(temporary[path]).replace(path)
                     del temporary[path]
-            _flush_folders({str(Path(path).parent) for path in files})
+            if durable:
+                _flush_folders({str(Path(path).parent) for path in files})
         finally:
             for left in temporary.values():
                 Path(left).unlink(missing_ok=True)

@@ -76,8 +76,8 @@ class RemoteFiles:
                     return b""
                 raise
 
-    def write(self, files: Mapping[str, bytes]) -> None:
-        """Replaces files, many at once where the file system can."""
+    def write(self, files: Mapping[str, bytes], *, durable: bool = True) -> None:
+        """Replaces files, many at once where the file system can; what an object store has taken is durable."""
         first = next(iter(files), None)
         if first is None:
             return

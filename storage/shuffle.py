@@ -149,7 +149,7 @@ def scatter_group(group: tuple[int, Sequence[ShardEntry]], plan: ShufflePlan) ->
     order = np.argsort(buckets, kind="stable")
     columns, packed = pack_rows(rows, order)
     path = f"{number:08d}.rows"
-    plan.scratch.write(path, packed.tobytes())
+    plan.scratch.write_scratch(path, packed.tobytes())
     bounds = np.searchsorted(buckets[order], np.arange(plan.first_buckets[-1] + 1))
     return Scattered(path, columns, tuple(bounds.tolist()), dropped, conflicts)
 

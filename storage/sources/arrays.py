@@ -70,7 +70,7 @@ class ArraysSource(UrlSource):
         count = part.stop - part.start
         values = np.frombuffer(part.payload, dtype=dtype, count=count * math.prod(shape)).reshape(count, *shape)
         labels = np.frombuffer(part.payload, dtype=label_dtype, offset=values.nbytes, count=count)
-        values = values.astype(values.dtype.newbyteorder("="))
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
         if isinstance(spec, TableSpec):
             return _build_table(values, labels, spec, self.display)
         return Decoded({"image": _put_channels_first(values, spec), LABEL: labels.astype(np.int64)})

@@ -37,6 +37,12 @@ class StoreContract:
         )
         assert abs(store.modified("a/b.bin") - datetime.now(UTC)) < timedelta(seconds=60)
 
+    def test_scratch_files_are_files(self, store):
+        store.write_scratch("s/a", b"1")
+        store.write_scratch("s/a", b"22")
+        assert store.read_range("s/a", 1, 2) == b"2"
+        assert store.list() == ["s/a"]
+
     def test_writes_several_files(self, store):
         files = {f"d/{i}/x": bytes([i]) * i for i in range(20)}
         store.write_files(files)
@@ -144,6 +150,15 @@ class TestLocal(StoreContract):
         store.write("a", b"1")
         assert pickle.loads(pickle.dumps(store)).read("a") == b"1"
         assert pickle.loads(pickle.dumps(store)) == store
+
+    def test_only_what_must_last_is_waited_for(self, store, monkeypatch):
+        flushed = []
+        monkeypatch.setattr(os, "fsync", flushed.append)
+        store.write_scratch("a", b"1")
+        before = len(flushed)
+        store.write("a", b"2")
+        # The new folder, once; then the file and its folder.
+        assert (before, len(flushed)) == (1, 3)
 
     def test_is_an_absolute_path(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
