@@ -45,6 +45,8 @@ def draw_uniform(seed: int, epoch: int, row_ids: UINT64, draws: int) -> NDArray[
 class AffineAugmentation:
     """Shift, rotation, scale, shear and mirror in one bilinear resampling; what comes in from outside is zero.
 
+    Without any but the mirror, nothing is resampled and every value stays exact.
+
     Args:
         spec: Ranges.
         seed: Of the run.
@@ -53,25 +55,29 @@ class AffineAugmentation:
     def __init__(self, spec: AugmentationSpec, seed: int) -> None:
         self.spec = spec
         self.seed = seed
+        self.resamples = any((spec.shift, spec.rotate_deg, spec.scale, spec.shear_deg))
 
     def __call__(self, sample: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
         """(N, C, H, W) raw values to float32 of the same shape; uint8 keeps its scale."""
-        maps = torch.from_numpy(self._draw_maps(row_ids, epoch)).to(sample.device)
+        uniform = draw_uniform(self.seed, epoch, row_ids, 6)
         pixels = sample.to(torch.float32)
+        if not self.resamples:
+            mirrored = torch.from_numpy(self.spec.flip & (uniform[:, 5] < 0.5)).to(sample.device)
+            return torch.where(mirrored[:, None, None, None], pixels.flip(3), pixels) if self.spec.flip else pixels
+        maps = torch.from_numpy(self._draw_maps(uniform)).to(sample.device)
         grid = torch.nn.functional.affine_grid(maps, list(pixels.shape), align_corners=False)
         return torch.nn.functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
-    def _draw_maps(self, row_ids: UINT64, epoch: int) -> NDArray[np.float32]:
+    def _draw_maps(self, uniform: NDArray[np.float64]) -> NDArray[np.float32]:
         """One 2x3 matrix a row, from output to input coordinates in [-1, 1]."""
         spec = self.spec
-        uniform = draw_uniform(self.seed, epoch, row_ids, 6)
         signed = 2.0 * uniform - 1.0
         angle = signed[:, 0] * math.radians(spec.rotate_deg)
         shear = np.tan(signed[:, 1] * math.radians(spec.shear_deg))
         scale = 1.0 + signed[:, 2] * spec.scale
         mirror = np.where(spec.flip & (uniform[:, 5] < 0.5), -1.0, 1.0)
         cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
-        maps = np.empty((len(row_ids), 2, 3), np.float32)
+        maps = np.empty((len(uniform), 2, 3), np.float32)
         maps[:, 0, 0], maps[:, 0, 1] = cos * mirror, (shear * cos - sin)
         maps[:, 1, 0], maps[:, 1, 1] = sin * mirror, (shear * sin + cos)
         # The image spans 2 units, so that a shift of one image's edge is a shift by 2.

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from lightning_modules.answers import build_answer
-from lightning_modules.augment import AffineAugmentation, Augmentation, JitterAugmentation
+from lightning_modules.augment import Augmentation, JitterAugmentation
+from lightning_modules.augment_natural import ImageAugmentation
 from lightning_modules.components import build_component, load_component
 from lightning_modules.errors import SpecError
 from lightning_modules.head import fit_image_head
@@ -72,8 +73,8 @@ def build_augmentation(train: TrainSpec, sample: AnySample) -> Augmentation | No
     if name in ("affine", "jitter") and (name == "affine") != is_image:
         wanted = "affine" if is_image else "jitter"
         raise SpecError(f"augmentation ({name!r}) must suit the samples; got {sample.kind}; write {wanted}")
-    if name == "affine":
-        return AffineAugmentation(spec, train.seed)
+    if isinstance(sample, SampleSpec) and name == "affine":
+        return ImageAugmentation(spec, train.seed, sample)
     if isinstance(sample, RowSample) and name == "jitter":
         return JitterAugmentation(spec, train.seed, [column.std for column in sample.numbers])
     builder = load_component(name, what="augmentation", known={})

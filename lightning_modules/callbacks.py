@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
@@ -18,6 +19,21 @@ from lightning_modules.specs import TrainSpec
 
 Record = dict[str, Any]
 OnRecord = Callable[[Record], None]
+OnDiverged = Callable[[Mapping[str, Any]], None]
+
+
+class StepCallback(Callback):
+    """Looks after each batch; what it does is in `after_batch`."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: Batch, batch_idx: int
+    ) -> None:
+        """Hands on what is of use."""
+        self.after_batch(trainer, cast(Learner, pl_module), read_loss(outputs), batch, batch_idx)
+
+    def after_batch(self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int) -> None:
+        """Called behind each batch of the epoch, numbered from 0, with its loss."""
+        raise NotImplementedError
 
 
 def read_loss(outputs: object) -> Tensor:
@@ -108,7 +124,7 @@ class EpochJudge(Callback):
         self.history, self.best, self.weights = state_dict["history"], state_dict["best"], state_dict["weights"]
 
 
-class StepLog(Callback):
+class StepLog(StepCallback):
     """Writes a line every few steps: the loss, the learning rate, the speed."""
 
     def __init__(self, spec: TrainSpec, on_record: OnRecord) -> None:
@@ -121,16 +137,9 @@ class StepLog(Callback):
         del pl_module
         self._mark = (time.monotonic(), trainer.global_step)
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: object,
-        batch: Batch,
-        batch_idx: int,
-    ) -> None:
+    def after_batch(self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int) -> None:
         """Writes the line when it is due."""
-        del pl_module, batch
+        del learner, batch
         step = trainer.global_step
         if (batch_idx + 1) % self.spec.accumulate or step % self.spec.log_every_steps:
             return
@@ -142,37 +151,31 @@ class StepLog(Callback):
                 "epoch": trainer.current_epoch,
                 "step": step,
                 "steps": int(trainer.estimated_stepping_batches),
-                "loss": float(read_loss(outputs)) * self.spec.accumulate,
+                "loss": float(loss) * self.spec.accumulate,
                 "lr": trainer.optimizers[0].param_groups[0]["lr"],
                 "rows_per_s": round((step - since) * self.spec.batch_size / max(now - then, 1e-9), 1),
             }
         )
 
 
-class LossAlarm(Callback):
+class LossAlarm(StepCallback):
     """Stops the run at the first loss that is NaN, infinite, or far above the first one.
 
     On a GPU the losses are looked at every `log_every_steps` batches only, since each look waits for the device; the
     batches in between are remembered, so that the right one is named.
     """
 
-    def __init__(self, spec: TrainSpec, on_diverged: Callable[[Mapping[str, Any]], None] | None = None) -> None:
+    def __init__(self, spec: TrainSpec, on_diverged: OnDiverged | None = None) -> None:
         self.spec = spec
         self.on_diverged = on_diverged
         self.first_loss: float | None = None
         self._pending: list[tuple[int, int, Tensor, Batch]] = []
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: object,
-        batch: Batch,
-        batch_idx: int,
-    ) -> None:
+    def after_batch(self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int) -> None:
         """Remembers the loss, and looks when it is due."""
-        self._pending.append((trainer.current_epoch, trainer.global_step, read_loss(outputs), batch))
-        if pl_module.device.type == "cpu" or len(self._pending) >= self.spec.log_every_steps:
+        del batch_idx
+        self._pending.append((trainer.current_epoch, trainer.global_step, loss, batch))
+        if learner.device.type == "cpu" or len(self._pending) >= self.spec.log_every_steps:
             self._look()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -195,7 +198,7 @@ class LossAlarm(Callback):
         rows = tuple(int(row) for row in batch.row_id)
         if self.on_diverged is not None:
             self.on_diverged({"sample": batch.sample.cpu().numpy(), "truth": batch.truth.cpu().numpy(),
-                              "row_id": batch.row_id})  # fmt: skip
+                              "row_id": batch.row_id, "epoch": np.array([epoch]), "step": np.array([step])})  # fmt: skip
         shown = ", ".join(str(row) for row in rows[:8]) + (", ..." if len(rows) > 8 else "")
         raise DivergedError(
             f"training loss (epoch {epoch}, step {step}) must be finite and at most {limit:.4g}; got {loss:.4g} on the "
@@ -214,7 +217,7 @@ class LossAlarm(Callback):
         self.first_loss = state_dict["first_loss"]
 
 
-class ResumeSaver(Callback):
+class ResumeSaver(StepCallback):
     """Keeps a state every few optimizer steps, from which training resumes exactly.
 
     States are taken between two batches of an epoch, never behind its last one: then Lightning restarts in one way
@@ -225,20 +228,21 @@ class ResumeSaver(Callback):
         self.spec = spec
         self.states = states
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: object,
-        batch: Batch,
-        batch_idx: int,
-    ) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lays a resumed optimizer's tensors out in memory as its weights are: the fused kernels take that for granted."""
+        del pl_module
+        for optimizer in trainer.optimizers:
+            for weight, state in optimizer.state.items():
+                for name, value in state.items():
+                    if isinstance(value, Tensor) and value.shape == weight.shape:
+                        state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
+
+    def after_batch(self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int) -> None:
         """Saves when it is due; every rank takes part."""
-        del outputs, batch
+        del loss, batch
         last = batch_idx + 1 == trainer.num_training_batches
         if last or (batch_idx + 1) % self.spec.accumulate or trainer.global_step % self.spec.checkpoint_every_steps:
             return
-        learner = cast(Learner, pl_module)
         total = sum_over_ranks(trainer, learner.train_tally.sums)
         # From here on rank 0 carries the sum of all, in this run as in a resumed one.
         learner.train_tally.sums = total if trainer.is_global_zero else torch.zeros_like(total)

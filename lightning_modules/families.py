@@ -60,14 +60,43 @@ class ImageCNNParams(Params):
     Attributes:
         widths: Channels of the stem, then of each stage.
         blocks: Residual blocks of each stage.
+        convolutions: Of each residual block.
+        early_pool: Whether each stage is halved right behind its first convolution.
         stem_stride: 1, or 2 to halve the image at once.
         dropout: Probability before the last layer.
     """
 
     widths: tuple[Width, ...] = Field(default=(16, 32, 64), min_length=2)
     blocks: int = Field(default=1, ge=0, le=64)
+    convolutions: Literal[1, 2] = 2
+    early_pool: bool = False
     stem_stride: Literal[1, 2] = 1
     dropout: Dropout = 0.1
+
+
+class ResNetParams(Params):
+    """A residual network under torchvision's names; the defaults are ResNet-18.
+
+    Attributes:
+        blocks: Residual blocks of each stage, one to four stages.
+        widths: Channels of each stage.
+        stem: "small" keeps the size, "large" takes a quarter of each edge, "auto" is small up to 64 pixels an edge.
+        dropout: Probability before the last layer.
+    """
+
+    blocks: tuple[Layers, ...] = Field(default=(2, 2, 2, 2), min_length=1, max_length=4)
+    widths: tuple[Width, ...] = Field(default=(64, 128, 256, 512), min_length=1, max_length=4)
+    stem: Literal["auto", "small", "large"] = "auto"
+    dropout: Dropout = 0.0
+
+    @model_validator(mode="after")
+    def _check_stages(self) -> "ResNetParams":
+        if len(self.blocks) != len(self.widths):
+            raise ValueError(
+                f"blocks ({list(self.blocks)}) must name as many stages as widths; got widths {list(self.widths)}; "
+                "write one number a stage in both"
+            )
+        return self
 
 
 class RNNParams(Params):
@@ -191,7 +220,13 @@ class AutoencoderParams(Params):
 
 
 FAMILIES: dict[Form, dict[str, type[Params]]] = {
-    "image": {"mlp": MLPParams, "cnn": ImageCNNParams, "rnn": RNNParams, "transformer": TransformerParams},
+    "image": {
+        "mlp": MLPParams,
+        "cnn": ImageCNNParams,
+        "resnet": ResNetParams,
+        "rnn": RNNParams,
+        "transformer": TransformerParams,
+    },
     "table": {"linear": LinearParams, "mlp": TableMLPParams, "autoencoder": AutoencoderParams},
     "series": {
         "linear": LinearParams,

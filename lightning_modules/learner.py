@@ -106,7 +106,11 @@ class Learner(pl.LightningModule):
         key = np.array([self.spec.seed, self.current_epoch, batch_idx, self.global_rank], np.uint64)
         # Each number scrambled at its own place, so that no two batches share a seed.
         places = np.arange(1, 5, dtype=np.uint64) * np.uint64(0xD1342543DE82EF95)
-        torch.manual_seed(int(np.bitwise_xor.reduce(mix_bits(mix_bits(key) + places))) & (2**63 - 1))
+        drawn = int(np.bitwise_xor.reduce(mix_bits(mix_bits(key) + places))) & (2**63 - 1)
+        # Not torch.manual_seed: for each absent device that keeps a stack trace a call, a millisecond and memory a step.
+        torch.default_generator.manual_seed(drawn)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(drawn)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of one augmented batch."""

@@ -256,6 +256,7 @@ class AugmentationSpec(Spec):
     """Small random changes of the training samples: a pure function of (seed, epoch, row id).
 
     "affine" is one map an image, sampled bilinearly in the images' own value range; what comes in from outside is zero.
+    Then come the changes for natural images, `crop` to `cutout`.
 
     Attributes:
         name: "affine" for images; "jitter" for tables and series: Gaussian noise on numbers; or the import path of a
@@ -268,6 +269,12 @@ class AugmentationSpec(Spec):
         scale: Largest change of size: the factor lies in [1 - scale, 1 + scale], scale in [0, 0.5].
         shear_deg: Largest shear, in degrees, in [0, 45].
         flip: Whether half of the images are mirrored left to right (never for digits or letters).
+        crop: Largest shift by whole pixels along each axis, in [0, 64]; what comes in is the mirror image of the edge.
+        brightness: Largest change of all values, as a fraction of the value range, in [0, 1].
+        contrast: Largest change of the distance from the image's mean: the factor lies in [1 - contrast, 1 + contrast].
+        saturation: The same for the distance from each pixel's mean over the channels.
+        cutout: Edge of one square that is painted over with the image's mean, as a fraction of the shorter edge, in
+            [0, 1] (DeVries and Taylor, 2017).
     """
 
     name: AugmentationName | None = None
@@ -279,6 +286,11 @@ class AugmentationSpec(Spec):
     scale: float = Field(default=0.08, ge=0, le=0.5)
     shear_deg: float = Field(default=3.0, ge=0, le=45)
     flip: bool = False
+    crop: int = Field(default=0, ge=0, le=64)
+    brightness: float = Field(default=0.0, ge=0, le=1)
+    contrast: float = Field(default=0.0, ge=0, le=1)
+    saturation: float = Field(default=0.0, ge=0, le=1)
+    cutout: float = Field(default=0.0, ge=0, le=1)
 
 
 class EarlyStoppingSpec(Spec):

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy, Stra
 from torch import Tensor, nn
 
 from lightning_modules.build import build_learner
-from lightning_modules.callbacks import EpochJudge, LossAlarm, OnRecord, ResumeSaver, StepLog
+from lightning_modules.callbacks import EpochJudge, LossAlarm, OnDiverged, OnRecord, ResumeSaver, StepLog
 from lightning_modules.checkpoint import ResumeStates, copy_weights, pack_weights, unpack_weights
 from lightning_modules.data import IMAGES, Stream, StreamDataModule
 from lightning_modules.errors import CheckpointError
@@ -104,7 +104,7 @@ def fit_learner(
     reader: SampleReader = IMAGES,
     states: Store | None = None,
     on_record: OnRecord | None = None,
-    on_diverged: Callable[[Mapping[str, Any]], None] | None = None,
+    on_diverged: OnDiverged | None = None,
 ) -> Fitted:
     """Trains, and chooses the weights that did best on the validation rows.
 
@@ -117,7 +117,8 @@ def fit_learner(
         reader: From rows of the streams to samples.
         states: Where resume states are kept; training goes on from the newest valid one. None keeps none.
         on_record: Called on rank 0 with every line of the metric log.
-        on_diverged: Called with the rows of the batch (`sample`, `truth`, `row_id`) on which the loss was lost.
+        on_diverged: Called with the rows of the batch (`sample`, `truth`, `row_id`) on which the loss was lost, and with
+            the `epoch` and `step` that it was.
 
     Raises:
         SpecError: A component cannot be built, or does not fit the samples; a split is empty.
@@ -194,9 +195,7 @@ def build_trainer(spec: TrainSpec, *, callbacks: list[Any], keeper: ResumeStates
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     on_gpu = torch.cuda.is_available()
-    precision = "bf16-mixed" if spec.precision == "bf16" or (
-        spec.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported()
-    ) else "32-true"  # fmt: skip
+    in_bf16 = spec.precision == "bf16" or (spec.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported())
     strategy: Strategy
     if world_size > 1:
         strategy = DDPStrategy(process_group_backend="nccl" if on_gpu else "gloo", gradient_as_bucket_view=True)
@@ -207,7 +206,7 @@ def build_trainer(spec: TrainSpec, *, callbacks: list[Any], keeper: ResumeStates
         devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size > 1 else 1,
         num_nodes=world_size // int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size))) if world_size > 1 else 1,
         strategy=strategy,
-        precision=precision,  # type: ignore[arg-type]
+        precision="bf16-mixed" if in_bf16 else "32-true",
         max_epochs=spec.max_epochs,
         accumulate_grad_batches=spec.accumulate,
         gradient_clip_val=spec.clip_norm,

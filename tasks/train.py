@@ -9,6 +9,7 @@ from storage.receipts import FileRecord
 from storage.specs import RowsSpec
 from tasks.describe import describe_sample
 from tasks.launch import Trainer
+from tasks.lost_batch import keep_lost_batches
 from tasks.progress import current_progress
 from tasks.results import CurvePoint, Prepared, Trained
 from tasks.samples import HELD_OUT, VALIDATION
@@ -49,7 +50,8 @@ def train(
     job = TrainJob(
         directory=str(trainer.directory), data=refer_data(workspace, prepared), steps=steps, devices=spec.devices
     )
-    result = trainer.run(job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs))
+    with keep_lost_batches(Store(workspace), trainer.directory):
+        result = trainer.run(job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs))
     return _describe(result, trainer.directory, sample, standard=model.figures_in == "standard")
 
 

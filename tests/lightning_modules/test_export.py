@@ -81,7 +81,16 @@ def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> No
 
 @pytest.mark.parametrize(
     ("family", "params"),
-    [("mlp", {}), ("cnn", {}), ("rnn", {"cell": "lstm", "layers": 2}), ("rnn", {"cell": "gru"}), ("transformer", {})],
+    [
+        ("mlp", {}),
+        ("cnn", {}),
+        ("cnn", {"early_pool": True, "convolutions": 1, "widths": [8, 16, 24]}),
+        ("resnet", {"widths": [8, 16], "blocks": [1, 1]}),
+        ("resnet", {"widths": [8, 16], "blocks": [1, 1], "stem": "large"}),
+        ("rnn", {"cell": "lstm", "layers": 2}),
+        ("rnn", {"cell": "gru"}),
+        ("transformer", {}),
+    ],
 )
 def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> None:
     sample = SampleSpec(shape=(3, 20, 12), dtype="float32", classes=5, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))

@@ -16,7 +16,7 @@ from lightning_modules.specs import LossSpec, NetworkSpec, OptimizerSpec, Schedu
 MINE = "tests.lightning_modules.components"
 
 
-@pytest.mark.parametrize("family", ["mlp", "cnn", "rnn", "transformer"])
+@pytest.mark.parametrize("family", ["mlp", "cnn", "resnet", "rnn", "transformer"])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 36)])
 def test_every_family_answers_every_size(family: str, shape: tuple[int, int, int]) -> None:
     network = build_network(NetworkSpec(family=family), shape, 7)
@@ -29,7 +29,11 @@ def test_every_family_answers_every_size(family: str, shape: tuple[int, int, int
     [
         ("cnn", {"width": 3}, r"network family \('cnn'\) must accept its parameters .*'width'"),
         ("cnn", {"widths": [8]}, "widths must name the stem and at least one stage"),
-        ("cnn", {"stem_stride": 3}, "stem_stride must be 1 or 2; got 3"),
+        ("cnn", {"stem_stride": 3}, "stem_stride and convolutions must be 1 or 2; got stem_stride 3"),
+        ("cnn", {"convolutions": 0}, "got stem_stride 1, convolutions 0"),
+        ("resnet", {"blocks": [2, 2]}, r"must name one to four stages alike, each above 0; got \[2, 2\]"),
+        ("resnet", {"blocks": [0], "widths": [8]}, "each above 0"),
+        ("resnet", {"stem": "huge"}, "stem must be auto, small or large; got 'huge'"),
         ("mlp", {"widths": []}, "widths must name at least one layer"),
         ("rnn", {"cell": "elman"}, "cell must be gru or lstm; got 'elman'"),
         ("transformer", {"heads": 5}, "heads must divide width"),
@@ -45,6 +49,24 @@ def test_every_family_answers_every_size(family: str, shape: tuple[int, int, int
 def test_misfit_is_refused_before_training(family: str, params: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         build_network(NetworkSpec(family=family, params=params), (1, 8, 8), 7)
+
+
+def test_resnet_18_has_the_usual_names_and_size() -> None:
+    network = build_network(NetworkSpec(family="resnet"), (3, 96, 96), 1000)
+    # What torchvision's resnet18 has: 11,689,512 parameters (its documentation), 122 entries in its state dict.
+    assert sum(value.numel() for value in network.parameters()) == 11_689_512
+    state = network.state_dict()
+    assert len(state) == 122
+    assert {"conv1.weight", "bn1.running_var", "layer1.0.conv1.weight", "layer4.1.bn2.bias", "fc.weight"} <= set(state)
+    assert tuple(state["conv1.weight"].shape) == (64, 3, 7, 7)
+    assert tuple(state["layer2.0.downsample.0.weight"].shape) == (128, 64, 1, 1)
+    assert "layer1.0.downsample.0.weight" not in state
+
+
+def test_resnet_keeps_small_images_at_their_size() -> None:
+    network = build_network(NetworkSpec(family="resnet", params={"blocks": [1], "widths": [8]}), (3, 32, 32), 7)
+    assert tuple(network.get_submodule("layer1")(torch.rand(1, 8, 32, 32)).shape) == (1, 8, 32, 32)
+    assert tuple(network.get_submodule("conv1").weight.shape) == (8, 3, 3, 3)  # type: ignore[union-attr]
 
 
 def test_own_network_is_built() -> None:
