@@ -128,13 +128,14 @@ def _copy_rows(
     rows = {name: values[here] for name, values in read_shard(raw.dataset.shards, entry).items()}
     text = np.dtypes.StringDType()
     rows[REASON] = np.array([reasons[row] for row in rows[ROW_ID].tolist()], text)
-    rows[SOURCE] = np.array([_name_source(entry, place) for place in np.flatnonzero(here).tolist()], text)
+    rows[SOURCE] = np.array([name_source(entry, place) for place in np.flatnonzero(here).tolist()], text)
     rows[ORIGIN] = np.array([raw.ref] * len(rows[ROW_ID]), text)
     columns = {field.name: field.columns for field in entry.fields if field.columns}
     return write_shard(quarantine.shards, rows, split=entry.split, source=entry.source, columns=columns)
 
 
-def _name_source(entry: ShardEntry, place: int) -> str:
+def name_source(entry: ShardEntry, place: int) -> str:
+    """The file, and the record where it is known, that the row at a place of a shard comes from."""
     names = sorted({span.name for span in entry.source})
     if len(entry.source) == 1 and entry.source[0].stop - entry.source[0].start == entry.rows:
         return f"{names[0]}:{entry.source[0].start + place}"

@@ -1,11 +1,13 @@
 """Which version of a dataset was accepted last: the newest one that a receipt says all its gates were green for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from storage.errors import Corrupt, NotFound
 from storage.files import Store, canonical_json
 from storage.receipts import FOLDER, Receipt, read_receipt
-from storage.specs import RowsSpec
+from storage.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
 from storage.versions import Dataset, Version
 
 _DATA_GATES = frozenset({"raw", "prepared"})
@@ -19,7 +21,15 @@ class Accepted:
     reason: str = ""
 
 
-def find_accepted(store: Store, current: Version, data: RowsSpec) -> Accepted:
+_SPECS: dict[str, type[RowsSpec]] = {"image": DataSpec, "table": TableSpec, "series": SeriesSpec}
+
+
+def parse_data(document: Mapping[str, Any]) -> RowsSpec:
+    """The data section of a recipe's document, by its kind."""
+    return _SPECS[str(document.get("kind", "image"))].model_validate(document)
+
+
+def find_accepted(store: Store, current: Version, data: RowsSpec, before: str | None = None) -> Accepted:
     """The version that a new one is compared with.
 
     A version is accepted if the gates on its data and the gate on the model that learned from it were green. One that a
@@ -29,13 +39,14 @@ def find_accepted(store: Store, current: Version, data: RowsSpec) -> Accepted:
         store: The workspace.
         current: The version that is judged; it is never its own measure.
         data: What the recipe says of the rows now; an accepted version that was collected by other rules is no measure.
+        before: A run that does not count, because it is the one that is being reported.
     """
     receipts = sorted(list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True)
     rules = canonical_json(data.model_dump(mode="json"))
     changed = False
     for receipt in receipts:
         record = receipt.datasets.get("raw")
-        if record is None or record.name != current.name or not _is_accepted(receipt):
+        if record is None or record.name != current.name or not _is_accepted(receipt) or receipt.run == before:
             continue
         if record.digest == current.digest:
             return Accepted(None, f"{record.ref} itself was accepted")

@@ -12,12 +12,10 @@ from storage.errors import NotFound
 from storage.files import Store
 from storage.receipts import Receipt
 from storage.snapshot import Version
-from storage.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
-from tasks.accepted import find_accepted, find_last_good, list_receipts
+from storage.specs import RowsSpec
+from tasks.accepted import find_accepted, find_last_good, list_receipts, parse_data
 from tasks.gate_data import judge_version
 from tasks.row_table import draft_suite, gather_expectations, open_rows
-
-_SPECS: dict[str, type[RowsSpec]] = {"image": DataSpec, "table": TableSpec, "series": SeriesSpec}
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,7 @@ def find_rules(store: Store, dataset: str) -> Rules:
 
 def _read_rules(receipt: Receipt) -> Rules:
     document: Any = receipt.recipe.get("document") or {}
-    data = document.get("data") or {}
-    spec = _SPECS[str(data.get("kind", "image"))].model_validate(data)
+    spec = parse_data(document.get("data") or {})
     limits = gates_for_kind(str(document.get("kind"))).model_validate(document.get("gates") or {})
     return Rules(spec, limits)
 

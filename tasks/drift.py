@@ -40,7 +40,7 @@ def gate_drift(
         reason = accepted.reason if limits.enabled else "the recipe leaves it out"
         return judge_drift(limits, None, _list_known(statistics), why_not=reason)
     before, after = accepted.version.statistics(), statistics
-    compared = _compare_statistics(before, after, data)
+    compared = compare_statistics(before, after, data)
     figures = list(_measure_versions(accepted.version, current, limits))
     figures += _measure_missing(before, after, data, limits)
     if isinstance(data, TableSpec):
@@ -69,10 +69,21 @@ def _list_known(statistics: Mapping[str, FieldStatistics]) -> dict[str, Distribu
     return {name: {"rows": figures.count} for name, figures in statistics.items()}
 
 
-def _compare_statistics(
-    before: Mapping[str, FieldStatistics], after: Mapping[str, FieldStatistics], data: RowsSpec
+def compare_statistics(
+    before: Mapping[str, FieldStatistics],
+    after: Mapping[str, FieldStatistics],
+    data: RowsSpec,
+    *,
+    whole: bool = False,
 ) -> dict[str, Pair]:
-    """Both distributions of what the manifests alone tell: labels, texts, and derived figures; no row is read."""
+    """Both distributions of what the manifests alone tell: labels, texts, and derived figures; no row is read.
+
+    Args:
+        before: statistics of the accepted version.
+        after: those of the current one.
+        data: what the recipe says of the rows.
+        whole: whether columns and pixels come too, as coarse as their stored histograms are: enough for a picture.
+    """
     compared: dict[str, Pair] = {}
     names = {LABEL: LABEL} | {name_field(name): name for name in (data.texts if isinstance(data, TableSpec) else ())}
     for field, name in names.items():
@@ -84,6 +95,11 @@ def _compare_statistics(
         if not name.startswith(PREFIX) or fresh is None or old.histogram is None or fresh.histogram is None:
             continue
         compared[_name_derived(name, data)] = align_histograms(old, fresh)
+    columns = [(name, key) for name, key, _ in list_columns(data)] if isinstance(data, TableSpec) else [("image",) * 2]
+    for name, key in columns if whole else ():
+        old, new = before.get(key), after.get(key)
+        if name not in compared and old is not None and new is not None and old.histogram and new.histogram:
+            compared[name] = align_histograms(old, new)
     return compared
 
 

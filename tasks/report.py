@@ -11,6 +11,7 @@ from storage.files import Store
 from storage.receipts import Receipt, SignedReceipt
 from tasks.answers import read_predictions
 from tasks.gate_data import iter_rows, open_version
+from tasks.gate_page import write_gate_pages
 from tasks.pages.model import (
     Candidate,
     Channel,
@@ -56,6 +57,7 @@ def write_report(workspace: Store, record: RunRecord, signed: SignedReceipt) -> 
     """Writes the page and the gates' reports as JSON beside it. Returns the page's address."""
     for report in record.reports:
         workspace.write(f"reports/{record.run}/gate-{report.stage}.json", report.model_dump_json(indent=2).encode())
+    write_gate_pages(workspace, record)
     path = report_path(record.run)
     workspace.write(path, render_run_page(_fill_page(workspace, record, signed)).encode())
     return workspace.address(path)

@@ -50,13 +50,13 @@ def render_run_page(page: RunPage) -> str:
     headlines = [metric for metric in page.metrics if metric.headline][:4]
     classes = matrix.summarize_classes(page.confusion) if page.confusion else ()
     return (
-        _make_environment()
+        make_environment()
         .get_template("run.html.j2")
         .render(
             page=page,
             css=Markup(css),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
-            policy=_write_policy(css, script),
+            policy=write_policy(css, script),
             loss=charts.draw_loss(page.curve, page.best_epoch),
             accuracy=charts.draw_accuracy(page.curve, page.best_epoch),
             error=charts.draw_error(page.curve, page.best_epoch),
@@ -76,7 +76,8 @@ def render_run_page(page: RunPage) -> str:
 
 
 @lru_cache(maxsize=1)
-def _make_environment() -> Environment:
+def make_environment() -> Environment:
+    """Return the templates' environment: everything is escaped, nothing undefined passes."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -109,11 +110,16 @@ def _make_environment() -> Environment:
     return environment
 
 
+def read_style() -> str:
+    """Return the style sheet of all pages."""
+    return _read("run.css")
+
+
 def _read(name: str) -> str:
     return (_FOLDER / name).read_text("utf-8")
 
 
-def _write_policy(css: str, script: str) -> str:
+def write_policy(css: str, script: str) -> str:
     """Return the content security policy; the hashes are of what stands between the tags."""
     style, code = (base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (css, script))
     return (

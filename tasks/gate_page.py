@@ -1,0 +1,143 @@
+"""What a gate's page shows besides its checks: distributions, offending rows and earlier verdicts, from the workspace."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gates.divergence import Histogram
+from gates.drift import Distribution as Found
+from gates.report import GateReport
+from storage.errors import StorageError
+from storage.files import Store
+from storage.quarantine import name_source
+from storage.receipts import Receipt
+from storage.snapshot import Version
+from storage.sources.tables import NUMBERS, TARGET
+from storage.specs import DataSpec, RowsSpec, TableSpec
+from tasks.accepted import find_accepted, list_receipts, parse_data
+from tasks.drift import compare_statistics, read_column
+from tasks.gate_data import open_version
+from tasks.pages.gate_page import MAX_BARS, Distribution, GatePage, Offender, PastVerdict, render_gate_page
+from tasks.pages.model import Gate
+from tasks.pages.pictures import encode_picture
+from tasks.pages.text import format_number
+from tasks.results import Collected, RunRecord
+
+MAX_DISTRIBUTIONS, MAX_OFFENDERS, MAX_HISTORY, AROUND = 24, 12, 30, 48
+_ROW_ID = re.compile(r"\brow_id (\d+)")
+
+
+def write_gate_pages(workspace: Store, record: RunRecord) -> list[str]:
+    """Writes one offline page a gate beside the run's page. Returns their paths."""
+    paths = []
+    receipts = list_receipts(workspace)
+    for report in record.reports:
+        path = f"reports/{record.run}/gate-{report.stage}.html"
+        workspace.write(path, render_gate_page(fill_gate_page(workspace, record, report, receipts)).encode())
+        paths.append(path)
+    return paths
+
+
+def fill_gate_page(workspace: Store, record: RunRecord, report: GateReport, receipts: list[Receipt]) -> GatePage:
+    """The page of one gate; pictures only of the raw rows, which the others are made from."""
+    page = GatePage(
+        run=record.run,
+        recipe=str(record.recipe["name"]),
+        gate=Gate.model_validate(report.model_dump(mode="json")),
+        history=tuple(_list_history(record, report.stage, receipts)),
+    )
+    collected = record.find(Collected)
+    if report.stage != "raw" or collected is None:
+        return page
+    document: Any = record.recipe["document"]
+    try:
+        data = parse_data(document["data"])
+        version = open_version(workspace, collected.dataset)
+        accepted = find_accepted(workspace, version, data, before=record.run).version
+        update = {
+            "judged": version.ref,
+            "accepted": accepted.ref if accepted is not None else "",
+            "distributions": _draw_distributions(accepted, version, data, report) if accepted is not None else (),
+            "samples": tuple(_pick_offenders(version, data, report)),
+        }
+    except StorageError:
+        return page  # The run may have stopped because the rows cannot be read: the checks say so.
+    return page.model_copy(update=update)
+
+
+def _list_history(record: RunRecord, stage: str, receipts: list[Receipt]) -> Iterator[PastVerdict]:
+    past = [receipt for receipt in receipts if receipt.recipe.get("name") == record.recipe["name"]]
+    for receipt in sorted(past, key=lambda receipt: receipt.created_at, reverse=True)[:MAX_HISTORY]:
+        for gate in receipt.gates:
+            if gate.get("stage") != stage or receipt.run == record.run:
+                continue
+            passed = gate.get("passed") is True
+            yield PastVerdict(
+                run=receipt.run, created_at=receipt.created_at, passed=passed, reason=_find_reason(gate.get("checks"))
+            )
+
+
+def _find_reason(checks: Any) -> str:
+    """The message of the first failed check of a receipt, whatever version of Lepton wrote it."""
+    for check in checks if isinstance(checks, list) else ():
+        if isinstance(check, dict) and check.get("passed") is False:
+            return str(check.get("message", ""))
+    return ""
+
+
+def _draw_distributions(
+    accepted: Version, current: Version, data: RowsSpec, report: GateReport
+) -> tuple[Distribution, ...]:
+    """Both distributions of each field; those of failed checks first."""
+    pairs = compare_statistics(accepted.statistics(), current.statistics(), data, whole=True)
+    failed = [check.about for check in report.checks if not check.passed]
+    names = sorted(pairs, key=lambda name: (not any(about.startswith(name) for about in failed), name))
+    return tuple(_make_distribution(name, *pairs[name]) for name in names[:MAX_DISTRIBUTIONS])
+
+
+def _make_distribution(name: str, accepted: Found, current: Found) -> Distribution:
+    if isinstance(accepted, Histogram) and isinstance(current, Histogram):
+        low, high = accepted.edges[0], accepted.edges[-1]
+        ends = np.linspace(low, high, min(MAX_BARS, max(2, len(accepted.counts))) + 1)
+        shares = [np.diff(histogram.find_shares(ends.tolist())) for histogram in (accepted, current)]
+        edges = tuple(format_number(float(end)) for end in (ends[0], ends[-1]))
+        return Distribution(
+            name=name, edges=edges, accepted=tuple(shares[0].tolist()), current=tuple(shares[1].tolist())
+        )
+    counts = [found if isinstance(found, dict) else {} for found in (accepted, current)]
+    values = sorted(set(counts[0]) | set(counts[1]))[:MAX_BARS]
+    totals = [max(1, sum(found.values())) for found in counts]
+    both = [tuple(found.get(value, 0) / total for value in values) for found, total in zip(counts, totals, strict=True)]
+    return Distribution(name=name, edges=tuple(values), accepted=both[0], current=both[1])
+
+
+def _pick_offenders(version: Version, data: RowsSpec, report: GateReport) -> Iterator[Offender]:
+    """The first rows that failed checks name, as pictures or with their neighbours."""
+    wanted: dict[int, tuple[str, str]] = {}
+    for check in report.checks:
+        for name in check.rows if not check.passed else ():
+            if (found := _ROW_ID.search(name)) and len(wanted) < MAX_OFFENDERS:
+                wanted.setdefault(int(found[1]), (check.about, name))
+    ids = np.array(sorted(wanted), np.uint64)
+    for entry in version.shards if len(ids) else ():
+        places = np.flatnonzero(np.isin(version.read_shard(entry, ("row_id",))["row_id"], ids))
+        if not len(places):
+            continue
+        rows = version.read_shard(entry)
+        for place in places.tolist():
+            about, name = wanted[int(rows["row_id"][place])]
+            named = name if " source " in name else f"{name} source {name_source(entry, place)}"
+            if isinstance(data, DataSpec):
+                picture = encode_picture(rows["image"][place], data.image.value_range)
+                yield Offender(about=about, name=named, picture=picture)
+            elif (
+                isinstance(data, TableSpec) and about in (*data.numbers, data.target) and {NUMBERS, TARGET} & set(rows)
+            ):
+                start = max(0, place - AROUND)
+                around = read_column(rows, about, data)[start : place + AROUND]
+                values = tuple(float(value) if np.isfinite(value) else None for value in around)
+                yield Offender(about=about, name=named, values=values, place=place - start)
+            else:
+                yield Offender(about=about, name=named)

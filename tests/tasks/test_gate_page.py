@@ -1,0 +1,103 @@
+"""One page a gate: what failed first, offending rows, distributions, history; hostile text stays text."""
+
+import re
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from gates.specs import GatesSpec, RawGate
+from storage.files import Store
+from storage.receipts import SourceRecord
+from tasks.accepted import Accepted
+from tasks.collect import describe_version
+from tasks.gate_data import judge_version
+from tasks.gate_page import write_gate_pages
+from tasks.pages.gate_page import Distribution, GatePage, Offender, PastVerdict, render_gate_page
+from tasks.pages.model import Check, Gate
+from tasks.pages.pictures import encode_picture
+from tasks.results import Collected, RunRecord
+from tests.tasks.test_gate_data import SERIES, TABLE, collect, make_series, make_table, write_run
+from tests.tasks.test_pages import Reader
+from tests.tasks.test_pages_hostile import ATTACKS, poison
+
+
+def make_page():
+    check = Check(
+        rule="expect_column_max_to_be_between", about="heat", observed=9.0, limit={"max_value": 1}, passed=False
+    )
+    picture = encode_picture(np.eye(8), (0, 1))
+    return GatePage(
+        run="run-1",
+        recipe="mills",
+        gate=Gate(
+            stage="raw", passed=False, checks=(check.model_copy(update={"message": "too hot", "rows": ("row 5",)}),)
+        ),
+        judged="mills-raw@2",
+        accepted="mills-raw@1",
+        distributions=(Distribution(name="heat", edges=("0", "9"), accepted=(0.9, 0.1), current=(0.1, 0.9)),),
+        samples=(
+            Offender(about="image.brightness", name="row_id 7 source a.png", picture=picture),
+            Offender(about="heat", name="row_id 8 source rows.csv:5", values=(1.0, None, 9.0, 1.5), place=2),
+        ),
+        history=(PastVerdict(run="run-0", created_at=datetime(2026, 1, 1, tzinfo=UTC), passed=True),),
+    )
+
+
+def test_the_page_says_what_failed_first_and_shows_it():
+    html = render_gate_page(make_page())
+    reader = Reader(html)
+    assert reader.faults == []
+    assert "First to fail: <b>heat</b>. too hot" in html
+    assert "mills-raw@2, against mills-raw@1" in html
+    assert reader.tags.count("img") == 1
+    assert html.count("<polyline") == 2  # one distribution, one plot
+    assert "rows.csv:5" in html
+    assert "run-0" in html
+    assert reader.tags.count("script") == 0
+    assert not re.findall(r'(?:src|href)="(?!data:)(?!#)', html)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_string_becomes_markup(attack):
+    html = render_gate_page(poison(make_page(), attack))
+    reader = Reader(html)
+    assert reader.faults == []
+    assert reader.tags.count("script") == 0
+    assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
+    html.encode("utf-8")
+
+
+def record_run(root, version, spec, report):
+    document = {"kind": "tabular-classification", "data": spec.model_dump(mode="json")}
+    record = RunRecord(
+        run="now", workspace=str(root), recipe={"name": "mills", "document": document}, started_at=datetime.now(UTC)
+    )
+    collected = Collected(source=SourceRecord(type="csv", digest=""), dataset=describe_version(version))
+    return record.with_stage("collect", collected, 1.0).with_stage("gate raw", report, 1.0)
+
+
+def test_a_red_raw_gate_leaves_a_page_with_the_rows_and_both_distributions(tmp_path):
+    store = Store(tmp_path)
+    accepted = collect(tmp_path / "a", make_table(), TABLE)
+    write_run(store, accepted, {})
+    columns = make_table(1)
+    columns["heat"][:300] = "999"
+    current = collect(tmp_path / "b", columns, TABLE)
+    own = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "heat", "max_value": 200}}
+    limits = GatesSpec(raw=RawGate.model_validate({"expectations": [own]}))
+    report = judge_version(current, TABLE, limits, Accepted(accepted))
+    (path,) = write_gate_pages(store, record_run(tmp_path, current, TABLE, report))
+    html = store.read(path).decode()
+    assert path == "reports/now/gate-raw.html"
+    assert f"{current.ref}, against {accepted.ref}" in html
+    assert "source rows.csv:0" in html
+    assert "heat: share of rows now, and in the accepted version" in html
+    assert "run-0" in html  # the history
+
+
+def test_a_page_is_written_where_there_is_nothing_to_compare_with(tmp_path):
+    version = collect(tmp_path / "s", make_series(), SERIES)
+    report = judge_version(version, SERIES, GatesSpec(), Accepted(None, "first"))
+    (path,) = write_gate_pages(Store(tmp_path), record_run(tmp_path, version, SERIES, report))
+    assert "Gate raw green" in Store(tmp_path).read(path).decode()
