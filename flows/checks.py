@@ -71,9 +71,13 @@ def find_parameter_errors(document: Mapping[str, Any], form: Form) -> list[dict[
     try:
         check_params(form, family, params)
     except ValidationError as error:
+        details = error.errors()
+        # A list with a wrong item is too short only because that item does not count.
+        inner = {detail["loc"][:-1] for detail in details}
         return [
             {**detail, "loc": ("model", "network", "params", *detail["loc"])} | _name_known(detail, form, family)
-            for detail in error.errors()
+            for detail in details
+            if not (detail["type"] == "too_short" and detail["loc"] in inner)
         ]
     return []
 
