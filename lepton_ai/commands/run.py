@@ -112,8 +112,10 @@ def recipes(as_json: AsJson = False) -> None:
         from flows.recipe import list_recipes
     except ImportError as error:
         raise require_platform(error, "recipes") from error
-    for name, description in list_recipes().items():
-        line = json.dumps({"name": name, "description": description}) if as_json else f"{name:<12} {description}"
+    found = list_recipes()
+    width = max(map(len, found))
+    for name, description in found.items():
+        line = json.dumps({"name": name, "description": description}) if as_json else f"{name:<{width}}  {description}"
         sys.stdout.write(line + "\n")
 
 
