@@ -178,4 +178,4 @@ def test_two_hundred_killed_writers_publish_nothing_half_made(tmp_path):
 def test_killed_writers_to_an_object_store_publish_nothing_half_made():
     with start_object_store() as endpoint:
         create_bucket(endpoint, "bucket")
-        check_killed(Store("s3://bucket/work", describe_options(endpoint)), 12, slowness=3, tick_s=1.1)
+        check_killed(Store("s3://bucket/work", describe_options(endpoint)), 60, slowness=3, tick_s=1.1)
