@@ -1,0 +1,142 @@
+"""Tables and series from a file to answers: what the training process writes, and that artifacts answer the same."""
+
+import gzip
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deployments.targets.runtime import Predictor
+from lightning_modules.specs import CompressSpec, ModelSpec, OptimizerSpec, TrainSpec
+from storage.collect import collect_rows
+from storage.errors import InvalidInput
+from storage.files import Store
+from storage.fitted import Fitted
+from storage.prepare import prepare_rows
+from storage.sources.csv import CsvSource
+from storage.specs import SeriesSpec, TableSpec
+from storage.versions import Dataset
+from tasks.answers import answer_split, measure_agreement, measure_sheet, unpack_answers
+from tasks.collect import describe_version
+from tasks.describe import describe_input, describe_output, describe_sample
+from tasks.errors import StageStopped
+from tasks.results import Prepared
+from tasks.train_job import RESULT, DataRef, Export, Fit, Predict, TrainJob, WorkerResult
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+HOURS, MACHINES = DATA / "ett" / "ETTh1.csv.gz", DATA / "ai4i2020" / "ai4i2020.csv.gz"
+needs_data = pytest.mark.skipif(not HOURS.exists() or not MACHINES.exists(), reason=f"needs {DATA}")
+
+SERIES = SeriesSpec.model_validate(
+    {
+        "time": "date",
+        "numbers": ["HUFL", "OT", "LULL"],
+        "split": {"by": "time", "validation_from": "2016-08-10", "held_out_from": "2016-08-25"},
+    }
+)
+TABLE = TableSpec.model_validate(
+    {
+        "numbers": ["Rotational speed [rpm]", "Torque [Nm]", "Tool wear [min]"],
+        "texts": ["Type"],
+        "label": "Machine_failure",
+        "labels": ["0", "1"],
+        "split": {"by": "hash", "held_out": 0.3, "validation": 0.2},
+    }
+)
+FORECAST = ModelSpec.model_validate(
+    {
+        "head": {"instance_norm": True},
+        "network": {"family": "linear"},
+        "window": {"lookback": 24, "horizon": 6, "season": 24, "targets": ["OT", "HUFL"]},
+        "figures_in": "standard",
+    }
+)
+CLASSES = ModelSpec.model_validate({"network": {"family": "mlp", "params": {"widths": [32]}}})
+
+
+def prepare(folder: Path, file: Path, rows: int, data: TableSpec) -> tuple[Store, Prepared]:
+    """A workspace with the first rows of a file, prepared."""
+    (folder / "rows.csv").write_bytes(b"\n".join(gzip.decompress(file.read_bytes()).split(b"\n")[: rows + 1]))
+    store = Store(str(folder / "workspace"))
+    raw = collect_rows(CsvSource(url=str(folder / "rows.csv")), Dataset(store, "some-raw"), spec=data)
+    version = prepare_rows(raw, data, Dataset(store, "some-prepared"))
+    fitted = Fitted.model_validate(version.info["fitted"])
+    return store, Prepared(dataset=describe_version(version), fitted=fitted)
+
+
+def work(store: Store, prepared: Prepared, folder: Path, *steps: Any) -> WorkerResult:
+    """A job, done in this process."""
+    from tasks.train_steps import do_job
+
+    folder.mkdir(exist_ok=True)
+    ref = DataRef(workspace=store.url, dataset=prepared.dataset.name, version=prepared.dataset.number)
+    do_job(TrainJob(directory=str(folder), data=ref, steps=steps, devices=1), told_at=time.monotonic())
+    return WorkerResult.model_validate_json((folder / RESULT).read_bytes())
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small networks: one thread computes them fastest."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("kind", "file", "rows", "data", "model", "figure"),
+    [
+        ("forecasting", HOURS, 1800, SERIES, FORECAST, "mae"),
+        ("tabular-classification", MACHINES, 3000, TABLE, CLASSES, "average_precision"),
+    ],
+)
+def test_a_file_becomes_answers_in_the_users_units(
+    one_thread: None, tmp_path: Path, kind: str, file: Path, rows: int, data: TableSpec, model: ModelSpec, figure: str
+) -> None:
+    store, prepared = prepare(tmp_path, file, rows, data)
+    sample = describe_sample(kind, data, model, prepared.fitted)
+    train = TrainSpec(max_epochs=12, batch_size=64, optimizer=OptimizerSpec(lr=1e-2, weight_decay=0.0))
+    fit = Fit(model=model, train=train, sample=sample)
+    compress = CompressSpec(candidates=("fp32",))
+    result = work(
+        store, prepared, tmp_path / "job", fit, Predict(split="held_out", baselines=True), Export(compress=compress)
+    )
+    sheet = unpack_answers((tmp_path / "job" / "predictions.held_out.npz").read_bytes())
+    own = measure_sheet(sheet, sheet.values, sample)[figure]
+    others = {name: measure_sheet(sheet, values, sample)[figure] for name, values in sheet.baselines.items()}
+    assert result.predictions["held_out"].rows == len(sheet.row_id)
+    if kind == "forecasting":
+        # Each held-out row is asked for, since windows look back into the rows before; targets are in the asked order.
+        assert sheet.truth.shape == (prepared.dataset.rows["held_out"] - 5, 6, 2)
+        assert sheet.truth[..., 0].min() >= 0 < np.std(sheet.truth[..., 1])
+        assert set(others) == {"persistence", "seasonal naive", "linear"}
+        assert own < others["persistence"]
+    else:
+        assert sheet.values.shape == (prepared.dataset.rows["held_out"], 2)
+        assert set(others) == {"majority", "linear"}
+        assert own > others["majority"] + 0.1
+    content = (tmp_path / "job" / result.artifacts["fp32"].file).read_bytes()
+    predictor = Predictor(content, describe_input(sample, data), describe_output(sample))
+    again = answer_split(store, prepared, "held_out", predictor, sample)
+    np.testing.assert_array_equal(again.row_id, sheet.row_id)
+    np.testing.assert_array_equal(again.truth, sheet.truth)
+    np.testing.assert_allclose(again.values, sheet.values, rtol=1e-4, atol=1e-3)
+    assert measure_agreement(again, sheet, sample) == 1.0
+
+
+@needs_data
+def test_windows_longer_than_the_series_are_refused_before_training(tmp_path: Path) -> None:
+    store, prepared = prepare(tmp_path, HOURS, 1800, SERIES)
+    window = FORECAST.window.model_copy(update={"horizon": 2000}) if FORECAST.window else None
+    model = FORECAST.model_copy(update={"window": window})
+    sample = describe_sample("forecasting", SERIES, model, prepared.fitted)
+    with pytest.raises(InvalidInput, match=r"window \(24 \+ 2000 rows\) must fit .* choose a shorter one"):
+        work(store, prepared, tmp_path / "job", Fit(model=model, train=TrainSpec(), sample=sample))
+
+
+@needs_data
+def test_a_class_that_never_occurs_is_refused_before_training(tmp_path: Path) -> None:
+    data = TABLE.model_copy(update={"labels": ("0", "1", "2")})
+    _, prepared = prepare(tmp_path, MACHINES, 500, data)
+    with pytest.raises(StageStopped, match="must hold rows of every class; got none of 2"):
+        describe_sample("tabular-classification", data, CLASSES, prepared.fitted)
