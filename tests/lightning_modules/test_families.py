@@ -27,6 +27,7 @@ from tests.lightning_modules.tables import describe_rows, make_reader, split_row
 
 needs_transformer = pytest.mark.skipif(not tables.ETT.exists(), reason=f"needs {tables.ETT}")
 STROKES = WindowSpec(lookback=8)
+SLOW = pytest.mark.slow
 HOURS = WindowSpec(lookback=48, horizon=12, season=24)
 
 
@@ -61,7 +62,7 @@ def check_artifacts(fitted: Fitted, sample: Any, rows: tables.Rows) -> None:
     ("family", "params", "head"),
     [
         ("linear", {}, HeadSpec()),
-        ("mlp", {"widths": [32]}, HeadSpec(products=True)),
+        pytest.param("mlp", {"widths": [32]}, HeadSpec(products=True), marks=SLOW),
         ("mlp", {"widths": [32, 32], "members": 4, "waves": 8}, HeadSpec(mask=False)),
     ],
 )
@@ -78,7 +79,7 @@ def test_tables_are_told_apart(family: str, params: dict[str, Any], head: HeadSp
     check_artifacts(fitted, sample, splits["held_out"])
 
 
-@pytest.mark.parametrize("family", ["linear", "mlp"])
+@pytest.mark.parametrize("family", [pytest.param("linear", marks=SLOW), "mlp"])
 def test_tables_are_regressed_in_the_users_units(family: str) -> None:
     splits = split_rows(tables.load_diabetes())
     sample = describe_rows(splits["train"], "regression")
@@ -95,16 +96,16 @@ def test_tables_are_regressed_in_the_users_units(family: str) -> None:
 @pytest.mark.parametrize(
     ("family", "params", "head"),
     [
-        ("linear", {}, HeadSpec(instance_norm=True)),
+        pytest.param("linear", {}, HeadSpec(instance_norm=True), marks=SLOW),
         ("dlinear", {}, HeadSpec()),
         ("mlp", {"widths": [64]}, HeadSpec(instance_norm=True)),
-        ("mlp", {"mix": True}, HeadSpec(calendar=("day", "week"))),
+        pytest.param("mlp", {"mix": True}, HeadSpec(calendar=("day", "week")), marks=SLOW),
         ("cnn", {"width": 16, "layers": 3}, HeadSpec(instance_norm=True)),
         ("rnn", {"cell": "gru", "width": 24}, HeadSpec(instance_norm=True, calendar=("day",))),
-        ("rnn", {"cell": "lstm", "width": 24}, HeadSpec(instance_norm=True)),
+        pytest.param("rnn", {"cell": "lstm", "width": 24}, HeadSpec(instance_norm=True), marks=SLOW),
         ("transformer", {"patch": 8, "stride": 4, "width": 8}, HeadSpec(instance_norm=True)),
-        ("linear", {}, HeadSpec(denoise=DenoiseSpec(name="gaussian"))),
-        ("linear", {}, HeadSpec(denoise=DenoiseSpec(name="median", steps=3))),
+        pytest.param("linear", {}, HeadSpec(denoise=DenoiseSpec(name="gaussian")), marks=SLOW),
+        pytest.param("linear", {}, HeadSpec(denoise=DenoiseSpec(name="median", steps=3)), marks=SLOW),
         ("linear", {}, HeadSpec(denoise=DenoiseSpec(name="savgol", steps=7, degree=2))),
     ],
 )
@@ -126,12 +127,12 @@ def test_series_are_forecast_better_than_they_persist(family: str, params: dict[
 @pytest.mark.parametrize(
     ("family", "params"),
     [
-        ("linear", {}),
-        ("dlinear", {"kernel": 3}),
-        ("mlp", {"widths": [64]}),
+        pytest.param("linear", {}, marks=SLOW),
+        pytest.param("dlinear", {"kernel": 3}, marks=SLOW),
+        pytest.param("mlp", {"widths": [64]}, marks=SLOW),
         ("cnn", {"width": 24, "layers": 2}),
-        ("rnn", {"cell": "gru", "width": 32}),
-        ("transformer", {"patch": 4, "stride": 2}),
+        pytest.param("rnn", {"cell": "gru", "width": 32}, marks=SLOW),
+        pytest.param("transformer", {"patch": 4, "stride": 2}, marks=SLOW),
     ],
 )
 def test_series_are_told_apart(family: str, params: dict[str, Any]) -> None:
@@ -155,7 +156,7 @@ def test_series_are_regressed() -> None:
     check_artifacts(fitted, sample, splits["held_out"])
 
 
-@pytest.mark.parametrize("window", [None, STROKES])
+@pytest.mark.parametrize("window", [None, pytest.param(STROKES, marks=SLOW)])
 def test_what_is_not_normal_is_found_by_what_it_was_never_trained_on(window: WindowSpec | None) -> None:
     """Zeros are normal, other digits are not; of training rows only the normal ones are learned from."""
     rows = tables.load_strokes((0, 1, 7))
