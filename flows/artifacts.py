@@ -6,13 +6,14 @@ from gates.report import GateReport
 from tasks.pages.markdown import (
     escape_markdown,
     render_candidates_markdown,
+    render_comparison_markdown,
     render_confusion_markdown,
     render_dataset_markdown,
     render_gate_markdown,
     render_training_markdown,
 )
 from tasks.pages.model import Candidate, Confusion, CurvePoint, Dataset, Gate
-from tasks.report import describe_outcome
+from tasks.report import compare_baselines, describe_outcome
 from tasks.results import Collected, Compressed, Evaluated, Outcome, Prepared, Trained
 
 
@@ -31,7 +32,10 @@ def _render(stage: str, outcome: Outcome, labels: tuple[str, ...]) -> str:
         case Trained(curve=curve, best_epoch=best):
             return render_training_markdown([CurvePoint.model_validate(point.model_dump()) for point in curve], best)
         case Evaluated(confusion=confusion):
-            return render_confusion_markdown(Confusion(labels=labels, counts=confusion))
+            matrix = render_confusion_markdown(Confusion(labels=labels, counts=confusion)) if confusion else ""
+            return "\n\n".join(
+                part for part in (render_comparison_markdown(compare_baselines(outcome)), matrix) if part
+            )
         case Compressed(candidates=candidates):
             return render_candidates_markdown([Candidate.model_validate(entry.model_dump()) for entry in candidates])
         case _:

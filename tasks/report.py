@@ -109,7 +109,7 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         curve=tuple(CurvePoint.model_validate(point.model_dump()) for point in trained.curve) if trained else (),
         best_epoch=trained.best_epoch if trained else None,
         confusion=Confusion(labels=labels, counts=evaluated.confusion) if evaluated and evaluated.confusion else None,
-        comparison=_compare(evaluated) if evaluated else None,
+        comparison=compare_baselines(evaluated) if evaluated else None,
         forecasts=pick_forecasts(workspace, evaluated) if evaluated else (),
         scatter=pick_scatter(workspace, evaluated) if evaluated else None,
         samples=_pick_samples(workspace, record, labels, receipt),
@@ -200,7 +200,7 @@ def _fill_figures(evaluated: Evaluated) -> list[Metric]:
     ]
 
 
-def _compare(evaluated: Evaluated) -> Comparison:
+def compare_baselines(evaluated: Evaluated) -> Comparison:
     """The model beside its baselines."""
     names = tuple(name for name in evaluated.metrics if name != "loss")
     rows = {"model": evaluated.metrics, **evaluated.baselines}

@@ -6,7 +6,7 @@ Every string is untrusted: punctuation is escaped, so that a label or a file nam
 import re
 from collections.abc import Iterable, Sequence
 
-from tasks.pages.model import Candidate, Confusion, CurvePoint, Dataset, Gate, Metric
+from tasks.pages.model import Candidate, Comparison, Confusion, CurvePoint, Dataset, Gate, Metric
 from tasks.pages.render import show_metric
 from tasks.pages.text import (
     clean_text,
@@ -69,20 +69,26 @@ def render_metrics_markdown(metrics: Sequence[Metric], title: str = "Metrics") -
 
 def render_candidates_markdown(candidates: Sequence[Candidate]) -> str:
     """Return the artifacts side by side, and which channel each was chosen for."""
+    errors = any(candidate.validation_error is not None for candidate in candidates)
     rows = [
         (
             candidate.name,
             format_bytes(candidate.size_bytes),
             format_milliseconds(candidate.latency_ms_p50),
-            _show_rate(candidate.accuracy, candidate.validation_accuracy),
+            _show_error(candidate) if errors else _show_rate(candidate.accuracy, candidate.validation_accuracy),
             _show_rate(candidate.agreement, candidate.validation_agreement),
             ", ".join(candidate.chosen_for) or candidate.note or "not chosen",
             shorten_digest(candidate.sha256),
         )
         for candidate in candidates
     ]
-    head = ("artifact", "size", "latency p50", "accuracy", "agreement", "chosen for", "sha256")
+    head = ("artifact", "size", "latency p50", "error" if errors else "accuracy", "agreement", "chosen for", "sha256")
     return _assemble(["## Candidates", _tabulate(head, rows)])
+
+
+def _show_error(candidate: Candidate) -> str:
+    held_out, validation = candidate.error, candidate.validation_error
+    return format_number(held_out) if held_out is not None else f"{format_number(validation)} (validation)"
 
 
 def _show_rate(held_out: float | None, validation: float | None) -> str:
@@ -98,17 +104,18 @@ def render_dataset_markdown(dataset: Dataset, title: str = "Dataset") -> str:
 
 def render_training_markdown(curve: Sequence[CurvePoint], best_epoch: int | None, most: int = 12) -> str:
     """Return the last epochs and the one that was kept."""
+    errors = any(point.validation_error is not None for point in curve)
     shown = [point for point in curve if point.epoch == best_epoch or point in curve[-most:]]
     rows = [
         (
             f"{point.epoch}{' (kept)' if point.epoch == best_epoch else ''}",
             format_number(point.train_loss),
             format_number(point.validation_loss),
-            format_rate(point.validation_accuracy),
+            format_number(point.validation_error) if errors else format_rate(point.validation_accuracy),
         )
         for point in shown
     ]
-    head = ("epoch", "training loss", "validation loss", "validation accuracy")
+    head = ("epoch", "training loss", "validation loss", "validation error" if errors else "validation accuracy")
     return _assemble(["## Training", f"{len(curve)} epochs", _tabulate(head, rows)])
 
 
@@ -121,6 +128,13 @@ def render_confusion_markdown(confusion: Confusion, most: int = 16) -> str:
         for label, row in zip(confusion.labels, confusion.counts, strict=True)
     ]
     return _assemble(["## Confusion", _tabulate(("truth / answer", *confusion.labels), rows)])
+
+
+def render_comparison_markdown(comparison: Comparison) -> str:
+    """Return the model's figures beside those of simpler means."""
+    rows = [(name, *(format_number(value) for value in figures)) for name, figures in comparison.rows]
+    unit = f"Errors in {escape_markdown(comparison.unit)}." if comparison.unit else ""
+    return _assemble(["## Beside simpler means", unit, _tabulate(("answered by", *comparison.metrics), rows)])
 
 
 def _tabulate(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
