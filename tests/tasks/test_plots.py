@@ -1,0 +1,53 @@
+"""Pictures of answers that are numbers: what is drawn is what was answered, and hostile names stay text."""
+
+import re
+
+import pytest
+
+from tasks.pages.markdown import render_candidates_markdown, render_comparison_markdown, render_training_markdown
+from tasks.pages.model import Candidate, Comparison, CurvePoint, Forecast, Scatter
+from tasks.pages.plots import draw_forecast, draw_scatter
+
+NAN = float("nan")
+
+
+def test_a_forecast_has_a_line_each_for_truth_answer_and_baseline() -> None:
+    lines = {"truth": (1.0, 2.0, 3.0), "answer": (1.0, 2.5, NAN), "persistence": (1.0, 1.0, 1.0)}
+    picture = draw_forecast(Forecast(title="<b>OT</b>", lines=lines))
+    assert picture is not None
+    assert "<b>" not in picture
+    found = dict(re.findall(r'<polyline points="([^"]*)" class="line (\w+)"', picture))
+    assert {name: len(points.split()) for points, name in found.items()} == {
+        "truth": 3, "validation": 2, "baseline": 3
+    }  # fmt: skip
+    # The largest value stands highest.
+    heights = {name: [float(point.split(",")[1]) for point in points.split()] for points, name in found.items()}
+    assert heights["truth"] == sorted(heights["truth"], reverse=True)
+    assert len(set(heights["baseline"])) == 1
+
+
+def test_a_scatter_puts_right_answers_on_the_line() -> None:
+    picture = draw_scatter(Scatter(title="flow", points=((0.0, 0.0), (10.0, 10.0), (5.0, 9.0), (1.0, NAN))))
+    assert picture is not None
+    dots = [(float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', picture)]
+    assert len(dots) == 3
+    (low_x, low_y), (high_x, high_y), (x, y) = dots
+    slope = (high_y - low_y) / (high_x - low_x)
+    assert y < low_y + slope * (x - low_x)  # Too large an answer lies above the line.
+
+
+@pytest.mark.parametrize("points", [(), ((NAN, 1.0),)])
+def test_nothing_finite_is_no_picture(points: tuple[tuple[float, float], ...]) -> None:
+    assert draw_scatter(Scatter(title="flow", points=points)) is None
+    assert draw_forecast(Forecast(title="OT", lines={"truth": (NAN,)})) is None
+
+
+def test_prefect_is_told_errors_as_errors_and_baselines_beside() -> None:
+    comparison = Comparison(metrics=("mae",), rows=(("model", (0.39,)), ("linear", (None,))), unit="hours")
+    page = render_comparison_markdown(comparison)
+    assert "| model | 0\\.39 |" in page
+    assert "Errors in hours" in page
+    point = CurvePoint(epoch=0, train_loss=1.0, validation_loss=2.0, validation_error=0.5)
+    assert "validation error" in render_training_markdown([point], 0)
+    candidate = Candidate(name="int8", size_bytes=10, validation_error=6.5, error=6.6, agreement=0.99)
+    assert "| 6\\.6 |" in render_candidates_markdown([candidate])
