@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
 from benchmarks.results import describe_machine, make_table, write_section
 from flows.recipe import load_recipe
-from lightning_modules.optim import build_loss, build_optimizer, build_scheduler
+from lightning_modules.build import build_learner
+from lightning_modules.optim import build_optimizer, build_scheduler
 from lightning_modules.specs import ModelSpec, SampleSpec, TrainSpec
-from lightning_modules.train import build_classifier, fit_classifier
+from lightning_modules.train import fit_learner
 from storage.files import Store
 
 GOAL = 1.05
@@ -67,15 +69,15 @@ class TimedBatches:
 
 def run_bare(model: ModelSpec, spec: TrainSpec, batches: TimedBatches) -> list[float]:
     """The loop as one would write it by hand."""
-    classifier = build_classifier(model, SAMPLE, train=spec).train()
-    loss_of = build_loss(spec.loss)
-    optimizer = build_optimizer(spec.optimizer, classifier)
+    learner = build_learner(model, SAMPLE, train=spec).train()
+    loss_of = nn.CrossEntropyLoss(label_smoothing=spec.loss.label_smoothing)
+    optimizer = build_optimizer(spec.optimizer, learner)
     schedule = build_scheduler(spec.scheduler, optimizer, len(batches))["scheduler"]
     for batch in batches:
-        loss = loss_of(classifier(torch.from_numpy(batch["image"])), torch.from_numpy(batch["label"]))
+        loss = loss_of(learner(torch.from_numpy(batch["image"])), torch.from_numpy(batch["label"]))
         optimizer.zero_grad()
         loss.backward()
-        clip_grad_norm_(classifier.parameters(), spec.clip_norm or float("inf"))
+        clip_grad_norm_(learner.parameters(), spec.clip_norm or float("inf"))
         optimizer.step()
         schedule.step()
     return batches.measure()
@@ -85,7 +87,7 @@ def run_lepton(model: ModelSpec, spec: TrainSpec, batches: TimedBatches) -> list
     """The same through Lepton."""
     validation = TimedBatches(batches.batches[0]["image"], batches.batches[0]["label"])
     with tempfile.TemporaryDirectory(prefix="lepton-bench-") as folder:
-        fit_classifier(
+        fit_learner(
             model, spec, SAMPLE, train_stream=batches, validation_stream=validation, states=Store(folder),
             on_record=lambda record: None,
         )  # fmt: skip

@@ -1,0 +1,161 @@
+"""What the recipes reach: `python -m benchmarks.recipes` writes the section "Recipes" of RESULTS.md.
+
+Each recipe is run as a person runs it, `lepton run`, once a seed, in a workspace of its own, and its figures are those of
+the signed receipts: on held-out rows that nothing else looked at. Runs that a gate stopped are rows too.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import describe_machine, make_table, write_section
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+LEPTON = Path(sys.executable).with_name("lepton")
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One recipe.
+
+    Attributes:
+        recipe: Its name.
+        data: File or folder below shared/data; None where the data comes with a dependency.
+        figure: Metric of the receipt that is shown.
+        goal: What it should reach; None for no goal.
+        higher: Whether more is better.
+        published: What others report, and where; only to be held beside it where the rows are the same.
+    """
+
+    recipe: str
+    data: str | None
+    figure: str
+    goal: float | None
+    higher: bool = True
+    published: str = ""
+
+
+CASES = (
+    Case("digits", None, "accuracy", 0.97),
+    Case("mnist", "mnist", "accuracy", 0.995, published="98.0 % to beat"),
+    Case("cifar", "cifar10-jpeg/cifar10_jpeg.tar.xz", "accuracy", 0.90,
+         published="ResNet-20 91.25 % on the original pixels (He 2016), not on these JPEGs"),
+    Case("machine-failure", "ai4i2020/ai4i2020.csv.gz", "average_precision", None),
+    Case("traffic", "traffic-pems-single", "mae", 7.0, higher=False),
+    Case("transformer-temperature", "ett/ETTh1.csv.gz", "mse", 0.38, higher=False,
+         published="PatchTST 0.370 at a lookback of 512, DLinear 0.375 at 336 (as their papers report, 96 steps ahead)"),
+    Case("photos", "photos-ants-bees", "accuracy", None,
+         published="94.8 % by fine-tuning a pretrained network on the full set; not comparable"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: what its summary says, and the processor time of it and of all that it started."""
+
+    summary: dict[str, Any]
+    cpu_s: float
+
+
+def run_recipe(case: Case, seed: int, settings: list[str], workspace: Path) -> Run | None:
+    """Runs a recipe with a seed; None where it failed otherwise than by a gate."""
+    overrides = [f"train.seed={seed}", *settings]
+    if case.data is not None:
+        overrides.append(f"source.url={SHARED / case.data}")
+    command = [str(LEPTON), "run", case.recipe, "--workspace", str(workspace), "--json"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [*command, *(f"--set={override}" for override in overrides)], stdout=subprocess.PIPE, text=True, check=False
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode not in (0, 3):
+        print(f"{case.recipe}, seed {seed}: ended with status {done.returncode}", file=sys.stderr)
+        return None
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Run(json.loads(done.stdout.splitlines()[-1]), cpu_s)
+
+
+def describe_case(case: Case, runs: list[Run]) -> list[str]:
+    """One row of the table."""
+    figures = [float(run.summary["metrics"][case.figure]) for run in runs if case.figure in run.summary["metrics"]]
+    baselines = [
+        float(run.summary["metrics"][case.baseline]) for run in runs if case.baseline in run.summary["metrics"]
+    ]
+    promoted = sum(run.summary["status"] == "promoted" for run in runs)
+    if not figures:
+        return [case.recipe, case.figure, "no figure", "", "", "", f"{promoted}/{len(runs)}", ""]
+    mean = statistics.mean(figures)
+    spread = f"{min(figures):.4f} .. {max(figures):.4f}" if len(figures) > 1 else "one run"
+    reached = case.goal is not None and (mean >= case.goal if case.higher else mean <= case.goal)
+    goal = "none" if case.goal is None else f"{case.goal:g} {'reached' if reached else 'missed'}"
+    minutes = statistics.mean(run.cpu_s for run in runs) / 60
+    return [
+        case.recipe, case.figure, f"{mean:.4f}", spread, goal, find_baseline(case, runs[0].summary["metrics"]),
+        f"{promoted}/{len(runs)}", f"{minutes:.1f}",
+    ]  # fmt: skip
+
+
+def find_baseline(case: Case, metrics: dict[str, Any]) -> str:
+    """The best of the answers that need no network, on the same rows."""
+    found = {
+        name.removesuffix(f"_{case.figure}"): float(value)
+        for name, value in metrics.items()
+        if name.endswith(f"_{case.figure}") and not name.startswith(("validation_", "champion_"))
+    }
+    if not found:
+        return "none"
+    best = (max if case.higher else min)(found, key=lambda name: found[name])
+    return f"{best} {found[best]:.4f}"
+
+
+def write_results(rows: dict[str, list[str]], notes: dict[str, str]) -> None:
+    head = ["recipe", "figure", "mean", "over the seeds", "goal", "best baseline", "promoted", "CPU min a run"]
+    published = "\n".join(f"- {name}: {note}" for name, note in notes.items() if note)
+    write_section(
+        "Recipes",
+        f"## Recipes\n\n{describe_machine(['torch', 'pytorch-lightning'])} Held-out rows, read once; figures from the "
+        f"signed receipts.\n\n{make_table(head, list(rows.values()))}\n\nPublished:\n\n{published}",
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipes", nargs="*", help="Names; all that have their data here, if none is given.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
+    arguments = parser.parse_args()
+    known = {case.recipe: case for case in CASES}
+    wrong = sorted(set(arguments.recipes) - set(known))
+    if wrong:
+        parser.error(f"recipes ({', '.join(wrong)}) must be among {', '.join(known)}")
+    rows: dict[str, list[str]] = {}
+    notes: dict[str, str] = {}
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    for name in arguments.recipes or known:
+        case = known[name]
+        if case.data is not None and not (SHARED / case.data).exists():
+            print(f"{name}: {SHARED / case.data} is not on this machine; left out", file=sys.stderr)
+            continue
+        found = []
+        for seed in arguments.seeds:
+            # A workspace a run: no champion of another seed is met, nothing is kept.
+            with tempfile.TemporaryDirectory(prefix="lepton-results-") as folder:
+                os.environ["LEPTON_CONFIG_DIR"] = f"{folder}/config"
+                run = run_recipe(case, seed, arguments.settings, Path(folder) / "workspace")
+            found += [run] if run is not None else []
+        rows[name], notes[name] = describe_case(case, found), case.published
+        write_results(rows, notes)
+        print(" | ".join(rows[name]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
