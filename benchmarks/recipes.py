@@ -87,9 +87,6 @@ def run_recipe(case: Case, seed: int, settings: list[str], workspace: Path) -> R
 def describe_case(case: Case, runs: list[Run]) -> list[str]:
     """One row of the table."""
     figures = [float(run.summary["metrics"][case.figure]) for run in runs if case.figure in run.summary["metrics"]]
-    baselines = [
-        float(run.summary["metrics"][case.baseline]) for run in runs if case.baseline in run.summary["metrics"]
-    ]
     promoted = sum(run.summary["status"] == "promoted" for run in runs)
     if not figures:
         return [case.recipe, case.figure, "no figure", "", "", "", f"{promoted}/{len(runs)}", ""]

@@ -21,8 +21,9 @@ from pydantic import BaseModel, ConfigDict
 
 from deployments.targets.key_files import cache_dir
 from deployments.targets.keys import KeyRing
+from flows.checks import find_form
 from flows.errors import ResumeError
-from flows.recipe import Recipe
+from flows.recipe import Recipe, narrow_recipe
 from gates.report import GateReport
 from storage.errors import NotFound
 from storage.files import Store, canonical_json
@@ -152,7 +153,7 @@ def reopen_notebook(workspace: Store, run: str) -> Notebook:
     lock = _take_lock(directory)
     try:
         page = _read_page(directory)
-        notebook = Notebook(directory, Recipe.model_validate(page.recipe), page.record, lock)
+        notebook = Notebook(directory, _load_recipe(page), page.record, lock)
         notebook.keep(workspace, page.code)
     except BaseException:
         os.close(lock)
@@ -168,7 +169,7 @@ def recall_recipe(workspace: str, run: str) -> Recipe:
     """
     directory = _find_directory(Store(workspace), run)
     os.close(_take_lock(directory))
-    return Recipe.model_validate(_read_page(directory).recipe)
+    return _load_recipe(_read_page(directory))
 
 
 def find_lost_run(workspace: str, recipe: Recipe) -> str | None:
@@ -255,3 +256,15 @@ def _read_page(directory: Path) -> _Page:
             f"notebook ({directory / NOTEBOOK}) must be one that this Lepton writes; got {type(error).__name__}: "
             f"{str(error).splitlines()[0]}; run the recipe again"
         ) from error
+
+
+def _load_recipe(page: _Page) -> Recipe:
+    """The recipe of a run, as it was when the run began."""
+    kind, form, fault = find_form(page.recipe)
+    recipe = narrow_recipe(kind, form).model_validate(page.recipe) if fault is None else None
+    if recipe is None or recipe.digest != page.record.recipe["digest"]:
+        raise ResumeError(
+            f"recipe of run ({page.record.run}) must mean what it meant when the run began; got another digest, for "
+            "Lepton has changed since; run the recipe again"
+        )
+    return recipe

@@ -195,8 +195,6 @@ def build_trainer(spec: TrainSpec, *, callbacks: list[Any], keeper: ResumeStates
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     on_gpu = torch.cuda.is_available()
-    # Every value that is read here was written: deterministic mode need not fill each new tensor first.
-    torch.utils.deterministic.fill_uninitialized_memory = False
     in_bf16 = spec.precision == "bf16" or (spec.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported())
     strategy: Strategy
     if world_size > 1:

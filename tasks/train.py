@@ -11,6 +11,7 @@ from tasks.describe import describe_sample
 from tasks.launch import Trainer
 from tasks.lost_batch import keep_lost_batches
 from tasks.progress import current_progress
+from tasks.progress_artifact import ProgressArtifact
 from tasks.results import CurvePoint, Prepared, Trained
 from tasks.samples import HELD_OUT, VALIDATION
 from tasks.stage import resuming_stage
@@ -50,8 +51,11 @@ def train(
     job = TrainJob(
         directory=str(trainer.directory), data=refer_data(workspace, prepared), steps=steps, devices=spec.devices
     )
+    shown = ProgressArtifact("lepton-train-progress")
     with keep_lost_batches(Store(workspace), trainer.directory):
-        result = trainer.run(job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs))
+        result = trainer.run(
+            job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs, shown)
+        )
     return _describe(result, trainer.directory, sample, standard=model.figures_in == "standard")
 
 
@@ -61,8 +65,11 @@ def refer_data(workspace: str, prepared: Prepared) -> DataRef:
     return DataRef(workspace=store.url, dataset=prepared.dataset.name, version=prepared.dataset.number)
 
 
-def _show(record: dict[str, object], max_epochs: int) -> None:
-    """Hands an epoch's figures to whoever watches the run."""
+def _show(record: dict[str, object], max_epochs: int, shown: ProgressArtifact) -> None:
+    """Hands steps to the Prefect UI, and an epoch's figures to whoever watches the run."""
+    step, steps = record.get("step"), record.get("steps")
+    if isinstance(step, int) and isinstance(steps, int):
+        shown.show(step, max(steps, 1), f"step {step} of {steps}")
     if record.get("event") != "epoch":
         return
     epoch, accuracy, error = (record.get(name) for name in ("epoch", "validation_accuracy", "validation_error"))
@@ -70,6 +77,7 @@ def _show(record: dict[str, object], max_epochs: int) -> None:
     note = f"validation error {error:.4g}" if isinstance(error, float) else note
     if isinstance(epoch, int):
         current_progress().advance("train", epoch + 1, max_epochs, note)
+        shown.show(epoch + 1, max_epochs, note)
 
 
 def _describe(result: WorkerResult, directory: Path, sample: AnySample, *, standard: bool) -> Trained:

@@ -1,0 +1,47 @@
+"""The progress artifact moves, ends at 100 %, and does not cost a call a step."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from prefect import flow, task
+from prefect.artifacts import Artifact
+
+from tasks import progress_artifact
+from tasks.progress_artifact import ProgressArtifact
+
+
+@pytest.mark.prefect
+def test_it_shows_the_last_step_and_at_most_two_a_second(prefect_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[float] = []
+
+    def count(real: Callable[..., Any], **options: Any) -> Any:
+        calls.append(options["progress"])
+        return real(**options)
+
+    for name in ("create_progress_artifact", "update_progress_artifact"):
+        monkeypatch.setattr(progress_artifact, name, partial(count, getattr(progress_artifact, name)))
+    now = [0.0]
+
+    @task
+    def train() -> None:
+        shown = ProgressArtifact("lepton-test-progress", clock=lambda: now[0])
+        for step in range(1, 101):
+            now[0] += 0.02
+            shown.show(step, 100, f"step {step}")
+
+    @flow(name="shows-progress")
+    def run() -> None:
+        train()
+
+    run()
+    assert calls == [1.0, 26.0, 51.0, 76.0, 100.0]
+    found = Artifact.get("lepton-test-progress")
+    assert found is not None
+    assert float(found.data) == 100.0
+    assert found.description == "step 100"
+
+
+def test_outside_of_a_task_nothing_is_shown() -> None:
+    ProgressArtifact("lepton-test-progress").show(1, 2, "")
