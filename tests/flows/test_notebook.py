@@ -17,7 +17,7 @@ from tasks.collect import describe_version
 from tasks.errors import StageStopped
 from tasks.results import Collected, Prepared, Trained
 from tasks.train_job import Predictions
-from tests.tasks.jobs import NAME, make_workspace
+from tests.tasks.jobs import NAME, SAMPLE, make_workspace
 
 GREEN = GateReport(
     stage="raw",
@@ -38,11 +38,11 @@ def make_trained(directory: Path) -> Trained:
     files = write_files(directory)
 
     def describe(name: str) -> Predictions:
-        return Predictions(file=name, rows=1, accuracy=1, loss=0, **files[name].model_dump())
+        return Predictions(file=name, rows=1, figures={"accuracy": 1, "loss": 0}, **files[name].model_dump())
 
     return Trained(
-        directory=str(directory), checkpoint=files[FILES[0]], parameters=1, epochs=1, best_epoch=0, training_s=1,
-        start_s=1, validation_accuracy=1, validation_predictions=describe(FILES[1]),
+        directory=str(directory), checkpoint=files[FILES[0]], sample=SAMPLE, parameters=1, epochs=1, best_epoch=0, training_s=1,
+        start_s=1, validation_figures={}, validation_predictions=describe(FILES[1]),
         held_out_predictions=describe(FILES[2]), curve=(),
     )  # fmt: skip
 
@@ -102,6 +102,17 @@ def test_an_altered_shard_is_found(lost: Notebook) -> None:
     found = reopen(lost)
     assert [found.recall(name) for name in ("collect", "prepare", "train")] == [None] * 3
     assert victim.name in str(found.record.resumptions[0].reason)
+
+
+@pytest.mark.parametrize("name", ["machine-failure", "transformer-temperature"])
+def test_a_run_of_any_kind_finds_its_own_recipe(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name, {"train.max_epochs": 2})
+    notebook = begin_notebook(Store(tmp_path), recipe)
+    notebook.write(notebook.record)
+    notebook._unlock()
+    found = recall_recipe(str(tmp_path), notebook.record.run)
+    assert type(found.gates.model) is type(recipe.gates.model)
+    assert found.digest == recipe.digest
 
 
 def test_an_altered_notebook_is_refused(lost: Notebook) -> None:
