@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("stream", "stream_limits", "ingest")
+BENCHMARKS = ("stream", "stream_limits", "ingest", "faults", "gates")
 
 
 def main() -> None:

@@ -44,25 +44,51 @@ def _open_shard(entry: ShardEntry, shards: Store, data: RowsSpec) -> Shard:
 
 
 def load_frame(columns: tuple[str, ...] | None, entry: ShardEntry, shards: Store, data: RowsSpec) -> "pd.DataFrame":
-    """Rows of a shard as a frame; images are read only where a derived column is asked for. Runs on a worker."""
-    known = {field.name for field in entry.fields}
-    wanted = columns is None or any(column.startswith("image.") for column in columns)
-    fields = [name for name in known if name != "image" or wanted]
-    return make_frame(read_shard(shards, entry, sorted(fields), verify=False), entry, data)
+    """Rows of a shard as a frame; only the fields that the columns need are read. Runs on a worker."""
+    plain = {"row_id", "source", "time", "series_id", "label", *_list_plain(data)}
+    derived = columns is None or any(column not in plain for column in columns)
+    fields = sorted(field.name for field in entry.fields if derived or _is_needed(field.name, columns or (), data))
+    rows = read_shard(shards, entry, fields or ["row_id"], verify=False)
+    return make_frame(rows, entry, data, derived=derived, sources=columns is None or "source" in columns)
 
 
-def make_frame(rows: Rows, entry: ShardEntry, data: RowsSpec) -> "pd.DataFrame":
-    """Rows as a frame; missing values are NaN, None or NaT."""
+def _list_plain(data: RowsSpec) -> tuple[str, ...]:
+    """The recipe's columns, without the label, which is called `label`."""
+    if not isinstance(data, TableSpec):
+        return ()
+    return (*data.numbers, *data.texts, *((data.target,) if data.target is not None else ()))
+
+
+def _is_needed(field: str, columns: tuple[str, ...], data: RowsSpec) -> bool:
+    """Whether a field holds one of these columns."""
+    name = field.removesuffix(VALID_SUFFIX)
+    if isinstance(data, TableSpec):
+        if name == NUMBERS:
+            return any(column in data.numbers for column in columns)
+        if name == TARGET:
+            return data.target in columns
+        return name in columns or any(name_field(column) == name for column in columns)
+    return name in columns
+
+
+def make_frame(
+    rows: Rows, entry: ShardEntry, data: RowsSpec, *, derived: bool = True, sources: bool = True
+) -> "pd.DataFrame":
+    """Rows as a frame, as far as they were read; missing values are NaN, None or NaT."""
     import pandas as pd
 
-    columns: dict[str, Any] = {"row_id": rows["row_id"], "source": _name_sources(entry)}
-    for at, name in enumerate(data.numbers if isinstance(data, TableSpec) else ()):
+    columns: dict[str, Any] = {"row_id": rows["row_id"]} if "row_id" in rows else {}
+    if sources:
+        columns["source"] = _name_sources(entry)
+    table = data if isinstance(data, TableSpec) else None
+    for at, name in enumerate(table.numbers if table is not None and NUMBERS in rows else ()):
         columns[name] = np.where(rows[NUMBERS + VALID_SUFFIX][:, at], rows[NUMBERS][:, at], np.nan)
-    for name in data.texts if isinstance(data, TableSpec) else ():
+    for name in table.texts if table is not None else ():
         field = name_field(name)
-        columns[name] = _mask(rows[field].astype(object), rows.get(field + VALID_SUFFIX), None)
-    if isinstance(data, TableSpec) and data.target is not None:
-        columns[data.target] = _mask(rows[TARGET], rows.get(TARGET + VALID_SUFFIX), np.nan)
+        if field in rows:
+            columns[name] = _mask(rows[field].astype(object), rows.get(field + VALID_SUFFIX), None)
+    if table is not None and table.target is not None and TARGET in rows:
+        columns[table.target] = _mask(rows[TARGET], rows.get(TARGET + VALID_SUFFIX), np.nan)
     if TIME in rows:
         times = _mask(rows[TIME].view("datetime64[ns]"), rows.get(TIME + VALID_SUFFIX), np.datetime64("NaT"))
         columns["time"] = pd.Series(times)
@@ -70,9 +96,11 @@ def make_frame(rows: Rows, entry: ShardEntry, data: RowsSpec) -> "pd.DataFrame":
         columns["series_id"] = rows[SERIES_ID]
     if LABEL in rows:
         columns["label"] = _mask(rows[LABEL].astype(np.float64), rows.get(LABEL + VALID_SUFFIX), np.nan)
-    named = {field.name: field.columns for field in entry.fields if field.columns}
-    prefix = "image." if isinstance(data, DataSpec) else ""
-    columns |= {f"{prefix}{name}": values.astype(np.float64) for name, values in derive_columns(rows, named).items()}
+    if derived:
+        named = {field.name: field.columns for field in entry.fields if field.columns}
+        prefix = "image." if isinstance(data, DataSpec) else ""
+        found = derive_columns(rows, named)
+        columns |= {f"{prefix}{name}": values.astype(np.float64) for name, values in found.items()}
     return pd.DataFrame(columns)
 
 
