@@ -7,6 +7,7 @@ together, and how they go with the time of day.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from gates.divergence import Histogram
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 CELLS = 512
 MOST_RELATED = 64
 DAY_NS = 86_400 * 10**9
+_STRONG = 0.7  # of a column's standard deviation, which its pattern of the day then mostly is
 _CLIP = 8.0  # standard deviations: one absurd value does not make or break a correlation
 
 
@@ -215,8 +217,8 @@ def find_clock_shift(
 ) -> ClockShift:
     """Return how far the day's pattern moved, by the shift that correlates best with the accepted pattern.
 
-    Blocks of about four weeks are compared, and single weeks, each with what the accepted version's own blocks of that
-    length do, so that a clock that jumps on the way is found.
+    Blocks of about four weeks are compared, and single weeks of a strong pattern, each with what the accepted version's
+    own blocks of that length do, so that a clock that jumps on the way is found.
     """
     import numpy as np
 
@@ -228,7 +230,8 @@ def find_clock_shift(
         return ClockShift(0.0, "", 0.0)
     best = int(np.argmax(scale))
     minutes = 24 * 60 / slots
-    for weeks in (4, 1):
+    # Single weeks of a weak pattern wander by themselves; those of a strong one do not.
+    for weeks in (4, 1) if scale[best] >= _STRONG else (4,):
         own = _find_furthest(pattern[best], _join_blocks(accepted, weeks), best)
         moved = _find_furthest(pattern[best], _join_blocks(current, weeks), best)
         if moved > own:
@@ -237,8 +240,12 @@ def find_clock_shift(
 
 
 def _find_furthest(pattern: "np.ndarray[Any, Any]", blocks: "Sequence[np.ndarray[Any, Any]]", column: int) -> int:
-    """Return the furthest that any block moved, in slots."""
-    return max((abs(_find_shift(pattern, block, column)) for block in blocks), default=0)
+    """Return the furthest, in slots, that two blocks in a row moved alike; a clock that has jumped stays where it is."""
+    shifts = [_find_shift(pattern, block, column) for block in blocks]
+    if len(shifts) == 1:
+        return abs(shifts[0])
+    pairs = [(left, right) for left, right in pairwise(shifts) if abs(left - right) <= 1]
+    return max((min(abs(left), abs(right)) for left, right in pairs), default=0)
 
 
 def _join_blocks(hours: "np.ndarray[Any, Any]", weeks: int) -> "list[np.ndarray[Any, Any]]":
