@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test test-long check bench clean
+.PHONY: run test test-long check bench results clean
 
 run: $(STAMP)
 	"$(BIN)/lepton" run digits
@@ -23,6 +23,10 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	"$(BIN)/python" -m benchmarks
+
+# What each recipe reaches over three seeds, on data in ../shared/data: hours on a small machine.
+results: $(STAMP)
+	"$(BIN)/python" -m benchmarks.recipes
 
 # Reinstalled only when what it is made from changes; a half-made one is never taken for a whole one.
 $(STAMP): pyproject.toml constraints.txt
