@@ -3,7 +3,7 @@
 Nothing is chosen here: each baseline is fitted once, on training rows, in closed form where there is one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,64 +16,79 @@ from lightning_modules.specs import HeadSpec
 
 Floats = NDArray[np.float64]
 Batches = Iterable[Samples]
+Baseline = Callable[[Samples], Floats]
 MOST_ROWS = 20_000
 RIDGE = 1e-3
 
 
-def answer_baselines(sample: AnySample, train: Callable[[], Batches], asked: Batches) -> dict[str, NDArray[np.float32]]:
-    """Answers of every baseline that suits the task.
+def fit_baselines(sample: AnySample, train: Callable[[], Batches]) -> dict[str, Baseline]:
+    """Every baseline that suits the task, by name, ready to answer batch by batch.
 
     Args:
         sample: What a sample is.
-        train: Opens the training rows; called once or twice.
-        asked: The rows to be answered, as often as they stand there.
-
-    Returns:
-        By name, in the order of the asked rows: probabilities (N, K), scores (N,), or values in the user's units.
+        train: Opens the training rows, if they are needed.
     """
     if not isinstance(sample, RowSample):
-        return _answer_majority(sample.classes, train(), asked)
-    answers = {
-        "classification": _answer_classes,
-        "regression": _answer_values,
-        "forecasting": _answer_forecasts,
-        "reconstruction": _answer_distances,
-    }[sample.task](sample, train, list(asked))
-    return {name: values.astype(np.float32) for name, values in answers.items()}
+        return _fit_majority(sample.classes, sample.class_weights)
+    fitters = {
+        "classification": _fit_classes,
+        "regression": _fit_values,
+        "forecasting": _fit_forecasts,
+        "reconstruction": _fit_distances,
+    }
+    return fitters[sample.task](sample, train)
 
 
-def _answer_majority(classes: int, train: Batches, asked: Batches) -> dict[str, NDArray[np.float32]]:
-    """Every row gets the shares of the classes among the training rows."""
-    counts = sum((np.bincount(batch.truth, minlength=classes) for batch in train), np.zeros(classes))
-    rows = sum(len(batch.truth) for batch in asked)
-    return {"majority": np.repeat((counts / max(counts.sum(), 1.0))[None], rows, axis=0).astype(np.float32)}
+def answer_baselines(baselines: Mapping[str, Baseline], asked: Batches) -> dict[str, NDArray[np.float32]]:
+    """What each baseline answers, ordered by row id: probabilities (N, K), scores (N,), or values in the user's units."""
+    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in baselines}
+    ids = []
+    for batch in asked:
+        ids.append(batch.row_id)
+        for name, answer in baselines.items():
+            parts[name].append(answer(batch).astype(np.float32))
+    order = np.argsort(np.concatenate(ids) if ids else np.empty(0), kind="stable")
+    return {name: np.concatenate(found)[order] for name, found in parts.items() if found}
 
 
-def _answer_classes(sample: RowSample, train: Callable[[], Batches], asked: list[Samples]) -> dict[str, Floats]:
+def _fit_majority(classes: int, class_weights: Sequence[float]) -> dict[str, Baseline]:
+    """Every row gets the shares of the classes among the training rows, which their weights tell."""
+    if not class_weights:
+        return {}
+    shares = np.array([1.0 / (classes * weight) if weight else 0.0 for weight in class_weights])
+    return {"majority": lambda batch: np.repeat(shares[None], len(batch.row_id), axis=0)}
+
+
+def _fit_classes(sample: RowSample, train: Callable[[], Batches]) -> dict[str, Baseline]:
     """The majority, and logistic regression on normalised columns."""
     from sklearn.linear_model import LogisticRegression
 
-    answers = {
-        name: values.astype(np.float64) for name, values in _answer_majority(sample.classes, train(), asked).items()
-    }
+    baselines = _fit_majority(sample.classes, sample.class_weights)
     features, truth = _read_features(sample, train(), MOST_ROWS)
     if len(np.unique(truth)) < 2:
-        return answers
+        return baselines
     model = LogisticRegression(max_iter=1000).fit(features, truth)
-    probabilities = np.zeros((sum(len(batch.truth) for batch in asked), sample.classes))
-    probabilities[:, model.classes_.astype(np.int64)] = model.predict_proba(_read_features(sample, asked)[0])
-    return {**answers, "linear": probabilities}
+    places = model.classes_.astype(np.int64)
+
+    def answer(batch: Samples) -> Floats:
+        probabilities = np.zeros((len(batch.row_id), sample.classes))
+        probabilities[:, places] = model.predict_proba(_read_features(sample, [batch])[0])
+        return probabilities
+
+    return {**baselines, "linear": answer}
 
 
-def _answer_values(sample: RowSample, train: Callable[[], Batches], asked: list[Samples]) -> dict[str, Floats]:
+def _fit_values(sample: RowSample, train: Callable[[], Batches]) -> dict[str, Baseline]:
     """The mean, and ridge regression on normalised columns."""
     features, truth = _read_features(sample, train(), MOST_ROWS)
-    rows = _read_features(sample, asked)[0]
     weights = solve_ridge(_add_one(features).T @ _add_one(features), _add_one(features).T @ truth)
-    return {"mean": np.full(len(rows), sample.target_mean), "linear": _add_one(rows) @ weights}
+    return {
+        "mean": lambda batch: np.full(len(batch.row_id), sample.target_mean),
+        "linear": lambda batch: np.asarray(_add_one(_read_features(sample, [batch])[0]) @ weights),
+    }
 
 
-def _answer_forecasts(sample: RowSample, train: Callable[[], Batches], asked: list[Samples]) -> dict[str, Floats]:
+def _fit_forecasts(sample: RowSample, train: Callable[[], Batches]) -> dict[str, Baseline]:
     """The last value, the last season, and a linear map of the past that all columns share.
 
     The linear map is of what lies between each step and the last one (NLinear; Zeng et al., 2023), at its least squares.
@@ -81,22 +96,30 @@ def _answer_forecasts(sample: RowSample, train: Callable[[], Batches], asked: li
     if sample.window is None:
         raise ValueError("a forecast must have a window; got none")
     horizon, season = sample.window.horizon, sample.window.season
-    past = _read_past(sample, asked)
-    last = past[:, -1:]
-    answers = {"persistence": np.repeat(last, horizon, axis=1)}
-    if season is not None:
-        answers["seasonal naive"] = past[:, -season + np.arange(horizon) % season]
     weights = _fit_past(sample, train())
-    changes = np.swapaxes(past - last, 1, 2)
-    answers["linear"] = np.swapaxes(_add_one(changes) @ weights, 1, 2) + last
     mean, std = (np.array(part) for part in sample.scales)
-    return {name: values * std + mean for name, values in answers.items()}
+
+    def follow_line(past: Floats) -> Floats:
+        last = past[:, -1:]
+        return np.swapaxes(_add_one(np.swapaxes(past - last, 1, 2)) @ weights, 1, 2) + last
+
+    steps: dict[str, Callable[[Floats], Floats]] = {
+        "persistence": lambda past: np.repeat(past[:, -1:], horizon, axis=1)
+    }
+    if season is not None:
+        steps["seasonal naive"] = lambda past: past[:, -season + np.arange(horizon) % season]
+    steps["linear"] = follow_line
+
+    def in_units(forecast: Callable[[Floats], Floats]) -> Baseline:
+        return lambda batch: np.asarray(forecast(_read_past(sample, [batch])) * std + mean)
+
+    return {name: in_units(forecast) for name, forecast in steps.items()}
 
 
-def _answer_distances(sample: RowSample, train: Callable[[], Batches], asked: list[Samples]) -> dict[str, Floats]:
+def _fit_distances(sample: RowSample, train: Callable[[], Batches]) -> dict[str, Baseline]:
     """Mean squared distance from the training mean, in standard deviations."""
     del train
-    return {"distance": np.square(_read_features(sample, asked)[0]).mean(1)}
+    return {"distance": lambda batch: np.square(_read_features(sample, [batch])[0]).mean(1)}
 
 
 def _read_features(sample: RowSample, batches: Batches, most_rows: int | None = None) -> tuple[Floats, Floats]:
@@ -148,8 +171,3 @@ def solve_ridge(square: Floats, cross: Floats) -> Floats:
     """Weights of least squares with a little ridge, from the normal equations."""
     scale = float(np.trace(square)) / len(square)
     return np.asarray(np.linalg.solve(square + RIDGE * scale * np.eye(len(square)), cross))
-
-
-def order_rows(batches: list[Samples]) -> NDArray[np.int64]:
-    """Places of the rows of some batches in the order of their ids."""
-    return np.argsort(np.concatenate([batch.row_id for batch in batches]), kind="stable")

@@ -15,11 +15,12 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from lightning_modules.baselines import answer_baselines, order_rows
+from lightning_modules.baselines import answer_baselines, fit_baselines
 from lightning_modules.errors import ModelError
 from lightning_modules.predict import Answers, predict_rows
 from lightning_modules.result import TrainResult
-from lightning_modules.samples import AnySample
+from lightning_modules.rows import Samples
+from lightning_modules.samples import AnySample, RowSample
 from lightning_modules.train import fit_learner, load_learner, read_sample
 from storage.files import Store, canonical_json, sha256_bytes
 from storage.versions import Dataset, Version
@@ -140,7 +141,7 @@ class Worker:
             raise ModelError(f"split ({step.split}) must hold at least one row; got none; change data.split")
         answers = predict_rows(self.load_learner(), stream, rows.reader)
         if step.baselines and self.rank == 0:
-            answers = replace(answers, baselines=self.answer_baselines(step.split, sample))
+            answers = replace(answers, baselines=self.answer_baselines(step.split, sample, answers))
         content = pack_answers(answers)
         name = f"predictions.{step.split}.npz"
         if self.rank == 0:
@@ -149,14 +150,14 @@ class Worker:
             **self.describe(name, content).model_dump(), rows=len(answers.row_id), figures=answers.figures
         )
 
-    def answer_baselines(self, split: str, sample: AnySample) -> dict[str, NDArray[np.float32]]:
+    def answer_baselines(self, split: str, sample: AnySample, answers: Answers) -> dict[str, NDArray[np.float32]]:
         """What simpler means answer to a split, ordered by row id; this rank does it alone."""
         rows = SampleRows(self.version, sample)
-        asked = list(rows.read(split))
-        order = order_rows(asked)
-        return {
-            name: values[order] for name, values in answer_baselines(sample, lambda: rows.read(TRAIN), asked).items()
-        }
+        baselines = fit_baselines(sample, lambda: rows.read(TRAIN))
+        if not isinstance(sample, RowSample):
+            # The majority needs no look at an image.
+            return answer_baselines(baselines, [Samples(answers.truth, answers.truth, answers.row_id)])
+        return answer_baselines(baselines, rows.read(split))
 
     def export(self, step: Export) -> dict[str, Artifact]:
         """Writes the candidates, on rank 0 only."""

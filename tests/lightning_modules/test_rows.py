@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from lightning_modules.augment import JitterAugmentation
-from lightning_modules.baselines import answer_baselines
+from lightning_modules.baselines import answer_baselines, fit_baselines
 from lightning_modules.build import build_learner
 from lightning_modules.denoise import Denoiser
 from lightning_modules.errors import SpecError
@@ -147,13 +147,13 @@ def test_baselines_of_forecasts_know_a_season_and_a_line() -> None:
     steps = np.arange(10.0) + np.arange(40.0)[:, None]
     season = np.array([1.0, 5.0, 9.0])[(steps % 3).astype(int)][..., None]
     asked = make_samples(season[:, :6], season[:, 6:])
-    answers = answer_baselines(FORECAST, lambda: asked, asked)
+    answers = answer_baselines(fit_baselines(FORECAST, lambda: asked), asked)
     assert set(answers) == {"persistence", "seasonal naive", "linear"}
     np.testing.assert_allclose(answers["seasonal naive"], season[:, 6:], atol=1e-5)
     np.testing.assert_allclose(answers["persistence"], np.repeat(season[:, 5:6], 4, axis=1), atol=1e-5)
     trend = steps[..., None] * 0.5
     asked = make_samples(trend[:, :6], trend[:, 6:])
-    found = answer_baselines(FORECAST, lambda: asked, asked)["linear"]
+    found = answer_baselines(fit_baselines(FORECAST, lambda: asked), asked)["linear"]
     np.testing.assert_allclose(found, trend[:, 6:], atol=0.05)
 
 
@@ -163,12 +163,14 @@ def test_baselines_of_classes_and_values() -> None:
     raw = np.concatenate([rows, draw.integers(0, 3, (200, 1))], 1)
     label = (rows[:, 0] > 1e9).astype(np.int64)
     asked = make_samples(raw, label)
-    answers = answer_baselines(ROW, lambda: asked, asked)
+    counts = np.bincount(label)
+    row = ROW.model_copy(update={"class_weights": tuple((100 / counts).tolist())})
+    answers = answer_baselines(fit_baselines(row, lambda: asked), asked)
     np.testing.assert_allclose(answers["majority"][0], [np.mean(label == 0), np.mean(label == 1)], atol=1e-6)
     assert np.mean(answers["linear"].argmax(1) == label) > 0.95
     value = RowSample(task="regression", numbers=NUMBERS, categories=(GRADE,), target_mean=3.0, target_std=2.0)
     asked = make_samples(raw, 3.0 + 0.5 * (rows[:, 0] - 1e9))
-    answers = answer_baselines(value, lambda: asked, asked)
+    answers = answer_baselines(fit_baselines(value, lambda: asked), asked)
     assert np.abs(answers["mean"] - 3.0).max() < 1e-6
     assert np.abs(answers["linear"] - asked[0].truth).max() < 0.05
 
