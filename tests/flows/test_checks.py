@@ -22,7 +22,12 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
     ("name", "overrides", "path", "message"),
     [
         ("digits", {"model.network.params": {"widths": [-3, 8]}}, "model.network.params.widths.0", "greater than"),
-        ("digits", {"model.network.params": {"depth": 3}}, "model.network.params.depth", "known here: blocks, dropout"),
+        (
+            "digits",
+            {"model.network.params": {"depth": 3}},
+            "model.network.params.depth",
+            "be a parameter of cnn; known here: ",
+        ),
         ("digits", {"model.network.family": "dlinear"}, "model.network.family", "be a family for image rows"),
         ("digits", {"model.window": {"lookback": 3}}, "model.window", "be given for series, and for nothing else"),
         ("digits", {"model.head.denoise": {"name": "median"}}, "model.head.denoise", "be for series rows"),
