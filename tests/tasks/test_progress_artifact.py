@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from prefect import flow, task
-from prefect.artifacts import Artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from tasks import progress_artifact
 from tasks.progress_artifact import ProgressArtifact
@@ -37,10 +38,10 @@ def test_it_shows_the_last_step_and_at_most_two_a_second(prefect_url: str, monke
 
     run()
     assert calls == [1.0, 26.0, 51.0, 76.0, 100.0]
-    found = Artifact.get("lepton-test-progress")
-    assert found is not None
-    assert float(found.data) == 100.0
-    assert found.description == "step 100"
+    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["lepton-test-progress"]))
+    with get_client(sync_client=True) as client:
+        (found,) = client._client.post("/artifacts/filter", json={"artifacts": wanted.model_dump(mode="json")}).json()
+    assert (found["type"], float(found["data"]), found["description"]) == ("progress", 100.0, "step 100")
 
 
 def test_outside_of_a_task_nothing_is_shown() -> None:
