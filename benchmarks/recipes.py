@@ -114,13 +114,14 @@ def find_baseline(case: Case, metrics: dict[str, Any]) -> str:
     return f"{best} {found[best]:.4f}"
 
 
-def write_results(rows: dict[str, list[str]], notes: dict[str, str]) -> None:
+def write_results(rows: dict[str, list[str]], notes: dict[str, str], settings: list[str]) -> None:
     head = ["recipe", "figure", "mean", "over the seeds", "goal", "best baseline", "promoted", "CPU min a run"]
-    published = "\n".join(f"- {name}: {note}" for name, note in notes.items() if note)
+    changed = f" Not the recipes' own settings: {', '.join(settings)}." if settings else ""
+    published = "\n".join(f"- {name}: {note}" for name, note in notes.items() if note) or "- nothing to hold beside these"
     write_section(
         "Recipes",
         f"## Recipes\n\n{describe_machine(['torch', 'pytorch-lightning'])} Held-out rows, read once; figures from the "
-        f"signed receipts.\n\n{make_table(head, list(rows.values()))}\n\nPublished:\n\n{published}",
+        f"signed receipts.{changed}\n\n{make_table(head, list(rows.values()))}\n\nPublished:\n\n{published}",
     )
 
 
@@ -150,7 +151,7 @@ def main() -> None:
                 run = run_recipe(case, seed, arguments.settings, Path(folder) / "workspace")
             found += [run] if run is not None else []
         rows[name], notes[name] = describe_case(case, found), case.published
-        write_results(rows, notes)
+        write_results(rows, notes, arguments.settings)
         print(" | ".join(rows[name]), flush=True)
 
 

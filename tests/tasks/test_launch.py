@@ -13,7 +13,7 @@ import pytest
 
 from lightning_modules.specs import NetworkSpec
 from storage.files import Store
-from tasks.launch import WorkerFailed, count_gpus, describe_status, open_trainer, share_threads
+from tasks.launch import TIMED_OUT, WorkerFailed, count_gpus, describe_status, open_trainer, share_threads
 from tasks.train_job import METRICS, Predict
 from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace, run_job
 
@@ -50,6 +50,23 @@ def test_interrupt_ends_the_worker(workspace: Store, tmp_path: Path) -> None:
 def test_time_limit_ends_the_worker(workspace: Store, tmp_path: Path) -> None:
     with pytest.raises(WorkerFailed, match=r"must finish within 2 s; it did not, and was ended; raise train.timeout_s"):
         run_job(make_job(workspace, tmp_path, make_fit(**LONG)), timeout_s=2)
+    assert_nothing_left(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_rank_that_hangs_is_ended_by_the_time_limit(workspace: Store, tmp_path: Path) -> None:
+    stopped: list[int] = []
+
+    def hang(record: dict[str, Any]) -> None:
+        if record["event"] == "step" and not stopped:
+            # One of two: the other then waits for it for ever.
+            stopped.extend(sorted(find_processes(str(tmp_path)))[-1:])
+            os.kill(stopped[0], signal.SIGSTOP)
+
+    with pytest.raises(WorkerFailed, match="must finish within") as caught:
+        run_job(make_job(workspace, tmp_path, make_fit(**LONG), devices=2), timeout_s=45, on_metrics=hang)
+    assert stopped
+    assert caught.value.kind == TIMED_OUT
     assert_nothing_left(tmp_path)
 
 

@@ -21,7 +21,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def done(workspace: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainJob, WorkerResult, list[dict]]:
-    steps = (make_fit(max_epochs=6), Predict(split="validation"), Predict(split="held_out", batch_size=16), Export())
+    steps = (make_fit(max_epochs=7), Predict(split="validation"), Predict(split="held_out", batch_size=16), Export())
     job = make_job(workspace, tmp_path_factory.mktemp("job"), *steps)
     records: list[dict] = []
     return job, run_job(job, timeout_s=120, on_metrics=records.append), records
