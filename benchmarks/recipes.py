@@ -117,7 +117,9 @@ def find_baseline(case: Case, metrics: dict[str, Any]) -> str:
 def write_results(rows: dict[str, list[str]], notes: dict[str, str], settings: list[str]) -> None:
     head = ["recipe", "figure", "mean", "over the seeds", "goal", "best baseline", "promoted", "CPU min a run"]
     changed = f" Not the recipes' own settings: {', '.join(settings)}." if settings else ""
-    published = "\n".join(f"- {name}: {note}" for name, note in notes.items() if note) or "- nothing to hold beside these"
+    published = (
+        "\n".join(f"- {name}: {note}" for name, note in notes.items() if note) or "- nothing to hold beside these"
+    )
     write_section(
         "Recipes",
         f"## Recipes\n\n{describe_machine(['torch', 'pytorch-lightning'])} Held-out rows, read once; figures from the "

@@ -7,8 +7,10 @@ writes into the job's directory only; `result.json` comes last. Ends when its pa
 Exit status: 0 done; 3 a fault that `failure.json` explains; anything else is a crash.
 """
 
+import ctypes
 import json
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -26,6 +28,8 @@ def main(arguments: list[str]) -> int:
     if arguments[0] != STAND_BY:
         # Before the slow imports: a parent that dies meanwhile must not leave us behind.
         end_with_parent()
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            die_with_agent()
         return do_job_file(arguments[0], told_at=time.monotonic())
     told: SimpleQueue[tuple[str, float]] = SimpleQueue()
     end_with_parent(on_line=lambda line: told.put((json.loads(line), time.monotonic())))
@@ -40,6 +44,13 @@ def main(arguments: list[str]) -> int:
         path, told_at = told.get()
         if status := do_job_file(path, told_at=told_at):
             return status
+
+
+def die_with_agent() -> None:
+    """Has the kernel kill this rank when torchrun's agent ends (Linux): one that hangs watches no pipe."""
+    if sys.platform == "linux":
+        # PR_SET_PDEATHSIG of prctl(2); the agent starts its ranks from its main thread, whose end is the agent's.
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def do_job_file(path: str, *, told_at: float) -> int:
