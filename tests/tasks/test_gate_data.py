@@ -254,3 +254,18 @@ def test_rows_are_judged_on_workers_as_they_are_here(tmp_path, dask_scheduler):
     assert stopped.data.report.checks[: len(here.checks) - 1] == here.checks[:-1]
     assert stopped.data.report.reasons == here.reasons
     assert open_rows(raw, TABLE).columns[:5] == ("row_id", "source", "heat", "load", "kind")
+
+
+def test_the_raw_gate_itself_sets_rows_aside_when_it_is_green(tmp_path):
+    columns = make_table()
+    columns["heat"][5] = "999"
+    raw = collect(tmp_path / "t", columns, TABLE)
+    own = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "heat", "max_value": 200}}
+    limits = GatesSpec.model_validate(
+        {"raw": {"expectations": [{**own, "on_fail": {"quarantine": {"max_fraction": 0.01}}}]}}
+    )
+    collected = Collected(source=SourceRecord(type="csv", digest=""), dataset=describe_version(raw))
+    report = gate_raw.fn(str(tmp_path), collected, TABLE, limits)
+    assert report.passed
+    assert "999" in report.warnings[0]
+    assert find_cleaned(raw).rows == raw.rows - 1
