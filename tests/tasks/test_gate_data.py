@@ -242,7 +242,8 @@ def test_a_drafted_suite_passes_what_it_was_drafted_from_and_stops_what_differs(
     assert "source rows.csv:7" in " ".join(report.reasons)
 
 
-def test_rows_are_judged_on_workers_as_they_are_here(tmp_path, dask_scheduler):
+def test_rows_are_judged_on_workers_as_they_are_here(tmp_path, dask_scheduler, monkeypatch):
+    monkeypatch.setattr("tasks.row_table.FEWEST_ROWS", 1)
     columns = make_table()
     columns["heat"][5] = "999"
     raw = collect(tmp_path / "t", columns, TABLE)
