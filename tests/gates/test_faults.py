@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.fault_catalogue import CASES
-from benchmarks.fault_data import LOADERS, SHARED, collect, load_mnist
+from benchmarks.fault_data import LOADERS, SHARED, collect
 from benchmarks.faults import judge, judge_case
 
 FOLDERS = {"MNIST": "mnist", "AI4I 2020": "ai4i2020", "PeMS traffic": "traffic-pems-single", "ETTh1": "ett"}
@@ -33,7 +33,7 @@ def feeds(tmp_path_factory):
             pytest.skip(f"{name} is not on this machine ({SHARED / FOLDERS[name]} is absent)")
         if name not in known:
             folder = tmp_path_factory.mktemp(FOLDERS[name])
-            feed = load_mnist(6000) if name == "MNIST" else LOADERS[name]()
+            feed = LOADERS[name]()
             known[name] = feed, collect(feed, folder / "accepted"), folder
         return known[name]
 
