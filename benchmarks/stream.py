@@ -191,7 +191,9 @@ def describe_case(case: Case, results: dict[str, dict[str, float]]) -> str:
             f"written {lepton['written'] / fastest:.1f} times as fast as the faster of {' and '.join(WRITERS)}, with "
             f"statistics and SHA-256 (goal {TIMES_WRITING})",
         ]
-    title = f"### {case.name}: {case.rows:,} rows ({case.peer_rows:,} for peers), codec {case.codec}"
+    title = (
+        f"### {case.name}: {case.rows:,} rows{f' ({case.peer_rows:,} for peers)' if peers else ''}, codec {case.codec}"
+    )
     return "\n\n".join((title, make_table(head, rows), f"Lepton: {'; '.join(verdict)}."))
 
 
@@ -216,12 +218,18 @@ def main() -> None:
             scaled = Case(**(vars(case) | sizes))
             with tempfile.TemporaryDirectory(prefix="lepton-bench-") as folder:
                 found = describe_case(scaled, measure_case(scaled, Path(folder), python, peers))
-            body = "\n\n".join((f"## Streaming: {case.name.split(' (')[0]}", describe_method(key), machine, found))
-            write_section(f"streaming-{key}", body)
+            title = f"## Streaming: {case.name.split(' (')[0]}" + ("" if peers else ", beside the gather alone")
+            body = "\n\n".join((title, describe_method(key, peers), machine, found))
+            write_section(f"streaming-{key}" + ("" if peers else "-gather"), body)
             print(body)
 
 
-def describe_method(key: str) -> str:
+def describe_method(key: str, peers: tuple[str, ...]) -> str:
+    if not peers:
+        return (
+            f"`python -m benchmarks.stream --case {key} --without-peers`: Lepton's first epoch and the gather in turn, "
+            f"median of {ROUNDS}, {THREADS} threads."
+        )
     return (
         f"`python -m benchmarks.stream --case {key}`: shuffled batches of {BATCH_SIZE} images and labels, {THREADS} threads "
         f"or workers each. Peers: {', '.join(STREAM_PEERS)}. Peers run once and are judged by their better epoch; Lepton "
