@@ -29,6 +29,11 @@ from tasks.results import Collected, Prepared
 
 CLEAN_DRAWS = 5
 SECTION = "faults"
+# What the table cannot know of itself.
+HISTORY = (
+    "The suites as frozen before any fault was written stopped 45 of these 47; two checks were mended since: these faults "
+    "no longer measure how later suites do on unknown ones."
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def main() -> None:
     summary = (
         f"`python -m benchmarks.faults`. Version 1 accepted, version 2 a clean resample with one fault, default suites. "
         f"**{right} of {len(rows)} faults stopped for the right reason** ({stopped} stopped at all), "
-        f"**{len(clean)} of {drawn} clean resamples stopped**."
+        f"**{len(clean)} of {drawn} clean resamples stopped**. {HISTORY}"
     )
     body = ["## Faults", summary, describe_machine(["numpy", "great-expectations"]), *clean]
     write_section(SECTION, "\n\n".join(body) + "\n\n" + make_table(["data", "fault", "stage", "verdict", "why"], rows))
