@@ -134,7 +134,7 @@ def _parse_recipe(origin: str, text: str, overrides: Mapping[str, Any]) -> Recip
     faults = _check_format(document, lines)
     if faults:
         raise RecipeError(origin, faults)
-    document, faults = _apply_overrides(document, overrides)
+    document, faults = _apply_preset(document, overrides)
     kind, form, wrong = find_form(document)
     if wrong is not None:
         raise RecipeError(origin, [*faults, _add_line(wrong, lines)])
@@ -206,6 +206,28 @@ def _check_format(document: Mapping[str, Any], lines: Mapping[str, int]) -> list
         return []
     remedy = "add `format: 1` at the top" if got is None else "use a Lepton that knows it, or write `format: 1`"
     return [Fault("format", _show(got), f"be {FORMAT}", remedy, lines.get("format"))]
+
+
+def _apply_preset(document: dict[str, Any], overrides: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """A copy of the document with the settings of the preset that `train.preset` names, and the overrides over them.
+
+    Presets are a file's own, `presets: {best: {train.max_epochs: 20}}`; the recipe holds what they come to.
+    """
+    document = {**document}
+    presets = document.pop("presets", {})
+    overridden, faults = _apply_overrides(document, overrides)
+    train = overridden.get("train")
+    name = train.get("preset") if isinstance(train, dict) else None
+    if name is None:
+        return overridden, faults
+    if not isinstance(presets, dict) or not isinstance(presets.get(name), dict):
+        known = ", ".join(presets) if isinstance(presets, dict) and presets else "none"
+        remedy = f"known here: {known}; or add it, as in presets: {{best: {{train.max_epochs: 20}}}}"
+        faults.append(Fault("train.preset", _show(name), "be one of the recipe's presets", remedy))
+    else:
+        overridden, faults = _apply_overrides(document, {**presets[name], **overrides})
+    overridden["train"] = {key: value for key, value in overridden["train"].items() if key != "preset"}
+    return overridden, faults
 
 
 def _apply_overrides(document: dict[str, Any], overrides: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:

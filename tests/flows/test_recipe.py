@@ -116,3 +116,21 @@ def test_secrets_of_a_url_are_neither_in_the_document_nor_in_a_fault() -> None:
         load_recipe("mnist", {"source.url": url, "source.colour": url, "train.max_epochs": url})
     assert "hunter2" not in str(caught.value)
     assert {fault.path for fault in caught.value.faults} == {"source.colour", "train.max_epochs"}
+
+
+def test_preset_is_put_under_what_is_set_by_hand() -> None:
+    plain, best = load_recipe("mnist"), load_recipe("mnist", {"train.preset": "best"})
+    assert best.train.max_epochs > plain.train.max_epochs
+    assert load_recipe("mnist", {"train.preset": "best", "train.max_epochs": 2}).train.max_epochs == 2
+    # A run goes by what the preset came to, wherever the recipe travels.
+    assert load_recipe(best).digest == best.digest == load_recipe("mnist", {"train.max_epochs": 20}).digest
+
+
+def test_preset_that_is_not_there_is_told_with_the_other_faults() -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("mnist", {"train.preset": "bset", "train.batch_size": -1})
+    faults = {fault.path: fault for fault in caught.value.faults}
+    assert set(faults) == {"train.preset", "train.batch_size"}
+    assert "known here: best" in faults["train.preset"].remedy
+    with pytest.raises(RecipeError, match="known here: none"):
+        load_recipe("digits", {"train.preset": "best"})
