@@ -51,7 +51,7 @@ def lifecycle(
             run.do(gate_raw, run.url, raw, r.data, r.gates, dask)
             prepared = run.do(prepare, run.url, r.name, raw, r.data, dask)
             run.do(gate_prepared, run.url, raw, prepared, r.data, r.gates.prepared)
-        trained = run.do(train, run.url, prepared, r.kind, r.data, r.model, r.train, trainer)
+        trained = run.do(train, run.url, prepared, r.kind, r.data, r.model, r.train, tuple(r.targets), trainer)
         evaluated = run.do(evaluate, run.url, raw, prepared, trained, r.digest, r.data, tuple(r.targets))
         run.do(gate_model, run.url, prepared, evaluated, r.data, r.gates.model)
         compressed = run.do(compress, run.url, prepared, trained, evaluated, r.data, r.compress, r.targets, trainer)

@@ -9,9 +9,8 @@ from prefect import Task
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from deployments.targets.channel import open_channel, read_champion
 from flows.artifacts import leave_artifact
-from flows.errors import Fault, GateStopped, RecipeError
+from flows.errors import GateStopped
 from flows.notebook import begin_notebook, reopen_notebook
 from flows.recipe import Recipe
 from gates.report import GateReport
@@ -44,7 +43,6 @@ class Run:
         self.recipe = recipe
         self.workspace = Store(workspace)
         self.workspace.probe()
-        _check_channels(self.workspace, recipe)
         self.notebook = (
             begin_notebook(self.workspace, recipe) if resume is None else reopen_notebook(self.workspace, resume)
         )
@@ -120,23 +118,6 @@ class Run:
             return receipt
         stopped = GateStopped(receipt)
         return Failed(name="Stopped", message=str(stopped), data=stopped)
-
-
-def _check_channels(workspace: Store, recipe: Recipe) -> None:
-    """Whoever follows a channel expects one recipe's answers: no other recipe may promote to it.
-
-    Raises:
-        RecipeError: A channel carries the releases of another recipe.
-    """
-    faults = []
-    for channel in recipe.targets:
-        release = read_champion(open_channel(workspace, channel))
-        carried = read_receipt(workspace, release.receipt).receipt.recipe["name"] if release else recipe.name
-        if carried != recipe.name:
-            rule = f"be a channel of {recipe.name}; got one that carries {carried}"
-            faults.append(Fault(f"targets.{channel}", channel, rule, "name it otherwise, or use another --workspace"))
-    if faults:
-        raise RecipeError(recipe.name, faults)
 
 
 def _take(returned: R | State[R]) -> R:

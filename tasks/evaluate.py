@@ -4,13 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from deployments.targets.channel import open_channel, read_champion
-from deployments.targets.errors import BadArtifact
 from deployments.targets.release import Release
 from deployments.targets.runtime import Predictor
-from storage.errors import Corrupt
 from storage.files import Store, sha256_bytes
-from storage.models import compute_model_id, model_folder
+from storage.models import compute_model_id
 from storage.receipts import FileRecord
 from storage.specs import RowsSpec
 from tasks.answers import (
@@ -22,8 +19,8 @@ from tasks.answers import (
     standardise_sheet,
     unpack_answers,
 )
-from tasks.describe import describe_input, describe_output
-from tasks.errors import StageStopped
+from tasks.champions import open_champions
+from tasks.describe import describe_output
 from tasks.results import ChampionFigures, Collected, Evaluated, Prepared, Trained
 from tasks.samples import HELD_OUT
 from tasks.stage import stage
@@ -64,7 +61,10 @@ def evaluate(
         metrics={**measure_sheet(sheet, sheet.values, sample), "loss": result.figures["loss"]},
         baselines={name: measure_sheet(sheet, values, sample) for name, values in sheet.baselines.items()},
         confusion=_count_confusion(sheet) if describe_output(sample).kind == "classes" else (),
-        champions=_judge_champions(store, directory.name, prepared, trained, data, channels),
+        champions=tuple(
+            _judge_champion(store, directory.name, prepared, trained, *champion)
+            for champion in open_champions(store, channels, sample, data, stage="evaluate")
+        ),
     )
 
 
@@ -76,31 +76,11 @@ def _count_confusion(sheet: AnswerSheet) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(int(count) for count in row) for row in counts)
 
 
-def _judge_champions(
-    store: Store, run: str, prepared: Prepared, trained: Trained, data: RowsSpec, channels: tuple[str, ...]
-) -> tuple[ChampionFigures, ...]:
-    """Each channel's promoted model on the held-out rows; its bytes are held against the signed release first."""
-    found = []
-    for name in channels:
-        release = read_champion(open_channel(store, name))
-        if release is not None:
-            found.append(_judge_champion(store, run, prepared, trained, data, name, release))
-    return tuple(found)
-
-
 def _judge_champion(
-    store: Store, run: str, prepared: Prepared, trained: Trained, data: RowsSpec, channel: str, release: Release
+    store: Store, run: str, prepared: Prepared, trained: Trained, channel: str, release: Release, predictor: Predictor
 ) -> ChampionFigures:
+    """A channel's promoted model on the held-out rows."""
     sample = trained.sample
-    content = read_release(store, release)
-    try:
-        predictor = Predictor(content, describe_input(sample, data), describe_output(sample), threads=1)
-    except BadArtifact as error:
-        reason = (
-            f"channel {channel} must carry models for the same samples; got {release.title}, of which: {error}; name "
-            "another channel in targets, or use another workspace"
-        )
-        raise StageStopped("evaluate", (reason,)) from error
     sheet = answer_split(store, prepared, HELD_OUT, predictor, sample)
     packed = pack_answers(sheet)
     record = FileRecord(sha256=sha256_bytes(packed), size_bytes=len(packed))
@@ -115,18 +95,3 @@ def _judge_champion(
         predictions_path=path,
         predictions=record,
     )
-
-
-def read_release(store: Store, release: Release) -> bytes:
-    """The artifact of a release, from its model's directory.
-
-    Raises:
-        Corrupt: The bytes are not those that the release signed.
-    """
-    content = model_folder(store, release.model_id).read(release.file)
-    if (found := sha256_bytes(content)) != release.sha256:
-        raise Corrupt(
-            f"artifact (models/{release.model_id}/{release.file}) must have sha256 {release.sha256}, as {release.title} "
-            f"signed; got {found}; run `lepton verify {release.model_id}`"
-        )
-    return content

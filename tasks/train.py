@@ -7,6 +7,7 @@ from lightning_modules.specs import ModelSpec, TrainSpec
 from storage.files import Store
 from storage.receipts import FileRecord
 from storage.specs import RowsSpec
+from tasks.champions import open_champions
 from tasks.describe import describe_sample
 from tasks.launch import Trainer
 from tasks.lost_batch import keep_lost_batches
@@ -26,6 +27,7 @@ def train(
     data: RowsSpec,
     model: ModelSpec,
     spec: TrainSpec,
+    channels: tuple[str, ...],
     trainer: Trainer,
 ) -> Trained:
     """Fits the network on the training split; the weights that did best on the validation split are kept.
@@ -40,12 +42,16 @@ def train(
         data: What a row is.
         model: Head and network.
         spec: How to train.
+        channels: Where the model is to be promoted to: what could not be compared there is not trained.
         trainer: The training process; the checkpoint and the metric log lie in its folder.
 
     Raises:
         WorkerFailed: The process failed, was killed or ran out of time.
+        StageStopped: A channel carries a model of other samples.
     """
     sample = describe_sample(kind, data, model, prepared.fitted)
+    for _ in open_champions(Store(workspace), channels, sample, data, stage="train"):
+        pass  # Opening them is all.
     held_out = Predict(split=HELD_OUT, baselines=True)
     steps = (Fit(model=model, train=spec, sample=sample), Predict(split=VALIDATION), held_out)
     job = TrainJob(

@@ -11,7 +11,6 @@ import typer
 
 from lepton_ai.commands.common import (
     DEFAULT_WORKSPACE,
-    EXIT_FAILED,
     EXIT_STOPPED,
     EXIT_USAGE,
     AsJson,
@@ -89,7 +88,7 @@ def run(
     except GateStopped as stopped:
         receipt = stopped.receipt
     except (FlowError, TaskError) as error:
-        raise fail(explain(error), EXIT_USAGE if isinstance(error, RecipeError) else EXIT_FAILED) from error
+        raise fail(explain(error)) from error
     except KeyboardInterrupt as error:
         say(explain(error))
         raise

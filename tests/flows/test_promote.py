@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from deployments.targets.card import InputSpec, OutputSpec
-from flows import recipes
 from flows.recipe import load_recipe
 from storage.files import Store
 from storage.receipts import Receipt, list_model_receipts
@@ -14,7 +13,7 @@ from tasks.promote import promote
 from tasks.results import Compressed
 from tasks.results import Promoted as Outcome
 from tests.flows.conftest import Promoted
-from tests.flows.material import FAST, call, read_channels
+from tests.flows.material import FAST, call, digits, read_channels, run, write_digits
 
 pytestmark = pytest.mark.prefect
 
@@ -57,16 +56,16 @@ def test_the_release_that_was_judged_against_the_champion_follows_it(own_promote
     assert _promote(own_promoted, 1).releases == {"edge": 2}
 
 
-def test_channel_of_another_recipe_is_refused_before_anything_runs(
+def test_channel_that_carries_other_samples_stops_the_run_before_it_trains(
     own_promoted: Promoted, dask_scheduler: str, tmp_path: Path
 ) -> None:
-    text = (Path(recipes.__file__).parent / "digits.yaml").read_text()
-    other = tmp_path / "other.yaml"
-    other.write_text(text.replace("name: digits", "name: other").replace("  cloud:", "  other-cloud:"))
+    images, labels = digits()
+    settings = write_digits(tmp_path / "files", images=images[:, 1:, :], labels=labels)
     before = read_channels(own_promoted.workspace)
-    refused = call("run", str(other), "--workspace", str(own_promoted.workspace), "--scheduler", dask_scheduler)
-    assert refused.status == 2
-    assert "targets.edge (edge) must be a channel of other; got one that carries digits; name it" in refused.messages
-    assert "other-cloud" not in refused.messages
+    outcome = run("mnist", own_promoted.workspace, dask_scheduler, {**settings, "data.image.shape": [1, 7, 8]})
+    assert outcome.status == 3
+    assert outcome.summary["stopped_at"] == "train"
+    assert "channel edge must carry models for the same samples; got release 1" in outcome.summary["reasons"][0]
+    assert "another channel in targets, or use another workspace" in outcome.summary["reasons"][0]
     assert read_channels(own_promoted.workspace) == before
-    assert not (own_promoted.workspace / "datasets" / "other-raw").exists()
+    assert call("verify", outcome.summary["receipt"], "--workspace", str(own_promoted.workspace)).status == 0
