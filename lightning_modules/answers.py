@@ -3,6 +3,7 @@
 One module a task; fitted values (units, thresholds) are its buffers.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -16,7 +17,7 @@ LABEL, PROBABILITIES, VALUES, SCORE = "label", "probabilities", "values", "score
 Judged = tuple[Tensor, Tensor, int]
 
 
-class Answer(nn.Module):
+class Answer(nn.Module, ABC):
     """Base of all answers.
 
     Attributes:
@@ -29,6 +30,7 @@ class Answer(nn.Module):
     figure = "error"
     metric = "mae"
 
+    @abstractmethod
     def forward(self, output: Tensor, features: Tensor) -> tuple[Tensor, ...]:
         """The exported outputs of a batch.
 
@@ -36,11 +38,10 @@ class Answer(nn.Module):
             output: What the network gives.
             features: What the head gives.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def judge(self, output: Tensor, features: Tensor, truth: Tensor) -> Judged:
         """Mean loss of a batch, its figure summed over the rows, and the number of rows."""
-        raise NotImplementedError
 
     def compute_difference(self, found: Tensor, wanted: Tensor) -> Tensor:
         """How far two last outputs of the same rows are apart, value by value, on a scale on which 1 is much."""

@@ -1,6 +1,7 @@
 """What happens around the training steps: figures, choice of the best weights, resume states, and the alarm."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ OnRecord = Callable[[Record], None]
 OnDiverged = Callable[[Mapping[str, Any]], None]
 
 
-class StepCallback(Callback):
+class StepCallback(Callback, ABC):
     """Looks after each batch; what it does is in `after_batch`."""
 
     def on_train_batch_end(
@@ -31,9 +32,9 @@ class StepCallback(Callback):
         """Hands on what is of use."""
         self.after_batch(trainer, cast(Learner, pl_module), read_loss(outputs), batch, batch_idx)
 
+    @abstractmethod
     def after_batch(self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int) -> None:
         """Called behind each batch of the epoch, numbered from 0, with its loss."""
-        raise NotImplementedError
 
 
 def read_loss(outputs: object) -> Tensor:
