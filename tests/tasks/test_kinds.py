@@ -2,6 +2,7 @@
 
 import gzip
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,54 @@ FORECAST = ModelSpec.model_validate(
 CLASSES = ModelSpec.model_validate({"network": {"family": "mlp", "params": {"widths": [32]}}})
 
 
-def prepare(folder: Path, file: Path, rows: int, data: TableSpec) -> tuple[Store, Prepared]:
-    """A workspace with the first rows of a file, prepared."""
-    (folder / "rows.csv").write_bytes(b"\n".join(gzip.decompress(file.read_bytes()).split(b"\n")[: rows + 1]))
+DAYS = SeriesSpec.model_validate(
+    {
+        "time": "date",
+        "entity": "day",
+        "numbers": ["HUFL", "MULL", "LUFL"],
+        "label": "season",
+        "labels": ["cold", "warm"],
+        "split": {"by": "entity", "held_out": 0.25, "validation": 0.2},
+    }
+)
+NEXT_DAY = SeriesSpec.model_validate(
+    {
+        "time": "date",
+        "numbers": ["OT", "HUFL"],
+        "target": "next day",
+        "split": {"by": "time", "validation_from": "2016-12-15", "held_out_from": "2017-01-15"},
+    }
+)
+SEASON = ModelSpec.model_validate(
+    {"network": {"family": "mlp", "params": {"widths": [32]}}, "window": {"lookback": 24}}
+)
+MEAN = ModelSpec.model_validate({"network": {"family": "linear"}, "window": {"lookback": 24, "stride": 2}})
+
+
+def cut_rows(file: Path, rows: int) -> str:
+    """The first rows of a file, as CSV."""
+    return "\n".join(gzip.decompress(file.read_bytes()).decode().splitlines()[: rows + 1])
+
+
+def name_seasons(file: Path, rows: int) -> str:
+    """Hours of a transformer, each day a series of its own, with the half of the year that it lies in."""
+    head, *lines = cut_rows(file, rows).splitlines()
+    warm = [line[5:7] in ("04", "05", "06", "07", "08", "09") for line in lines]
+    named = [f"{line},{line[:10]},{'warm' if is_warm else 'cold'}" for line, is_warm in zip(lines, warm, strict=True)]
+    return "\n".join([f"{head},day,season", *named])
+
+
+def add_next_day(file: Path, rows: int) -> str:
+    """Hours of a transformer, each with the mean oil temperature of the 24 hours after it."""
+    head, *lines = cut_rows(file, rows).splitlines()
+    oil = np.array([float(line.rsplit(",", 1)[1]) for line in lines])
+    means = np.convolve(oil, np.ones(24) / 24, mode="valid")[1:]
+    return "\n".join([f"{head},next day", *(f"{line},{mean}" for line, mean in zip(lines, means, strict=False))])
+
+
+def prepare(folder: Path, text: str, data: TableSpec) -> tuple[Store, Prepared]:
+    """A workspace with the rows of a CSV file, prepared."""
+    (folder / "rows.csv").write_text(text)
     store = Store(str(folder / "workspace"))
     raw = collect_rows(CsvSource(url=str(folder / "rows.csv")), Dataset(store, "some-raw"), spec=data)
     version = prepare_rows(raw, data, Dataset(store, "some-prepared"))
@@ -84,16 +130,40 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_data
 @pytest.mark.parametrize(
-    ("kind", "file", "rows", "data", "model", "figure"),
+    ("kind", "text", "data", "model", "figure", "baselines"),
     [
-        ("forecasting", HOURS, 1800, SERIES, FORECAST, "mae"),
-        ("tabular-classification", MACHINES, 3000, TABLE, CLASSES, "average_precision"),
+        (
+            "forecasting",
+            lambda: cut_rows(HOURS, 1800),
+            SERIES,
+            FORECAST,
+            "mae",
+            {"persistence", "seasonal naive", "linear"},
+        ),
+        (
+            "tabular-classification",
+            lambda: cut_rows(MACHINES, 3000),
+            TABLE,
+            CLASSES,
+            "average_precision",
+            {"majority", "linear"},
+        ),
+        ("series-classification", lambda: name_seasons(HOURS, 6000), DAYS, SEASON, "accuracy", {"majority", "linear"}),
+        ("series-regression", lambda: add_next_day(HOURS, 6000), NEXT_DAY, MEAN, "mae", {"mean", "linear"}),
     ],
+    ids=["forecasting", "tabular-classification", "series-classification", "series-regression"],
 )
 def test_a_file_becomes_answers_in_the_users_units(
-    one_thread: None, tmp_path: Path, kind: str, file: Path, rows: int, data: TableSpec, model: ModelSpec, figure: str
+    one_thread: None,
+    tmp_path: Path,
+    kind: str,
+    text: Callable[[], str],
+    data: TableSpec,
+    model: ModelSpec,
+    figure: str,
+    baselines: set[str],
 ) -> None:
-    store, prepared = prepare(tmp_path, file, rows, data)
+    store, prepared = prepare(tmp_path, text(), data)
     sample = describe_sample(kind, data, model, prepared.fitted)
     train = TrainSpec(max_epochs=12, batch_size=64, optimizer=OptimizerSpec(lr=1e-2, weight_decay=0.0))
     fit = Fit(model=model, train=train, sample=sample)
@@ -104,16 +174,20 @@ def test_a_file_becomes_answers_in_the_users_units(
     sheet = unpack_answers((tmp_path / "job" / "predictions.held_out.npz").read_bytes())
     own = measure_sheet(sheet, sheet.values, sample)[figure]
     others = {name: measure_sheet(sheet, values, sample)[figure] for name, values in sheet.baselines.items()}
+    rows = prepared.dataset.rows["held_out"]
     assert result.predictions["held_out"].rows == len(sheet.row_id)
+    assert set(others) == baselines
     if kind == "forecasting":
         # Each held-out row is asked for, since windows look back into the rows before; targets are in the asked order.
-        assert sheet.truth.shape == (prepared.dataset.rows["held_out"] - 5, 6, 2)
+        assert sheet.truth.shape == (rows - 5, 6, 2)
         assert sheet.truth[..., 0].min() >= 0 < np.std(sheet.truth[..., 1])
-        assert set(others) == {"persistence", "seasonal naive", "linear"}
         assert own < others["persistence"]
+    elif kind == "series-regression":
+        assert sheet.truth.shape == (rows,)
+        assert own < 0.6 * others["mean"]
     else:
-        assert sheet.values.shape == (prepared.dataset.rows["held_out"], 2)
-        assert set(others) == {"majority", "linear"}
+        # Of series that are classified each day is one window.
+        assert sheet.values.shape == (rows // 24 if kind == "series-classification" else rows, 2)
         assert own > others["majority"] + 0.1
     content = (tmp_path / "job" / result.artifacts["fp32"].file).read_bytes()
     predictor = Predictor(content, describe_input(sample, data), describe_output(sample))
@@ -126,7 +200,7 @@ def test_a_file_becomes_answers_in_the_users_units(
 
 @needs_data
 def test_windows_longer_than_the_series_are_refused_before_training(tmp_path: Path) -> None:
-    store, prepared = prepare(tmp_path, HOURS, 1800, SERIES)
+    store, prepared = prepare(tmp_path, cut_rows(HOURS, 1800), SERIES)
     window = FORECAST.window.model_copy(update={"horizon": 2000}) if FORECAST.window else None
     model = FORECAST.model_copy(update={"window": window})
     sample = describe_sample("forecasting", SERIES, model, prepared.fitted)
@@ -137,6 +211,6 @@ def test_windows_longer_than_the_series_are_refused_before_training(tmp_path: Pa
 @needs_data
 def test_a_class_that_never_occurs_is_refused_before_training(tmp_path: Path) -> None:
     data = TABLE.model_copy(update={"labels": ("0", "1", "2")})
-    _, prepared = prepare(tmp_path, MACHINES, 500, data)
+    _, prepared = prepare(tmp_path, cut_rows(MACHINES, 500), data)
     with pytest.raises(StageStopped, match="must hold rows of every class; got none of 2"):
         describe_sample("tabular-classification", data, CLASSES, prepared.fitted)
