@@ -1,14 +1,21 @@
 """What of a model's held-out answers is worth a picture: forecasts beside the truth, answers over truths."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from storage.files import Store
 from tasks.answers import AnswerSheet, read_predictions
+from tasks.gate_data import open_version
 from tasks.pages.model import Forecast, Scatter
-from tasks.results import Evaluated
+from tasks.results import Evaluated, Prepared
+from tasks.samples import HELD_OUT, SampleRows
 
 DOTS = 600
-SHOWN = 4
+SHOWN = {"largest error": 1.0, "worse than three in four": 0.75, "typical": 0.5, "smallest error": 0.0}
+"""Which windows are drawn, by the share of the windows with a smaller error."""
+PAST_STEPS = 24
 
 
 def read_sheet(store: Store, evaluated: Evaluated) -> AnswerSheet:
@@ -16,34 +23,58 @@ def read_sheet(store: Store, evaluated: Evaluated) -> AnswerSheet:
     return read_predictions(store, evaluated.predictions_path, evaluated.predictions)
 
 
-def pick_forecasts(store: Store, evaluated: Evaluated) -> tuple[Forecast, ...]:
-    """Windows with the largest error, then typical ones: each in the column in which it is worst."""
-    if not evaluated.confusion and evaluated.headline == "mae":
-        sheet = read_sheet(store, evaluated)
-        if sheet.truth.ndim == 3 and sheet.truth.shape[1] > 1:
-            return _draw_windows(sheet, evaluated)
-    return ()
+def pick_forecasts(store: Store, prepared: Prepared, evaluated: Evaluated) -> tuple[Forecast, ...]:
+    """The windows of `SHOWN`, each in the column in which it is worst, after its past."""
+    if evaluated.headline != "mae":
+        return ()
+    sheet = read_sheet(store, evaluated)
+    if sheet.truth.ndim != 3 or sheet.truth.shape[1] == 1:
+        return ()
+    rows = SampleRows(open_version(store, prepared.dataset), evaluated.sample)
+    chosen = _choose_windows(sheet)
+    return _draw_windows(sheet, evaluated, chosen, read_pasts(rows, sheet.row_id[list(chosen)]))
 
 
-def _draw_windows(sheet: AnswerSheet, evaluated: Evaluated) -> tuple[Forecast, ...]:
+def _choose_windows(sheet: AnswerSheet) -> dict[int, str]:
+    """What the windows of `SHOWN` are called, by their numbers; all columns count alike."""
+    scale = np.nanstd(sheet.truth, axis=(0, 1)) + 1e-12
+    order = np.argsort(np.nanmean(np.abs(sheet.values - sheet.truth) / scale, axis=(1, 2)))
+    found: dict[int, str] = {}
+    for word, share in SHOWN.items():
+        found.setdefault(int(order[int(share * (len(order) - 1))]), word)
+    return found
+
+
+def read_pasts(rows: SampleRows, wanted: NDArray[np.uint64]) -> dict[int, NDArray[Any]]:
+    """What the model was given of some held-out windows, (L, D) each by row id."""
+    found: dict[int, NDArray[Any]] = {}
+    for samples in rows.read(HELD_OUT):
+        for place in np.flatnonzero(np.isin(samples.row_id, wanted)):
+            found[int(samples.row_id[place])] = samples.sample[place].copy()
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _draw_windows(
+    sheet: AnswerSheet, evaluated: Evaluated, chosen: dict[int, str], pasts: dict[int, NDArray[Any]]
+) -> tuple[Forecast, ...]:
     errors = np.abs(sheet.values - sheet.truth)
     scale = np.nanstd(sheet.truth, axis=(0, 1)) + 1e-12
-    by_window = np.nanmean(errors / scale, axis=(1, 2))
-    order = np.argsort(by_window)
-    middle = len(order) // 2
-    chosen = dict.fromkeys(int(place) for place in (*order[::-1][:2], *order[middle : middle + 2]))
     names = [column.name for column in getattr(evaluated.sample, "numbers", ())]
     best = min(evaluated.baselines, key=lambda name: evaluated.baselines[name]["mae"], default=None)
+    shown = max(sheet.truth.shape[1], PAST_STEPS)
     found = []
-    for number, place in enumerate(list(chosen)[:SHOWN]):
+    for place, word in chosen.items():
         column = int(np.nanargmax(np.nanmean(errors[place] / scale, axis=0)))
         lines = {"truth": sheet.truth[place, :, column], "answer": sheet.values[place, :, column]}
         if best is not None:
             lines[best] = sheet.baselines[best][place, :, column]
-        word = "largest error" if number < 2 else "typical"
         found.append(
             Forecast(
-                title=f"{names[column]}, {word}", lines={name: tuple(line.tolist()) for name, line in lines.items()}
+                title=f"{names[column]}, {word}",
+                lines={name: tuple(line.tolist()) for name, line in lines.items()},
+                past=tuple(pasts[int(sheet.row_id[place])][-shown:, column].tolist()),
             )
         )
     return tuple(found)

@@ -29,7 +29,7 @@ from tasks.pages.model import (
 )
 from tasks.pages.pictures import encode_picture
 from tasks.pages.render import render_run_page
-from tasks.pages.text import format_number, format_rate
+from tasks.pages.text import format_number, format_rate, name_figure
 from tasks.plots import pick_forecasts, pick_scatter
 from tasks.results import (
     Collected,
@@ -92,7 +92,7 @@ def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
 
 def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> RunPage:
     receipt = signed.receipt
-    trained, evaluated = record.find(Trained), record.find(Evaluated)
+    prepared, trained, evaluated = record.find(Prepared), record.find(Trained), record.find(Evaluated)
     labels = tuple(str(label) for label in _list_labels(receipt))
     document = receipt.recipe["document"]
     return RunPage(
@@ -110,7 +110,7 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         best_epoch=trained.best_epoch if trained else None,
         confusion=Confusion(labels=labels, counts=evaluated.confusion) if evaluated and evaluated.confusion else None,
         comparison=compare_baselines(evaluated) if evaluated else None,
-        forecasts=pick_forecasts(workspace, evaluated) if evaluated else (),
+        forecasts=pick_forecasts(workspace, prepared, evaluated) if prepared and evaluated else (),
         scatter=pick_scatter(workspace, evaluated) if evaluated else None,
         samples=_pick_samples(workspace, record, labels, receipt),
         candidates=tuple(Candidate.model_validate(entry.model_dump(mode="json")) for entry in receipt.artifacts),
@@ -119,6 +119,7 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         datasets={name: Dataset.model_validate(entry.model_dump()) for name, entry in receipt.datasets.items()},
         receipt=_fill_receipt(signed),
         workspace=workspace.display,
+        operand="IMAGE.png" if evaluated is None or isinstance(evaluated.sample, SampleSpec) else "ROWS.csv",
     )
 
 
@@ -165,7 +166,8 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
     if trained is not None:
         name = "accuracy" if "accuracy" in trained.validation_figures else "error"
         kind: Literal["rate", "plain"] = "rate" if name == "accuracy" else "plain"
-        metrics.append(Metric(name=f"validation {name}", value=trained.validation_figures[name], kind=kind))
+        shown = "MAE" if evaluated is not None and evaluated.headline == "mae" else name
+        metrics.append(Metric(name=f"validation {shown}", value=trained.validation_figures[name], kind=kind))
         metrics.append(
             Metric(name="training", value=trained.training_s, kind="seconds", note=f"{trained.epochs} epochs")
         )
@@ -186,7 +188,7 @@ def _fill_figures(evaluated: Evaluated) -> list[Metric]:
         best = (min if name in LOWER_IS_BETTER else max)(others, key=lambda by: others[by], default=None)
         note = f"{best} {show_figure(name, others[best])}" if best is not None else ""
         kind: Literal["rate", "plain"] = "rate" if name in RATES else "plain"
-        shown = f"held-out {name.replace('_', ' ')}"
+        shown = f"held-out {name_figure(name)}"
         found.append(Metric(name=shown, value=value, kind=kind, note=note, headline=place < HEADLINES))
     first = evaluated.headline
     return found + [
@@ -205,7 +207,7 @@ def compare_baselines(evaluated: Evaluated) -> Comparison:
     names = tuple(name for name in evaluated.metrics if name != "loss")
     rows = {"model": evaluated.metrics, **evaluated.baselines}
     return Comparison(
-        metrics=names,
+        metrics=tuple(map(name_figure, names)),
         rows=tuple((by, tuple(figures.get(name) for name in names)) for by, figures in rows.items()),
         unit="standard deviations of the training rows" if evaluated.standard else "",
     )

@@ -147,9 +147,16 @@ class Comparison(Part):
 
 
 class Forecast(Part):
-    """One window: lines over the steps ahead, `truth`, `answer` and the best baseline's."""
+    """One window.
+
+    Attributes:
+        title: Which column, and why it is shown.
+        lines: Over the steps ahead: `truth`, `answer` and the best baseline's.
+        past: The last steps that the model saw; the newest comes last.
+    """
 
     title: Text
+    past: tuple[float, ...] = ()
     lines: dict[Text, tuple[float, ...]]
 
 
@@ -288,6 +295,7 @@ class RunPage(Part):
         gates: Those that judged.
         best_epoch: Of the curve: the checkpoint that was kept.
         workspace: Given to commands as `--workspace`; empty for the default one.
+        operand: A file that the model could be asked about.
     """
 
     run: Text
@@ -313,6 +321,7 @@ class RunPage(Part):
     datasets: dict[Text, Dataset] = {}
     receipt: ReceiptPart | None = None
     workspace: Text = ""
+    operand: Text = "IMAGE.png"
 
     @model_validator(mode="after")
     def _stopped_says_where(self) -> Self:

@@ -1,7 +1,7 @@
 """Answers beside the truth as inline SVG: forecasts step by step, and what was answered over what was true."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup
 
@@ -14,34 +14,55 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 12.0, 26.0, 28.0
 
 
 def draw_forecast(forecast: Forecast) -> Markup | None:
-    """Return truth, answer and baseline over the steps ahead; None where nothing is finite."""
-    values = [value for line in forecast.lines.values() for value in line if math.isfinite(value)]
-    if not values:
+    """Return the past, then truth, answer and baseline over the steps ahead; None where nothing is finite."""
+    ahead = [value for line in forecast.lines.values() for value in line if math.isfinite(value)]
+    if not ahead:
         return None
-    low, high = _widen(min(values), max(values))
+    given = len(forecast.past)
+    low, high = _widen(*_find_range([*ahead, *forecast.past]))
     steps = max(len(line) for line in forecast.lines.values())
     inner = _WIDTH - _LEFT - _RIGHT
-    lines = []
+
+    def across(step: int) -> float:
+        """Where a step lies; the first that is forecast is number 0."""
+        return _LEFT + inner * (step + given) / max(1, steps + given - 1)
+
+    lines = [_draw_line("past", range(-given, 0), forecast.past, across, low, high)] if given else []
     for name, line in forecast.lines.items():
-        points = [
-            f"{_LEFT + inner * step / max(1, steps - 1):.1f},{_place(value, low, high):.1f}"
-            for step, value in enumerate(line)
-            if math.isfinite(value)
-        ]
-        lines.append(element("polyline", points=" ".join(points), class_=f"line {_CLASSES.get(name, 'baseline')}"))
+        lines.append(_draw_line(_CLASSES.get(name, "baseline"), range(len(line)), line, across, low, high))
+    now = across(-1) if given else _LEFT
     title = f"{forecast.title}: {', '.join(forecast.lines)}"
     return draw(
         _WIDTH,
         _HEIGHT,
         title,
         *_draw_scale(low, high),
+        element("line", x1=now, x2=now, y1=_TOP, y2=_HEIGHT - _BOTTOM, class_="now"),
         *lines,
         text(_LEFT, 14, forecast.title),
+        *([text(_LEFT, _HEIGHT - 8, f"{given} steps back")] if given else []),
         text(_WIDTH - _RIGHT, _HEIGHT - 8, f"{steps} steps ahead", anchor="end"),
     )
 
 
 _CLASSES = {"truth": "truth", "answer": "validation"}
+
+
+def _find_range(values: Sequence[float]) -> tuple[float, float]:
+    finite = [value for value in values if math.isfinite(value)]
+    return min(finite), max(finite)
+
+
+def _draw_line(
+    class_: str, steps: Iterable[int], values: Sequence[float], across: Callable[[int], float], low: float, high: float
+) -> Markup:
+    """Return one line; a value that is missing is left out."""
+    points = [
+        f"{across(step):.1f},{_place(value, low, high):.1f}"
+        for step, value in zip(steps, values, strict=True)
+        if math.isfinite(value)
+    ]
+    return element("polyline", points=" ".join(points), class_=f"line {class_}")
 
 
 def draw_scatter(scatter: Scatter) -> Markup | None:
@@ -69,7 +90,8 @@ def draw_scatter(scatter: Scatter) -> Markup | None:
         *dots,
         text(_LEFT, 14, scatter.title),
         text(_LEFT, _HEIGHT - 8, format_number(low, 3)),
-        text(_WIDTH - _RIGHT, _HEIGHT - 8, f"truth {format_number(high, 3)}", anchor="end"),
+        text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, "truth", anchor="middle"),
+        text(_WIDTH - _RIGHT, _HEIGHT - 8, format_number(high, 3), anchor="end"),
     )
 
 

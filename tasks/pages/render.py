@@ -162,7 +162,7 @@ def _list_commands(page: RunPage) -> list[Command]:
             commands.append(Command("Follow the model back to its source", trace))
     if page.promoted:
         commands += [
-            Command(f"Ask the model on {channel}", _write(["predict", channel], where, "IMAGE.png"))
+            Command(f"Ask the model on {channel}", _write(["predict", channel], where, page.operand))
             for channel in page.channels
         ]
     return commands

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pydantic import JsonValue
 
 MAX_TEXT = 2_000
+_FIGURES = {"mae": "MAE", "mse": "MSE", "rmse": "RMSE", "macro_f1": "macro F1", "auroc": "ROC AUC"}
 _MAX_ITEMS = 8
 _MAX_VALUE = 160
 _DIGEST_SHOWN = 12
@@ -76,6 +77,11 @@ def format_rate(value: float | None) -> str:
     if value < 1 and shown == "100.00":
         shown = "99.99"  # all but a few must not read as all
     return f"{shown} %"
+
+
+def name_figure(name: str) -> str:
+    """Return a figure's name as people write it: MAE, ROC AUC, average precision."""
+    return _FIGURES.get(name, name.replace("_", " "))
 
 
 def format_bytes(value: float | None) -> str:

@@ -23,7 +23,10 @@ from tasks.answers import answer_split, measure_agreement, measure_sheet, unpack
 from tasks.collect import describe_version
 from tasks.describe import describe_input, describe_output, describe_sample
 from tasks.errors import StageStopped
+from tasks.gate_data import open_version
+from tasks.plots import read_pasts
 from tasks.results import Prepared
+from tasks.samples import SampleRows
 from tasks.train_job import RESULT, DataRef, Export, Fit, Predict, TrainJob, WorkerResult
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -182,6 +185,11 @@ def test_a_file_becomes_answers_in_the_users_units(
         assert sheet.truth.shape == (rows - 5, 6, 2)
         assert sheet.truth[..., 0].min() >= 0 < np.std(sheet.truth[..., 1])
         assert own < others["persistence"]
+        # A page shows what each window was given: what persists is its last step.
+        rows_again = SampleRows(open_version(store, prepared.dataset), sample)
+        pasts = read_pasts(rows_again, sheet.row_id[[0, 40]])
+        last = np.stack([pasts[int(name)][-1, :2] for name in sheet.row_id[[0, 40]]])
+        np.testing.assert_allclose(sheet.baselines["persistence"][[0, 40], 0], last, rtol=1e-5, atol=1e-4)
     elif kind == "series-regression":
         assert sheet.truth.shape == (rows,)
         assert own < 0.6 * others["mean"]

@@ -4,9 +4,13 @@ import re
 
 import pytest
 
+from lightning_modules.specs import SampleSpec
+from storage.receipts import FileRecord
 from tasks.pages.markdown import render_candidates_markdown, render_comparison_markdown, render_training_markdown
 from tasks.pages.model import Candidate, Comparison, CurvePoint, Forecast, Scatter
 from tasks.pages.plots import draw_forecast, draw_scatter
+from tasks.report import compare_baselines
+from tasks.results import Evaluated
 
 NAN = float("nan")
 
@@ -24,6 +28,33 @@ def test_a_forecast_has_a_line_each_for_truth_answer_and_baseline() -> None:
     heights = {name: [float(point.split(",")[1]) for point in points.split()] for points, name in found.items()}
     assert heights["truth"] == sorted(heights["truth"], reverse=True)
     assert len(set(heights["baseline"])) == 1
+
+
+def test_the_past_of_a_forecast_ends_where_the_steps_ahead_begin() -> None:
+    lines = {"truth": (3.0, 4.0), "answer": (3.0, 9.0)}
+    picture = draw_forecast(Forecast(title="OT", lines=lines, past=(1.0, NAN, 2.0, 2.5)))
+    assert picture is not None
+    found = dict(re.findall(r'<polyline points="([^"]*)" class="line (\w+)"', picture))
+    across = {name: [float(point.split(",")[0]) for point in points.split()] for points, name in found.items()}
+    assert len(across["past"]) == 3
+    step = across["truth"][1] - across["truth"][0]
+    assert across["truth"][0] - across["past"][-1] == pytest.approx(step, abs=0.2)
+    assert f'x1="{across["past"][-1]:.0f}' in picture
+    assert "4 steps back" in picture
+    assert "2 steps ahead" in picture
+
+
+@pytest.mark.parametrize(
+    ("figure", "name"),
+    [("mae", "MAE"), ("macro_f1", "macro F1"), ("auroc", "ROC AUC"), ("average_precision", "average precision")],
+)
+def test_figures_have_the_names_that_people_write(figure: str, name: str) -> None:
+    sample = SampleSpec(shape=(1, 2, 2), classes=2)
+    record = FileRecord(sha256="0" * 64, size_bytes=1)
+    evaluated = Evaluated(
+        model_id="m", predictions_path="p", predictions=record, sample=sample, metrics={figure: 0.5}, champions=()
+    )
+    assert compare_baselines(evaluated).metrics == (name,)
 
 
 def test_a_scatter_puts_right_answers_on_the_line() -> None:
