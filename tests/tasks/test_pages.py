@@ -279,6 +279,9 @@ def test_promoted_page_shows_the_whole_run() -> None:
         assert words in text
     assert "What stopped it" not in text
     assert text.count("not reached") == 0
+    rows = Reader(render_run_page(make_page().model_copy(update={"operand": "ROWS.csv"}))).text
+    assert "lepton predict edge ROWS.csv" in rows
+    assert "IMAGE.png" not in rows
 
 
 @pytest.mark.parametrize("stage", [name for name in CHAIN if name.startswith("gate ")])
