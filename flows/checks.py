@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from flows.errors import Fault
+from gates.on_fail import ROW_CHECKS, Quarantine
 from lightning_modules.components import load_component
 from lightning_modules.errors import SpecError
 from lightning_modules.families import FAMILIES, Form, check_params
@@ -100,6 +101,7 @@ def check_recipe(recipe: "Recipe") -> list[Fault]:
         *_check_window(recipe, form),
         *_check_head(recipe, form),
         *_check_training(recipe, form),
+        *_check_quarantines(recipe, form),
         *_check_components(recipe),
     ]
 
@@ -207,6 +209,15 @@ def _check_training(recipe: "Recipe", form: Form) -> Iterator[Fault]:
     if augmentation in ("affine", "jitter") and augmentation != wanted:
         rule = f"suit {form} rows"
         yield Fault("train.augmentation.name", repr(augmentation), rule, f"write {wanted}, or leave it out")
+
+
+def _check_quarantines(recipe: "Recipe", form: Form) -> Iterator[Fault]:
+    """Rows can be set aside by the checks that there are for rows of this form."""
+    known = ROW_CHECKS[form]
+    wanted = [name for name, does in recipe.gates.raw.on_fail.items() if isinstance(does, Quarantine)]
+    if unknown := [name for name in wanted if name not in known]:
+        rule = f"name checks that are about {form} rows where they quarantine"
+        yield Fault("gates.raw.on_fail", ", ".join(unknown), rule, f"write one of: {'; '.join(known)}")
 
 
 def _check_components(recipe: "Recipe") -> Iterator[Fault]:

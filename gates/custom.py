@@ -1,38 +1,25 @@
-"""Expectations of a user's own: from the recipe, from Great Expectations' JSON, or from Python; and what a failure does."""
+"""Expectations of a user's own: from the recipe, from Great Expectations' JSON, or from Python."""
 
 import json
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from gates.errors import SuiteError
-from gates.report import Check, GateReport, Severity, verdict
+from gates.on_fail import OnFail, Quarantine
+from gates.report import Severity
 from gates.suite import DOMAIN_KEYS, Expectation, Suite
-from storage.files import canonical_json, sha256_bytes
 
 ROWS = "rows"
-
-
-class SetAside(BaseModel):
-    """How many bad rows may be set aside before the run stops after all."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_fraction: float = Field(gt=0, le=1, allow_inf_nan=False)
-    """Most rows that may be set aside, as a fraction of all."""
-
-
-class Quarantine(BaseModel):
-    """`quarantine: {max_fraction: 0.01}`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    quarantine: SetAside
-
-
-OnFail = Literal["stop", "warn"] | Quarantine
+_ON_ROWS = (
+    "expect_column_values_",
+    "expect_column_value_",
+    "expect_column_pair_values_",
+    "expect_multicolumn_",
+    "expect_compound_columns_",
+    "expect_select_column_values_",
+)
 
 
 class OwnExpectation(BaseModel):
@@ -49,6 +36,15 @@ class OwnExpectation(BaseModel):
     type: str
     kwargs: dict[str, JsonValue] = Field(default={})
     on_fail: OnFail = "stop"
+
+    @model_validator(mode="after")
+    def _only_rows_can_be_set_aside(self) -> Self:
+        if isinstance(self.on_fail, Quarantine) and not self.type.startswith(_ON_ROWS):
+            raise ValueError(
+                f"on_fail of {self.type} must be stop or warn; got quarantine; it judges all rows together and names "
+                "none: expect something of each row (expect_column_values_...) to set rows aside"
+            )
+        return self
 
 
 def build_own_suite(expectations: Iterable[OwnExpectation], stage: str) -> Suite:
@@ -118,24 +114,3 @@ def read_suite(made: object, origin: str) -> tuple[OwnExpectation, ...]:
 def _lift(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return what stands beside `type` in a recipe and in `meta` in Great Expectations' JSON."""
     return {"on_fail": entry["on_fail"]} if "on_fail" in entry else {}
-
-
-def apply_on_fail(report: GateReport, on_fail: Mapping[str, Literal["stop", "warn"]]) -> GateReport:
-    """Return a report in which failures of the named checks warn, or stop, as the recipe says.
-
-    Args:
-        report: of any gate.
-        on_fail: by a check's name or rule; `*` stands for anything.
-    """
-    if not on_fail:
-        return report
-    checks = tuple(_soften(check, on_fail) for check in report.checks)
-    digest = sha256_bytes(canonical_json([report.suite_digest, dict(on_fail)]))
-    return GateReport(stage=report.stage, passed=verdict(checks), checks=checks, suite_digest=digest)
-
-
-def _soften(check: Check, on_fail: Mapping[str, Literal["stop", "warn"]]) -> Check:
-    for pattern, severity in on_fail.items():
-        if fnmatchcase(check.about, pattern) or check.rule == pattern:
-            return check.model_copy(update={"severity": severity})
-    return check

@@ -4,16 +4,18 @@ Every limit has its unit in its name or its description. A fraction is 0 to 1, n
 those of small, clean image sets; a recipe tightens them.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gates.custom import OwnExpectation
 from gates.errors import SuiteError
+from gates.on_fail import OnFail, Soft, check_quarantines, refuse_quarantines
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Rows = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SoftOnFail = Annotated[dict[str, Soft], BeforeValidator(refuse_quarantines)]
 
 
 class _Limits(BaseModel):
@@ -59,12 +61,18 @@ class RawGate(_Limits):
     """How nearly a single column may give the answer away: balanced accuracy for a class, correlation ratio for a number,
     now or some rows ahead."""
 
-    on_fail: dict[str, Literal["stop", "warn"]] = Field(default={})
-    """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others stop the run."""
+    on_fail: dict[str, OnFail] = Field(default={})
+    """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule: `stop`, as the others, `warn`, or,
+    by the name of a check that is about rows, `quarantine: {max_fraction}`."""
     expectations: tuple[OwnExpectation, ...] = ()
     """Expectations of your own on the rows: type and kwargs as in Great Expectations, and on_fail."""
     suites: tuple[str, ...] = ()
     """Suites of your own: paths of Great Expectations' JSON, or `package.module:function` that returns expectations."""
+
+    @model_validator(mode="after")
+    def _only_rows_can_be_set_aside(self) -> Self:
+        check_quarantines(self.on_fail)
+        return self
 
     def for_kind(self, kind: str) -> "RawGate":
         """Return the limits with those of a kind of data, `image` or another, in place of None."""
@@ -108,7 +116,7 @@ class PreparedGate(_Limits):
     """Tables and series: most values of a training column that may be missing, as a fraction."""
     max_twin_fraction: Fraction = 0.01
     """Images: most held-out rows that may look like a training row (equal perceptual hash), as a fraction of all rows."""
-    on_fail: dict[str, Literal["stop", "warn"]] = Field(default={})
+    on_fail: SoftOnFail = Field(default={})
     """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others stop the run."""
 
     @model_validator(mode="after")
@@ -240,7 +248,7 @@ class DriftGate(_Limits):
     """Largest fall of the share of labels that a linear probe, learned from the accepted version, agrees with."""
     max_clock_shift_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Furthest that the pattern of the day may move beyond what it moves inside the accepted version."""
-    on_fail: dict[str, Literal["stop", "warn"]] = Field(default={})
+    on_fail: SoftOnFail = Field(default={})
     """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others stop the run."""
 
 

@@ -13,7 +13,7 @@ from storage.errors import InvalidInput, NotFound
 from storage.files import Store
 from storage.rows import CONTENT_HASH, ROW_ID, Rows
 from storage.shards import ShardEntry, read_shard, write_shard
-from storage.versions import Dataset, Version
+from storage.versions import Dataset, Version, list_datasets
 
 SUFFIX = "-quarantine"
 RELEASED = "-released"
@@ -65,6 +65,18 @@ def find_cleaned(raw: Version) -> Version:
         if version.entry.message == f"{_WITHOUT} {raw.digest}":
             return version
     return raw
+
+
+def list_quarantines(workspace: Store) -> dict[str, int]:
+    """Rows that are in quarantine now, by the name of the raw dataset that they were taken from."""
+    found = {}
+    for name in list_datasets(workspace):
+        if not name.endswith(SUFFIX):
+            continue
+        latest = Dataset(workspace, name).latest()
+        if latest is not None:
+            found[f"{name.removesuffix(SUFFIX)}-raw"] = latest.rows
+    return found
 
 
 def read_quarantine(workspace: Store, raw: str) -> Rows:

@@ -17,6 +17,7 @@ from gates.specs import DriftGate
 from storage.derived import PREFIX
 from storage.files import Store
 from storage.parallel import TaskClient, map_in_order
+from storage.repeats import find_duplicates
 from storage.rows import LABEL, VALID_SUFFIX, Rows
 from storage.series import inspect_series
 from storage.shards import ShardEntry, read_shard
@@ -25,7 +26,7 @@ from storage.sources.tables import NUMBERS, SERIES_ID, TARGET, TIME, name_field
 from storage.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
 from storage.statistics import FieldStatistics
 from tasks.accepted import Accepted
-from tasks.survey import code_texts, count_duplicates, list_columns
+from tasks.survey import code_texts, list_columns
 
 PROBE_ROWS = 100_000
 """Rows of each version, spread over its shards, that the label probe is learned from and asked about."""
@@ -131,7 +132,7 @@ def align_histograms(before: FieldStatistics, after: FieldStatistics) -> Pair:
 def _measure_versions(accepted: Version, current: Version, limits: DriftGate) -> Iterator[Figure]:
     ratio = current.rows / max(1, accepted.rows)
     yield Figure(f"rows over those of {accepted.ref}", ratio, least=limits.min_rows_ratio)
-    rise = count_duplicates(current) / max(1, current.rows) - count_duplicates(accepted) / max(1, accepted.rows)
+    rise = len(find_duplicates(current)) / max(1, current.rows) - len(find_duplicates(accepted)) / max(1, accepted.rows)
     yield Figure("duplicates: rise of their share", rise, most=limits.max_duplicate_rise)
 
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gates.columns import ColumnsFacts
 from gates.crossings import tabulate_crossings
-from gates.custom import ROWS, Quarantine, apply_on_fail, build_own_suite
+from gates.custom import ROWS, build_own_suite
 from gates.engine import find_quarantined, run_suite
+from gates.on_fail import Quarantine, apply_on_fail
 from gates.prepared import PreparedFacts, judge_prepared
 from gates.raw import RawFacts, judge_raw
 from gates.report import GateReport, join_reports
@@ -27,6 +29,7 @@ from storage.sources.tables import NUMBERS, SERIES_ID, TIME
 from storage.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
 from storage.versions import Dataset, Version
 from tasks.accepted import Accepted, find_accepted
+from tasks.bad_rows import count_bad_rows, explain_bad_rows
 from tasks.drift import gate_drift
 from tasks.results import Collected, Prepared
 from tasks.row_table import gather_expectations, open_rows
@@ -57,26 +60,46 @@ def gate_raw(
             return judge_version(version, data, GatesSpec(raw=limits), None, client)
         report = judge_version(version, data, limits, find_accepted(store, version, data), client)
         if report.passed:
-            quarantine_rows(version, data, limits.raw, client)
+            quarantine_rows(version, data, limits.raw, report, client)
         return report
 
 
-def quarantine_rows(version: Version, data: RowsSpec, limits: RawGate, client: TaskClient | None = None) -> int:
-    """Sets aside the rows that the recipe's own expectations want set aside. Returns how many there were."""
-    own = gather_expectations(limits.expectations, limits.suites)
-    wanted = [item for item in own if isinstance(item.on_fail, Quarantine)]
-    if not wanted:
-        return 0
-    found = find_quarantined(build_own_suite(wanted, "raw"), {ROWS: open_rows(version, data, client)}).get(ROWS, {})
-    if not found:
-        return 0
-    ids = version.read(fields=["row_id"])["row_id"]
-    reasons = {int(ids[position]): "; ".join(why) for position, why in found.items()}
+def quarantine_rows(
+    version: Version, data: RowsSpec, limits: RawGate, report: GateReport, client: TaskClient | None = None
+) -> int:
+    """Sets aside the rows that the checks of a green report and the recipe's own expectations want set aside.
+
+    Args:
+        version: The raw version.
+        data: What the recipe says of its rows.
+        limits: The recipe's, on the raw rows.
+        report: Of the raw gate on this version.
+        client: Where the work on rows is done; None for here.
+
+    Returns:
+        How many there were.
+    """
+    named = [name for name, wanted in limits.on_fail.items() if isinstance(wanted, Quarantine)]
+    checks = [check for check in report.checks if check.contained and check.about in named]
+    reasons = explain_bad_rows(checks, version, data, limits, client)
+    for row, why in _explain_own(version, data, limits, client).items():
+        reasons[row] = f"{reasons[row]}; {why}" if row in reasons else why
     released = find_released(version, list(reasons))
     reasons = {row: why for row, why in reasons.items() if row not in released}
     if reasons:
         set_aside(version, reasons)
     return len(reasons)
+
+
+def _explain_own(version: Version, data: RowsSpec, limits: RawGate, client: TaskClient | None) -> dict[int, str]:
+    """What the recipe's own expectations find wrong with rows that are to be set aside, by row id."""
+    own = gather_expectations(limits.expectations, limits.suites)
+    wanted = [item for item in own if isinstance(item.on_fail, Quarantine)]
+    if not wanted:
+        return {}
+    found = find_quarantined(build_own_suite(wanted, "raw"), {ROWS: open_rows(version, data, client)}).get(ROWS, {})
+    ids = version.read(fields=["row_id"])["row_id"] if found else np.zeros(0, np.uint64)
+    return {int(ids[position]): "; ".join(why) for position, why in found.items()}
 
 
 def judge_version(
@@ -87,7 +110,9 @@ def judge_version(
     client: TaskClient | None = None,
 ) -> GateReport:
     """Judges a raw version, alone and against an accepted one; None leaves the comparison out."""
-    reports = [apply_on_fail(judge_raw(limits.raw, describe_raw(version, data, client)), limits.raw.on_fail)]
+    find_rows = partial(count_bad_rows, version=version, data=data, limits=limits.raw, client=client)
+    raw = judge_raw(limits.raw, describe_raw(version, data, client))
+    reports = [apply_on_fail(raw, limits.raw.on_fail, find_rows)]
     suite = build_own_suite(gather_expectations(limits.raw.expectations, limits.raw.suites), "raw")
     if suite.expectations:
         reports.append(run_suite(suite, {ROWS: open_rows(version, data, client)}))

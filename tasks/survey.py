@@ -13,7 +13,8 @@ from gates.columns import ColumnFacts, ColumnsFacts
 from gates.predictors import BINS, LEADS, Bins, bin_column, measure_strength
 from storage.files import Store
 from storage.parallel import TaskClient, map_in_order
-from storage.rows import CONTENT_HASH, LABEL, VALID_SUFFIX, Rows
+from storage.repeats import find_duplicates
+from storage.rows import LABEL, VALID_SUFFIX, Rows
 from storage.series import inspect_series
 from storage.shards import ShardEntry, read_shard
 from storage.snapshot import Version
@@ -34,7 +35,7 @@ def survey_columns(version: Version, data: TableSpec, client: TaskClient | None 
         columns=tuple(_describe_columns(data, statistics, version.rows)),
         rows=version.rows,
         unread=int(version.info.get("fault_count", 0)),
-        duplicates=count_duplicates(version),
+        duplicates=len(find_duplicates(version)),
         labels=data.labels,
         label_counts=_count_labels(label),
         time=_inspect_time(version, data) if data.time is not None else {},
@@ -72,22 +73,12 @@ def _count_labels(label: FieldStatistics | None) -> dict[int, int]:
     return {int(value): count for value, count in found.items()}
 
 
-def count_duplicates(version: Version) -> int:
-    """Rows that repeat an earlier one of their split."""
-    repeated = 0
-    for split in version.splits:
-        hashes = _gather(version, (CONTENT_HASH,), split)[CONTENT_HASH]
-        repeated += len(hashes) - len(np.unique(hashes.view([("high", "u8"), ("low", "u8")])))
-    return repeated
-
-
 def _inspect_time(version: Version, data: TableSpec) -> dict[str, int]:
     """Figures of the time column; those on its order only for series, of which the order means something."""
     rows = _gather(version, (TIME, TIME + VALID_SUFFIX, SERIES_ID), None)
     dated = rows.get(TIME + VALID_SUFFIX, np.ones(version.rows, np.bool_))
     times = rows[TIME][dated]
-    latest = int((datetime.now(UTC) + SLACK).timestamp() * 1e9)
-    found = {"undated": int((~dated).sum()), "future": int((times > latest).sum())}
+    found = {"undated": int((~dated).sum()), "future": int((times > find_latest()).sum())}
     order = {"repeated": 0, "unsorted": 0, "gaps": 0}
     if isinstance(data, SeriesSpec):
         report = inspect_series(rows[SERIES_ID][dated], times)
@@ -97,6 +88,11 @@ def _inspect_time(version: Version, data: TableSpec) -> dict[str, int]:
             "gaps": report.gap_count,
         }
     return found | order
+
+
+def find_latest() -> int:
+    """The latest time that is not in the future, in nanoseconds since 1970."""
+    return int((datetime.now(UTC) + SLACK).timestamp() * 1e9)
 
 
 def _gather(version: Version, fields: Iterable[str], split: str | None) -> Rows:

@@ -24,8 +24,17 @@ Raw = Annotated[str, typer.Argument(help="Name of a recipe, or of its raw data s
 
 @app.command("list")
 @translate_errors
-def list_(name: Raw, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
-    """List the rows in quarantine: id, reason, source."""
+def list_(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a recipe, or of its raw data set; all without one.")
+    ] = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """List the rows in quarantine: id, reason, source; without a name the quarantines of the workspace."""
+    if name is None:
+        _list_all(workspace, as_json=as_json)
+        return
     describe, read = _load_reader()
     for row in describe(read(Store(workspace), _name_raw(name))):
         text = f"{row['row_id']}  {row['source']}  {row['reason']}"
@@ -65,6 +74,19 @@ def release(
         raise require_platform(error, "quarantine") from error
     count = release_rows(Store(workspace), _name_raw(name), _parse_ids(row_id))
     say(f"released {count} rows of {_name_raw(name)}; the next run keeps them")
+
+
+def _list_all(workspace: str, *, as_json: bool) -> None:
+    """One line a quarantine: its data set, and how many rows it holds."""
+    try:
+        from storage.quarantine import list_quarantines
+    except ImportError as error:
+        raise require_platform(error, "quarantine") from error
+    found = list_quarantines(Store(workspace))
+    for name, rows in found.items():
+        sys.stdout.write((json.dumps({"dataset": name, "rows": rows}) if as_json else f"{name}  {rows} rows") + "\n")
+    if not found:
+        say(f"no rows were ever set aside in {Store(workspace).display}")
 
 
 def _load_reader() -> tuple[Any, Any]:

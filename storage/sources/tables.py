@@ -148,13 +148,17 @@ def _parse_times(column: "pa.ChunkedArray", style: str | None) -> tuple[NDArray[
 
 
 def parse_time(text: str | None) -> int | None:
-    """Nanoseconds since 1970 of an ISO 8601 time, UTC unless it says otherwise; None where it is none."""
+    """Nanoseconds since 1970 of an ISO 8601 time, UTC unless it says otherwise; None where it is none, or does not fit.
+
+    64 bits reach from 1677 to 2262: 9999-12-31, which stands for "never" in many a table, is no time.
+    """
     try:
         moment = datetime.fromisoformat((text or "").strip())
     except ValueError:
         return None
     past = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
-    return ((past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds) * 1_000
+    nanoseconds = ((past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds) * 1_000
+    return nanoseconds if -(1 << 63) <= nanoseconds < 1 << 63 else None
 
 
 def _parse_entities(table: "pa.Table", entity: str | None) -> NDArray[np.int64]:

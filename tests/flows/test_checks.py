@@ -35,6 +35,18 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
         ("digits", {"train.augmentation.name": "jitter"}, "train.augmentation.name", "write affine"),
         ("digits", {"kind": "image-clasification"}, "kind", "did you mean image-classification"),
         ("digits", {"data.kind": "series"}, "data.kind", "suit kind image-classification"),
+        (
+            "digits",
+            {"gates.raw.on_fail": {"row count": {"quarantine": {"max_fraction": 0.1}}}},
+            "gates.raw",
+            "image.min",
+        ),
+        (
+            "digits",
+            {"gates.raw.on_fail": {"rows in the future, fraction": {"quarantine": {"max_fraction": 0.1}}}},
+            "gates.raw.on_fail",
+            "image.min; image.max",
+        ),
         ("machine-failure", {"data.labels": []}, "data", "give label and labels together"),
         ("machine-failure", {"data.labels": ["1"]}, "data.labels", "two classes or more"),
         ("machine-failure", {"model.network.params": {"members": 0}}, "model.network.params.members", "greater than"),

@@ -1,11 +1,13 @@
 import json
+import re
 import warnings
 
 import pytest
 from pydantic import ValidationError
 
-from gates.custom import OwnExpectation, apply_on_fail, build_own_suite, parse_suite, read_suite
+from gates.custom import OwnExpectation, build_own_suite, parse_suite, read_suite
 from gates.errors import SuiteError
+from gates.on_fail import apply_on_fail
 from gates.raw import judge_raw
 from gates.specs import ClassificationGates, RawGate
 from tests.gates.builders import make_raw_facts
@@ -63,6 +65,24 @@ def test_on_fail_in_a_recipe():
     for wrong in ("ignore", {"quarantine": {}}, {"quarantine": {"max_fraction": 2}}):
         with pytest.raises(ValidationError):
             OwnExpectation(type="expect_x", on_fail=wrong)
+
+
+QUARANTINE = {"quarantine": {"max_fraction": 0.01}}
+
+
+@pytest.mark.parametrize(
+    ("limits", "remedy"),
+    [
+        ({"raw": {"on_fail": {"row count": QUARANTINE}}}, "write one of: image.min"),
+        ({"raw": {"on_fail": {"image.*": QUARANTINE}}}, "write one of: image.min"),
+        ({"raw": {"expectations": [{"type": "expect_column_mean_to_be_between", "on_fail": QUARANTINE}]}}, "each row"),
+        ({"prepared": {"on_fail": {"label": QUARANTINE}}}, "write it under gates.raw.on_fail"),
+        ({"drift": {"on_fail": {"*": QUARANTINE}}}, "write it under gates.raw.on_fail"),
+    ],
+)
+def test_what_is_not_about_rows_cannot_set_them_aside(limits, remedy):
+    with pytest.raises(ValidationError, match=re.escape(remedy)):
+        ClassificationGates.model_validate(limits)
 
 
 def test_a_check_that_warns_lets_the_run_go_on_and_says_so():

@@ -51,7 +51,10 @@ def test_rows_in_quarantine_are_listed_shown_and_released(workspace):
     row = int(raw.read(fields=["row_id"])["row_id"][7])
     where = ("--workspace", str(workspace))
     assert call("quarantine", "list", "mills", *where).status == 1
+    assert "no rows were ever set aside" in call("quarantine", "list", *where).messages
     set_aside(raw, {row: "too hot"})
+    assert call("quarantine", "list", *where).out == "mills-raw  1 rows\n"
+    assert json.loads(call("quarantine", "list", "--json", *where).out) == {"dataset": "mills-raw", "rows": 1}
     listed = call("quarantine", "list", "mills", "--json", *where)
     assert json.loads(listed.out)["reason"] == "too hot"
     assert "rows.csv:7  too hot" in call("quarantine", "list", "mills-raw", *where).out
