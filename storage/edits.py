@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.derived import PREFIX, measure_derived
 from storage.errors import InvalidInput, NotFound
 from storage.shards import ROW_ID, Rows, ShardEntry, check_rows, read_shard, write_shard
 from storage.versions import Dataset, Version
@@ -114,14 +115,17 @@ def drop_rows(dataset: Dataset, shard: ShardEntry, row_ids: NDArray[np.uint64]) 
 
 
 def rewrite_shard(dataset: Dataset, shard: ShardEntry, rows: Mapping[str, NDArray[Any]]) -> ShardEntry:
-    """Writes rows in place of a shard: same split, codecs, columns and source."""
+    """Writes rows in place of a shard: same split, codecs, columns and source; what was derived of its rows is anew."""
+    columns = {field.name: field.columns for field in shard.fields if field.columns}
+    derived = any(name.startswith(PREFIX) for name in shard.statistics)
     return write_shard(
         dataset.shards,
         rows,
         split=shard.split,
         codec={name: encoding.codec for name, encoding in shard.encodings.items()},
         source=shard.source,
-        columns={field.name: field.columns for field in shard.fields if field.columns},
+        columns=columns,
+        statistics=measure_derived(dict(rows), columns) if derived else None,
     )
 
 

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
-from storage.derived import derive_columns, measure_derived
+from storage.derived import PREFIX, derive_columns, measure_derived
+from storage.files import Store
+from storage.shards import write_shard
 from storage.sources.tables import NUMBERS, SERIES_ID
+from storage.versions import Dataset
 
 
 def make_images(count=600, channels=3, dtype=np.uint8):
@@ -71,3 +74,21 @@ def test_statistics_are_kept_under_a_name_that_no_field_can_have():
     found = measure_derived({"image": make_images()}, {})
     assert found["derived:brightness"].count == 600
     assert measure_derived({"image": make_images()[:0]}, {}) == {}
+
+
+def test_a_rewritten_shard_has_the_figures_of_the_rows_that_it_holds_now(tmp_path):
+    dataset = Dataset(Store(tmp_path), "eyes-raw")
+    rows = {"image": make_images(40), "row_id": np.arange(40, dtype=np.uint64)}
+    rows["image"][7] = 0
+    first = write_shard(dataset.shards, rows, statistics=measure_derived(rows, {}))
+    raw = dataset.commit([first], kind="raw", parent=None)
+    assert raw.statistics()[PREFIX + "brightness"].min == 0
+    cleaned = dataset.delete_rows([7])
+    kept = {name: np.delete(values, 7, axis=0) for name, values in rows.items()}
+    found = {name: figures for name, figures in cleaned.statistics().items() if name.startswith(PREFIX)}
+    assert found == measure_derived(kept, {})
+    assert found[PREFIX + "brightness"].min > 0
+    black = dataset.replace_rows({"image": rows["image"][:1] * 0, "row_id": rows["row_id"][:1]})
+    assert black.statistics()[PREFIX + "brightness"].min == 0
+    plain = dataset.replace([write_shard(dataset.shards, rows)], kind="prepared")
+    assert plain.dataset.delete_rows([7]).statistics().keys() == {"image", "row_id"}
