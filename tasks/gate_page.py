@@ -1,6 +1,5 @@
 """What a gate's page shows besides its checks: distributions, offending rows and earlier verdicts, from the workspace."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,22 +10,19 @@ from gates.drift import Distribution as Found
 from gates.report import GateReport
 from storage.errors import StorageError
 from storage.files import Store
-from storage.quarantine import name_source
 from storage.receipts import Receipt
 from storage.snapshot import Version
-from storage.sources.tables import NUMBERS, TARGET
-from storage.specs import DataSpec, RowsSpec, TableSpec
+from storage.specs import RowsSpec
 from tasks.accepted import find_accepted, list_receipts, parse_data
-from tasks.drift import compare_statistics, read_column
+from tasks.drift import compare_statistics
 from tasks.gate_data import open_version
-from tasks.pages.gate_page import MAX_BARS, Distribution, GatePage, Offender, PastVerdict, render_gate_page
+from tasks.offenders import pick_offenders, pick_pairs
+from tasks.pages.gate_page import MAX_BARS, Distribution, GatePage, PastVerdict, render_gate_page
 from tasks.pages.model import Gate
-from tasks.pages.pictures import encode_picture
 from tasks.pages.text import format_number
-from tasks.results import Collected, RunRecord
+from tasks.results import Collected, Prepared, RunRecord
 
-MAX_DISTRIBUTIONS, MAX_OFFENDERS, MAX_HISTORY, AROUND = 24, 12, 30, 48
-_ROW_ID = re.compile(r"\brow_id (\d+)")
+MAX_DISTRIBUTIONS, MAX_HISTORY = 24, 30
 
 
 def write_gate_pages(workspace: Store, record: RunRecord) -> list[str]:
@@ -41,7 +37,7 @@ def write_gate_pages(workspace: Store, record: RunRecord) -> list[str]:
 
 
 def fill_gate_page(workspace: Store, record: RunRecord, report: GateReport, receipts: list[Receipt]) -> GatePage:
-    """The page of one gate; pictures only of the raw rows, which the others are made from."""
+    """The page of one gate; rows are drawn on those of the gates on data."""
     page = GatePage(
         run=record.run,
         recipe=str(record.recipe["name"]),
@@ -49,22 +45,34 @@ def fill_gate_page(workspace: Store, record: RunRecord, report: GateReport, rece
         history=tuple(_list_history(record, report.stage, receipts)),
     )
     collected = record.find(Collected)
-    if report.stage != "raw" or collected is None:
+    if collected is None or report.stage not in ("raw", "prepared"):
         return page
     document: Any = record.recipe["document"]
     try:
         data = parse_data(document["data"])
+        if report.stage == "prepared":
+            return page.model_copy(update=_show_prepared(workspace, record, collected, data, report))
         version = open_version(workspace, collected.dataset)
         accepted = find_accepted(workspace, version, data, before=record.run).version
         update = {
             "judged": version.ref,
             "accepted": accepted.ref if accepted is not None else "",
             "distributions": _draw_distributions(accepted, version, data, report) if accepted is not None else (),
-            "samples": tuple(_pick_offenders(version, data, report)),
+            "samples": tuple(pick_offenders(version, data, report)),
         }
     except StorageError:
         return page  # The run may have stopped because the rows cannot be read: the checks say so.
     return page.model_copy(update=update)
+
+
+def _show_prepared(
+    workspace: Store, record: RunRecord, collected: Collected, data: RowsSpec, report: GateReport
+) -> dict[str, Any]:
+    prepared = record.find(Prepared)
+    if prepared is None:
+        return {}
+    version, raw = (open_version(workspace, made.dataset) for made in (prepared, collected))
+    return {"judged": version.ref, "samples": tuple(pick_pairs(version, raw, data, report))}
 
 
 def _list_history(record: RunRecord, stage: str, receipts: list[Receipt]) -> Iterator[PastVerdict]:
@@ -111,33 +119,3 @@ def _make_distribution(name: str, accepted: Found, current: Found) -> Distributi
     totals = [max(1, sum(found.values())) for found in counts]
     both = [tuple(found.get(value, 0) / total for value in values) for found, total in zip(counts, totals, strict=True)]
     return Distribution(name=name, edges=tuple(values), accepted=both[0], current=both[1])
-
-
-def _pick_offenders(version: Version, data: RowsSpec, report: GateReport) -> Iterator[Offender]:
-    """The first rows that failed checks name, as pictures or with their neighbours."""
-    wanted: dict[int, tuple[str, str]] = {}
-    for check in report.checks:
-        for name in check.rows if not check.passed else ():
-            if (found := _ROW_ID.search(name)) and len(wanted) < MAX_OFFENDERS:
-                wanted.setdefault(int(found[1]), (check.about, name))
-    ids = np.array(sorted(wanted), np.uint64)
-    for entry in version.shards if len(ids) else ():
-        places = np.flatnonzero(np.isin(version.read_shard(entry, ("row_id",))["row_id"], ids))
-        if not len(places):
-            continue
-        rows = version.read_shard(entry)
-        for place in places.tolist():
-            about, name = wanted[int(rows["row_id"][place])]
-            named = name if " source " in name else f"{name} source {name_source(entry, place)}"
-            if isinstance(data, DataSpec):
-                picture = encode_picture(rows["image"][place], data.image.value_range)
-                yield Offender(about=about, name=named, picture=picture)
-            elif (
-                isinstance(data, TableSpec) and about in (*data.numbers, data.target) and {NUMBERS, TARGET} & set(rows)
-            ):
-                start = max(0, place - AROUND)
-                around = read_column(rows, about, data)[start : place + AROUND]
-                values = tuple(float(value) if np.isfinite(value) else None for value in around)
-                yield Offender(about=about, name=named, values=values, place=place - start)
-            else:
-                yield Offender(about=about, name=named)

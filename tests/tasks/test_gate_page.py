@@ -6,17 +6,24 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from gates.specs import GatesSpec, RawGate
+from gates.prepared import judge_prepared
+from gates.specs import GatesSpec, PreparedGate, RawGate
 from storage.files import Store
+from storage.fitted import Fitted
+from storage.prepare import prepare_rows
 from storage.receipts import SourceRecord
+from storage.specs import DataSpec
+from storage.versions import Dataset
 from tasks.accepted import Accepted
 from tasks.collect import describe_version
-from tasks.gate_data import judge_version
-from tasks.gate_page import write_gate_pages
+from tasks.gate_data import describe_prepared, judge_version
+from tasks.gate_page import fill_gate_page, write_gate_pages
+from tasks.offenders import SHARED, TWINS
 from tasks.pages.gate_page import Distribution, GatePage, Offender, PastVerdict, render_gate_page
 from tasks.pages.model import Check, Gate
 from tasks.pages.pictures import encode_picture
-from tasks.results import Collected, RunRecord
+from tasks.results import Collected, Prepared, RunRecord
+from tests.tasks.test_bad_rows import make_images
 from tests.tasks.test_gate_data import SERIES, TABLE, collect, make_series, make_table, write_run
 from tests.tasks.test_pages import Reader
 from tests.tasks.test_pages_hostile import ATTACKS, poison
@@ -101,3 +108,37 @@ def test_a_page_is_written_where_there_is_nothing_to_compare_with(tmp_path):
     report = judge_version(version, SERIES, GatesSpec(), Accepted(None, "first"))
     (path,) = write_gate_pages(Store(tmp_path), record_run(tmp_path, version, SERIES, report))
     assert "Gate raw green" in Store(tmp_path).read(path).decode()
+
+
+def test_the_prepared_page_shows_pairs_that_splits_share_with_both_files(tmp_path):
+    def add_twins(rows):
+        for row in range(60):
+            rows["image"][200 + row] = np.clip(rows["image"][row] + 1e-4, 0, 1)
+
+    data = DataSpec.model_validate(
+        {"image": {"dtype": "float32", "shape": [1, 6, 6], "value_range": [0, 1]}, "labels": ["shut", "open"]}
+    )
+    raw = make_images(tmp_path, add_twins)
+    prepared = prepare_rows(raw, data, Dataset(raw.dataset.workspace, "eyes-prepared"))
+    leaked = next(prepared.iter_shards("train")).model_copy(update={"split": "validation"})
+    version = prepared.dataset.replace([*prepared.shards, leaked], kind="prepared")
+    record = record_run(tmp_path, raw, data, judge_version(raw, data, GatesSpec()))
+    handed = Prepared(dataset=describe_version(version), fitted=Fitted.model_validate(prepared.info["fitted"]))
+    facts = describe_prepared(version, record.find(Collected), handed, data)
+    report = judge_prepared(PreparedGate(max_twin_fraction=0), facts)
+    record = record.with_stage("prepare", handed, 1.0).with_stage("gate prepared", report, 1.0)
+    samples = fill_gate_page(raw.dataset.workspace, record, report, []).samples
+    assert {sample.about for sample in samples} == {SHARED, TWINS}
+    for sample in samples:
+        assert sample.picture
+        assert sample.twin.picture
+        assert sample.name.split()[0] != sample.twin.name.split()[0]  # the split
+        places = [int(found.name.rpartition("eyes.bin:")[2]) for found in (sample, sample.twin)]
+        apart = abs(places[1] - places[0])
+        assert apart == (0 if sample.about == SHARED else 200)
+    html = Store(tmp_path).read(write_gate_pages(Store(tmp_path), record)[-1]).decode()
+    assert html.count('<li class="twins">') == len(samples)
+    good = judge_prepared(
+        PreparedGate(max_twin_fraction=1), describe_prepared(prepared, record.find(Collected), handed, data)
+    )
+    assert not fill_gate_page(raw.dataset.workspace, record, good, []).samples

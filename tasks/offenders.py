@@ -1,0 +1,131 @@
+"""The rows that failed checks of a gate name, drawn for its page: pictures, neighbours, and pairs that two splits share."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gates.report import GateReport
+from gates.twins import hash_pictures
+from storage.quarantine import name_source
+from storage.rows import CONTENT_HASH, ROW_ID, Rows
+from storage.shards import ShardEntry
+from storage.snapshot import Version
+from storage.sources.tables import NUMBERS, TARGET
+from storage.specs import DataSpec, RowsSpec, TableSpec
+from tasks.drift import read_column
+from tasks.pages.gate_page import Offender
+from tasks.pages.pictures import encode_picture
+
+MAX_OFFENDERS, MAX_PAIRS, AROUND = 12, 6, 48
+SHARED, TWINS = "content hash between splits", "held-out rows that look like a training row"
+_ROW_ID = re.compile(r"\brow_id (\d+)")
+
+
+def pick_offenders(version: Version, data: RowsSpec, report: GateReport) -> Iterator[Offender]:
+    """The first rows of a raw version that failed checks name, as pictures or with their neighbours."""
+    wanted: dict[int, tuple[str, str]] = {}
+    for check in report.checks:
+        for name in check.rows if not check.passed else ():
+            if (found := _ROW_ID.search(name)) and len(wanted) < MAX_OFFENDERS:
+                wanted.setdefault(int(found[1]), (check.about, name))
+    ids = np.array(sorted(wanted), np.uint64)
+    for entry in version.shards if len(ids) else ():
+        places = np.flatnonzero(np.isin(version.read_shard(entry, (ROW_ID,))[ROW_ID], ids))
+        if not len(places):
+            continue
+        rows = version.read_shard(entry)
+        for place in places.tolist():
+            about, name = wanted[int(rows[ROW_ID][place])]
+            named = name if " source " in name else f"{name} source {name_source(entry, place)}"
+            yield _draw_row(about, named, rows, place, data)
+
+
+def _draw_row(about: str, name: str, rows: Rows, place: int, data: RowsSpec) -> Offender:
+    if isinstance(data, DataSpec):
+        return Offender(about=about, name=name, picture=encode_picture(rows["image"][place], data.image.value_range))
+    if isinstance(data, TableSpec) and about in (*data.numbers, data.target) and {NUMBERS, TARGET} & set(rows):
+        start = max(0, place - AROUND)
+        around = read_column(rows, about, data)[start : place + AROUND]
+        values = tuple(float(value) if np.isfinite(value) else None for value in around)
+        return Offender(about=about, name=name, values=values, place=place - start)
+    return Offender(about=about, name=name)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Where a row of a prepared version lies."""
+
+    entry: ShardEntry
+    place: int
+    row_id: int
+
+
+def pick_pairs(prepared: Version, raw: Version, data: RowsSpec, report: GateReport) -> Iterator[Offender]:
+    """Pairs of rows that two splits of a prepared version share, or that look alike; nothing is read where none do.
+
+    Args:
+        prepared: The version that was judged.
+        raw: What it was made from: it knows from which file a row comes.
+        data: What the recipe says of the rows.
+        report: Of the prepared gate.
+    """
+    failed = {check.about for check in report.checks if not check.passed}
+    found: list[tuple[str, _Row, _Row]] = []
+    if SHARED in failed:
+        pairs = _find_pairs(prepared, prepared.splits, CONTENT_HASH, lambda values: values)
+        found += [(SHARED, *pair) for pair in pairs]
+    if TWINS in failed and isinstance(data, DataSpec):
+        pairs = _find_pairs(prepared, ("train", "held_out"), "image", hash_pictures)
+        found += [(TWINS, *pair) for pair in pairs]
+    sources = _find_sources(raw, [row.row_id for _, *pair in found for row in pair])
+    for about, *pair in found:
+        first, second = (_draw_paired(about, row, prepared, data, sources) for row in pair)
+        yield first.model_copy(update={"twin": second})
+
+
+def _find_pairs(
+    version: Version, splits: Iterable[str], field: str, make_keys: Callable[[NDArray[Any]], NDArray[np.uint64]]
+) -> list[tuple[_Row, _Row]]:
+    """The first pairs of rows with the same key in two splits; 32 bytes a row in memory."""
+    entries = [entry for split in splits for entry in version.iter_shards(split)]
+    names = {name: number for number, name in enumerate(sorted({entry.split for entry in entries}))}
+    keys, at = [np.zeros((0, 2), np.uint64)], [np.zeros((0, 3), np.int64)]
+    for number, entry in enumerate(entries):
+        keys.append(make_keys(version.read_shard(entry, (field,))[field]))
+        places = np.arange(entry.rows)
+        at.append(np.stack([np.full(entry.rows, names[entry.split]), np.full(entry.rows, number), places], axis=1))
+    key, where = np.concatenate(keys), np.concatenate(at)
+    order = np.lexsort((where[:, 0], key[:, 1], key[:, 0]))
+    key, where = key[order], where[order]
+    apart = (key[1:] == key[:-1]).all(axis=1) & (where[1:, 0] != where[:-1, 0])
+    return [
+        (_locate(version, entries, where[place]), _locate(version, entries, where[place + 1]))
+        for place in np.flatnonzero(apart)[:MAX_PAIRS].tolist()
+    ]
+
+
+def _locate(version: Version, entries: list[ShardEntry], where: NDArray[np.int64]) -> _Row:
+    entry, place = entries[int(where[1])], int(where[2])
+    return _Row(entry, place, int(version.read_shard(entry, (ROW_ID,))[ROW_ID][place]))
+
+
+def _find_sources(raw: Version, row_ids: list[int]) -> dict[int, str]:
+    """From which file, and which record of it, rows were collected."""
+    ids, found = np.array(row_ids, np.uint64), {}
+    for entry in raw.shards if row_ids else ():
+        here = raw.read_shard(entry, (ROW_ID,))[ROW_ID]
+        for place in np.flatnonzero(np.isin(here, ids)).tolist():
+            found[int(here[place])] = name_source(entry, place)
+    return found
+
+
+def _draw_paired(about: str, row: _Row, version: Version, data: RowsSpec, sources: dict[int, str]) -> Offender:
+    name = f"{row.entry.split} row_id {row.row_id} source {sources.get(row.row_id, 'unknown')}"
+    if not isinstance(data, DataSpec):
+        return Offender(about=about, name=name)
+    image = version.read_shard(row.entry, ("image",))["image"][row.place]
+    return Offender(about=about, name=name, picture=encode_picture(image, data.image.value_range))
