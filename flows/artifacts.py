@@ -17,16 +17,24 @@ from tasks.report import compare_baselines, describe_outcome
 from tasks.results import Collected, Compressed, Evaluated, Outcome, Prepared, Trained
 
 
-def leave_artifact(stage: str, outcome: Outcome, labels: tuple[str, ...]) -> None:
-    """Leaves a stage's outcome as a Markdown artifact under the key `lepton-<stage>`."""
+def leave_artifact(stage: str, outcome: Outcome, labels: tuple[str, ...], folder: str) -> None:
+    """Leaves a stage's outcome as a Markdown artifact under the key `lepton-<stage>`.
+
+    Args:
+        stage: Its name.
+        outcome: What it handed on, or the report of a gate that stopped the run.
+        labels: Names of the classes.
+        folder: Where the run's pages are once it has ended, without secrets.
+    """
     key = f"lepton-{stage.replace(' ', '-')}"
-    create_markdown_artifact(key=key, markdown=_render(stage, outcome, labels), description=stage)
+    create_markdown_artifact(key=key, markdown=_render(stage, outcome, labels, folder), description=stage)
 
 
-def _render(stage: str, outcome: Outcome, labels: tuple[str, ...]) -> str:
+def _render(stage: str, outcome: Outcome, labels: tuple[str, ...], folder: str) -> str:
     match outcome:
         case GateReport():
-            return render_gate_markdown(Gate.model_validate(outcome.model_dump(mode="json")))
+            page = f"{folder}/gate-{outcome.stage}.html"
+            return render_gate_markdown(Gate.model_validate(outcome.model_dump(mode="json")), page)
         case Collected(dataset=dataset) | Prepared(dataset=dataset):
             return render_dataset_markdown(Dataset.model_validate(dataset.model_dump()), title=stage)
         case Trained(curve=curve, best_epoch=best):

@@ -76,7 +76,7 @@ class Run:
             note = ", ".join(describe_outcome(outcome))
             progress.end(name, word, note, took)
             if outcome is not None:
-                leave_artifact(name, outcome, self.recipe.data.labels)
+                leave_artifact(name, outcome, self.recipe.data.labels, self.pages)
         self.notebook.write(self.record)
         return outcome
 
@@ -85,13 +85,18 @@ class Run:
         self.record = self.record.model_copy(update={"stages": {**self.record.stages, name: stage}})
         current_progress().end(name, "done", ", ".join(("kept", *describe_outcome(stage.outcome))), 0.0)
         if stage.outcome is not None:
-            leave_artifact(name, stage.outcome, self.recipe.data.labels)
+            leave_artifact(name, stage.outcome, self.recipe.data.labels, self.pages)
         return stage.outcome
 
     @property
     def url(self) -> str:
         """The workspace, as stages take it."""
         return self.workspace.url
+
+    @property
+    def pages(self) -> str:
+        """Where the run's pages are once it has ended, as a person may see it."""
+        return f"{self.workspace.display}/reports/{self.id}"
 
     def draft(self) -> Receipt:
         """The receipt that the run has earned so far, with every gate green."""

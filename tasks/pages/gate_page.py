@@ -100,6 +100,7 @@ def render_gate_page(page: GatePage) -> str:
     css = read_style()
     return environment.get_template("gate.html.j2").render(
         page=page,
+        unfolded=True,
         css=Markup(css),  # noqa: S704 - our own file
         policy=write_policy(css, ""),
         draw_distribution=draw_distribution,

@@ -38,12 +38,19 @@ def _escape_part(match: re.Match[str]) -> str:
     return part if part.startswith("&") else _PUNCTUATION.sub(r"\\\1", part)
 
 
-def render_gate_markdown(gate: Gate) -> str:
-    """Return one gate's report: the verdict, what failed with its rows, and the table of all checks."""
+def render_gate_markdown(gate: Gate, page: str = "") -> str:
+    """Return one gate's report: the verdict, what failed first, every failure with its rows, and the table of all checks.
+
+    Args:
+        gate: The report.
+        page: Where the gate's page is once the run has ended; left out if empty.
+    """
     passed = sum(check.verdict == "passed" for check in gate.checks)
     verdict = f"**{'green' if gate.passed else 'red'}**: {passed} of {len(gate.checks)} checks passed"
     parts = [f"## Gate {escape_markdown(gate.stage)}\n\n{verdict}"]
-    for check in gate.failed:
+    for word, checks in (("First to fail", gate.failed), ("First warning", gate.noted)):
+        parts += [f"{word}: **{escape_markdown(checks[0].about)}**"] if checks else []
+    for check in (*gate.failed, *gate.noted):
         rows = "".join(f"\n  - {escape_markdown(row)}" for row in check.rows[:_MAX_ROWS])
         parts.append(f"- {escape_markdown(check.message or check.about)}{rows}")
     ordered = sorted(gate.checks, key=lambda check: check.passed)
@@ -58,6 +65,7 @@ def render_gate_markdown(gate: Gate) -> str:
         for check in ordered
     ]
     parts.append(_tabulate(("check", "rule", "observed", "limit", "verdict"), table))
+    parts += [f"The gate's page, with offending rows drawn: {escape_markdown(page)}"] if page else []
     return _assemble(parts)
 
 

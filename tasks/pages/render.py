@@ -54,6 +54,7 @@ def render_run_page(page: RunPage) -> str:
         .get_template("run.html.j2")
         .render(
             page=page,
+            unfolded=False,
             css=Markup(css),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
             policy=write_policy(css, script),

@@ -107,7 +107,9 @@ def test_a_page_is_written_where_there_is_nothing_to_compare_with(tmp_path):
     version = collect(tmp_path / "s", make_series(), SERIES)
     report = judge_version(version, SERIES, GatesSpec(), Accepted(None, "first"))
     (path,) = write_gate_pages(Store(tmp_path), record_run(tmp_path, version, SERIES, report))
-    assert "Gate raw green" in Store(tmp_path).read(path).decode()
+    html = Store(tmp_path).read(path).decode()
+    assert "Gate raw green" in html
+    assert re.search("<details [^>]* open>", html)  # its checks are what a gate's own page is for
 
 
 def test_the_prepared_page_shows_pairs_that_splits_share_with_both_files(tmp_path):

@@ -264,8 +264,15 @@ def test_gate_markdown_says_what_stopped_the_run() -> None:
         message="image max: observed 255",
         rows=("row 417",),
     )
-    rendered = markdown.render_gate_markdown(Gate(stage="raw", passed=False, checks=(check,)))
-    assert rendered.startswith("## Gate raw\n\n**red**: 0 of 1 checks passed\n")
+    noted = check.model_copy(
+        update={"about": "spread", "severity": "warn", "message": "spread: odd", "rows": ("row 9",)}
+    )
+    gate = Gate(stage="raw", passed=False, checks=(noted, check))
+    rendered = markdown.render_gate_markdown(gate, "s3://mine/reports/r1/gate-raw.html")
+    assert rendered.startswith("## Gate raw\n\n**red**: 0 of 2 checks passed\n\nFirst to fail: **image max**\n")
+    assert "First warning: **spread**" in rendered
+    assert "- spread&#58; odd\n  - row 9\n" in rendered
+    assert "drawn: s3&#58;//mine/reports/r1/gate\\-raw\\.html" in rendered
     assert "- image max&#58; observed 255\n  - row 417\n" in rendered
     assert "| image max | column max to be between | 255 | 0 to 16 | ✕ failed |" in rendered
 
