@@ -124,7 +124,7 @@ def draw_distribution(distribution: Distribution) -> Markup:
             y=base - rise(share),
             width=max(0.5, width - 1),
             height=rise(share),
-            class_="bar",
+            class_="share",
         )
         for number, share in enumerate(distribution.current)
     ]
@@ -160,7 +160,9 @@ def draw_plot(offender: Offender) -> Markup | None:
     )
     mark = next((value for place, value in known if place == offender.place), None)
     spot = (
-        element("circle", cx=offender.place * width, cy=base - (base - _TOP) * (mark - low) / scale, r=4, class_="bar")
+        element(
+            "circle", cx=offender.place * width, cy=base - (base - _TOP) * (mark - low) / scale, r=4, class_="share"
+        )
         if mark is not None
         else ""
     )

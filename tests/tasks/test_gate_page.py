@@ -65,6 +65,17 @@ def test_the_page_says_what_failed_first_and_shows_it():
     assert not re.findall(r'(?:src|href)="(?!data:)(?!#)', html)
 
 
+def test_no_rule_of_the_style_changes_the_size_of_a_bar():
+    """A style's width wins over a rectangle's own: bars of one length would show a distribution that is not there."""
+    html = render_gate_page(make_page())
+    classes = {name for found in re.findall(r'<rect [^>]*class="([^"]+)"', html) for name in found.split()}
+    assert classes
+    rules = re.findall(r"([^{}]+)\{([^{}]*)\}", html[html.index("<style>") : html.index("</style>")])
+    for selector, body in rules:
+        if any(re.search(rf"\.{name}(?![\w-])", selector) for name in classes):
+            assert not re.search(r"(?<![\w-])(width|height)\s*:", body), selector
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_string_becomes_markup(attack):
     html = render_gate_page(poison(make_page(), attack))
