@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("stream", "stream_limits", "ingest", "faults", "gates")
+BENCHMARKS = ("stream", "stream_limits", "ingest", "step", "faults", "gates")
 
 
 def main() -> None:
     for name in BENCHMARKS:
-        subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *sys.argv[1:]], check=True)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
 
 
 if __name__ == "__main__":
