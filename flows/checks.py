@@ -230,7 +230,8 @@ def _check_components(recipe: "Recipe") -> Iterator[Fault]:
         "train.scheduler.name": ("scheduler", recipe.train.scheduler.name),
         "train.select_by": ("metric", recipe.train.select_by),
         "train.augmentation.name": ("augmentation", recipe.train.augmentation.name),
-    }
+        "data.transform": ("transform", recipe.data.transform),
+    } | {f"gates.raw.suites.{place}": ("suite", name) for place, name in enumerate(recipe.gates.raw.suites)}
     known: dict[str, Callable[..., Any]] = {}
     for path, (what, name) in named.items():
         if name is None or not is_import_path(name):

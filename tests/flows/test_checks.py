@@ -108,12 +108,19 @@ def test_wrong_parameters_are_told_with_the_faults_of_other_sections() -> None:
         "train.scheduler.name",
         "train.select_by",
         "train.augmentation.name",
+        "data.transform",
     ],
 )
 def test_own_components_are_imported_before_the_run(path: str) -> None:
     assert "no attribute 'Missing'" in list_faults("traffic", {path: f"{MINE}:Missing"})[path]
     assert "be importable and callable" in list_faults("traffic", {path: "no_such_package_anywhere:Thing"})[path]
     assert load_recipe("traffic", {path: f"{MINE}:make_nothing"}).digest
+
+
+def test_own_suites_are_imported_before_the_run() -> None:
+    suites = ["suite.json", f"{MINE}:make_nothing", f"{MINE}:Missing"]
+    assert list(list_faults("traffic", {"gates.raw.suites": suites})) == ["gates.raw.suites.2"]
+    assert load_recipe("traffic", {"gates.raw.suites": suites[:2]}).digest
 
 
 def test_recipes_cost_no_torch() -> None:
