@@ -6,11 +6,13 @@ beside the target, fsyncs and renames.
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
+import torch.distributed as dist
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -18,6 +20,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from lightning_modules.errors import CheckpointError
+from lightning_modules.ranks import in_group, tell_ranks
 from storage.errors import StorageError
 from storage.files import Store, canonical_json, sha256_bytes
 
@@ -147,6 +150,24 @@ class ResumeStates(CheckpointIO):
     def find_newest(self) -> str | None:
         """Name of the newest state that is whole; torn or altered ones are passed over."""
         return next((name for name in reversed(self.list_names()) if self._read_valid(name) is not None), None)
+
+    def agree_on_newest(self) -> str | None:
+        """Name of the newest whole state of rank 0, which afterwards every rank finds in its own store.
+
+        Ranks of one machine share a store; those of another machine are given the state.
+        """
+        if not in_group():
+            return self.find_newest()
+        first = dist.get_rank() == 0
+        name = tell_ranks((self.find_newest() or "").encode() if first else None).decode()
+        if not name:
+            return None
+        lacking = self._read_valid(name) is None
+        content = tell_ranks(self.store.read(name) if first else None)
+        if lacking and os.environ.get("LOCAL_RANK", "0") == "0":
+            self.store.write(name, content)
+        dist.barrier()
+        return name
 
     def clear(self) -> None:
         """Deletes every state: the training is over."""

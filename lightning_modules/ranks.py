@@ -1,11 +1,17 @@
 """Figures and rows of all ranks together."""
 
+import os
 from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+
+def in_group() -> bool:
+    """Whether this process is one of several that know of each other."""
+    return dist.is_available() and dist.is_initialized()
 
 
 def sum_over_ranks(trainer: pl.Trainer, sums: Tensor) -> Tensor:
@@ -18,7 +24,7 @@ def gather_ranks(values: Tensor) -> Tensor:
 
     Ranks may have different numbers of rows.
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+    if not in_group() or dist.get_world_size() == 1:
         return values
     on_gpu = dist.get_backend() == "nccl"
     mine: Any = values.cuda() if on_gpu else values
@@ -29,3 +35,30 @@ def gather_ranks(values: Tensor) -> Tensor:
     parts = [torch.empty_like(padded) for _ in counts]
     dist.all_gather(parts, padded)
     return torch.cat([part[: int(count)] for part, count in zip(parts, counts, strict=True)]).cpu()
+
+
+def open_group() -> None:
+    """Joins the ranks into one process group; Lightning then takes it as it finds it.
+
+    CPU tensors go over gloo on a machine with GPUs, too: what ranks tell each other beside gradients lies in memory.
+    """
+    on_gpu = torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+
+
+def tell_ranks(content: bytes | None) -> bytes:
+    """The bytes that rank 0 has, on every rank.
+
+    Args:
+        content: On rank 0, what is told; of the others, None.
+    """
+    told = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.empty(0, dtype=torch.uint8)
+    length = torch.tensor([len(told)])
+    dist.broadcast(length, src=0)
+    if dist.get_rank():
+        told = torch.empty(int(length), dtype=torch.uint8)
+    if len(told):
+        dist.broadcast(told, src=0)
+    return told.numpy().tobytes()

@@ -316,7 +316,8 @@ class TrainSpec(Spec):
         precision: "fp32", "bf16" (autocast), or "auto": bf16 on a GPU that has it, else fp32.
         seed: Of initial weights, order of rows, augmentation and dropout.
         deterministic: Whether only deterministic algorithms are used: equal inputs then give bit-equal weights.
-        devices: Number of processes, one device each, or "auto": every GPU, else one CPU process.
+        devices: Number of processes on a machine, one device each, or "auto": every GPU, else one CPU process.
+        nodes: Machines that train together, each with as many devices.
         select_by: Validation figure by which the best epoch's weights are chosen; the loss breaks ties. "loss", a
             metric, or the import path of a callable `(answers, truth) -> float` of numpy arrays, larger being better.
             None: "accuracy" for classes, "loss" for all else.
@@ -334,6 +335,7 @@ class TrainSpec(Spec):
     seed: int = Field(default=0, ge=0, lt=2**31)
     deterministic: bool = True
     devices: int | Literal["auto"] = "auto"
+    nodes: int = Field(default=1, ge=1, le=1024)
     optimizer: OptimizerSpec = OptimizerSpec()
     scheduler: SchedulerSpec = SchedulerSpec()
     loss: LossSpec = LossSpec()
@@ -352,10 +354,12 @@ class TrainSpec(Spec):
                 f"accumulate ({self.accumulate}) must divide the batch; got batch_size {self.batch_size}; "
                 f"choose batch_size {self.batch_size // self.accumulate * self.accumulate or self.accumulate}"
             )
-        if isinstance(self.devices, int) and (self.devices < 1 or self.batch_size // self.accumulate % self.devices):
+        rows = self.batch_size // self.accumulate
+        least = 1 if self.devices == "auto" else self.devices
+        if least < 1 or rows % (least * self.nodes):
             raise ValueError(
-                f"devices ({self.devices}) must be at least 1 and divide batch_size / accumulate; got "
-                f"{self.batch_size // self.accumulate} rows; choose another batch_size, or devices: auto"
+                f"devices ({self.devices}) on nodes ({self.nodes}) must be at least 1 and divide batch_size / accumulate; "
+                f"got {rows} rows; choose another batch_size, or devices: auto"
             )
         return self
 

@@ -22,7 +22,7 @@ from lightning_modules.build import build_learner
 from lightning_modules.callbacks import EpochJudge, LossAlarm, OnDiverged, OnRecord, ResumeSaver, StepLog
 from lightning_modules.checkpoint import ResumeStates, copy_weights, pack_weights, unpack_weights
 from lightning_modules.data import IMAGES, Stream, StreamDataModule
-from lightning_modules.errors import CheckpointError
+from lightning_modules.errors import CheckpointError, SpecError
 from lightning_modules.learner import Learner
 from lightning_modules.result import TrainResult
 from lightning_modules.rows import SampleReader
@@ -128,7 +128,7 @@ def fit_learner(
     total_steps = train.max_epochs * len(data.train_loader) // train.accumulate
     learner = build_learner(model, sample, train=train, total_steps=total_steps)
     keeper = ResumeStates(states) if states is not None else None
-    resume_from = keeper.find_newest() if keeper else None
+    resume_from = keeper.agree_on_newest() if keeper else None
 
     def write_record(record: dict[str, Any]) -> None:
         if on_record is not None and trainer.is_global_zero:
@@ -193,7 +193,12 @@ def build_trainer(spec: TrainSpec, *, callbacks: list[Any], keeper: ResumeStates
 
     `RANK`, `WORLD_SIZE` and `LOCAL_RANK` say which part of a group this process is; without them it trains alone.
     """
-    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    world_size, here = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if world_size % here:
+        raise SpecError(
+            f"ranks ({world_size}) must be the same number on every node; got {here} on this one; set train.devices to a "
+            "number that each node has"
+        )
     on_gpu = torch.cuda.is_available()
     in_bf16 = spec.precision == "bf16" or (spec.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported())
     strategy: Strategy
@@ -203,8 +208,8 @@ def build_trainer(spec: TrainSpec, *, callbacks: list[Any], keeper: ResumeStates
         strategy = SingleDeviceStrategy(torch.device("cuda", 0) if on_gpu else torch.device("cpu"))
     return pl.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
-        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size > 1 else 1,
-        num_nodes=world_size // int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size))) if world_size > 1 else 1,
+        devices=here,
+        num_nodes=world_size // here,
         strategy=strategy,
         precision="bf16-mixed" if in_bf16 else "32-true",
         max_epochs=spec.max_epochs,

@@ -15,10 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tasks.child import end_child, start_child
 from tasks.errors import TaskError
+from tasks.group import Group, Nodes, describe_group
 from tasks.train_job import FAILURE, METRICS, OUTPUT, RESULT, Failure, TrainJob, WorkerResult
 from tasks.train_worker import STAND_BY
 
@@ -43,22 +44,6 @@ class WorkerFailed(TaskError):
         self.kind = kind
 
 
-class Nodes(BaseModel):
-    """Several machines that train together: each runs the same job with its own `rank`.
-
-    Attributes:
-        count: Number of machines.
-        rank: This machine, from 0.
-        rendezvous: host:port of machine 0, reachable from all.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    count: int = Field(ge=2)
-    rank: int = Field(ge=0)
-    rendezvous: str = Field(pattern=r"^[^\s:]+:\d+$")
-
-
 class Trainer:
     """The training process of a run: it takes one job after another, and is gone when its owner is.
 
@@ -78,7 +63,7 @@ class Trainer:
             self._standing = self._start(WORKER, [STAND_BY, str(self.directory)], share_threads(count_cores(), 1))
 
     def run(
-        self, job: TrainJob, *, timeout_s: float, on_metrics: OnMetrics | None = None, nodes: Nodes | None = None
+        self, job: TrainJob, *, timeout_s: float, on_metrics: OnMetrics | None = None, group: Group | None = None
     ) -> WorkerResult:
         """Has a job done, and waits for its result.
 
@@ -86,16 +71,42 @@ class Trainer:
             job: What to do; its directory is made, and keeps what an earlier attempt left to resume from.
             timeout_s: Wall time after which the processes are ended.
             on_metrics: Called with each line of the metric log, soon after it was written.
-            nodes: Set where several machines train together.
+            group: Set where several machines train together.
 
         Raises:
             WorkerFailed: The worker gave up, crashed, was killed, or ran out of time; says which, and the remedy.
         """
+        metrics = _Follower(Path(job.directory) / METRICS, on_metrics)
+
+        def look() -> None:
+            metrics.follow()
+            if group is not None:
+                group.look()
+
+        status = self._see_through(job, None if group is None else group.nodes, timeout_s, look)
+        metrics.follow()
+        return _read_result(Path(job.directory), status, self.directory / OUTPUT)
+
+    def join(self, job: TrainJob, group: Group, *, timeout_s: float) -> None:
+        """Does the part of a node that is not the first: it leaves no result of its own.
+
+        Args:
+            job: The first node's job, with a directory of this one.
+            group: This machine's place.
+            timeout_s: As for `run`.
+
+        Raises:
+            WorkerFailed: As for `run`.
+        """
+        status = self._see_through(job, group.nodes, timeout_s, group.look)
+        _check_end(Path(job.directory), status, self.directory / OUTPUT)
+
+    def _see_through(self, job: TrainJob, nodes: Nodes | None, timeout_s: float, look: Callable[[], None]) -> int:
+        """Has a job done, and returns the exit status; `look` is called often meanwhile. Whatever it raises ends the job."""
         directory = Path(job.directory)
         directory.mkdir(parents=True, exist_ok=True)
         for name in (RESULT, FAILURE):
             (directory / name).unlink(missing_ok=True)
-        metrics = _Follower(directory / METRICS, on_metrics)
         deadline = time.monotonic() + timeout_s
         child = self._hand_over(job, _write_job(job, directory), nodes)
         status = None
@@ -111,14 +122,13 @@ class Trainer:
                         "ended; raise train.timeout_s, or run again: it goes on from its newest state",
                         kind=TIMED_OUT,
                     )
-                metrics.follow()
+                look()
                 time.sleep(POLL_S)
         finally:
             if status is None:
                 # No grace: it has finished, or it failed and resumes from what is on disk.
                 status = end_child(child, grace_s=0.0)
-        metrics.follow()
-        return _read_result(directory, status, self.directory / OUTPUT)
+        return status
 
     def close(self) -> None:
         """Ends the process that stands by."""
@@ -130,7 +140,7 @@ class Trainer:
         devices = count_devices(job.devices)
         if devices > 1 or nodes is not None:
             self.close()
-            arguments, env = _describe_group(devices, nodes)
+            arguments, env = describe_group(devices, nodes)
             return self._start(
                 "torch.distributed.run",
                 [*arguments, "-m", WORKER, str(job_file)],
@@ -176,17 +186,6 @@ def _write_job(job: TrainJob, directory: Path) -> Path:
     return path
 
 
-def _describe_group(devices: int, nodes: Nodes | None) -> tuple[list[str], dict[str, str]]:
-    """Arguments and environment of torchrun for a group of processes, one device each."""
-    each = [f"--nproc-per-node={devices}", "--max-restarts=0", "--monitor-interval=0.2"]
-    if nodes is None:
-        # One machine: talk over the loopback, whatever its name resolves to.
-        place = ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"]
-        return [*place, *each], {"GLOO_SOCKET_IFNAME": "lo"}
-    place = ["--rdzv-backend=c10d", f"--rdzv-endpoint={nodes.rendezvous}", "--rdzv-id=lepton"]
-    return [*place, f"--nnodes={nodes.count}", f"--node-rank={nodes.rank}", *each], {}
-
-
 def count_devices(devices: int | Literal["auto"]) -> int:
     """Processes on this machine that a job is done by: what it asks for, or one for every GPU, or one."""
     return count_gpus() or 1 if devices == "auto" else devices
@@ -215,18 +214,25 @@ def share_threads(cores: int, processes: int) -> dict[str, str]:
 
 
 def _read_result(directory: Path, status: int, output: Path) -> WorkerResult:
+    _check_end(directory, status, output)
+    result = _read(directory / RESULT, WorkerResult)
+    if result is None:
+        raise WorkerFailed(f"training process must leave a result; {directory / RESULT} holds none; see {output}")
+    return result
+
+
+def _check_end(directory: Path, status: int, output: Path) -> None:
+    """Raises `WorkerFailed` for an end that was not a good one, with the worker's own word if it left one."""
     failure = _read(directory / FAILURE, Failure)
     if failure is not None:
         raise WorkerFailed(failure.message, kind=failure.kind)
-    result = _read(directory / RESULT, WorkerResult)
-    if status == 0 and result is not None:
-        return result
-    lines = output.read_text("utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-    said = "\n".join(lines) or "(nothing)"
-    raise WorkerFailed(
-        f"training process must end with status 0 and a result; it {describe_status(status)}; "
-        f"{suggest_remedy(status)}. Its last lines, from {output}:\n{said}"
-    )
+    if status != 0:
+        lines = output.read_text("utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+        said = "\n".join(lines) or "(nothing)"
+        raise WorkerFailed(
+            f"training process must end with status 0 and a result; it {describe_status(status)}; "
+            f"{suggest_remedy(status)}. Its last lines, from {output}:\n{said}"
+        )
 
 
 def describe_status(status: int) -> str:

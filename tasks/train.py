@@ -11,6 +11,7 @@ from tasks.champions import open_champions
 from tasks.describe import describe_sample
 from tasks.launch import Trainer
 from tasks.lost_batch import keep_lost_batches
+from tasks.nodes import call_nodes
 from tasks.progress import current_progress
 from tasks.progress_artifact import ProgressArtifact
 from tasks.results import CurvePoint, Prepared, Trained
@@ -29,6 +30,7 @@ def train(
     spec: TrainSpec,
     channels: tuple[str, ...],
     trainer: Trainer,
+    scheduler: str | None = None,
 ) -> Trained:
     """Fits the network on the training split; the weights that did best on the validation split are kept.
 
@@ -44,8 +46,10 @@ def train(
         spec: How to train.
         channels: Where the model is to be promoted to: what could not be compared there is not trained.
         trainer: The training process; the checkpoint and the metric log lie in its folder.
+        scheduler: Address of the Dask scheduler that other nodes work for, where several are to train.
 
     Raises:
+        ClusterError: There are fewer nodes than asked for.
         WorkerFailed: The process failed, was killed or ran out of time.
         StageStopped: A channel carries a model of other samples.
     """
@@ -58,9 +62,12 @@ def train(
         directory=str(trainer.directory), data=refer_data(workspace, prepared), steps=steps, devices=spec.devices
     )
     shown = ProgressArtifact("lepton-train-progress")
-    with keep_lost_batches(Store(workspace), trainer.directory):
+    with (
+        keep_lost_batches(Store(workspace), trainer.directory),
+        call_nodes(spec.nodes, scheduler, job, timeout_s=spec.timeout_s) as group,
+    ):
         result = trainer.run(
-            job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs, shown)
+            job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs, shown), group=group
         )
     return _describe(result, trainer.directory, sample, standard=model.figures_in == "standard")
 

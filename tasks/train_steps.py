@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lightning_modules.baselines import answer_baselines, fit_baselines
 from lightning_modules.errors import ModelError
 from lightning_modules.predict import Answers, predict_rows
+from lightning_modules.ranks import open_group
 from lightning_modules.result import TrainResult
 from lightning_modules.rows import Samples
 from lightning_modules.samples import AnySample, RowSample
@@ -93,6 +94,8 @@ class Worker:
         self.world_size = int(os.environ.get("WORLD_SIZE", "1"))
         self.store = Store(job.directory)
         self.version = open_version(job)
+        if self.world_size > 1:
+            open_group()
         self._checkpoint: bytes | None = None
         # The threads of the stream decode while torch computes: they need no core of their own.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))))
@@ -190,8 +193,6 @@ class Worker:
     def load_learner(self) -> Any:
         """The network on this rank's device."""
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
-        if self.world_size > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if device != "cpu" else "gloo")
         return load_learner(self.checkpoint).to(device)
 
     def describe(self, name: str, content: bytes) -> Written:
@@ -200,7 +201,7 @@ class Worker:
 
     def finish(self, result: WorkerResult) -> None:
         """Writes the result, when every rank is through."""
-        if self.world_size > 1 and dist.is_initialized():
+        if self.world_size > 1:
             dist.barrier()
         if self.rank == 0:
             self.store.write(RESULT, result.model_dump_json().encode())
@@ -233,7 +234,7 @@ class MetricLog:
 def identify_fit(job: TrainJob, step: Fit) -> str:
     """What a training is resumed by: another network, spec or data version starts afresh; more devices go on."""
     spec = step.model_dump(mode="json")
-    for name in ("devices", "timeout_s", "log_every_steps", "checkpoint_every_steps"):
+    for name in ("devices", "nodes", "timeout_s", "log_every_steps", "checkpoint_every_steps"):
         del spec["train"][name]
     return sha256_bytes(canonical_json([spec, job.data.dataset, job.data.version]))[:16]
 
