@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from gates.on_fail import UNSORTED
 from gates.report import Check, skip_check
 from gates.specs import RawGate
 from gates.suite import Expectation, Suite, expect
@@ -133,7 +134,7 @@ def _expect_time(gate: RawGate) -> list[Expectation]:
     return [
         _at_most("rows without a time, fraction", "undated", gate.max_missing_fraction),
         _at_most("rows with entity and time of another, fraction", "repeated", gate.max_repeated_time_fraction),
-        _at_most("rows out of order in time, fraction", "unsorted", gate.max_unsorted_fraction),
+        _at_most(UNSORTED, "unsorted", gate.max_unsorted_fraction),
         _at_most("gaps in time, fraction of rows", "gaps", gate.max_gap_fraction),
         _at_most("rows in the future, fraction", "future", gate.max_future_fraction),
     ]

@@ -16,13 +16,14 @@ MISSING, INFINITE = "missing share of a column", "infinite share of a column"
 UNANSWERED, UNDECLARED = "missing share of the label or target", "labels that are not declared, fraction"
 UNDATED, FUTURE = "rows without a time, fraction", "rows in the future, fraction"
 REPEATED = "rows with entity and time of another, fraction"
+UNSORTED = "rows out of order in time, fraction"
 
 _OF_IMAGES = (IMAGE_MIN, IMAGE_MAX, IMAGE_MISSING, IMAGE_INF, LABEL, DUPLICATES)
 _OF_TABLES = (MISSING, INFINITE, UNANSWERED, UNDECLARED, UNDATED, FUTURE, DUPLICATES)
 ROW_CHECKS: Mapping[str, tuple[str, ...]] = {
     "image": _OF_IMAGES,
     "table": _OF_TABLES,
-    "series": (*_OF_TABLES, REPEATED),
+    "series": (*_OF_TABLES, REPEATED, UNSORTED),
 }
 """The raw gate's checks of which the bad rows can be told and set aside, by the kind of rows."""
 

@@ -22,6 +22,7 @@ from gates.on_fail import (
     UNANSWERED,
     UNDATED,
     UNDECLARED,
+    UNSORTED,
     BadRows,
 )
 from gates.report import MAX_ROWS_NAMED, Check
@@ -82,7 +83,7 @@ def iter_bad_rows(
         about=about,
         data=data,
         columns=_list_bad_columns(about, version, data, limits),
-        repeats=_find_repeats(about, version),
+        found=_find_rows(about, version),
     )
     yield from zip(version.shards, map_in_order(work, version.shards, client), strict=True)
 
@@ -93,14 +94,14 @@ def mark_shard(
     about: str,
     data: RowsSpec,
     columns: Sequence[str],
-    repeats: NDArray[np.uint64] | None,
+    found: NDArray[np.uint64] | None,
 ) -> NDArray[np.intp]:
     """Places of the rows of one shard that a check is about; runs on a worker."""
     known = {field.name for field in entry.fields}
     needed = [name for name in _list_fields(about, data) if name in known]
     rows = read_shard(shards, entry, (ROW_ID, *needed), verify=False)
-    if repeats is not None:
-        return np.flatnonzero(np.isin(rows[ROW_ID], repeats))
+    if found is not None:
+        return np.flatnonzero(np.isin(rows[ROW_ID], found))
     mark = _MARKS.get(about)
     if isinstance(data, DataSpec) and mark is not None:
         return np.flatnonzero(mark(rows, data))
@@ -109,11 +110,47 @@ def mark_shard(
     return np.zeros(0, np.intp)
 
 
-def _find_repeats(about: str, version: Version) -> NDArray[np.uint64] | None:
-    """Ids of repeated rows, for the checks that are about them."""
+def _find_rows(about: str, version: Version) -> NDArray[np.uint64] | None:
+    """Ids of the rows, for the checks that compare rows with each other."""
     if about == DUPLICATES:
         return find_duplicates(version)
-    return find_repeats(version, (SERIES_ID, TIME)) if about == REPEATED else None
+    if about == REPEATED:
+        return find_repeats(version, (SERIES_ID, TIME))
+    return find_unsorted(version) if about == UNSORTED else None
+
+
+def find_unsorted(version: Version) -> NDArray[np.uint64]:
+    """Ids of the rows of series that lie in time before an earlier row of their entity; the others are in order.
+
+    Rows without a time are passed over. One shard is read at a time; the latest time of each entity is carried on.
+    """
+    known = {field.name for field in version.fields}
+    wanted = [name for name in (ROW_ID, SERIES_ID, TIME, TIME + VALID_SUFFIX) if name in known]
+    found: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
+    latest: tuple[NDArray[np.int64], NDArray[np.int64]] = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+    for entry in version.shards:
+        rows = version.read_shard(entry, wanted, verify=False)
+        dated = _get_mask(rows, TIME)
+        entities = np.concatenate([latest[0], rows[SERIES_ID][dated]])
+        times = np.concatenate([latest[1], rows[TIME][dated]])
+        late, latest = _find_late(entities, times)
+        found.append(rows[ROW_ID][dated][late[len(late) - int(dated.sum()) :]])
+    return np.concatenate(found)
+
+
+def _find_late(
+    entities: NDArray[np.int64], times: NDArray[np.int64]
+) -> tuple[Mask, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Which rows lie before an earlier one of their entity, and the latest time of each entity."""
+    order = np.argsort(entities, kind="stable")
+    moments, rank = np.unique(times, return_inverse=True)
+    names, number = np.unique(entities[order], return_inverse=True)
+    place = number * len(moments) + rank[order]
+    furthest = np.maximum.accumulate(place) if len(place) else place
+    late = np.zeros(len(times), np.bool_)
+    late[order] = place < furthest
+    last = np.flatnonzero(np.diff(number, append=len(names)))
+    return late, (names, moments[furthest[last] % max(1, len(moments))])
 
 
 def _list_fields(about: str, data: RowsSpec) -> list[str]:

@@ -5,11 +5,13 @@ import pytest
 
 from gates.prepared import judge_prepared
 from gates.specs import GatesSpec, PreparedGate
+from storage.collect import collect_rows
 from storage.files import Store
 from storage.quarantine import describe_rows, find_cleaned, read_quarantine, release_rows
 from storage.receipts import SourceRecord
 from storage.rows import hash_contents
 from storage.shards import Span, write_shard
+from storage.sources.csv import CsvSource
 from storage.specs import DataSpec
 from storage.versions import Dataset
 from tasks.accepted import Accepted
@@ -79,6 +81,29 @@ def test_rows_of_columns_are_set_aside_for_what_is_wrong_with_them(tmp_path, mak
     cleaned = find_cleaned(raw)
     assert not find_red(judge_version(cleaned, spec, make_limits(())))
     assert not find_red(judge_prepared(PreparedGate(), prepare(raw, spec)))
+
+
+def test_rows_out_of_order_are_set_aside_over_the_borders_of_shards(tmp_path):
+    columns = make_series()
+    order = np.arange(1200)
+    order[[100, 101, 700, 701]] = order[[101, 100, 701, 700]]
+    order[600:603] = [602, 600, 601]  # mill b begins with its third row
+    columns = {name: values[order] for name, values in columns.items()}
+    collect(tmp_path / "files", columns, SERIES)
+    dataset = Dataset(Store(tmp_path), "flows-raw")
+    raw = collect_rows(CsvSource(url=str(tmp_path / "files")), dataset, spec=SERIES, target_shard_bytes=4000)
+    bounds = [entry.source[0].start for entry in raw.shards]
+    assert len(bounds) > 5
+    limits = make_limits(["rows out of order in time, fraction"], max_unsorted_fraction=0)
+    assert find_red(judge_version(raw, SERIES, make_limits((), max_unsorted_fraction=0))) == {
+        "rows out of order in time, fraction"
+    }
+    report = judge_version(raw, SERIES, limits)
+    assert report.passed, report.reasons
+    assert quarantine_rows(raw, SERIES, limits.raw, report) == 4
+    late = {f"rows.csv:{row}" for row in (101, 601, 602, 701)}
+    assert {row["source"] for row in list_quarantined(raw)} == late
+    assert not find_red(judge_version(find_cleaned(raw), SERIES, make_limits((), max_unsorted_fraction=0)))
 
 
 def test_more_than_may_be_set_aside_stop_and_nothing_is_set_aside(tmp_path):
