@@ -3,11 +3,13 @@
 from distributed import Client
 
 from storage.collect import collect_rows
+from storage.errors import SourceError, SourceUnavailable
 from storage.files import Store
 from storage.receipts import DatasetRecord, FileRecord, SourceRecord
 from storage.sources import Source, SourceIdentity
 from storage.specs import RowsSpec
 from storage.versions import Dataset, Version
+from tasks.errors import StageStopped
 from tasks.progress import report_steps
 from tasks.results import Collected
 from tasks.stage import stage
@@ -23,10 +25,19 @@ def collect(workspace: str, name: str, source: Source, data: RowsSpec, scheduler
         source: Where the rows come from.
         data: What the recipe says of its rows.
         scheduler: Address of the Dask scheduler.
+
+    Raises:
+        StageStopped: What was read is damaged, or not what the recipe says: a fault of the data, as those that gates find.
+        SourceUnavailable: Nothing was read, and nothing is known of the data.
     """
     dataset = Dataset(Store(workspace), f"{name}-raw")
-    with Client(scheduler) as client:
-        version = collect_rows(source, dataset, client, spec=data, on_progress=report_steps("collect"))
+    try:
+        with Client(scheduler) as client:
+            version = collect_rows(source, dataset, client, spec=data, on_progress=report_steps("collect"))
+    except SourceUnavailable:
+        raise
+    except SourceError as error:
+        raise StageStopped("collect", (str(error),)) from error
     identity = SourceIdentity.model_validate(version.info["source"])
     files = {file.name: FileRecord(sha256=file.sha256, size_bytes=file.size_bytes) for file in identity.files}
     record = SourceRecord(type=identity.type, url=identity.url, digest=identity.digest, files=files)

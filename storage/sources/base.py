@@ -142,7 +142,8 @@ class Source(BaseModel, ABC):
             Parts as soon as they are known, and each file that was read here, once its last byte has been.
 
         Raises:
-            SourceError: A file is absent, unreadable, or not what it should be.
+            SourceUnavailable: A file is absent or cannot be reached.
+            SourceError: A file is damaged, or not what it should be.
         """
 
     @abstractmethod

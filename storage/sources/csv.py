@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from storage.errors import SourceError
+from storage.errors import SourceError, SourceUnavailable
 from storage.sources.base import Decoded, Fault, Part, SourceFile, UrlSource
 from storage.sources.listing import list_files
 from storage.sources.opening import SourceStream, open_stream, translated
@@ -68,7 +68,7 @@ class CsvSource(UrlSource):
         """Names of the files that are read, each with its split."""
         absent = sorted(set(self.splits.values()) - set(names))
         if absent:
-            raise SourceError(
+            raise SourceUnavailable(
                 f"source ({self.display}) must hold each file of source.splits; got no {', '.join(absent)} among "
                 f"{len(names)} files; correct the names, or the url"
             )

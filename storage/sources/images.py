@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from storage.errors import SourceError
+from storage.errors import SourceUnavailable
 from storage.files import redact, sha256_bytes
 from storage.rows import LABEL, Rows
 from storage.sources.base import SPLITS, Decoded, Fault, Part, SourceFile, UrlSource
@@ -174,12 +174,12 @@ def _cut_payload(part: Part) -> list[tuple[str, int, bytes]]:
 
 def _require_images(source: ImagesSource, spec: RowsSpec | None) -> tuple[tuple[str, ...], tuple[int, int, int]]:
     if not isinstance(spec, DataSpec):
-        raise SourceError(
+        raise SourceUnavailable(
             f"source ({source.display}) must be told what its pictures become; got no data section with an image; add "
             "data.image and data.labels to the recipe"
         )
     if spec.image.dtype != "uint8" or spec.image.shape[0] not in MODES:
-        raise SourceError(
+        raise SourceUnavailable(
             f"pictures ({source.display}) must become uint8 with 1 or 3 channels; got {spec.image.dtype} of shape "
             f"{spec.image.shape}; mend data.image in the recipe"
         )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from storage.errors import SourceError
+from storage.errors import SourceUnavailable
 from storage.files import redact
 from storage.sources.opening import translated
 
@@ -27,7 +27,7 @@ def list_files(
         A root, absolute or a URL, and the names of the files below it, sorted; hidden ones are left out.
 
     Raises:
-        SourceError: There is none, or there are too many.
+        SourceUnavailable: There is none, or there are too many.
     """
     display = redact(url)
     with translated(display):
@@ -47,12 +47,12 @@ def list_files(
     names = sorted({posixpath.relpath(file, base) for file in found})
     names = [name for name in names if name.lower().endswith(tuple(suffixes)) and not _is_hidden(name)]
     if not names:
-        raise SourceError(
+        raise SourceUnavailable(
             f"source ({display}) must hold files that end in {', '.join(suffixes)}; got none among {len(found)} files; "
             "check the source's url"
         )
     if len(names) > max_files:
-        raise SourceError(
+        raise SourceUnavailable(
             f"source ({display}) must hold at most {max_files} files; got {len(names)}; raise source.max_files if it is "
             "right"
         )

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 
 from typing_extensions import Buffer
 
-from storage.errors import SourceError
+from storage.errors import SourceError, SourceUnavailable
 from storage.files import redact
 from storage.sources.base import SourceFile
 
@@ -118,7 +118,7 @@ def open_stream(url: str, options: Mapping[str, object], name: str) -> Iterator[
         name: Name of the file below the source's URL.
 
     Raises:
-        SourceError: The file is absent, or may not be read.
+        SourceUnavailable: The file is absent, or may not be read.
     """
     display = redact(url)
     with translated(display):
@@ -138,7 +138,7 @@ def read_file(url: str, options: Mapping[str, object]) -> bytes:
     """All stored bytes of one file.
 
     Raises:
-        SourceError: The file is absent, or may not be read.
+        SourceUnavailable: The file is absent, or may not be read.
     """
     with translated(redact(url)):
         import fsspec
@@ -151,7 +151,7 @@ def find_file(url: str, options: Mapping[str, object], candidates: Sequence[str]
     """The first of several names under which a file lies below a URL.
 
     Raises:
-        SourceError: None of them is there.
+        SourceUnavailable: None of them is there.
     """
     with translated(redact(url)):
         import fsspec
@@ -160,7 +160,7 @@ def find_file(url: str, options: Mapping[str, object], candidates: Sequence[str]
         for candidate in candidates:
             if filesystem.exists(join_url(path, candidate)):
                 return candidate
-    raise SourceError(
+    raise SourceUnavailable(
         f"file ({join_url(redact(url), candidates[0])}) must exist; got nothing there, nor under the names "
         f"{', '.join(candidates[1:]) or '(no others)'}; check the source's url and file names"
     )
@@ -177,18 +177,19 @@ def translated(display: str) -> Iterator[None]:
     """Gives the faults of file systems and decompressors our name, and keeps secrets out of them.
 
     Raises:
-        SourceError: Instead of whatever the vendor raised.
+        SourceUnavailable: Nothing could be read, instead of whatever the vendor raised.
+        SourceError: What was read is damaged.
     """
     try:
         yield
     except SourceError:
         raise
     except FileNotFoundError:
-        raise SourceError(
+        raise SourceUnavailable(
             f"file ({display}) must exist; got nothing there; check the source's url and file names"
         ) from None
     except PermissionError:
-        raise SourceError(
+        raise SourceUnavailable(
             f"file ({display}) must be readable; got: permission denied; check its mode, or the credentials in the "
             "environment"
         ) from None
@@ -198,15 +199,25 @@ def translated(display: str) -> Iterator[None]:
             "fetch it again"
         ) from error
     except ImportError as error:
-        raise SourceError(
+        raise SourceUnavailable(
             f"file ({display}) must lie on a file system that is installed; got: {error}; install that package"
         ) from error
     except Exception as error:  # noqa: BLE001 - every file system has errors of its own: botocore's, aiohttp's, ...
         # Not chained: a traceback would quote the URL with its secrets.
-        raise SourceError(
+        if _is_damage(error):
+            raise SourceError(
+                f"file ({display}) must be whole; got {type(error).__name__}: {redact(str(error))}; it is cut off or "
+                "damaged: fetch it again"
+            ) from None
+        raise SourceUnavailable(
             f"file ({display}) must be readable; got {type(error).__name__}: {redact(str(error))}; check the address, "
             "the network, and the credentials in the environment"
         ) from None
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether a decoder found fault with the bytes: pyarrow in its own words, bzip2 as an OSError of no system call."""
+    return type(error).__module__ == "pyarrow.lib" or (type(error) is OSError and error.errno is None)
 
 
 def _decompress(file: "io.BufferedReader[HashingReader]") -> BinaryIO:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import SourceError
+from storage.errors import SourceUnavailable
 from storage.files import sha256_bytes
 from storage.rows import LABEL, VALID_SUFFIX, Rows
 from storage.sources.base import Decoded, Part, Source, SourceFile, cut_evenly
@@ -62,7 +62,7 @@ def _load(name: str) -> tuple[NDArray[Any], NDArray[Any], tuple[str, ...]]:
     try:
         from sklearn import datasets
     except ImportError as error:
-        raise SourceError(
+        raise SourceUnavailable(
             f"source (sklearn) must have scikit-learn installed; got: {error}; install lepton-ai[platform]"
         ) from error
     bunch = getattr(datasets, f"load_{name}")()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import SourceError
+from storage.errors import SourceError, SourceUnavailable
 from storage.rows import LABEL, VALID_SUFFIX, Rows
 from storage.specs import RowsSpec, SeriesSpec, TableSpec
 
@@ -20,6 +20,7 @@ NUMBERS = "numbers"
 TARGET = "target"
 TIME = "time"
 SERIES_ID = "series_id"
+_UNITS_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -27,11 +28,11 @@ def require_table(spec: RowsSpec | None, where: str) -> TableSpec:
     """The data section, if it is one of a table.
 
     Raises:
-        SourceError: It is none.
+        SourceUnavailable: It is none.
     """
     if isinstance(spec, TableSpec):
         return spec
-    raise SourceError(
+    raise SourceUnavailable(
         f"source ({where}) must be told which of its columns are what; got no data section of a table; write kind: table "
         "and its columns"
     )
@@ -134,7 +135,7 @@ def _parse_times(column: "pa.ChunkedArray", style: str | None) -> tuple[NDArray[
     import pyarrow.compute as pc
 
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        times = column.cast(pa.timestamp("ns"))
+        times = pa.chunked_array([_count_nanoseconds(column)])
     elif style is not None:
         times = pc.strptime(column.cast(pa.string()), format=style, unit="ns", error_is_null=True)
     else:
@@ -145,6 +146,19 @@ def _parse_times(column: "pa.ChunkedArray", style: str | None) -> tuple[NDArray[
     )
     nanoseconds = times.cast(pa.int64()).fill_null(0)
     return np.asarray(nanoseconds.to_numpy(), dtype=np.int64), np.asarray(valid, dtype=np.bool_)
+
+
+def _count_nanoseconds(column: "pa.ChunkedArray") -> "pa.Array":
+    """Nanoseconds since 1970 of dates or timestamps; null where 64 bits do not reach, as in `parse_time`."""
+    import pyarrow as pa
+
+    unit = _UNITS_NS["D" if pa.types.is_date32(column.type) else getattr(column.type, "unit", "ms")]
+    counts = column.cast(pa.int32()).cast(pa.int64()) if pa.types.is_date32(column.type) else column.cast(pa.int64())
+    valid = column.is_valid().to_numpy().astype(np.bool_)
+    steps = counts.fill_null(0).to_numpy().astype(np.int64)
+    reach = ((1 << 63) - 1) // unit
+    kept = valid & (steps >= -reach) & (steps <= reach)
+    return pa.array(np.where(kept, steps, 0) * unit, mask=~kept)
 
 
 def parse_time(text: str | None) -> int | None:

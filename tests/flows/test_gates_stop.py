@@ -67,6 +67,36 @@ def test_spoiled_rows_stop_at_the_raw_gate(
     assert outcome.summary["model_id"] is None
 
 
+def _cut(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize(
+    ("damage", "word"), [(_cut, "must unpack to its end"), (lambda path: path.write_bytes(b""), "magic number")]
+)
+def test_a_file_that_is_cut_off_stops_at_collect_with_a_receipt(
+    damage: Any, word: str, tmp_path: Path, prefect_url: str, dask_scheduler: str
+) -> None:
+    settings = write_digits(tmp_path / "files")
+    damage(tmp_path / "files" / "train-images-idx3-ubyte.gz")
+    workspace = tmp_path / "workspace"
+    outcome = run("mnist", workspace, dask_scheduler, settings)
+    _expect_stop(outcome, workspace, "collect", "train-images-idx3-ubyte", word)
+    assert not (workspace / "channels").exists()
+
+
+def test_files_that_are_not_there_are_no_verdict_on_the_data(
+    tmp_path: Path, prefect_url: str, dask_scheduler: str
+) -> None:
+    settings = {**write_digits(tmp_path / "files"), "source.url": str(tmp_path / "elsewhere")}
+    workspace = tmp_path / "workspace"
+    outcome = run("mnist", workspace, dask_scheduler, settings)
+    assert outcome.status == 1
+    assert "must exist; got nothing there" in outcome.messages
+    assert not (workspace / "receipts").exists()
+
+
 def test_a_held_out_row_copied_into_training_stops_at_the_prepared_gate(
     tmp_path: Path, prefect_url: str, dask_scheduler: str
 ) -> None:

@@ -1,5 +1,6 @@
 """Tables and series: CSV and Parquet, from odd bytes to sorted, split rows."""
 
+import bz2
 import gzip
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from storage.collect import collect_rows
-from storage.errors import InvalidInput, SourceError
+from storage.errors import InvalidInput, SourceError, SourceUnavailable
 from storage.files import Store
 from storage.prepare import prepare_rows
 from storage.sources.csv import CsvSource
@@ -75,6 +76,43 @@ class TestParquet(TestCsv):
         columns |= {"kind": [f"k{n % 3}" for n in range(200)], "y": [("no", "yes")[n % 2] for n in range(200)]}
         pq.write_table(pa.table(columns), tmp_path / "data.parquet", row_group_size=30)
         return ParquetSource(url=str(tmp_path / "data.parquet"))
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns", "date32", "date64"])
+def test_times_of_parquet_that_do_not_fit_are_missing(tmp_path, unit):
+    """64 bits of nanoseconds reach from 1677 to 2262: "never" is no time, and no other time either."""
+    dates = {"date32": (pa.int32(), pa.date32(), "D"), "date64": (pa.int64(), pa.date64(), "ms")}
+    stored, kind, resolution = dates[unit] if unit in dates else (pa.int64(), pa.timestamp(unit, tz="UTC"), unit)
+    texts = ["2024-03-01", "2024-03-02"] if unit == "ns" else ["2024-03-01", "9999-12-31", "1000-01-01"]
+    moments = np.array(texts, f"datetime64[{resolution}]").astype(np.int64)
+    column = pa.array([*moments.tolist(), None], stored).cast(kind)
+    pq.write_table(
+        pa.table({"a": np.arange(len(column)) + 0.5, "at": column}), tmp_path / "data.parquet", version="2.6"
+    )
+    spec = SeriesSpec(numbers=["a"], time="at")
+    rows = read_all(ParquetSource(url=str(tmp_path / "data.parquet")), spec)
+    wanted = [True, True, False] if unit == "ns" else [True, False, False, False]
+    assert rows["time__valid"].tolist() == wanted
+    assert rows["time"][0] == np.datetime64("2024-03-01", "ns").astype(np.int64)
+    assert not rows["time"][~rows["time__valid"]].any()
+
+
+def test_a_damaged_file_is_told_from_one_that_is_not_there(tmp_path):
+    path = tmp_path / "data.parquet"
+    pq.write_table(pa.table({"a": [1.0, 2.0], "at": [1, 2]}), path)
+    path.write_bytes(path.read_bytes()[:-20])
+    source = ParquetSource(url=str(path))
+    with pytest.raises(SourceError, match=r"must be whole; got ArrowInvalid") as damaged:
+        read_all(source, SeriesSpec(numbers=["a"], time="at"))
+    assert not isinstance(damaged.value, SourceUnavailable)
+    path.unlink()
+    with pytest.raises(SourceUnavailable):
+        read_all(source, SeriesSpec(numbers=["a"], time="at"))
+    cut = tmp_path / "data.csv.bz2"
+    cut.write_bytes(bz2.compress(make_text().encode())[:40] + b"x" * 400)
+    with pytest.raises(SourceError, match=r"must be whole|must unpack") as damaged:
+        read_all(CsvSource(url=str(cut)), SPEC)
+    assert not isinstance(damaged.value, SourceUnavailable)
 
 
 def read_text(tmp_path, text, spec=SPEC, **options):
