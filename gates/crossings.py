@@ -1,56 +1,80 @@
-"""Series split in time: does any row of one split lie among the rows of another, so that a window would cross?"""
+"""Series split in time: does any row of one split lie among the rows of another, so that a window would cross?
 
-from collections.abc import Mapping
+For each entity the first and last time of its rows in a split is kept, and nothing of a row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from gates.tables import Table
 
 if TYPE_CHECKING:
     import numpy as np
 
-Span = tuple[int, int]
 
+@dataclass(frozen=True)
+class Spans:
+    """From when to when the rows of each entity reach.
 
-def tabulate_crossings(splits: "Mapping[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]") -> Table:
-    """Return one row an entity that is in several splits: entity, held_out, validation.
-
-    `held_out` counts rows of other splits at or after the entity's first held-out time and up to its last; `validation`
-    the same of training rows among validation rows.
-
-    Args:
-        splits: entity (N,) and time (N,) of the rows of each split, by its name.
+    Attributes:
+        entities: (E,) ascending.
+        first: (E,) time of the first row of each.
+        last: (E,) of the last one.
     """
+
+    entities: "np.ndarray[Any, Any]"
+    first: "np.ndarray[Any, Any]"
+    last: "np.ndarray[Any, Any]"
+
+    def __len__(self) -> int:
+        return len(self.entities)
+
+    def overlaps(self, other: "Spans") -> bool:
+        """Return whether any entity of both has a time that both reach over."""
+        slots, places = _match(self.entities, other.entities)
+        reaches = (other.first[places] <= self.last[slots]) & (other.last[places] >= self.first[slots])
+        return bool(reaches.any())
+
+    def count_inside(self, entities: "np.ndarray[Any, Any]", times: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """Return how many of some rows (N,) lie inside the span of their entity, (E,)."""
+        import numpy as np
+
+        slots, places = _match(self.entities, entities)
+        inside = (times[places] >= self.first[slots]) & (times[places] <= self.last[slots])
+        counts: np.ndarray[Any, Any] = np.bincount(slots[inside], minlength=len(self.entities))
+        return counts
+
+
+def bound_rows(entities: "np.ndarray[Any, Any]", times: "np.ndarray[Any, Any]") -> Spans:
+    """Return the spans of some rows (N,)."""
+    return _bound(entities, times, times)
+
+
+def merge_spans(parts: Sequence[Spans]) -> Spans:
+    """Return the spans of the rows of all parts, of which there is at least one."""
     import numpy as np
-    import pandas as pd
 
-    bounds = {name: _bound(*rows) for name, rows in splits.items()}
-    records: dict[int, dict[str, int]] = {}
-    for inner, others in (("held_out", ("train", "validation")), ("validation", ("train",))):
-        spans = bounds.get(inner, {})
-        for other in others:
-            if other not in splits:
-                continue
-            entities, times = splits[other]
-            for entity in set(spans) & set(bounds[other]):
-                first, last = spans[entity]
-                here = times[entities == entity] if len(bounds[other]) > 1 else times
-                count = int(np.count_nonzero((here >= first) & (here <= last)))
-                record = records.setdefault(entity, {"held_out": 0, "validation": 0})
-                record[inner] += count
-    rows = [{"entity": f"{entity:016x}", **record} for entity, record in records.items()]
-    rows = rows or [{"entity": "none is in two splits", "held_out": 0, "validation": 0}]
-    return Table(pd.DataFrame(rows), identity=("entity",))
+    joined = ([getattr(part, name) for part in parts] for name in ("entities", "first", "last"))
+    return _bound(*(np.concatenate(arrays) for arrays in joined))
 
 
-def _bound(entities: "np.ndarray[Any, Any]", times: "np.ndarray[Any, Any]") -> dict[int, Span]:
-    """Return the first and last time of each entity."""
+def _bound(entities: "np.ndarray[Any, Any]", first: "np.ndarray[Any, Any]", last: "np.ndarray[Any, Any]") -> Spans:
     import numpy as np
 
     if not len(entities):
-        return {}
-    order = np.lexsort((times, entities))
-    found, starts = np.unique(entities[order], return_index=True)
-    stops = [*starts[1:], len(order)]
-    moments = times[order]
-    spans = zip(found, starts, stops, strict=True)
-    return {int(entity): (int(moments[start]), int(moments[stop - 1])) for entity, start, stop in spans}
+        return Spans(entities, first, last)
+    order = np.argsort(entities, kind="stable")
+    ordered = entities[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    return Spans(ordered[starts], np.minimum.reduceat(first[order], starts), np.maximum.reduceat(last[order], starts))
+
+
+def _match(
+    known: "np.ndarray[Any, Any]", asked: "np.ndarray[Any, Any]"
+) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+    """Return of those asked entities that are known the places among the known ones, and among the asked ones."""
+    import numpy as np
+
+    slots = np.searchsorted(known, asked)
+    places = np.flatnonzero(slots < len(known))
+    places = places[known[slots[places]] == asked[places]]
+    return slots[places], places

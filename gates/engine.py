@@ -141,6 +141,8 @@ def _judged_nothing(result: Mapping[str, object]) -> bool:
 def _name_rows(item: Expectation, outcome: "Outcome", table: Table | ShardedTable) -> tuple[str, ...]:
     """Name the first offending rows of a failed check."""
     positions: Sequence[int]
+    if isinstance(table, Table) and item.mark in table.named:
+        return tuple(table.named[item.mark][:MAX_ROWS_NAMED])
     if item.mark:
         positions = table.find_marked(item.mark, MAX_ROWS_NAMED)
     elif item.rule in _BETWEEN_EACH:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from gates.columns import ColumnsFacts, build_columns_suite, list_skipped, tabulate_columns_facts
 from gates.engine import run_suite
 from gates.fields import SHARDS, build_field_expectations
+from gates.on_fail import DUPLICATES, BadRows
 from gates.report import GateReport
+from gates.shards import ShardedTable
 from gates.specs import RawGate
 from gates.suite import Expectation, Suite, expect, expect_present
 from gates.tables import FieldRule, Table, tabulate_classes
@@ -24,16 +26,20 @@ class RawFacts:
 
     Attributes:
         shards: one row a shard, from `gates.tables.tabulate_shards`.
-        rows: one row a sample, from `gates.tables.tabulate_rows`.
+        rows: one row a sample, with its label.
+        duplicates: rows that repeat an earlier row of their split.
         fields: what the recipe declares about each field.
         labels: names of the declared classes; class i has label i.
+        label_counts: rows with each label.
         unread: records of the source that could not be read as rows.
     """
 
     shards: Table
-    rows: Table
+    rows: ShardedTable
+    duplicates: BadRows
     fields: "Mapping[str, FieldRule]"
     labels: tuple[str, ...]
+    label_counts: "Mapping[int, int]"
     unread: int = 0
 
 
@@ -46,7 +52,8 @@ def judge_raw(gate: RawGate, facts: "RawFacts | ColumnsFacts") -> GateReport:
     if isinstance(facts, ColumnsFacts):
         suite = build_columns_suite(gate, facts, STAGE)
         return run_suite(suite, tabulate_columns_facts(facts), list_skipped(facts))
-    tables = {SHARDS: facts.shards, "rows": facts.rows, "classes": tabulate_classes(facts.rows, facts.labels)}
+    tables: dict[str, Table | ShardedTable] = {SHARDS: facts.shards, "rows": facts.rows}
+    tables["classes"] = tabulate_classes(facts.label_counts, facts.labels)
     tables["source"] = _tabulate_source(facts)
     return run_suite(build_raw_suite(gate, facts), tables)
 
@@ -63,8 +70,8 @@ def build_raw_suite(gate: RawGate, facts: RawFacts) -> Suite:
     size = expect("expect_table_row_count_to_be_between", "rows", "row count", min_value=gate.min_rows)
     duplicates = expect(
         "expect_column_mean_to_be_between",
-        "rows",
-        "duplicate fraction",
+        "source",
+        DUPLICATES,
         column="duplicate",
         min_value=0,
         max_value=gate.max_duplicate_fraction,
@@ -104,7 +111,9 @@ def _expect_labels(gate: RawGate, facts: RawFacts) -> list[Expectation]:
 
 
 def _tabulate_source(facts: RawFacts) -> Table:
-    """Return one row: the fraction of the source's records that could not be read."""
+    """Return one row: the fraction of the source's records that could not be read, and of the rows that repeat another."""
     import pandas as pd
 
-    return Table(pd.DataFrame([{"unread": facts.unread / max(1, facts.rows.rows + facts.unread)}]))
+    rows = facts.rows.rows
+    figures = {"unread": facts.unread / max(1, rows + facts.unread), "duplicate": facts.duplicates.count / max(1, rows)}
+    return Table(pd.DataFrame([figures]), named={"duplicate": facts.duplicates.names})

@@ -24,6 +24,7 @@ class ColumnStatistics(BaseModel):
         mean: of the values; None if there is none or the column is not numeric.
         m2: sum of squared deviations from the mean; None as the mean.
         total: sum of the values; None if the column is not numeric.
+        distinct: the different values; None if they are not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +35,7 @@ class ColumnStatistics(BaseModel):
     mean: float | None = None
     m2: float | None = None
     total: int | float | None = None
+    distinct: tuple[int | str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ def answer_from_statistics(metric: "MetricConfiguration", route: Route, shard: S
         return UNKNOWN
     if route is Route.MOMENTS:
         return _answer_moments(statistics, shard.rows)
+    if route is Route.DISTINCT:
+        return _answer_distinct(statistics, shard.head[domain["column"]].dtype)
     figures = _list_figures(statistics, shard.rows)
     if name in figures:
         return UNKNOWN if figures[name] is None else figures[name]
@@ -43,6 +45,15 @@ def _answer_moments(statistics: ColumnStatistics, rows: int) -> Answer:
     if statistics.total is None or statistics.m2 is None:
         return UNKNOWN
     return Moments(rows - statistics.missing, float(statistics.total), statistics.m2)
+
+
+def _answer_distinct(statistics: ColumnStatistics, dtype: Any) -> Answer:
+    """Return the distinct values of a column."""
+    import pandas as pd
+
+    if statistics.distinct is None or statistics.missing:
+        return UNKNOWN
+    return pd.Series(statistics.distinct, dtype=dtype)
 
 
 def _list_figures(statistics: ColumnStatistics, rows: int) -> dict[str, Any]:
@@ -66,6 +77,9 @@ def _answer_clear(metric: "MetricConfiguration", statistics: ColumnStatistics) -
         return UNKNOWN
     if rule == "column_values.nonnull" and statistics.missing == 0:
         return answer
+    allowed = metric.metric_value_kwargs.get("value_set")
+    if rule == "column_values.in_set" and statistics.distinct is not None and isinstance(allowed, list):
+        return answer if set(statistics.distinct) <= set(allowed) else UNKNOWN
     if rule == "column_values.between" and _is_within(metric.metric_value_kwargs, statistics):
         return answer
     return UNKNOWN

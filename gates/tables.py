@@ -1,16 +1,17 @@
 """Tables that gates judge: pandas frames with the columns that name a row, and how figures become such frames."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from gates.on_fail import BadRows
 from gates.shards import Limit, Shard, make_shard, mark_outside
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 
@@ -21,10 +22,12 @@ class Table:
     Attributes:
         frame: the figures; its index is a plain 0..n-1 range.
         identity: columns that name a row, most telling first; those that the frame lacks are passed over.
+        named: names of the first offending rows by mark, where the frame holds only how many there are.
     """
 
     frame: "pd.DataFrame"
     identity: tuple[str, ...] = ()
+    named: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -125,75 +128,49 @@ def tabulate_shards(shards: Iterable[ShardFacts]) -> Table:
         record: dict[str, object] = {"shard": facts.shard, "split": facts.split, "rows": facts.rows}
         if facts.source:
             record["source"] = facts.source
-        for name, field in facts.fields.items():
-            size = prod(field.shape)
+        for name, figures in facts.fields.items():
+            size = prod(figures.shape)
             record |= {
-                f"{name}.dtype": field.dtype,
-                f"{name}.shape": str(field.shape),
+                f"{name}.dtype": figures.dtype,
+                f"{name}.shape": str(figures.shape),
                 f"{name}.values": facts.rows * size,
-                f"{name}.min": field.min,
-                f"{name}.max": field.max,
-                f"{name}.missing": field.nan + field.null * size,
-                f"{name}.inf": field.inf,
+                f"{name}.min": figures.min,
+                f"{name}.max": figures.max,
+                f"{name}.missing": figures.nan + figures.null * size,
+                f"{name}.inf": figures.inf,
             }
         records.append(record)
     return Table(pd.DataFrame.from_records(records), identity=("shard", "source"))
 
 
-def tabulate_rows(
-    *,
-    row_id: "np.ndarray[Any, Any]",
-    label: "np.ndarray[Any, Any]",
-    content_hash: "np.ndarray[Any, Any]",
-    split: "np.ndarray[Any, Any] | str" = "",
-    label_valid: "np.ndarray[Any, Any] | None" = None,
-    extra: Mapping[str, "np.ndarray[Any, Any]"] | None = None,
-) -> Table:
-    """Return one row a sample: row_id, label, content (32 hex digits), split, duplicate, and the extra columns.
-
-    `duplicate` is true for each row that repeats an earlier row of its split. Where `label_valid` is false the label is
-    missing (the column becomes float64 then).
-
-    Args:
-        row_id: (N,) uint64.
-        label: (N,) integer class index.
-        content_hash: (N, 2) uint64, 128 bits of the row's features.
-        split: (N,) names, or one name for all rows.
-        label_valid: (N,) bool.
-        extra: further (N,) columns, such as `shard` or `source`, which name a row in messages.
-    """
-    import numpy as np
-    import pandas as pd
-
-    hexes = np.ascontiguousarray(content_hash, dtype=">u8").tobytes().hex()
-    content = np.frombuffer(hexes.encode(), dtype="S32").astype("U32")
-    frame = pd.DataFrame({"row_id": row_id, "label": label, "content": content, "split": split, **(extra or {})})
-    if label_valid is not None and not label_valid.all():
-        frame["label"] = frame["label"].astype("float64").where(label_valid)
-    frame["duplicate"] = frame.duplicated(["split", "content"]) if len(frame) else np.zeros(0, dtype=bool)
-    return Table(frame, identity=("shard", "source", "row_id"))
-
-
-def tabulate_classes(rows: Table, labels: Sequence[str]) -> Table:
+def tabulate_classes(label_counts: Mapping[int, int], labels: Sequence[str]) -> Table:
     """Return one row a declared class: class (its name), label (its index), count, and share of all labelled rows."""
     import pandas as pd
 
-    counts = rows.frame["label"].value_counts() if "label" in rows.frame else pd.Series(dtype="int64")
-    total = int(counts.sum())
-    count = [int(counts.get(index, 0)) for index in range(len(labels))]
+    total = sum(label_counts.values())
+    count = [label_counts.get(index, 0) for index in range(len(labels))]
     share = [value / total if total else None for value in count]
     frame = pd.DataFrame({"class": list(labels), "label": range(len(labels)), "count": count, "share": share})
     return Table(frame, identity=("class",))
 
 
-def tabulate_class_splits(rows: Table, labels: Sequence[str], splits: Sequence[str]) -> Table:
+def tabulate_class_splits(
+    label_counts: Mapping[str, Mapping[int, int]], labels: Sequence[str], splits: Sequence[str]
+) -> Table:
     """Return one row for each declared class in each split: class, split, count."""
     import pandas as pd
 
-    counts = rows.frame.groupby(["split", "label"]).size()
     records = [
-        {"class": name, "split": split, "count": int(counts.get((split, index), 0))}
+        {"class": name, "split": split, "count": label_counts.get(split, {}).get(index, 0)}
         for split in splits
         for index, name in enumerate(labels)
     ]
     return Table(pd.DataFrame.from_records(records), identity=("class", "split"))
+
+
+def tabulate_counts(**found: BadRows) -> Table:
+    """Return one row: how many offending rows there are of each kind, the first of them named."""
+    import pandas as pd
+
+    counts = {name: rows.count for name, rows in found.items()}
+    return Table(pd.DataFrame([counts]), named={name: rows.names for name, rows in found.items()})

@@ -1,9 +1,6 @@
 """Pictures that look alike: a perceptual hash, so that a photo saved twice does not teach and examine the same model."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-from gates.tables import Table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,26 +34,3 @@ def hash_pictures(images: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     signs = np.clip(np.round(steps), -2, 2).astype(np.int8)
     digests = [hashlib.blake2b(sign.tobytes(), digest_size=16).digest() for sign in signs]
     return np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
-
-
-def tabulate_twins(hashes: "Mapping[str, np.ndarray[Any, Any]]") -> Table:
-    """Return one row: held-out rows of which the hash is that of a training row.
-
-    Args:
-        hashes: perceptual hashes (N, 2) of the rows of each split, by its name.
-    """
-    import numpy as np
-    import pandas as pd
-
-    known = {name: _join(values) for name, values in hashes.items()}
-    empty = np.zeros(0, dtype="V16")
-    shared = np.isin(known.get("held_out", empty), known.get("train", empty))
-    return Table(pd.DataFrame([{"rows": int(shared.sum())}]))
-
-
-def _join(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Return both halves of each hash as one value that compares."""
-    import numpy as np
-
-    joined: np.ndarray[Any, Any] = np.ascontiguousarray(values).view([("high", "<u8"), ("low", "<u8")]).reshape(-1)
-    return joined

@@ -96,6 +96,13 @@ class Version:
         """Rows of all splits."""
         return sum(shard.rows for shard in self.shards)
 
+    @cached_property
+    def duplicates(self) -> int:
+        """Number of rows with the content of an earlier row of their split; their hashes are read for it, once."""
+        from storage.repeats import iter_duplicates
+
+        return sum(len(places) for _, places in iter_duplicates(self))
+
     def iter_shards(self, split: str | None = None) -> Iterator[ShardEntry]:
         """Shards of a split, or all.
 

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ from storage import rows as fields
 from storage.files import Store
 from storage.parallel import TaskClient, map_in_order
 from storage.quarantine import name_source
-from storage.repeats import find_duplicates, find_repeats
+from storage.repeats import iter_duplicates, iter_repeats
 from storage.rows import ROW_ID, VALID_SUFFIX, Rows
 from storage.shards import ShardEntry, read_shard
 from storage.snapshot import Version
@@ -47,15 +49,29 @@ def count_bad_rows(
     check: Check, version: Version, data: RowsSpec, limits: RawGate, client: TaskClient | None = None
 ) -> BadRows:
     """How many rows a failed check is about, and the names of the first of them."""
+    return name_rows(version, iter_bad_rows(check, version, data, limits, client))
+
+
+def name_rows(version: Version, found: Iterable[tuple[int, NDArray[np.intp]]]) -> BadRows:
+    """How many rows these are, and the names of the first ones.
+
+    Args:
+        version: That they are of.
+        found: Numbers of shards and places in them, in any order of the shards.
+    """
     count = 0
-    names: list[str] = []
-    for entry, places in iter_bad_rows(check, version, data, limits, client):
+    first: list[tuple[int, int]] = []
+    for number, places in found:
         count += len(places)
-        if len(names) < MAX_ROWS_NAMED and len(places):
-            ids = version.read_shard(entry, (ROW_ID,), verify=False)[ROW_ID]
-            for place in places[: MAX_ROWS_NAMED - len(names)].tolist():
-                named = f"shard {entry.digest[:12]} row {place} row_id {ids[place]}"
-                names.append(f"{named} source {name_source(entry, place)}")
+        first = sorted([*first, *((number, place) for place in places[:MAX_ROWS_NAMED].tolist())])[:MAX_ROWS_NAMED]
+    names = []
+    for number, group in groupby(first, key=itemgetter(0)):
+        entry = version.shards[number]
+        ids = version.read_shard(entry, (ROW_ID,), verify=False)[ROW_ID]
+        for _, place in group:
+            split = f"split {entry.split} " if entry.split else ""
+            named = f"shard {entry.digest[:12]} row {place} {split}row_id {ids[place]}"
+            names.append(f"{named} source {name_source(entry, place)}")
     return BadRows(count, version.rows, names)
 
 
@@ -65,7 +81,8 @@ def explain_bad_rows(
     """What is wrong with each row that these failed checks are about, by its id."""
     reasons: dict[int, list[str]] = {}
     for check in checks:
-        for entry, places in iter_bad_rows(check, version, data, limits, client):
+        for number, places in iter_bad_rows(check, version, data, limits, client):
+            entry = version.shards[number]
             ids = version.read_shard(entry, (ROW_ID,), verify=False)[ROW_ID] if len(places) else np.zeros(0)
             for row in ids[places].tolist() if len(places) else ():
                 reasons.setdefault(row, []).append(f"{check.rule} on {check.about}")
@@ -74,18 +91,21 @@ def explain_bad_rows(
 
 def iter_bad_rows(
     check: Check, version: Version, data: RowsSpec, limits: RawGate, client: TaskClient | None = None
-) -> Iterator[tuple[ShardEntry, NDArray[np.intp]]]:
-    """Every shard with the places of its rows that a failed check is about."""
+) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Numbers of shards, with the places of their rows that a failed check is about."""
     about = check.about
-    work = partial(
-        mark_shard,
-        shards=version.dataset.shards,
-        about=about,
-        data=data,
-        columns=_list_bad_columns(about, version, data, limits),
-        found=_find_rows(about, version),
-    )
-    yield from zip(version.shards, map_in_order(work, version.shards, client), strict=True)
+    if about == DUPLICATES:
+        yield from iter_duplicates(version)
+        return
+    if about == REPEATED:
+        yield from iter_repeats(version, (SERIES_ID, TIME))
+        return
+    if about == UNSORTED:
+        yield from iter_unsorted(version)
+        return
+    columns = _list_bad_columns(about, version, data, limits)
+    work = partial(mark_shard, shards=version.dataset.shards, about=about, data=data, columns=columns)
+    yield from enumerate(map_in_order(work, version.shards, client))
 
 
 def mark_shard(
@@ -94,14 +114,11 @@ def mark_shard(
     about: str,
     data: RowsSpec,
     columns: Sequence[str],
-    found: NDArray[np.uint64] | None,
 ) -> NDArray[np.intp]:
     """Places of the rows of one shard that a check is about; runs on a worker."""
     known = {field.name for field in entry.fields}
     needed = [name for name in _list_fields(about, data) if name in known]
     rows = read_shard(shards, entry, (ROW_ID, *needed), verify=False)
-    if found is not None:
-        return np.flatnonzero(np.isin(rows[ROW_ID], found))
     mark = _MARKS.get(about)
     if isinstance(data, DataSpec) and mark is not None:
         return np.flatnonzero(mark(rows, data))
@@ -110,32 +127,21 @@ def mark_shard(
     return np.zeros(0, np.intp)
 
 
-def _find_rows(about: str, version: Version) -> NDArray[np.uint64] | None:
-    """Ids of the rows, for the checks that compare rows with each other."""
-    if about == DUPLICATES:
-        return find_duplicates(version)
-    if about == REPEATED:
-        return find_repeats(version, (SERIES_ID, TIME))
-    return find_unsorted(version) if about == UNSORTED else None
-
-
-def find_unsorted(version: Version) -> NDArray[np.uint64]:
-    """Ids of the rows of series that lie in time before an earlier row of their entity; the others are in order.
+def iter_unsorted(version: Version) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Rows of series that lie in time before an earlier row of their entity, by shard; the others are in order.
 
     Rows without a time are passed over. One shard is read at a time; the latest time of each entity is carried on.
     """
     known = {field.name for field in version.fields}
-    wanted = [name for name in (ROW_ID, SERIES_ID, TIME, TIME + VALID_SUFFIX) if name in known]
-    found: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
+    wanted = [name for name in (SERIES_ID, TIME, TIME + VALID_SUFFIX) if name in known]
     latest: tuple[NDArray[np.int64], NDArray[np.int64]] = (np.zeros(0, np.int64), np.zeros(0, np.int64))
-    for entry in version.shards:
+    for number, entry in enumerate(version.shards):
         rows = version.read_shard(entry, wanted, verify=False)
         dated = _get_mask(rows, TIME)
         entities = np.concatenate([latest[0], rows[SERIES_ID][dated]])
         times = np.concatenate([latest[1], rows[TIME][dated]])
         late, latest = _find_late(entities, times)
-        found.append(rows[ROW_ID][dated][late[len(late) - int(dated.sum()) :]])
-    return np.concatenate(found)
+        yield number, np.flatnonzero(dated)[late[len(late) - int(dated.sum()) :]]
 
 
 def _find_late(

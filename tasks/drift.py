@@ -17,7 +17,6 @@ from gates.specs import DriftGate
 from storage.derived import PREFIX
 from storage.files import Store
 from storage.parallel import TaskClient, map_in_order
-from storage.repeats import find_duplicates
 from storage.rows import LABEL, VALID_SUFFIX, Rows
 from storage.series import inspect_series
 from storage.shards import ShardEntry, read_shard
@@ -132,7 +131,7 @@ def align_histograms(before: FieldStatistics, after: FieldStatistics) -> Pair:
 def _measure_versions(accepted: Version, current: Version, limits: DriftGate) -> Iterator[Figure]:
     ratio = current.rows / max(1, accepted.rows)
     yield Figure(f"rows over those of {accepted.ref}", ratio, least=limits.min_rows_ratio)
-    rise = len(find_duplicates(current)) / max(1, current.rows) - len(find_duplicates(accepted)) / max(1, accepted.rows)
+    rise = current.duplicates / max(1, current.rows) - accepted.duplicates / max(1, accepted.rows)
     yield Figure("duplicates: rise of their share", rise, most=limits.max_duplicate_rise)
 
 

@@ -3,41 +3,38 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from gates.columns import ColumnsFacts
-from gates.crossings import tabulate_crossings
 from gates.custom import ROWS, build_own_suite
 from gates.engine import find_quarantined, run_suite
-from gates.on_fail import Quarantine, apply_on_fail
+from gates.on_fail import BadRows, Quarantine, apply_on_fail
 from gates.prepared import PreparedFacts, judge_prepared
 from gates.raw import RawFacts, judge_raw
 from gates.report import GateReport, join_reports
 from gates.specs import GatesSpec, PreparedGate, RawGate
-from gates.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_rows, tabulate_shards
-from gates.twins import hash_pictures, tabulate_twins
+from gates.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_counts, tabulate_shards
 from storage.errors import Corrupt
 from storage.files import Store
 from storage.parallel import TaskClient
 from storage.quarantine import find_cleaned, find_released, set_aside
 from storage.receipts import DatasetRecord
-from storage.rows import VALID_SUFFIX, Rows
+from storage.repeats import count_known, iter_alike, iter_duplicates, iter_shared
+from storage.rows import ROW_ID, VALID_SUFFIX, Rows
 from storage.shards import ShardEntry
-from storage.sources.tables import NUMBERS, SERIES_ID, TIME
+from storage.sources.tables import NUMBERS
 from storage.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
 from storage.versions import Dataset, Version
 from tasks.accepted import Accepted, find_accepted
-from tasks.bad_rows import count_bad_rows, explain_bad_rows
+from tasks.bad_rows import count_bad_rows, explain_bad_rows, name_rows
+from tasks.crossings import tabulate_crossings
 from tasks.drift import gate_drift
+from tasks.gate_rows import count_labels, open_labels, read_looks
 from tasks.results import Collected, Prepared
 from tasks.row_table import gather_expectations, open_rows
 from tasks.stage import gate
 from tasks.survey import list_columns, survey_columns
-
-KEYS = ("row_id", "content_hash")
-LABEL, VALID = "label", "label__valid"
 
 
 @gate
@@ -129,9 +126,11 @@ def describe_raw(version: Version, data: RowsSpec, client: TaskClient | None = N
     images = _require_images(data)
     return RawFacts(
         shards=tabulate_shards(_describe_shard(entry, images) for entry in version.shards),
-        rows=_tabulate_rows(version),
+        rows=open_labels(version),
+        duplicates=name_rows(version, iter_duplicates(version)),
         fields=_declare_fields(images),
         labels=images.labels,
+        label_counts=count_labels(version),
         unread=int(version.info.get("fault_count", 0)),
     )
 
@@ -179,14 +178,18 @@ def describe_prepared(version: Version, collected: Collected, prepared: Prepared
     images = data if isinstance(data, DataSpec) else None
     return PreparedFacts(
         shards=tabulate_shards(_describe_shard(entry, images) for entry in version.shards),
-        rows=_tabulate_rows(version),
+        rows=open_labels(version),
+        splits=version.splits,
+        alike=name_rows(version, iter_alike(version, (ROW_ID,))),
+        shared=name_rows(version, (found[:2] for found in iter_shared(version))),
         fields=_declare_fields(images) if images is not None else {},
         labels=data.labels if isinstance(data, DataSpec | TableSpec) else (),
+        label_counts={split: count_labels(version, split) for split in version.splits},
         fitted={"image" if images is not None else NUMBERS: (fitted.mean, fitted.std)},
         rows_collected=find_cleaned(open_version(version.dataset.workspace, collected.dataset)).rows,
         rows_dropped=fitted.dropped,
         columns=_tabulate_training(version, data) if isinstance(data, TableSpec) else None,
-        crossings=_tabulate_crossings(version) if isinstance(data, SeriesSpec) else None,
+        crossings=tabulate_crossings(version) if isinstance(data, SeriesSpec) else None,
         twins=_tabulate_twins(version) if images is not None else None,
     )
 
@@ -239,28 +242,6 @@ def _describe_shard(entry: ShardEntry, data: DataSpec | None) -> ShardFacts:
     )
 
 
-def _tabulate_rows(version: Version) -> Table:
-    """One row a sample: its id, label, content, split and shard; images and columns stay where they are."""
-    known = {field.name for field in version.fields}
-    wanted = (*KEYS, *(name for name in (LABEL, VALID) if name in known))
-    columns: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in (*wanted, "split", "shard")}
-    for entry in version.shards:
-        rows = version.read_shard(entry, wanted)
-        for name in wanted:
-            columns[name].append(rows[name])
-        columns["split"].append(np.full(entry.rows, entry.split))
-        columns["shard"].append(np.full(entry.rows, entry.digest[:12]))
-    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    return tabulate_rows(
-        row_id=joined["row_id"],
-        label=joined.get(LABEL, np.zeros(len(joined["row_id"]), np.int64)),
-        content_hash=joined["content_hash"],
-        split=joined["split"],
-        label_valid=joined.get(VALID),
-        extra={"shard": joined["shard"]},
-    )
-
-
 def _tabulate_training(version: Version, data: TableSpec) -> Table:
     """One row a column of the training split: column, missing and infinite share."""
     import pandas as pd
@@ -277,20 +258,8 @@ def _tabulate_training(version: Version, data: TableSpec) -> Table:
     return Table(pd.DataFrame.from_records(records), identity=("column",))
 
 
-def _tabulate_crossings(version: Version) -> Table:
-    """Where rows of one split lie in time among those of another, by entity."""
-    splits = {}
-    for split in version.splits:
-        parts = list(iter_rows(version, split, (SERIES_ID, TIME)))
-        splits[split] = tuple(np.concatenate([part[name] for part in parts]) for name in (SERIES_ID, TIME))
-    return tabulate_crossings({name: (found[0], found[1]) for name, found in splits.items()})
-
-
 def _tabulate_twins(version: Version) -> Table:
-    """How many held-out pictures look like a training picture; one shard in memory at a time."""
-    hashes = {
-        split: np.concatenate([hash_pictures(rows["image"]) for rows in iter_rows(version, split, ("image",))])
-        for split in version.splits
-        if split in ("train", "held_out")
-    }
-    return tabulate_twins(hashes)
+    """How many held-out pictures look like a training picture; one shard of pictures in memory at a time."""
+    both = {"held_out", "train"} <= set(version.splits)
+    alike = count_known(version, partial(read_looks, version=version), "held_out", "train") if both else 0
+    return tabulate_counts(rows=BadRows(alike, version.rows))

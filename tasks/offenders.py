@@ -1,22 +1,23 @@
 """The rows that failed checks of a gate name, drawn for its page: pictures, neighbours, and pairs that two splits share."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gates.report import GateReport
-from gates.twins import hash_pictures
 from storage.quarantine import name_source
-from storage.rows import CONTENT_HASH, ROW_ID, Rows
+from storage.repeats import ReadKeys, iter_shared
+from storage.rows import ROW_ID, Rows
 from storage.shards import ShardEntry
 from storage.snapshot import Version
 from storage.sources.tables import NUMBERS, TARGET
 from storage.specs import DataSpec, RowsSpec, TableSpec
 from tasks.drift import read_column
+from tasks.gate_rows import read_looks
 from tasks.pages.gate_page import Offender
 from tasks.pages.pictures import encode_picture
 
@@ -76,10 +77,10 @@ def pick_pairs(prepared: Version, raw: Version, data: RowsSpec, report: GateRepo
     failed = {check.about for check in report.checks if not check.passed}
     found: list[tuple[str, _Row, _Row]] = []
     if SHARED in failed:
-        pairs = _find_pairs(prepared, prepared.splits, CONTENT_HASH, lambda values: values)
+        pairs = _find_pairs(prepared, prepared.splits, None)
         found += [(SHARED, *pair) for pair in pairs]
     if TWINS in failed and isinstance(data, DataSpec):
-        pairs = _find_pairs(prepared, ("train", "held_out"), "image", hash_pictures)
+        pairs = _find_pairs(prepared, ("train", "held_out"), partial(read_looks, version=prepared))
         found += [(TWINS, *pair) for pair in pairs]
     sources = _find_sources(raw, [row.row_id for _, *pair in found for row in pair])
     for about, *pair in found:
@@ -87,29 +88,21 @@ def pick_pairs(prepared: Version, raw: Version, data: RowsSpec, report: GateRepo
         yield first.model_copy(update={"twin": second})
 
 
-def _find_pairs(
-    version: Version, splits: Iterable[str], field: str, make_keys: Callable[[NDArray[Any]], NDArray[np.uint64]]
-) -> list[tuple[_Row, _Row]]:
-    """The first pairs of rows with the same key in two splits; 32 bytes a row in memory."""
-    entries = [entry for split in splits for entry in version.iter_shards(split)]
-    names = {name: number for number, name in enumerate(sorted({entry.split for entry in entries}))}
-    keys, at = [np.zeros((0, 2), np.uint64)], [np.zeros((0, 3), np.int64)]
-    for number, entry in enumerate(entries):
-        keys.append(make_keys(version.read_shard(entry, (field,))[field]))
-        places = np.arange(entry.rows)
-        at.append(np.stack([np.full(entry.rows, names[entry.split]), np.full(entry.rows, number), places], axis=1))
-    key, where = np.concatenate(keys), np.concatenate(at)
-    order = np.lexsort((where[:, 0], key[:, 1], key[:, 0]))
-    key, where = key[order], where[order]
-    apart = (key[1:] == key[:-1]).all(axis=1) & (where[1:, 0] != where[:-1, 0])
-    return [
-        (_locate(version, entries, where[place]), _locate(version, entries, where[place + 1]))
-        for place in np.flatnonzero(apart)[:MAX_PAIRS].tolist()
-    ]
+def _find_pairs(version: Version, splits: Iterable[str], read: ReadKeys | None) -> list[tuple[_Row, _Row]]:
+    """Some pairs of rows with the same key in two splits; of the lowest keys, so that they are always the same."""
+    order = {split: number for number, split in enumerate(sorted(splits))}
+    found: list[tuple[int, int, int, int]] = []
+    for number, places, alike in iter_shared(version, read, list(order)):
+        rank = order[version.shards[number].split]
+        found += [(key, rank, number, place) for key, place in zip(alike.tolist(), places.tolist(), strict=True)]
+        # One key has at most a row a split.
+        found = sorted(found)[: (MAX_PAIRS + 1) * len(order)]
+    pairs = [(first, second) for first, second in pairwise(found) if first[0] == second[0]]
+    return [(_locate(version, *first[2:]), _locate(version, *second[2:])) for first, second in pairs[:MAX_PAIRS]]
 
 
-def _locate(version: Version, entries: list[ShardEntry], where: NDArray[np.int64]) -> _Row:
-    entry, place = entries[int(where[1])], int(where[2])
+def _locate(version: Version, number: int, place: int) -> _Row:
+    entry = version.shards[number]
     return _Row(entry, place, int(version.read_shard(entry, (ROW_ID,))[ROW_ID][place]))
 
 

@@ -13,7 +13,6 @@ from gates.columns import ColumnFacts, ColumnsFacts
 from gates.predictors import BINS, LEADS, Bins, bin_column, measure_strength
 from storage.files import Store
 from storage.parallel import TaskClient, map_in_order
-from storage.repeats import find_duplicates
 from storage.rows import LABEL, VALID_SUFFIX, Rows
 from storage.series import inspect_series
 from storage.shards import ShardEntry, read_shard
@@ -35,7 +34,7 @@ def survey_columns(version: Version, data: TableSpec, client: TaskClient | None 
         columns=tuple(_describe_columns(data, statistics, version.rows)),
         rows=version.rows,
         unread=int(version.info.get("fault_count", 0)),
-        duplicates=len(find_duplicates(version)),
+        duplicates=version.duplicates,
         labels=data.labels,
         label_counts=_count_labels(label),
         time=_inspect_time(version, data) if data.time is not None else {},

@@ -8,10 +8,12 @@ import pandas as pd
 
 from gates.artifact import ArtifactFacts
 from gates.model import ModelFacts, tabulate_predictions
+from gates.on_fail import BadRows
 from gates.prepared import PreparedFacts
 from gates.raw import RawFacts
 from gates.report import GateReport
-from gates.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_rows, tabulate_shards
+from gates.shards import ShardedTable, make_shard
+from gates.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_shards
 
 LABELS = tuple(str(digit) for digit in range(10))
 FIELDS = {"image": FieldRule(dtype="uint8", shape=(1, 8, 8), value_range=(0, 16))}
@@ -39,14 +41,49 @@ def make_columns() -> dict[str, Any]:
     }
 
 
+def tabulate_rows(
+    row_id: Any, label: Any, content_hash: Any, split: Any = "", label_valid: Any = True
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """All rows in memory, and the facts that follow from them by pandas alone."""
+    frame = pd.DataFrame({"row_id": row_id, "label": label, "split": split})
+    frame["high"], frame["low"] = content_hash[:, 0], content_hash[:, 1]
+    if not np.all(label_valid):
+        frame["label"] = frame["label"].astype("float64").where(label_valid)
+    first = frame.drop_duplicates(["high", "low", "split"])
+    known = frame.dropna(subset="label").astype({"label": int})
+    return frame, {
+        "duplicates": name_rows(frame, ~frame.index.isin(first.index)),
+        "alike": name_rows(frame, frame.duplicated("row_id", keep=False)),
+        "shared": name_rows(first, first.duplicated(["high", "low"], keep=False)),
+        "splits": frame.split.value_counts().to_dict(),
+        "label_counts": {name: rows.label.value_counts().to_dict() for name, rows in known.groupby("split")},
+    }
+
+
+def name_rows(frame: pd.DataFrame, chosen: Any) -> BadRows:
+    ids = frame.row_id[chosen]
+    return BadRows(len(ids), len(frame), [f"row_id {row}" for row in ids[:20]])
+
+
+def make_table(frame: pd.DataFrame) -> ShardedTable:
+    return ShardedTable((make_shard("ab", frame[["row_id", "label"]]),) if len(frame) else (), ("row_id",))
+
+
 def make_raw_facts(**columns: Any) -> RawFacts:
-    return RawFacts(make_shards(), tabulate_rows(**(make_columns() | columns)), FIELDS, LABELS)
+    frame, found = tabulate_rows(**(make_columns() | columns))
+    counts = frame.label.dropna().astype(int).value_counts().to_dict()
+    return RawFacts(make_shards(), make_table(frame), found["duplicates"], FIELDS, LABELS, counts)
 
 
 def make_prepared_facts(**columns: Any) -> PreparedFacts:
+    frame, found = tabulate_rows(**(make_columns() | {"split": SPLITS} | columns))
+    del found["duplicates"]
+    named = [name for name in dict.fromkeys(frame.split) if name]
+    shards = pd.concat([make_shards().frame.iloc[[0]].assign(split=name) for name in named], ignore_index=True)
     return PreparedFacts(
-        shards=make_shards(),
-        rows=tabulate_rows(**(make_columns() | {"split": SPLITS} | columns)),
+        shards=Table(shards, identity=("shard", "source")),
+        rows=make_table(frame),
+        **found,
         fields=FIELDS,
         labels=LABELS,
         fitted={"image": ((4.9,), (6.0,))},

@@ -5,7 +5,7 @@ import pytest
 
 from gates.prepared import judge_prepared
 from gates.specs import PreparedGate
-from tests.gates.builders import SPLITS, find_failure, make_columns, make_prepared_facts, make_shards
+from tests.gates.builders import SPLITS, find_failure, make_columns, make_prepared_facts, spoil
 
 GATE = PreparedGate()
 
@@ -20,8 +20,9 @@ def test_a_held_out_row_copied_into_train_stops():
     hashes[3] = hashes[950]
     report = judge_prepared(GATE, make_prepared_facts(content_hash=hashes))
     message = find_failure(report, "content hash between splits")
-    assert message.startswith("expect_column_values_to_be_unique on content hash between splits: observed 2 unexpected")
-    assert message.endswith("row_id 10003 and 1 more")
+    assert message == (
+        "expect_column_sum_to_be_between on content hash between splits: observed 2, limit <= 0; row_id 10003 and 1 more"
+    )
 
 
 def test_a_copy_inside_one_split_is_not_a_leak():
@@ -99,5 +100,6 @@ def test_too_many_dropped_rows_stop():
 
 
 def test_values_out_of_range_stop():
-    report = judge_prepared(GATE, replace(make_prepared_facts(), shards=make_shards(max=17)))
-    assert find_failure(report, "image.max").endswith("observed 17, limit [0, 16]; shard ab1")
+    facts = make_prepared_facts()
+    report = judge_prepared(GATE, replace(facts, shards=spoil(facts.shards, 1, "image.max", 17)))
+    assert find_failure(report, "image.max").endswith("observed 17, limit [0, 16]; shard ab0")

@@ -5,7 +5,6 @@ import pytest
 
 from gates.raw import judge_raw
 from gates.specs import RawGate
-from gates.tables import tabulate_rows
 from tests.gates.builders import ROWS, find_failure, make_columns, make_raw_facts, make_shards
 
 GATE = RawGate()
@@ -76,7 +75,7 @@ def test_a_label_outside_the_set_names_its_row():
     report = judge_raw(GATE, make_raw_facts(label=label))
     assert find_failure(report, "label") == (
         "expect_column_values_to_be_in_set on label: observed 1 unexpected of 1000, such as [11], "
-        "limit in [0, 1, 2, 3, 4, 5, 6, 7, and 2 more]; row_id 10017"
+        "limit in [0, 1, 2, 3, 4, 5, 6, 7, and 2 more]; shard ab row 17 row_id 10017"
     )
 
 
@@ -85,7 +84,8 @@ def test_a_missing_label_names_its_row():
     valid[5] = False
     report = judge_raw(GATE, make_raw_facts(label_valid=valid))
     assert find_failure(report, "label") == (
-        "expect_column_values_to_not_be_null on label: observed 1 missing of 1000, limit none missing; row_id 10005"
+        "expect_column_values_to_not_be_null on label: observed 1 missing of 1000, limit none missing; "
+        "shard ab row 5 row_id 10005"
     )
     allowed = RawGate(max_missing_fraction=0.002)
     assert judge_raw(allowed, make_raw_facts(label_valid=valid)).passed
@@ -129,8 +129,7 @@ def test_too_few_rows_stop():
 
 
 def test_no_rows_at_all_stop():
-    columns = {name: values[:0] for name, values in make_columns().items()}
-    report = judge_raw(GATE, replace(make_raw_facts(), rows=tabulate_rows(**columns)))
+    report = judge_raw(GATE, make_raw_facts(**{name: values[:0] for name, values in make_columns().items()}))
     assert not report.passed
     assert all(not check.passed for check in report.checks if check.about in ("label", "row count", "class share"))
 
