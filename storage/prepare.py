@@ -5,7 +5,7 @@ globally (`storage.shuffle`), each split into shards of its own. Statistics are 
 A row that the source puts in two splits is left in both: that is for the prepared gate to see, not for us to hide.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import ceil, prod
@@ -22,13 +22,14 @@ from storage.parallel import TaskClient, map_in_order
 from storage.publish import open_scratch, publish_version
 from storage.rows import CONTENT_HASH, VALID_SUFFIX, Rows, count_rows
 from storage.selection import REASONS
-from storage.series import SeriesReport, inspect_series, plan_series
+from storage.series import SeriesReport, count_unsorted, inspect_series, plan_series
 from storage.shards import ShardEntry
 from storage.shuffle import Gathered, Run, Scattered, ShufflePlan, assign_splits, gather_bucket, scatter_group
 from storage.sources.base import SPLITS
 from storage.sources.tables import SERIES_ID, TIME, name_field
 from storage.specs import DEFAULT_SHARD_BYTES, DataSpec, ImageField, RowsSpec, SeriesSpec, SplitSpec, TableSpec
 from storage.splits import check_source_splits, estimate_rows, find_cutoffs, find_times
+from storage.timeline import Timeline
 from storage.versions import Dataset, Version
 
 __all__ = ["DataSpec", "Fitted", "ImageField", "RowsSpec", "SeriesSpec", "SplitSpec", "TableSpec", "prepare_rows"]
@@ -119,7 +120,10 @@ def make_plan(
         columns=columns,
     )
     if spec.split.by == "time":
-        times = [find_times(rows, spec, columns)[find_dated(rows)] for _, rows in _read_keys(raw, spec)]
+        times = [
+            find_times(rows, spec, columns)[find_dated(rows)]
+            for rows in (_read_key(raw, spec, entry) for entry in raw.shards)
+        ]
         plan = replace(plan, cutoffs=find_cutoffs(np.concatenate(times), spec.split))
     if not isinstance(spec, SeriesSpec):
         return plan, None
@@ -127,20 +131,29 @@ def make_plan(
 
 
 def _plan_series(raw: Version, spec: SeriesSpec, plan: ShufflePlan) -> tuple[ShufflePlan, SeriesReport]:
-    entities, times, splits = [], [], []
-    for entry, rows in _read_keys(raw, spec):
+    groups = len(SPLITS) + 1  # the last one is of the rows that are left out
+    counts = np.zeros(groups, np.int64)
+
+    def read(entry: ShardEntry) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        rows = _read_key(raw, spec, entry)
         dated = find_dated(rows)
-        entities.append(rows[SERIES_ID][dated])
-        times.append(rows[TIME][dated])
-        splits.append(assign_splits(rows, entry.split, plan)[dated])
-    keys = np.concatenate(entities), np.concatenate(times)
+        splits = assign_splits(rows, entry.split, plan)[dated].astype(np.int64) % groups
+        return rows[SERIES_ID][dated], rows[TIME][dated], splits
+
+    def count(entries: Iterable[ShardEntry]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        for entities, times, splits in map(read, entries):
+            counts[:] += np.bincount(splits, minlength=groups)
+            yield entities, times
+
+    unsorted = count_unsorted(count(raw.shards))
+    timeline = Timeline(raw.shards, read, groups)
     whole = spec.transform is not None
-    series = plan_series(*keys, np.concatenate(splits), plan.buckets, whole_entities=whole)
-    return replace(plan, series=series), inspect_series(*keys)
+    series = plan_series(timeline, counts[: len(SPLITS)].tolist(), plan.buckets, whole_entities=whole)
+    return replace(plan, series=series), inspect_series(timeline, unsorted)
 
 
-def _read_keys(raw: Version, spec: RowsSpec) -> Iterator[tuple[ShardEntry, Rows]]:
-    """Each shard with only the fields that splits and order go by."""
+def _read_key(raw: Version, spec: RowsSpec, entry: ShardEntry) -> Rows:
+    """Only the fields of a shard that splits and order go by."""
     asked = spec.split.field
     wanted = {TIME, TIME + VALID_SUFFIX, SERIES_ID, CONTENT_HASH}
     fields = [
@@ -148,8 +161,7 @@ def _read_keys(raw: Version, spec: RowsSpec) -> Iterator[tuple[ShardEntry, Rows]
         for field in raw.fields
         if field.name in wanted or (asked is not None and (field.name == name_field(asked) or asked in field.columns))
     ]
-    for entry in raw.shards:
-        yield entry, raw.read_shard(entry, fields)
+    return raw.read_shard(entry, fields)
 
 
 def find_dated(rows: Rows) -> NDArray[np.bool_]:

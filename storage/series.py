@@ -1,14 +1,15 @@
 """Series: rows sorted by entity and time, cut into shards in that order; what is missing or doubled is reported."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from storage.rows import Rows
+from storage.rows import Rows, mix_keys
 from storage.sources.tables import SERIES_ID, TIME
+from storage.timeline import Moment, Stretch, Timeline
 
 LISTED_GAPS = 100
 
@@ -62,33 +63,61 @@ class SeriesPlan:
         return buckets
 
 
-def plan_series(
-    entities: NDArray[np.int64],
-    times: NDArray[np.int64],
-    splits: NDArray[np.int8],
-    buckets: Sequence[int],
-    *,
-    whole_entities: bool,
-) -> SeriesPlan:
+def plan_series(timeline: Timeline, rows: Sequence[int], buckets: Sequence[int], *, whole_entities: bool) -> SeriesPlan:
     """Cuts each split into runs of nearly equal length.
 
     Args:
-        entities: Entity of each row, shape (N,).
-        times: Time of each row, shape (N,).
-        splits: Split of each row, shape (N,).
+        timeline: Of all rows, counted by split.
+        rows: Number of rows of each split.
         buckets: Number of runs of each split; there may be fewer.
         whole_entities: Whether a run may only begin where an entity begins.
     """
-    found = []
-    for split, count in enumerate(buckets):
-        here = splits == split
-        order = np.lexsort((times[here], entities[here]))
-        ids, moments = entities[here][order], times[here][order]
-        places = sorted({len(ids) * run // count for run in range(1, count)} - {0, len(ids)})
-        if whole_entities:
-            places = sorted({int(np.searchsorted(ids, ids[place])) for place in places} - {0})
-        found.append(tuple(dict.fromkeys((int(ids[place]), int(moments[place])) for place in places)))
-    return SeriesPlan(tuple(found))
+    runs = [_Runs(length, count, whole_entities) for length, count in zip(rows, buckets, strict=True)]
+    for stretch in timeline:
+        for split, found in enumerate(runs):
+            found.add(stretch.take(np.flatnonzero(stretch.counts[:, split])), split)
+    return SeriesPlan(tuple(tuple(found.starts) for found in runs))
+
+
+class _Runs:
+    """Where the runs of one split begin: the moments at certain places of its rows, which come in order."""
+
+    def __init__(self, rows: int, runs: int, whole_entities: bool) -> None:
+        self.starts: dict[Moment, None] = {}
+        self._places = np.array(sorted({rows * run // runs for run in range(1, runs)} - {0, rows}), np.int64)
+        self._whole = whole_entities
+        self._passed = 0
+        self._first: Moment | None = None
+        self._begin: Moment | None = None
+
+    def add(self, moments: Stretch, split: int) -> None:
+        """Adds the next moments of the split."""
+        if not len(moments):
+            return
+        names = moments.entities
+        news = np.flatnonzero(
+            np.concatenate([[self._begin is None or self._begin[0] != names[0]], names[1:] != names[:-1]])
+        )
+        ends = self._passed + np.cumsum(moments.counts[:, split])
+        inside = self._places[(self._places >= self._passed) & (self._places < ends[-1])]
+        self._first = self._first or _name_moment(moments, 0)
+        for at in np.searchsorted(ends, inside, side="right").tolist():
+            start = self._find_begin(moments, news, at) if self._whole else _name_moment(moments, at)
+            if not self._whole or start != self._first:
+                self.starts[start] = None
+        self._begin = self._find_begin(moments, news, len(moments) - 1)
+        self._passed = int(ends[-1])
+
+    def _find_begin(self, moments: Stretch, news: NDArray[np.intp], at: int) -> Moment:
+        """Where the entity of a moment begins."""
+        before = int(np.searchsorted(news, at, side="right"))
+        if before == 0 and self._begin is not None:
+            return self._begin
+        return _name_moment(moments, int(news[before - 1]))
+
+
+def _name_moment(moments: Stretch, at: int) -> Moment:
+    return int(moments.entities[at]), int(moments.times[at])
 
 
 def sort_series(rows: Rows) -> tuple[Rows, int]:
@@ -100,26 +129,101 @@ def sort_series(rows: Rows) -> tuple[Rows, int]:
     return {name: values[order[new]] for name, values in rows.items()}, int((~new).sum())
 
 
-def inspect_series(entities: NDArray[np.int64], times: NDArray[np.int64]) -> SeriesReport:
-    """Looks for gaps, duplicates and disorder in rows as the source gives them."""
-    unsorted = int(((entities[1:] == entities[:-1]) & (times[1:] < times[:-1])).sum())
-    order = np.lexsort((times, entities))
-    entities, times = entities[order], times[order]
-    same = entities[1:] == entities[:-1]
-    steps = np.diff(times)
-    step = _find_most_frequent(steps[same & (steps > 0)])
-    places = np.flatnonzero(same & (steps > step)) if step else np.empty(0, dtype=np.int64)
-    gaps = [
-        Gap(series_id=int(entities[at]), after=int(times[at]), before=int(times[at + 1])) for at in places[:LISTED_GAPS]
-    ]
+def inspect_series(timeline: Timeline, unsorted_count: int) -> SeriesReport:
+    """Looks for gaps and duplicates.
+
+    Args:
+        timeline: Of all rows.
+        unsorted_count: What is known of their order in the source, by `count_unsorted`.
+    """
+    entities, duplicates = 0, 0
+    last: int | None = None
+    for stretch in timeline:
+        entities += len(np.unique(stretch.entities)) - (stretch.entities[0] == last)
+        duplicates += int(stretch.counts.sum()) - len(stretch)
+        last = stretch.last[0]
+    step = _find_usual_step(timeline)
+    gaps: list[Gap] = []
+    gap_count = 0
+    for before, names, steps in _iter_steps(timeline) if step else ():
+        places = np.flatnonzero(steps > step)
+        gap_count += len(places)
+        for at in places[: LISTED_GAPS - len(gaps)].tolist():
+            after = int(before[at])
+            gaps.append(Gap(series_id=int(names[at]), after=after, before=after + int(steps[at])))
     return SeriesReport(
-        entities=len(np.unique(entities)),
+        entities=int(entities),
         step_ns=step,
-        gap_count=len(places),
+        gap_count=gap_count,
         gaps=tuple(gaps),
-        duplicate_count=int((same & (steps == 0)).sum()),
-        unsorted_count=unsorted,
+        duplicate_count=duplicates,
+        unsorted_count=unsorted_count,
     )
+
+
+def count_unsorted(shards: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> int:
+    """Rows that come before their predecessor in time, which is of the same entity.
+
+    Args:
+        shards: Entity and time of the rows of each shard, in the order of the source.
+    """
+    count = 0
+    last: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+    for shard in shards:
+        if not len(shard[0]):
+            continue
+        entities, times = shard if last is None else (np.concatenate(both) for both in zip(last, shard, strict=True))
+        count += int(((entities[1:] == entities[:-1]) & (times[1:] < times[:-1])).sum())
+        last = entities[-1:], times[-1:]
+    return count
+
+
+def _iter_steps(timeline: Timeline) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    """Of each moment that another one of its entity follows: its time, its entity, and the time to that one."""
+    last: Moment | None = None
+    for stretch in timeline:
+        names, times = stretch.entities, stretch.times
+        if last is not None:
+            names, times = np.concatenate([[last[0]], names]), np.concatenate([[last[1]], times])
+        places = np.flatnonzero(names[1:] == names[:-1])
+        yield times[places], names[places], np.diff(times)[places]
+        last = stretch.last
+
+
+def _find_usual_step(timeline: Timeline) -> int:
+    """The most frequent time between two moments of an entity, the shortest of equally frequent ones; 0 without any.
+
+    Times at random have as many steps as rows: these are counted one part of them after the other.
+    """
+    parts = 1
+    while True:
+        best = (0, 0)
+        for part in range(parts):
+            found = _count_steps(timeline, part, parts)
+            if found is None:
+                break
+            values, counts = found
+            if len(values):
+                at = int(counts.argmax())  # of equal ones the first, which is the shortest
+                best = max(best, (int(counts[at]), -int(values[at])))
+        else:
+            return -best[1]
+        parts *= 2
+
+
+def _count_steps(timeline: Timeline, part: int, parts: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """The different steps of a part, ascending, and how often each occurs; None where they are too many to be held."""
+    values, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    for _, _, steps in _iter_steps(timeline):
+        if parts > 1:
+            steps = steps[mix_keys(steps.view(np.uint64), "steps") % np.uint64(parts) == part]
+        fresh, often = np.unique(steps, return_counts=True)
+        joined = np.concatenate([values, fresh])
+        values, slots = np.unique(joined, return_inverse=True)
+        counts = np.bincount(slots, weights=np.concatenate([counts, often]), minlength=len(values)).astype(np.int64)
+        if len(values) > timeline.most:
+            return None
+    return values, counts
 
 
 def find_step(entities: NDArray[np.generic], times: NDArray[np.int64]) -> int:

@@ -18,7 +18,7 @@ from storage.derived import PREFIX
 from storage.files import Store
 from storage.parallel import TaskClient, map_in_order
 from storage.rows import LABEL, VALID_SUFFIX, Rows
-from storage.series import inspect_series
+from storage.series import find_step
 from storage.shards import ShardEntry, read_shard
 from storage.snapshot import Version
 from storage.sources.tables import NUMBERS, SERIES_ID, TARGET, TIME, name_field
@@ -202,7 +202,7 @@ def _make_grids(accepted: Version, data: TableSpec) -> dict[str, Grid]:
 def _find_step(version: Version) -> int:
     """The usual time between rows; of the first shard, which is enough for it."""
     rows = version.read_shard(version.shards[0], (TIME, SERIES_ID), verify=False)
-    return inspect_series(rows[SERIES_ID], rows[TIME]).step_ns
+    return find_step(rows[SERIES_ID], rows[TIME])
 
 
 def profile_shard(
