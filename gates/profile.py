@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from gates.cells import count_cells
 from gates.divergence import Histogram
 
 if TYPE_CHECKING:
@@ -116,9 +117,7 @@ def measure_profile(
     related: list[np.ndarray[Any, Any]] = []
     for name, grid in grids.items():
         values = columns[name]
-        finite = values[np.isfinite(values)]
-        places = np.clip(np.searchsorted(grid.edges, finite, side="right") - 1, 0, len(grid.edges) - 2)
-        counts[name] = np.bincount(places, minlength=len(grid.edges) - 1)
+        counts[name] = count_cells(values[np.isfinite(values)], np.array(grid.edges))
         if len(related) < MOST_RELATED:
             scaled = np.clip((values - grid.mean) / grid.std, -_CLIP, _CLIP)
             related.append(np.nan_to_num(scaled))

@@ -128,7 +128,9 @@ def bin_shard(
     answer: tuple[float, float],
 ) -> dict[str, Bins]:
     """Sums of one shard by column; runs on a worker."""
-    rows = read_shard(shards, entry, verify=False)
+    fields = (LABEL, TARGET, NUMBERS, SERIES_ID, *map(name_field, data.texts))
+    wanted = {field for name in fields for field in (name, name + VALID_SUFFIX)}
+    rows = read_shard(shards, entry, [field.name for field in entry.fields if field.name in wanted], verify=False)
     classes = len(data.labels)
     target = _read_answer(rows, data, answer)
     series = isinstance(data, SeriesSpec)

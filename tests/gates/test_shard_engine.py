@@ -206,6 +206,29 @@ def test_statistics_spare_the_reading_and_agree_with_it():
     assert other_reads != []
 
 
+def test_known_values_spare_the_reading_and_agree_with_it():
+    frame = pd.DataFrame({"value": [3, 1, 1, 2]})
+    statistics = ColumnStatistics(missing=0, min=1, max=3, distinct=(1, 2, 3))
+    good = Suite(
+        stage="raw",
+        expectations=(
+            expect("expect_column_values_to_be_in_set", "rows", column="value", value_set=[1, 2, 3, 4]),
+            expect("expect_column_distinct_values_to_contain_set", "rows", column="value", value_set=[1, 3]),
+            expect("expect_column_distinct_values_to_be_in_set", "rows", column="value", value_set=[1, 2]),
+        ),
+    )
+    bad = Suite(
+        stage="raw",
+        expectations=(expect("expect_column_values_to_be_in_set", "rows", column="value", value_set=[1, 2]),),
+    )
+    for suite, spared in ((good, True), (bad, False)):
+        known, reads = count_reads(frame, {"value": statistics})
+        unknown, _ = count_reads(frame, {})
+        found = run_suite(suite, {"rows": ShardedTable((known, known))})
+        assert found == run_suite(suite, {"rows": ShardedTable((unknown, unknown))})
+        assert (reads == []) == spared
+
+
 def test_unexpected_rows_name_their_shard_and_only_bad_shards_are_read():
     good = pd.DataFrame({"row_id": [1, 2], "value": [1.0, 2.0], "wide": [0, 0]})
     bad = pd.DataFrame({"row_id": [3, 4], "value": [2.0, 9.0], "wide": [0, 0]})

@@ -1,6 +1,7 @@
 """The gates on tables and series, from collected files to a report; and rows that are set aside."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -14,6 +15,7 @@ from storage.fitted import Fitted
 from storage.prepare import prepare_rows
 from storage.quarantine import describe_rows, find_cleaned, read_quarantine, release_rows
 from storage.receipts import CodeRecord, Receipt, SourceRecord, write_receipt
+from storage.shards import read_file
 from storage.sources.csv import CsvSource
 from storage.specs import SeriesSpec, SplitSpec, TableSpec
 from storage.versions import Dataset
@@ -74,6 +76,20 @@ def find_red(report):
 def test_a_good_table_and_good_series_pass(tmp_path):
     assert not find_red(judge(collect(tmp_path / "t", make_table(), TABLE), TABLE))
     assert not find_red(judge(collect(tmp_path / "s", make_series(), SERIES, "flows-raw"), SERIES))
+
+
+def test_the_raw_gate_of_a_table_reads_each_column_once_and_no_ids(tmp_path, monkeypatch):
+    version = collect(tmp_path / "t", make_table(), TABLE)
+    reads = Counter()
+
+    def count(shards, entry, path, **more):
+        reads[path.split("/")[0]] += 1
+        return read_file(shards, entry, path, **more)
+
+    monkeypatch.setattr("storage.shards.read_file", count)
+    assert not find_red(judge(version, TABLE))
+    columns = {field.name for field in version.fields} - {"row_id"}
+    assert reads == dict.fromkeys(columns, len(version.shards))
 
 
 @pytest.mark.parametrize(
