@@ -28,7 +28,7 @@ class LocalFiles:
 
     def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
         """Reads a file or a range of it."""
-        with _translated(path), Path(path).open("rb", buffering=0) as file:
+        with translate_faults(path), Path(path).open("rb", buffering=0) as file:
             if start is None or end is None:
                 return file.read()
             # A range may end past the file: pread gives what there is.
@@ -43,7 +43,7 @@ class LocalFiles:
             if durable:
                 _flush(temporary.values())
             for path in list(temporary):
-                with _translated(path):
+                with translate_faults(path):
                     Path(temporary[path]).replace(path)
                     del temporary[path]
             if durable:
@@ -66,25 +66,25 @@ class LocalFiles:
 
     def exists(self, path: str) -> bool:
         """Whether a file is there."""
-        with _translated(path):
+        with translate_faults(path):
             return Path(path).is_file()
 
     def stat(self, path: str) -> tuple[int, datetime]:
         """Size in bytes and time of the last write."""
-        with _translated(path):
+        with translate_faults(path):
             found = Path(path).stat()
         return found.st_size, datetime.fromtimestamp(found.st_mtime, UTC)
 
     def walk(self, path: str) -> list[str]:
         """All files at any depth; what disappears meanwhile is left out."""
-        with _translated(path):
+        with translate_faults(path):
             if Path(path).is_dir():
                 os.listdir(path)  # noqa: PTH208 - os.walk would hide that the directory cannot be read
         return [file for file in _walk(path) if _TEMPORARY not in file]
 
     def listdir(self, path: str) -> list[str]:
         """Names in a directory."""
-        with _translated(path):
+        with translate_faults(path):
             try:
                 return [entry.name for entry in os.scandir(path) if not entry.name.startswith(_TEMPORARY)]
             except FileNotFoundError:
@@ -92,7 +92,7 @@ class LocalFiles:
 
     def delete(self, path: str, root: str) -> None:
         """Deletes a file, and the directories below the root that this leaves empty."""
-        with _translated(path):
+        with translate_faults(path):
             Path(path).unlink(missing_ok=True)
         for folder in Path(path).parents:
             if str(folder) == root:
@@ -131,7 +131,7 @@ class LocalFiles:
 
 
 def _link(temporary: str, path: str) -> bool:
-    with _translated(path):
+    with translate_faults(path):
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -150,7 +150,7 @@ def _write_temporary(path: str, data: bytes) -> str:
     """Writes a file beside its final name, directories included. Flushing is left to the caller."""
     folder = Path(path).parent
     temporary = f"{folder}/{_TEMPORARY}{_name_host()}-{os.getpid()}-{secrets.token_hex(8)}"
-    with _translated(path):
+    with translate_faults(path):
         for attempt in range(_ATTEMPTS):
             try:
                 _make_folder(folder)
@@ -222,7 +222,7 @@ def _flush_folders(paths: Collection[str]) -> None:
 
 
 def _flush_one(path: str) -> None:
-    with _translated(path):
+    with translate_faults(path):
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -251,7 +251,7 @@ def _walk(path: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _translated(path: str) -> Iterator[None]:
+def translate_faults(path: str) -> Iterator[None]:
     """Gives faults of the operating system our names."""
     try:
         yield

@@ -17,10 +17,11 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from storage.local_files import translate_faults
 from tasks.child import end_child, start_child
 from tasks.errors import TaskError
 from tasks.group import Group, Nodes, describe_group
-from tasks.train_job import FAILURE, METRICS, OUTPUT, RESULT, Failure, TrainJob, WorkerResult
+from tasks.train_job import FAILURE, FAILURE_BYTES, METRICS, OUTPUT, RESULT, Failure, TrainJob, WorkerResult
 from tasks.train_worker import STAND_BY
 
 Record = TypeVar("Record", bound=BaseModel)
@@ -105,8 +106,7 @@ class Trainer:
         """Has a job done, and returns the exit status; `look` is called often meanwhile. Whatever it raises ends the job."""
         directory = Path(job.directory)
         directory.mkdir(parents=True, exist_ok=True)
-        for name in (RESULT, FAILURE):
-            (directory / name).unlink(missing_ok=True)
+        (directory / RESULT).unlink(missing_ok=True)
         deadline = time.monotonic() + timeout_s
         child = self._hand_over(job, _write_job(job, directory), nodes)
         status = None
@@ -177,12 +177,14 @@ def open_trainer(directory: Path, devices: int | Literal["auto"] = "auto") -> It
 
 
 def _write_job(job: TrainJob, directory: Path) -> Path:
-    """The job's file, for its owner's eyes only: it may hold credentials of the workspace."""
+    """The job's file, for its owner's eyes only: it may hold credentials of the workspace; and room for a failure."""
     path = directory / "job.json"
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(job.model_dump_json())
+    with translate_faults(str(path)):
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(job.model_dump_json())
+        (directory / FAILURE).write_bytes(b" " * FAILURE_BYTES)
     return path
 
 

@@ -12,6 +12,7 @@ CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
 RESULT = "result.json"
 FAILURE = "failure.json"
+FAILURE_BYTES = 8192
 OUTPUT = "worker.log"
 BASELINE = "baseline "
 
@@ -156,6 +157,8 @@ class WorkerResult(Message):
 
 class Failure(Message):
     """Why a worker gave up, in one sentence of its own.
+
+    Its place on the disk is taken before the worker starts, blank, so that there is room to say that there is none.
 
     Attributes:
         kind: Class of the error.

@@ -24,6 +24,7 @@ from lightning_modules.rows import Samples
 from lightning_modules.samples import AnySample, RowSample
 from lightning_modules.train import fit_learner, load_learner, read_sample
 from storage.files import Store, canonical_json, sha256_bytes
+from storage.local_files import translate_faults
 from storage.versions import Dataset, Version
 from tasks.samples import TRAIN, VALIDATION, SampleRows
 from tasks.train_job import (
@@ -220,7 +221,7 @@ class MetricLog:
             # A new file each time: whoever follows it sees by that where this attempt begins.
             self.store.write(METRICS, self._keep_until(record.get("resumed_step") or 0))
         line = {name: None if value != value else value for name, value in record.items()}
-        with self.path.open("a", encoding="utf-8") as file:
+        with translate_faults(str(self.path)), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def _keep_until(self, step: int) -> bytes:

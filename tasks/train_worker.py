@@ -64,7 +64,6 @@ def do_job_file(path: str, *, told_at: float) -> int:
 
     from lightning_modules.errors import ModelError
     from storage.errors import StorageError
-    from storage.files import Store
     from tasks.train_job import FAILURE, Failure, TrainJob
 
     job = TrainJob.model_validate_json(Path(path).read_bytes())
@@ -74,17 +73,30 @@ def do_job_file(path: str, *, told_at: float) -> int:
         do_job(job, told_at=told_at)
     except (ModelError, StorageError, ValidationError) as error:
         failure = Failure(kind=type(error).__name__, message=str(error))
-        sys.stderr.write(f"{failure.kind}: {failure.message}\n")
-        # On a full disk the launcher has the line above. The other ranks are ended with the group.
-        with suppress(StorageError):
-            Store(job.directory).write(FAILURE, failure.model_dump_json().encode())
+        # The other ranks are ended with the group.
+        note_failure(Path(job.directory) / FAILURE, failure.model_dump_json().encode())
+        with suppress(OSError):  # The log may lie on a full disk.
+            sys.stderr.write(f"{failure.kind}: {failure.message}\n")
         return EXIT_FAULT
     return 0
 
 
+def note_failure(path: Path, content: bytes) -> None:
+    """Writes a failure into the room that the launcher has left for it, at once, since other ranks may fail as well."""
+    from tasks.train_job import FAILURE_BYTES
+
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            os.pwrite(descriptor, content.ljust(FAILURE_BYTES), 0)
+        finally:
+            os.close(descriptor)
+
+
 if __name__ == "__main__":
     status = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     # Threads of libraries must not hold up the end: everything is on disk.
     os._exit(status)

@@ -1,10 +1,13 @@
 """What every test stands on: keys, caches and Prefect's database of their own, and one Prefect server a session."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.small_disk import SmallDisk
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -65,3 +68,12 @@ def dask_scheduler() -> Iterator[str]:
 
     with open_cluster(workers=1) as address:
         yield address
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    path = tmp_path / "disk"
+    path.mkdir()
+    yield SmallDisk(path)
+    if path.is_mount():
+        subprocess.run(["umount", "--lazy", str(path)], check=True)

@@ -1,42 +1,12 @@
 """Workspaces that cannot hold a run: a full disk, and one that is only to be read."""
 
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.flows.material import call, run
 from tests.flows.processes import find_torn
+from tests.small_disk import SmallDisk
 
 pytestmark = pytest.mark.prefect
-
-
-class SmallDisk:
-    """A file system in memory, of a size that can be changed."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def mount(self, options: str) -> None:
-        """Mounts it, or mounts it again with other options."""
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.path)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            pytest.skip(f"this user may not mount: {done.stderr.strip()}")
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    path = tmp_path / "disk"
-    path.mkdir()
-    yield SmallDisk(path)
-    if path.is_mount():
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 # Full while rows are stored, and full when the model is.
