@@ -110,9 +110,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    recipe = load_recipe(
-        "mnist", {"train.max_epochs": 1, "train.augmentation.enabled": False, "train.batch_size": BATCH}
-    )
+    # The bare loop is written in fp32.
+    settings = {"train.max_epochs": 1, "train.augmentation.enabled": False, "train.precision": "fp32"}
+    recipe = load_recipe("mnist", {**settings, "train.batch_size": BATCH})
     data = read_images(arguments.steps)
     contenders: dict[str, Callable[[ModelSpec, TrainSpec, TimedBatches], list[float]]] = {
         "bare torch loop": run_bare,

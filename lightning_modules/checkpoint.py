@@ -20,6 +20,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from lightning_modules.errors import CheckpointError
+from lightning_modules.precision import Precision
 from lightning_modules.ranks import in_group, tell_ranks
 from storage.errors import StorageError
 from storage.files import Store, canonical_json, sha256_bytes
@@ -138,6 +139,19 @@ class ResumeStates(CheckpointIO):
                 "used then"
             )
         return cast(dict[str, Any], unpack_state(content))
+
+    def read_precision(self, name: str) -> Precision:
+        """The precision that a state was trained in.
+
+        Raises:
+            CheckpointError: It does not say.
+        """
+        found: Precision | None = self.load_checkpoint(name).get("precision")
+        if found is None:
+            raise CheckpointError(
+                f"resume state ({name}) must say its precision; got one of an older Lepton; delete it to train again"
+            )
+        return found
 
     def remove_checkpoint(self, path: Any) -> None:
         """Deletes a state by its name."""

@@ -12,6 +12,7 @@ from lightning_modules.augment import Augmentation, mix_bits
 from lightning_modules.data import Batch
 from lightning_modules.metrics import LOWER_IS_BETTER, load_metric
 from lightning_modules.optim import build_optimizer, build_scheduler
+from lightning_modules.precision import LIGHTNING_NAMES
 from lightning_modules.ranks import gather_ranks, sum_over_ranks
 from lightning_modules.specs import TrainSpec
 
@@ -155,8 +156,9 @@ class Learner(pl.LightningModule):
         return figures
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the running epoch's figures; `ResumeSaver` has just gathered them on rank 0, which writes."""
+        """Keeps the precision, and the epoch's figures, which `ResumeSaver` has just gathered on rank 0: it writes."""
         checkpoint["train_tally"] = self.train_tally.sums
+        checkpoint["precision"] = "fp32" if self.trainer.precision == LIGHTNING_NAMES["fp32"] else "bf16"
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on from them, on rank 0 only, so that no rank adds them again."""
@@ -165,7 +167,7 @@ class Learner(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and schedule that the spec names."""
-        optimizer = build_optimizer(self.spec.optimizer, self, fused=self.trainer.precision == "32-true")
+        optimizer = build_optimizer(self.spec.optimizer, self, fused=self.trainer.precision == LIGHTNING_NAMES["fp32"])
         return {
             "optimizer": optimizer,
             "lr_scheduler": build_scheduler(self.spec.scheduler, optimizer, self.total_steps),

@@ -1,6 +1,6 @@
 """The figures of a training, as plain data; importing them costs no torch."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +19,9 @@ class TrainResult(BaseModel):
         parameters: Trained numbers of the network.
         world_size: Processes that trained together.
         device: "cpu" or "cuda".
+        precision: In which it was trained, whatever "auto" has come to.
+        precision_kept: Whether that is the precision of the state from which this attempt resumed, where this machine would
+            have chosen another.
         seconds: Wall time of this attempt's fit.
         history: One record an epoch.
     """
@@ -31,9 +34,11 @@ class TrainResult(BaseModel):
     validation_loss: float
     validation_figures: dict[str, float]
     stopped_early: bool
-    resumed_step: int | None
+    resumed_step: int | None = None
     parameters: int
     world_size: int
     device: str
+    precision: Literal["fp32", "bf16"] = "fp32"
+    precision_kept: bool = False
     seconds: float
     history: tuple[dict[str, Any], ...]

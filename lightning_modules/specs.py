@@ -313,7 +313,8 @@ class TrainSpec(Spec):
         batch_size: Rows of one optimizer step over all devices together: the global batch, whatever their number.
         accumulate: Micro-batches that one such batch is cut into, to save memory; must divide it.
         clip_norm: Largest gradient norm; None leaves gradients as they are.
-        precision: "fp32", "bf16" (autocast), or "auto": bf16 on a GPU that has it, else fp32.
+        precision: "fp32", "bf16" (autocast), or "auto": bf16 where the hardware says that it is fast, on a GPU for all, on a
+            CPU for images (`precision.resolve_precision`); else fp32. A resumed training keeps the one that it began in.
         seed: Of initial weights, order of rows, augmentation and dropout.
         deterministic: Whether only deterministic algorithms are used: equal inputs then give bit-equal weights.
         devices: Number of processes on a machine, one device each, or "auto": every GPU, else one CPU process.

@@ -24,6 +24,7 @@ from lightning_modules.checkpoint import ResumeStates, copy_weights, pack_weight
 from lightning_modules.data import IMAGES, Stream, StreamDataModule
 from lightning_modules.errors import CheckpointError, SpecError
 from lightning_modules.learner import Learner
+from lightning_modules.precision import LIGHTNING_NAMES, Precision, resolve_precision
 from lightning_modules.result import TrainResult
 from lightning_modules.rows import SampleReader
 from lightning_modules.samples import AnySample
@@ -138,17 +139,24 @@ def fit_learner(
     callbacks = [judge, StepLog(train, write_record), LossAlarm(train, on_diverged)]
     if keeper is not None:
         callbacks.append(ResumeSaver(train, keeper))
+    precision = resolve_precision(train.precision, learner.network, sample)
+    # A training ends as it began, on whatever machine: another precision would be another training.
+    begun_in = keeper.read_precision(resume_from) if keeper and resume_from else precision
     with quiet_lightning():
-        trainer = build_trainer(train, callbacks=callbacks, keeper=keeper)
+        trainer = build_trainer(train, begun_in, callbacks=callbacks, keeper=keeper)
     resumed_step = int(resume_from.split("-")[1]) if resume_from else None
-    write_record({"event": "start", "steps": total_steps, "epochs": train.max_epochs, "resumed_step": resumed_step})
+    write_record({"event": "start", "steps": total_steps, "epochs": train.max_epochs, "resumed_step": resumed_step,
+                  "precision": begun_in, "precision_kept": begun_in != precision})  # fmt: skip
     started_at = time.monotonic()
     with quiet_lightning():
         trainer.fit(learner, datamodule=data, ckpt_path=resume_from, weights_only=True)
     seconds = time.monotonic() - started_at
     if keeper is not None and trainer.is_global_zero:
         keeper.clear()
-    return _conclude(model, sample, learner, judge, trainer, data, resumed_step, seconds)
+    result = _describe_result(learner, judge, trainer, seconds).model_copy(
+        update={"resumed_step": resumed_step, "precision": begun_in, "precision_kept": begun_in != precision}
+    )
+    return _conclude(model, sample, learner, judge, data, result)
 
 
 def _conclude(
@@ -156,18 +164,21 @@ def _conclude(
     sample: AnySample,
     learner: Learner,
     judge: EpochJudge,
-    trainer: pl.Trainer,
     data: StreamDataModule,
-    resumed_step: int | None,
-    seconds: float,
+    result: TrainResult,
 ) -> Fitted:
-    if judge.best is None:
-        raise CheckpointError("training must end with at least one judged epoch; got none; delete its resume states")
+    """The best weights, with what is fitted to them."""
     load_weights(learner, judge.weights)
     fit_threshold(learner, data.validation_loader, model.anomaly_quantile)
     about = {"format": CHECKPOINT_FORMAT, "model": model.model_dump(mode="json"),
              "sample": sample.model_dump(mode="json")}  # fmt: skip
-    result = TrainResult(
+    return Fitted(learner.eval(), pack_weights(copy_weights(learner), about), result)
+
+
+def _describe_result(learner: Learner, judge: EpochJudge, trainer: pl.Trainer, seconds: float) -> TrainResult:
+    if judge.best is None:
+        raise CheckpointError("training must end with at least one judged epoch; got none; delete its resume states")
+    return TrainResult(
         epochs=len(judge.history),
         steps=trainer.global_step,
         best_epoch=judge.best["epoch"],
@@ -178,17 +189,17 @@ def _conclude(
             if name.startswith("validation_") and name != "validation_loss"
         },
         stopped_early=judge.stopped_early,
-        resumed_step=resumed_step,
         parameters=sum(value.numel() for value in learner.network.parameters()),
         world_size=trainer.world_size,
         device=trainer.strategy.root_device.type,
         seconds=round(seconds, 3),
         history=tuple(judge.history),
     )
-    return Fitted(learner.eval(), pack_weights(copy_weights(learner), about), result)
 
 
-def build_trainer(spec: TrainSpec, *, callbacks: list[Any], keeper: ResumeStates | None) -> pl.Trainer:
+def build_trainer(
+    spec: TrainSpec, precision: Precision, *, callbacks: list[Any], keeper: ResumeStates | None
+) -> pl.Trainer:
     """Lightning's trainer for this process, without its own bars, summaries, loggers and checkpoints.
 
     `RANK`, `WORLD_SIZE` and `LOCAL_RANK` say which part of a group this process is; without them it trains alone.
@@ -200,7 +211,6 @@ def build_trainer(spec: TrainSpec, *, callbacks: list[Any], keeper: ResumeStates
             "number that each node has"
         )
     on_gpu = torch.cuda.is_available()
-    in_bf16 = spec.precision == "bf16" or (spec.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported())
     strategy: Strategy
     if world_size > 1:
         strategy = DDPStrategy(process_group_backend="nccl" if on_gpu else "gloo", gradient_as_bucket_view=True)
@@ -211,7 +221,7 @@ def build_trainer(spec: TrainSpec, *, callbacks: list[Any], keeper: ResumeStates
         devices=here,
         num_nodes=world_size // here,
         strategy=strategy,
-        precision="bf16-mixed" if in_bf16 else "32-true",
+        precision=LIGHTNING_NAMES[precision],
         max_epochs=spec.max_epochs,
         accumulate_grad_batches=spec.accumulate,
         gradient_clip_val=spec.clip_norm,

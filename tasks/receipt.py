@@ -78,6 +78,7 @@ def describe_metrics(record: RunRecord) -> dict[str, JsonValue]:
             **{f"validation_{name}": value for name, value in trained.validation_figures.items()},
             "epochs": trained.epochs,
             "training_s": round(trained.training_s, 3),
+            "precision": trained.precision,
         }
     if (evaluated := record.find(Evaluated)) is not None:
         metrics |= {

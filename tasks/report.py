@@ -74,9 +74,14 @@ def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
             return reasons
         case Prepared(dataset=dataset):
             return (", ".join(f"{split} {rows:,}" for split, rows in dataset.rows.items()), dataset.ref)
-        case Trained(epochs=epochs, best_epoch=best, validation_figures=figures):
+        case Trained(epochs=epochs, best_epoch=best, validation_figures=figures, precision=precision):
             name = "accuracy" if "accuracy" in figures else "error"
-            return (f"{show_figure(name, figures[name])} validation", f"{epochs} epochs, best {best}")
+            kept = ", as it was begun on another machine" if outcome.precision_kept else ""
+            return (
+                f"{show_figure(name, figures[name])} validation",
+                f"{epochs} epochs, best {best}",
+                f"{precision}{kept}",
+            )
         case Evaluated(headline=name, metrics=metrics, baselines=baselines):
             beside = (
                 f"{show_figure(name, figures[name])} {by}" for by, figures in baselines.items() if name in figures
@@ -169,7 +174,12 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
         shown = "MAE" if evaluated is not None and evaluated.headline == "mae" else name
         metrics.append(Metric(name=f"validation {shown}", value=trained.validation_figures[name], kind=kind))
         metrics.append(
-            Metric(name="training", value=trained.training_s, kind="seconds", note=f"{trained.epochs} epochs")
+            Metric(
+                name="training",
+                value=trained.training_s,
+                kind="seconds",
+                note=f"{trained.epochs} epochs, {trained.precision}",
+            )
         )
         metrics.append(Metric(name="parameters", value=trained.parameters, kind="count"))
     return tuple(metrics)

@@ -1,7 +1,7 @@
 """What each stage hands on: small frozen refs with digests, never data."""
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -69,6 +69,8 @@ class Trained(Result):
     epochs: int
     best_epoch: int
     training_s: float
+    precision: Literal["fp32", "bf16"] = "fp32"
+    precision_kept: bool = False
     start_s: float
     validation_figures: dict[str, float]
     validation_predictions: Predictions

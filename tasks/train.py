@@ -107,6 +107,8 @@ def _describe(result: WorkerResult, directory: Path, sample: AnySample, *, stand
         epochs=fit.epochs,
         best_epoch=fit.best_epoch,
         training_s=fit.seconds,
+        precision=fit.precision,
+        precision_kept=fit.precision_kept,
         start_s=result.seconds["start"],
         validation_figures=fit.validation_figures | result.predictions[VALIDATION].figures,
         validation_predictions=result.predictions[VALIDATION],

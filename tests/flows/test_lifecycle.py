@@ -21,6 +21,7 @@ def test_a_good_run_is_promoted_on_both_channels(promoted: Promoted) -> None:
     assert set(summary["datasets"]) == {"raw", "prepared"}
     assert summary["datasets"]["raw"].startswith("digits-raw@")
     assert summary["metrics"]["accuracy"] >= 0.9
+    assert summary["metrics"]["precision"] == "fp32"
     assert {entry["name"] for entry in summary["artifacts"]} == {"fp32", "int8"}
     for path in (summary["receipt"], summary["report"], *(entry["path"] for entry in summary["artifacts"])):
         assert Path(path).is_absolute()

@@ -92,6 +92,29 @@ def test_run_that_dies_twice_ends_with_the_same_bits(tmp_path: Path) -> None:
     assert fit(spec, states)[0].checkpoint == whole.checkpoint
 
 
+@pytest.mark.parametrize("begun_in", ["fp32", "bf16"])
+def test_training_ends_in_the_precision_that_it_began_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun_in: str
+) -> None:
+    def stand_on(machine: str) -> None:
+        monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+        monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: machine == "bf16")
+
+    stand_on(begun_in)
+    whole, _ = fit(make_spec(), None)
+    assert (whole.result.precision, whole.result.precision_kept) == (begun_in, False)
+    with pytest.raises(Died):
+        fit(make_spec(), Store(str(tmp_path)), dies_at=8)
+    stand_on("fp32" if begun_in == "bf16" else "bf16")
+    resumed, _ = fit(make_spec(), Store(str(tmp_path)))
+    assert resumed.result.resumed_step
+    assert (resumed.result.precision, resumed.result.precision_kept) == (begun_in, True)
+    assert resumed.checkpoint == whole.checkpoint
+    other, _ = fit(make_spec(), None)
+    assert other.result.precision != begun_in
+    assert other.checkpoint != whole.checkpoint
+
+
 @pytest.mark.parametrize("damage", ["torn", "flipped", "empty"])
 def test_damaged_state_is_passed_over(tmp_path: Path, damage: str) -> None:
     spec = make_spec()
