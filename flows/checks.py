@@ -1,6 +1,7 @@
 """What the sections of a recipe must have to do with each other: checked when it is loaded, all at once, without torch."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from lightning_modules.specs import (
     is_import_path,
 )
 from storage.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
+from tasks.child import find_absent_packages
 
 if TYPE_CHECKING:
     from flows.recipe import Recipe
@@ -98,6 +100,7 @@ def check_recipe(recipe: "Recipe") -> list[Fault]:
         *_check_targets(recipe),
         *_check_family(recipe, form),
         *_check_columns(recipe, form),
+        *_check_split(recipe),
         *_check_window(recipe, form),
         *_check_head(recipe, form),
         *_check_training(recipe, form),
@@ -144,6 +147,21 @@ def _check_columns(recipe: "Recipe", form: Form) -> Iterator[Fault]:
         yield Fault("data.texts", ", ".join(data.texts), "be empty for series", remedy)
     if form == "series" and not data.numbers:
         yield Fault("data.numbers", "[]", "name the columns of the series", "write numbers: [...]")
+
+
+def _check_split(recipe: "Recipe") -> Iterator[Fault]:
+    """What a split goes by must be in the rows, and some of them must be left to choose by."""
+    data, split = recipe.data, recipe.data.split
+    time = data.time if isinstance(data, TableSpec) else None
+    if split.by == "time" and split.field is None and time is None:
+        remedy = "write data.time: its column, or by: hash"
+        yield Fault("data.split.by", "'time'", "have a time to go by; the rows have none", remedy)
+    if split.by == "entity" and (not isinstance(data, SeriesSpec) or data.entity is None):
+        remedy = "write data.entity: its column, or by: time" if isinstance(data, SeriesSpec) else "write by: hash"
+        yield Fault("data.split.by", "'entity'", "have entities to go by; the rows have none", remedy)
+    if split.by != "source" and not split.validation and split.validation_from is None:
+        remedy = "write validation: 0.1"
+        yield Fault("data.split.validation", "0", "leave rows on which the best weights are chosen", remedy)
 
 
 def _check_window(recipe: "Recipe", form: Form) -> Iterator[Fault]:
@@ -233,12 +251,17 @@ def _check_components(recipe: "Recipe") -> Iterator[Fault]:
         "data.transform": ("transform", recipe.data.transform),
     } | {f"gates.raw.suites.{place}": ("suite", name) for place, name in enumerate(recipe.gates.raw.suites)}
     known: dict[str, Callable[..., Any]] = {}
-    for path, (what, name) in named.items():
-        if name is None or not is_import_path(name):
-            continue
+    own = {path: (what, name) for path, (what, name) in named.items() if name is not None and is_import_path(name)}
+    packages = {path: re.split("[.:]", name)[0] for path, (_, name) in own.items()}
+    absent = find_absent_packages(set(packages.values()))
+    for path, (what, name) in own.items():
         try:
             load_component(name, what=what, known=known)
         except SpecError as error:
             _, _, found = str(error).partition("; got ")
             reason, _, remedy = found.partition("; ")
             yield Fault(path, repr(name), f"be importable and callable; {reason}", remedy or "check the spelling")
+            continue
+        if packages[path] in absent:
+            rule = "be importable by other processes, which do not look into this one's folder"
+            yield Fault(path, repr(name), rule, f"install {packages[path]}, or put its folder into PYTHONPATH")

@@ -254,7 +254,7 @@ def _describe_fault(error: Mapping[str, Any], lines: Mapping[str, int], recipe_t
     if parts[:1] == ["source"]:
         del parts[1:2]  # The source's type, by which pydantic tells one source's keys from another's.
     path = ".".join(parts)
-    kind, message = str(error["type"]), str(error["msg"])
+    kind, message, got = str(error["type"]), str(error["msg"]), _show(error["input"])
     line = next(
         (lines[".".join(parts[:end])] for end in range(len(parts), 0, -1) if ".".join(parts[:end]) in lines), None
     )
@@ -262,11 +262,17 @@ def _describe_fault(error: Mapping[str, Any], lines: Mapping[str, int], recipe_t
         return Fault(path, _show(error["input"]), "be a known key", _suggest_key(parts, recipe_type), line)
     if kind == "missing":
         return Fault(path, "absent", "be given", f"add `{parts[-1]}:` there", line)
-    rule, _, remedy = message.removeprefix("Value error, ").partition("; ")
+    sentence = message.removeprefix("Value error, ")
+    rule, _, remedy = sentence.partition("; ")
+    told = re.match(r"(\w+) \((.*?)\) must ", sentence)
+    if told and isinstance(error["input"], dict) and told[1] in _known_keys(parts, recipe_type):
+        # A section's own sentence says which of its keys is wrong.
+        path, got = f"{path}.{told[1]}", told[2]
+        line = lines.get(path, line)
     # A section's own sentence, "<what> (<value>) must <rule>; got <x>; <remedy>", says again what stands here already.
     rule = re.sub(r"^.*? must |^(Input|Value|String|List|Tuple|Dictionary) should ", "", rule)
     remedy = re.sub(r"^got [^;]*; ", "", remedy)
-    return Fault(path or "(recipe)", _show(error["input"]), rule, remedy or "mend the value", line)
+    return Fault(path or "(recipe)", got, rule, remedy or "mend the value", line)
 
 
 def _suggest_key(parts: Sequence[str], recipe_type: type[Recipe]) -> str:

@@ -29,7 +29,7 @@ def load_component(name: str, *, what: str, known: Mapping[str, Callable[..., An
     module_name, _, attribute = name.partition(":")
     try:
         component = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
         raise SpecError(
             f"{what} ({name!r}) must be importable; got {type(error).__name__}: {error}; "
             "install its package in the environment of Lepton, and check the spelling"
@@ -45,11 +45,13 @@ def build_component(builder: Callable[..., Any], *args: object, what: str, name:
     """Calls a builder; what it refuses comes back as one sentence.
 
     Raises:
-        SpecError: The builder refused its parameters.
+        SpecError: The builder refused its parameters, or failed.
     """
     try:
         return builder(*args, **params)
-    except (TypeError, ValueError) as error:
+    except SpecError:
+        raise
+    except Exception as error:
         raise SpecError(
             f"{what} ({name!r}) must accept its parameters {params!r}; got {type(error).__name__}: {error}; "
             "correct `params` in the recipe"

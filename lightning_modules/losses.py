@@ -111,7 +111,7 @@ def _load_loss(spec: LossSpec, name: str, example: tuple[Tensor, Tensor], takes:
     try:
         probe = compute_loss(*example)
         usable = isinstance(probe, Tensor) and probe.ndim == 0
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:
         raise SpecError(
             f"loss ({name!r}) must accept {takes} and {spec.params!r}; got {type(error).__name__}: {error}; correct it"
         ) from error

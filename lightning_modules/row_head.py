@@ -156,7 +156,7 @@ def probe_features(head: nn.Module, name: str, shape: tuple[int, ...]) -> tuple[
     try:
         with torch.no_grad():
             features = head(torch.zeros((2, *shape), dtype=torch.float64))
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+    except Exception as error:
         raise SpecError(
             f"head ({name!r}) must take samples of the shape {shape}; got {type(error).__name__}: {error}; correct it"
         ) from error

@@ -8,7 +8,7 @@ import re
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lightning_modules.families import list_families
 
@@ -126,6 +126,13 @@ class WindowSpec(Spec):
     season: int | None = Field(default=None, ge=1)
     targets: tuple[str, ...] = ()
     max_gap_steps: float | None = Field(default=1.5, ge=1)
+
+    @field_validator("targets")
+    @classmethod
+    def _reject_repeated(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(targets)) != len(targets):
+            raise ValueError("be columns that differ; remove the repeated one")
+        return targets
 
     @model_validator(mode="after")
     def _check_season(self) -> "WindowSpec":

@@ -25,6 +25,7 @@ from lightning_modules.data import IMAGES, Stream, StreamDataModule
 from lightning_modules.errors import CheckpointError, SpecError
 from lightning_modules.learner import Learner
 from lightning_modules.precision import LIGHTNING_NAMES, Precision, resolve_precision
+from lightning_modules.rehearsal import rehearse_step
 from lightning_modules.result import TrainResult
 from lightning_modules.rows import SampleReader
 from lightning_modules.samples import AnySample
@@ -128,6 +129,7 @@ def fit_learner(
     data = StreamDataModule(train_stream, validation_stream, train.accumulate, reader)
     total_steps = train.max_epochs * len(data.train_loader) // train.accumulate
     learner = build_learner(model, sample, train=train, total_steps=total_steps)
+    rehearse_step(model, train, sample, total_steps)
     keeper = ResumeStates(states) if states is not None else None
     resume_from = keeper.agree_on_newest() if keeper else None
 

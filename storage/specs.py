@@ -185,6 +185,8 @@ class TableSpec(RowsSpec):
             raise ValueError(f"use each column once; {', '.join(repeated)} stands there twice, which would leak it")
         if (self.label is None) != (not self.labels):
             raise ValueError("give label and labels together; name the column and its classes")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels ({', '.join(self.labels)}) must be names that differ; remove the repeated one")
         return self
 
     @property

@@ -91,7 +91,8 @@ class Stream:
         if window is None:
             self._samples: Samples = RowSamples(self._source.rows)
         else:
-            self._samples = WindowSamples(_read_series(version, self._source, len(own)), self._source.rows, window)
+            series = _read_series(version, self._source, len(own))
+            self._samples = WindowSamples(series, self._source.rows, window, name)
         self._plan = plan_stream(
             self._source,
             self._samples,

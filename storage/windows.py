@@ -128,12 +128,13 @@ class WindowSamples:
         rows: What windows are cut by: all rows of the shards, in stored order.
         shard_rows: Rows of each shard.
         window: Shape of the windows.
+        name: What is streamed, for messages.
 
     Raises:
         InvalidInput: There is no window, or context is asked for where rows have no time.
     """
 
-    def __init__(self, rows: SeriesRows, shard_rows: Sequence[int], window: Window) -> None:
+    def __init__(self, rows: SeriesRows, shard_rows: Sequence[int], window: Window, name: str = "the rows") -> None:
         self._window = window
         sizes = np.asarray(shard_rows, dtype=np.int64)
         self._ends = np.cumsum(sizes)
@@ -146,7 +147,7 @@ class WindowSamples:
         own = self._line < self._ends[rows.own_shards - 1]
         starts = find_windows(runs, window, own)
         if not len(starts):
-            raise InvalidInput(_describe_none(runs, window))
+            raise InvalidInput(_describe_none(runs, own, window, name))
         homes = self._line[starts + window.length - window.asked]
         ordered = np.argsort(homes, kind="stable")
         self._starts: Indices = starts[ordered]
@@ -208,9 +209,16 @@ def _sort_line(rows: SeriesRows, shards: int) -> Indices:
     return np.lexsort((rows.times, rows.series))
 
 
-def _describe_none(runs: Indices, window: Window) -> str:
+def _describe_none(runs: Indices, own: NDArray[np.bool_], window: Window, name: str) -> str:
     longest = int(np.bincount(runs).max()) if len(runs) else 0
+    asked = int(np.bincount(runs[own]).max()) if own.any() else 0
+    if longest >= window.length and asked < window.asked:
+        return (
+            f"the rows that a window is asked for ({window.asked}) must lie in {name}, in one entity without a gap; the "
+            f"longest such run has {asked} rows; shorten the horizon, or give that split more rows"
+        )
     return (
-        f"a window ({window.lookback} + {window.horizon} rows) must fit into the rows of one entity without a gap; the "
-        f"longest such run has {longest} rows; choose a shorter one, or a larger max_gap_steps (null for any gap)"
+        f"a window ({window.lookback} + {window.horizon} rows) must fit into the rows of one entity without a gap; "
+        f"in {name} the longest such run has {longest} rows; choose a shorter one, or a larger max_gap_steps (null for "
+        "any gap)"
     )

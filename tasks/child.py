@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
@@ -44,6 +44,19 @@ def start_child(
         env={**os.environ, "PYTHONSAFEPATH": "1", **(env or {})},
         start_new_session=True,
     )
+
+
+def find_absent_packages(names: Collection[str]) -> set[str]:
+    """Those of some top-level packages that a child of this process would not find, though this process may.
+
+    Args:
+        names: The packages; with none, no process is started.
+    """
+    if not names:
+        return set()
+    code = "import sys, importlib.util as u; print(*(n for n in sys.argv[1:] if u.find_spec(n) is None))"
+    command = [sys.executable, "-P", "-c", code, *sorted(names)]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
 def read_announcement(child: subprocess.Popen[bytes], *, timeout_s: float) -> dict[str, str] | None:

@@ -25,8 +25,9 @@ from lightning_modules.samples import AnySample, RowSample
 from lightning_modules.train import fit_learner, load_learner, read_sample
 from storage.files import Store, canonical_json, sha256_bytes
 from storage.local_files import translate_faults
+from storage.stream import Stream
 from storage.versions import Dataset, Version
-from tasks.samples import TRAIN, VALIDATION, SampleRows
+from tasks.samples import TRAIN, VALIDATION, SampleRows, SlicedStream
 from tasks.train_job import (
     BASELINE,
     CHECKPOINT,
@@ -113,9 +114,12 @@ class Worker:
         return SampleRows(self.version, sample, rank=self.rank, world_size=self.world_size)
 
     def fit(self, step: Fit) -> TrainResult:
-        """Trains, and keeps the best weights."""
+        """Trains, and keeps the best weights; what is to be answered afterwards is opened before."""
         spec = step.train
         log, rows = MetricLog(self.store), self.open_rows(step.sample)
+        for later in self.job.steps:
+            if isinstance(later, Predict):
+                open_split(rows, later)
         fitted = fit_learner(
             step.model,
             spec,
@@ -140,10 +144,7 @@ class Worker:
         """Answers a split."""
         sample = read_sample(self.checkpoint)
         rows = self.open_rows(sample)
-        stream = rows.open_evaluation(step.split, step.batch_size)
-        if len(stream) == 0:
-            raise ModelError(f"split ({step.split}) must hold at least one row; got none; change data.split")
-        answers = predict_rows(self.load_learner(), stream, rows.reader)
+        answers = predict_rows(self.load_learner(), open_split(rows, step), rows.reader)
         if step.baselines and self.rank == 0:
             answers = replace(answers, baselines=self.answer_baselines(step.split, sample, answers))
         content = pack_answers(answers)
@@ -206,6 +207,19 @@ class Worker:
             dist.barrier()
         if self.rank == 0:
             self.store.write(RESULT, result.model_dump_json().encode())
+
+
+def open_split(rows: SampleRows, step: Predict) -> Stream | SlicedStream:
+    """The rows of a split that is to be answered.
+
+    Raises:
+        ModelError: It has none.
+        StorageError: There is no such split, or a window does not fit into it.
+    """
+    stream = rows.open_evaluation(step.split, step.batch_size)
+    if len(stream) == 0:
+        raise ModelError(f"split ({step.split}) must hold at least one row; got none; change data.split")
+    return stream
 
 
 class MetricLog:

@@ -30,6 +30,8 @@ def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.setenv("PREFECT_HOME", str(home / "prefect"))
     patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     patch.setenv("DO_NOT_TRACK", "1")
+    # Other processes find the components that tests name by import path.
+    patch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
     patch.delenv("PREFECT_API_URL", raising=False)
     patch.delenv("LEPTON_KEYS", raising=False)
     patch.delenv("LEPTON_WORKSPACE", raising=False)

@@ -76,7 +76,7 @@ def _probe_shape(
     try:
         with torch.no_grad():
             found = tuple(network(torch.zeros(2, *input_shape)).shape)
-    except (RuntimeError, ValueError, IndexError) as error:
+    except Exception as error:
         raise SpecError(
             f"network ({spec.family!r}, {spec.params!r}) must take samples of the shape {input_shape}; "
             f"got {type(error).__name__}: {error}; choose parameters that fit the sample"

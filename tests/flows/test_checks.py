@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,13 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
             "gates.raw.on_fail",
             "image.min; image.max",
         ),
+        ("digits", {"train.devices": 3}, "train.devices", "(3) must be at least 1 and divide batch_size / accumulate"),
+        ("digits", {"data.split": {"by": "time", "held_out": 0.2}}, "data.split.by", "have a time to go by"),
+        ("digits", {"data.split": {"by": "entity", "held_out": 0.2}}, "data.split.by", "have entities to go by"),
+        ("traffic", {"data.split": {"by": "entity", "held_out": 0.2}}, "data.split.by", "write data.entity"),
+        ("digits", {"data.split.validation": 0}, "data.split.validation", "on which the best weights are chosen"),
+        ("machine-failure", {"data.labels": ["0", "0"]}, "data.labels", "be names that differ"),
+        ("transformer-temperature", {"model.window.targets": ["OT", "OT"]}, "model.window.targets", "that differ"),
         ("machine-failure", {"data.labels": []}, "data", "give label and labels together"),
         ("machine-failure", {"data.labels": ["1"]}, "data.labels", "two classes or more"),
         ("machine-failure", {"model.network.params": {"members": 0}}, "model.network.params.members", "greater than"),
@@ -56,11 +64,11 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
         ("machine-failure", {"kind": "tabular-regression", "gates.model": {}}, "data.target", "write target"),
         ("traffic", {"model.window.horizon": 0}, "model.window.horizon", "be the steps to forecast"),
         ("traffic", {"model.window.targets": ["speed"]}, "model.window.targets", "be columns of data.numbers"),
-        ("traffic", {"model.window.season": 288}, "model.window", "within the lookback"),
+        ("traffic", {"model.window.season": 288}, "model.window.season", "(288) must lie within the lookback"),
         ("traffic", {"data.texts": ["weather"]}, "data.texts", "be empty for series"),
         ("traffic", {"data.time": None}, "data", "name the column of the time"),
         ("traffic", {"train.loss.name": "focal"}, "train.loss.name", "mse, mae, huber"),
-        ("traffic", {"model.head.denoise": {"name": "savgol", "steps": 4}}, "model.head.denoise", "choose 5"),
+        ("traffic", {"model.head.denoise": {"name": "savgol", "steps": 4}}, "model.head.denoise.steps", "choose 5"),
         (
             "traffic",
             {"model.network": {"family": "transformer", "params": {"patch": 25}}},
@@ -115,6 +123,19 @@ def test_own_components_are_imported_before_the_run(path: str) -> None:
     assert "no attribute 'Missing'" in list_faults("traffic", {path: f"{MINE}:Missing"})[path]
     assert "be importable and callable" in list_faults("traffic", {path: "no_such_package_anywhere:Thing"})[path]
     assert load_recipe("traffic", {path: f"{MINE}:make_nothing"}).digest
+
+
+def test_own_component_that_only_this_process_finds_is_refused_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beside_my_script.py").write_text("def loss(answer, truth): return (answer - truth).square().mean()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    setting: dict[str, object] = {"train.loss.name": "beside_my_script:loss"}
+    fault = list_faults("traffic", setting)["train.loss.name"]
+    assert "be importable by other processes" in fault
+    assert "PYTHONPATH" in fault
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert load_recipe("traffic", setting).digest
 
 
 def test_own_suites_are_imported_before_the_run() -> None:

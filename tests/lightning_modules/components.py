@@ -66,3 +66,44 @@ class NoChange:
 
 def share_of_ones(answers: object, truth: np.ndarray) -> float:
     return float(np.mean(truth == 1))
+
+
+class RaisesInConstructor(nn.Module):
+    def __init__(self, **_: object) -> None:
+        raise RuntimeError("no licence found")
+
+
+class RaisesInTraining(OneLayer):
+    def forward(self, image: Tensor) -> Tensor:
+        if self.training:
+            raise KeyError("momentum")
+        return super().forward(image)
+
+
+class RaisesInStep(torch.optim.SGD):
+    def step(self, closure: object = None) -> None:
+        raise ZeroDivisionError("nothing to divide by")
+
+
+class RaisesInSchedule(torch.optim.lr_scheduler.LambdaLR):
+    def __init__(self, optimizer: torch.optim.Optimizer, total_steps: int) -> None:
+        super().__init__(optimizer, lambda step: 1.0 / (1.0 - min(step, 1)))
+
+
+class HalfAsMany(NoChange):
+    def __call__(self, sample: Tensor, row_ids: object, *, epoch: int) -> Tensor:
+        return sample[::2]
+
+
+def without_gradient(logits: Tensor, label: Tensor) -> Tensor:
+    return squared_error(logits.detach(), label)
+
+
+def for_two_classes(logits: Tensor, label: Tensor) -> Tensor:
+    if logits.shape[1] != 2:
+        raise ValueError("two classes, please")
+    return squared_error(logits, label)
+
+
+def one_a_row(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return answers.argmax(1) == truth

@@ -137,8 +137,16 @@ def test_the_step_is_the_one_that_preparing_found(tmp_path):
 
 def test_a_series_without_a_whole_window_is_refused_with_the_remedy(tmp_path):
     version = write_splits(tmp_path, {"train": (np.zeros(9, int), np.array([0, 1, 2, 4, 5, 6, 8, 9, 10]))})
-    with pytest.raises(InvalidInput, match=r"\(3 \+ 1 rows\).*longest such run has 3 rows.*max_gap_steps"):
+    with pytest.raises(InvalidInput, match=r"\(3 \+ 1 rows\).*'train'.*longest such run has 3 rows.*max_gap_steps"):
         Stream(version, "train", batch_size=1, window=Window(lookback=3, horizon=1))
+
+
+def test_a_split_too_short_for_the_horizon_is_named_though_its_context_is_long(tmp_path):
+    splits = {"train": (np.zeros(30, int), np.arange(30)), "validation": (np.zeros(4, int), np.arange(30, 34))}
+    version = write_splits(tmp_path, splits)
+    said = r"asked for \(6\) must lie in the split 'validation' .*longest such run has 4 rows; shorten the horizon"
+    with pytest.raises(InvalidInput, match=said):
+        Stream(version, "validation", batch_size=1, window=Window(lookback=5, horizon=6), context=("train",))
 
 
 def test_context_lets_the_first_rows_of_a_split_be_asked_for(tmp_path):

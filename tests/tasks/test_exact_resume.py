@@ -42,8 +42,7 @@ def prepare(tmp_path_factory: pytest.TempPathFactory) -> Prepare:
 
 @pytest.fixture(autouse=True)
 def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The training process finds the tests' own augmentation; small networks are computed fastest by one thread."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+    """Small networks are computed fastest by one thread."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 

@@ -1,16 +1,18 @@
 """The training process: what it writes, alone and as a group of ranks."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lightning_modules.specs import CompressSpec
+from storage.errors import NotFound
 from storage.files import Store, sha256_bytes
 from tasks.launch import WorkerFailed
 from tasks.train_job import Export, Predict, TrainJob, WorkerResult, Written
-from tasks.train_steps import identify_fit
+from tasks.train_steps import do_job, identify_fit
 from tests.tasks.jobs import ROWS, make_fit, make_job, make_rows, make_workspace, run_job
 
 
@@ -114,6 +116,13 @@ def test_diverged_training_names_its_rows_and_keeps_them(workspace: Store, tmp_p
     with np.load(tmp_path / "diverged.rank0.npz") as rows:
         assert rows["sample"].shape == (32, 1, 8, 8)
         assert str(rows["row_id"][0]) in str(caught.value)
+
+
+def test_split_that_cannot_be_answered_is_told_of_before_training(workspace: Store, tmp_path: Path) -> None:
+    job = make_job(workspace, tmp_path, make_fit(), Predict(split="no_such"))
+    with pytest.raises(NotFound, match="no_such"):
+        do_job(job, told_at=time.monotonic())
+    assert not (tmp_path / "metrics.jsonl").exists(), "it was trained first"
 
 
 def test_only_the_same_training_is_resumed(workspace: Store, tmp_path: Path) -> None:
