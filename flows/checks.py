@@ -195,6 +195,7 @@ def _check_head(recipe: "Recipe", form: Form) -> Iterator[Fault]:
         "mask": ("table", "series"),
         "embed": ("table",),
         "products": ("table",),
+        "differences": ("table",),
         "denoise": ("series",),
         "calendar": ("series",),
         "instance_norm": ("series",),
@@ -204,6 +205,18 @@ def _check_head(recipe: "Recipe", form: Form) -> Iterator[Fault]:
         value = getattr(head, name)
         if (value != getattr(DEFAULT_HEAD, name) and form not in forms) or (name == "normalise" and form not in forms):
             yield Fault(f"model.head.{name}", repr(value), f"be for {' and '.join(forms)} rows", "remove it")
+    if form != "table" or not isinstance(recipe.data, TableSpec):
+        return
+    known = recipe.data.numbers
+    for name, pairs in {"products": head.products, "differences": head.differences}.items():
+        for place, pair in enumerate(pairs):
+            unknown = [column for column in pair if column not in known]
+            if unknown:
+                remedy = f"choose among {', '.join(known) or 'none; name some there'}"
+                yield Fault(f"model.head.{name}.{place}", ", ".join(unknown), "be columns of data.numbers", remedy)
+            elif name == "differences" and len(set(pair)) == 1:
+                rule = "be of two columns: it is 0 everywhere else"
+                yield Fault(f"model.head.{name}.{place}", " - ".join(pair), rule, "name another column")
 
 
 def _check_training(recipe: "Recipe", form: Form) -> Iterator[Fault]:

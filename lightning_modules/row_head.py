@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from itertools import combinations_with_replacement
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from lightning_modules.components import build_component, load_component
 from lightning_modules.denoise import Denoiser
 from lightning_modules.errors import SpecError
-from lightning_modules.samples import RowSample
+from lightning_modules.samples import NumberColumn, RowSample
 from lightning_modules.specs import HeadSpec
 
 PERIODS_S = {"day": 86_400.0, "week": 7 * 86_400.0, "year": 365.2425 * 86_400.0}
@@ -38,6 +37,66 @@ class Categories(nn.Module):
             one_hot = (codes[..., place : place + 1] == known).to(torch.float32)
             parts.append(self.tables[place](one_hot) if self.tables is not None else one_hot)
         return torch.cat(parts, -1)
+
+
+class Combinations(nn.Module):
+    """Products and differences of pairs of columns, taken in the columns' own units and normalised behind it.
+
+    A product of normalised columns would be another quantity: power is torque times speed, not their distances from the
+    mean. Level and scale are those of independent columns, which follow from the columns' own; a combination with a
+    missing value is at its level.
+
+    Args:
+        numbers: The columns.
+        spec: Which pairs, and whether anything is normalised.
+
+    Raises:
+        SpecError: A pair names a column that there is not.
+    """
+
+    offset: Tensor
+    gain: Tensor
+
+    def __init__(self, numbers: Sequence[NumberColumn], spec: HeadSpec) -> None:
+        super().__init__()
+        names = [column.name for column in numbers]
+        self.products = [find_pair(pair, names, "products", "*") for pair in spec.products]
+        self.differences = [find_pair(pair, names, "differences", "-") for pair in spec.differences]
+        self.width = len(self.products) + len(self.differences)
+        levels, scales = [], []
+        for left, right in ((numbers[left], numbers[right]) for left, right in self.products):
+            levels.append(left.mean * right.mean)
+            scales.append(math.hypot(left.std * right.mean, right.std * left.mean, left.std * right.std))
+        for left, right in ((numbers[left], numbers[right]) for left, right in self.differences):
+            levels.append(left.mean - right.mean)
+            scales.append(math.hypot(left.std, right.std))
+        scaled = spec.normalise == "standard"
+        gains = [1.0 / scale if scaled and scale > 0 else 1.0 for scale in scales]
+        self.register_buffer("offset", torch.tensor(levels if scaled else [0.0] * self.width, dtype=torch.float64))
+        self.register_buffer("gain", torch.tensor(gains, dtype=torch.float64))
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Raw numbers (N, columns) float64, NaN where missing, to (N, width) float32: products, then differences."""
+        parts = [numbers[..., left] * numbers[..., right] for left, right in self.products]
+        parts += [numbers[..., left] - numbers[..., right] for left, right in self.differences]
+        combined = (torch.stack(parts, -1) - self.offset) * self.gain
+        return torch.where(torch.isnan(combined), torch.zeros_like(combined), combined).to(torch.float32)
+
+
+def find_pair(pair: tuple[str, str], names: Sequence[str], what: str, sign: str) -> tuple[int, int]:
+    """Places of two columns.
+
+    Raises:
+        SpecError: There is no column of that name.
+    """
+    unknown = [name for name in pair if name not in names]
+    if unknown:
+        raise SpecError(
+            f"{what} ({f' {sign} '.join(pair)}) must combine columns of data.numbers; got no {', '.join(unknown)}; choose "
+            f"among {', '.join(names)}"
+        )
+    left, right = pair
+    return names.index(left), names.index(right)
 
 
 class RowHead(nn.Module):
@@ -72,10 +131,10 @@ class RowHead(nn.Module):
         self.denoiser = Denoiser(spec.denoise) if spec.denoise is not None and self.numbers else None
         sizes = [len(column.vocabulary) for column in sample.categories]
         self.categories = Categories(sizes, spec.embed) if sizes else None
-        self.pairs = list(combinations_with_replacement(range(self.numbers), 2)) if spec.products else []
+        self.combinations = Combinations(sample.numbers, spec) if spec.products or spec.differences else None
         self.width = (
             self.numbers * (2 if self.mask else 1)
-            + len(self.pairs)
+            + (self.combinations.width if self.combinations else 0)
             + (self.categories.width if self.categories else 0)
             + 2 * len(spec.calendar)
         )
@@ -90,8 +149,8 @@ class RowHead(nn.Module):
         parts = [values]
         if self.mask and self.numbers:
             parts.append(missing.to(torch.float32))
-        if self.pairs:
-            parts.append(torch.stack([values[..., left] * values[..., right] for left, right in self.pairs], -1))
+        if self.combinations is not None:
+            parts.append(self.combinations(numbers))
         if self.categories is not None:
             parts.append(self.categories(raw[..., self.numbers : self.columns]))
         if len(self.periods):

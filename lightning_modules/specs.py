@@ -90,7 +90,9 @@ class HeadSpec(Spec):
         mask: Whether a missing number is told to the network by a channel of its own, beside the mean that stands in
             for it; None: for tables, not for series.
         embed: Features of a learned embedding of each category; None: one-hot.
-        products: Whether products of each two columns of numbers are features too; for tables.
+        products: Pairs of columns of numbers whose products are features too, such as power, which is torque times
+            speed; for tables.
+        differences: Pairs of columns whose differences are features too, the first less the second; for tables.
         denoise: A filter over time; for series.
         calendar: Sine and cosine of the time within these periods as features; for series with a time.
         instance_norm: Whether each window is normalised by its own mean and deviation, which are given back to what is
@@ -102,7 +104,8 @@ class HeadSpec(Spec):
     normalise: Literal["standard", "range", "none"] = "standard"
     mask: bool | None = None
     embed: int | None = Field(default=None, ge=1, le=1024)
-    products: bool = False
+    products: tuple[tuple[str, str], ...] = ()
+    differences: tuple[tuple[str, str], ...] = ()
     denoise: DenoiseSpec | None = None
     calendar: tuple[Literal["day", "week", "year"], ...] = ()
     instance_norm: bool = False

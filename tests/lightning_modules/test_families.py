@@ -65,8 +65,12 @@ def check_artifacts(fitted: Fitted, sample: Any, rows: tables.Rows) -> None:
     ("family", "params", "head"),
     [
         pytest.param("linear", {}, HeadSpec(), marks=SLOW),
-        pytest.param("mlp", {"widths": [32]}, HeadSpec(products=True), marks=SLOW),
-        ("mlp", {"widths": [32, 32], "members": 4, "waves": 8}, HeadSpec(mask=False)),
+        pytest.param("mlp", {"widths": [32]}, HeadSpec(), marks=SLOW),
+        (
+            "mlp",
+            {"widths": [32, 32], "members": 4, "waves": 8},
+            HeadSpec(mask=False, products=(("c0", "c1"),), differences=(("c2", "c3"),)),
+        ),
     ],
 )
 def test_tables_are_told_apart(family: str, params: dict[str, Any], head: HeadSpec) -> None:

@@ -50,8 +50,31 @@ def test_head_normalises_fills_in_and_tells_what_is_missing() -> None:
     assert features.dtype == torch.float32
     # a, b, their masks, then the grade as one-hot: nothing where it is missing or unknown.
     assert features.tolist() == [[0.5, 4.0, 0, 0, 0, 1, 0], [0.0, 0.0, 1, 0, 0, 0, 0]]
-    assert RowHead(ROW, HeadSpec(mask=False, products=True))(raw)[0].tolist() == [0.5, 4.0, 0.25, 2.0, 16.0, 0, 1, 0]
     assert RowHead(ROW, HeadSpec(embed=5))(raw).shape == (2, 2 + 2 + 5)
+
+
+def test_head_combines_columns_in_their_own_units() -> None:
+    numbers = (NumberColumn(name="torque", mean=40.0, std=10.0), NumberColumn(name="speed", mean=1500.0, std=200.0))
+    sample = RowSample(task="classification", numbers=numbers, categories=(GRADE,), classes=2)
+    spec = HeadSpec(mask=True, products=(("torque", "speed"), ("torque", "torque")), differences=(("speed", "torque"),))
+    head = RowHead(sample, spec)
+    draw = np.random.default_rng(0)
+    torque, speed = draw.normal(40, 10, 20_000), draw.normal(1500, 200, 20_000)
+    raw = np.stack([torque, speed, draw.integers(0, 3, 20_000)], 1)
+    features = head(torch.from_numpy(raw)).numpy()
+    assert features.shape[1] == head.width == 2 + 2 + 3 + 3
+    # Features are the combinations themselves but for level and scale, which are nearly those of independent columns.
+    for place, values in ((4, torque * speed), (6, speed - torque)):
+        assert np.corrcoef(features[:, place], values)[0, 1] == pytest.approx(1.0, abs=1e-6)
+        assert features[:, place].mean() == pytest.approx(0.0, abs=0.05)
+        assert features[:, place].std() == pytest.approx(1.0, abs=0.05)
+    assert np.corrcoef(features[:, 5], torque**2)[0, 1] == pytest.approx(1.0, abs=1e-6)
+    half = head(torch.tensor([[np.nan, 1700.0, 0.0]], dtype=torch.float64))[0].tolist()
+    assert half == [0.0, 1.0, 1, 0, 0, 0, 0, 1, 0, 0]  # what needs a missing value is at its level
+    plain = RowHead(sample, spec.model_copy(update={"normalise": "none"}))(torch.from_numpy(raw))
+    np.testing.assert_allclose(plain[:, 4].numpy(), torque * speed, rtol=1e-6)
+    with pytest.raises(SpecError, match=r"differences \(wear - torque\) must combine .*; got no wear"):
+        RowHead(sample, HeadSpec(differences=(("wear", "torque"),)))
 
 
 def test_head_reads_the_calendar() -> None:
