@@ -232,8 +232,8 @@ def _check_training(recipe: "Recipe", form: Form) -> Iterator[Fault]:
     if scored:
         metrics = ("average_precision", "auroc") if recipe.data.labels else ()
     chosen = recipe.train.select_by
-    if chosen is not None and chosen not in ("loss", *metrics) and not is_import_path(chosen):
-        remedy = f"choose one of {', '.join(('loss', *metrics))}"
+    if chosen is not None and chosen not in ("loss", "last", *metrics) and not is_import_path(chosen):
+        remedy = f"choose one of {', '.join(('loss', 'last', *metrics))}"
         yield Fault("train.select_by", repr(chosen), f"suit kind {recipe.kind}", remedy)
     augmentation = recipe.train.augmentation.name
     wanted = "affine" if form == "image" else "jitter"

@@ -107,7 +107,7 @@ class EpochJudge(Callback):
 
     def _is_better(self, record: Record, learner: Learner) -> bool:
         """Compares by the figure that the spec selects by; the loss breaks ties, or the watched figure those of the loss."""
-        if self.best is None:
+        if self.best is None or learner.selection == "last":
             return True
         second = learner.answer.figure if learner.selection == "loss" else "loss"
         gains = []

@@ -55,7 +55,7 @@ class Learner(pl.LightningModule):
         augmentation: Of training samples; None leaves them as they are.
 
     Attributes:
-        selection: Validation figure by which the best epoch is chosen.
+        selection: Validation figure by which the best epoch is chosen, or "last".
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Learner(pl.LightningModule):
         self.total_steps = total_steps
         self.augmentation = augmentation
         self.selection = choose_selection(self.spec, answer)
-        self.metric = None if self.selection in ("loss", answer.figure) else load_metric(self.selection)
+        self.metric = None if self.selection in ("loss", "last", answer.figure) else load_metric(self.selection)
         self.train_tally = Tally()
         self.validation_tally = Tally()
         self._collected: list[tuple[Tensor, Tensor]] = []
@@ -175,7 +175,7 @@ class Learner(pl.LightningModule):
 
 
 def choose_selection(spec: TrainSpec, answer: Answer) -> str:
-    """The validation figure that chooses the best epoch: the loss, the watched figure, or a metric by name."""
+    """The validation figure that chooses the best epoch: the loss, the watched figure, a metric by name; or "last"."""
     if spec.select_by is None:
         return answer.figure if answer.figure == "accuracy" else "loss"
     return answer.figure if spec.select_by == answer.metric else spec.select_by

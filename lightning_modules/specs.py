@@ -41,7 +41,7 @@ FamilyName = Annotated[str, AfterValidator(partial(_check_name, "network family"
 HeadName = Annotated[str, AfterValidator(partial(_check_name, "head", HEADS))]
 AugmentationName = Annotated[str, AfterValidator(partial(_check_name, "augmentation", AUGMENTATIONS))]
 MetricName = Annotated[
-    str, AfterValidator(partial(_check_name, "metric", ("loss", *METRICS_OF_CLASSES, *METRICS_OF_VALUES)))
+    str, AfterValidator(partial(_check_name, "metric", ("loss", "last", *METRICS_OF_CLASSES, *METRICS_OF_VALUES)))
 ]
 OptimizerName = Annotated[str, AfterValidator(partial(_check_name, "optimizer", OPTIMIZERS))]
 SchedulerName = Annotated[str, AfterValidator(partial(_check_name, "scheduler", SCHEDULERS))]
@@ -329,9 +329,10 @@ class TrainSpec(Spec):
         deterministic: Whether only deterministic algorithms are used: equal inputs then give bit-equal weights.
         devices: Number of processes on a machine, one device each, or "auto": every GPU, else one CPU process.
         nodes: Machines that train together, each with as many devices.
-        select_by: Validation figure by which the best epoch's weights are chosen; the loss breaks ties. "loss", a
-            metric, or the import path of a callable `(answers, truth) -> float` of numpy arrays, larger being better.
-            None: "accuracy" for classes, "loss" for all else.
+        select_by: Validation figure by which the best epoch's weights are chosen; the loss breaks ties. "loss"; a
+            metric; or the import path of a callable `(answers, truth) -> float` of numpy arrays, larger being better.
+            "last" asks no figure: the last epoch's weights, where so few validation rows are of the class that matters
+            that the best epoch is chance. None: "accuracy" for classes, "loss" for all else.
         checkpoint_every_steps: Optimizer steps between two states that training can resume from exactly.
         log_every_steps: Steps between two lines of the metric log.
         explode_factor: The run stops when the loss exceeds this many times the loss of the first step.
@@ -357,6 +358,15 @@ class TrainSpec(Spec):
     log_every_steps: int = Field(default=20, ge=1)
     explode_factor: float = Field(default=1e4, gt=1)
     timeout_s: float = Field(default=6 * 3600.0, gt=0)
+
+    @model_validator(mode="after")
+    def _check_selection(self) -> "TrainSpec":
+        if self.select_by == "last" and self.early_stopping.patience_epochs is not None:
+            raise ValueError(
+                f"early_stopping.patience_epochs ({self.early_stopping.patience_epochs}) must be left out where select_by "
+                "is last; got both; choose a figure that can stop improving"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_batch(self) -> "TrainSpec":

@@ -58,6 +58,12 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
         ("machine-failure", {"data.labels": []}, "data", "give label and labels together"),
         ("machine-failure", {"data.labels": ["1"]}, "data.labels", "two classes or more"),
         ("machine-failure", {"model.network.params": {"members": 0}}, "model.network.params.members", "greater than"),
+        (
+            "machine-failure",
+            {"train.early_stopping.patience_epochs": 3},
+            "train",
+            "must be left out where select_by is last",
+        ),
         ("machine-failure", {"train.select_by": "mae"}, "train.select_by", "average_precision"),
         ("machine-failure", {"model.head.instance_norm": True}, "model.head.instance_norm", "be for series rows"),
         (

@@ -19,6 +19,7 @@ from lightning_modules.specs import (
     NetworkSpec,
     OptimizerSpec,
     SampleSpec,
+    SchedulerSpec,
     TrainSpec,
 )
 from lightning_modules.train import Fitted, fit_learner, load_learner
@@ -95,6 +96,14 @@ def test_best_epoch_is_chosen_and_patience_ends_the_run() -> None:
     assert fitted.result.best_epoch == int(np.argmin(losses))
     answers = predict_rows(fitted.learner, MemoryStream(split_digits()["validation"], batch_size=64, shuffle=False))
     assert answers.figures["accuracy"] == pytest.approx(fitted.result.validation_figures["accuracy"])
+
+
+def test_last_epoch_is_taken_where_no_figure_is_to_choose() -> None:
+    changes = {"max_epochs": 8, "optimizer": OptimizerSpec(lr=0.02), "scheduler": SchedulerSpec(name="constant")}
+    chosen, last = fit(make_spec(**changes, select_by="loss")), fit(make_spec(**changes, select_by="last"))
+    assert chosen.result.best_epoch < last.result.best_epoch == 7
+    answers = predict_rows(last.learner, MemoryStream(split_digits()["validation"], batch_size=64, shuffle=False))
+    assert answers.figures["loss"] == pytest.approx(last.result.history[-1]["validation_loss"], rel=1e-5)
 
 
 def test_uneven_validation_rows_count_once() -> None:
