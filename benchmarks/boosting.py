@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from flows.recipe import load_recipe
 from lightning_modules.metrics import METRICS
+from lightning_modules.row_head import Combinations
 from lightning_modules.samples import RowSample
 from storage.files import Store
 from storage.fitted import Fitted
@@ -31,15 +33,16 @@ TREES, LOOK_EVERY = 300, 10
 Split = tuple[NDArray[Any], NDArray[Any]]
 
 
-def measure_boosting(recipe: str, figure: str, workspace: Path) -> float:
+def measure_boosting(recipe: str, figure: str, workspace: Path, *, combined: bool = False) -> float:
     """A figure of the tuned boosting on the held-out rows of a run.
 
     Args:
         recipe: Name of the recipe, of kind tabular-classification.
         figure: Name of the figure, by which the settings are chosen too; more is better.
         workspace: Where it was run.
+        combined: Whether it gets the products and differences that the recipe's head makes, too.
     """
-    splits, categories = read_splits(recipe, workspace)
+    splits, categories = read_splits(recipe, workspace, combined=combined)
     score = METRICS[figure]
     best: tuple[float, HistGradientBoostingClassifier, int] | None = None
     for values in product(*GRID.values()):
@@ -61,7 +64,7 @@ def measure_boosting(recipe: str, figure: str, workspace: Path) -> float:
     return score(answers, truth)
 
 
-def read_splits(recipe: str, workspace: Path) -> tuple[dict[str, Split], list[int]]:
+def read_splits(recipe: str, workspace: Path, *, combined: bool) -> tuple[dict[str, Split], list[int]]:
     """Rows (N, D) and labels (N,) of each split, and which columns are categories."""
     loaded = load_recipe(recipe)
     version = Dataset(Store(str(workspace)), f"{loaded.name}-prepared").open()
@@ -73,5 +76,9 @@ def read_splits(recipe: str, workspace: Path) -> tuple[dict[str, Split], list[in
     splits = {}
     for split in (TRAIN, VALIDATION, HELD_OUT):
         parts = list(rows.read(split))
-        splits[split] = np.concatenate([part.sample for part in parts]), np.concatenate([part.truth for part in parts])
+        samples, truth = (np.concatenate(found) for found in zip(*((p.sample, p.truth) for p in parts), strict=True))
+        if combined:
+            made = Combinations(sample.numbers, loaded.model.head)(torch.from_numpy(samples)).numpy()
+            samples = np.concatenate([samples, made], axis=1)
+        splits[split] = samples, truth
     return splits, list(range(len(sample.numbers), len(sample.numbers) + len(sample.categories)))
