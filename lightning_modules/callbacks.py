@@ -58,14 +58,14 @@ class EpochJudge(Callback):
         self.best: Record | None = None
         self.weights: dict[str, Tensor] = {}
         self.stopped_early = False
-        self._started_at = time.monotonic()
+        self._started_at, self._cpu_started_at = time.monotonic(), time.process_time()
         self._validation: dict[str, float] = {}
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the epoch's tally."""
         del trainer
         cast(Learner, pl_module).train_tally = Tally()
-        self._started_at = time.monotonic()
+        self._started_at, self._cpu_started_at = time.monotonic(), time.process_time()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the validation tally, and gives every rank the running statistics of rank 0."""
@@ -86,6 +86,7 @@ class EpochJudge(Callback):
         tally = learner.train_tally
         tally.sums = sum_over_ranks(trainer, tally.sums)
         train_loss, train_figure = tally.read()
+        cpu_s = torch.tensor(time.process_time() - self._cpu_started_at, dtype=torch.float64)
         record: Record = {
             "event": "epoch",
             "epoch": trainer.current_epoch,
@@ -95,6 +96,7 @@ class EpochJudge(Callback):
             **self._validation,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": round(time.monotonic() - self._started_at, 3),
+            "cpu_s": round(float(sum_over_ranks(trainer, cpu_s)), 3),
         }
         record["best"] = self._is_better(record, learner)
         if record["best"]:

@@ -1,5 +1,6 @@
 """The run's page: filled from what the stages handed on and from the signed receipt, written as one offline file."""
 
+import json
 from typing import Any, Literal
 
 import numpy as np
@@ -53,11 +54,19 @@ def report_path(run: str) -> str:
     return f"reports/{run}/report.html"
 
 
+def curve_path(run: str) -> str:
+    """Path of a run's curve as JSON, the points of `tasks.results.CurvePoint`, in its workspace."""
+    return f"reports/{run}/curve.json"
+
+
 def write_report(workspace: Store, record: RunRecord, signed: SignedReceipt) -> str:
-    """Writes the page and the gates' reports as JSON beside it. Returns the page's address."""
+    """Writes the page, and the gates' reports and the curve as JSON beside it. Returns the page's address."""
     for report in record.reports:
         workspace.write(f"reports/{record.run}/gate-{report.stage}.json", report.model_dump_json(indent=2).encode())
     write_gate_pages(workspace, record)
+    if trained := record.find(Trained):
+        points = [point.model_dump(mode="json", exclude_none=True) for point in trained.curve]
+        workspace.write(curve_path(record.run), json.dumps(points, indent=2).encode())
     path = report_path(record.run)
     workspace.write(path, render_run_page(_fill_page(workspace, record, signed)).encode())
     return workspace.address(path)

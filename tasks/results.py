@@ -47,7 +47,11 @@ class Prepared(Result):
 
 
 class CurvePoint(Result):
-    """One epoch of training. Accuracies in 0..1, errors in the figures' unit; None where not measured."""
+    """One epoch of training. Accuracies in 0..1, errors in the figures' unit; None where not measured.
+
+    Attributes:
+        cpu_s: Processor time of the epoch and its validation, over all ranks, in seconds.
+    """
 
     epoch: int
     train_loss: float | None = None
@@ -56,6 +60,7 @@ class CurvePoint(Result):
     validation_loss: float | None = None
     validation_accuracy: float | None = None
     validation_error: float | None = None
+    cpu_s: float | None = None
 
 
 class Trained(Result):

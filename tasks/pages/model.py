@@ -121,7 +121,7 @@ class Metric(Part):
 
 
 class CurvePoint(Part):
-    """One epoch of training. Accuracies in 0..1, errors in the figures' unit; None where not measured."""
+    """One epoch of training, as `tasks.results.CurvePoint`."""
 
     epoch: int
     train_loss: float | None = None
@@ -130,6 +130,7 @@ class CurvePoint(Part):
     validation_loss: float | None = None
     validation_accuracy: float | None = None
     validation_error: float | None = None
+    cpu_s: float | None = None
 
 
 class Comparison(Part):

@@ -56,6 +56,14 @@ def test_the_page_is_one_offline_file(promoted: Promoted) -> None:
     assert "https://" not in page
 
 
+def test_the_curve_lies_beside_the_page(promoted: Promoted) -> None:
+    points = json.loads(Path(promoted.summary["report"]).with_name("curve.json").read_bytes())
+    assert [point["epoch"] for point in points] == list(range(FAST["train.max_epochs"]))
+    best = max(point["validation_accuracy"] for point in points)
+    assert best == promoted.summary["metrics"]["validation_accuracy"]
+    assert all(0 < point["cpu_s"] < 600 for point in points)
+
+
 def test_nothing_is_left_in_the_making(promoted: Promoted) -> None:
     assert list((promoted.workspace / "runs").iterdir()) == []
 

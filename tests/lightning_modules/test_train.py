@@ -57,6 +57,7 @@ def test_it_learns_and_tells_about_it() -> None:
     epochs = [record for record in records if record["event"] == "epoch"]
     assert tuple(epochs) == result.history
     assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
+    assert all(record["cpu_s"] > 0 for record in epochs)
     steps = [record for record in records if record["event"] == "step"]
     assert [record["step"] for record in steps] == list(range(20, 8 * 17, 20))
     assert steps[0]["steps"] == 8 * 17
