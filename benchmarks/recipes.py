@@ -2,7 +2,7 @@
 
 Each recipe is run as a person runs it, `lepton run`, once a seed, in a workspace of its own, and its figures are those of
 the signed receipts: on held-out rows that nothing else looked at. Runs that a gate stopped are rows too. Where the goal is a
-rival, the rival is measured in the same run, on the same rows.
+rival, the rival is measured in the same run, on the same rows. Rows of recipes that are not run stay as they are.
 """
 
 import argparse
@@ -13,15 +13,30 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from benchmarks.boosting import measure_boosting
-from benchmarks.results import describe_machine, make_table, write_section
+from benchmarks.recipe_table import (
+    KEY,
+    STATE,
+    Entry,
+    merge_entries,
+    parse_section,
+    show_curve,
+    show_section,
+)
+from benchmarks.results import name_processors, read_section, write_section
+from storage.files import sha256_bytes
+from tasks.report import curve_path
 
+SECTION = "Recipes"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 LEPTON = Path(sys.executable).with_name("lepton")
 SEEDS = (0, 1, 2)
@@ -74,9 +89,18 @@ CASES = (
 
 @dataclass(frozen=True)
 class Run:
-    """One run: what its summary says, and the processor time of it and of all that it started."""
+    """One run.
 
+    Attributes:
+        seed: Of its training.
+        summary: What `lepton run --json` says.
+        curve: Its figures by epoch.
+        cpu_s: Processor time of it and of all that it started.
+    """
+
+    seed: int
     summary: dict[str, Any]
+    curve: list[dict[str, Any]]
     cpu_s: float
 
 
@@ -95,32 +119,51 @@ def run_recipe(case: Case, seed: int, settings: list[str], workspace: Path) -> R
         print(f"{case.recipe}, seed {seed}: ended with status {done.returncode}", file=sys.stderr)
         return None
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Run(json.loads(done.stdout.splitlines()[-1]), cpu_s)
+    summary = json.loads(done.stdout.splitlines()[-1])
+    curve = workspace / curve_path(summary["run"])
+    return Run(seed, summary, json.loads(curve.read_bytes()) if curve.exists() else [], cpu_s)
 
 
-def describe_case(case: Case, runs: list[Run], rival: float | None) -> list[str]:
-    """One row of the table.
+def describe_case(
+    case: Case, runs: list[Run], rival: float | None, informed: float | None, settings: list[str]
+) -> Entry:
+    """The row and the curve of a recipe that was just run.
 
     Args:
         case: The recipe.
-        runs: One a seed.
+        runs: One a seed, at least one.
         rival: Figure of the rival on the same rows; None where there is none.
+        informed: Its figure with the head's products and differences, too; None where there are none.
+        settings: Overrides of the recipe's own.
     """
     figures = [float(run.summary["metrics"][case.figure]) for run in runs if case.figure in run.summary["metrics"]]
-    promoted = sum(run.summary["status"] == "promoted" for run in runs)
-    if not figures:
-        return [case.recipe, case.figure, "no figure", "", "", "", f"{promoted}/{len(runs)}", ""]
-    mean = statistics.mean(figures)
-    spread = f"{min(figures):.4f} .. {max(figures):.4f}" if len(figures) > 1 else "one run"
     wanted = case.goal if rival is None else rival
-    reached = wanted is not None and (mean >= wanted if case.higher else mean <= wanted)
+    mean = statistics.mean(figures) if figures else None
+    reached = mean is not None and wanted is not None and (mean >= wanted if case.higher else mean <= wanted)
     goal = "none" if wanted is None else f"{wanted:.4g} {'reached' if reached else 'missed'}"
-    goal += f" ({case.rival_name})" if rival is not None else ""
-    minutes = statistics.mean(run.cpu_s for run in runs) / 60
-    return [
-        case.recipe, case.figure, f"{mean:.4f}", spread, goal, find_baseline(case, runs[0].summary["metrics"]),
-        f"{promoted}/{len(runs)}", f"{minutes:.1f}",
-    ]  # fmt: skip
+    beside = "" if rival is None else case.rival_name
+    beside += "" if informed is None else f"; given the head's products and differences, too: {informed:.4f}"
+    cells = {
+        KEY: case.recipe,
+        "figure": case.figure,
+        "mean": "no figure" if mean is None else f"{mean:.4f}",
+        "over the seeds": f"{min(figures):.4f} .. {max(figures):.4f}" if len(figures) > 1 else "one run",
+        "goal": goal + (f" ({beside})" if beside else ""),
+        "best baseline": find_baseline(case, runs[0].summary["metrics"]),
+        "promoted": f"{sum(run.summary['status'] == 'promoted' for run in runs)}/{len(runs)}",
+        "CPU min a run": f"{statistics.mean(run.cpu_s for run in runs) / 60:.1f}",
+        "seeds": ", ".join(str(run.seed) for run in runs),
+        "measured": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "on": f"{name_processors()}, torch {version('torch')}",
+        STATE: identify_recipe(case.recipe),
+        "settings": ", ".join(settings) or "its own",
+    }
+    return Entry(cells, show_curve({run.seed: run.curve for run in runs}))
+
+
+def identify_recipe(name: str) -> str:
+    """Digest of the recipe's file as it is now."""
+    return sha256_bytes((files("flows") / "recipes" / f"{name}.yaml").read_bytes())[:8]
 
 
 def find_baseline(case: Case, metrics: dict[str, Any]) -> str:
@@ -136,17 +179,12 @@ def find_baseline(case: Case, metrics: dict[str, Any]) -> str:
     return f"{best} {found[best]:.4f}"
 
 
-def write_results(rows: dict[str, list[str]], notes: dict[str, str], settings: list[str]) -> None:
-    head = ["recipe", "figure", "mean", "over the seeds", "goal", "best baseline", "promoted", "CPU min a run"]
-    changed = f" Not the recipes' own settings: {', '.join(settings)}." if settings else ""
-    published = (
-        "\n".join(f"- {name}: {note}" for name, note in notes.items() if note) or "- nothing to hold beside these"
-    )
-    write_section(
-        "Recipes",
-        f"## Recipes\n\n{describe_machine(['torch', 'pytorch-lightning'])} Held-out rows, read once; figures from the "
-        f"signed receipts.{changed}\n\n{make_table(head, list(rows.values()))}\n\nBeside these:\n\n{published}",
-    )
+def write_results(new: Mapping[str, Entry]) -> None:
+    """Writes the section: what was measured now, and what it held on the other recipes."""
+    order = [case.recipe for case in CASES]
+    states = {name: identify_recipe(name) for name in order}
+    merged = merge_entries(parse_section(read_section(SECTION)), new, order, states)
+    write_section(SECTION, show_section(merged, {case.recipe: case.published for case in CASES}))
 
 
 def main() -> None:
@@ -159,8 +197,6 @@ def main() -> None:
     wrong = sorted(set(arguments.recipes) - set(known))
     if wrong:
         parser.error(f"recipes ({', '.join(wrong)}) must be among {', '.join(known)}")
-    rows: dict[str, list[str]] = {}
-    notes: dict[str, str] = {}
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     for name in arguments.recipes or known:
         case = known[name]
@@ -180,12 +216,10 @@ def main() -> None:
                 if run is not None and informed is None and case.informed is not None:
                     informed = case.informed(case.recipe, case.figure, Path(folder) / "workspace")
             found += [run] if run is not None else []
-        rows[name], notes[name] = describe_case(case, found, rival), case.published
-        if informed is not None:
-            beside = f"{case.rival_name}, given the head's products and differences too, reaches {informed:.4f}"
-            notes[name] = "; ".join(filter(None, [beside, case.published]))
-        write_results(rows, notes, arguments.settings)
-        print(" | ".join(rows[name]), flush=True)
+        if found:
+            entry = describe_case(case, found, rival, informed, arguments.settings)
+            write_results({name: entry})
+            print(" | ".join(entry.cells.values()), flush=True)
 
 
 if __name__ == "__main__":

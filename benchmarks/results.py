@@ -13,6 +13,13 @@ _TITLE = (
 )
 
 
+def read_section(name: str) -> str:
+    """What the section of that name holds; empty if there is none."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    text = RESULTS.read_text("utf-8") if RESULTS.exists() else ""
+    return text.split(begin, 1)[1].split(end, 1)[0].strip() if begin in text else ""
+
+
 def write_section(name: str, body: str) -> None:
     """Puts a section into RESULTS.md, in place of the one of the same name."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
@@ -34,16 +41,21 @@ def make_table(head: list[str], rows: list[list[str]]) -> str:
 
 def describe_machine(packages: list[str]) -> str:
     """One line: when, on what, with which versions."""
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    return (
+        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {name_processors()} (load before: {load}), "
+        f"Python {platform.python_version()}, {versions}."
+    )
+
+
+def name_processors() -> str:
+    """How many processors of which kind this machine has."""
     cpu = next(
         (line.split(":", 1)[1].strip() for line in _read_cpu_lines() if line.startswith("model name")),
         platform.processor() or platform.machine(),
     )
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    return (
-        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {os.cpu_count()} x {cpu} (load before: {load}), "
-        f"Python {platform.python_version()}, {versions}."
-    )
+    return f"{os.cpu_count()} x {cpu}"
 
 
 def _read_cpu_lines() -> list[str]:
