@@ -199,6 +199,7 @@ def _check_head(recipe: "Recipe", form: Form) -> Iterator[Fault]:
         "denoise": ("series",),
         "calendar": ("series",),
         "instance_norm": ("series",),
+        "mirror": ("image",),
         "name": ("table", "series"),
     }
     for name, forms in suits.items():

@@ -14,18 +14,19 @@ SALT = 0x5EED
 
 
 class ImageAugmentation:
-    """The affine map, then crop, brightness, contrast and saturation, and cutout; each only where it is asked for.
+    """The affine map, crop, brightness, contrast and saturation, cutout, and a smaller size; each only where asked for.
 
     Args:
         spec: Ranges.
         seed: Of the run.
         sample: What an image is.
+        epochs: Of the whole training.
 
     Raises:
         SpecError: A crop is as large as the image.
     """
 
-    def __init__(self, spec: AugmentationSpec, seed: int, sample: SampleSpec) -> None:
+    def __init__(self, spec: AugmentationSpec, seed: int, sample: SampleSpec, epochs: int) -> None:
         if spec.crop >= min(sample.shape[1:]):
             raise SpecError(
                 f"train.augmentation.crop ({spec.crop}) must be below the image's shorter edge; got an image of "
@@ -33,11 +34,13 @@ class ImageAugmentation:
             )
         self.spec = spec
         self.seed = seed
+        self.epochs = epochs
+        self.size = (sample.shape[1], sample.shape[2])
         self.span = sample.value_range[1] - sample.value_range[0]
         self.move = AffineAugmentation(spec, seed)
 
     def __call__(self, sample: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
-        """(N, C, H, W) raw values to float32 of the same shape."""
+        """(N, C, H, W) raw values to float32 of the same shape, or of the epoch's smaller one."""
         spec = self.spec
         image = self.move(sample, row_ids, epoch=epoch)
         uniform = draw_uniform(self.seed ^ SALT, epoch, row_ids, 7)
@@ -50,7 +53,21 @@ class ImageAugmentation:
             image = scale_around(image, image.mean((1, 2, 3), keepdim=True), spec.contrast * signed[:, 3])
         if spec.brightness:
             image = image + _per_row(spec.brightness * self.span * signed[:, 4], image)
-        return cut_out(image, uniform[:, 5:7], spec.cutout) if spec.cutout else image
+        if spec.cutout:
+            image = cut_out(image, uniform[:, 5:7], spec.cutout)
+        size = self.choose_size(epoch)
+        if size == image.shape[2:]:
+            return image
+        return torch.nn.functional.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
+
+    def choose_size(self, epoch: int) -> tuple[int, int]:
+        """Height and width of an epoch's images."""
+        grown_at = self.spec.small_until * self.epochs
+        if epoch >= grown_at:
+            return self.size
+        share = self.spec.small_from + (1.0 - self.spec.small_from) * epoch / grown_at
+        height, width = (min(edge, max(2, 2 * round(share * edge / 2))) for edge in self.size)
+        return height, width
 
 
 def _per_row(values: NDArray[np.float64], image: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from lightning_modules.errors import SpecError
 from lightning_modules.head import fit_image_head
 from lightning_modules.learner import Learner
 from lightning_modules.networks.build import build_network
+from lightning_modules.networks.mirror import MirrorMean
 from lightning_modules.row_head import InstanceNormalised, build_row_head, probe_features
 from lightning_modules.samples import AnySample, RowSample
 from lightning_modules.specs import LossSpec, ModelSpec, SampleSpec, TrainSpec
@@ -33,14 +34,34 @@ def build_learner(
     loss = train.loss if train else LossSpec(name="mse" if values else "cross_entropy", label_smoothing=0.0)
     answer = build_answer(model, sample, loss)
     augmentation = build_augmentation(train, sample) if train else None
+    if isinstance(augmentation, ImageAugmentation):
+        _probe_small_images(network, augmentation.choose_size(0), sample.shape)
     return Learner(head, network, answer, train=train, total_steps=total_steps, augmentation=augmentation)
+
+
+def _probe_small_images(network: nn.Module, smallest: tuple[int, int], shape: tuple[int, ...]) -> None:
+    """Proves before training that the network takes the smallest images that it will be given."""
+    if smallest == shape[1:]:
+        return
+    was_training = network.training
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(2, shape[0], *smallest))
+    except RuntimeError as error:
+        raise SpecError(
+            f"train.augmentation.small_from must leave images that the network takes; got {smallest[0]} x {smallest[1]} "
+            f"pixels, and from the network {type(error).__name__}: {error}; raise it, or choose a family that takes any size"
+        ) from error
+    finally:
+        network.train(was_training)
 
 
 def _build_images(model: ModelSpec, sample: SampleSpec) -> tuple[nn.Module, nn.Module]:
     head = fit_image_head(
         model.head.normalise, sample.shape[0], mean=sample.mean, std=sample.std, value_range=sample.value_range
     )
-    return head, build_network(model.network, sample.shape, sample.classes)
+    network = build_network(model.network, sample.shape, sample.classes)
+    return head, MirrorMean(network) if model.head.mirror else network
 
 
 def _build_rows(model: ModelSpec, sample: RowSample) -> tuple[nn.Module, nn.Module]:
@@ -74,7 +95,7 @@ def build_augmentation(train: TrainSpec, sample: AnySample) -> Augmentation | No
         wanted = "affine" if is_image else "jitter"
         raise SpecError(f"augmentation ({name!r}) must suit the samples; got {sample.kind}; write {wanted}")
     if isinstance(sample, SampleSpec) and name == "affine":
-        return ImageAugmentation(spec, train.seed, sample)
+        return ImageAugmentation(spec, train.seed, sample, train.max_epochs)
     if isinstance(sample, RowSample) and name == "jitter":
         return JitterAugmentation(spec, train.seed, [column.std for column in sample.numbers])
     builder = load_component(name, what="augmentation", known={})

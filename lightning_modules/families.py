@@ -61,7 +61,7 @@ class ImageCNNParams(Params):
         widths: Channels of the stem, then of each stage.
         blocks: Residual blocks of each stage.
         convolutions: Of each residual block.
-        early_pool: Whether each stage is halved right behind its first convolution.
+        early_pool: Whether each stage is halved right behind its first convolution, which makes training cheap.
         stem_stride: 1, or 2 to halve the image at once.
         dropout: Probability before the last layer.
     """

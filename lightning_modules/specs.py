@@ -97,6 +97,8 @@ class HeadSpec(Spec):
         calendar: Sine and cosine of the time within these periods as features; for series with a time.
         instance_norm: Whether each window is normalised by its own mean and deviation, which are given back to what is
             forecast (RevIN; Kim et al., 2022); for series.
+        mirror: Whether an image is answered by the mean over it and its mirror image, left to right: more accurate at twice
+            the time, where what is mirrored is the same thing (never for digits or letters); for images.
     """
 
     name: HeadName = "standard"
@@ -109,6 +111,7 @@ class HeadSpec(Spec):
     denoise: DenoiseSpec | None = None
     calendar: tuple[Literal["day", "week", "year"], ...] = ()
     instance_norm: bool = False
+    mirror: bool = False
 
 
 class WindowSpec(Spec):
@@ -278,13 +281,17 @@ class AugmentationSpec(Spec):
         rotate_deg: Largest rotation, in degrees, in [0, 180].
         scale: Largest change of size: the factor lies in [1 - scale, 1 + scale], scale in [0, 0.5].
         shear_deg: Largest shear, in degrees, in [0, 45].
-        flip: Whether half of the images are mirrored left to right (never for digits or letters).
+        flip: Whether half of the images are mirrored left to right, and the other half in the next epoch (never for digits
+            or letters).
         crop: Largest shift by whole pixels along each axis, in [0, 64]; what comes in is the mirror image of the edge.
         brightness: Largest change of all values, as a fraction of the value range, in [0, 1].
         contrast: Largest change of the distance from the image's mean: the factor lies in [1 - contrast, 1 + contrast].
         saturation: The same for the distance from each pixel's mean over the channels.
         cutout: Edge of one square that is painted over with the image's mean, as a fraction of the shorter edge, in
             [0, 1] (DeVries and Taylor, 2017).
+        small_from: Edge of the images in the first epoch as a fraction of the full one, in [0.25, 1]; it grows by even
+            numbers of pixels, up to full images at `small_until`. Small images cost little, and teach what is coarse.
+        small_until: Part of the epochs before which images are smaller, in [0, 1].
     """
 
     name: AugmentationName | None = None
@@ -301,6 +308,8 @@ class AugmentationSpec(Spec):
     contrast: float = Field(default=0.0, ge=0, le=1)
     saturation: float = Field(default=0.0, ge=0, le=1)
     cutout: float = Field(default=0.0, ge=0, le=1)
+    small_from: float = Field(default=1.0, ge=0.25, le=1)
+    small_until: float = Field(default=0.75, ge=0, le=1)
 
 
 class EarlyStoppingSpec(Spec):

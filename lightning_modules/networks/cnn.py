@@ -17,6 +17,31 @@ class ConvBlock(nn.Sequential):
         )
 
 
+class PooledBlock(nn.Module):
+    """Convolution, pooling to half the size, batch normalisation, ReLU.
+
+    In training the pooling comes before the normalisation, which then costs a quarter (Jordan, 2024). In answering it comes
+    last, so that the normalisation melts into the convolution of an artifact. Both are one function: the normalisation's
+    scale stays one, so that the larger of two values is the larger one behind it, too.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.norm.weight.requires_grad = False
+        self.pool = nn.MaxPool2d(2)
+        self.relu = nn.ReLU()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H // 2, W // 2)."""
+        features = self.convolution(features)
+        halved: Tensor = (
+            self.relu(self.norm(self.pool(features))) if self.training else self.pool(self.relu(self.norm(features)))
+        )
+        return halved
+
+
 class ResidualBlock(nn.Module):
     """One convolution or two, around which the input passes unchanged (He et al., 2016)."""
 
@@ -78,8 +103,7 @@ class CNN(nn.Module):
             pools = (early_pool or index > 0) and min(size) > 3
             size = [edge // 2 for edge in size] if pools else size
             half = [nn.MaxPool2d(2)] if pools else []
-            conv = ConvBlock(inputs, width)
-            layers += [conv, *half] if early_pool else [*half, conv]
+            layers += [PooledBlock(inputs, width)] if half and early_pool else [*half, ConvBlock(inputs, width)]
             layers += [ResidualBlock(width, convolutions) for _ in range(blocks)]
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)

@@ -65,6 +65,7 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
             "must be left out where select_by is last",
         ),
         ("machine-failure", {"train.select_by": "mae"}, "train.select_by", "average_precision"),
+        ("machine-failure", {"model.head.mirror": True}, "model.head.mirror", "be for image rows"),
         ("machine-failure", {"model.head.instance_norm": True}, "model.head.instance_norm", "be for series rows"),
         (
             "machine-failure",

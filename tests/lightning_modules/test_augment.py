@@ -64,6 +64,18 @@ def test_mirror_flips_half_of_the_images() -> None:
     assert 140 < int(flipped.sum()) < 260
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.05])
+def test_each_image_is_seen_either_way_equally_often(shift: float) -> None:
+    images, ids = make_images(1).expand(400, 1, 8, 8), np.arange(400, dtype=np.uint64)
+    still = AffineAugmentation(AugmentationSpec(**{**NOTHING, "shift": shift}), seed=0)
+    augment = AffineAugmentation(AugmentationSpec(**{**NOTHING, "shift": shift, "flip": True}), seed=0)
+    kept = [(augment(images, ids, epoch=epoch) - still(images, ids, epoch=epoch)).abs().amax((1, 2, 3)) < 1e-3
+            for epoch in range(4)]  # fmt: skip
+    assert torch.equal(kept[0], ~kept[1])
+    assert torch.equal(kept[0], kept[2])
+    assert torch.equal(kept[1], kept[3])
+
+
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_draws_are_uniform(epoch: int) -> None:
     draws = draw_uniform(0, epoch, np.arange(20_000, dtype=np.uint64), 3)

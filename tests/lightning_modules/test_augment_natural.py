@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_modules.augment import Augmentation
 from lightning_modules.augment_natural import ImageAugmentation, shift_pixels
+from lightning_modules.build import build_learner
 from lightning_modules.errors import SpecError
-from lightning_modules.specs import AugmentationSpec, SampleSpec
+from lightning_modules.specs import AugmentationSpec, ModelSpec, NetworkSpec, SampleSpec, TrainSpec
 
 NOTHING: dict[str, Any] = {"shift": 0, "rotate_deg": 0, "scale": 0, "shear_deg": 0}
 ALL = {"flip": True, "crop": 3, "brightness": 0.2, "contrast": 0.3, "saturation": 0.4, "cutout": 0.4}
@@ -17,8 +17,11 @@ SAMPLE = SampleSpec(shape=(3, 12, 16), classes=2, value_range=(0, 255))
 IDS = np.arange(300, dtype=np.uint64) * np.uint64(2**57 + 11)
 
 
-def build(**changes: Any) -> Augmentation:
-    return ImageAugmentation(AugmentationSpec(**{**NOTHING, **changes}), 3, SAMPLE)
+EPOCHS = 10
+
+
+def build(**changes: Any) -> ImageAugmentation:
+    return ImageAugmentation(AugmentationSpec(**{**NOTHING, **changes}), 3, SAMPLE, EPOCHS)
 
 
 def make_images(count: int = 300) -> torch.Tensor:
@@ -90,3 +93,28 @@ def test_cutout_paints_one_square_with_the_mean() -> None:
 def test_a_crop_as_large_as_the_image_is_refused() -> None:
     with pytest.raises(SpecError, match=r"train.augmentation.crop \(12\) must be below the image's shorter edge"):
         build(crop=12)
+
+
+def test_images_grow_to_their_full_size() -> None:
+    augment, images = build(small_from=0.5, small_until=0.6), make_images(4)
+    sizes = [tuple(augment(images, IDS[:4], epoch=epoch).shape[2:]) for epoch in range(EPOCHS)]
+    assert sizes[0] == (6, 8)
+    assert sizes == sorted(sizes)
+    assert [size == (12, 16) for size in sizes] == [False] * 6 + [True] * 4
+    assert all(edge % 2 == 0 for size in sizes for edge in size)
+
+
+def test_a_small_image_shows_what_the_whole_one_does() -> None:
+    image = torch.zeros(1, 3, 12, 16, dtype=torch.uint8)
+    image[:, 0, :, 8:], image[:, 1, :6] = 200, 100
+    small = build(small_from=0.5)(image, IDS[:1], epoch=0)
+    torch.testing.assert_close(small.mean((2, 3)), image.float().mean((2, 3)), atol=2.0, rtol=0)
+    assert small[0, 0, :, 0].abs().max() < 1e-3
+    assert (small[0, 0, :, -1] - 200).abs().max() < 1e-3
+
+
+def test_small_images_that_a_network_does_not_take_are_refused_before_training() -> None:
+    train = TrainSpec(augmentation=AugmentationSpec(small_from=0.5))
+    build_learner(ModelSpec(network=NetworkSpec(family="cnn")), SAMPLE, train=train)
+    with pytest.raises(SpecError, match=r"small_from must leave images that the network takes; got 6 x 8 pixels"):
+        build_learner(ModelSpec(network=NetworkSpec(family="mlp")), SAMPLE, train=train)

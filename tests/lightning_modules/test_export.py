@@ -12,7 +12,7 @@ from lightning_modules.compress import make_artifacts
 from lightning_modules.errors import ExportError
 from lightning_modules.export import export_onnx, run_onnx
 from lightning_modules.quantize import quantize_int8
-from lightning_modules.specs import CompressSpec, ModelSpec, NetworkSpec, SampleSpec, TrainSpec
+from lightning_modules.specs import CompressSpec, HeadSpec, ModelSpec, NetworkSpec, SampleSpec, TrainSpec
 from lightning_modules.train import Fitted, build_learner, fit_learner
 from tests.lightning_modules.streams import MemoryStream, split_digits
 
@@ -104,6 +104,21 @@ def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> No
         np.testing.assert_allclose(
             run_onnx(fp32.content, image[:rows])[1], run_onnx(fp32.content, image)[1][:rows], atol=1e-5
         )
+
+
+def test_a_mirrored_answer_exports_exactly_and_its_network_stands_in_the_file_once() -> None:
+    sample = SampleSpec(shape=(3, 16, 16), classes=5, mean=(100.0,), std=(60.0,))
+    network = NetworkSpec(family="cnn", params={"early_pool": True, "convolutions": 1, "widths": [8, 16, 32]})
+    image = np.random.default_rng(0).integers(0, 256, (9, 3, 16, 16)).astype(np.uint8)
+    sizes = []
+    for mirror in (False, True):
+        learner = build_learner(ModelSpec(head=HeadSpec(mirror=mirror), network=network), sample).eval()
+        fp32, int8 = make_artifacts(learner, sample, CompressSpec(), calibration=image)
+        assert fp32.difference <= 1e-4
+        assert int8.difference < 0.1
+        sizes.append([len(artifact.content) for artifact in (fp32, int8)])
+    np.testing.assert_allclose(run_onnx(fp32.content, image)[1], run_onnx(fp32.content, image[..., ::-1])[1], atol=1e-5)
+    assert max(mirrored - plain for plain, mirrored in zip(*sizes, strict=True)) < 4096
 
 
 def test_quantiser_needs_rows(fitted: Fitted) -> None:

@@ -10,6 +10,8 @@ from lightning_modules.errors import SpecError
 from lightning_modules.head import ImageHead, fit_image_head
 from lightning_modules.losses import build_loss
 from lightning_modules.networks.build import build_network
+from lightning_modules.networks.cnn import PooledBlock
+from lightning_modules.networks.mirror import MirrorMean
 from lightning_modules.optim import build_optimizer, build_scheduler, compute_lr_factor
 from lightning_modules.specs import LossSpec, NetworkSpec, OptimizerSpec, SchedulerSpec
 
@@ -67,6 +69,32 @@ def test_resnet_keeps_small_images_at_their_size() -> None:
     network = build_network(NetworkSpec(family="resnet", params={"blocks": [1], "widths": [8]}), (3, 32, 32), 7)
     assert tuple(network.get_submodule("layer1")(torch.rand(1, 8, 32, 32)).shape) == (1, 8, 32, 32)
     assert tuple(network.get_submodule("conv1").weight.shape) == (8, 3, 3, 3)  # type: ignore[union-attr]
+
+
+def test_early_pooling_in_training_and_in_answering_is_one_function() -> None:
+    torch.manual_seed(0)
+    block, features = PooledBlock(3, 8), torch.randn(16, 3, 10, 10)
+    for _ in range(3):
+        block(features)
+    with torch.no_grad():
+        block.norm.bias.normal_()
+    pooled_first = block.relu(block.eval().norm(block.pool(block.convolution(features))))
+    assert pooled_first.shape == (16, 8, 5, 5)
+    torch.testing.assert_close(block(features), pooled_first)
+    assert not block.norm.weight.requires_grad
+
+
+def test_mirrored_answers_are_those_of_both_images_and_training_sees_one() -> None:
+    torch.manual_seed(0)
+    network = build_network(NetworkSpec(family="cnn"), (3, 12, 12), 7).eval()
+    both, image = MirrorMean(network).eval(), torch.randn(5, 3, 12, 12)
+    torch.testing.assert_close(both(image), (network(image) + network(image.flip(3))) / 2)
+    torch.testing.assert_close(both(image), both(image.flip(3)))
+    assert not torch.allclose(network(image), network(image.flip(3)))
+    seen: list[int] = []
+    network.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
+    both.train()(image)
+    assert seen == [5]
 
 
 def test_own_network_is_built() -> None:
