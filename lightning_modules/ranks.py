@@ -52,12 +52,12 @@ def tell_ranks(content: bytes | None) -> bytes:
     """The bytes that rank 0 has, on every rank.
 
     Args:
-        content: On rank 0, what is told; of the others, None.
+        content: On rank 0, what is told; what others bring is not asked for.
     """
     told = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.empty(0, dtype=torch.uint8)
     length = torch.tensor([len(told)])
     dist.broadcast(length, src=0)
-    if dist.get_rank():
+    if dist.get_rank() != 0:
         told = torch.empty(int(length), dtype=torch.uint8)
     if len(told):
         dist.broadcast(told, src=0)

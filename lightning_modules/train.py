@@ -26,6 +26,7 @@ from lightning_modules.errors import CheckpointError, SpecError
 from lightning_modules.learner import Learner
 from lightning_modules.precision import LIGHTNING_NAMES, Precision, resolve_precision
 from lightning_modules.rehearsal import rehearse_step
+from lightning_modules.ranks import in_group, tell_ranks
 from lightning_modules.result import TrainResult
 from lightning_modules.rows import SampleReader
 from lightning_modules.samples import AnySample
@@ -142,6 +143,9 @@ def fit_learner(
     if keeper is not None:
         callbacks.append(ResumeSaver(train, keeper))
     precision = resolve_precision(train.precision, learner.network, sample)
+    if in_group():
+        # Another machine might have chosen otherwise: the first one's word holds.
+        precision = "bf16" if tell_ranks(precision.encode()) == b"bf16" else "fp32"
     # A training ends as it began, on whatever machine: another precision would be another training.
     begun_in = keeper.read_precision(resume_from) if keeper and resume_from else precision
     with quiet_lightning():
