@@ -25,8 +25,8 @@ from lightning_modules.data import IMAGES, Stream, StreamDataModule
 from lightning_modules.errors import CheckpointError, SpecError
 from lightning_modules.learner import Learner
 from lightning_modules.precision import LIGHTNING_NAMES, Precision, resolve_precision
-from lightning_modules.rehearsal import rehearse_step
 from lightning_modules.ranks import in_group, tell_ranks
+from lightning_modules.rehearsal import rehearse_step
 from lightning_modules.result import TrainResult
 from lightning_modules.rows import SampleReader
 from lightning_modules.samples import AnySample
