@@ -110,6 +110,14 @@ _INTRODUCTION = (
     "rows of the raw version: the columns of the recipe, `label`, `row_id`, `source`, and derived columns such as "
     "`image.brightness` or `<column>.flat`."
 )
+_MEMORY = (
+    "The default checks hold one shard of rows at a time. Those that compare rows with each other (rows that repeat "
+    "another, are shared between splits or look alike, the order of series, rows of one split among those of another) "
+    "take keys in ranges, as many as fit into a budget (`MOST_BYTES` of `storage.repeats` and `storage.timeline`, 256 "
+    "MiB): more rows take more readings of these keys, not more memory. None of them samples rows; the label probe "
+    "does (above). Labels of images, and all figures of single columns, are told by the manifest where it knows them. "
+    "Rows that are set aside are listed in memory, with their reasons; `max_fraction` limits them."
+)
 _NOTES = {
     "raw": (
         "Rows are set aside, into `<recipe>-quarantine`, with `on_fail: {<check>: {quarantine: {max_fraction: 0.01}}}`, if "
@@ -219,6 +227,7 @@ def format_page(entries: list[Entry]) -> str:
             lines.append(f"| `{limit}` | {show_default(default)} | {' '.join((field.description or '').split())} |")
         lines.append("")
         lines += [_NOTES[name], ""] if name in _NOTES else []
+    lines += ["## Memory", "", _MEMORY, ""]
     head = "\n".join([*lines, "## Stock expectations", "", _INTRODUCTION, ""])
     return head + "\n" + format_table(entries).replace("\n## ", "\n### ").replace("## Exact:", "### Exact:", 1)
 

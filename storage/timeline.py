@@ -45,8 +45,9 @@ class Stretch:
 
     def is_after(self, moment: Moment) -> NDArray[np.bool_]:
         """Which moments come after one."""
-        later: NDArray[np.bool_] = self.entities > moment[0]
-        return later | ((self.entities == moment[0]) & (self.times > moment[1]))
+        same, later = self.entities == moment[0], self.times > moment[1]
+        found: NDArray[np.bool_] = (self.entities > moment[0]) | (same & later)
+        return found
 
     @property
     def last(self) -> Moment:

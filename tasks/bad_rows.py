@@ -70,8 +70,8 @@ def name_rows(version: Version, found: Iterable[tuple[int, NDArray[np.intp]]]) -
         ids = version.read_shard(entry, (ROW_ID,), verify=False)[ROW_ID]
         for _, place in group:
             split = f"split {entry.split} " if entry.split else ""
-            named = f"shard {entry.digest[:12]} row {place} {split}row_id {ids[place]}"
-            names.append(f"{named} source {name_source(entry, place)}")
+            source = f" source {name_source(entry, place)}" if entry.source else ""
+            names.append(f"shard {entry.digest[:12]} row {place} {split}row_id {ids[place]}{source}")
     return BadRows(count, version.rows, names)
 
 

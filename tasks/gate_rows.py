@@ -22,7 +22,7 @@ IDENTITY = (ROW_ID, "source")
 
 
 def open_labels(version: Version) -> ShardedTable:
-    """One row a sample: row_id, source, and label, if there is one; NaN where it is missing."""
+    """One row a sample: row_id, source and label, if there is one; NaN where it is missing."""
     lost = version.statistics().get(LABEL, FieldStatistics()).null > 0
     return ShardedTable(tuple(_open_shard(entry, version.dataset.shards, lost) for entry in version.shards), IDENTITY)
 
@@ -68,7 +68,7 @@ def load_labels(columns: tuple[str, ...] | None, entry: ShardEntry, shards: Stor
     if LABEL in rows:
         valid = rows.get(LABEL + VALID_SUFFIX, True)
         found[LABEL] = np.where(valid, rows[LABEL].astype(np.float64), np.nan) if lost else rows[LABEL]
-    if is_asked("source"):
+    if entry.source and is_asked("source"):
         found["source"] = pd.Series([name_source(entry, place) for place in range(entry.rows)], dtype=object)
     return pd.DataFrame(found)
 

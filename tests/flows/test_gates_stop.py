@@ -104,7 +104,7 @@ def test_a_held_out_row_copied_into_training_stops_at_the_prepared_gate(
     images[100], labels[100] = images[-1], labels[-1]
     workspace = tmp_path / "workspace"
     outcome = run("mnist", workspace, dask_scheduler, write_digits(tmp_path / "files", images=images, labels=labels))
-    _expect_stop(outcome, workspace, "gate prepared", "content", "unique")
+    _expect_stop(outcome, workspace, "gate prepared", "content hash between splits", "row_id")
 
 
 def test_shuffled_labels_stop_at_the_model_gate(own_promoted: Promoted, tmp_path: Path, dask_scheduler: str) -> None:
