@@ -27,6 +27,7 @@ from flows.recipe import Recipe, narrow_recipe
 from gates.report import GateReport
 from storage.errors import NotFound
 from storage.files import Store, canonical_json
+from tasks.launch import FAULTS_OF_THE_RECIPE, WorkerFailed
 from tasks.provenance import describe_code
 from tasks.results import Promoted, Resumption, RunRecord, StageRecord
 from tasks.revisit import find_change
@@ -110,8 +111,12 @@ class Notebook:
         )
 
     def leave(self, error: BaseException) -> None:
-        """Ends a run that was lost: what is done stays, and the error says how to go on."""
-        if list_done(self._written):
+        """Ends a run that was lost: what is done stays, and the error says how to go on.
+
+        Where the recipe itself was at fault it could only be lost again.
+        """
+        hopeless = isinstance(error, WorkerFailed) and error.kind in FAULTS_OF_THE_RECIPE
+        if list_done(self._written) and not hopeless:
             error.add_note(describe_way_on(self._written))
             self._unlock()
         else:

@@ -63,8 +63,8 @@ def plan_stream(
     total = sum(samples.counts)
     if total < (batch_size if drop_last else 1):
         raise InvalidInput(
-            f"{source.name} must hold samples for a batch of {batch_size}; got {total}; use a smaller batch_size, or "
-            "drop_last=False"
+            f"{source.name} must hold samples for a batch of {batch_size}; got {total}; use a batch_size of at "
+            f"most {total}"
         )
     shards = sum(count > 0 for count in samples.counts)
     if shards < world_size:

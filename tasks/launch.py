@@ -30,6 +30,8 @@ WORKER = "tasks.train_worker"
 POLL_S = 0.05
 TAIL_LINES = 15
 TIMED_OUT = "TimedOut"
+# Kinds of faults that training would end in again, unless the recipe changes.
+FAULTS_OF_THE_RECIPE = ("DivergedError", "InvalidInput", "SpecError")
 
 
 class WorkerFailed(TaskError):

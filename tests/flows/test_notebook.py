@@ -15,6 +15,7 @@ from storage.receipts import FileRecord, SourceRecord
 from storage.versions import Dataset
 from tasks.collect import describe_version
 from tasks.errors import StageStopped
+from tasks.launch import WorkerFailed
 from tasks.results import Collected, Prepared, Trained
 from tasks.train_job import Predictions
 from tests.tasks.jobs import NAME, SAMPLE, make_workspace
@@ -159,3 +160,11 @@ def test_a_run_that_got_nowhere_leaves_nothing(lost: Notebook) -> None:
 
 def test_only_the_owner_can_read_a_notebook(lost: Notebook) -> None:
     assert lost.directory.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("kind", "goes_on"), [(None, True), ("NotFound", True), ("SpecError", False)])
+def test_way_on_is_told_where_there_is_one(lost: Notebook, kind: str | None, goes_on: bool) -> None:
+    error = WorkerFailed("lost", kind=kind)
+    lost.leave(error)
+    assert any("--resume" in note for note in getattr(error, "__notes__", ())) == goes_on
+    assert lost.directory.exists() == goes_on

@@ -348,7 +348,7 @@ def test_after_a_fault_the_stream_can_be_used_again(own_version):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"batch_size": TOTAL + 1, "canonical_streams": None}, "use a smaller batch_size"),
+        ({"batch_size": TOTAL + 1, "canonical_streams": None}, f"use a batch_size of at most {TOTAL}"),
         ({"batch_size": 0}, "batch_size >= 1"),
         ({"rank": 2, "world_size": 2}, "below world_size"),
         ({"threads": -1}, "threads >= 0"),
