@@ -2,8 +2,8 @@
 
 Object stores make a whole object visible at once, which `write` needs, and can refuse to create one twice ("conditional
 write", RFC 9110 section 13.1.2, If-None-Match), which `put_if_absent` needs. The second is tested before the first use.
-File systems that write in place, such as SFTP, can be read here but not written: a killed writer would leave half of a
-file.
+A file system of which nobody knows the first, such as SFTP, can be read here but not written: a killed writer would
+leave half of a file.
 """
 
 import asyncio
@@ -20,10 +20,11 @@ import fsspec
 from storage.errors import NotFound, NotWritable, OutOfSpace, StorageError, Unreachable, UnsupportedStore
 from storage.urls import redact
 
-_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
 _ATTEMPTS = 5
 _FIRST_WAIT_S = 0.2
 _MARK = "lepton-put"
+_REFUSALS = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "CredentialUnavailableError")
+_EXTRAS = {"gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
 
 
 def connect_files(protocol: str, url: str, options: Mapping[str, object]) -> "RemoteFiles":
@@ -33,22 +34,30 @@ def connect_files(protocol: str, url: str, options: Mapping[str, object]) -> "Re
         UnsupportedStore: fsspec does not know the protocol, or its package is not installed.
         Unreachable: The options are refused.
     """
-    kind = S3Files if protocol in ("s3", "s3a") else MemoryFiles if protocol == "memory" else RemoteFiles
+    if protocol not in _KINDS and "::" in url:
+        raise UnsupportedStore(
+            f"the URL of a store ({redact(url)}) must lead straight to its files; got a chain of file systems, which can "
+            "show an old copy or a part; write what stands behind its last `::`, or use it as a source"
+        )
     try:
+        opener = fsspec.get_filesystem_class(protocol)
         # A listing that was cached would hide what other processes wrote.
-        fs = fsspec.filesystem(protocol, **{"use_listings_cache": False, **options})
-    except (ImportError, ValueError) as error:
+        fs = opener(**{**opener._get_kwargs_from_urls(url), "use_listings_cache": False, **options})
+    except (ImportError, ValueError, TypeError, AttributeError) as error:
+        package = f"install lepton-ai[{_EXTRAS[protocol]}]" if protocol in _EXTRAS else "install what it names"
         raise UnsupportedStore(
             f"the protocol of a store ({redact(url)}) must be one that fsspec can open here; got: "
-            f"{redact(str(error))}; install its package, or use a directory or an s3:// URL"
+            f"{redact(str(error))}; {package}, give its options, or use a directory or an s3:// URL"
         ) from None
     except Exception as error:  # noqa: BLE001 - each file system has exceptions of its own
         raise _translate(url, error) from None
-    return kind(fs, protocol)
+    return _KINDS.get(protocol, RemoteFiles)(fs, protocol)
 
 
 class RemoteFiles:
-    """Files of one fsspec file system. Paths are full URLs.
+    """Files of one fsspec file system, to be read. Paths are full URLs.
+
+    A subclass that knows how its service keeps both promises can write, too.
 
     Args:
         fs: The file system.
@@ -57,6 +66,7 @@ class RemoteFiles:
 
     _read_options: ClassVar[dict[str, Any]] = {}
     _write_options: ClassVar[dict[str, Any]] = {}
+    _can_write = False
 
     def __init__(self, fs: Any, protocol: str) -> None:
         self._fs = fs
@@ -70,8 +80,8 @@ class RemoteFiles:
                 return bytes(self._fs.cat_file(path, start=start, end=end, **self._read_options))
             except FileNotFoundError:
                 raise
-            except OSError:
-                # S3 answers a range past the end with an error (416), others with nothing.
+            except Exception:
+                # Some answer a range past the end with an error (416), others with nothing.
                 if start is not None and start >= self._fs.size(path):
                     return b""
                 raise
@@ -99,14 +109,15 @@ class RemoteFiles:
             try:
                 self._create(path, data, mark)
             except FileExistsError:
-                return self._is_ours(path, data, mark)
+                return self._is_ours(path, mark)
             except Exception as error:  # noqa: BLE001 - each file system has exceptions of its own
                 # The reply is lost or refuses us; what lies there tells which. PreconditionFailed comes here as well
                 # from servers that do not say which condition failed.
                 if self.exists(path):
-                    return self._is_ours(path, data, mark)
-                if attempt == _ATTEMPTS - 1 or isinstance(error, PermissionError | FileNotFoundError):
-                    raise _translate(path, error) from None
+                    return self._is_ours(path, mark)
+                fault = _translate(path, error)
+                if attempt == _ATTEMPTS - 1 or isinstance(fault, NotFound | NotWritable):
+                    raise fault from None
                 time.sleep(wait_s)
                 wait_s *= 2
             else:
@@ -114,11 +125,12 @@ class RemoteFiles:
         return False
 
     def _create(self, path: str, data: bytes, mark: str) -> None:
-        self._fs.pipe_file(path, data, mode="create")
+        """Creates a file that carries a mark of the call; raises `FileExistsError`."""
+        raise NotImplementedError
 
-    def _is_ours(self, path: str, data: bytes, mark: str) -> bool:
-        """Whether what exists was put by this call, whose reply was lost."""
-        return self.read(path) == data
+    def _is_ours(self, path: str, mark: str) -> bool:
+        """Whether what exists was put by this call, whose reply was lost: it has the mark."""
+        raise NotImplementedError
 
     def exists(self, path: str) -> bool:
         """Whether a file is there."""
@@ -173,6 +185,7 @@ class RemoteFiles:
 
     def probe(self, path: str) -> None:
         """Creates a file twice."""
+        self._check_writable(path)
         try:
             answers = self._put(path, b"1"), self._put(path, b"2")
             content = self.read(path)
@@ -182,20 +195,21 @@ class RemoteFiles:
         if answers != (True, False) or content != b"1":
             raise UnsupportedStore(
                 f"the store of {redact(path).rpartition('/')[0]} must refuse to create a file twice, else commits get "
-                "lost; it does not; use a directory, or an S3 service with conditional writes"
+                "lost; it does not; use a directory, or a service with conditional writes"
             )
         self._probed = True
 
     def _check_writable(self, path: str) -> None:
-        if self._protocol not in _OBJECT_STORES:
+        if not self._can_write:
             raise UnsupportedStore(
-                f"the store of {redact(path)} must show a file only once it is complete; {self._protocol}:// does not; "
-                "use it as a source, and a directory or an object store (s3://, gs://, az://) as the workspace"
+                f"the store of {redact(path)} must show a file only once it is complete, and create one only once; of "
+                f"{self._protocol}:// that is not known; use it as a source, and a directory, s3://, gs:// or az:// as the "
+                "workspace"
             )
 
 
 class S3Files(RemoteFiles):
-    """S3 and services that speak it, by s3fs. Each object that is created once carries a mark of the call.
+    """S3 and services that speak it, by s3fs. The mark is metadata of the object.
 
     One file is one request. s3fs would ask for the size before it reads, to fetch large files in pieces; a stream has many
     files under way anyway. And it would write large files in parts, of which a killed writer leaves some that nobody sees
@@ -205,28 +219,76 @@ class S3Files(RemoteFiles):
     _read_options: ClassVar[dict[str, Any]] = {"max_concurrency": 1}
     # Half of the most that one request may carry: s3fs writes whole what is below twice a chunk.
     _write_options: ClassVar[dict[str, Any]] = {"chunksize": 5 * 2**29}
+    _can_write = True
 
     def _create(self, path: str, data: bytes, mark: str) -> None:
         self._fs.pipe_file(path, data, mode="create", Metadata={_MARK: mark})
 
-    def _is_ours(self, path: str, data: bytes, mark: str) -> bool:
+    def _is_ours(self, path: str, mark: str) -> bool:
         with _translated(path):
             bucket, key, _ = self._fs.split_path(path)
             head = self._fs.call_s3("head_object", Bucket=bucket, Key=key)
         return bool(head.get("Metadata", {}).get(_MARK) == mark)
 
 
+class GoogleFiles(RemoteFiles):
+    """Google Cloud Storage, by gcsfs (ifGenerationMatch=0). The mark is metadata of the object."""
+
+    _can_write = True
+
+    def _create(self, path: str, data: bytes, mark: str) -> None:
+        self._fs.pipe_file(path, data, mode="create", metadata={_MARK: mark})
+
+    def _is_ours(self, path: str, mark: str) -> bool:
+        with _translated(path):
+            return bool(self._fs.info(path).get("metadata", {}).get(_MARK) == mark)
+
+
+class AzureFiles(RemoteFiles):
+    """Azure Blob Storage, by adlfs (If-None-Match: *). The mark is a parameter of the blob's Content-Disposition.
+
+    adlfs sets the metadata of a blob itself and lets nobody add to it.
+    """
+
+    _can_write = True
+
+    def _create(self, path: str, data: bytes, mark: str) -> None:
+        self._fs.pipe_file(path, data, mode="create", content_settings={"content_disposition": _dispose(mark)})
+
+    def _is_ours(self, path: str, mark: str) -> bool:
+        with _translated(path):
+            return bool(self._fs.info(path)["content_settings"]["content_disposition"] == _dispose(mark))
+
+
 class MemoryFiles(RemoteFiles):
     """The memory of this process, for tests and notebooks. Threads share it; other processes do not see it."""
 
+    _can_write = True
     _lock = threading.Lock()
 
     def _create(self, path: str, data: bytes, mark: str) -> None:
         with self._lock:
-            super()._create(path, data, mark)
+            self._fs.pipe_file(path, data, mode="create")
 
-    def _is_ours(self, path: str, data: bytes, mark: str) -> bool:
+    def _is_ours(self, path: str, mark: str) -> bool:
         return False
+
+
+_KINDS: Mapping[str, type[RemoteFiles]] = {
+    "s3": S3Files,
+    "s3a": S3Files,
+    "gs": GoogleFiles,
+    "gcs": GoogleFiles,
+    "az": AzureFiles,
+    "abfs": AzureFiles,
+    "abfss": AzureFiles,
+    "memory": MemoryFiles,
+}
+
+
+def _dispose(mark: str) -> str:
+    """A Content-Disposition (RFC 6266) that holds the mark."""
+    return f'inline; {_MARK}="{mark}"'
 
 
 @contextmanager
@@ -241,10 +303,10 @@ def _translated(path: str) -> Iterator[None]:
 
 
 def _translate(path: str, error: Exception) -> StorageError:
-    shown, reason = redact(path), f"{type(error).__name__}: {redact(str(error))}"
-    if isinstance(error, FileNotFoundError):
+    shown, reason = redact(path), f"{type(error).__name__}: {redact(str(error)).partition(chr(10))[0]}"
+    if isinstance(error, FileNotFoundError) or type(error).__name__ == "ResourceNotFoundError":
         return NotFound(f"file ({shown}) must exist; got nothing there; check the bucket and the path")
-    if isinstance(error, PermissionError) or type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
+    if _is_refusal(error):
         return NotWritable(
             f"file ({shown}) must be open to these credentials; got {reason}; check them and the bucket's rules"
         )
@@ -253,3 +315,10 @@ def _translate(path: str, error: Exception) -> StorageError:
     if isinstance(error, asyncio.TimeoutError):
         reason = "no answer in time"
     return Unreachable(f"file ({shown}) must be reachable; got {reason}; check the endpoint and the network")
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the service, or the client before it asks, does not take the credentials. Each has its own way to say so."""
+    status = getattr(error, "status_code", getattr(error, "code", None))
+    known = isinstance(error, PermissionError) or type(error).__name__ in _REFUSALS or status in (401, 403)
+    return known or (isinstance(error, OSError) and str(error).startswith("Forbidden: "))

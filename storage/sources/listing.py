@@ -7,7 +7,7 @@ from typing import cast
 
 from storage.errors import SourceUnavailable
 from storage.files import redact
-from storage.sources.opening import translated
+from storage.sources.opening import split_chain, translated
 
 GLOB = frozenset("*?[")
 
@@ -56,7 +56,7 @@ def list_files(
             f"source ({display}) must hold at most {max_files} files; got {len(names)}; raise source.max_files if it is "
             "right"
         )
-    return str(filesystem.unstrip_protocol(base)), names
+    return str(filesystem.unstrip_protocol(base)) + split_chain(url)[1], names
 
 
 def read_files(root: str, options: Mapping[str, object], names: Sequence[str]) -> list[bytes | str]:

@@ -168,8 +168,16 @@ def find_file(url: str, options: Mapping[str, object], candidates: Sequence[str]
 
 def join_url(url: str, name: str) -> str:
     """The address of a file below a folder or base URL; a query such as a signature stays at the end."""
-    base, mark, query = url.partition("?") if "://" in url else (url, "", "")
-    return posixpath.join(base.rstrip("/") or "/", name) + mark + query
+    inner, outer = split_chain(url)
+    base, mark, query = inner.partition("?") if "://" in inner else (inner, "", "")
+    folder = base if base.endswith("://") else base.rstrip("/") or "/"
+    return posixpath.join(folder, name) + mark + query + outer
+
+
+def split_chain(url: str) -> tuple[str, str]:
+    """The part of a URL that names are below, and what that lies in: `zip://folder`, `::s3://bucket/archive.zip`."""
+    inner, mark, outer = url.partition("::")
+    return (inner, mark + outer) if "://" in inner else (url, "")
 
 
 @contextmanager

@@ -20,125 +20,7 @@ from storage import local_files
 from storage.errors import InvalidInput, NotFound, NotWritable, OutOfSpace, StorageError, Unreachable, UnsupportedStore
 from storage.files import Store, canonical_json, redact, sha256_bytes, sha256_stream
 from tests.storage.object_store import Proxy, describe_options
-
-
-class StoreContract:
-    """What every store promises. Subclasses give a fixture `store`, empty and fresh."""
-
-    def test_reads_what_was_written(self, store):
-        store.write("a/b.bin", b"1")
-        store.write("a/b.bin", b"22")
-        assert store.read("a/b.bin") == b"22"
-        assert (store.size("a/b.bin"), store.exists("a/b.bin"), store.exists("a"), store.exists("a/c")) == (
-            2,
-            True,
-            False,
-            False,
-        )
-        assert abs(store.modified("a/b.bin") - datetime.now(UTC)) < timedelta(seconds=60)
-
-    def test_scratch_files_are_files(self, store):
-        store.write_scratch("s/a", b"1")
-        store.write_scratch("s/a", b"22")
-        assert store.read_range("s/a", 1, 2) == b"2"
-        assert store.list() == ["s/a"]
-
-    def test_writes_several_files(self, store):
-        files = {f"d/{i}/x": bytes([i]) * i for i in range(20)}
-        store.write_files(files)
-        assert {path: store.read(path) for path in store.list()} == files
-        store.write_files({})
-
-    @pytest.mark.parametrize(
-        ("start", "end", "expected"),
-        [(0, 3, b"012"), (2, 4, b"23"), (8, 99, b"89"), (10, 12, b""), (50, 60, b""), (4, 4, b"")],
-    )
-    def test_reads_a_range(self, store, start, end, expected):
-        store.write("a", b"0123456789")
-        assert store.read_range("a", start, end) == expected
-
-    def test_refuses_a_reversed_range(self, store):
-        with pytest.raises(InvalidInput, match="start <= end"):
-            store.read_range("a", 3, 1)
-
-    @pytest.mark.parametrize("call", ["read", "size", "modified"])
-    def test_names_a_missing_file(self, store, call):
-        with pytest.raises(NotFound, match=r"nothing/here") as caught:
-            getattr(store, call)("nothing/here")
-        assert isinstance(caught.value, StorageError)
-
-    def test_creates_once(self, store):
-        assert store.put_if_absent("log/0", b"mine") is True
-        assert store.put_if_absent("log/0", b"other") is False
-        assert store.read("log/0") == b"mine"
-
-    def test_of_racing_writers_one_wins(self, store):
-        store.put_if_absent("warm", b"")
-        for turn in range(5):
-            with ThreadPoolExecutor(8) as threads:
-                won = list(threads.map(lambda i, turn=turn: store.put_if_absent(f"race/{turn}", bytes([i])), range(8)))
-            assert won.count(True) == 1
-            assert store.read(f"race/{turn}") == bytes([won.index(True)])
-
-    def test_lists(self, store):
-        store.write_files({"a/x": b"", "a/b/y": b"", "c": b""})
-        assert store.list() == ["a/b/y", "a/x", "c"]
-        assert store.list("a") == ["a/b/y", "a/x"]
-        assert store.listdir() == ["a", "c"]
-        assert store.listdir("a") == ["b", "x"]
-        assert store.child("a").list() == ["b/y", "x"]
-        assert store.child("a", "b").read("y") == b""
-
-    def test_what_is_not_there_is_empty(self, store):
-        assert store.list("nowhere") == store.listdir("nowhere") == store.child("nowhere").list() == []
-
-    def test_a_folder_is_no_prefix(self, store):
-        store.write_files({"ab/x": b"", "abc/y": b""})
-        assert store.list("ab") == ["ab/x"]
-        assert store.child("ab").list() == ["x"]
-
-    def test_deletes(self, store):
-        store.write_files({"a/b/x": b"", "a/y": b""})
-        store.delete("a/b/x")
-        store.delete("a/b/x")
-        assert store.listdir("a") == ["y"]
-        store.write("a/b/x", b"again")
-        assert store.read("a/b/x") == b"again"
-
-    def test_opens_as_a_local_file(self, store):
-        store.write("a/model.onnx", b"weights")
-        with store.open_local("a/model.onnx") as path:
-            assert (path.name, path.read_bytes()) == ("model.onnx", b"weights")
-        with pytest.raises(NotFound), store.open_local("a/none"):
-            pass
-
-    @pytest.mark.parametrize("path", ["/a", "../a", "a/../b", "./a", "a/.", "a\0b", "", "/"])
-    def test_refuses_a_path_that_leads_out(self, store, path):
-        for call in (
-            store.read,
-            store.delete,
-            lambda p: store.write(p, b""),
-            lambda p: store.put_if_absent(p, b""),
-            store.child,
-        ):
-            with pytest.raises(StorageError):
-                call(path)
-
-    @pytest.mark.parametrize("name", ["with space", "ümläut", "a+b=c,d", "100%", "a#b", "a?b", "tab\tx", "[1]*"])
-    def test_takes_any_name(self, store, name):
-        store.write(f"odd/{name}/{name}", name.encode())
-        assert store.listdir("odd") == [name]
-        assert store.list("odd") == [f"odd/{name}/{name}"]
-        assert store.read(f"odd/{name}/{name}") == name.encode()
-
-    def test_probes(self, store):
-        store.probe()
-        assert store.list() == []
-
-    def test_address(self, store):
-        assert store.address() == store.url
-        assert store.address("a/b") == f"{store.url}/a/b"
-        assert "not-a-real-secret" not in repr(store) + store.display
+from tests.storage.store_contract import StoreContract
 
 
 class TestLocal(StoreContract):
@@ -365,12 +247,37 @@ class TestS3(StoreContract):
         assert "not-a-real-secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["sftp://host/x", "http://host/x", "unknown-thing://x"])
-def test_a_store_that_could_show_half_a_file_is_refused(url):
-    with pytest.raises(UnsupportedStore, match=r"must"):
-        Store(url).put_if_absent("a", b"")
-    with pytest.raises(UnsupportedStore, match=r"must"):
-        Store(url).write("a", b"")
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:1/x", "of http:// that is not known; use it as a source"),
+        ("data://x", "of data:// that is not known; use it as a source"),
+        ("unknown-thing://x", "unknown-thing; install what it names"),
+        ("reference://x", "give its options"),
+        ("simplecache::s3://bucket/x", "chain of file systems"),
+        ("filecache::memory://x", "chain of file systems"),
+        ("dir::memory://x", "chain of file systems"),
+        ("zip://inside::/some/archive.zip", "chain of file systems"),
+    ],
+)
+def test_a_store_that_cannot_keep_the_promises_is_refused(url, words):
+    store = Store(url)
+    for call in (lambda: store.put_if_absent("a", b""), lambda: store.write("a", b""), store.probe):
+        with pytest.raises(UnsupportedStore, match=words):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "extra"),
+    [("gs://bucket/x", "gcsfs", "gcs"), ("az://bucket/x", "adlfs", "azure"), ("abfs://b@a/x", "adlfs", "azure")],
+)
+def test_a_package_that_is_not_installed_is_named(monkeypatch, url, package, extra):
+    import fsspec
+
+    monkeypatch.delitem(fsspec.registry, url.partition(":")[0], raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UnsupportedStore, match=rf"nstall {package}.*install lepton-ai\[{extra}\]"):
+        Store(url).read("a")
 
 
 @pytest.mark.parametrize("url", ["", " ", "s3://", "file://relative", "a\0b"])

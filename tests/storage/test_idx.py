@@ -4,6 +4,7 @@ import functools
 import gzip
 import hashlib
 import http.server
+import shutil
 import struct
 import threading
 from pathlib import Path
@@ -236,6 +237,25 @@ def test_http_gives_the_same_rows(folder, server):
     local, remote = read_all(IdxSource(url=str(folder))), read_all(IdxSource(url=f"{server}/"))
     for name, values in local.items():
         np.testing.assert_array_equal(values, remote[name])
+
+
+def test_chains_of_file_systems_give_the_same_rows(folder, server, tmp_path_factory):
+    import fsspec
+
+    fsspec.filesystem("memory").put(str(folder), "/idx-chain", recursive=True)
+    archive = shutil.make_archive(str(tmp_path_factory.mktemp("zip") / "all"), "zip", folder.parent, folder.name)
+    local = read_all(IdxSource(url=str(folder)))
+    for url in (
+        f"simplecache::{server}/",
+        "simplecache::memory://idx-chain",
+        f"filecache::file://{folder}",
+        f"zip://{folder.name}::file://{archive}",
+    ):
+        remote = read_all(IdxSource(url=url))
+        for name, values in local.items():
+            np.testing.assert_array_equal(values, remote[name])
+    with pytest.raises(SourceError, match=r"all\.zip.*check the source's url"):
+        read_all(IdxSource(url=f"zip://elsewhere::file://{archive}"))
 
 
 def test_http_errors_name_the_address_without_secrets(folder, server):

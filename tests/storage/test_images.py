@@ -1,6 +1,7 @@
 """Pictures in folders and archives."""
 
 import io
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -281,3 +282,12 @@ def test_an_archive_cut_anywhere_is_an_error(tmp_path, cut):
     path.write_bytes(whole[:cut])
     with pytest.raises(SourceError, match="cut off"):
         read_all(ImagesSource(url=str(path)), SPEC)
+
+
+def test_a_zip_archive_is_a_folder_behind_a_chain(tmp_path):
+    folder = write_tree(tmp_path / "tree", make_members())
+    shutil.make_archive(str(tmp_path / "all"), "zip", folder)
+    for url in (f"zip://::file://{tmp_path}/all.zip", f"simplecache::file://{folder}"):
+        local, chained = read_all(ImagesSource(url=str(folder)), SPEC), read_all(ImagesSource(url=url), SPEC)
+        for name, values in local.items():
+            np.testing.assert_array_equal(values, chained[name])
