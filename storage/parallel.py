@@ -40,8 +40,8 @@ def map_in_order(
         The results, in the order of the items.
 
     Raises:
-        StorageError: Workers died again and again over one item, or the cluster went away. What the function raises
-            comes through as it is.
+        StorageError: Workers died again and again over one item, none is left, or the cluster went away. What the
+            function raises comes through as it is.
     """
     if client is None:
         yield from map(function, items)
@@ -62,6 +62,7 @@ def map_in_order(
 
 def _take(pending: deque[Any]) -> Any:
     from distributed import CancelledError, KilledWorker
+    from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
     future = pending.popleft()
     try:
@@ -70,6 +71,11 @@ def _take(pending: deque[Any]) -> Any:
         raise StorageError(
             f"Dask task ({future.key}) must finish; got: the workers that ran it died; give them more memory, or make "
             "target_shard_bytes smaller"
+        ) from error
+    except (NoWorkerError, NoValidWorkerError) as error:
+        raise StorageError(
+            f"Dask task ({future.key}) must have a worker to run on; got: none came back in time; see why they ended, give "
+            "them more memory, then run again"
         ) from error
     except CancelledError as error:
         raise StorageError(

@@ -19,15 +19,18 @@ STALE = timedelta(days=1)
 def open_scratch(dataset: Dataset) -> Iterator[Store]:
     """A folder for this run's temporary files, on the store that all workers reach. Emptied at the end.
 
-    What killed runs left there more than a day ago goes as well.
+    What killed runs left there more than a day ago goes as well, and so does the half file of a worker that was killed.
     """
-    sweep_scratch(dataset, datetime.now(UTC) - STALE)
+    stale = datetime.now(UTC) - STALE
+    sweep_scratch(dataset, stale)
+    dataset.files.child(SCRATCH).sweep(stale, folders=True)
     scratch = dataset.files.child(SCRATCH, token_hex(8))
     try:
         yield scratch
     finally:
         for path in scratch.list():
             scratch.delete(path)
+        scratch.sweep(datetime.now(UTC), folders=True)
 
 
 def publish_version(

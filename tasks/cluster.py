@@ -13,6 +13,15 @@ from tasks.child import announce, end_child, end_with_parent, read_announcement,
 from tasks.errors import ClusterError
 
 START_TIMEOUT_S = 60.0
+SETTINGS = {
+    "distributed.worker.daemon": True,
+    "distributed.scheduler.allowed-failures": 3,
+    # A worker that died is started anew by its nanny. Dask looks once, so many seconds later, whether it is back, and
+    # gives it up for good if it is not: on a busy machine, or if it dies again, until no worker is left and all wait.
+    "distributed.deploy.lost-worker-timeout": "365 days",
+    # Should none come back, that is an error and not a silence.
+    "distributed.scheduler.no-workers-timeout": "5 minutes",
+}
 
 
 def count_cores() -> int:
@@ -63,12 +72,7 @@ def main(workers: int, scratch: str) -> None:
     import dask
     from distributed import LocalCluster
 
-    dask.config.set(
-        {
-            "distributed.worker.daemon": True,
-            "distributed.scheduler.allowed-failures": 3,
-        }
-    )
+    dask.config.set(SETTINGS)
     with LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

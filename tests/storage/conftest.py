@@ -9,10 +9,14 @@ from tests.storage.object_store import create_bucket, start_object_store
 
 @pytest.fixture(scope="session")
 def client():
-    """A client of two worker processes of one thread each, on loopback."""
+    """A client of two worker processes of one thread each, on loopback, set up as Lepton's own cluster is."""
+    import dask
     import distributed
 
+    from tasks.cluster import SETTINGS
+
     with (
+        dask.config.set(SETTINGS),
         distributed.LocalCluster(
             n_workers=2,
             threads_per_worker=1,

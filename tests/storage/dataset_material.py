@@ -1,7 +1,10 @@
 """Small datasets for the tests of versions."""
 
+import time
+
 import numpy as np
 
+from storage.manifest import read_manifest
 from storage.shards import write_shard
 
 
@@ -21,3 +24,32 @@ def add_shard(dataset, start, count=20, split="", seed=0):
 
 def read_ids(version):
     return sorted(version.read(fields=["row_id"])["row_id"].tolist()) if version.rows else []
+
+
+def assert_nothing_else(dataset):
+    """Scratch space is empty, and a collection leaves the files of versions alone, all of them whole."""
+    assert not [path for path in dataset.files.local_path("scratch").rglob("*") if path.is_file()]
+    assert_live_only(dataset)
+
+
+def assert_live_only(dataset, tick_s=0.02):
+    """What a collection leaves is what versions need, and it is intact.
+
+    Args:
+        dataset: The dataset.
+        tick_s: After which a file is older than now, by the store's clock, in seconds.
+    """
+    time.sleep(tick_s)
+    dataset.gc(0)
+    live = {f"shards/{s.digest}/{path}" for v in dataset.iter_versions() for s in v.shards for path in s.files}
+    live |= {
+        f"manifests/{node}.json"
+        for version in dataset.iter_versions()
+        for node in read_manifest(dataset.manifests, version.manifest_digest).nodes
+    }
+    folder = dataset.files.local_path()
+    there = dataset.files.list()
+    if folder is not None:
+        there = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    assert {path for path in there if not path.startswith("log/")} == live
+    assert dataset.verify() == []

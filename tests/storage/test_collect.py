@@ -1,9 +1,6 @@
 """Collecting: one part, one shard; the same digests whoever did the work; wrong values stay."""
 
-import os
-import signal
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +13,8 @@ from storage.sources.base import Decoded, Fault, Part, Source, SourceFile
 from storage.sources.idx import IdxSource
 from storage.sources.sklearn import SklearnSource
 from storage.versions import Dataset
+from tests.storage.dataset_material import assert_nothing_else
+from tests.storage.deadly import MOMENTS, DeadlyClient
 from tests.storage.test_idx import folder, make_idx, make_images, make_labels  # noqa: F401
 
 
@@ -36,21 +35,6 @@ class FaultySource(Source):
             return Decoded(rows)
         faults = (Fault(f"{part.name}/1.jpg", "cannot be read as an image"),)
         return Decoded({name: values[:0] for name, values in rows.items()}, members=(), faults=faults)
-
-
-class DeadlySource(SklearnSource):
-    """Ends the worker that decodes it first; the second try succeeds."""
-
-    type: str = "deadly"
-    marker: str
-
-    def decode(self, part, spec):
-        try:
-            os.close(os.open(f"{self.marker}-{part.start}", os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return super().decode(part, spec)
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("unreachable")
 
 
 @pytest.fixture
@@ -150,10 +134,11 @@ def test_an_error_in_a_worker_comes_through(dataset, folder, client):  # noqa: F
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_lost_worker_leaves_no_trace(dataset, tmp_path, client):
+def test_killed_workers_leave_no_trace(dataset, tmp_path, client):
     other = Dataset(Store(str(tmp_path / "other")), "digits-raw")
-    here = collect_rows(SklearnSource(), dataset, target_shard_bytes=60_000)
-    deadly = DeadlySource(marker=str(tmp_path / "dead"))
-    there = collect_rows(deadly, other, client, target_shard_bytes=60_000)
-    assert [entry.digest for entry in here.shards] == [entry.digest for entry in there.shards]
-    assert len(list(Path(tmp_path).glob("dead-*"))) == len(there.shards)
+    here = collect_rows(SklearnSource(), dataset, target_shard_bytes=40_000)
+    deadly = DeadlyClient(client, tmp_path / "deaths")
+    there = collect_rows(SklearnSource(), other, deadly, target_shard_bytes=40_000)
+    assert deadly.deaths == sorted(("collect_part", moment) for moment in MOMENTS)
+    assert there.manifest_digest == here.manifest_digest
+    assert_nothing_else(other)

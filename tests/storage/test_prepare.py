@@ -14,6 +14,8 @@ from storage.prepare import DataSpec, SplitSpec, prepare_rows
 from storage.sources.idx import IdxSource
 from storage.sources.sklearn import SklearnSource
 from storage.versions import Dataset
+from tests.storage.dataset_material import assert_nothing_else
+from tests.storage.deadly import MOMENTS, DeadlyClient
 from tests.storage.test_idx import make_idx, make_labels
 
 DIGITS = DataSpec(
@@ -148,6 +150,21 @@ def test_neither_workers_nor_grouping_nor_raw_shards_change_the_shards(
     monkeypatch.setattr(prepare_module, "GROUP_BYTES", 30_000)
     again = prepare_rows(finer, DIGITS, Dataset(Store(str(tmp_path / "fine")), "digits-prepared"))
     assert again.manifest_digest == here.manifest_digest
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_workers_killed_in_either_pass_leave_no_trace(digits, prepared, tmp_path, client, monkeypatch):
+    here = prepare_rows(digits, DIGITS, prepared)
+    raw = collect_rows(SklearnSource(), digits.dataset, target_shard_bytes=30_000)
+    monkeypatch.setattr(prepare_module, "GROUP_BYTES", 50_000)
+    deadly = DeadlyClient(client, tmp_path / "deaths")
+    other = Dataset(Store(str(tmp_path / "there")), "digits-prepared")
+    there = prepare_rows(raw, DIGITS, other, deadly)
+    passes = ("scatter_group", "gather_bucket")
+    assert deadly.deaths == sorted((name, moment) for name in passes for moment in MOMENTS)
+    assert there.manifest_digest == here.manifest_digest
+    assert there.info["fitted"] == here.info["fitted"]
+    assert_nothing_else(other)
 
 
 def test_invalid_rows_are_dropped_and_counted(tmp_path, workspace, prepared):
