@@ -12,8 +12,9 @@ import time
 import numpy as np
 import pytest
 
-from storage.errors import StorageError
+from storage.errors import Corrupt, StorageError
 from storage.files import Store
+from storage.stream import Stream
 from storage.versions import Dataset
 from tests.storage.dataset_material import add_shard, assert_live_only, read_ids
 from tests.storage.object_store import create_bucket, describe_options, start_object_store
@@ -48,6 +49,31 @@ def test_one_flipped_byte_in_any_file_is_found_and_the_file_named(dataset):
             assert path in list_named(dataset.verify()), (path, position)
         dataset.files.write(path, data)
     assert dataset.verify() == []
+
+
+def test_one_flipped_byte_in_each_of_a_hundred_files_is_found_by_verify_and_by_the_stream(tmp_path):
+    dataset = Dataset(Store(tmp_path), "demo")
+    version = dataset.append([add_shard(dataset, 100 * number, split="train") for number in range(25)])
+    files = {shard.find_file(field.name): field.name for shard in version.shards for field in shard.fields}
+    assert len(files) == 100
+    rng = np.random.default_rng(0)
+    intact = {path: dataset.shards.read(path) for path in files}
+    damaged = {path: bytearray(data) for path, data in intact.items()}
+    for data in damaged.values():
+        data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+    for path, field in files.items():
+        dataset.shards.local_path(path).write_bytes(damaged[path])
+        with pytest.raises(Corrupt) as caught:
+            list(Stream(version, "train", batch_size=50, threads=2, fields=[field]))
+        shard, _, file = path.partition("/")
+        assert shard in str(caught.value)
+        assert file in str(caught.value)
+        dataset.shards.local_path(path).write_bytes(intact[path])
+    assert len(list(Stream(version, "train", batch_size=50))) == 10
+    for path, data in damaged.items():
+        dataset.shards.local_path(path).write_bytes(data)
+    named = list_named(dataset.verify())
+    assert [path for path in files if path not in named] == []
 
 
 def test_any_deleted_truncated_or_emptied_file_is_found_and_named(dataset):
