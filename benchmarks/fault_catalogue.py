@@ -103,24 +103,24 @@ def lose_class(feed: Feed, rng: Rng) -> Feed:
     return feed.take(np.flatnonzero(labels_of(feed) != 7))
 
 
-@fault("5 % of the labels flipped", "MNIST", "linear probe")
+@fault("5 % of the labels flipped", "MNIST", "probe")
 def flip_digits(feed: Feed, rng: Rng) -> Feed:
     rows = some(feed, rng, 0.05)
     labels_of(feed)[rows] = (labels_of(feed)[rows] + rng.integers(1, 10, len(rows))) % 10
     return feed
 
 
-@fault("labels off by one", "MNIST", "linear probe")
+@fault("labels off by one", "MNIST", "probe")
 def shift_labels(feed: Feed, rng: Rng) -> Feed:
     return replace(feed, labels=((labels_of(feed) + 1) % 10).astype(np.uint8))
 
 
-@fault("labels one row late", "MNIST", "linear probe")
+@fault("labels one row late", "MNIST", "probe")
 def delay_labels(feed: Feed, rng: Rng) -> Feed:
     return replace(feed, labels=np.roll(labels_of(feed), 1))
 
 
-@fault("images transposed", "MNIST", "linear probe")
+@fault("images transposed", "MNIST", "probe")
 def transpose(feed: Feed, rng: Rng) -> Feed:
     return replace(feed, images=images_of(feed).transpose(0, 2, 1).copy())
 
@@ -196,7 +196,7 @@ def garble(feed: Feed, rng: Rng) -> Feed:
     return feed
 
 
-@fault("5 % of the labels flipped", "AI4I 2020", "linear probe", "Machine_failure")
+@fault("5 % of the labels flipped", "AI4I 2020", "probe", "Machine_failure")
 def flip_failures(feed: Feed, rng: Rng) -> Feed:
     rows = some(feed, rng, 0.05)
     feed.put("Machine_failure", ["0" if text == "1" else "1" for text in feed.columns["Machine_failure"][rows]], rows)

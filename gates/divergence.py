@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _BUCKETS = 10
 _FEWEST_FAR = 3
+_NOVEL_FACTOR = 4
 _EMPTY_SHARE = 1e-4  # stands for an empty bucket, of which the logarithm does not exist
 
 
@@ -105,7 +106,24 @@ def measure_psi(expected: Sequence[float], got: Sequence[float]) -> float:
 
 
 def measure_spike(accepted: Sequence[int], current: Sequence[int], p_value: float) -> float:
-    """Return the largest certain rise of the share of one cell; 0 if chance may have made them all.
+    """Return the largest certain rise of the share of one cell; 0 if chance may have made them all."""
+    return float(_find_rises(accepted, current, p_value).max(initial=0.0))
+
+
+def measure_novelty(accepted: Sequence[int], current: Sequence[int], p_value: float) -> float:
+    """Return the largest certain rise of the share of one cell to at least four times what it held; 0 if there is none.
+
+    A cell that was rare and no longer is: a code for missing values, a sensor that stands still, a range never seen.
+    """
+    import numpy as np
+
+    before, after = np.asarray(accepted, np.float64), np.asarray(current, np.float64)
+    rare = after * max(1.0, before.sum()) >= _NOVEL_FACTOR * before * max(1.0, after.sum())
+    return float(np.where(rare, _find_rises(accepted, current, p_value), 0.0).max(initial=0.0))
+
+
+def _find_rises(accepted: Sequence[int], current: Sequence[int], p_value: float) -> "np.ndarray[Any, Any]":
+    """Return the rise of the share of each cell; 0 where it is not certain.
 
     Certain is a rise that a normal approximation of two shares puts beyond the p-value, over all cells (Bonferroni).
     """
@@ -116,8 +134,8 @@ def measure_spike(accepted: Sequence[int], current: Sequence[int], p_value: floa
     rise = after / rows[1] - before / rows[0]
     both = (before + after) / sum(rows)
     error = np.sqrt(both * (1 - both) * (1 / rows[0] + 1 / rows[1]))
-    certain = rise > find_normal_deviate(p_value / max(1, len(before))) * error
-    return float(np.where(certain, rise, 0.0).max(initial=0.0))
+    rises: np.ndarray[Any, Any] = np.where(rise > find_normal_deviate(p_value / max(1, len(before))) * error, rise, 0.0)
+    return rises
 
 
 def measure_far(accepted: Histogram, current: Histogram) -> float:

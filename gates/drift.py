@@ -15,6 +15,7 @@ from gates.divergence import (
     measure_chi_square,
     measure_far,
     measure_ks,
+    measure_novelty,
     measure_psi,
     measure_ratio,
     measure_spike,
@@ -116,6 +117,7 @@ def _compare_field(
         "effect": (f"{field} {effect[0]} ({why})", effect[1]),
         "psi": (f"{field} population stability index", max(gate.max_psi, measured.pop("chance"))),
         "spike": (f"{field} rise of one narrow range's share", gate.max_spike),
+        "novelty": (f"{field} share of a narrow range that was rare", gate.max_novel_fraction),
         "far": (f"{field} share far outside the accepted range", gate.max_far_fraction),
         "unseen": (f"{field} share of categories never seen", gate.max_unseen_fraction),
         "ratio": (f"{field} largest change of a category's share, as a factor", gate.max_class_ratio),
@@ -153,6 +155,7 @@ def _measure_numbers(gate: DriftGate, accepted: Histogram, current: Distribution
     }
     if accepted.edges == current.edges:
         figures["spike"] = measure_spike(accepted.counts, current.counts, gate.max_p_value)
+        figures["novelty"] = measure_novelty(accepted.counts, current.counts, gate.max_p_value)
         figures["far"] = measure_far(accepted, current)
     return figures
 

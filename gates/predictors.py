@@ -85,7 +85,7 @@ def measure_strength(bins: Bins) -> float:
     import numpy as np
 
     if bins.counts.ndim == 3:
-        return max(_balance(counts) for counts in bins.counts)
+        return max(measure_balance(counts) for counts in bins.counts)
     strengths = [0.0]
     for counts, sums, squares in zip(bins.counts, bins.sums, bins.squares, strict=True):
         rows, total = counts.sum(), sums.sum()
@@ -103,7 +103,7 @@ def measure_strength(bins: Bins) -> float:
     return max(strengths)
 
 
-def _balance(counts: "np.ndarray[Any, Any]") -> float:
+def measure_balance(counts: "np.ndarray[Any, Any]") -> float:
     """Return the balanced accuracy of the densest class of each bin, (bins, classes); chance is 1 / classes."""
     import numpy as np
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from gates.cells import count_cells
 from gates.divergence import Histogram
+from gates.steps import Steps
 
 if TYPE_CHECKING:
     import numpy as np
 
 CELLS = 512
+_NEAR_CELLS = 26
 MOST_RELATED = 64
 DAY_NS = 86_400 * 10**9
 _STRONG = 0.7  # of a column's standard deviation, which its pattern of the day then mostly is
@@ -52,8 +54,10 @@ def make_grid(limits: Sequence[float], mean: float, std: float) -> Grid:
     width = (high - low) or abs(low) * 1e-3 or 1.0
     inner = np.linspace(low - width / CELLS, high + width / CELLS, CELLS)
     reach = max(greatest - least, width)
-    outer = [least - 1e6 * reach, least - reach, least - 0.05 * reach, greatest + 0.05 * reach, greatest + reach]
-    edges = sorted({*inner.tolist(), *outer, greatest + 1e6 * reach})
+    # What a longer time of the same brings lies close by, and spreads; a code for missing values does not.
+    near = np.linspace(0, 0.05 * reach, _NEAR_CELLS)
+    outer = [*(least - near), *(greatest + near), least - reach, greatest + reach]
+    edges = sorted({*inner.tolist(), *map(float, outer), least - 1e6 * reach, greatest + 1e6 * reach})
     return Grid(tuple(edges), mean, std if std > 0 else 1.0)
 
 
@@ -65,6 +69,8 @@ class Profile:
         counts: (cells,) values in each cell, by column.
         products: (C + 1, C + 1) sums of products of standardised columns, the last being 1; missing values count as 0.
         hours: (blocks, C, slots) sums of standardised columns by slot of the day, and rows beside them in the last column.
+        steps: how time goes on from row to row; None where rows are no series.
+        step_ns: usual time between rows of the accepted version; 0 if unknown.
         phases: rows by their distance from the grid of times, as `phase in 60ths of a step`.
     """
 
@@ -72,6 +78,8 @@ class Profile:
     products: "np.ndarray[Any, Any] | None" = None
     hours: "np.ndarray[Any, Any] | None" = None
     phases: Mapping[str, int] = field(default_factory=dict)
+    steps: Steps | None = None
+    step_ns: int = 0
 
     def merge(self, other: "Profile") -> "Profile":
         """Return the sums of both; blocks of hours follow each other."""
@@ -87,7 +95,14 @@ class Profile:
             np.sum(products, axis=0) if products else None,
             np.concatenate(hours) if hours else None,
             phases,
+            self.steps.merge(other.steps, self.step_ns) if self.steps and other.steps else self.steps or other.steps,
+            self.step_ns,
         )
+
+    @property
+    def rows(self) -> int:
+        """Rows whose columns were measured."""
+        return int(self.products[-1, -1]) if self.products is not None else 0
 
     def list_histograms(self, grids: Mapping[str, Grid]) -> dict[str, Histogram]:
         """Return where each column's values lie."""
@@ -181,7 +196,8 @@ def find_largest_change(
 ) -> tuple[float, str]:
     """Return the largest certain change of a correlation, and the pair's names; 0 where chance may have made all.
 
-    Certain is a change of Fisher's z (1915) above 5 standard errors.
+    A change is the difference of two correlations, or a third of that of their Fisher's z (1915) where this is greater:
+    0.99 and 0.9 are worlds apart. Certain is a difference of z above 5 standard errors.
     """
     import numpy as np
 
@@ -189,8 +205,12 @@ def find_largest_change(
     rows = [max(4.0, float(products[-1, -1])) for products in (accepted, current)]
     error = math.sqrt(sum(1 / (count - 3) for count in rows))
     z = np.arctanh(np.clip(after, -0.999, 0.999)) - np.arctanh(np.clip(before, -0.999, 0.999))
-    change = np.where(np.abs(z) > 5 * error, np.abs(after - before), 0.0)
-    if not change.size:
+    # A column that does not vary goes with none, itself included: what became of it is for its own distribution to say.
+    varies = [np.diag(related) > 0 for related in (before, after)]
+    judged = np.outer(varies[0] & varies[1], varies[0] & varies[1]) & ~np.eye(len(before), dtype=np.bool_)
+    size = np.maximum(np.abs(after - before), np.abs(z) / 3)
+    change = np.where(judged & (np.abs(z) > 5 * error), size, 0.0)
+    if not change.any():
         return 0.0, ""
     row, column = np.unravel_index(int(np.argmax(change)), change.shape)
     return float(change[row, column]), f"{names[int(row)]} with {names[int(column)]}"

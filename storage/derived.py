@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.rows import VALID_SUFFIX, Rows, count_rows, is_text
-from storage.sources.tables import NUMBERS, SERIES_ID
+from storage.sources.tables import NUMBERS, SERIES_ID, TARGET
 from storage.statistics import FieldStatistics, compute_statistics
 
 PREFIX = "derived:"
@@ -29,10 +29,11 @@ def derive_columns(rows: Rows, columns: Mapping[str, tuple[str, ...]]) -> dict[s
 
     Images: `brightness` (mean), `contrast` (standard deviation), `sharpness` (mean difference of neighbours), with
     several channels `saturation` (mean spread of the channels) and `channel.<i>` (mean), of floats `nan` (share); all in
-    the image's unit. Columns of numbers, up to 32: `<column>.flat` (rows since the value changed, at most 32), and of
-    series `<column>.step` (change from the row before), `<column>.spike` (distance from the median of it and its two
-    neighbours) and `<column>.energy` (of the first row of 64 the share of their spectral energy in the upper half of the
-    frequencies). Texts: `<field>.length` and `<field>.odd` (share of characters that a wrong encoding leaves).
+    the image's unit. Columns of numbers, up to 32, and the target by the name of its field: `<column>.flat` (rows since the
+    value changed, at most 32), and of series `<column>.step` (change from the row before), `<column>.spike` (distance from
+    the median of it and its two neighbours) and `<column>.energy` (of the first row of 64 the share of their spectral
+    energy in the upper half of the frequencies). Texts: `<field>.length` and `<field>.odd` (share of characters that a
+    wrong encoding leaves).
 
     Args:
         rows: Fields of a shard, in the order of the source.
@@ -46,6 +47,8 @@ def derive_columns(rows: Rows, columns: Mapping[str, tuple[str, ...]]) -> dict[s
         found |= _derive_images(image)
     if NUMBERS in rows:
         found |= _derive_numbers(rows, columns.get(NUMBERS, ()))
+    if TARGET in rows and TARGET not in columns.get(NUMBERS, ()):
+        found |= _derive_column(TARGET, rows[TARGET], _find_known(rows, TARGET), rows.get(SERIES_ID))
     for name, values in rows.items():
         if is_text(values) and values.ndim == 1:
             found |= _derive_texts(name, values)
@@ -90,18 +93,33 @@ def _derive_numbers(rows: Rows, names: tuple[str, ...]) -> dict[str, NDArray[np.
     numbers = rows[NUMBERS]
     if numbers.shape[1] > MOST_COLUMNS or len(names) != numbers.shape[1]:
         return {}
-    valid = rows.get(NUMBERS + VALID_SUFFIX, np.ones(numbers.shape, np.bool_)) & np.isfinite(numbers)
-    entities = rows.get(SERIES_ID)
-    starts = np.zeros(len(numbers), np.bool_)
+    known = _find_known(rows, NUMBERS)
+    found: dict[str, NDArray[np.float32]] = {}
+    for number, name in enumerate(names):
+        found |= _derive_column(name, numbers[:, number], known[:, number], rows.get(SERIES_ID))
+    return found
+
+
+def _find_known(rows: Rows, name: str) -> NDArray[np.bool_]:
+    """Which values of a field of numbers are present and finite."""
+    known: NDArray[np.bool_] = rows.get(name + VALID_SUFFIX, np.ones(rows[name].shape, np.bool_)) & np.isfinite(
+        rows[name]
+    )
+    return known
+
+
+def _derive_column(
+    name: str, given: NDArray[Any], known: NDArray[np.bool_], entities: NDArray[Any] | None
+) -> dict[str, NDArray[np.float32]]:
+    """Figures of one column of numbers; those of series where rows have entities."""
+    starts = np.zeros(len(given), np.bool_)
     starts[0] = True
     if entities is not None:
         starts[1:] = entities[1:] != entities[:-1]
-    found: dict[str, NDArray[np.float32]] = {}
-    for number, name in enumerate(names):
-        values = np.where(valid[:, number], numbers[:, number], np.nan)
-        found[f"{name}.flat"] = _count_flat(values, starts)
-        if entities is not None:
-            found |= {f"{name}.{figure}": kept for figure, kept in _derive_series(values, starts)}
+    values = np.where(known, given, np.nan)
+    found = {f"{name}.flat": _count_flat(values, starts)}
+    if entities is not None:
+        found |= {f"{name}.{figure}": kept for figure, kept in _derive_series(values, starts)}
     return found
 
 

@@ -1,20 +1,21 @@
-"""A raw version against the last accepted one: what of both is measured, and where."""
+"""A raw version against the last accepted one: what of both is measured, and where; its labels in `tasks.drift_labels`."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import partial, reduce
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gates.divergence import Histogram
 from gates.drift import Distribution, Figure, judge_drift
-from gates.probe import count_agreed, learn_probe, measure_loss, shrink_images, sum_rows
 from gates.profile import Grid, Profile, find_clock_shift, find_largest_change, make_grid, measure_profile
 from gates.report import GateReport
 from gates.specs import DriftGate
-from storage.derived import PREFIX
+from gates.steps import compare_gaps, measure_steps
+from storage.derived import LONGEST_FLAT, PREFIX
 from storage.files import Store
 from storage.parallel import TaskClient, map_in_order
 from storage.rows import LABEL, VALID_SUFFIX, Rows
@@ -25,10 +26,8 @@ from storage.sources.tables import NUMBERS, SERIES_ID, TARGET, TIME, name_field
 from storage.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
 from storage.statistics import FieldStatistics
 from tasks.accepted import Accepted
-from tasks.survey import code_texts, list_columns
-
-PROBE_ROWS = 100_000
-"""Rows of each version, spread over its shards, that the label probe is learned from and asked about."""
+from tasks.drift_labels import measure_labels
+from tasks.survey import list_columns
 
 
 def gate_drift(
@@ -43,11 +42,13 @@ def gate_drift(
     compared = compare_statistics(before, after, data)
     figures = list(_measure_versions(accepted.version, current, limits))
     figures += _measure_missing(before, after, data, limits)
+    if isinstance(data, TableSpec) and not isinstance(data, SeriesSpec):
+        figures += _measure_runs(before, after, data, limits)
     if isinstance(data, TableSpec):
         pairs, found = _compare_columns(accepted.version, current, data, limits, client)
         compared |= pairs
         figures += found
-    figures += _measure_labels(accepted.version, current, data, limits, client)
+    figures += measure_labels(accepted.version, current, data, limits, client)
     kept = {name: pair for name, pair in compared.items() if not _is_ignored(name, limits)}
     figures = [figure for figure in figures if not _is_ignored(figure.about.split(":")[0], limits)]
     return judge_drift(
@@ -94,7 +95,8 @@ def compare_statistics(
         fresh = after.get(name)
         if not name.startswith(PREFIX) or fresh is None or old.histogram is None or fresh.histogram is None:
             continue
-        compared[_name_derived(name, data)] = align_histograms(old, fresh)
+        if not name.endswith(".flat") or isinstance(data, DataSpec | SeriesSpec):  # rows of a table come in any order
+            compared[_name_derived(name, data)] = align_histograms(old, fresh)
     columns = [(name, key) for name, key, _ in list_columns(data)] if isinstance(data, TableSpec) else [("image",) * 2]
     for name, key in columns if whole else ():
         old, new = before.get(key), after.get(key)
@@ -109,6 +111,9 @@ def _name_label(name: str, data: RowsSpec) -> str:
 
 def _name_derived(name: str, data: RowsSpec) -> str:
     figure = name.removeprefix(PREFIX)
+    if isinstance(data, TableSpec) and data.target is not None and TARGET not in data.numbers:
+        column, _, kind = figure.rpartition(".")
+        figure = f"{data.target}.{kind}" if column == TARGET else figure
     return f"image.{figure}" if isinstance(data, DataSpec) else figure
 
 
@@ -151,6 +156,28 @@ def _measure_missing(
     return figures
 
 
+def _measure_runs(
+    before: Mapping[str, FieldStatistics], after: Mapping[str, FieldStatistics], data: TableSpec, limits: DriftGate
+) -> list[Figure]:
+    """How many more rows of a table stand in a long run of one value: what a stuck sensor leaves, and no reordering does."""
+    figures = []
+    for name, old in before.items():
+        fresh = after.get(name)
+        if name.startswith(PREFIX) and name.endswith(".flat") and fresh is not None:
+            rise = _share_stuck(fresh) - _share_stuck(old)
+            about = f"{_name_derived(name, data)}: rise of the share of rows that repeat {LONGEST_FLAT} before them"
+            figures.append(Figure(about, rise, most=limits.max_stuck_rise))
+    return figures
+
+
+def _share_stuck(figures: FieldStatistics) -> float:
+    histogram = figures.histogram
+    if histogram is None:
+        return 0.0
+    stuck = sum(count for (low, _), count in zip(histogram.edges, histogram.counts, strict=True) if low >= LONGEST_FLAT)
+    return stuck / max(1, figures.count)
+
+
 def _compare_columns(
     accepted: Version, current: Version, data: TableSpec, limits: DriftGate, client: TaskClient | None
 ) -> tuple[dict[str, Pair], list[Figure]]:
@@ -160,15 +187,25 @@ def _compare_columns(
         return {}, []
     step_ns = _find_step(accepted) if isinstance(data, SeriesSpec) else 0
     work = partial(profile_shard, data=data, grids=grids, step_ns=step_ns)
+    spans = (_find_span(current) if step_ns else None, None)
     before, after = (
-        reduce(Profile.merge, map_in_order(partial(work, shards=version.dataset.shards), version.shards, client))
-        for version in (accepted, current)
+        reduce(
+            Profile.merge, map_in_order(partial(work, shards=version.dataset.shards, span=span), version.shards, client)
+        )
+        for version, span in zip((accepted, current), spans, strict=True)
     )
+    if spans[0] is not None and before.rows < limits.min_rows:
+        before = reduce(
+            Profile.merge, map_in_order(partial(work, shards=accepted.dataset.shards), accepted.shards, client)
+        )
     old, new = before.list_histograms(grids), after.list_histograms(grids)
     pairs: dict[str, Pair] = {name: (old[name], new[name]) for name in grids}
     if before.phases and after.phases:
         pairs["time of a row between two steps"] = (dict(before.phases), dict(after.phases))
-    return pairs, _measure_profiles(before, after, list(grids), limits)
+    figures = _measure_profiles(before, after, list(grids), limits)
+    if step_ns:
+        figures += _measure_time(before, after, _find_step(current), limits)
+    return pairs, figures
 
 
 def _measure_profiles(before: Profile, after: Profile, names: list[str], limits: DriftGate) -> list[Figure]:
@@ -183,6 +220,28 @@ def _measure_profiles(before: Profile, after: Profile, names: list[str], limits:
         about = f"clock: shift of the pattern of the day in minutes{', by ' + shift.column if shift.column else ''}"
         figures.append(Figure(about, shift.minutes, most=limits.max_clock_shift_minutes))
     return figures
+
+
+def _measure_time(before: Profile, after: Profile, step_ns: int, limits: DriftGate) -> list[Figure]:
+    """Whether rows follow each other in time as those of the accepted version do."""
+    old, new, usual = before.steps, after.steps, before.step_ns
+    if old is None or new is None:
+        return []
+    gaps = new.missing_share - old.missing_share
+    back = new.back / max(1, new.rows) - old.back / max(1, old.rows)
+    change = abs(step_ns / usual - 1)
+    gap = f"time: longest gap, over {show_time(max(old.longest_ns, usual))}"
+    return [
+        Figure(f"time: change of the usual step, from {show_time(usual)}", change, most=limits.max_step_change),
+        Figure(gap, compare_gaps(old, new, usual), most=limits.max_longest_gap_ratio),
+        Figure("time: rise of the share that gaps are", gaps, most=limits.max_gap_rise),
+        Figure("time: rise of the share of rows that go back or stand still", back, most=limits.max_disorder_rise),
+    ]
+
+
+def show_time(time_ns: int) -> str:
+    """A length of time for people."""
+    return str(timedelta(microseconds=time_ns / 1000))
 
 
 def _make_grids(accepted: Version, data: TableSpec) -> dict[str, Grid]:
@@ -205,13 +264,37 @@ def _find_step(version: Version) -> int:
     return find_step(rows[SERIES_ID], rows[TIME])
 
 
+def _find_span(version: Version) -> tuple[int, int] | None:
+    """First and last time of a version, to which the accepted one is cut: a season that it lacks is no change of it."""
+    figures = version.statistics().get(TIME)
+    return (
+        (int(figures.min), int(figures.max))
+        if figures and figures.min is not None and figures.max is not None
+        else None
+    )
+
+
 def profile_shard(
-    entry: ShardEntry, shards: Store, data: TableSpec, grids: Mapping[str, Grid], step_ns: int
+    entry: ShardEntry,
+    shards: Store,
+    data: TableSpec,
+    grids: Mapping[str, Grid],
+    step_ns: int,
+    span: tuple[int, int] | None = None,
 ) -> Profile:
-    """What one shard adds; runs on a worker."""
+    """What one shard adds; of rows outside a span of time, only their time counts. Runs on a worker."""
     rows = read_shard(shards, entry, verify=False)
     columns = {name: read_column(rows, name, data) for name in grids}
-    return measure_profile(columns, grids, rows.get(TIME), step_ns)
+    profile = measure_profile(columns, grids, rows.get(TIME), step_ns)
+    if span is not None:
+        inside = (rows[TIME] >= span[0]) & (rows[TIME] <= span[1])
+        if not inside.all():
+            part = measure_profile({name: values[inside] for name, values in columns.items()}, grids)
+            profile = replace(profile, counts=part.counts, products=part.products)
+    if not step_ns or TIME not in rows:
+        return profile
+    dated = rows.get(TIME + VALID_SUFFIX, np.ones(entry.rows, np.bool_))
+    return replace(profile, steps=measure_steps(rows[SERIES_ID][dated], rows[TIME][dated], step_ns), step_ns=step_ns)
 
 
 def read_column(rows: Rows, name: str, data: TableSpec) -> NDArray[np.float64]:
@@ -221,83 +304,3 @@ def read_column(rows: Rows, name: str, data: TableSpec) -> NDArray[np.float64]:
         return rows[TARGET] if valid is None else np.where(valid, rows[TARGET], np.nan)
     number = data.numbers.index(name)
     return np.where(rows[NUMBERS + VALID_SUFFIX][:, number], rows[NUMBERS][:, number], np.nan)
-
-
-def _measure_labels(
-    accepted: Version, current: Version, data: RowsSpec, limits: DriftGate, client: TaskClient | None
-) -> list[Figure]:
-    """How many labels a probe of the accepted version no longer agrees with."""
-    classes = len(data.labels) if isinstance(data, DataSpec | TableSpec) else 0
-    if not classes or min(accepted.rows, current.rows) < limits.min_rows:
-        return []
-    scales = _read_scales(accepted, data)
-    odd, even = (_pick_shards(accepted, half) for half in (0, 1))
-    work = partial(sum_shard, shards=accepted.dataset.shards, data=data, scales=scales)
-    # Learned from one half and asked about the other, so that it knows neither version by heart.
-    weights = learn_probe(map_in_order(work, odd, client))
-    counts = []
-    for version, entries in ((accepted, even), (current, _pick_shards(current, None))):
-        ask = partial(ask_shard, shards=version.dataset.shards, data=data, scales=scales, weights=weights)
-        found = list(map_in_order(ask, entries, client))
-        counts.append((sum(agreed for agreed, _ in found), sum(rows for _, rows in found)))
-    loss = measure_loss(counts[0], counts[1], limits.max_p_value)
-    about = f"label: fall of their agreement with a linear probe, from {counts[0][0] / max(1, counts[0][1]):.4g}"
-    return [Figure(about, loss, most=limits.max_agreement_loss)]
-
-
-Half = tuple[ShardEntry, int | None]
-
-
-def _pick_shards(version: Version, half: int | None) -> list[Half]:
-    """Shards spread over the version, about `PROBE_ROWS` rows of them, and which half of their rows is meant."""
-    wanted = max(1, round(len(version.shards) * min(1.0, PROBE_ROWS / max(1, version.rows))))
-    places = np.unique(np.linspace(0, len(version.shards) - 1, wanted).round().astype(int))
-    return [(version.shards[place], half) for place in places]
-
-
-def sum_shard(item: Half, shards: Store, data: RowsSpec, scales: NDArray[np.float64]) -> Any:
-    """The probe's sums over half a shard; runs on a worker."""
-    features, label = _read_features(item, shards, data, scales)
-    return sum_rows(features, label, len(data.labels) if isinstance(data, DataSpec | TableSpec) else 0)
-
-
-def ask_shard(
-    item: Half, shards: Store, data: RowsSpec, scales: NDArray[np.float64], weights: NDArray[np.float64]
-) -> tuple[int, int]:
-    """On how many labels of a shard the probe agrees, and of how many; runs on a worker."""
-    return count_agreed(weights, *_read_features(item, shards, data, scales))
-
-
-def _read_features(
-    item: Half, shards: Store, data: RowsSpec, scales: NDArray[np.float64]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    entry, half = item
-    rows = read_shard(shards, entry, verify=False)
-    if half is not None:
-        rows = {name: values[half::2] for name, values in rows.items()}
-    valid = rows.get(LABEL + VALID_SUFFIX)
-    label = rows[LABEL].astype(np.int64) if valid is None else np.where(valid, rows[LABEL], -1)
-    if isinstance(data, DataSpec):
-        return shrink_images(rows["image"], data.image.value_range), label
-    return _build_features(rows, data, scales), label
-
-
-def _build_features(rows: Rows, data: RowsSpec, scales: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standardised numbers and texts by category, (N, F)."""
-    parts = []
-    if isinstance(data, TableSpec) and NUMBERS in rows:
-        usable = rows[NUMBERS + VALID_SUFFIX] & np.isfinite(rows[NUMBERS])
-        scaled = np.where(usable, (rows[NUMBERS] - scales[0]) / scales[1], 0.0)
-        parts += [np.clip(scaled, -8, 8), np.square(np.clip(scaled, -3, 3))]
-    for name in data.texts if isinstance(data, TableSpec) else ():
-        codes = code_texts(rows[name_field(name)]).astype(np.int64)
-        parts.append(np.eye(64)[codes])
-    return np.concatenate(parts, axis=1)
-
-
-def _read_scales(accepted: Version, data: RowsSpec) -> NDArray[np.float64]:
-    """Mean and standard deviation of each column of numbers, (2, D)."""
-    statistics = accepted.statistics()
-    names = data.numbers if isinstance(data, TableSpec) else ()
-    found = [statistics[f"{NUMBERS}.{name}"] for name in names]
-    return np.array([[figures.mean or 0.0 for figures in found], [figures.std or 1.0 for figures in found]])

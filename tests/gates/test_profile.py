@@ -3,12 +3,22 @@
 import numpy as np
 import pytest
 
-from gates.divergence import Histogram, measure_far, measure_ratio, measure_spike
+from gates.divergence import Histogram, measure_far, measure_novelty, measure_ratio, measure_spike
 from gates.drift import Figure, judge_drift
 from gates.predictors import LEADS, bin_column, measure_strength
-from gates.probe import count_agreed, learn_probe, measure_loss, shrink_images, sum_rows
+from gates.probe import (
+    bin_features,
+    count_agreed,
+    expand_features,
+    find_strength_change,
+    learn_probe,
+    measure_loss,
+    shrink_images,
+    sum_rows,
+)
 from gates.profile import find_clock_shift, find_largest_change, make_grid, measure_profile
 from gates.specs import DriftGate
+from gates.steps import compare_gaps, measure_steps
 from gates.twins import hash_pictures
 
 HOUR = 3600 * 10**9
@@ -51,6 +61,22 @@ def test_a_column_joined_to_the_wrong_rows_changes_its_correlation():
     assert change > 0.35
     assert pair in ("flow with load", "load with flow")
     assert find_largest_change(before, measure(make_flow(3)[0]).products, list(columns))[0] < 0.1
+
+
+def test_a_column_that_is_late_is_told_where_columns_went_together_closely():
+    columns, _ = make_flow()
+    columns["load"] = columns["flow"] + np.random.default_rng(5).normal(0, 0.3, len(columns["flow"]))
+    late = {**columns, "load": np.roll(columns["load"], 24)}
+    before, after = measure(columns).products, measure(late).products
+    assert find_largest_change(before, after, list(columns))[0] > DriftGate().max_relation_change
+    other = {name: values + np.random.default_rng(6).normal(0, 0.02, len(values)) for name, values in columns.items()}
+    assert find_largest_change(before, measure(other).products, list(columns))[0] < 0.1
+
+
+def test_a_column_that_stands_still_for_once_is_no_change_of_a_correlation():
+    columns, _ = make_flow()
+    still = {**columns, "load": np.full(len(columns["load"]), 10.0)}
+    assert find_largest_change(measure(columns).products, measure(still).products, list(columns)) == (0.0, "")
 
 
 def test_profiles_of_shards_add_up_to_that_of_all():
@@ -108,7 +134,7 @@ def test_the_probe_sees_flipped_labels_and_no_chance():
     label = rng.integers(0, 3, 3000)
     images = rng.integers(0, 60, (3000, 1, 6, 6)).astype(np.uint8)
     images[np.arange(3000), 0, label, :] += 150
-    features = shrink_images(images, (0, 255))
+    features = expand_features(shrink_images(images, (0, 255)))
     weights = learn_probe([sum_rows(features[:1500], label[:1500], 3)])
     clean = count_agreed(weights, features[1500:], label[1500:])
     flipped = np.where(rng.random(3000) < 0.05, (label + 1) % 3, label)
@@ -124,3 +150,62 @@ def test_pictures_that_look_alike_have_one_hash_and_others_have_not():
     known = {tuple(pair) for pair in hash_pictures(pictures).tolist()}
     assert len(known) == 200
     assert not known & {tuple(pair) for pair in hash_pictures(other).tolist()}
+
+
+def test_the_probe_sees_what_no_line_tells_apart():
+    rng = np.random.default_rng(0)
+    place = rng.uniform(-1, 1, (4000, 2)).astype(np.float32)
+    label = (place[:, 0] * place[:, 1] > 0).astype(np.int64)  # opposite quarters
+    features = expand_features(place)
+    weights = learn_probe([sum_rows(features[:2000], label[:2000], 2)])
+    agreed, asked = count_agreed(weights, features[2000:], label[2000:])
+    assert agreed > 0.9 * asked == 0.9 * 2000
+
+
+def test_a_cell_that_gives_the_label_away_is_named_and_so_is_one_that_no_longer_does():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 4, 2000)
+    plain = rng.random((2000, 3))
+    leaking = plain.copy()
+    leaking[:, 1] = label / 4
+    before, after = (bin_features(features, label, 4) for features in (plain, leaking))
+    for old, new in ((before, after), (after, before)):
+        change, name = find_strength_change(old, new, ["heat", "load", "wear"])
+        assert name == "load"
+        assert change > 0.6
+    other = bin_features(rng.random((2000, 3)), rng.integers(0, 4, 2000), 4)
+    assert find_strength_change(before, other, ["heat", "load", "wear"])[0] < DriftGate().max_strength_change
+
+
+def test_a_rare_value_that_is_no_longer_rare_is_novel_and_a_common_one_that_grows_is_not():
+    accepted = [0, 20, 500, 480]
+    assert measure_novelty(accepted, accepted, 0.001) == 0
+    assert measure_novelty(accepted, [20, 20, 490, 470], 0.001) == pytest.approx(0.02)
+    assert measure_novelty(accepted, [0, 100, 450, 450], 0.001) == pytest.approx(0.08)
+    assert measure_novelty(accepted, [0, 20, 800, 180], 0.001) == 0
+    assert measure_novelty(accepted, [2, 20, 499, 479], 0.001) == 0
+
+
+def walk(rows=1000, entities=1):
+    return np.repeat(np.arange(entities), rows), np.tile(np.arange(rows), entities) * HOUR
+
+
+def test_gaps_and_rows_that_go_back_are_counted_alike_in_one_shard_and_in_many():
+    entities, times = walk(500, 2)
+    kept = np.r_[0:200, 368:1000]
+    entities, times = entities[kept], times[kept].copy()
+    times[610] = times[609]
+    whole = measure_steps(entities, times, HOUR)
+    assert (whole.back, whole.missing_ns, whole.longest_ns) == (1, 169 * HOUR, 169 * HOUR)
+    cuts = [
+        measure_steps(entities[part], times[part], HOUR) for part in (slice(0, 200), slice(200, 205), slice(205, None))
+    ]
+    merged = measure_steps(entities[:0], times[:0], HOUR)
+    for part in cuts:
+        merged = merged.merge(part, HOUR)
+    assert merged == whole
+    clean = measure_steps(*walk(500, 2), HOUR)
+    assert (clean.back, clean.missing_share, clean.longest_ns) == (0, 0, HOUR)
+    assert whole.missing_share == pytest.approx(169 / 998)
+    assert compare_gaps(clean, whole, HOUR) == pytest.approx(169 / 8)
+    assert compare_gaps(whole, whole, HOUR) == 1

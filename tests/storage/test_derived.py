@@ -4,7 +4,7 @@ import pytest
 from storage.derived import PREFIX, derive_columns, measure_derived
 from storage.files import Store
 from storage.shards import write_shard
-from storage.sources.tables import NUMBERS, SERIES_ID
+from storage.sources.tables import NUMBERS, SERIES_ID, TARGET
 from storage.versions import Dataset
 
 
@@ -52,6 +52,17 @@ def test_a_stuck_sensor_a_step_a_spike_and_noise_are_seen():
     assert derive_columns(make_series(spiked), names)["level.spike"][1:-1].argmax() == 99
     noisy = wave + np.random.default_rng(0).normal(0, 1, 256)
     assert np.nanmean(derive_columns(make_series(noisy), names)["level.energy"]) > 5 * np.nanmean(clean["level.energy"])
+
+
+def test_the_target_is_measured_like_any_column():
+    wave = np.sin(np.arange(256) / 10)
+    rows = make_series(wave)
+    rows[TARGET], rows[TARGET + "__valid"] = np.where(np.arange(256) >= 200, 0.3, wave), np.ones(256, np.bool_)
+    found = derive_columns(rows, {NUMBERS: ("level",)})
+    assert found["target.flat"].max() == 32
+    assert found["target.step"][1:200] == pytest.approx(found["level.step"][1:200])
+    same_name = derive_columns(rows, {NUMBERS: ("target",)})
+    assert same_name["target.flat"].max() == 0
 
 
 def test_nothing_is_measured_across_entities_or_missing_values():
