@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.fault_catalogue import CASES, FaultCase
+from benchmarks.fault_catalogue_later import FIRST
 from benchmarks.fault_data import LOADERS, Feed, collect
 from benchmarks.results import describe_machine, make_table, write_section
 from gates.prepared import judge_prepared
@@ -31,8 +32,10 @@ CLEAN_DRAWS = 5
 SECTION = "faults"
 # What the table cannot know of itself.
 HISTORY = (
-    "The suites as frozen before any fault was written stopped 45 of these 47; two checks were mended since: these faults "
-    "no longer measure how later suites do on unknown ones."
+    "The suites as frozen before any fault was written stopped 45 of the first 47; two checks were mended since. Then 141 "
+    "more were written against them and run as they stood: 108 were stopped for the right reason. 24 of these 141, among "
+    "them 16 of the 33 that were missed, are the later ones below; checks were added and mended for the kinds of what was "
+    "missed. So no figure here measures how suites do on faults that nobody has thought of: 77 % is the nearest to it."
 )
 
 
@@ -87,7 +90,7 @@ def judge_case(case: FaultCase, feed: Feed, accepted: Version, folder: Path) -> 
 def main() -> None:
     rows: list[list[str]] = []
     clean: list[str] = []
-    right = stopped = drawn = 0
+    right = stopped = drawn = late = 0
     with tempfile.TemporaryDirectory() as root:
         for name, load in LOADERS.items():
             feed, folder = load(), Path(root) / name.split()[0]
@@ -100,12 +103,14 @@ def main() -> None:
                 verdict = judge_case(case, feed, accepted, folder)
                 stopped += verdict.stopped
                 right += verdict.is_right(case)
+                late += verdict.is_right(case) and CASES.index(case) >= FIRST
                 word = "right" if verdict.is_right(case) else "other reason" if verdict.stopped else "**missed**"
                 rows.append([name, case.name, verdict.stage if verdict.stopped else "-", word, verdict.show(case)])
                 sys.stderr.write(f"{name:14} {case.name:60} {word:14} {verdict.seconds:.1f} s\n")
     summary = (
         f"`python -m benchmarks.faults`. Version 1 accepted, version 2 a clean resample with one fault, default suites. "
-        f"**{right} of {len(rows)} faults stopped for the right reason** ({stopped} stopped at all), "
+        f"**{right} of {len(rows)} faults stopped for the right reason** ({stopped} stopped at all; {right - late} of the "
+        f"{FIRST} first ones, {late} of the {len(rows) - FIRST} later ones), "
         f"**{len(clean)} of {drawn} clean resamples stopped**. {HISTORY}"
     )
     body = ["## Faults", summary, describe_machine(["numpy", "great-expectations"]), *clean]

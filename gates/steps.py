@@ -17,7 +17,7 @@ class Steps:
 
     Attributes:
         rows: number of rows.
-        back: rows at the time of the row before them, or earlier.
+        back: rows that lie before the row before them, or at the time of another.
         missing_ns: time without rows: what gaps are longer than the usual step.
         longest_ns: the longest time between two rows.
         bounds: first and last time of each entity.
@@ -60,10 +60,11 @@ def measure_steps(entities: "np.ndarray[Any, Any]", times: "np.ndarray[Any, Any]
 
     if not len(times):
         return Steps()
-    back = int(((entities[1:] == entities[:-1]) & (times[1:] <= times[:-1])).sum())
+    back = int(((entities[1:] == entities[:-1]) & (times[1:] < times[:-1])).sum())
     order = np.lexsort((times, entities))
     ids, moments = entities[order], times[order]
     gaps = np.diff(moments)[ids[1:] == ids[:-1]]
+    back += int((gaps == 0).sum())
     known, starts = np.unique(ids, return_index=True)
     stops = [*(starts[1:] - 1), len(ids) - 1]
     spans = zip(known.tolist(), moments[starts].tolist(), moments[stops].tolist(), strict=True)
