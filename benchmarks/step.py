@@ -23,8 +23,9 @@ from benchmarks.results import describe_machine, make_table, write_section
 from flows.recipe import load_recipe
 from lightning_modules.build import build_learner
 from lightning_modules.optim import build_optimizer, build_scheduler
-from lightning_modules.specs import ModelSpec, SampleSpec, TrainSpec
+from lightning_modules.specs import ModelSpec, SampleSpec
 from lightning_modules.train import fit_learner
+from lightning_modules.train_specs import TrainSpec
 from storage.files import Store
 
 GOAL = 1.05

@@ -13,14 +13,8 @@ from lightning_modules.components import load_component
 from lightning_modules.errors import SpecError
 from lightning_modules.families import FAMILIES, Form, check_params
 from lightning_modules.samples import TASKS
-from lightning_modules.specs import (
-    LOSSES_OF_CLASSES,
-    LOSSES_OF_VALUES,
-    METRICS_OF_CLASSES,
-    METRICS_OF_VALUES,
-    HeadSpec,
-    is_import_path,
-)
+from lightning_modules.specs import HeadSpec, is_import_path
+from lightning_modules.train_specs import LOSSES_OF_CLASSES, LOSSES_OF_VALUES, METRICS_OF_CLASSES, METRICS_OF_VALUES
 from storage.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
 from tasks.child import find_absent_packages
 

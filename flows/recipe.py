@@ -16,7 +16,8 @@ from deployments.targets.specs import TargetSpec
 from flows.checks import SECTIONS, check_recipe, find_form, find_parameter_errors
 from flows.errors import Fault, RecipeError
 from gates.specs import GatesSpec, gates_for_kind
-from lightning_modules.specs import CompressSpec, ModelSpec, TrainSpec
+from lightning_modules.specs import ModelSpec
+from lightning_modules.train_specs import CompressSpec, TrainSpec
 from storage.files import canonical_json, redact, sha256_bytes
 from storage.sources import AnySource
 from storage.specs import DataSpec, SeriesSpec, TableSpec

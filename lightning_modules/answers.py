@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from lightning_modules.losses import Loss, build_loss, build_value_loss
 from lightning_modules.samples import AnySample, RowSample
-from lightning_modules.specs import LossSpec, ModelSpec
+from lightning_modules.specs import ModelSpec
+from lightning_modules.train_specs import LossSpec
 
 LABEL, PROBABILITIES, VALUES, SCORE = "label", "probabilities", "values", "score"
 Judged = tuple[Tensor, Tensor, int]

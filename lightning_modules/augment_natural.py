@@ -7,7 +7,8 @@ from torch import Tensor
 
 from lightning_modules.augment import UINT64, AffineAugmentation, draw_uniform
 from lightning_modules.errors import SpecError
-from lightning_modules.specs import AugmentationSpec, SampleSpec
+from lightning_modules.specs import SampleSpec
+from lightning_modules.train_specs import AugmentationSpec
 
 # Another stream of draws than that of the affine map, whose columns these would repeat.
 SALT = 0x5EED

@@ -16,7 +16,8 @@ from lightning_modules.networks.build import build_network
 from lightning_modules.networks.mirror import MirrorMean
 from lightning_modules.row_head import InstanceNormalised, build_row_head, probe_features
 from lightning_modules.samples import AnySample, RowSample
-from lightning_modules.specs import LossSpec, ModelSpec, SampleSpec, TrainSpec
+from lightning_modules.specs import ModelSpec, SampleSpec
+from lightning_modules.train_specs import LossSpec, TrainSpec
 
 
 def build_learner(

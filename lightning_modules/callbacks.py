@@ -16,7 +16,7 @@ from lightning_modules.data import Batch
 from lightning_modules.errors import DivergedError
 from lightning_modules.learner import Learner, Tally
 from lightning_modules.ranks import sum_over_ranks
-from lightning_modules.specs import TrainSpec
+from lightning_modules.train_specs import TrainSpec
 
 Record = dict[str, Any]
 OnRecord = Callable[[Record], None]

@@ -13,7 +13,7 @@ from lightning_modules.export import export_onnx, run_onnx
 from lightning_modules.learner import Learner
 from lightning_modules.quantize import quantize_int8
 from lightning_modules.samples import AnySample
-from lightning_modules.specs import CompressSpec
+from lightning_modules.train_specs import CompressSpec
 
 PARITY = 1e-4
 TOLERANCE = 0.05

@@ -14,7 +14,7 @@ from lightning_modules.metrics import LOWER_IS_BETTER, load_metric
 from lightning_modules.optim import build_optimizer, build_scheduler
 from lightning_modules.precision import LIGHTNING_NAMES
 from lightning_modules.ranks import gather_ranks, sum_over_ranks
-from lightning_modules.specs import TrainSpec
+from lightning_modules.train_specs import TrainSpec
 
 
 class Tally:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lightning_modules.components import load_component
 from lightning_modules.errors import SpecError
-from lightning_modules.specs import LOSSES_OF_CLASSES, LOSSES_OF_VALUES, LossSpec
+from lightning_modules.train_specs import LOSSES_OF_CLASSES, LOSSES_OF_VALUES, LossSpec
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_modules.components import load_component
-from lightning_modules.specs import METRICS_OF_CLASSES, METRICS_OF_VALUES
+from lightning_modules.train_specs import METRICS_OF_CLASSES, METRICS_OF_VALUES
 
 Floats = NDArray[Any]
 Metric = Callable[[Floats, Floats], float]

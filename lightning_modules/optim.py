@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from lightning_modules.components import build_component, load_component
 from lightning_modules.errors import SpecError
-from lightning_modules.specs import OptimizerSpec, SchedulerSpec
+from lightning_modules.train_specs import OptimizerSpec, SchedulerSpec
 
 Parameters = Iterable[Any]
 

@@ -12,7 +12,8 @@ from lightning_modules.errors import SpecError
 from lightning_modules.learner import Learner
 from lightning_modules.optim import build_optimizer, build_scheduler
 from lightning_modules.samples import AnySample, RowSample
-from lightning_modules.specs import ModelSpec, TrainSpec, is_import_path
+from lightning_modules.specs import ModelSpec, is_import_path
+from lightning_modules.train_specs import TrainSpec
 
 ROWS = 8
 

@@ -30,8 +30,9 @@ from lightning_modules.rehearsal import rehearse_step
 from lightning_modules.result import TrainResult
 from lightning_modules.rows import SampleReader
 from lightning_modules.samples import AnySample
-from lightning_modules.specs import ModelSpec, TrainSpec
+from lightning_modules.specs import ModelSpec
 from lightning_modules.threshold import fit_threshold
+from lightning_modules.train_specs import TrainSpec
 from storage.files import Store
 
 CHECKPOINT_FORMAT = 1

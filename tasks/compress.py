@@ -11,7 +11,7 @@ from deployments.targets.card import InputSpec, OutputSpec
 from deployments.targets.measure import Measurement, measure_artifact
 from deployments.targets.runtime import Predictor
 from deployments.targets.specs import TargetSpec
-from lightning_modules.specs import CompressSpec
+from lightning_modules.train_specs import CompressSpec
 from storage.files import Store, sha256_bytes
 from storage.models import CHECKPOINT, write_model_files
 from storage.receipts import ArtifactRecord, ChannelRecord

@@ -7,7 +7,8 @@ import numpy as np
 
 from gates.report import GateReport
 from lightning_modules.metrics import LOWER_IS_BETTER
-from lightning_modules.specs import METRICS_OF_CLASSES, SampleSpec
+from lightning_modules.specs import SampleSpec
+from lightning_modules.train_specs import METRICS_OF_CLASSES
 from storage.files import Store
 from storage.receipts import Receipt, SignedReceipt
 from tasks.answers import read_predictions

@@ -19,7 +19,7 @@ from lightning_modules.rows import (
     read_real,
 )
 from lightning_modules.samples import AnySample, RowSample
-from lightning_modules.specs import TrainSpec
+from lightning_modules.train_specs import TrainSpec
 from storage.rows import VALID_SUFFIX
 from storage.sources.tables import name_field
 from storage.stream import Stream

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from lightning_modules.samples import AnySample
-from lightning_modules.specs import ModelSpec, TrainSpec
+from lightning_modules.specs import ModelSpec
+from lightning_modules.train_specs import TrainSpec
 from storage.files import Store
 from storage.receipts import FileRecord
 from storage.specs import RowsSpec

@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lightning_modules.result import TrainResult
 from lightning_modules.samples import AnySample
-from lightning_modules.specs import CompressSpec, ModelSpec, TrainSpec
+from lightning_modules.specs import ModelSpec
+from lightning_modules.train_specs import CompressSpec, TrainSpec
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"

@@ -9,7 +9,8 @@ import torch
 from lightning_modules.augment_natural import ImageAugmentation, shift_pixels
 from lightning_modules.build import build_learner
 from lightning_modules.errors import SpecError
-from lightning_modules.specs import AugmentationSpec, ModelSpec, NetworkSpec, SampleSpec, TrainSpec
+from lightning_modules.specs import ModelSpec, NetworkSpec, SampleSpec
+from lightning_modules.train_specs import AugmentationSpec, TrainSpec
 
 NOTHING: dict[str, Any] = {"shift": 0, "rotate_deg": 0, "scale": 0, "shear_deg": 0}
 ALL = {"flip": True, "crop": 3, "brightness": 0.2, "contrast": 0.3, "saturation": 0.4, "cutout": 0.4}

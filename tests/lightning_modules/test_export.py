@@ -12,8 +12,9 @@ from lightning_modules.compress import make_artifacts
 from lightning_modules.errors import ExportError
 from lightning_modules.export import export_onnx, run_onnx
 from lightning_modules.quantize import quantize_int8
-from lightning_modules.specs import CompressSpec, HeadSpec, ModelSpec, NetworkSpec, SampleSpec, TrainSpec
+from lightning_modules.specs import HeadSpec, ModelSpec, NetworkSpec, SampleSpec
 from lightning_modules.train import Fitted, build_learner, fit_learner
+from lightning_modules.train_specs import CompressSpec, TrainSpec
 from tests.lightning_modules.streams import MemoryStream, split_digits
 
 SAMPLE = SampleSpec(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))

@@ -13,18 +13,9 @@ from lightning_modules.compress import make_artifacts
 from lightning_modules.export import run_onnx
 from lightning_modules.metrics import compute_auroc, compute_mae
 from lightning_modules.predict import predict_rows
-from lightning_modules.specs import (
-    CompressSpec,
-    DenoiseSpec,
-    HeadSpec,
-    LossSpec,
-    ModelSpec,
-    NetworkSpec,
-    OptimizerSpec,
-    TrainSpec,
-    WindowSpec,
-)
+from lightning_modules.specs import DenoiseSpec, HeadSpec, ModelSpec, NetworkSpec, WindowSpec
 from lightning_modules.train import Fitted, fit_learner, load_learner
+from lightning_modules.train_specs import CompressSpec, LossSpec, OptimizerSpec, TrainSpec
 from tests.lightning_modules import tables
 from tests.lightning_modules.tables import describe_rows, make_reader, split_rows, stream_rows
 

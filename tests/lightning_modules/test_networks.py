@@ -13,7 +13,8 @@ from lightning_modules.networks.build import build_network
 from lightning_modules.networks.cnn import PooledBlock
 from lightning_modules.networks.mirror import MirrorMean
 from lightning_modules.optim import build_optimizer, build_scheduler, compute_lr_factor
-from lightning_modules.specs import LossSpec, NetworkSpec, OptimizerSpec, SchedulerSpec
+from lightning_modules.specs import NetworkSpec
+from lightning_modules.train_specs import LossSpec, OptimizerSpec, SchedulerSpec
 
 MINE = "tests.lightning_modules.components"
 

@@ -10,8 +10,9 @@ from lightning_modules.components import load_component
 from lightning_modules.errors import SpecError
 from lightning_modules.rehearsal import make_samples, rehearse_step
 from lightning_modules.samples import AnySample, NumberColumn, RowSample
-from lightning_modules.specs import ModelSpec, SampleSpec, TrainSpec, WindowSpec
+from lightning_modules.specs import ModelSpec, SampleSpec, WindowSpec
 from lightning_modules.train import fit_learner
+from lightning_modules.train_specs import TrainSpec
 from tests.lightning_modules.streams import MemoryStream, split_digits
 
 MINE = "tests.lightning_modules.components"

@@ -9,8 +9,9 @@ import pytest
 
 from lightning_modules.checkpoint import ResumeStates
 from lightning_modules.errors import CheckpointError
-from lightning_modules.specs import ModelSpec, NetworkSpec, SampleSpec, SchedulerSpec, TrainSpec
+from lightning_modules.specs import ModelSpec, NetworkSpec, SampleSpec
 from lightning_modules.train import Fitted, fit_learner
+from lightning_modules.train_specs import SchedulerSpec, TrainSpec
 from storage.files import Store
 from tests.lightning_modules.streams import MemoryStream
 

@@ -23,16 +23,8 @@ from lightning_modules.metrics import (
 from lightning_modules.row_head import InstanceNormalised, RowHead
 from lightning_modules.rows import CodeBook, RowReader, Samples, encode_texts
 from lightning_modules.samples import CategoryColumn, NumberColumn, RowSample
-from lightning_modules.specs import (
-    AugmentationSpec,
-    DenoiseSpec,
-    HeadSpec,
-    LossSpec,
-    ModelSpec,
-    NetworkSpec,
-    TrainSpec,
-    WindowSpec,
-)
+from lightning_modules.specs import DenoiseSpec, HeadSpec, ModelSpec, NetworkSpec, WindowSpec
+from lightning_modules.train_specs import AugmentationSpec, LossSpec, TrainSpec
 
 MINE = "tests.lightning_modules.components"
 NUMBERS = (NumberColumn(name="a", mean=1e9, std=2.0), NumberColumn(name="b", mean=-1.0, std=0.0))

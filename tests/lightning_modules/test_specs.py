@@ -7,25 +7,21 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lightning_modules.specs import (
+from lightning_modules.specs import HeadSpec, ModelSpec, NetworkSpec, SampleSpec, Spec
+from lightning_modules.train_specs import (
     AugmentationSpec,
     CompressSpec,
     EarlyStoppingSpec,
-    HeadSpec,
     LossSpec,
-    ModelSpec,
-    NetworkSpec,
     OptimizerSpec,
-    SampleSpec,
     SchedulerSpec,
-    Spec,
     TrainSpec,
 )
 
 
 def test_importing_the_specs_costs_no_torch() -> None:
     names = "{'torch', 'onnx', 'numpy'} & set(sys.modules)"
-    code = f"import sys, lightning_modules.specs, lightning_modules.result; print({names})"
+    code = f"import sys, lightning_modules.train_specs, lightning_modules.result; print({names})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -11,18 +11,16 @@ from lightning_modules.checkpoint import unpack_weights
 from lightning_modules.data import IMAGES, BatchLoader, to_batch
 from lightning_modules.errors import CheckpointError, DivergedError, SpecError
 from lightning_modules.predict import predict_rows
-from lightning_modules.specs import (
+from lightning_modules.specs import ModelSpec, NetworkSpec, SampleSpec
+from lightning_modules.train import Fitted, fit_learner, load_learner
+from lightning_modules.train_specs import (
     AugmentationSpec,
     EarlyStoppingSpec,
     LossSpec,
-    ModelSpec,
-    NetworkSpec,
     OptimizerSpec,
-    SampleSpec,
     SchedulerSpec,
     TrainSpec,
 )
-from lightning_modules.train import Fitted, fit_learner, load_learner
 from tests.lightning_modules.streams import MemoryStream, digits_rows, split_digits, take
 
 MODEL = ModelSpec(network=NetworkSpec(family="mlp", params={"widths": [64], "dropout": 0.2}))

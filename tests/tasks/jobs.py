@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lightning_modules.specs import ModelSpec, NetworkSpec, SampleSpec, TrainSpec
+from lightning_modules.specs import ModelSpec, NetworkSpec, SampleSpec
+from lightning_modules.train_specs import TrainSpec
 from storage.files import Store
 from storage.shards import write_shard
 from storage.versions import Dataset

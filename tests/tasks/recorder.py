@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from lightning_modules.augment import UINT64, AffineAugmentation, JitterAugmentation
-from lightning_modules.specs import AugmentationSpec
+from lightning_modules.train_specs import AugmentationSpec
 
 ATTEMPT = "attempt.json"
 DYING = "dying"

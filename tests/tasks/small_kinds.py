@@ -13,7 +13,8 @@ import numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 from lightning_modules.samples import RowSample
-from lightning_modules.specs import ModelSpec, TrainSpec
+from lightning_modules.specs import ModelSpec
+from lightning_modules.train_specs import TrainSpec
 from storage.collect import collect_rows
 from storage.files import Store
 from storage.fitted import Fitted

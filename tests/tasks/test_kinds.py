@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from deployments.targets.runtime import Predictor
-from lightning_modules.specs import CompressSpec, ModelSpec, OptimizerSpec, TrainSpec
+from lightning_modules.specs import ModelSpec
+from lightning_modules.train_specs import CompressSpec, OptimizerSpec, TrainSpec
 from storage.collect import collect_rows
 from storage.errors import InvalidInput
 from storage.files import Store

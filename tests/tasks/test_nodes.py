@@ -10,7 +10,7 @@ import pytest
 from distributed import LocalCluster
 
 from flows.lifecycle import lifecycle
-from lightning_modules.specs import TrainSpec
+from lightning_modules.train_specs import TrainSpec
 from storage.files import Store
 from tasks.errors import ClusterError
 from tasks.group import Nodes, choose_interface, describe_group

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightning_modules.specs import CompressSpec
+from lightning_modules.train_specs import CompressSpec
 from storage.errors import NotFound
 from storage.files import Store, sha256_bytes
 from tasks.launch import WorkerFailed
