@@ -102,7 +102,7 @@ def test_the_command_replaces_the_rows_of_what_it_ran_and_keeps_the_file_otherwi
 
     def measure(name: str, accuracy: float, settings: list[str]) -> None:
         summary = {"metrics": {"accuracy": accuracy, "majority_accuracy": 0.1}, "status": "promoted"}
-        entry = recipes.describe_case(case, [recipes.Run(5, summary, points, 120.0)], None, settings)
+        entry = recipes.describe_case(case, [recipes.Run(5, summary, points, 120.0)], None, None, settings)
         recipes.write_results({name: Entry({**entry.cells, "recipe": name}, entry.curve)})
 
     measure("digits", 0.99, [])

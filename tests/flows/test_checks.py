@@ -48,7 +48,7 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
             "gates.raw.on_fail",
             "image.min; image.max",
         ),
-        ("digits", {"train.devices": 3}, "train.devices", "(3) must be at least 1 and divide batch_size / accumulate"),
+        ("digits", {"train.devices": 3}, "train.devices", "(3) on nodes (1) must be at least 1 and divide batch_size"),
         ("digits", {"data.split": {"by": "time", "held_out": 0.2}}, "data.split.by", "have a time to go by"),
         ("digits", {"data.split": {"by": "entity", "held_out": 0.2}}, "data.split.by", "have entities to go by"),
         ("traffic", {"data.split": {"by": "entity", "held_out": 0.2}}, "data.split.by", "write data.entity"),

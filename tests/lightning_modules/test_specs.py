@@ -47,7 +47,7 @@ def test_specs_are_frozen() -> None:
             {"batch_size": 100, "accumulate": 3},
             r"accumulate \(3\) must divide the batch; .* choose batch_size 99",
         ),
-        (TrainSpec, {"batch_size": 33, "devices": 2}, r"devices \(2\) must be at least 1 and divide"),
+        (TrainSpec, {"batch_size": 33, "devices": 2}, r"devices \(2\) on nodes \(1\) must be at least 1 and divide"),
         (TrainSpec, {"devices": 0}, r"devices \(0\)"),
         (TrainSpec, {"clip_norm": -1}, "clip_norm"),
         (TrainSpec, {"clip_norm": float("nan")}, "clip_norm"),
