@@ -4,6 +4,7 @@ Version 1 of each data set is accepted. Each fault is put into a clean resample 
 collected as version 2 and judged by the default suites; so are resamples without a fault.
 """
 
+import re
 import sys
 import tempfile
 import time
@@ -56,6 +57,8 @@ class Verdict:
         """The reason that names the fault, or the first one, in short."""
         named = [reason for reason in self.reasons if any(part in reason for part in case.reasons)]
         reason = (named or list(self.reasons) or ["none"])[0]
+        # Where the spoiled files lay is nobody's concern.
+        reason = re.sub(r"\((?:/[^/()]+)+/", "(", reason)
         return reason.split(" on ", 1)[-1].replace("|", "/")[:140]
 
 
