@@ -20,6 +20,9 @@ from tasks.train_job import TrainJob, WorkerResult
 from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace, run_job
 from tests.tasks.test_launch import LONG, assert_nothing_left, wait_until
 
+# One worker runs them all: they look for the other node's processes by name, and end them.
+pytestmark = pytest.mark.xdist_group("nodes")
+
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Store:
