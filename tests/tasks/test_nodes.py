@@ -63,6 +63,11 @@ def together(workspace: Store, scheduler: str, tmp_path_factory: pytest.TempPath
     return train_on_two(make_job(workspace, tmp_path_factory.mktemp("nodes"), make_fit()), scheduler)
 
 
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all there is")
+def test_one_worker_runs_what_belongs_together(request: pytest.FixtureRequest) -> None:
+    assert request.node.nodeid.endswith("@nodes")  # By which xdist knows them.
+
+
 def test_two_nodes_train_as_two_devices_do(workspace: Store, together: WorkerResult, tmp_path: Path) -> None:
     alone = run_job(make_job(workspace, tmp_path / "devices", make_fit(), devices=2), timeout_s=120)
     assert together.fit is not None
