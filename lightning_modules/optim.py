@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from lightning_modules.components import build_component, load_component
 from lightning_modules.errors import SpecError
+from lightning_modules.muon import Muon, find_hidden
 from lightning_modules.train_specs import OptimizerSpec, SchedulerSpec
 
 Parameters = Iterable[Any]
@@ -28,7 +29,12 @@ def _build_sgd(parameters: Parameters, lr: float, **params: Any) -> Optimizer:
     return torch.optim.SGD(parameters, lr=lr, **{"momentum": 0.9, "nesterov": True, **params})
 
 
-OPTIMIZERS = {"adamw": _build_adamw, "adam": _build_adam, "sgd": _build_sgd}
+def _build_muon(parameters: Parameters, lr: float, *, rest_lr: float = 3e-3, **params: Any) -> Optimizer:
+    return Muon([group if group.get("hidden") else {**group, "lr": rest_lr} for group in parameters], lr, **params)
+
+
+OPTIMIZERS = {"adamw": _build_adamw, "adam": _build_adam, "sgd": _build_sgd, "muon": _build_muon}
+FUSED = ("adamw", "adam", "sgd")
 
 
 def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, fused: bool = True) -> Optimizer:
@@ -42,13 +48,17 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, fused: bool = Tru
     Raises:
         SpecError: Unknown name, or parameters that it refuses.
     """
-    trained = [value for value in module.parameters() if value.requires_grad]
-    groups = [
-        {"params": [value for value in trained if value.ndim > 1], "weight_decay": spec.weight_decay},
-        {"params": [value for value in trained if value.ndim <= 1], "weight_decay": 0.0},
+    hidden = find_hidden(module) if spec.name == "muon" else []
+    taken = set(map(id, hidden))
+    rest = [value for value in module.parameters() if value.requires_grad and id(value) not in taken]
+    groups: list[dict[str, Any]] = [
+        {"params": [value for value in rest if value.ndim > 1], "weight_decay": spec.weight_decay},
+        {"params": [value for value in rest if value.ndim <= 1], "weight_decay": 0.0},
     ]
+    if hidden:
+        groups.insert(0, {"params": hidden, "weight_decay": spec.weight_decay, "hidden": True})
     builder = load_component(spec.name, what="optimizer", known=OPTIMIZERS)
-    params = {"fused": fused, **spec.params} if spec.name in OPTIMIZERS else spec.params
+    params = {"fused": fused, **spec.params} if spec.name in FUSED else spec.params
     optimizer = build_component(
         builder, [group for group in groups if group["params"]], what="optimizer", name=spec.name, lr=spec.lr,
         **params,

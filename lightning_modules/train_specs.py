@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from lightning_modules.specs import Spec, check_name
 
-OPTIMIZERS = ("adamw", "adam", "sgd")
+OPTIMIZERS = ("adamw", "adam", "sgd", "muon")
 SCHEDULERS = ("cosine", "plateau", "constant")
 LOSSES_OF_CLASSES = ("cross_entropy", "focal")
 LOSSES_OF_VALUES = ("mse", "mae", "huber")
@@ -28,7 +28,8 @@ class OptimizerSpec(Spec):
     """Which optimizer.
 
     Attributes:
-        name: One of `OPTIMIZERS`, or the import path of a callable `(parameters, lr=..., **params) -> Optimizer`.
+        name: One of `OPTIMIZERS`, or the import path of a callable `(parameters, lr=..., **params) -> Optimizer`. "muon"
+            (Jordan et al., 2024) steps matrices and kernels by `lr`, all else by Adam with `params.rest_lr`.
         lr: Peak learning rate, in (0, 10].
         weight_decay: In [0, 1]; not applied to biases and normalisation layers.
         params: Further keyword arguments.

@@ -133,7 +133,7 @@ def test_head_keeps_its_statistics_in_the_weights() -> None:
     assert list(head.parameters()) == []
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", f"{MINE}:plain_descent"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "muon", f"{MINE}:plain_descent"])
 def test_optimizers_lower_a_loss(name: str) -> None:
     torch.manual_seed(0)
     module = torch.nn.Linear(4, 2)

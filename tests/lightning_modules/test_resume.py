@@ -11,7 +11,7 @@ from lightning_modules.checkpoint import ResumeStates
 from lightning_modules.errors import CheckpointError
 from lightning_modules.specs import ModelSpec, NetworkSpec, SampleSpec
 from lightning_modules.train import Fitted, fit_learner
-from lightning_modules.train_specs import SchedulerSpec, TrainSpec
+from lightning_modules.train_specs import OptimizerSpec, SchedulerSpec, TrainSpec
 from storage.files import Store
 from tests.lightning_modules.streams import MemoryStream
 
@@ -67,8 +67,12 @@ def strip_seconds(fitted: Fitted) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"accumulate": 2}, {"scheduler": SchedulerSpec(name="plateau", patience_epochs=1)}],
-    ids=["plain", "accumulate", "plateau"],
+    [
+        {},
+        {"accumulate": 2, "optimizer": OptimizerSpec(name="muon", lr=0.02)},
+        {"scheduler": SchedulerSpec(name="plateau", patience_epochs=1)},
+    ],
+    ids=["plain", "accumulate and muon", "plateau"],
 )
 def test_resumed_run_ends_with_the_same_bits(tmp_path: Path, changes: dict[str, Any]) -> None:
     spec = make_spec(**changes)

@@ -56,7 +56,11 @@ def test_specs_are_frozen() -> None:
         (TrainSpec, {"learning_rate": 1e-3}, "learning_rate"),
         (OptimizerSpec, {"lr": 0}, "lr"),
         (OptimizerSpec, {"lr": float("inf")}, "lr"),
-        (OptimizerSpec, {"name": "lion"}, r"optimizer \('lion'\) must be one of adamw, adam, sgd, or an import path"),
+        (
+            OptimizerSpec,
+            {"name": "lion"},
+            r"optimizer \('lion'\) must be one of adamw, adam, sgd, muon, or an import path",
+        ),
         (SchedulerSpec, {"name": "step"}, r"scheduler \('step'\)"),
         (SchedulerSpec, {"warmup_fraction": 0.9}, "warmup_fraction"),
         (LossSpec, {"name": "quadratic"}, r"loss \('quadratic'\)"),
