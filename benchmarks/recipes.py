@@ -8,12 +8,13 @@ rival, the rival is measured in the same run, on the same rows. Rows of recipes 
 import argparse
 import json
 import os
-import resource
+import queue
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -113,24 +114,60 @@ class Run:
     cpu_s: float
 
 
-def run_recipe(case: Case, seed: int, settings: list[str], workspace: Path) -> Run | None:
-    """Runs a recipe with a seed; None where it failed otherwise than by a gate."""
+def run_recipe(case: Case, seed: int, settings: list[str], folder: Path, cores: set[int]) -> Run | None:
+    """Runs a recipe with a seed on some cores, in a folder of its own; None where it failed otherwise than by a gate."""
     overrides = [f"train.seed={seed}", *([f"train.preset={case.preset}"] if case.preset else []), *settings]
     if case.data is not None:
         overrides.append(f"source.url={SHARED / case.data}")
+    workspace = folder / "workspace"
     command = [str(LEPTON), "run", case.recipe, "--workspace", str(workspace), "--json"]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [*command, *(f"--set={override}" for override in overrides)], stdout=subprocess.PIPE, text=True, check=False
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode not in (0, 3):
-        print(f"{case.name}, seed {seed}: ended with status {done.returncode}", file=sys.stderr)
+    with (folder / "said").open("w+") as said:
+        process = subprocess.Popen(
+            [*command, *(f"--set={override}" for override in overrides)],
+            stdout=said,
+            env={**os.environ, "LEPTON_CONFIG_DIR": str(folder / "config")},
+        )
+        os.sched_setaffinity(process.pid, cores)
+        # Its processor time and that of all that it waited for, apart from runs beside it.
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        lines = said.read().splitlines()
+    if process.returncode not in (0, 3):
+        print(f"{case.name}, seed {seed}: ended with status {process.returncode}", file=sys.stderr)
         return None
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    summary = json.loads(done.stdout.splitlines()[-1])
+    summary = json.loads(lines[-1])
     curve = workspace / curve_path(summary["run"])
-    return Run(seed, summary, json.loads(curve.read_bytes()) if curve.exists() else [], cpu_s)
+    return Run(seed, summary, json.loads(curve.read_bytes()) if curve.exists() else [], used.ru_utime + used.ru_stime)
+
+
+def run_seeds(
+    case: Case, seeds: list[int], settings: list[str], jobs: int
+) -> tuple[list[Run], float | None, float | None]:
+    """The runs that ended well or at a gate, some at a time on cores of their own; and the rival's figures, if any."""
+    cores = sorted(os.sched_getaffinity(0))
+    free: queue.Queue[set[int]] = queue.Queue()
+    for job in range(jobs):
+        free.put(set(cores[job::jobs]))
+    rivals: dict[int, tuple[float | None, float | None]] = {}
+
+    def run(seed: int) -> Run | None:
+        mine = free.get()
+        # A workspace a run: no champion of another seed is met, nothing is kept.
+        with tempfile.TemporaryDirectory(prefix="lepton-results-") as folder:
+            done = run_recipe(case, seed, settings, Path(folder), mine)
+            if done is not None and seed == seeds[0]:
+                measured = [
+                    rival and rival(case.recipe, case.figure, Path(folder) / "workspace")
+                    for rival in (case.rival, case.informed)
+                ]
+                rivals[seed] = measured[0], measured[1]
+        free.put(mine)
+        return done
+
+    with ThreadPoolExecutor(jobs) as pool:
+        runs = [done for done in pool.map(run, seeds) if done is not None]
+    return runs, *rivals.get(seeds[0], (None, None))
 
 
 def describe_case(
@@ -202,30 +239,23 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--jobs", type=int, default=1, help="Runs at a time, each on cores of its own.")
     arguments = parser.parse_args()
     known = {case.name: case for case in CASES}
     wrong = sorted(set(arguments.recipes) - set(known))
     if wrong:
         parser.error(f"recipes ({', '.join(wrong)}) must be among {', '.join(known)}")
+    if not 1 <= arguments.jobs <= (os.cpu_count() or 1):
+        parser.error(
+            f"--jobs ({arguments.jobs}) must lie between 1 and the number of cores; got {os.cpu_count()} of them"
+        )
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     for name in arguments.recipes or known:
         case = known[name]
         if case.data is not None and not (SHARED / case.data).exists():
             print(f"{name}: {SHARED / case.data} is not on this machine; left out", file=sys.stderr)
             continue
-        found: list[Run] = []
-        rival: float | None = None
-        informed: float | None = None
-        for seed in arguments.seeds:
-            # A workspace a run: no champion of another seed is met, nothing is kept.
-            with tempfile.TemporaryDirectory(prefix="lepton-results-") as folder:
-                os.environ["LEPTON_CONFIG_DIR"] = f"{folder}/config"
-                run = run_recipe(case, seed, arguments.settings, Path(folder) / "workspace")
-                if run is not None and rival is None and case.rival is not None:
-                    rival = case.rival(case.recipe, case.figure, Path(folder) / "workspace")
-                if run is not None and informed is None and case.informed is not None:
-                    informed = case.informed(case.recipe, case.figure, Path(folder) / "workspace")
-            found += [run] if run is not None else []
+        found, rival, informed = run_seeds(case, arguments.seeds, arguments.settings, arguments.jobs)
         if found:
             entry = describe_case(case, found, rival, informed, arguments.settings)
             write_results({name: entry})

@@ -63,6 +63,7 @@ class ImageCNNParams(Params):
         convolutions: Of each residual block.
         early_pool: Whether each stage is halved right behind its first convolution, which makes training cheap.
         stem_stride: 1, or 2 to halve the image at once.
+        activation: What stands behind each convolution; a smooth one learns a little more in as many epochs.
         dropout: Probability before the last layer.
     """
 
@@ -71,6 +72,7 @@ class ImageCNNParams(Params):
     convolutions: Literal[1, 2] = 2
     early_pool: bool = False
     stem_stride: Literal[1, 2] = 1
+    activation: Literal["relu", "gelu", "silu"] = "relu"
     dropout: Dropout = 0.1
 
 

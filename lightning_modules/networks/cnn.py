@@ -1,54 +1,62 @@
 """A small residual convolutional network for images of about 8x8 to 64x64."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 
+# ReLU, GELU (Hendrycks and Gimpel, 2016), SiLU (Elfwing et al., 2018).
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+
 
 class ConvBlock(nn.Sequential):
-    """Convolution, batch normalisation (Ioffe and Szegedy, 2015), ReLU; the size is kept at stride 1."""
+    """Convolution, batch normalisation (Ioffe and Szegedy, 2015), activation; the size is kept at stride 1."""
 
-    def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, activation: str, *, kernel: int = 3, stride: int = 1) -> None:
         super().__init__(
             nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
             nn.BatchNorm2d(outputs),
-            nn.ReLU(),
+            ACTIVATIONS[activation](),
         )
 
 
 class PooledBlock(nn.Module):
-    """Convolution, pooling to half the size, batch normalisation, ReLU.
+    """Convolution, pooling to half the size, batch normalisation, activation.
 
     In training the pooling comes before the normalisation, which then costs a quarter (Jordan, 2024). In answering it comes
-    last, so that the normalisation melts into the convolution of an artifact. Both are one function: the normalisation's
-    scale stays one, so that the larger of two values is the larger one behind it, too.
+    behind it, so that the normalisation melts into the convolution of an artifact. Both are one function: the
+    normalisation's scale stays one, so that the larger of two values is the larger one behind it, too.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, activation: str) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
         self.norm.weight.requires_grad = False
         self.pool = nn.MaxPool2d(2)
-        self.relu = nn.ReLU()
+        self.activation = ACTIVATIONS[activation]()
+        # So that an artifact's ReLU melts into the convolution, too; others do not grow everywhere, and come last.
+        self.rises = activation == "relu"
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H // 2, W // 2)."""
         features = self.convolution(features)
-        halved: Tensor = (
-            self.relu(self.norm(self.pool(features))) if self.training else self.pool(self.relu(self.norm(features)))
-        )
-        return halved
+        if self.training:
+            features = self.activation(self.norm(self.pool(features)))
+        elif self.rises:
+            features = self.pool(self.activation(self.norm(features)))
+        else:
+            features = self.activation(self.pool(self.norm(features)))
+        return features
 
 
 class ResidualBlock(nn.Module):
     """One convolution or two, around which the input passes unchanged (He et al., 2016)."""
 
-    def __init__(self, width: int, convolutions: int = 2) -> None:
+    def __init__(self, width: int, activation: str, convolutions: int = 2) -> None:
         super().__init__()
-        self.first = ConvBlock(width, width)
-        self.second = ConvBlock(width, width) if convolutions == 2 else nn.Identity()
+        self.first = ConvBlock(width, width, activation)
+        self.second = ConvBlock(width, width, activation) if convolutions == 2 else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, width, H, W) to the same shape."""
@@ -68,11 +76,12 @@ class CNN(nn.Module):
         early_pool: Whether each stage, the first one too, is halved right behind its first convolution: the rest of the
             stage costs a quarter, as in networks made for fast training at 32x32 (Jordan, 2024).
         stem_stride: 1, or 2 to halve the image at once with a 5x5 kernel: a quarter of the work from 28x28 on.
+        activation: "relu", "gelu" or "silu".
         dropout: Probability before the last layer, in [0, 1).
 
     Raises:
-        ValueError: Fewer than two widths, a width below 1, another number of convolutions or stride, or an input that is not
-            an image.
+        ValueError: Fewer than two widths, a width below 1, another number of convolutions or stride, an unknown activation,
+            or an input that is not an image.
     """
 
     def __init__(
@@ -85,6 +94,7 @@ class CNN(nn.Module):
         convolutions: int = 2,
         early_pool: bool = False,
         stem_stride: int = 1,
+        activation: str = "relu",
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
@@ -96,15 +106,21 @@ class CNN(nn.Module):
             raise ValueError(
                 f"stem_stride and convolutions must be 1 or 2; got stem_stride {stem_stride}, convolutions {convolutions}"
             )
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}")
         channels, *size = input_shape
         size = [-(-edge // stem_stride) for edge in size]
-        layers: list[nn.Module] = [ConvBlock(channels, widths[0], kernel=2 * stem_stride + 1, stride=stem_stride)]
+        layers: list[nn.Module] = [
+            ConvBlock(channels, widths[0], activation, kernel=2 * stem_stride + 1, stride=stem_stride)
+        ]
         for index, (inputs, width) in enumerate(pairwise(widths)):
             pools = (early_pool or index > 0) and min(size) > 3
             size = [edge // 2 for edge in size] if pools else size
-            half = [nn.MaxPool2d(2)] if pools else []
-            layers += [PooledBlock(inputs, width)] if half and early_pool else [*half, ConvBlock(inputs, width)]
-            layers += [ResidualBlock(width, convolutions) for _ in range(blocks)]
+            if pools and early_pool:
+                layers.append(PooledBlock(inputs, width, activation))
+            else:
+                layers += [*([nn.MaxPool2d(2)] if pools else []), ConvBlock(inputs, width, activation)]
+            layers += [ResidualBlock(width, activation, convolutions) for _ in range(blocks)]
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)

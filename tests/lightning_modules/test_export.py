@@ -86,6 +86,8 @@ def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> No
         ("mlp", {}),
         ("cnn", {}),
         ("cnn", {"early_pool": True, "convolutions": 1, "widths": [8, 16, 24]}),
+        ("cnn", {"early_pool": True, "activation": "gelu", "widths": [8, 16, 24]}),
+        ("cnn", {"activation": "silu", "widths": [8, 16]}),
         ("resnet", {"widths": [8, 16], "blocks": [1, 1]}),
         ("resnet", {"widths": [8, 16], "blocks": [1, 1], "stem": "large"}),
         ("rnn", {"cell": "lstm", "layers": 2}),

@@ -72,14 +72,15 @@ def test_resnet_keeps_small_images_at_their_size() -> None:
     assert tuple(network.get_submodule("conv1").weight.shape) == (8, 3, 3, 3)  # type: ignore[union-attr]
 
 
-def test_early_pooling_in_training_and_in_answering_is_one_function() -> None:
+@pytest.mark.parametrize("activation", ["relu", "gelu", "silu"])
+def test_early_pooling_in_training_and_in_answering_is_one_function(activation: str) -> None:
     torch.manual_seed(0)
-    block, features = PooledBlock(3, 8), torch.randn(16, 3, 10, 10)
+    block, features = PooledBlock(3, 8, activation), torch.randn(16, 3, 10, 10)
     for _ in range(3):
         block(features)
     with torch.no_grad():
         block.norm.bias.normal_()
-    pooled_first = block.relu(block.eval().norm(block.pool(block.convolution(features))))
+    pooled_first = block.activation(block.eval().norm(block.pool(block.convolution(features))))
     assert pooled_first.shape == (16, 8, 5, 5)
     torch.testing.assert_close(block(features), pooled_first)
     assert not block.norm.weight.requires_grad
