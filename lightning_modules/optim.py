@@ -71,7 +71,7 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, fused: bool = Tru
 
 
 def compute_lr_factor(step: int, *, total_steps: int, spec: SchedulerSpec) -> float:
-    """Learning rate of a step as a fraction of the peak: linear warm-up, then half a cosine, or flat.
+    """Learning rate of a step as a fraction of the peak: linear warm-up, then half a cosine, a line, or flat.
 
     Args:
         step: Optimizer step, from 0.
@@ -81,10 +81,11 @@ def compute_lr_factor(step: int, *, total_steps: int, spec: SchedulerSpec) -> fl
     warmup_steps = round(spec.warmup_fraction * total_steps)
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
-    if spec.name != "cosine":
+    if spec.name == "constant":
         return 1.0
     progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
-    return spec.floor + (1.0 - spec.floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
+    left = 1.0 - progress if spec.name == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
+    return spec.floor + (1.0 - spec.floor) * left
 
 
 def build_scheduler(spec: SchedulerSpec, optimizer: Optimizer, total_steps: int) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def build_scheduler(spec: SchedulerSpec, optimizer: Optimizer, total_steps: int)
     if spec.name == "plateau":
         plateau = ReduceLROnPlateau(optimizer, factor=spec.factor, patience=spec.patience_epochs)
         return {"scheduler": plateau, "interval": "epoch", "monitor": "validation_loss"}
-    if spec.name in ("cosine", "constant"):
+    if spec.name in ("cosine", "linear", "constant"):
         schedule: LRScheduler = LambdaLR(
             optimizer, lambda step: compute_lr_factor(step, total_steps=total_steps, spec=spec)
         )

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from lightning_modules.specs import Spec, check_name
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "muon")
-SCHEDULERS = ("cosine", "plateau", "constant")
+SCHEDULERS = ("cosine", "linear", "plateau", "constant")
 LOSSES_OF_CLASSES = ("cross_entropy", "focal")
 LOSSES_OF_VALUES = ("mse", "mae", "huber")
 METRICS_OF_CLASSES = ("accuracy", "macro_f1", "average_precision", "auroc")
@@ -45,8 +45,8 @@ class SchedulerSpec(Spec):
     """How the learning rate moves.
 
     Attributes:
-        name: "cosine" (Loshchilov and Hutter, 2017) to `floor` over all steps, "plateau" (times `factor` when the
-            validation loss has not improved for `patience_epochs`), "constant", or the import path of a callable
+        name: "cosine" (Loshchilov and Hutter, 2017) or "linear" to `floor` over all steps, "plateau" (times `factor` when
+            the validation loss has not improved for `patience_epochs`), "constant", or the import path of a callable
             `(optimizer, total_steps=..., **params) -> LRScheduler`, stepped after every optimizer step.
         warmup_fraction: Part of all steps with a linear warm-up, in [0, 0.5].
         floor: Last learning rate as a fraction of the peak, in [0, 1].

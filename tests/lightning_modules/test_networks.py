@@ -159,9 +159,11 @@ def test_bad_optimizer_parameters_are_refused() -> None:
         build_optimizer(OptimizerSpec(params={"nope": 1}), torch.nn.Linear(4, 2))
 
 
-def test_learning_rate_warms_up_then_falls_to_its_floor() -> None:
-    spec = SchedulerSpec(warmup_fraction=0.2, floor=0.1)
+@pytest.mark.parametrize(("name", "quarter"), [("cosine", 0.1 + 0.9 * (1 + 0.5**0.5) / 2), ("linear", 0.775)])
+def test_learning_rate_warms_up_then_falls_to_its_floor(name: str, quarter: float) -> None:
+    spec = SchedulerSpec(name=name, warmup_fraction=0.2, floor=0.1)
     factors = [compute_lr_factor(step, total_steps=100, spec=spec) for step in range(101)]
+    assert factors[40] == pytest.approx(quarter)
     assert factors[0] == pytest.approx(1 / 21)
     assert factors[20] == pytest.approx(1.0)
     assert factors[60] == pytest.approx(0.55)
