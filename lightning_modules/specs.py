@@ -141,7 +141,7 @@ class NetworkSpec(Spec):
     """Which network, and its own parameters.
 
     Attributes:
-        family: One of `families.FAMILIES`, or the import path of a callable
+        family: A family by its name, or the import path of a callable
             `(input_shape=..., outputs=..., **params) -> nn.Module`. The input's shape is (C, H, W) of images, (D,) of
             tables, (L, C) of series, the channels that are forecast first; the outputs are K classes or values, or
             (H, T) for H steps of T columns.

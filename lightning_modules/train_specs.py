@@ -28,8 +28,8 @@ class OptimizerSpec(Spec):
     """Which optimizer.
 
     Attributes:
-        name: One of `OPTIMIZERS`, or the import path of a callable `(parameters, lr=..., **params) -> Optimizer`. "muon"
-            (Jordan et al., 2024) steps matrices and kernels by `lr`, all else by Adam with `params.rest_lr`.
+        name: "adamw", "adam", "sgd", "muon" (Jordan et al., 2024), which steps matrices and kernels by `lr` and all else as
+            Adam by `params.rest_lr`, or the import path of a callable `(parameters, lr=..., **params) -> Optimizer`.
         lr: Peak learning rate, in (0, 10].
         weight_decay: In [0, 1]; not applied to biases and normalisation layers.
         params: Further keyword arguments.
@@ -50,6 +50,9 @@ class SchedulerSpec(Spec):
             `(optimizer, total_steps=..., **params) -> LRScheduler`, stepped after every optimizer step.
         warmup_fraction: Part of all steps with a linear warm-up, in [0, 0.5].
         floor: Last learning rate as a fraction of the peak, in [0, 1].
+        factor: What "plateau" multiplies the learning rate by, in (0, 1).
+        patience_epochs: Epochs without improvement after which it does.
+        params: Keyword arguments of a schedule of your own.
     """
 
     name: SchedulerName = "cosine"

@@ -155,6 +155,7 @@ class TableSpec(RowsSpec):
     or does not parse; each column of text becomes a text field of its own.
 
     Attributes:
+        kind: What the rows are.
         numbers: Columns of numbers.
         texts: Columns of text, such as categories.
         label: Column of the class; its text is looked up in `labels`.

@@ -119,7 +119,11 @@ class Decoded:
 
 
 class Source(BaseModel, ABC):
-    """Base of all sources. A subclass is one file with a literal `type`, `scan` and `decode`."""
+    """Base of all sources. A subclass is one file with a literal `type`, `scan` and `decode`.
+
+    Attributes:
+        type: Which source it is.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
