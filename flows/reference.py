@@ -33,7 +33,9 @@ default; an unknown key, or a value that cannot be, is refused before anything s
 
 Where a text may be an import path, `package.module:Name`, a component of your own stands there: it is imported, and
 tried out on a made-up step, before the run starts."""
-GATES = "What must hold before the run goes on: `raw`, `prepared`, `drift`, `model`, `artifact`. See [gates.md](gates.md)."
+GATES = (
+    "What must hold before the run goes on: `raw`, `prepared`, `drift`, `model`, `artifact`. See [gates.md](gates.md)."
+)
 
 
 def write_reference() -> str:

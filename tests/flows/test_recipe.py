@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flows.errors import RecipeError
 from flows.recipe import list_recipes, load_recipe
@@ -124,6 +125,16 @@ def test_preset_is_put_under_what_is_set_by_hand() -> None:
     assert load_recipe("mnist", {"train.preset": "best", "train.max_epochs": 2}).train.max_epochs == 2
     # A run goes by what the preset came to, wherever the recipe travels.
     assert load_recipe(best).digest == best.digest == load_recipe("mnist", {"train.max_epochs": 20}).digest
+
+
+def test_every_preset_is_a_recipe() -> None:
+    found = 0
+    for name in list_recipes():
+        document = yaml.safe_load(DIGITS.with_name(f"{name}.yaml").read_text())
+        for preset, values in document.get("presets", {}).items():
+            assert load_recipe(name, {"train.preset": preset}) == load_recipe(name, values)
+            found += 1
+    assert found >= 2
 
 
 def test_preset_that_is_not_there_is_told_with_the_other_faults() -> None:
