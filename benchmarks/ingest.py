@@ -32,6 +32,7 @@ from storage.sources.arrays import ArraysSource
 from storage.sources.images import ImagesSource
 from storage.specs import DataSpec
 from storage.versions import Dataset, Version
+from tasks.cluster import open_cluster
 
 SHARED_CIFAR = Path(__file__).parents[2] / "shared" / "data" / "cifar10-jpeg" / "cifar10_jpeg.tar.xz"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -66,15 +67,10 @@ def measure_pillow(pool: Any, batches: Any) -> float:
 
 @contextmanager
 def start_cluster() -> Iterator[Any]:
-    """A Dask cluster of one process a core, and the import of what its workers need."""
-    import distributed
+    """The Dask cluster of a run, of one process a core, and the import of what its workers need."""
+    from distributed import Client
 
-    with (
-        distributed.LocalCluster(
-            n_workers=CORES, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with open_cluster(workers=CORES) as address, Client(address) as client:
         client.run(prepare_worker)
         yield client
 
