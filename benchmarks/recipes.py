@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from benchmarks.recipe_table import (
 )
 from benchmarks.results import name_processors, read_section, write_section
 from storage.files import sha256_bytes
+from tasks.cluster import count_cores
 from tasks.report import curve_path
 
 SECTION = "Recipes"
@@ -149,25 +151,28 @@ def run_seeds(
     free: queue.Queue[set[int]] = queue.Queue()
     for job in range(jobs):
         free.put(set(cores[job::jobs]))
-    rivals: dict[int, tuple[float | None, float | None]] = {}
+    rivals: list[float | None] = []
+    alone = threading.Lock()
 
     def run(seed: int) -> Run | None:
         mine = free.get()
-        # A workspace a run: no champion of another seed is met, nothing is kept.
-        with tempfile.TemporaryDirectory(prefix="lepton-results-") as folder:
-            done = run_recipe(case, seed, settings, Path(folder), mine)
-            if done is not None and seed == seeds[0]:
-                measured = [
-                    rival and rival(case.recipe, case.figure, Path(folder) / "workspace")
-                    for rival in (case.rival, case.informed)
-                ]
-                rivals[seed] = measured[0], measured[1]
-        free.put(mine)
-        return done
+        try:
+            # A workspace a run: no champion of another seed is met, nothing is kept.
+            with tempfile.TemporaryDirectory(prefix="lepton-results-") as folder:
+                done = run_recipe(case, seed, settings, Path(folder), mine)
+                with alone:
+                    if done is not None and not rivals:  # The rows are those of every seed.
+                        workspace = Path(folder) / "workspace"
+                        measures = (case.rival, case.informed)
+                        rivals.extend(measure and measure(case.recipe, case.figure, workspace) for measure in measures)
+                return done
+        finally:
+            free.put(mine)
 
     with ThreadPoolExecutor(jobs) as pool:
         runs = [done for done in pool.map(run, seeds) if done is not None]
-    return runs, *rivals.get(seeds[0], (None, None))
+    rival, informed = rivals or (None, None)
+    return runs, rival, informed
 
 
 def describe_case(
@@ -245,9 +250,9 @@ def main() -> None:
     wrong = sorted(set(arguments.recipes) - set(known))
     if wrong:
         parser.error(f"recipes ({', '.join(wrong)}) must be among {', '.join(known)}")
-    if not 1 <= arguments.jobs <= (os.cpu_count() or 1):
+    if not 1 <= arguments.jobs <= count_cores():
         parser.error(
-            f"--jobs ({arguments.jobs}) must lie between 1 and the number of cores; got {os.cpu_count()} of them"
+            f"--jobs ({arguments.jobs}) must lie between 1 and the number of cores; got {count_cores()} of them"
         )
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     for name in arguments.recipes or known:

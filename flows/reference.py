@@ -33,6 +33,7 @@ default; an unknown key, or a value that cannot be, is refused before anything s
 
 Where a text may be an import path, `package.module:Name`, a component of your own stands there: it is imported, and
 tried out on a made-up step, before the run starts."""
+FORMS_IN_WORDS = {"image": "images", "table": "tables", "series": "series"}
 GATES = (
     "What must hold before the run goes on: `raw`, `prepared`, `drift`, `model`, `artifact`. See [gates.md](gates.md)."
 )
@@ -40,19 +41,19 @@ GATES = (
 
 def write_reference() -> str:
     """The page, as Markdown."""
-    blocks = [INTRODUCTION, *_show_model("recipe", Recipe, apart=frozenset(Recipe.model_fields))]
+    blocks = [INTRODUCTION, *_show_model("recipe", Recipe, inner=False)]
     blocks += [_show_kinds(), "## source", "Where the rows come from, by `type`."]
     for source in BUILT_IN:
         blocks += _show_model(f"source, type: {name_type(source)}", source, level=3)
     blocks += ["## data", "Which rows and fields there are, and how they are split, by the form of the rows."]
     told: set[type[BaseModel]] = set()
     for form, rows in SECTIONS.items():
-        blocks += _show_model(f"data, of {form}s" if form != "series" else "data, of series", rows, level=3, told=told)
+        blocks += _show_model(f"data, of {FORMS_IN_WORDS[form]}", rows, level=3, told=told)
     blocks += ["## gates", GATES]
     blocks += _show_model("model", ModelSpec)
     for form, families in FAMILIES.items():
         for family, params in families.items():
-            title = f"model.network.params, family: {family}, of {form}s".replace("seriess", "series")
+            title = f"model.network.params, family: {family}, of {FORMS_IN_WORDS[form]}"
             blocks += _show_model(title, params, level=4)
     for path, model in (("train", TrainSpec), ("compress", CompressSpec), ("targets.<channel>", TargetSpec)):
         blocks += _show_model(path, model)
@@ -68,7 +69,8 @@ def _show_model(
     path: str,
     model: type[BaseModel],
     level: int = 2,
-    apart: frozenset[str] = frozenset(),
+    *,
+    inner: bool = True,
     told: set[type[BaseModel]] | None = None,
 ) -> Iterator[str]:
     """A heading, a sentence and a table for a section, and then for each section inside it.
@@ -77,7 +79,7 @@ def _show_model(
         path: Of the section in a recipe.
         model: By which it is checked.
         level: Of its heading.
-        apart: Fields whose sections are told elsewhere.
+        inner: Whether the sections inside it are told, too.
         told: Sections that have been told already, to which those of this call are added.
     """
     told = set() if told is None else told
@@ -93,11 +95,11 @@ def _show_model(
         default = _show_default(model.model_fields[name].get_default(call_default_factory=True))
         lines.append(f"| `{name}` | {may_be} | {default} | {meaning} |")
     yield "\n".join(lines)
-    for name, field in model.model_fields.items():
-        for inner in _find_models(field.annotation):
-            if name not in apart and inner not in told:
-                told.add(inner)
-                yield from _show_model(f"{path.partition(',')[0]}.{name}", inner, max(3, level), told=told)
+    for name, field in model.model_fields.items() if inner else ():
+        for section in _find_models(field.annotation):
+            if section not in told:
+                told.add(section)
+                yield from _show_model(f"{path.partition(',')[0]}.{name}", section, max(3, level), told=told)
 
 
 def find_meanings(model: type[BaseModel]) -> Mapping[str, str]:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
-# Of the quintic whose repetition takes singular values into about [0.7, 1.2]; by Jordan et al. (2024).
+# Of the quintic (Jordan et al., 2024) that takes singular values from 0.01 on into [0.40, 1.21] in three repetitions, and
+# into [0.68, 1.21] in four (computed).
 QUINTIC = (3.4445, -4.7750, 2.0315)
 
 

@@ -21,10 +21,10 @@ SETTINGS = {
     "distributed.deploy.lost-worker-timeout": "365 days",
     # Should none come back, that is an error and not a silence.
     "distributed.scheduler.no-workers-timeout": "5 minutes",
-    # A look at each worker's stack a hundred times a second costs a twentieth of its time, for a page that nobody opens.
+    # A look at each worker's stack a hundred times a second, for a page that nobody opens.
     "distributed.worker.profile.enabled": False,
     # One thread each, and no more: Dask would also have the C library give memory back above 64 KiB, and every picture
-    # of some kilobytes then faults its pages in anew, a sixth of the time of collecting them (measured).
+    # of some kilobytes then faults its pages in anew, a seventh of the time of collecting them (measured).
     "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1},
 }
 

@@ -35,15 +35,14 @@ class PooledBlock(nn.Module):
         self.norm.weight.requires_grad = False
         self.pool = nn.MaxPool2d(2)
         self.activation = ACTIVATIONS[activation]()
-        # So that an artifact's ReLU melts into the convolution, too; others do not grow everywhere, and come last.
-        self.rises = activation == "relu"
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H // 2, W // 2)."""
         features = self.convolution(features)
         if self.training:
             features = self.activation(self.norm(self.pool(features)))
-        elif self.rises:
+        elif isinstance(self.activation, nn.ReLU):
+            # So that it melts into an artifact's convolution, too; the others do not rise everywhere, and come last.
             features = self.pool(self.activation(self.norm(features)))
         else:
             features = self.activation(self.pool(self.norm(features)))

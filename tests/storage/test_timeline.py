@@ -128,12 +128,14 @@ def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(se
             return (at_random, rows * 9 // total, rows % 9)[seed], rows * 60, np.zeros(2000, np.int64)
 
         entries = [ShardEntry.model_construct(digest=str(number)) for number in range(shards)]
-        tracemalloc.start()
-        try:
-            report = inspect_series(Timeline(entries, read, 1, budget), 0)
-            peaks.append(tracemalloc.get_traced_memory()[1])
-        finally:
-            tracemalloc.stop()
-        assert report.step_ns
+        found = []
+        for _ in range(2):  # Other threads' memory is counted, too: the lower of two is nearer to this work's own.
+            tracemalloc.start()
+            try:
+                assert inspect_series(Timeline(entries, read, 1, budget), 0).step_ns
+                found.append(tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+        peaks.append(min(found))
     assert peaks[1] < 2 * peaks[0], peaks
-    assert peaks[1] < budget + 2000 * 300, peaks
+    assert peaks[1] < budget + 2000 * 200, peaks

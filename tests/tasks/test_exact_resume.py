@@ -179,7 +179,7 @@ def test_another_number_of_ranks_goes_on_with_the_same_rows(
     whole = Training(prepared, tmp_path / "whole")
     expected = whole.finish(here=True)
     batches = whole.read_batches(0)
-    assert len(batches) >= 30
+    assert len(batches) > 50
     lost = Training(prepared, tmp_path / "lost")
     # Two ranks have all but a few of the steps.
     death = 5 if first == 1 else len(batches) - 4
@@ -223,7 +223,7 @@ def test_ranks_come_and_go_over_the_same_rows(prepare: Prepare, tmp_path: Path, 
     whole, pair, lost = (Training(prepared, tmp_path / name) for name in ("whole", "pair", "lost"))
     expected = whole.finish(1)
     batches = whole.read_batches(0)
-    assert len(batches) >= 30
+    assert len(batches) > 50
     both = pair.finish(2)
     assert pair.read_batches(0) == batches
     expect_the_same_losses(expected, both)

@@ -142,16 +142,19 @@ def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tm
         ]
         works[2]()  # what is kept once, such as imports
         peaks.append([measure_peak(work) for work in works])
-    # Four times the rows; other threads of the process are counted, too.
-    assert max(large / small for small, large in zip(*peaks, strict=True)) < 3, peaks
+    assert max(large / small for small, large in zip(*peaks, strict=True)) < 2, peaks
     assert max(peaks[1]) < budget + 3 * shard_rows * 100, peaks
 
 
 def measure_peak(work):
-    gc.collect()
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    """The lower of two, since what other threads of the process hold meanwhile is counted, too."""
+    peaks = []
+    for _ in range(2):
+        gc.collect()
+        tracemalloc.start()
+        try:
+            work()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    return min(peaks)
