@@ -23,8 +23,7 @@ SETTINGS = {
     "distributed.scheduler.no-workers-timeout": "5 minutes",
     # A look at each worker's stack a hundred times a second, for a page that nobody opens.
     "distributed.worker.profile.enabled": False,
-    # One thread each, and no more: Dask would also have the C library give memory back above 64 KiB, and every picture
-    # of some kilobytes then faults its pages in anew, a seventh of the time of collecting them (measured).
+    # One thread each, and not the threshold of memory that Dask sets beside it, see `main`.
     "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1},
 }
 
@@ -74,6 +73,10 @@ def open_cluster(scheduler: str | None = None, *, workers: int | None = None) ->
 def main(workers: int, scratch: str) -> None:
     """The cluster's own process: starts it, prints its address as one JSON line, ends when the parent does."""
     end_with_parent(finish=lambda: shutil.rmtree(scratch, ignore_errors=True))
+    # Dask has the C library give memory back above 64 KiB: every picture of some kilobytes then faults its pages in
+    # anew, a seventh of the time of collecting them (measured). A Dask cluster in the process that called us has left
+    # that in the environment too, for good.
+    os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
     import dask
     from distributed import LocalCluster
 
