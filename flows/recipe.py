@@ -74,7 +74,7 @@ class Recipe(BaseModel):
     def document(self) -> dict[str, Any]:
         """The recipe as plain data, defaults written out, secrets in URLs redacted."""
         document: dict[str, Any] = self.model_dump(mode="json")
-        return {**document, "source": _redact_urls(document["source"])}
+        return {**document, **{name: _redact_urls(document[name]) for name in ("source", "train")}}
 
 
 @cache
@@ -297,5 +297,5 @@ def _known_keys(parents: Sequence[str], recipe_type: type[Recipe]) -> list[str]:
 
 def _show(value: Any) -> str:
     """A value as it stood in the file, short, without the secrets of a URL."""
-    text = redact(value) if isinstance(value, str) and "://" in value else repr(value)
+    text = redact(value if isinstance(value, str) and "://" in value else repr(value))
     return text if len(text) <= 80 else text[:77] + "..."

@@ -36,6 +36,8 @@ class PreparedFacts:
         columns: one row a column of a table, with its missing and infinite share in the training split; None for images.
         crossings: one row: rows among `held_out` and `validation` rows of their entity; None where order means nothing.
         twins: one row: held-out `rows` that look like a training row; None where they are not sought.
+        learned: one row: held-out rows that a model to start from learned from by `content`, and by `looks`; None
+            without one.
     """
 
     shards: Table
@@ -52,6 +54,7 @@ class PreparedFacts:
     columns: Table | None = None
     crossings: Table | None = None
     twins: Table | None = None
+    learned: Table | None = None
 
 
 def judge_prepared(gate: PreparedGate, facts: PreparedFacts) -> GateReport:
@@ -66,7 +69,7 @@ def judge_prepared(gate: PreparedGate, facts: PreparedFacts) -> GateReport:
     }
     if facts.labels:
         tables["classes"] = tabulate_class_splits(facts.label_counts, facts.labels, SPLITS)
-    optional = {"columns": facts.columns, "crossings": facts.crossings, "twins": facts.twins}
+    optional = {name: getattr(facts, name) for name in ("columns", "crossings", "twins", "learned")}
     tables |= {name: table for name, table in optional.items() if table is not None}
     return run_suite(build_prepared_suite(gate, facts), tables)
 
@@ -123,10 +126,15 @@ def _expect_uncrossed(gate: PreparedGate, facts: PreparedFacts) -> list[Expectat
         found.append(
             expect(total, "crossings", about, column="validation", max_value=0, severity="warn", mark="validation")
         )
+    most = int(gate.max_twin_fraction * facts.rows.rows)
     if facts.twins is not None:
-        most = int(gate.max_twin_fraction * facts.rows.rows)
         about = "held-out rows that look like a training row"
         found.append(expect(total, "twins", about, column="rows", max_value=most))
+    if facts.learned is not None:
+        about = "held-out rows that the model to start from learned from"
+        found.append(expect(total, "learned", about, column="content", max_value=0))
+        about = "held-out rows that look like one that the model to start from learned from"
+        found.append(expect(total, "learned", about, column="looks", max_value=most))
     return found
 
 

@@ -17,19 +17,26 @@ from lightning_modules.networks.mirror import MirrorMean
 from lightning_modules.row_head import InstanceNormalised, build_row_head, probe_features
 from lightning_modules.samples import AnySample, RowSample
 from lightning_modules.specs import ModelSpec, SampleSpec
+from lightning_modules.start import Start, apply_start
 from lightning_modules.train_specs import LossSpec, TrainSpec
 
 
 def build_learner(
-    model: ModelSpec, sample: AnySample, *, train: TrainSpec | None = None, total_steps: int = 1
+    model: ModelSpec,
+    sample: AnySample,
+    *,
+    train: TrainSpec | None = None,
+    total_steps: int = 1,
+    start: Start | None = None,
 ) -> Learner:
-    """A learner with fresh weights, drawn from the spec's seed.
+    """A learner with fresh weights, drawn from the spec's seed, or with those that it starts from.
 
     Raises:
         SpecError: A component cannot be built, or does not fit the samples.
     """
     torch.manual_seed(train.seed if train else 0)
     head, network = _build_rows(model, sample) if isinstance(sample, RowSample) else _build_images(model, sample)
+    frozen = apply_start(network, start) if start is not None else ()
     values = isinstance(sample, RowSample) and sample.task != "classification"
     # A network that only answers needs no loss, and not the user's own one.
     loss = train.loss if train else LossSpec(name="mse" if values else "cross_entropy", label_smoothing=0.0)
@@ -37,7 +44,9 @@ def build_learner(
     augmentation = build_augmentation(train, sample) if train else None
     if isinstance(augmentation, ImageAugmentation):
         _probe_small_images(network, augmentation.choose_size(0), sample.shape)
-    return Learner(head, network, answer, train=train, total_steps=total_steps, augmentation=augmentation)
+    return Learner(
+        head, network, answer, train=train, total_steps=total_steps, augmentation=augmentation, frozen=frozen
+    )
 
 
 def _probe_small_images(network: nn.Module, smallest: tuple[int, int], shape: tuple[int, ...]) -> None:

@@ -1,5 +1,6 @@
 """Head, network, answer and figures as one Lightning module, for every task."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ class Learner(pl.LightningModule):
         train: How to train; None for a network that only answers.
         total_steps: Optimizer steps of the whole training, for the schedule.
         augmentation: Of training samples; None leaves them as they are.
+        frozen: Parts of the network that answer in training as they do afterwards.
 
     Attributes:
         selection: Validation figure by which the best epoch is chosen, or "last".
@@ -67,6 +69,7 @@ class Learner(pl.LightningModule):
         train: TrainSpec | None = None,
         total_steps: int = 1,
         augmentation: Augmentation | None = None,
+        frozen: Sequence[nn.Module] = (),
     ) -> None:
         super().__init__()
         self.head = head
@@ -80,6 +83,15 @@ class Learner(pl.LightningModule):
         self.train_tally = Tally()
         self.validation_tally = Tally()
         self._collected: list[tuple[Tensor, Tensor]] = []
+        self.frozen = tuple(frozen)
+        self.train()
+
+    def train(self, mode: bool = True) -> "Learner":
+        """Training mode for all but what is frozen: its normalisation would drift, and its dropout spoil what it knows."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
 
     @property
     def lower_is_better(self) -> bool:

@@ -31,6 +31,7 @@ from lightning_modules.result import TrainResult
 from lightning_modules.rows import SampleReader
 from lightning_modules.samples import AnySample
 from lightning_modules.specs import ModelSpec
+from lightning_modules.start import Start
 from lightning_modules.threshold import fit_threshold
 from lightning_modules.train_specs import TrainSpec
 from storage.files import Store
@@ -106,6 +107,7 @@ def fit_learner(
     train_stream: Stream,
     validation_stream: Stream,
     reader: SampleReader = IMAGES,
+    start: Start | None = None,
     states: Store | None = None,
     on_record: OnRecord | None = None,
     on_diverged: OnDiverged | None = None,
@@ -119,6 +121,7 @@ def fit_learner(
         train_stream: Shuffled rows of this rank, in batches of `batch_size / accumulate` rows over all ranks.
         validation_stream: Unshuffled rows of this rank.
         reader: From rows of the streams to samples.
+        start: Weights that the network starts from; None draws them.
         states: Where resume states are kept; training goes on from the newest valid one. None keeps none.
         on_record: Called on rank 0 with every line of the metric log.
         on_diverged: Called with the rows of the batch (`sample`, `truth`, `row_id`) on which the loss was lost, and with
@@ -130,7 +133,7 @@ def fit_learner(
     """
     data = StreamDataModule(train_stream, validation_stream, train.accumulate, reader)
     total_steps = train.max_epochs * len(data.train_loader) // train.accumulate
-    learner = build_learner(model, sample, train=train, total_steps=total_steps)
+    learner = build_learner(model, sample, train=train, total_steps=total_steps, start=start)
     rehearse_step(model, train, sample, total_steps)
     keeper = ResumeStates(states) if states is not None else None
     resume_from = keeper.agree_on_newest() if keeper else None

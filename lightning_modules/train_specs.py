@@ -1,5 +1,6 @@
 """What a recipe says about the training of the network, and about its export."""
 
+import re
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -132,6 +133,46 @@ class AugmentationSpec(Spec):
     small_until: float = Field(default=0.75, ge=0, le=1)
 
 
+class StartSpec(Spec):
+    """Weights that the network starts from, instead of drawn ones: all that `fresh` does not name must be there and fit.
+
+    The head is always fitted to the training rows at hand.
+
+    Attributes:
+        model: Id of a model that was promoted in this workspace, its first 8 digits or more. No held-out row may be one
+            that it learned from: the prepared gate looks.
+        url: Instead of that a safetensors file at a path or an fsspec URL, with a network's tensors under their names in
+            it, as `layer1.0.conv1.weight`. What that network learned from, nobody here can know.
+        sha256: What the file's bytes must hash to. None takes any; the receipt says which they were.
+        fresh: Parts of the network that are drawn all the same, by the first words of their names, as `classifier` or
+            `fc`: the last layer, where other classes are to be told apart.
+        freeze: Parts that stay as they come, normalisation and dropout included.
+    """
+
+    model: str | None = None
+    url: str | None = None
+    sha256: str | None = None
+    fresh: tuple[str, ...] = ()
+    freeze: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_origin(self) -> "StartSpec":
+        if bool(self.model) == bool(self.url):
+            raise ValueError("name a model, or the url of a file, and not both; write model: ID, or url: FILE")
+        for name, value, fewest in (("model", self.model, 8), ("sha256", self.sha256, 64)):
+            if value is not None and not re.fullmatch(f"[0-9a-f]{{{fewest},64}}", value):
+                digits = "64" if fewest == 64 else f"{fewest} to 64"
+                raise ValueError(f"{name} ({value}) must be {digits} digits of 0-9 and a-f; got others; mend it")
+        if self.sha256 is not None and self.model is not None:
+            raise ValueError(f"sha256 ({self.sha256}) must go with a url; got a model, whose id says it; leave it out")
+        both = sorted(set(self.fresh) & set(self.freeze))
+        if both:
+            raise ValueError(
+                f"freeze ({', '.join(both)}) must not name what is drawn: it would never learn; take it out of one"
+            )
+        return self
+
+
 class EarlyStoppingSpec(Spec):
     """When to stop before the last epoch.
 
@@ -158,6 +199,7 @@ class TrainSpec(Spec):
         deterministic: Whether only deterministic algorithms are used: equal inputs then give bit-equal weights.
         devices: Number of processes on a machine, one device each, or "auto": every GPU, else one CPU process.
         nodes: Machines that train together, each with as many devices.
+        start_from: Weights to start from; None draws them.
         select_by: Validation figure by which the best epoch's weights are chosen; the loss breaks ties. "loss"; a
             metric; or the import path of a callable `(answers, truth) -> float` of numpy arrays, larger being better.
             "last" asks no figure: the last epoch's weights, where so few validation rows are of the class that matters
@@ -177,6 +219,7 @@ class TrainSpec(Spec):
     deterministic: bool = True
     devices: int | Literal["auto"] = "auto"
     nodes: int = Field(default=1, ge=1, le=1024)
+    start_from: StartSpec | None = None
     optimizer: OptimizerSpec = OptimizerSpec()
     scheduler: SchedulerSpec = SchedulerSpec()
     loss: LossSpec = LossSpec()

@@ -23,7 +23,7 @@ class Audit:
 
 
 def audit_receipt(workspace: Store, receipt: Receipt) -> Audit:
-    """Hashes again the model's files and both data versions, shards included.
+    """Hashes again the model's files, the weights that it started from, and both data versions, shards included.
 
     The source's files lie outside the workspace and may have moved on; their digests stay on the receipt.
     """
@@ -31,6 +31,8 @@ def audit_receipt(workspace: Store, receipt: Receipt) -> Audit:
     if receipt.model is not None:
         folder = model_folder(workspace, receipt.model.id)
         audits += [_audit_file(folder, name, record) for name, record in sorted(receipt.model.files.items())]
+        if (start := receipt.model.start) is not None:
+            audits.append(_audit_file(workspace, start.path, start))
     audits += [audit_dataset(workspace, record) for record in receipt.datasets.values()]
     return Audit(sum(audit.files for audit in audits), tuple(fault for audit in audits for fault in audit.faults))
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from storage.errors import Conflict
+from storage.errors import Conflict, Corrupt
 from storage.files import Store, canonical_json, sha256_bytes
-from storage.receipts import FileRecord
+from storage.receipts import FileRecord, StartRecord
 
 FOLDER = "models"
 CHECKPOINT = "checkpoint.safetensors"
+WEIGHTS = "weights"
 
 
 def compute_model_id(checkpoint: str, recipe: str, datasets: Sequence[str]) -> str:
@@ -51,3 +52,35 @@ def write_model_files(workspace: Store, model_id: str, files: Mapping[str, bytes
                 )
         records[name] = record
     return records
+
+
+def keep_weights(workspace: Store, content: bytes, url: str) -> StartRecord:
+    """Keeps weights from elsewhere in the workspace, under their digest, so that what started from them can be traced.
+
+    Args:
+        workspace: The workspace.
+        content: The file's bytes.
+        url: Where they came from, without secrets.
+    """
+    digest = sha256_bytes(content)
+    path = f"{WEIGHTS}/{digest}.safetensors"
+    workspace.put_if_absent(path, content)
+    record = StartRecord(path=path, sha256=digest, size_bytes=len(content), url=url)
+    read_recorded(workspace, record)
+    return record
+
+
+def read_recorded(workspace: Store, record: StartRecord) -> bytes:
+    """The bytes of weights that a record names.
+
+    Raises:
+        NotFound: They are gone.
+        Corrupt: They are others now.
+    """
+    content = workspace.read(record.path)
+    if (found := sha256_bytes(content)) != record.sha256:
+        raise Corrupt(
+            f"weights ({workspace.display}/{record.path}) must have sha256 {record.sha256}; got {found}; restore the file "
+            "from a copy"
+        )
+    return content

@@ -62,11 +62,20 @@ class DatasetRecord(Record):
         return f"{self.name}@{self.number}"
 
 
+class StartRecord(FileRecord):
+    """Weights that a network started from: where they lie in the workspace; the model that they are, or their address."""
+
+    path: str
+    model: str | None = None
+    url: str | None = None
+
+
 class ModelRecord(Record):
-    """A trained network: its id, its parent digests, and every file of its directory."""
+    """A trained network: its id, its parent digests, what it started from, and every file of its directory."""
 
     id: str
     checkpoint: str
+    start: StartRecord | None = None
     parameters: int | None = None
     files: dict[str, FileRecord] = {}
 

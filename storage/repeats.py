@@ -117,19 +117,34 @@ def iter_shared(
             yield number, places[first], table.words[slots[first]]
 
 
-def count_known(version: Version, read: ReadKeys, asked: str, among: str, most_bytes: int = MOST_BYTES) -> int:
-    """How many rows of the split `asked` have the key of a row of the split `among`.
+@dataclass(frozen=True)
+class Keyed:
+    """Shards of one version, and what makes the keys of their rows."""
 
-    The keys of as many shards as fit are held at a time, and the other split is read once for them.
+    shards: Sequence[ShardEntry]
+    read: ReadKeys
+
+
+def key_contents(version: Version, splits: Sequence[str]) -> Keyed:
+    """The rows of some splits by their contents."""
+    read = partial(read_keys, version=version, fields=(CONTENT_HASH,))
+    return Keyed([entry for entry in version.shards if entry.split in splits], read)
+
+
+def count_known(asked: Keyed, among: Sequence[Keyed], most_bytes: int = MOST_BYTES) -> int:
+    """How many rows have the key of a row among others, of any version.
+
+    The keys of as many shards as fit are held at a time, and the others are read once for them.
     """
     total = 0
     held: list[Keys] = []
-    entries = [entry for entry in version.shards if entry.split == asked]
-    for number, entry in enumerate(entries):
-        held.append(read(entry)[0])
+    for number, entry in enumerate(asked.shards):
+        held.append(asked.read(entry)[0])
         size = sum(len(keys) for keys in held) * _HELD_BYTES
-        if number + 1 == len(entries) or size + entries[number + 1].rows * _HELD_BYTES > most_bytes:
-            total += _count_hits(np.concatenate(held), (read(other)[0] for other in version.iter_shards(among)))
+        following = asked.shards[number + 1 :][:1]
+        if not following or size + following[0].rows * _HELD_BYTES > most_bytes:
+            others = (part.read(other)[0] for part in among for other in part.shards)
+            total += _count_hits(np.concatenate(held), others)
             held = []
     return total
 

@@ -14,10 +14,10 @@ from lightning_modules.samples import AnySample, RowSample
 from storage.errors import Corrupt
 from storage.files import Store, sha256_bytes
 from storage.receipts import FileRecord
-from tasks.gate_data import open_version
 from tasks.results import Prepared, name_headline
 from tasks.samples import SampleRows
 from tasks.train_job import BASELINE, Predictions
+from tasks.versions import open_version
 
 AGREEMENT_STD = 0.05
 """How far two values may be apart to agree, in standard deviations of the training rows."""

@@ -2,6 +2,7 @@
 
 TaskError
 |-- ClusterError     the Dask cluster did not start, or was lost
+|-- StartError       the weights that training is to start from are not those that the recipe means
 `-- StageStopped     the stage's outcome was not proven good: no fault of the program, and never retried
 """
 
@@ -14,6 +15,10 @@ class TaskError(Exception):
 
 class ClusterError(TaskError):
     """The Dask cluster did not start, or was lost."""
+
+
+class StartError(TaskError):
+    """The weights that training is to start from are not there, not proven, or not those that the recipe means."""
 
 
 class StageStopped(TaskError):

@@ -9,32 +9,33 @@ import numpy as np
 from gates.columns import ColumnsFacts
 from gates.custom import ROWS, build_own_suite
 from gates.engine import find_quarantined, run_suite
-from gates.on_fail import BadRows, Quarantine, apply_on_fail
+from gates.on_fail import Quarantine, apply_on_fail
 from gates.prepared import PreparedFacts, judge_prepared
 from gates.raw import RawFacts, judge_raw
 from gates.report import GateReport, join_reports
 from gates.specs import GatesSpec, PreparedGate, RawGate
-from gates.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_counts, tabulate_shards
-from storage.errors import Corrupt
+from gates.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_shards
 from storage.files import Store
 from storage.parallel import TaskClient
 from storage.quarantine import find_cleaned, find_released, set_aside
-from storage.receipts import DatasetRecord
-from storage.repeats import count_known, iter_alike, iter_duplicates, iter_shared
-from storage.rows import ROW_ID, VALID_SUFFIX, Rows
+from storage.receipts import StartRecord
+from storage.repeats import iter_alike, iter_duplicates, iter_shared
+from storage.rows import ROW_ID, VALID_SUFFIX
 from storage.shards import ShardEntry
 from storage.sources.tables import NUMBERS
 from storage.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
-from storage.versions import Dataset, Version
+from storage.versions import Version
 from tasks.accepted import Accepted, find_accepted
 from tasks.bad_rows import count_bad_rows, explain_bad_rows, name_rows
 from tasks.crossings import tabulate_crossings
 from tasks.drift import gate_drift
-from tasks.gate_rows import count_labels, open_labels, read_looks
+from tasks.gate_rows import count_labels, open_labels
+from tasks.overlaps import tabulate_learned, tabulate_twins
 from tasks.results import Collected, Prepared
 from tasks.row_table import gather_expectations, open_rows
 from tasks.stage import gate
 from tasks.survey import list_columns, survey_columns
+from tasks.versions import open_version
 
 
 @gate
@@ -165,14 +166,31 @@ def _open_client(scheduler: str | None) -> Iterator[TaskClient | None]:
 
 @gate
 def gate_prepared(
-    workspace: str, collected: Collected, prepared: Prepared, data: RowsSpec, limits: PreparedGate
+    workspace: str,
+    collected: Collected,
+    prepared: Prepared,
+    data: RowsSpec,
+    limits: PreparedGate,
+    start: StartRecord | None = None,
 ) -> GateReport:
-    """Judges the splits before a model learns from one and is judged on another."""
+    """Judges the splits before a model learns from one and is judged on another.
+
+    Args:
+        workspace: Folder or URL of the workspace.
+        collected: The raw rows.
+        prepared: The splits.
+        data: What the recipe says of its rows.
+        limits: The recipe's.
+        start: What the model is to start from, which may have learned from the rows that it would be judged on.
+    """
     version = open_version(Store(workspace), prepared.dataset)
-    return apply_on_fail(judge_prepared(limits, describe_prepared(version, collected, prepared, data)), limits.on_fail)
+    facts = describe_prepared(version, collected, prepared, data, start)
+    return apply_on_fail(judge_prepared(limits, facts), limits.on_fail)
 
 
-def describe_prepared(version: Version, collected: Collected, prepared: Prepared, data: RowsSpec) -> PreparedFacts:
+def describe_prepared(
+    version: Version, collected: Collected, prepared: Prepared, data: RowsSpec, start: StartRecord | None = None
+) -> PreparedFacts:
     """The facts that the prepared gate judges, by the kind of data."""
     fitted = prepared.fitted
     images = data if isinstance(data, DataSpec) else None
@@ -190,28 +208,9 @@ def describe_prepared(version: Version, collected: Collected, prepared: Prepared
         rows_dropped=fitted.dropped,
         columns=_tabulate_training(version, data) if isinstance(data, TableSpec) else None,
         crossings=tabulate_crossings(version) if isinstance(data, SeriesSpec) else None,
-        twins=_tabulate_twins(version) if images is not None else None,
+        twins=tabulate_twins(version) if images is not None else None,
+        learned=tabulate_learned(version, start) if start is not None and start.model else None,
     )
-
-
-def open_version(workspace: Store, record: DatasetRecord) -> Version:
-    """The version that a record names, if it still is the one that was recorded.
-
-    Raises:
-        Corrupt: The log now holds another version under that number.
-    """
-    version = Dataset(workspace, record.name).open(record.number)
-    if version.digest != record.digest:
-        raise Corrupt(
-            f"dataset {record.ref} must have digest {record.digest}; got {version.digest}; the log was replaced: run again"
-        )
-    return version
-
-
-def iter_rows(version: Version, split: str, fields: tuple[str, ...]) -> Iterator[Rows]:
-    """Rows of a split, one shard in memory at a time."""
-    for entry in version.iter_shards(split):
-        yield version.read_shard(entry, fields)
 
 
 def _declare_fields(data: DataSpec) -> dict[str, FieldRule]:
@@ -256,10 +255,3 @@ def _tabulate_training(version: Version, data: TableSpec) -> Table:
         missing = (figures.null + figures.nan) / rows
         records.append({"column": name, "missing": missing, "infinite": figures.inf / rows})
     return Table(pd.DataFrame.from_records(records), identity=("column",))
-
-
-def _tabulate_twins(version: Version) -> Table:
-    """How many held-out pictures look like a training picture; one shard of pictures in memory at a time."""
-    both = {"held_out", "train"} <= set(version.splits)
-    alike = count_known(version, partial(read_looks, version=version), "held_out", "train") if both else 0
-    return tabulate_counts(rows=BadRows(alike, version.rows))

@@ -15,12 +15,12 @@ from storage.snapshot import Version
 from storage.specs import RowsSpec
 from tasks.accepted import find_accepted, list_receipts, parse_data
 from tasks.drift import compare_statistics
-from tasks.gate_data import open_version
 from tasks.offenders import pick_offenders, pick_pairs
 from tasks.pages.gate_page import MAX_BARS, Distribution, GatePage, PastVerdict, render_gate_page
 from tasks.pages.model import Gate
 from tasks.pages.text import format_number
 from tasks.results import Collected, Prepared, RunRecord
+from tasks.versions import open_version
 
 MAX_DISTRIBUTIONS, MAX_HISTORY = 24, 30
 

@@ -1,5 +1,6 @@
 """What gates judge of single rows, shard by shard: labels, from the manifest where it knows them all, and looks."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from gates.shards import ColumnStatistics, Shard, ShardedTable
 from gates.twins import hash_pictures
 from storage.files import Store
 from storage.quarantine import name_source
-from storage.repeats import Keys, Places
+from storage.repeats import Keyed, Keys, Places
 from storage.rows import LABEL, ROW_ID, VALID_SUFFIX
 from storage.shards import ShardEntry, read_shard
 from storage.snapshot import Version
@@ -45,6 +46,12 @@ def count_labels(version: Version, split: str | None = None) -> dict[int, int]:
 def read_looks(entry: ShardEntry, version: Version) -> tuple[Keys, Places]:
     """Keys by which the pictures of a shard are equal where they look alike, with their places."""
     return hash_pictures(version.read_shard(entry, ("image",))["image"]), np.arange(entry.rows)
+
+
+def key_looks(version: Version, splits: Sequence[str]) -> Keyed:
+    """The pictures of some splits by their looks."""
+    shards = [entry for entry in version.shards if entry.split in splits]
+    return Keyed(shards, partial(read_looks, version=version))
 
 
 def _open_shard(entry: ShardEntry, shards: Store, lost: bool) -> Shard:

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from storage.files import Store
 from tasks.answers import AnswerSheet, read_predictions
-from tasks.gate_data import open_version
 from tasks.pages.model import Forecast, Scatter
 from tasks.results import Evaluated, Prepared
 from tasks.samples import HELD_OUT, SampleRows
+from tasks.versions import open_version
 
 DOTS = 600
 SHOWN = {"largest error": 1.0, "worse than three in four": 0.75, "typical": 0.5, "smallest error": 0.0}

@@ -9,10 +9,10 @@ from storage.quarantine import find_cleaned
 from storage.specs import RowsSpec
 from storage.versions import Dataset
 from tasks.collect import describe_version
-from tasks.gate_data import open_version
 from tasks.progress import report_steps
 from tasks.results import Collected, Prepared
 from tasks.stage import stage
+from tasks.versions import open_version
 
 
 @stage

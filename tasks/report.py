@@ -10,9 +10,8 @@ from lightning_modules.metrics import LOWER_IS_BETTER
 from lightning_modules.specs import SampleSpec
 from lightning_modules.train_specs import METRICS_OF_CLASSES
 from storage.files import Store
-from storage.receipts import Receipt, SignedReceipt
+from storage.receipts import Receipt, SignedReceipt, StartRecord
 from tasks.answers import read_predictions
-from tasks.gate_data import iter_rows, open_version
 from tasks.gate_page import write_gate_pages
 from tasks.pages.model import (
     Candidate,
@@ -44,6 +43,7 @@ from tasks.results import (
     StageRecord,
     Trained,
 )
+from tasks.versions import iter_rows, open_version
 
 WRONG_SHOWN, RIGHT_SHOWN = 18, 12
 RATES = frozenset(METRICS_OF_CLASSES)
@@ -91,6 +91,7 @@ def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
                 f"{show_figure(name, figures[name])} validation",
                 f"{epochs} epochs, best {best}",
                 f"{precision}{kept}",
+                *([_name_start(outcome.start)] if outcome.start is not None else []),
             )
         case Evaluated(headline=name, metrics=metrics, baselines=baselines):
             beside = (
@@ -103,6 +104,10 @@ def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
             return tuple(f"{name}: release {number}" for name, number in releases.items())
         case None:
             return ()
+
+
+def _name_start(start: StartRecord) -> str:
+    return f"from model {start.model[:12]}" if start.model else f"from {start.url}, sha256 {start.sha256[:12]}"
 
 
 def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> RunPage:

@@ -9,7 +9,7 @@ from deployments.targets.card import InputSpec, OutputSpec
 from gates.report import GateReport
 from lightning_modules.samples import AnySample, RowSample
 from storage.fitted import Fitted
-from storage.receipts import ArtifactRecord, ChannelRecord, DatasetRecord, FileRecord, SourceRecord
+from storage.receipts import ArtifactRecord, ChannelRecord, DatasetRecord, FileRecord, SourceRecord, StartRecord
 from tasks.train_job import Predictions
 
 STAGES = (
@@ -68,6 +68,7 @@ class Trained(Result):
 
     directory: str
     checkpoint: FileRecord
+    start: StartRecord | None = None
     sample: AnySample
     standard: bool = False
     parameters: int

@@ -6,7 +6,7 @@ from lightning_modules.samples import AnySample
 from lightning_modules.specs import ModelSpec
 from lightning_modules.train_specs import TrainSpec
 from storage.files import Store
-from storage.receipts import FileRecord
+from storage.receipts import FileRecord, StartRecord
 from storage.specs import RowsSpec
 from tasks.champions import open_champions
 from tasks.describe import describe_sample
@@ -32,6 +32,7 @@ def train(
     channels: tuple[str, ...],
     trainer: Trainer,
     scheduler: str | None = None,
+    start: StartRecord | None = None,
 ) -> Trained:
     """Fits the network on the training split; the weights that did best on the validation split are kept.
 
@@ -48,6 +49,7 @@ def train(
         channels: Where the model is to be promoted to: what could not be compared there is not trained.
         trainer: The training process; the checkpoint and the metric log lie in its folder.
         scheduler: Address of the Dask scheduler that other nodes work for, where several are to train.
+        start: Weights to start from; None draws them.
 
     Raises:
         ClusterError: There are fewer nodes than asked for.
@@ -58,7 +60,7 @@ def train(
     for _ in open_champions(Store(workspace), channels, sample, data, stage="train"):
         pass  # Opening them is all.
     held_out = Predict(split=HELD_OUT, baselines=True)
-    steps = (Fit(model=model, train=spec, sample=sample), Predict(split=VALIDATION), held_out)
+    steps = (Fit(model=model, train=spec, sample=sample, start=start), Predict(split=VALIDATION), held_out)
     job = TrainJob(
         directory=str(trainer.directory), data=refer_data(workspace, prepared), steps=steps, devices=spec.devices
     )
@@ -70,7 +72,8 @@ def train(
         result = trainer.run(
             job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs, shown), group=group
         )
-    return _describe(result, trainer.directory, sample, standard=model.figures_in == "standard")
+    trained = _describe(result, trainer.directory, sample, standard=model.figures_in == "standard")
+    return trained.model_copy(update={"start": start})
 
 
 def refer_data(workspace: str, prepared: Prepared) -> DataRef:

@@ -8,6 +8,7 @@ from lightning_modules.result import TrainResult
 from lightning_modules.samples import AnySample
 from lightning_modules.specs import ModelSpec
 from lightning_modules.train_specs import CompressSpec, TrainSpec
+from storage.receipts import StartRecord
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
@@ -41,12 +42,20 @@ class DataRef(Message):
 
 
 class Fit(Message):
-    """Train, and write the best weights to `checkpoint.safetensors`; resumes from what an earlier attempt left."""
+    """Train, and write the best weights to `checkpoint.safetensors`; resumes from what an earlier attempt left.
+
+    Attributes:
+        model: Head and network.
+        train: How to train.
+        sample: What a sample is.
+        start: Where in the workspace the weights lie that `train.start_from` names; None draws them.
+    """
 
     do: Literal["fit"] = "fit"
     model: ModelSpec
     train: TrainSpec
     sample: AnySample
+    start: StartRecord | None = None
 
 
 class Predict(Message):

@@ -22,9 +22,11 @@ from lightning_modules.ranks import open_group
 from lightning_modules.result import TrainResult
 from lightning_modules.rows import Samples
 from lightning_modules.samples import AnySample, RowSample
+from lightning_modules.start import Start, read_start
 from lightning_modules.train import fit_learner, load_learner, read_sample
 from storage.files import Store, canonical_json, sha256_bytes
 from storage.local_files import translate_faults
+from storage.models import read_recorded
 from storage.stream import Stream
 from storage.versions import Dataset, Version
 from tasks.samples import TRAIN, VALIDATION, SampleRows, SlicedStream
@@ -127,6 +129,7 @@ class Worker:
             train_stream=rows.open_training(spec),
             validation_stream=rows.open_evaluation(VALIDATION, EVALUATION_BATCH),
             reader=rows.reader,
+            start=self.read_start(step),
             states=self.store.child(STATES, identify_fit(self.job, step)),
             on_record=log.write,
             on_diverged=self.keep_diverged,
@@ -135,6 +138,13 @@ class Worker:
         if self.rank == 0:
             self.store.write(CHECKPOINT, fitted.checkpoint)
         return fitted.result
+
+    def read_start(self, step: Fit) -> Start | None:
+        """The weights that the network starts from: those that were found before anything began, or none."""
+        if step.start is None or step.train.start_from is None:
+            return None
+        workspace = Store(self.job.data.workspace, self.job.data.options)
+        return read_start(read_recorded(workspace, step.start), step.train.start_from)
 
     def keep_diverged(self, rows: Mapping[str, NDArray[Any]]) -> None:
         """Keeps the batch on which the loss was lost, so that it can be looked at."""

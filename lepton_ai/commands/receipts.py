@@ -95,6 +95,9 @@ def _describe_chain(signed: SignedReceipt) -> list[str]:
     ]
     if model is not None:
         lines.append(f"checkpoint sha256 {model.checkpoint}")
+        if model.start is not None:
+            origin = f"model {model.start.model}" if model.start.model else model.start.url
+            lines.append(f"  start    {origin} sha256 {model.start.sha256}")
     lines.append(
         f"receipt    {signed.id} ({receipt.status}, run {receipt.run}, {receipt.created_at:%Y-%m-%d %H:%M} UTC)"
     )

@@ -117,6 +117,11 @@ def test_secrets_of_a_url_are_neither_in_the_document_nor_in_a_fault() -> None:
         load_recipe("mnist", {"source.url": url, "source.colour": url, "train.max_epochs": url})
     assert "hunter2" not in str(caught.value)
     assert {fault.path for fault in caught.value.faults} == {"source.colour", "train.max_epochs"}
+    start = {"url": url}
+    assert "hunter2" not in str(load_recipe("mnist", {"train.start_from": start}).document)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("mnist", {"train.start_from": {**start, "model": "0" * 64}})
+    assert "hunter2" not in str(caught.value)
 
 
 def test_preset_is_put_under_what_is_set_by_hand() -> None:

@@ -15,6 +15,7 @@ from lightning_modules.train_specs import (
     LossSpec,
     OptimizerSpec,
     SchedulerSpec,
+    StartSpec,
     TrainSpec,
 )
 
@@ -54,6 +55,13 @@ def test_specs_are_frozen() -> None:
         (TrainSpec, {"precision": "fp16"}, "precision"),
         (TrainSpec, {"timeout_s": 0}, "timeout_s"),
         (TrainSpec, {"learning_rate": 1e-3}, "learning_rate"),
+        (StartSpec, {}, "name a model, or the url"),
+        (StartSpec, {"model": "0" * 64, "url": "file"}, "and not both"),
+        (StartSpec, {"model": "0" * 7}, r"model \(0000000\) must be 8 to 64 digits"),
+        (StartSpec, {"model": "edge-champion"}, r"model \(edge-champion\) must be 8 to 64 digits"),
+        (StartSpec, {"url": "file", "sha256": "0" * 8}, r"sha256 \(00000000\) must be 64 digits"),
+        (StartSpec, {"model": "0" * 64, "sha256": "0" * 64}, "must go with a url"),
+        (StartSpec, {"url": "file", "fresh": ["fc"], "freeze": ["fc", "conv1"]}, r"freeze \(fc\) must not name"),
         (OptimizerSpec, {"lr": 0}, "lr"),
         (OptimizerSpec, {"lr": float("inf")}, "lr"),
         (

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from storage.errors import Conflict, Corrupt, NotFound
 from storage.files import Store, canonical_json, sha256_bytes
-from storage.models import compute_model_id, model_folder, write_model_files
+from storage.models import compute_model_id, keep_weights, model_folder, read_recorded, write_model_files
 from storage.receipts import (
     CodeRecord,
     ModelRecord,
@@ -106,3 +106,17 @@ def test_a_models_files_are_written_once(tmp_path):
     with pytest.raises(Conflict, match=r"fp32\.onnx.*lepton verify"):
         write_model_files(store, MODEL, {"fp32.onnx": b"other"})
     assert model_folder(store, MODEL).read("fp32.onnx") == b"bytes"
+
+
+def test_weights_from_elsewhere_are_kept_under_their_digest_and_never_others(tmp_path):
+    store = Store(tmp_path)
+    record = keep_weights(store, b"weights", "s3://bucket/weights.safetensors")
+    assert keep_weights(store, b"weights", record.url) == record
+    assert read_recorded(store, record) == b"weights"
+    (tmp_path / record.path).write_bytes(b"Weights")
+    for read in (lambda: read_recorded(store, record), lambda: keep_weights(store, b"weights", record.url)):
+        with pytest.raises(Corrupt, match=rf"{record.path}\) must have sha256 {record.sha256}; got"):
+            read()
+    (tmp_path / record.path).unlink()
+    with pytest.raises(NotFound):
+        read_recorded(store, record)

@@ -1,14 +1,14 @@
 """Rows that share keys, held against pandas on all rows at once; and what looking for them keeps in memory."""
 
 import tracemalloc
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from storage.files import Store
-from storage.repeats import count_known, iter_alike, iter_duplicates, iter_repeats, iter_shared, read_keys
+from storage.repeats import count_known, iter_alike, iter_duplicates, iter_repeats, iter_shared, key_contents
 from storage.shards import write_shard
 from storage.versions import Dataset
 
@@ -94,8 +94,12 @@ def test_held_out_rows_among_those_for_training_are_those_of_pandas(tmp_path, se
     known = set(zip(train.high, train.low, strict=True))
     wanted = sum(pair in known for pair in zip(held.high, held.low, strict=True))
     assert 0 < wanted < len(held)
-    read = partial(read_keys, version=version, fields=("content_hash",))
-    assert count_known(version, read, "held_out", "train", most_bytes) == wanted
+    held_out, training = (key_contents(version, [split]) for split in ("held_out", "train"))
+    assert count_known(held_out, [training], most_bytes) == wanted
+    # In two parts, as rows of two versions are.
+    parts = [replace(training, shards=[entry]) for entry in training.shards]
+    assert len(parts) > 1
+    assert count_known(held_out, parts, most_bytes) == wanted
 
 
 def test_a_version_without_rows_repeats_nothing(tmp_path):
@@ -119,12 +123,12 @@ def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tm
     peaks = []
     for shards in (8, 40):
         version, _ = make_version(tmp_path / str(shards), 0, [shard_rows] * shards, distinct)
-        read = partial(read_keys, version=version, fields=("content_hash",))
+        held_out, training = (key_contents(version, [split]) for split in ("held_out", "train"))
         works = [
             lambda version=version: [len(places) for _, places in iter_duplicates(version, budget)],
             lambda version=version: [len(places) for _, places in iter_alike(version, ("row_id",), budget)],
             lambda version=version: [len(places) for _, places, _ in iter_shared(version, most_bytes=budget)],
-            lambda version=version, read=read: count_known(version, read, "held_out", "train", budget),
+            lambda asked=held_out, among=training: count_known(asked, [among], budget),
         ]
         works[0]()  # what is kept once, such as imports
         peaks.append([measure_peak(work) for work in works])

@@ -14,7 +14,7 @@ from storage.shards import write_shard
 from storage.versions import Dataset
 from tasks.bad_rows import name_rows
 from tasks.crossings import AMONG, tabulate_crossings
-from tasks.gate_rows import count_labels, open_labels, read_looks
+from tasks.gate_rows import count_labels, key_looks, open_labels
 from tests.gates.builders import tabulate_rows
 
 SPLITS = ("train", "validation", "held_out")
@@ -115,7 +115,8 @@ def test_held_out_pictures_that_look_like_training_pictures_are_counted(tmp_path
     )
     wanted = sum(pair in set(train) for pair in held)
     assert bool(wanted) == bool(seed % 2)
-    assert count_known(version, lambda entry: read_looks(entry, version), "held_out", "train", 500) == wanted
+    held_out, training = (key_looks(version, [split]) for split in ("held_out", "train"))
+    assert count_known(held_out, [training], 500) == wanted
 
 
 def test_the_first_rows_are_named_in_the_order_of_the_version(tmp_path):

@@ -24,11 +24,11 @@ from tasks.answers import answer_split, measure_agreement, measure_sheet, unpack
 from tasks.collect import describe_version
 from tasks.describe import describe_input, describe_output, describe_sample
 from tasks.errors import StageStopped
-from tasks.gate_data import open_version
 from tasks.plots import read_pasts
 from tasks.results import Prepared
 from tasks.samples import SampleRows
 from tasks.train_job import RESULT, DataRef, Export, Fit, Predict, TrainJob, WorkerResult
+from tasks.versions import open_version
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 HOURS, MACHINES = DATA / "ett" / "ETTh1.csv.gz", DATA / "ai4i2020" / "ai4i2020.csv.gz"

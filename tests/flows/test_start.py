@@ -1,0 +1,124 @@
+"""Runs that start from weights: traced to their origin, kept, and never judged on rows that were learned from."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from storage.files import Store
+from storage.receipts import Receipt, StartRecord, list_model_receipts
+from storage.versions import Dataset
+from tasks.errors import StartError
+from tasks.overlaps import tabulate_learned
+from tasks.receipt import issue_receipt
+from tasks.start import find_model
+from tests.flows.conftest import Promoted
+from tests.flows.material import call, read_channels, run
+
+pytestmark = pytest.mark.prefect
+
+
+def read_receipt(promoted: Promoted, model_id: str) -> Receipt:
+    return list_model_receipts(Store(promoted.workspace), model_id)[-1].receipt
+
+
+def count_learned(store: Store, version: int, start: str) -> dict[str, int]:
+    """What the prepared gate counts for a version and a model to start from."""
+    record = StartRecord(path="unread", sha256="", size_bytes=0, model=start)
+    found = tabulate_learned(Dataset(store, "digits-prepared").open(version), record)
+    return {str(name): int(count) for name, count in found.frame.iloc[0].items()}
+
+
+def test_run_starts_from_a_promoted_model_and_says_so(own_promoted: Promoted, dask_scheduler: str) -> None:
+    parent = own_promoted.summary["model_id"]
+    settings = {"train.start_from": {"model": parent[:12], "freeze": ["hidden.0"]}, "train.max_epochs": 2}
+    outcome = run("digits", own_promoted.workspace, dask_scheduler, settings)
+    assert outcome.status == 0, outcome.messages
+    assert f"from model {parent[:12]}" in outcome.messages
+    made = read_receipt(own_promoted, outcome.summary["model_id"]).model
+    assert made is not None
+    assert made.start is not None
+    path = own_promoted.workspace / made.start.path
+    assert (made.start.model, made.start.sha256) == (parent, hashlib.sha256(path.read_bytes()).hexdigest())
+    place = ("--workspace", str(own_promoted.workspace))
+    assert f"start    model {parent} sha256 {made.start.sha256}" in call("trace", made.id, *place).out
+    assert call("verify", made.id, *place).status == 0
+    path.write_bytes(path.read_bytes()[:-1])
+    changed = call("verify", made.id, *place)
+    assert changed.status == 1
+    assert parent in changed.messages
+
+
+def test_held_out_rows_that_the_model_learned_from_stop_the_run(own_promoted: Promoted, dask_scheduler: str) -> None:
+    parent, before = own_promoted.summary["model_id"], read_channels(own_promoted.workspace)
+    settings = {"train.start_from": {"model": parent}, "data.split.seed": 8}
+    outcome = run("digits", own_promoted.workspace, dask_scheduler, settings)
+    assert outcome.status == 3
+    assert "gate prepared" in outcome.messages
+    assert "held-out rows that the model to start from learned from" in outcome.messages
+    assert read_channels(own_promoted.workspace) == before
+    # Seven of ten rows were for training or validation, and these are others than before.
+    store = Store(own_promoted.workspace)
+    rows = read_receipt(own_promoted, parent).datasets["prepared"].rows
+    found = count_learned(store, 1, parent)
+    assert 0.5 * rows["held_out"] < found["content"] <= found["looks"] < rows["held_out"]
+    assert count_learned(store, 0, parent)["content"] == 0
+    # Nor may the model that it started from, though it has seen none of them itself.
+    receipt = read_receipt(own_promoted, parent)
+    assert receipt.model is not None
+    empty = Dataset(store, "empty-prepared").commit([], kind="prepared", parent=None)
+    record = receipt.datasets["prepared"].model_copy(
+        update={"name": empty.name, "number": empty.number, "digest": empty.digest}
+    )
+    start = StartRecord(path="unread", sha256="", size_bytes=0, model=parent)
+    child = receipt.model.model_copy(update={"id": "c" * 64, "start": start})
+    issue_receipt(store, receipt.model_copy(update={"model": child, "datasets": {"prepared": record}}))
+    assert count_learned(store, 1, child.id) == found
+
+
+def test_file_of_weights_is_held_against_its_digest_and_kept(
+    own_promoted: Promoted, dask_scheduler: str, tmp_path: Path
+) -> None:
+    model = own_promoted.workspace / "models" / own_promoted.summary["model_id"]
+    file = tmp_path / "weights.safetensors"
+    file.write_bytes((model / "checkpoint.safetensors").read_bytes())
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    files = sorted(path for path in own_promoted.workspace.rglob("*") if path.is_file())
+    start = {"url": str(file), "sha256": "0" * 64}
+    refused = run("digits", own_promoted.workspace, dask_scheduler, {"train.start_from": start})
+    assert refused.status == 1
+    assert f"got {digest}; another file lies there" in refused.messages
+    assert sorted(path for path in own_promoted.workspace.rglob("*") if path.is_file()) == files
+    start = {"url": f"file://user:hunter2@{file}", "sha256": digest}
+    absent = run("digits", own_promoted.workspace, dask_scheduler, {"train.start_from": start})
+    assert absent.status == 1
+    assert "hunter2" not in absent.messages
+    start = {"url": str(file), "sha256": digest, "fresh": ["hidden.0"]}
+    outcome = run("digits", own_promoted.workspace, dask_scheduler, {"train.start_from": start})
+    assert outcome.status == 0, outcome.messages
+    made = read_receipt(own_promoted, outcome.summary["model_id"]).model
+    assert made is not None
+    assert made.start == StartRecord(
+        path=f"weights/{digest}.safetensors", sha256=digest, size_bytes=file.stat().st_size, url=str(file)
+    )
+    (own_promoted.workspace / made.start.path).unlink()
+    assert call("verify", made.id, "--workspace", str(own_promoted.workspace)).status == 1
+
+
+def test_model_that_is_not_proven_is_no_start(own_promoted: Promoted, dask_scheduler: str) -> None:
+    store, parent = Store(own_promoted.workspace), own_promoted.summary["model_id"]
+    with pytest.raises(StartError, match=r"start_from\.model \(12345678\) must be a promoted model of .*; got none"):
+        find_model(store, "12345678")
+    receipt = find_model(store, parent)
+    assert receipt.model is not None
+    stopped = receipt.model_copy(
+        update={"status": "stopped", "model": receipt.model.model_copy(update={"id": "d" * 64})}
+    )
+    issue_receipt(store, stopped)
+    with pytest.raises(StartError, match="got one that was stopped"):
+        find_model(store, "d" * 64)
+    (path,) = (own_promoted.workspace / "receipts").glob(f"{receipt.id}.json")
+    path.write_bytes(path.read_bytes().replace(b'"promoted"', b'"stopped"'))
+    outcome = run("digits", own_promoted.workspace, dask_scheduler, {"train.start_from.model": parent})
+    assert outcome.status == 1
+    assert "must hash to its name" in outcome.messages
