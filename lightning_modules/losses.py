@@ -30,10 +30,16 @@ class CrossEntropy(nn.Module):
         self.register_buffer("weight", weight, persistent=False)
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Mean loss of logits (N, K) and labels (N,)."""
-        return nn.functional.cross_entropy(
-            logits, label, weight=self.weight, label_smoothing=self.smoothing, **self.params
+        """Mean loss of logits (N, K) and labels (N,), each row by the weight of its own class."""
+        if self.weight is None:
+            return nn.functional.cross_entropy(logits, label, label_smoothing=self.smoothing, **self.params)
+        # Not torch's `weight`: that weighs what smoothing spreads by the other classes, so that the rare ones, wherever
+        # weights are far apart, are asked for by every row of the common one.
+        rows = nn.functional.cross_entropy(
+            logits, label, label_smoothing=self.smoothing, **{**self.params, "reduction": "none"}
         )
+        weights = self.weight[label]
+        return (rows * weights).sum() / weights.sum()
 
 
 class FocalLoss(nn.Module):
