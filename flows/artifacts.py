@@ -12,8 +12,8 @@ from tasks.pages.markdown import (
     render_gate_markdown,
     render_training_markdown,
 )
-from tasks.pages.model import Candidate, Confusion, CurvePoint, Dataset, Gate
-from tasks.report import compare_baselines, describe_outcome
+from tasks.pages.model import Candidate, Confusion, Dataset, Gate
+from tasks.report import compare_baselines, describe_outcome, number_epochs
 from tasks.results import Collected, Compressed, Evaluated, Outcome, Prepared, Trained
 
 
@@ -37,8 +37,8 @@ def _render(stage: str, outcome: Outcome, labels: tuple[str, ...], folder: str) 
             return render_gate_markdown(Gate.model_validate(outcome.model_dump(mode="json")), page)
         case Collected(dataset=dataset) | Prepared(dataset=dataset):
             return render_dataset_markdown(Dataset.model_validate(dataset.model_dump()), title=stage)
-        case Trained(curve=curve, best_epoch=best):
-            return render_training_markdown([CurvePoint.model_validate(point.model_dump()) for point in curve], best)
+        case Trained(best_epoch=best):
+            return render_training_markdown(number_epochs(outcome), best + 1)
         case Evaluated(confusion=confusion):
             matrix = render_confusion_markdown(Confusion(labels=labels, counts=confusion)) if confusion else ""
             return "\n\n".join(

@@ -11,6 +11,7 @@ from lightning_modules.specs import SampleSpec
 from lightning_modules.train_specs import METRICS_OF_CLASSES
 from storage.files import Store
 from storage.receipts import Receipt, SignedReceipt, StartRecord
+from storage.sources.base import LISTED_FILES
 from tasks.answers import read_predictions
 from tasks.gate_page import write_gate_pages
 from tasks.pages.model import (
@@ -73,6 +74,11 @@ def write_report(workspace: Store, record: RunRecord, signed: SignedReceipt) -> 
     return workspace.address(path)
 
 
+def number_epochs(trained: Trained) -> tuple[CurvePoint, ...]:
+    """The curve as people read it: its epochs are counted from 1, as they are while training goes on."""
+    return tuple(CurvePoint.model_validate(point.model_dump() | {"epoch": point.epoch + 1}) for point in trained.curve)
+
+
 def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
     """A few short facts on what a stage handed on, for the terminal, the page and the Prefect UI."""
     match outcome:
@@ -89,7 +95,7 @@ def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
             kept = ", as it was begun on another machine" if outcome.precision_kept else ""
             return (
                 f"{show_figure(name, figures[name])} validation",
-                f"{epochs} epochs, best {best}",
+                f"{epochs} epochs, best {best + 1}",
                 f"{precision}{kept}",
                 *([_name_start(outcome.start)] if outcome.start is not None else []),
             )
@@ -126,8 +132,8 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         stages=tuple(_fill_stage(name, stage, receipt) for name, stage in record.stages.items()),
         gates=tuple(Gate.model_validate(report.model_dump(mode="json")) for report in record.reports),
         metrics=_fill_metrics(record, receipt),
-        curve=tuple(CurvePoint.model_validate(point.model_dump()) for point in trained.curve) if trained else (),
-        best_epoch=trained.best_epoch if trained else None,
+        curve=number_epochs(trained) if trained else (),
+        best_epoch=trained.best_epoch + 1 if trained else None,
         confusion=Confusion(labels=labels, counts=evaluated.confusion) if evaluated and evaluated.confusion else None,
         comparison=compare_baselines(evaluated) if evaluated else None,
         forecasts=pick_forecasts(workspace, prepared, evaluated) if prepared and evaluated else (),
@@ -136,6 +142,7 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         candidates=tuple(Candidate.model_validate(entry.model_dump(mode="json")) for entry in receipt.artifacts),
         channels=_fill_channels(record, receipt),
         source=Source.model_validate(receipt.source.model_dump(mode="json")) if receipt.source else None,
+        source_cut=receipt.source is not None and len(receipt.source.files) >= LISTED_FILES,
         datasets={name: Dataset.model_validate(entry.model_dump()) for name, entry in receipt.datasets.items()},
         receipt=_fill_receipt(signed),
         workspace=workspace.display,

@@ -121,7 +121,7 @@ class Metric(Part):
 
 
 class CurvePoint(Part):
-    """One epoch of training, as `tasks.results.CurvePoint`."""
+    """One epoch of training, as `tasks.results.CurvePoint`, but counted from 1."""
 
     epoch: int
     train_loss: float | None = None
@@ -294,7 +294,8 @@ class RunPage(Part):
         status: Promoted, or stopped at `stopped_at` (a name in `CHAIN`) for `reasons`.
         stages: Those that were reached, in order; `chain` adds the others.
         gates: Those that judged.
-        best_epoch: Of the curve: the checkpoint that was kept.
+        source_cut: Whether the source may have more files than are listed.
+        best_epoch: Of the curve, from 1: the checkpoint that was kept.
         workspace: Given to commands as `--workspace`; empty for the default one.
         operand: A file that the model could be asked about.
     """
@@ -319,6 +320,7 @@ class RunPage(Part):
     candidates: tuple[Candidate, ...] = ()
     channels: dict[Text, Channel] = {}
     source: Source | None = None
+    source_cut: bool = False
     datasets: dict[Text, Dataset] = {}
     receipt: ReceiptPart | None = None
     workspace: Text = ""

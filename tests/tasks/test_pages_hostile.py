@@ -107,3 +107,13 @@ def test_page_of_many_classes_and_large_samples_stays_small() -> None:
     assert len(html.encode()) < 1_000_000
     assert "the lowest 24 of 200" in html
     assert "59,800 more" in html
+
+
+def test_page_does_not_pass_the_first_files_off_for_all() -> None:
+    files = {f"{number}.png": File(sha256=digest(str(number)), size_bytes=1) for number in range(1000)}
+    whole = render_run_page(make_page(source=Source(type="images", files=files)))
+    assert "1,000 source files" in whole
+    assert "the first 1,000" not in whole
+    part = render_run_page(make_page(source=Source(type="images", files=files), source_cut=True))
+    assert "the first 1,000 source files" in part
+    assert "any further ones" in part

@@ -4,13 +4,16 @@ import re
 
 import pytest
 
+from flows.artifacts import _render
 from lightning_modules.specs import SampleSpec
 from storage.receipts import FileRecord
 from tasks.pages.markdown import render_candidates_markdown, render_comparison_markdown, render_training_markdown
 from tasks.pages.model import Candidate, Comparison, CurvePoint, Forecast, Scatter
 from tasks.pages.plots import draw_forecast, draw_scatter
-from tasks.report import compare_baselines
-from tasks.results import Evaluated
+from tasks.report import compare_baselines, describe_outcome, number_epochs
+from tasks.results import CurvePoint as Measured
+from tasks.results import Evaluated, Trained
+from tasks.train_job import Predictions
 
 NAN = float("nan")
 
@@ -82,3 +85,17 @@ def test_prefect_is_told_errors_as_errors_and_baselines_beside() -> None:
     assert "validation error" in render_training_markdown([point], 0)
     candidate = Candidate(name="int8", size_bytes=10, validation_error=6.5, error=6.6, agreement=0.99)
     assert "| 6\\.6 |" in render_candidates_markdown([candidate])
+
+
+def test_people_read_one_number_of_the_epoch_that_was_kept() -> None:
+    """The last of three epochs is the third: while it goes on, in the line behind it, on the page and in the artifact."""
+    record = FileRecord(sha256="0" * 64, size_bytes=1)
+    answers = Predictions(file="p", rows=1, figures={}, **record.model_dump())
+    trained = Trained(
+        directory="d", checkpoint=record, sample=SampleSpec(shape=(1, 2, 2), classes=2), parameters=1, epochs=3,
+        best_epoch=2, training_s=1, start_s=1, validation_figures={"accuracy": 1}, validation_predictions=answers,
+        held_out_predictions=answers, curve=tuple(Measured(epoch=epoch, train_loss=1) for epoch in range(3)),
+    )  # fmt: skip
+    assert "3 epochs, best 3" in describe_outcome(trained)
+    assert [point.epoch for point in number_epochs(trained)] == [1, 2, 3]
+    assert "| 3 \\(kept\\) |" in _render("train", trained, (), "")
