@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from gates.on_fail import UNSORTED
+from gates.on_fail import UNSORTED, BadRows
 from gates.report import Check, skip_check
 from gates.specs import RawGate
 from gates.suite import Expectation, Suite, expect
@@ -48,7 +48,7 @@ class ColumnsFacts:
     Attributes:
         columns: one entry a column of the recipe.
         rows: number of rows.
-        unread: records that could not be read as rows.
+        unread: records that could not be read as rows: how many, and which the first ones are.
         duplicates: rows that repeat an earlier one of their split.
         labels: names of the declared classes; empty if none is.
         label_counts: rows by class index; -1 counts labels that are not declared.
@@ -59,7 +59,7 @@ class ColumnsFacts:
 
     columns: tuple[ColumnFacts, ...]
     rows: int
-    unread: int
+    unread: BadRows
     duplicates: int
     labels: tuple[str, ...] = ()
     label_counts: Mapping[int, int] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def build_columns_suite(gate: RawGate, facts: ColumnsFacts, stage: str) -> Suite
         stage=stage,
         expectations=(
             expect("expect_column_min_to_be_between", "version", "row count", column="rows", min_value=gate.min_rows),
-            _at_most("unread records, fraction", "unread", gate.max_unread_fraction),
+            _at_most("unread records, fraction", "unread", gate.max_unread_fraction, mark="unread"),
             _at_most("duplicate fraction", "duplicates", gate.max_duplicate_fraction),
             *_expect_columns(gate, facts),
             *(_expect_time(gate) if facts.time else []),
@@ -91,12 +91,15 @@ def tabulate_columns_facts(facts: ColumnsFacts) -> dict[str, Table]:
     rows = max(1, facts.rows)
     version = {
         "rows": facts.rows,
-        "unread": facts.unread / max(1, facts.rows + facts.unread),
+        "unread": facts.unread.count / max(1, facts.rows + facts.unread.count),
         "duplicates": facts.duplicates / rows,
         **{name: count / rows for name, count in facts.time.items()},
         "undeclared": facts.label_counts.get(-1, 0) / rows,
     }
-    tables = {"version": Table(pd.DataFrame([version])), "columns": _tabulate_columns(facts)}
+    tables = {
+        "version": Table(pd.DataFrame([version]), named={"unread": facts.unread.names}),
+        "columns": _tabulate_columns(facts),
+    }
     if facts.labels:
         tables["classes"] = _tabulate_classes(facts)
     if facts.predictors:
@@ -110,8 +113,8 @@ def list_skipped(facts: ColumnsFacts) -> list[Check]:
     return [] if facts.predictors else [skip_check(_MOST, LEAKS, "the recipe names no label and no target")]
 
 
-def _at_most(about: str, column: str, limit: float | None) -> Expectation:
-    return expect(_MOST, "version", about, column=column, min_value=0, max_value=limit)
+def _at_most(about: str, column: str, limit: float | None, mark: str = "") -> Expectation:
+    return expect(_MOST, "version", about, column=column, min_value=0, max_value=limit, mark=mark)
 
 
 def _expect_columns(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:

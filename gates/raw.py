@@ -1,7 +1,7 @@
 """The raw gate: are the collected rows what the recipe says they are, before anything is made from them?"""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gates.columns import ColumnsFacts, build_columns_suite, list_skipped, tabulate_columns_facts
@@ -31,7 +31,7 @@ class RawFacts:
         fields: what the recipe declares about each field.
         labels: names of the declared classes; class i has label i.
         label_counts: rows with each label.
-        unread: records of the source that could not be read as rows.
+        unread: records of the source that could not be read as rows: how many, and which the first ones are.
     """
 
     shards: Table
@@ -40,7 +40,7 @@ class RawFacts:
     fields: "Mapping[str, FieldRule]"
     labels: tuple[str, ...]
     label_counts: "Mapping[int, int]"
-    unread: int = 0
+    unread: BadRows = field(default_factory=lambda: BadRows(0, 0))
 
 
 def judge_raw(gate: RawGate, facts: "RawFacts | ColumnsFacts") -> GateReport:
@@ -84,6 +84,7 @@ def build_raw_suite(gate: RawGate, facts: RawFacts) -> Suite:
         column="unread",
         min_value=0,
         max_value=gate.max_unread_fraction,
+        mark="unread",
     )
     expectations = (size, unread, *fields, *_expect_labels(gate, facts), duplicates)
     return Suite(stage=STAGE, expectations=expectations)
@@ -115,5 +116,8 @@ def _tabulate_source(facts: RawFacts) -> Table:
     import pandas as pd
 
     rows = facts.rows.rows
-    figures = {"unread": facts.unread / max(1, rows + facts.unread), "duplicate": facts.duplicates.count / max(1, rows)}
-    return Table(pd.DataFrame([figures]), named={"duplicate": facts.duplicates.names})
+    figures = {
+        "unread": facts.unread.count / max(1, rows + facts.unread.count),
+        "duplicate": facts.duplicates.count / max(1, rows),
+    }
+    return Table(pd.DataFrame([figures]), named={"duplicate": facts.duplicates.names, "unread": facts.unread.names})

@@ -114,7 +114,7 @@ class ShardedTable:
         return False
 
     def find_outside(self, column: str, low: Limit, high: Limit, most: int) -> list[int]:
-        """Return positions of the first rows of which the value is missing or outside [low, high]."""
+        """Return positions of the first rows of which the value is outside [low, high]."""
         return self._find(column, lambda values: mark_outside(values, low, high), most)
 
     def find_marked(self, column: str, most: int) -> list[int]:
@@ -151,10 +151,10 @@ class ShardedTable:
 
 
 def mark_outside(values: "pd.Series[Any]", low: Limit, high: Limit) -> "pd.Series[bool]":
-    """Return which values are missing or outside [low, high]; a limit of None is open."""
-    outside = values.isna()
+    """Return which values are outside [low, high]; a limit of None is open, and a missing value is none."""
+    outside = values.isna() & False
     if low is not None:
-        outside |= values < low
+        outside |= values.lt(low).fillna(False)
     if high is not None:
-        outside |= values > high
+        outside |= values.gt(high).fillna(False)
     return outside

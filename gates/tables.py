@@ -44,7 +44,7 @@ class Table:
         return (make_shard("", self.frame),)
 
     def find_outside(self, column: str, low: Limit, high: Limit, most: int) -> list[int]:
-        """Return positions of the first rows of which the value is missing or outside [low, high]."""
+        """Return positions of the first rows of which the value is outside [low, high]."""
         outside = mark_outside(self.frame[column], low, high)
         return [int(position) for position in outside.to_numpy().nonzero()[0][:most]]
 

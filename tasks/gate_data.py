@@ -34,7 +34,7 @@ from tasks.overlaps import tabulate_learned, tabulate_twins
 from tasks.results import Collected, Prepared
 from tasks.row_table import gather_expectations, open_rows
 from tasks.stage import gate
-from tasks.survey import list_columns, survey_columns
+from tasks.survey import list_columns, name_unread, survey_columns
 from tasks.versions import open_version
 
 
@@ -132,7 +132,7 @@ def describe_raw(version: Version, data: RowsSpec, client: TaskClient | None = N
         fields=_declare_fields(images),
         labels=images.labels,
         label_counts=count_labels(version),
-        unread=int(version.info.get("fault_count", 0)),
+        unread=name_unread(version),
     )
 
 

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gates.columns import ColumnFacts, ColumnsFacts
+from gates.on_fail import BadRows
 from gates.predictors import BINS, LEADS, Bins, bin_column, measure_strength
+from gates.report import MAX_ROWS_NAMED
 from storage.files import Store
 from storage.parallel import TaskClient, map_in_order
 from storage.rows import LABEL, VALID_SUFFIX, Rows
@@ -34,13 +36,20 @@ def survey_columns(version: Version, data: TableSpec, client: TaskClient | None 
     return ColumnsFacts(
         columns=tuple(_describe_columns(data, statistics, version.rows)),
         rows=version.rows,
-        unread=int(version.info.get("fault_count", 0)),
+        unread=name_unread(version),
         duplicates=version.duplicates,
         labels=data.labels,
         label_counts=_count_labels(label),
         time=_inspect_time(version, data) if data.time is not None else {},
         predictors=_measure_predictors(version, data, statistics, client),
     )
+
+
+def name_unread(version: Version) -> BadRows:
+    """How many records of the source could not be read, and of the first ones which, and why."""
+    count = int(version.info.get("fault_count", 0))
+    first = version.info.get("faults", [])[:MAX_ROWS_NAMED]
+    return BadRows(count, version.rows + count, tuple(f"{fault['name']} {fault['reason']}" for fault in first))
 
 
 def list_columns(data: TableSpec) -> list[tuple[str, str, str]]:

@@ -109,14 +109,17 @@ def test_a_fault_in_a_column_is_named(tmp_path, column, rows, value, about):
     column_values[rows] = value
     report = judge(collect(tmp_path / "t", {**columns, column: column_values.astype(str)}, TABLE), TABLE)
     assert about in find_red(report)
-    if about == "missing share of a column":
-        assert "column heat" in report.reasons[0]
+    if about in ("missing share of a column", "missing share of the label or target"):
+        assert f"; column {column}" in report.reasons[0]
+        assert " more" not in report.reasons[0]
 
 
 def test_unread_records_duplicates_and_a_column_that_is_the_answer_stop(tmp_path):
     columns = make_table()
     report = judge(collect(tmp_path / "a", columns, TABLE, raw_lines=["1,2,3,4,5,6,7"]), TABLE)
     assert "unread records, fraction" in find_red(report)
+    told = next(check.message for check in report.checks if check.about == "unread records, fraction")
+    assert "; rows.csv" in told
     twice = {name: np.tile(values[:300], 4) for name, values in columns.items()}
     assert "duplicate fraction" in find_red(judge(collect(tmp_path / "b", twice, TABLE), TABLE))
     leak = {**columns, "load": np.where(columns["state"] == "bad", "7.5", "3.5")}
