@@ -39,6 +39,12 @@ def read_csv_samples(data: bytes, spec: InputSpec, where: str) -> Rows:
         raise BadInput(f"input ({where}) must be a CSV file in UTF-8; got {error}; save it again") from error
     records = [record for record in records if record]
     header = [name.strip() for name in records[0]] if records else []
+    wrong = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
+    if wrong is not None:
+        raise BadInput(
+            f"input ({where}) must have commas between its values, whatever stood between those that were learned from; "
+            f"got {wrong!r} in its first line; save it with commas, and points in its numbers"
+        )
     absent = [column.name for column in spec.columns if column.name not in header]
     if absent:
         raise BadInput(

@@ -75,6 +75,8 @@ def test_arrays_are_one_sample_or_many(tmp_path: Path, shape: tuple[int, ...], s
 @pytest.mark.parametrize(
     ("content", "spec", "message"),
     [
+        ("speed;wear;grade\n1;2;L\n", TABLE, "must have commas between its values"),
+        ("speed\twear\tgrade\n1\t2\tL\n", TABLE, "must have commas between its values"),
         ("speed,wear\n1,2\n", TABLE, "must have the columns speed, wear, grade; got no grade"),
         ("speed,wear,grade\n1,fast,L\n", TABLE, r"line 2\) must hold a finite number in wear; got 'fast'"),
         ("speed,wear,grade\n1,inf,L\n", TABLE, "finite number in wear"),
