@@ -272,6 +272,7 @@ def _describe_fault(error: Mapping[str, Any], lines: Mapping[str, int], recipe_t
         line = lines.get(path, line)
     # A section's own sentence, "<what> (<value>) must <rule>; got <x>; <remedy>", says again what stands here already.
     rule = re.sub(r"^.*? must |^(Input|Value|String|List|Tuple|Dictionary) should ", "", rule)
+    rule = re.sub(r" after validation, not \d+$", "", rule)
     remedy = re.sub(r"^got [^;]*; ", "", remedy)
     return Fault(path or "(recipe)", got, rule, remedy or "mend the value", line)
 

@@ -83,6 +83,12 @@ def test_an_impossible_value_is_refused_at_its_path(overrides: dict[str, object]
     assert caught.value.faults[0].remedy
 
 
+def test_a_single_class_is_refused_in_words_of_the_recipe() -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("digits", {"data.labels": ["0"]})
+    assert caught.value.faults[0].rule == "have at least 2 items"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
