@@ -146,7 +146,8 @@ class StartSpec(Spec):
         sha256: What the file's bytes must hash to. None takes any; the receipt says which they were.
         fresh: Parts of the network that are drawn all the same, by the first words of their names, as `classifier` or
             `fc`: the last layer, where other classes are to be told apart.
-        freeze: Parts that stay as they come, normalisation and dropout included.
+        freeze: Parts that stay as they come, normalisation and dropout included, as
+            `features` of the CNN or `layer1` of the ResNet.
     """
 
     model: str | None = None

@@ -133,7 +133,7 @@ class DataSpec(RowsSpec):
     Attributes:
         kind: What the rows are.
         image: What an image is.
-        labels: Names of the classes; class i has label i.
+        labels: Names of the classes; class i has label i. Of folders of pictures their own names.
     """
 
     kind: Literal["image"] = "image"
@@ -159,7 +159,7 @@ class TableSpec(RowsSpec):
         numbers: Columns of numbers.
         texts: Columns of text, such as categories.
         label: Column of the class; its text is looked up in `labels`.
-        labels: Names of the classes; class i has label i, anything else -1.
+        labels: Names of the classes; class i has label i, anything else -1. Of anomaly detection two, what is normal first.
         target: Column of the number to be predicted.
         time: Column of the time, kept as `time`, int64 nanoseconds since 1970 (UTC).
         time_format: Format of the time after C's strptime, as `%d/%m/%Y %H:%M`; None for ISO 8601.

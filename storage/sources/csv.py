@@ -29,7 +29,7 @@ class CsvSource(UrlSource):
 
     Attributes:
         header: Names of the columns, for files without a header of their own; None where the first record names them.
-        delimiter: What stands between two values.
+        delimiter: What stands between two values, as `";"`. The decimal mark is a point; a model is asked with commas.
         encoding: Encoding of files without a byte order mark.
         splits: File of each split below the url, as `{train: train.csv, held_out: test.csv}`; empty where there is none.
         max_files: Most files of the source.

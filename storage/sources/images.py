@@ -23,7 +23,7 @@ NOWHERE = "lies in none of the folders of source.splits"
 
 
 class ImagesSource(UrlSource):
-    """Pictures below a folder, matching a glob, or in tar archives, compressed or not.
+    """JPEG and PNG below a folder, matching a glob, or in tar archives; the name of the folder around one is its class.
 
     Attributes:
         splits: Folder of each split below the url, as `{train: train, held_out: test}`; empty where there is none.

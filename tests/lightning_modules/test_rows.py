@@ -153,6 +153,7 @@ def test_rare_classes_weigh_more_where_they_are_balanced() -> None:
     with pytest.raises(SpecError, match="must be one of classes; got a loss of values"):
         build_loss(LossSpec(name="mse"))
 
+
 def test_smoothed_labels_of_a_common_class_do_not_speak_for_the_rare_ones() -> None:
     """Each row counts by the weight of its own class: where all answers are right, none is better for being rarer."""
     weights = (0.2, 40.0)
@@ -162,7 +163,8 @@ def test_smoothed_labels_of_a_common_class_do_not_speak_for_the_rare_ones() -> N
     assert row == pytest.approx(plain)  # one row: its weight cancels out
     free = torch.zeros(1, 2, requires_grad=True)
     CrossEntropy(torch.tensor(weights), 0.1)(free, label).backward()
-    assert free.grad is not None and free.grad[0, 0] < 0  # downhill is towards the row's own class
+    assert free.grad is not None
+    assert free.grad[0, 0] < 0
     mixed = torch.tensor([[3.0, -3.0], [0.5, 0.5]]), torch.tensor([0, 1])
     apart = [CrossEntropy(None, 0.1)(mixed[0][i : i + 1], mixed[1][i : i + 1]) for i in (0, 1)]
     together = (weights[0] * apart[0] + weights[1] * apart[1]) / sum(weights)
