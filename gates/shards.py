@@ -152,7 +152,9 @@ class ShardedTable:
 
 def mark_outside(values: "pd.Series[Any]", low: Limit, high: Limit) -> "pd.Series[bool]":
     """Return which values are outside [low, high]; a limit of None is open, and a missing value is none."""
-    outside = values.isna() & False
+    import pandas as pd
+
+    outside = pd.Series(False, index=values.index)
     if low is not None:
         outside |= values.lt(low).fillna(False)
     if high is not None:

@@ -134,8 +134,9 @@ class ModelGate(_Limits):
 
     min_accuracy: Fraction = 0.9
     """Smallest held-out accuracy, as a fraction of the rows."""
-    min_gain_over_majority: Fraction = 0.1
-    """Smallest held-out accuracy above always answering the commonest class, as a difference of fractions."""
+    min_gain_over_majority: Fraction | None = 0.1
+    """Smallest held-out accuracy above always answering the commonest class, as a difference of fractions. None leaves
+    it to `min_average_precision`, where a class is so rare that accuracy says little."""
     max_loss_to_champion: Fraction = 0.005
     """Most accuracy that may be lost to the promoted champion on the same rows, as a difference of fractions."""
     min_accuracy_lower_bound: Fraction = 0.0
@@ -152,6 +153,15 @@ class ModelGate(_Limits):
     """How far the class probabilities of one row may sum from 1."""
     min_average_precision: Fraction | None = None
     """Smallest mean over the classes of the average precision, for rare classes; None does not judge it."""
+
+    @model_validator(mode="after")
+    def _gain_must_be_judged(self) -> Self:
+        if self.min_gain_over_majority is None and not self.min_average_precision:
+            raise ValueError(
+                f"min_average_precision ({self.min_average_precision}) must be above 0 where min_gain_over_majority is left "
+                "out; got nothing that tells the model from a constant; write a limit"
+            )
+        return self
 
 
 class RegressionGate(_Limits):

@@ -5,7 +5,7 @@ from lightning_modules.samples import TASKS, AnySample, CategoryColumn, NumberCo
 from lightning_modules.specs import ModelSpec, SampleSpec
 from storage.fitted import Fitted
 from storage.sources.tables import name_field
-from storage.specs import DataSpec, RowsSpec, TableSpec
+from storage.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
 from tasks.errors import StageStopped
 
 
@@ -97,6 +97,11 @@ def describe_input(sample: AnySample, data: RowsSpec) -> InputSpec:
         shape=sample.shape,
         columns=tuple(columns),
         missing=data.missing,
+        entity=data.entity if isinstance(data, SeriesSpec) else None,
+        time=ColumnSpec(name=data.time, is_time=True, time_format=data.time_format)
+        if sample.window and data.time
+        else None,
+        max_gap_steps=sample.window.max_gap_steps if sample.window else None,
     )
 
 

@@ -74,6 +74,9 @@ class InputSpec(_Record):
         value_range: Smallest and largest raw value; None where any number may stand, and NaN where one is missing.
         columns: The D columns of a row or of a window's rows; empty for images.
         missing: Texts that mean in files that there is no value.
+        entity: Column of files of a series that says whose a row is, where the model learned of several: a window is of one.
+        time: Column of files of a series that says when a row was, where it has one.
+        max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the file's series; None for any.
     """
 
     name: str = "image"
@@ -82,6 +85,9 @@ class InputSpec(_Record):
     value_range: tuple[int | float, int | float] | None = None
     columns: tuple[ColumnSpec, ...] = ()
     missing: tuple[str, ...] = ("",)
+    entity: str | None = None
+    time: ColumnSpec | None = None
+    max_gap_steps: float | None = None
 
     @field_validator("value_range")
     @classmethod

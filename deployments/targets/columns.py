@@ -16,6 +16,7 @@ from deployments.targets.card import ColumnSpec, InputSpec
 from deployments.targets.errors import BadInput
 
 Rows = NDArray[np.float64]
+STEP_ROWS = 1000
 
 
 def read_csv_samples(data: bytes, spec: InputSpec, where: str) -> Rows:
@@ -53,6 +54,7 @@ def read_csv_samples(data: bytes, spec: InputSpec, where: str) -> Rows:
         )
     rows = records[1:]
     if len(spec.shape) > 1:
+        _check_window(rows, header, spec, where)
         rows = rows[-spec.shape[0] :]
     places = [header.index(column.name) for column in spec.columns]
     first = len(records) - len(rows) + 1
@@ -60,6 +62,42 @@ def read_csv_samples(data: bytes, spec: InputSpec, where: str) -> Rows:
         [_read_record(record, places, spec, f"{where}, line {first + number}") for number, record in enumerate(rows)]
     ).reshape(len(rows), len(places))
     return shape_samples(values, spec, where)
+
+
+def _check_window(rows: list[list[str]], header: list[str], spec: InputSpec, where: str) -> None:
+    """Refuses a last window that the model cannot have learned from: of several entities, out of order, over a gap.
+
+    A step is the usual time between two rows: the median over the window and some rows before it.
+    """
+    length = spec.shape[0]
+    if spec.entity is not None and spec.entity in header:
+        found = list(dict.fromkeys(_read_cell(row, header, spec.entity) for row in rows[-length:]))
+        if len(found) > 1:
+            raise BadInput(
+                f"input ({where}) must end with {length} rows of one {spec.entity}; got {', '.join(found[:5])}; write a "
+                "file for each"
+            )
+    if spec.time is None or spec.time.name not in header:
+        return
+    recent = rows[-max(length, STEP_ROWS) :]
+    apart = np.diff([_read_time(_read_cell(row, header, spec.time.name), spec.time, where) for row in recent])
+    inside = apart[len(apart) - length + 1 :] if len(apart) >= length else apart
+    if len(inside) and inside.min() <= 0:
+        raise BadInput(
+            f"input ({where}) must hold rows in the order of {spec.time.name}; got one that is no later than the one before "
+            "it; sort them"
+        )
+    step = float(np.median(apart)) if len(apart) else 0.0
+    if len(inside) and spec.max_gap_steps is not None and inside.max() > spec.max_gap_steps * step:
+        raise BadInput(
+            f"input ({where}) must end with {length} rows without a gap; got {inside.max():g} s between two of them, where "
+            f"{step:g} s are usual; give the rows that are missing, or only those behind the gap once there are enough"
+        )
+
+
+def _read_cell(row: list[str], header: list[str], name: str) -> str:
+    place = header.index(name)
+    return row[place].strip() if place < len(row) else ""
 
 
 def _read_record(record: list[str], places: list[int], spec: InputSpec, where: str) -> list[float]:

@@ -59,6 +59,41 @@ def test_of_a_series_the_last_rows_are_the_window(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, [[[2, start + 600], [3, start + 900]]])
 
 
+PARTED = SERIES.model_copy(update={"entity": "site", "time": SERIES.columns[1], "max_gap_steps": 1.5})
+
+
+def write_rows(steps: list[tuple[str, int]]) -> str:
+    """Rows of a site, five minutes a step."""
+    lines = [f"{site},04/03/2016 {step // 12}:{step % 12 * 5:02},{step}\n" for site, step in steps]
+    return "site,when,flow\n" + "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([("Nord", 0), ("Nord", 1), ("Nord", 2), ("Süd", 3)], "must end with 2 rows of one site; got Nord, Süd"),
+        ([("Nord", 0), ("Nord", 1), ("Nord", 2), ("Nord", 1)], "in the order of when"),
+        ([("Nord", 0), ("Nord", 1), ("Nord", 2), ("Nord", 2)], "in the order of when"),
+        ([("Nord", 0), ("Nord", 1), ("Nord", 2), ("Nord", 4)], "got 600 s between two of them, where 300 s are usual"),
+    ],
+    ids=["two sites", "backwards", "twice", "gap"],
+)
+def test_window_that_nothing_was_learned_from_is_refused(
+    tmp_path: Path, steps: list[tuple[str, int]], message: str
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        read(tmp_path, write_rows(steps), PARTED)
+    # Before the window all of that may be.
+    after = [("Nord", 20), ("Nord", 21), ("Nord", 22)]
+    assert read(tmp_path, write_rows([*steps, *after]), PARTED)[0, :, 0].tolist() == [21, 22]
+    assert read(tmp_path, write_rows(steps).replace("site", "other").replace("Süd", "Nord"), SERIES).shape == (1, 2, 2)
+
+
+def test_window_of_a_file_that_says_neither_whose_nor_when_is_taken(tmp_path: Path) -> None:
+    spec = PARTED.model_copy(update={"columns": (ColumnSpec(name="flow"),), "shape": (2, 1)})
+    assert read(tmp_path, "flow\n1\n2\n3\n", spec).tolist() == [[[2], [3]]]
+
+
 @pytest.mark.parametrize(
     ("shape", "spec", "wanted"),
     [((3,), TABLE, (1, 3)), ((5, 3), TABLE, (5, 3)), ((7, 2), SERIES, (1, 2, 2)), ((4, 2, 2), SERIES, (4, 2, 2))],

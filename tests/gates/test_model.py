@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from gates.errors import SuiteError
 from gates.figures import compare_paired
@@ -87,9 +88,10 @@ def test_a_model_that_answers_the_commonest_class_stops():
     always = np.full((300, 10), 0.01)
     always[:, 3] = 0.91
     report = judge_model(GATE, make_model_facts(label=label, probabilities=always))
-    assert find_failure(report, "held-out accuracy above the majority class's 0.95 by 0.1").endswith(
-        "observed 0.95, limit >= 1.05"
+    failed = next(
+        check for check in report.checks if not check.passed and "majority class's 0.95 by 0.1" in check.about
     )
+    assert failed.message.endswith("observed 0.95, limit >= 1.05")
 
 
 def test_worse_than_the_champion_stops_and_within_the_margin_passes():
@@ -150,3 +152,20 @@ def test_a_rare_class_that_is_never_found_stops_by_its_average_precision():
     report = judge_model(limits, rare)
     assert "observed 0.5, limit >= 0.6" in find_failure(report, "mean average precision of the classes")
     assert judge_model(limits.model_copy(update={"min_average_precision": None}), rare).passed
+
+
+def test_gain_that_no_model_can_reach_says_so_and_can_be_left_to_the_average_precision():
+    label = np.r_[np.zeros(285, dtype=int), np.ones(15, dtype=int)]
+    probabilities = np.where(label[:, np.newaxis] == [0, 1], 0.9, 0.1)
+    rare = ModelFacts(
+        tabulate_predictions(row_id=np.arange(300, dtype=np.uint64), label=label, probabilities=probabilities),
+        300,
+        ("normal", "failure"),
+    )
+    report = judge_model(ModelGate(), rare)
+    assert not report.passed
+    assert "which no model reaches" in report.reasons[0]
+    assert judge_model(ModelGate(min_gain_over_majority=None, min_average_precision=0.6), rare).passed
+    for blind in (None, 0):
+        with pytest.raises(ValidationError, match="nothing that tells the model from a constant"):
+            ModelGate(min_gain_over_majority=None, min_average_precision=blind)
