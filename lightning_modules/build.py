@@ -36,7 +36,7 @@ def build_learner(
     """
     torch.manual_seed(train.seed if train else 0)
     head, network = _build_rows(model, sample) if isinstance(sample, RowSample) else _build_images(model, sample)
-    frozen = apply_start(network, start) if start is not None else ()
+    frozen = apply_start(head, network, start) if start is not None else ()
     values = isinstance(sample, RowSample) and sample.task != "classification"
     # A network that only answers needs no loss, and not the user's own one.
     loss = train.loss if train else LossSpec(name="mse" if values else "cross_entropy", label_smoothing=0.0)

@@ -64,7 +64,7 @@ def read_metadata(content: bytes) -> dict[str, str]:
     """The metadata of a safetensors file: its header is 8 bytes of length, then JSON."""
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
-    return cast(dict[str, str], header.get("__metadata__", {}))
+    return cast(dict[str, str], header.get("__metadata__") or {})
 
 
 def _split(value: object, tensors: dict[str, Tensor]) -> object:

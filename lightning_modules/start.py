@@ -1,7 +1,7 @@
 """Weights that a network starts from: a model's, or those of any safetensors file with the network's names."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from safetensors import SafetensorError
@@ -13,6 +13,7 @@ from lightning_modules.errors import CheckpointError, SpecError
 from lightning_modules.train_specs import StartSpec
 
 NETWORK = "network."
+HEAD = "head."
 COUNTER = "num_batches_tracked"
 """Read by no normalisation that has a momentum; some files have it, some have not."""
 MOST_NAMED = 5
@@ -25,14 +26,16 @@ class Start:
     Attributes:
         weights: By their names in the network.
         spec: Which parts are drawn, and which stay.
+        head: Of one of Lepton's checkpoints what its head held, by names that begin with `head.`.
     """
 
     weights: Mapping[str, Tensor]
     spec: StartSpec
+    head: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def read_start(content: bytes, spec: StartSpec) -> Start:
-    """The weights of a safetensors file; of one of Lepton's checkpoints the network's, without head and answer.
+    """The weights of a safetensors file; of one of Lepton's checkpoints those of network and head, without the answer.
 
     Raises:
         CheckpointError: The bytes are no such file.
@@ -45,7 +48,10 @@ def read_start(content: bytes, spec: StartSpec) -> Start:
             f"train.start_from must name a safetensors file; got {len(content)} bytes of something else: {error}; convert "
             "it with safetensors.torch.save_file"
         ) from error
-    return Start({bare(name): value for name, value in tensors.items() if not own or name.startswith(NETWORK)}, spec)
+    head = {name: value for name, value in tensors.items() if own and name.startswith(HEAD)}
+    return Start(
+        {bare(name): value for name, value in tensors.items() if not own or name.startswith(NETWORK)}, spec, head
+    )
 
 
 def bare(name: str) -> str:
@@ -60,10 +66,13 @@ def is_part(name: str, parts: Iterable[str]) -> bool:
     return any(name == part or name.startswith(f"{part}.") for part in parts)
 
 
-def apply_start(network: nn.Module, start: Start) -> tuple[nn.Module, ...]:
-    """Puts weights into a network, and freezes what is to stay.
+def apply_start(head: nn.Module, network: nn.Module, start: Start) -> tuple[nn.Module, ...]:
+    """Puts weights into a network and what its head learns, and freezes what is to stay.
+
+    What a head has fitted to the training rows at hand is no weight, and stays as it is.
 
     Args:
+        head: As built; what it learns is changed.
         network: Of drawn weights; changed.
         start: The weights.
 
@@ -71,18 +80,21 @@ def apply_start(network: nn.Module, start: Start) -> tuple[nn.Module, ...]:
         The modules that stay as they are, also in training: their normalisation must not drift either.
 
     Raises:
-        SpecError: A tensor is absent, left over, of another shape or not finite, and no part of `fresh`; a part is not in
-            the network; nothing is left to learn.
+        SpecError: A tensor is absent, left over, of another shape or type or not finite, and no part of `fresh`; a part is
+            not in the network; nothing is left to learn.
     """
     spec, own = start.spec, {bare(name): value for name, value in network.state_dict().items()}
-    for key, parts in {"fresh": spec.fresh, "freeze": spec.freeze}.items():
-        if unknown := [part for part in parts if not any(is_part(name, [part]) for name in own)]:
+    learned = {f"{HEAD}{name}": value for name, value in head.named_parameters()}
+    given = {**start.weights, **{name: start.head[name] for name in learned if name in start.head}}
+    own |= learned
+    for key, parts, names in (("fresh", spec.fresh, [*own, *given]), ("freeze", spec.freeze, [*own])):
+        if unknown := [part for part in parts if not any(is_part(name, [part]) for name in names)]:
             raise SpecError(
                 f"train.start_from.{key} ({', '.join(unknown)}) must name parts of the network; got none of that name; "
                 f"choose among {', '.join(_list_parts(own))}, or parts of these"
             )
     wanted = {name: value for name, value in own.items() if not is_part(name, spec.fresh) and not _is_counter(name)}
-    faults = list(_find_misfits(wanted, start))
+    faults = list(_find_misfits(wanted, given, spec))
     if faults or not wanted:
         shown = "; ".join(fault for _, fault in faults[:MOST_NAMED]) or "no tensor that is to be taken"
         more = f" and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
@@ -93,8 +105,8 @@ def apply_start(network: nn.Module, start: Start) -> tuple[nn.Module, ...]:
         )
     with torch.no_grad():
         for name, value in wanted.items():
-            value.copy_(start.weights[name])
-    return _freeze(network, spec.freeze)
+            value.copy_(given[name])
+    return _freeze(head, network, spec.freeze)
 
 
 def _is_counter(name: str) -> bool:
@@ -106,28 +118,41 @@ def _list_parts(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(name.partition(".")[0] for name in names))
 
 
-def _find_misfits(wanted: Mapping[str, Tensor], start: Start) -> Iterator[tuple[str, str]]:
+def _find_misfits(
+    wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], spec: StartSpec
+) -> Iterator[tuple[str, str]]:
     """Name of each tensor that cannot be taken, and why."""
     for name, value in wanted.items():
-        found = start.weights.get(name)
+        found = given.get(name)
         if found is None:
             yield name, f"{name} is absent"
         elif found.shape != value.shape:
             yield name, f"{name} has the shape {tuple(found.shape)} instead of {tuple(value.shape)}"
-        elif not torch.isfinite(found).all():
+        elif found.is_floating_point() != value.is_floating_point():
+            # Whole numbers are quantised weights, whose scale lies elsewhere.
+            yield name, f"{name} holds {_name_type(found)} instead of {_name_type(value)}"
+        elif not torch.isfinite(found.to(value.dtype)).all():
             yield name, f"{name} is not finite"
-    for name in start.weights:
-        if name not in wanted and not is_part(name, start.spec.fresh) and not _is_counter(name):
+    for name in given:
+        if name not in wanted and not is_part(name, spec.fresh) and not _is_counter(name):
             yield name, f"{name} has no place in the network"
 
 
-def _freeze(network: nn.Module, parts: tuple[str, ...]) -> tuple[nn.Module, ...]:
-    for name, value in network.named_parameters():
-        if is_part(bare(name), parts):
+def _name_type(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _freeze(head: nn.Module, network: nn.Module, parts: tuple[str, ...]) -> tuple[nn.Module, ...]:
+    parameters = {f"{HEAD}{name}": value for name, value in head.named_parameters()}
+    parameters |= {bare(name): value for name, value in network.named_parameters()}
+    for name, value in parameters.items():
+        if is_part(name, parts):
             value.requires_grad = False
-    if not any(value.requires_grad for value in network.parameters()):
+    if not any(value.requires_grad for value in parameters.values()):
         raise SpecError(
             f"train.start_from.freeze ({', '.join(parts)}) must leave something to learn; got all of the network; name "
             "fewer parts"
         )
-    return tuple(module for name, module in network.named_modules() if is_part(bare(name), parts))
+    modules = [(f"{HEAD}{name}".rstrip("."), module) for name, module in head.named_modules()]
+    modules += [(bare(name), module) for name, module in network.named_modules()]
+    return tuple(module for name, module in modules if is_part(name, parts))

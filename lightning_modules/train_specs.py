@@ -4,7 +4,7 @@ import re
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from lightning_modules.specs import Spec, check_name
 
@@ -145,9 +145,10 @@ class StartSpec(Spec):
             it, as `layer1.0.conv1.weight`. What that network learned from, nobody here can know.
         sha256: What the file's bytes must hash to. None takes any; the receipt says which they were.
         fresh: Parts of the network that are drawn all the same, by the first words of their names, as `classifier` or
-            `fc`: the last layer, where other classes are to be told apart.
-        freeze: Parts that stay as they come, normalisation and dropout included, as
-            `features` of the CNN or `layer1` of the ResNet.
+            `fc`: the last layer, where other classes are to be told apart; `head` for embeddings of texts. Of what the
+            file alone has: parts to pass over.
+        freeze: Parts that stay as they come, normalisation and dropout included, as `features` of the CNN or `layer1` of
+            the ResNet.
     """
 
     model: str | None = None
@@ -156,9 +157,18 @@ class StartSpec(Spec):
     fresh: tuple[str, ...] = ()
     freeze: tuple[str, ...] = ()
 
+    @field_validator("model", "sha256", mode="before")
+    @classmethod
+    def _check_digits(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, int | float):
+            raise ValueError(  # noqa: TRY004 - pydantic takes no other
+                f"{info.field_name} ({value}) must be text; got a number, as YAML reads digits alone; write it in quotes"
+            )
+        return value
+
     @model_validator(mode="after")
     def _check_origin(self) -> "StartSpec":
-        if bool(self.model) == bool(self.url):
+        if (self.model is None) == (self.url is None):
             raise ValueError("name a model, or the url of a file, and not both; write model: ID, or url: FILE")
         for name, value, fewest in (("model", self.model, 8), ("sha256", self.sha256, 64)):
             if value is not None and not re.fullmatch(f"[0-9a-f]{{{fewest},64}}", value):
@@ -166,12 +176,17 @@ class StartSpec(Spec):
                 raise ValueError(f"{name} ({value}) must be {digits} digits of 0-9 and a-f; got others; mend it")
         if self.sha256 is not None and self.model is not None:
             raise ValueError(f"sha256 ({self.sha256}) must go with a url; got a model, whose id says it; leave it out")
-        both = sorted(set(self.fresh) & set(self.freeze))
+        both = [part for part in self.freeze if any(_overlap(part, other) for other in self.fresh)]
         if both:
             raise ValueError(
                 f"freeze ({', '.join(both)}) must not name what is drawn: it would never learn; take it out of one"
             )
         return self
+
+
+def _overlap(part: str, other: str) -> bool:
+    """Whether one of two parts of a network lies in the other."""
+    return f"{part}.".startswith(f"{other}.") or f"{other}.".startswith(f"{part}.")
 
 
 class EarlyStoppingSpec(Spec):

@@ -1,6 +1,7 @@
 """Recipes: what is accepted, and that every fault is named at once with its path, its line, the value and the remedy."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -128,6 +129,25 @@ def test_secrets_of_a_url_are_neither_in_the_document_nor_in_a_fault() -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe("mnist", {"train.start_from": {**start, "model": "0" * 64}})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("start", "path", "said"),
+    [
+        ({"model": 1234567890}, "train.start_from.model", "in quotes"),
+        ({"model": "0" * 64, "url": ""}, "train.start_from", "not both"),
+        ({"model": "0" * 64, "freeze": ["layer1"], "fresh": ["layer1.0"]}, "train.start_from.freeze", "never learn"),
+        ({"model": "0" * 64, "freeze": ["layer1.0"], "fresh": ["layer1"]}, "train.start_from.freeze", "never learn"),
+    ],
+    ids=["digits alone", "two origins", "drawn inside frozen", "frozen inside drawn"],
+)
+def test_weights_to_start_from_that_make_no_sense_are_refused(start: dict[str, Any], path: str, said: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("mnist", {"train.start_from": start})
+    (fault,) = caught.value.faults
+    assert fault.path == path
+    assert said in str(caught.value)
+    load_recipe("mnist", {"train.start_from": {"model": "0" * 64, "freeze": ["layer1"], "fresh": ["layer10"]}})
 
 
 def test_preset_is_put_under_what_is_set_by_hand() -> None:

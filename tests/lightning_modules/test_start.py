@@ -1,5 +1,6 @@
 """Training that starts from weights: what fits is taken, what does not is refused by name, what is frozen stays."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from lightning_modules.build import build_learner
-from lightning_modules.checkpoint import unpack_weights
+from lightning_modules.checkpoint import copy_weights, pack_weights, unpack_weights
 from lightning_modules.errors import CheckpointError, SpecError
+from lightning_modules.samples import CategoryColumn, NumberColumn, RowSample
 from lightning_modules.specs import HeadSpec, ModelSpec, NetworkSpec, SampleSpec
 from lightning_modules.start import Start, read_start
 from lightning_modules.train import Fitted, fit_learner
@@ -118,9 +120,15 @@ def test_file_with_usual_names_is_taken_for_other_classes(trained: Fitted) -> No
         (lambda tensors: tensors.update({"fc.weight": torch.zeros(7, 8)}), r"shape \(7, 8\) instead of \(10, 8\)"),
         (lambda tensors: tensors.update({"layer9.weight": torch.zeros(1)}), r"layer9\.weight has no place"),
         (lambda tensors: tensors["conv1.weight"].fill_(np.nan), r"conv1\.weight is not finite"),
+        (
+            lambda tensors: tensors.update({"fc.bias": torch.full((10,), 1e300, dtype=torch.float64)}),
+            r"fc\.bias is not finite",
+        ),
+        (lambda tensors: tensors.update({"fc.bias": torch.zeros(10, dtype=torch.int8)}), r"int8 instead of .*float32"),
+        (lambda tensors: tensors.update({"fc.bias": torch.zeros(10, dtype=torch.complex64)}), r"complex64 instead of"),
         (lambda tensors: tensors.clear(), r"conv1\.weight is absent.* and \d+ more"),
     ],
-    ids=["absent", "of another shape", "left over", "not finite", "empty"],
+    ids=["absent", "of another shape", "left over", "not finite", "too large", "quantised", "complex", "empty"],
 )
 def test_weights_that_do_not_fit_are_refused_by_name(change: Any, said: str) -> None:
     tensors = {name: value.clone() for name, value in build_learner(RESNET, SAMPLE).network.state_dict().items()}
@@ -144,6 +152,54 @@ def test_weights_that_do_not_fit_are_refused_by_name(change: Any, said: str) -> 
 def test_parts_that_make_no_sense_are_refused(trained: Fitted, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(SpecError, match=said):
         build_learner(CNN, SAMPLE, start=make_start(trained.checkpoint, **changes))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
+def test_numbers_of_another_precision_are_taken(dtype: torch.dtype) -> None:
+    tensors = {name: value.to(dtype) for name, value in build_learner(RESNET, SAMPLE).network.state_dict().items()}
+    taken = build_learner(RESNET, SAMPLE, train=TrainSpec(seed=5), start=Start(tensors, StartSpec(url="file")))
+    assert torch.equal(taken.network.state_dict()["fc.weight"], tensors["fc.weight"].float())
+
+
+def test_what_the_network_has_no_place_for_is_passed_over_by_name() -> None:
+    tensors = {name: value.clone() for name, value in build_learner(RESNET, SAMPLE).network.state_dict().items()}
+    start = Start({**tensors, "aux.weight": torch.zeros(3)}, StartSpec(url="file", fresh=("aux",)))
+    taken = build_learner(RESNET, SAMPLE, train=TrainSpec(seed=5), start=start)
+    assert torch.equal(taken.network.state_dict()["fc.weight"], tensors["fc.weight"])
+
+
+def test_embeddings_of_texts_are_taken_and_frozen_as_the_network_is() -> None:
+    model = ModelSpec(head=HeadSpec(embed=2), network=NetworkSpec(family="mlp", params={"widths": [4]}))
+    sample = RowSample(
+        numbers=(NumberColumn(name="a", mean=1.0, std=2.0),),
+        categories=(CategoryColumn(name="b", vocabulary=("x", "y", "z")),),
+        task="regression",
+    )
+    table = "head.categories.tables.0.weight"
+    learned = build_learner(model, sample)
+    content = pack_weights(copy_weights(learned), {})
+    again = build_learner(model, sample, train=TrainSpec(seed=5), start=make_start(content))
+    assert torch.equal(again.state_dict()[table], learned.state_dict()[table])
+    other = sample.model_copy(update={"numbers": (NumberColumn(name="a", mean=9.0, std=3.0),)})
+    again = build_learner(model, other, train=TrainSpec(seed=5), start=make_start(content, freeze=["head"]))
+    assert not again.get_parameter(table).requires_grad
+    assert again.get_parameter("network.last.weight").requires_grad
+    # What is fitted to the rows at hand is no weight.
+    assert again.state_dict()["head.offset"].item() == 9.0
+    drawn = build_learner(model, sample, train=TrainSpec(seed=5), start=make_start(content, fresh=["head"]))
+    assert not torch.equal(drawn.state_dict()[table], learned.state_dict()[table])
+    more = (CategoryColumn(name="b", vocabulary=("x", "y")),)
+    with pytest.raises(SpecError, match=r"head\.categories\.tables\.0\.weight has the shape .*fresh: \[head\]"):
+        build_learner(model, sample.model_copy(update={"categories": more}), start=make_start(content))
+
+
+def test_file_that_says_nothing_of_itself_is_taken() -> None:
+    tensors = {name: value.contiguous() for name, value in build_learner(RESNET, SAMPLE).network.state_dict().items()}
+    content = save_tensors(tensors)
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps({**json.loads(content[8 : 8 + length]), "__metadata__": None}).encode()
+    start = read_start(len(header).to_bytes(8, "little") + header + content[8 + length :], StartSpec(url="file"))
+    assert set(start.weights) == set(tensors)
 
 
 def test_other_files_are_refused(trained: Fitted) -> None:
