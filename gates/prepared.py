@@ -36,8 +36,8 @@ class PreparedFacts:
         columns: one row a column of a table, with its missing and infinite share in the training split; None for images.
         crossings: one row: rows among `held_out` and `validation` rows of their entity; None where order means nothing.
         twins: one row: held-out `rows` that look like a training row; None where they are not sought.
-        learned: one row: held-out rows that a model to start from learned from by `content`, and by `looks`; None
-            without one.
+        learned: one row: held-out rows that a model to start from learned from by `content`, by `place` in the source,
+            and by `looks`; None without one.
     """
 
     shards: Table
@@ -133,6 +133,8 @@ def _expect_uncrossed(gate: PreparedGate, facts: PreparedFacts) -> list[Expectat
     if facts.learned is not None:
         about = "held-out rows that the model to start from learned from"
         found.append(expect(total, "learned", about, column="content", max_value=0))
+        about = "held-out rows from the same place in the source as one that the model to start from learned from"
+        found.append(expect(total, "learned", about, column="place", max_value=0))
         about = "held-out rows that look like one that the model to start from learned from"
         found.append(expect(total, "learned", about, column="looks", max_value=most))
     return found

@@ -259,7 +259,12 @@ def find_damaged(workspace: Store) -> list[str]:
 
 
 def list_model_receipts(workspace: Store, model_id: str) -> list[SignedReceipt]:
-    """Receipts of a model (by id or a prefix of 8 digits or more): stopped before promoted, each oldest first."""
+    """Receipts of a model: stopped before promoted, each oldest first.
+
+    Args:
+        workspace: The workspace.
+        model_id: The model's id, a prefix of 8 digits or more, or the sha256 of its weights.
+    """
     if len(model_id) < 8:
         return []
     found = []
@@ -268,6 +273,7 @@ def list_model_receipts(workspace: Store, model_id: str) -> list[SignedReceipt]:
             signed = read_receipt(workspace, entry.removesuffix(".json"))
         except Corrupt:
             continue  # A damaged receipt speaks for nothing; `find_damaged` names it.
-        if signed.receipt.model is not None and signed.receipt.model.id.startswith(model_id):
+        model = signed.receipt.model
+        if model is not None and (model.id.startswith(model_id) or model.checkpoint == model_id):
             found.append(signed)
     return sorted(found, key=lambda signed: (signed.receipt.promoted, signed.receipt.created_at))

@@ -12,7 +12,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.rows import CONTENT_HASH, VALID_SUFFIX, mix_keys
+from storage.rows import CONTENT_HASH, ROW_ID, VALID_SUFFIX, mix_keys
 from storage.shards import ShardEntry
 from storage.snapshot import Version
 
@@ -127,7 +127,16 @@ class Keyed:
 
 def key_contents(version: Version, splits: Sequence[str]) -> Keyed:
     """The rows of some splits by their contents."""
-    read = partial(read_keys, version=version, fields=(CONTENT_HASH,))
+    return _key_field(version, splits, CONTENT_HASH)
+
+
+def key_places(version: Version, splits: Sequence[str]) -> Keyed:
+    """The rows of some splits by where in their source they came from."""
+    return _key_field(version, splits, ROW_ID)
+
+
+def _key_field(version: Version, splits: Sequence[str], field: str) -> Keyed:
+    read = partial(read_keys, version=version, fields=(field,))
     return Keyed([entry for entry in version.shards if entry.split in splits], read)
 
 

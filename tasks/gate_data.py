@@ -209,7 +209,9 @@ def describe_prepared(
         columns=_tabulate_training(version, data) if isinstance(data, TableSpec) else None,
         crossings=tabulate_crossings(version) if isinstance(data, SeriesSpec) else None,
         twins=tabulate_twins(version) if images is not None else None,
-        learned=tabulate_learned(version, start) if start is not None and start.model else None,
+        learned=tabulate_learned(version, collected.source.digest, start)
+        if start is not None and start.model
+        else None,
     )
 
 

@@ -1,5 +1,7 @@
 """Weights to start from: found, proven and kept before anything else begins."""
 
+from safetensors import SafetensorError, deserialize
+
 from deployments.targets.clearance import verify_receipt
 from deployments.targets.errors import NotCleared
 from deployments.targets.keys import KeyRing
@@ -27,7 +29,12 @@ def find_start(workspace: str, spec: StartSpec | None) -> StartRecord | None:
     store = Store(workspace)
     if spec.url is not None:
         return _fetch(store, spec.url, spec.sha256)
-    receipt = find_model(store, spec.model or "")
+    return _locate(store, spec.model or "")
+
+
+def _locate(store: Store, model_id: str) -> StartRecord:
+    """Where the weights of a promoted model lie, which are still its own."""
+    receipt = find_model(store, model_id)
     if receipt.model is None:
         raise TypeError(f"receipt {receipt.id} must be of a model")
     file = receipt.model.files[CHECKPOINT]
@@ -72,4 +79,14 @@ def _fetch(store: Store, url: str, sha256: str | None) -> StartRecord:
             f"train.start_from.sha256 ({sha256}) must be that of {redact(url)}; got {found}; another file lies there: ask "
             "who published it"
         )
+    if own := list_model_receipts(store, found):
+        # Under whatever path: what a model of this workspace has learned from is known.
+        return _locate(store, str(own[-1].receipt.model_id))
+    try:
+        deserialize(content)  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise StartError(
+            f"train.start_from.url ({redact(url)}) must be a safetensors file; got {len(content)} bytes of something else: "
+            f"{error}; convert it with safetensors.torch.save_file"
+        ) from error
     return keep_weights(store, content, redact(url))

@@ -3,15 +3,20 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
+from lightning_modules.train_specs import StartSpec
 from storage.files import Store
 from storage.receipts import Receipt, StartRecord, list_model_receipts
-from storage.versions import Dataset
+from storage.rows import hash_contents
+from storage.shards import write_shard
+from storage.versions import Dataset, Version
 from tasks.errors import StartError
-from tasks.overlaps import tabulate_learned
+from tasks.overlaps import Learned, count_same_places, tabulate_learned
 from tasks.receipt import issue_receipt
-from tasks.start import find_model
+from tasks.start import find_model, find_start
 from tests.flows.conftest import Promoted
 from tests.flows.material import call, read_channels, run
 
@@ -25,8 +30,18 @@ def read_receipt(promoted: Promoted, model_id: str) -> Receipt:
 def count_learned(store: Store, version: int, start: str) -> dict[str, int]:
     """What the prepared gate counts for a version and a model to start from."""
     record = StartRecord(path="unread", sha256="", size_bytes=0, model=start)
-    found = tabulate_learned(Dataset(store, "digits-prepared").open(version), record)
+    found = tabulate_learned(Dataset(store, "digits-prepared").open(version), "another source", record)
     return {str(name): int(count) for name, count in found.frame.iloc[0].items()}
+
+
+def write_rows(store: Store, name: str, columns: int, first: int) -> Version:
+    """A table of 100 rows numbered from `first`, the second half held out; then the halves change places."""
+    dataset, entries = Dataset(store, name), []
+    for split, start in (("train", 50 * (columns % 2)), ("held_out", 50 - 50 * (columns % 2))):
+        ids = np.arange(first + start, first + start + 50, dtype=np.uint64)
+        rows = {"row_id": ids, "numbers": np.random.default_rng(columns).normal(size=(50, columns))}
+        entries.append(write_shard(dataset.shards, {**rows, "content_hash": hash_contents(rows)}, split=split))
+    return dataset.commit(entries, kind="prepared", parent=None)
 
 
 def test_run_starts_from_a_promoted_model_and_says_so(own_promoted: Promoted, dask_scheduler: str) -> None:
@@ -81,7 +96,9 @@ def test_file_of_weights_is_held_against_its_digest_and_kept(
 ) -> None:
     model = own_promoted.workspace / "models" / own_promoted.summary["model_id"]
     file = tmp_path / "weights.safetensors"
-    file.write_bytes((model / "checkpoint.safetensors").read_bytes())
+    tensors = load_file(model / "checkpoint.safetensors")
+    # As others would publish it: without what lies around the network, and what a model of this workspace tells of itself.
+    save_file({name: value for name, value in tensors.items() if name.startswith("network.")}, file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     files = sorted(path for path in own_promoted.workspace.rglob("*") if path.is_file())
     start = {"url": str(file), "sha256": "0" * 64}
@@ -122,3 +139,45 @@ def test_model_that_is_not_proven_is_no_start(own_promoted: Promoted, dask_sched
     outcome = run("digits", own_promoted.workspace, dask_scheduler, {"train.start_from.model": parent})
     assert outcome.status == 1
     assert "must hash to its name" in outcome.messages
+
+
+def test_checkpoint_of_this_workspace_is_a_model_under_whatever_path(own_promoted: Promoted, tmp_path: Path) -> None:
+    store, parent = Store(own_promoted.workspace), own_promoted.summary["model_id"]
+    file = tmp_path / "anything.safetensors"
+    checkpoint = own_promoted.workspace / "models" / parent / "checkpoint.safetensors"
+    file.write_bytes(checkpoint.read_bytes())
+    found = find_start(str(own_promoted.workspace), StartSpec(url=str(file)))
+    assert found == find_start(str(own_promoted.workspace), StartSpec(model=parent))
+    assert not (own_promoted.workspace / "weights").exists()
+    # One that was stopped is no start under its path either.
+    receipt = find_model(store, parent)
+    assert receipt.model is not None
+    model = receipt.model.model_copy(update={"id": "d" * 64, "checkpoint": hashlib.sha256(b"other").hexdigest()})
+    issue_receipt(store, receipt.model_copy(update={"status": "stopped", "model": model}))
+    file.write_bytes(b"other")
+    with pytest.raises(StartError, match="got one that was stopped"):
+        find_start(str(own_promoted.workspace), StartSpec(url=str(file)))
+
+
+def test_file_that_is_none_of_weights_is_refused_before_anything_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"PK\x03\x04 a pickle")
+    with pytest.raises(StartError, match=r"train\.start_from\.url \(.*weights\.pth\) must be a safetensors file"):
+        find_start(str(tmp_path / "workspace"), StartSpec(url=str(file)))
+    assert not (tmp_path / "workspace").exists()
+
+
+def test_rows_are_known_by_their_place_where_their_contents_cannot_tell(tmp_path: Path) -> None:
+    """A column more makes another content, and so another split: rows that are held out then were learned from."""
+    store = Store(tmp_path)
+    learned = Learned(write_rows(store, "narrow-prepared", 2, 0), "one")
+    wide = write_rows(store, "wide-prepared", 3, 0)
+    assert count_same_places(wide, "one", [learned]) == 50
+    assert count_same_places(wide, "a longer file of that name", [learned]) == 50
+    assert count_same_places(write_rows(store, "later-prepared", 3, 1000), "one", [learned]) == 0
+    # Of the same columns rows are told apart by what they hold, unless their source is the same file.
+    other = Learned(write_rows(store, "other-prepared", 5, 50), "one")
+    same = write_rows(store, "same-prepared", 5, 0)
+    assert count_same_places(same, "another", [other]) == 0
+    assert count_same_places(same, "one", [Learned(same, "one")]) == 0
+    assert count_same_places(learned.version, "one", [Learned(wide, "one")]) == 50
