@@ -5,7 +5,7 @@ from pathlib import Path
 from lightning_modules.samples import AnySample
 from lightning_modules.specs import ModelSpec
 from lightning_modules.train_specs import TrainSpec
-from storage.files import Store
+from storage.files import Store, redact
 from storage.receipts import FileRecord, StartRecord
 from storage.specs import RowsSpec
 from tasks.champions import open_champions
@@ -60,7 +60,7 @@ def train(
     for _ in open_champions(Store(workspace), channels, sample, data, stage="train"):
         pass  # Opening them is all.
     held_out = Predict(split=HELD_OUT, baselines=True)
-    steps = (Fit(model=model, train=spec, sample=sample, start=start), Predict(split=VALIDATION), held_out)
+    steps = (Fit(model=model, train=hide_url(spec), sample=sample, start=start), Predict(split=VALIDATION), held_out)
     job = TrainJob(
         directory=str(trainer.directory), data=refer_data(workspace, prepared), steps=steps, devices=spec.devices
     )
@@ -74,6 +74,14 @@ def train(
         )
     trained = _describe(result, trainer.directory, sample, standard=model.figures_in == "standard")
     return trained.model_copy(update={"start": start})
+
+
+def hide_url(spec: TrainSpec) -> TrainSpec:
+    """The training process reads the weights that were found, and needs no address: a job's file holds no secret of one."""
+    if spec.start_from is None or spec.start_from.url is None:
+        return spec
+    hidden = spec.start_from.model_copy(update={"url": redact(spec.start_from.url)})
+    return spec.model_copy(update={"start_from": hidden})
 
 
 def refer_data(workspace: str, prepared: Prepared) -> DataRef:

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from lightning_modules.baselines import answer_baselines, fit_baselines
-from lightning_modules.errors import ModelError
+from lightning_modules.errors import ModelError, SpecError
 from lightning_modules.predict import Answers, predict_rows
 from lightning_modules.ranks import open_group
 from lightning_modules.result import TrainResult
@@ -142,6 +142,11 @@ class Worker:
     def read_start(self, step: Fit) -> Start | None:
         """The weights that the network starts from: those that were found before anything began, or none."""
         if step.start is None or step.train.start_from is None:
+            if step.start is not None or step.train.start_from is not None:
+                raise SpecError(
+                    "train.start_from must go with the weights that were found for it; got one without the other; hand "
+                    "`tasks.start.find_start` on to the training"
+                )
             return None
         workspace = Store(self.job.data.workspace, self.job.data.options)
         return read_start(read_recorded(workspace, step.start), step.train.start_from)

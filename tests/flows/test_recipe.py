@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from flows.errors import RecipeError
+from flows.lifecycle import lifecycle
 from flows.recipe import list_recipes, load_recipe
 
 DIGITS = Path(__file__).resolve().parents[2] / "flows" / "recipes" / "digits.yaml"
@@ -177,3 +178,16 @@ def test_preset_that_is_not_there_is_told_with_the_other_faults() -> None:
     assert "known here: best" in faults["train.preset"].remedy
     with pytest.raises(RecipeError, match="known here: none"):
         load_recipe("digits", {"train.preset": "best"})
+
+
+def test_secrets_of_a_url_are_not_told_to_prefect() -> None:
+    url = "https://user:hunter2@example.invalid/data?token=hunter3"
+    overrides = {"train.start_from": {"url": url, "fresh": ["fc"]}, "source.url": url, "train.max_epochs": 3}
+    recipe = load_recipe("mnist", overrides)
+    shown = lifecycle.serialize_parameters({"recipe": recipe, "workspace": f"s3://{url}", "overrides": overrides})
+    assert "hunter" not in str(shown)
+    assert shown["overrides"]["train.start_from"] == {
+        "url": "https://***@example.invalid/data?token=***",
+        "fresh": ["fc"],
+    }
+    assert shown["overrides"]["train.max_epochs"] == 3

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightning_modules.train_specs import CompressSpec
+from lightning_modules.errors import SpecError
+from lightning_modules.train_specs import CompressSpec, TrainSpec
 from storage.errors import NotFound
 from storage.files import Store, sha256_bytes
 from tasks.launch import WorkerFailed
+from tasks.train import hide_url
 from tasks.train_job import Export, Predict, TrainJob, WorkerResult, Written
-from tasks.train_steps import do_job, identify_fit
+from tasks.train_steps import Worker, do_job, identify_fit
 from tests.tasks.jobs import ROWS, make_fit, make_job, make_rows, make_workspace, run_job
 
 
@@ -131,3 +133,18 @@ def test_only_the_same_training_is_resumed(workspace: Store, tmp_path: Path) -> 
     assert identify_fit(job, make_fit()) == same
     assert identify_fit(job, make_fit(seed=1)) != same
     assert identify_fit(job, make_fit(max_epochs=4)) != same
+
+
+def test_weights_to_start_from_are_never_left_out_in_silence(workspace: Store, tmp_path: Path) -> None:
+    fit = make_fit(start_from={"url": "weights.safetensors"})
+    with pytest.raises(SpecError, match="must go with the weights that were found for it"):
+        Worker(make_job(workspace, tmp_path, fit)).read_start(fit)
+
+
+def test_job_file_holds_no_secret_of_an_address() -> None:
+    spec = TrainSpec(start_from={"url": "https://user:hunter2@example.invalid/w?token=hunter3", "freeze": ["fc"]})
+    hidden = hide_url(spec)
+    assert "hunter" not in hidden.model_dump_json()
+    assert hidden.start_from is not None
+    assert hidden.start_from.freeze == ("fc",)
+    assert hide_url(TrainSpec()) == TrainSpec()
