@@ -51,6 +51,7 @@ def lifecycle(
     r = load_recipe(recipe, overrides) if resume is None else recall_recipe(workspace, resume)
     check_nodes(r.train.nodes, scheduler)
     start = find_start(workspace, r.train.start_from)
+    r = r.pin_start(start)
     with open_run(r, workspace, resume) as run, open_trainer(run.directory, r.train.devices) as trainer:
         with open_cluster(scheduler) as dask:
             raw = run.do(collect, run.url, r.name, r.source, r.data, dask)

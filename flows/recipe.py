@@ -19,6 +19,7 @@ from gates.specs import GatesSpec, gates_for_kind
 from lightning_modules.specs import ModelSpec
 from lightning_modules.train_specs import CompressSpec, TrainSpec
 from storage.files import canonical_json, redact, sha256_bytes
+from storage.receipts import StartRecord
 from storage.sources import AnySource
 from storage.specs import DataSpec, SeriesSpec, TableSpec
 
@@ -75,6 +76,17 @@ class Recipe(BaseModel):
         """The recipe as plain data, defaults written out, secrets in URLs redacted."""
         document: dict[str, Any] = self.model_dump(mode="json")
         return {**document, **{name: _redact_urls(document[name]) for name in ("source", "train")}}
+
+    def pin_start(self, start: StartRecord | None) -> "Recipe":
+        """The recipe with the weights that it starts from named by their digest, or a model by its whole id.
+
+        So the receipt says which they were, and a run that was lost goes on from the same.
+        """
+        if start is None or self.train.start_from is None:
+            return self
+        named = {"sha256": start.sha256} if self.train.start_from.model is None else {"model": start.model}
+        pinned = self.train.start_from.model_copy(update=named)
+        return self.model_copy(update={"train": self.train.model_copy(update={"start_from": pinned})})
 
 
 @cache

@@ -63,11 +63,29 @@ def keep_weights(workspace: Store, content: bytes, url: str) -> StartRecord:
         url: Where they came from, without secrets.
     """
     digest = sha256_bytes(content)
-    path = f"{WEIGHTS}/{digest}.safetensors"
-    workspace.put_if_absent(path, content)
-    record = StartRecord(path=path, sha256=digest, size_bytes=len(content), url=url)
+    workspace.put_if_absent(_locate_weights(digest), content)
+    record = find_weights(workspace, digest, url)
+    if record is None:
+        raise Conflict(f"weights ({workspace.display}/{_locate_weights(digest)}) must stay; got nothing; run again")
+    return record
+
+
+def find_weights(workspace: Store, sha256: str, url: str) -> StartRecord | None:
+    """Weights that were kept before; None if they were not.
+
+    Raises:
+        Corrupt: They are others now.
+    """
+    path = _locate_weights(sha256)
+    if not workspace.exists(path):
+        return None
+    record = StartRecord(path=path, sha256=sha256, size_bytes=workspace.size(path), url=url)
     read_recorded(workspace, record)
     return record
+
+
+def _locate_weights(sha256: str) -> str:
+    return f"{WEIGHTS}/{sha256}.safetensors"
 
 
 def read_recorded(workspace: Store, record: StartRecord) -> bytes:

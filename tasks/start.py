@@ -7,7 +7,7 @@ from deployments.targets.errors import NotCleared
 from deployments.targets.keys import KeyRing
 from lightning_modules.train_specs import StartSpec
 from storage.files import Store, redact, sha256_bytes
-from storage.models import CHECKPOINT, FOLDER, keep_weights, read_recorded
+from storage.models import CHECKPOINT, FOLDER, find_weights, keep_weights, read_recorded
 from storage.receipts import Receipt, StartRecord, find_damaged, list_model_receipts
 from storage.sources.opening import read_file
 from tasks.errors import StartError
@@ -27,9 +27,17 @@ def find_start(workspace: str, spec: StartSpec | None) -> StartRecord | None:
     if spec is None:
         return None
     store = Store(workspace)
-    if spec.url is not None:
-        return _fetch(store, spec.url, spec.sha256)
-    return _locate(store, spec.model or "")
+    if spec.url is None:
+        return _locate(store, spec.model or "")
+    kept = _find_kept(store, spec.sha256, redact(spec.url)) if spec.sha256 is not None else None
+    return kept or _fetch(store, spec.url, spec.sha256)
+
+
+def _find_kept(store: Store, sha256: str, url: str) -> StartRecord | None:
+    """Weights that the workspace has already: a model's, under whatever path they came, or those of an earlier run."""
+    if own := list_model_receipts(store, sha256):
+        return _locate(store, str(own[-1].receipt.model_id))
+    return find_weights(store, sha256, url)
 
 
 def _locate(store: Store, model_id: str) -> StartRecord:
@@ -79,9 +87,8 @@ def _fetch(store: Store, url: str, sha256: str | None) -> StartRecord:
             f"train.start_from.sha256 ({sha256}) must be that of {redact(url)}; got {found}; another file lies there: ask "
             "who published it"
         )
-    if own := list_model_receipts(store, found):
-        # Under whatever path: what a model of this workspace has learned from is known.
-        return _locate(store, str(own[-1].receipt.model_id))
+    if (kept := _find_kept(store, found, redact(url))) is not None:
+        return kept
     try:
         deserialize(content)  # type: ignore[no-untyped-call]
     except SafetensorError as error:

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
+from safetensors.torch import save as save_tensors
 
+from flows.recipe import load_recipe
 from lightning_modules.train_specs import StartSpec
+from storage.errors import Corrupt
 from storage.files import Store
 from storage.receipts import Receipt, StartRecord, list_model_receipts
 from storage.rows import hash_contents
@@ -50,7 +54,10 @@ def test_run_starts_from_a_promoted_model_and_says_so(own_promoted: Promoted, da
     outcome = run("digits", own_promoted.workspace, dask_scheduler, settings)
     assert outcome.status == 0, outcome.messages
     assert f"from model {parent[:12]}" in outcome.messages
-    made = read_receipt(own_promoted, outcome.summary["model_id"]).model
+    receipt = read_receipt(own_promoted, outcome.summary["model_id"])
+    # Whatever was typed, the recipe that was carried out names the model in full.
+    assert f"'start_from': {{'model': '{parent}'" in str(receipt.recipe["document"])
+    made = receipt.model
     assert made is not None
     assert made.start is not None
     path = own_promoted.workspace / made.start.path
@@ -120,6 +127,23 @@ def test_file_of_weights_is_held_against_its_digest_and_kept(
     )
     (own_promoted.workspace / made.start.path).unlink()
     assert call("verify", made.id, "--workspace", str(own_promoted.workspace)).status == 1
+
+
+def test_lost_run_goes_on_from_the_weights_that_it_began_with(tmp_path: Path) -> None:
+    workspace, file = tmp_path / "work space", tmp_path / "weights.safetensors"
+    file.write_bytes(save_tensors({"layer.weight": torch.zeros(2)}))
+    recipe = load_recipe("digits", {"train.start_from.url": str(file)})
+    begun = find_start(str(workspace), recipe.train.start_from)
+    pinned = recipe.pin_start(begun)
+    file.write_bytes(save_tensors({"layer.weight": torch.ones(2)}))
+    assert find_start(str(workspace), pinned.train.start_from) == begun
+    file.unlink()
+    assert find_start(str(workspace), pinned.train.start_from) == begun
+    assert load_recipe(pinned).pin_start(begun).digest == pinned.digest != recipe.digest
+    assert begun is not None
+    (workspace / begun.path).write_bytes(b"others")
+    with pytest.raises(Corrupt, match="must have sha256"):
+        find_start(str(workspace), pinned.train.start_from)
 
 
 def test_model_that_is_not_proven_is_no_start(own_promoted: Promoted, dask_scheduler: str) -> None:
