@@ -1,6 +1,6 @@
 """Raw tables and series: are the columns what the recipe says, is time in order, and does none give the answer away?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,6 +52,7 @@ class ColumnsFacts:
         duplicates: rows that repeat an earlier one of their split.
         labels: names of the declared classes; empty if none is.
         label_counts: rows by class index; -1 counts labels that are not declared.
+        undeclared: first names of those.
         time: figures of the time column, by name: rows `undated`, `repeated` (with entity and time of another), `unsorted`,
             `gaps` (places where the next row comes late), `future`; empty without one.
         predictors: how nearly each column alone gives the answer away, 0 to 1; empty where nothing is to be predicted.
@@ -63,6 +64,7 @@ class ColumnsFacts:
     duplicates: int
     labels: tuple[str, ...] = ()
     label_counts: Mapping[int, int] = field(default_factory=dict)
+    undeclared: tuple[str, ...] = ()
     time: Mapping[str, int] = field(default_factory=dict)
     predictors: Mapping[str, float] = field(default_factory=dict)
 
@@ -113,8 +115,13 @@ def list_skipped(facts: ColumnsFacts) -> list[Check]:
     return [] if facts.predictors else [skip_check(_MOST, LEAKS, "the recipe names no label and no target")]
 
 
-def _at_most(about: str, column: str, limit: float | None, mark: str = "") -> Expectation:
-    return expect(_MOST, "version", about, column=column, min_value=0, max_value=limit, mark=mark)
+def hint_undeclared(names: Sequence[str]) -> str:
+    """Return what to do about classes that are in the source and not in the recipe."""
+    return f"data.labels lacks {', '.join(map(repr, names))}: add it, or mend the source" if names else ""
+
+
+def _at_most(about: str, column: str, limit: float | None, mark: str = "", hint: str = "") -> Expectation:
+    return expect(_MOST, "version", about, column=column, min_value=0, max_value=limit, mark=mark, hint=hint)
 
 
 def _expect_columns(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
@@ -149,7 +156,7 @@ def _expect_labels(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
     most = 1.0 if gate.max_class_balance is None else min(1.0, gate.max_class_balance * balanced)
     least = 0.0 if gate.min_class_balance is None else gate.min_class_balance * balanced
     return [
-        _at_most("labels that are not declared, fraction", "undeclared", 0.0),
+        _at_most("labels that are not declared, fraction", "undeclared", 0.0, hint=hint_undeclared(facts.undeclared)),
         expect(_EACH, "classes", "rows of a class", column="count", min_value=1),
         expect(_EACH, "classes", "class share", column="share", min_value=least, max_value=most),
     ]

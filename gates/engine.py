@@ -156,6 +156,7 @@ def _name_rows(item: Expectation, outcome: "Outcome", table: Table | ShardedTabl
 def _make_check(item: Expectation, observed: JsonValue, passed: bool, rows: tuple[str, ...]) -> Check:
     """Return a check with its message."""
     where = f"; {rows[0]}" + (f" and {len(rows) - 1} more" if len(rows) > 1 else "") if rows else ""
+    where += f"; {item.hint}" if item.hint and not passed else ""
     message = (
         f"{item.rule} on {item.about}: observed {_show_observed(item.rule, observed)}, limit {show_limit(item)}{where}"
     )

@@ -140,11 +140,9 @@ def _expect_gain(gate: ModelGate, majority: float) -> list[Expectation]:
     if gain is None:
         return []
     about = f"held-out accuracy above the majority class's {majority:.6g} by {gain:g}"
-    if majority + gain > 1:
-        about += (
-            ", which no model reaches: lower min_gain_over_majority, or set it to null beside min_average_precision"
-        )
-    return [_expect_mean(about, "correct", majority + gain)]
+    unreached = "no model reaches that: lower min_gain_over_majority, or set it to null beside min_average_precision"
+    hint = unreached if majority + gain > 1 else ""
+    return [expect(_MEAN, "predictions", about, column="correct", min_value=majority + gain, hint=hint)]
 
 
 def _expect_figures(gate: ModelGate) -> list[Expectation]:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gates.columns import ColumnsFacts, build_columns_suite, list_skipped, tabulate_columns_facts
+from gates.columns import ColumnsFacts, build_columns_suite, hint_undeclared, list_skipped, tabulate_columns_facts
 from gates.engine import run_suite
 from gates.fields import SHARDS, build_field_expectations
 from gates.on_fail import DUPLICATES, BadRows
@@ -32,6 +32,7 @@ class RawFacts:
         labels: names of the declared classes; class i has label i.
         label_counts: rows with each label.
         unread: records of the source that could not be read as rows: how many, and which the first ones are.
+        undeclared: first names of classes in the source that are not declared.
     """
 
     shards: Table
@@ -41,6 +42,7 @@ class RawFacts:
     labels: tuple[str, ...]
     label_counts: "Mapping[int, int]"
     unread: BadRows = field(default_factory=lambda: BadRows(0, 0))
+    undeclared: tuple[str, ...] = ()
 
 
 def judge_raw(gate: RawGate, facts: "RawFacts | ColumnsFacts") -> GateReport:
@@ -95,10 +97,17 @@ def _expect_labels(gate: RawGate, facts: RawFacts) -> list[Expectation]:
     classes = list(range(len(facts.labels)))
     balanced = 1 / len(classes)
     present = expect_present("rows", ("label",))[0]
+    hint = hint_undeclared(facts.undeclared)
     mostly = 1 - (gate.max_missing_fraction or 0.0)
     return [
         present.model_copy(update={"kwargs": {**present.kwargs, "mostly": mostly}}) if mostly < 1 else present,
-        expect("expect_column_values_to_be_in_set", "rows", column="label", value_set=classes),
+        expect(
+            "expect_column_values_to_be_in_set",
+            "rows",
+            column="label",
+            value_set=classes,
+            hint=hint,
+        ),
         expect("expect_column_distinct_values_to_contain_set", "rows", "classes", column="label", value_set=classes),
         expect(
             "expect_column_values_to_be_between",

@@ -28,6 +28,7 @@ class Expectation(BaseModel):
             severity `quarantine`.
         mark: column of the table of which the entries that are neither zero nor false are the offending rows; empty if
             the rule itself names them.
+        hint: what a person who reads of a failure should know besides; no part of the suite's identity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +40,7 @@ class Expectation(BaseModel):
     severity: Severity = "stop"
     mark: str = ""
     max_fraction: float = Field(default=0.0, ge=0, le=1)
+    hint: str = Field(default="", exclude=True)
 
     @field_validator("kwargs")
     @classmethod
@@ -85,6 +87,7 @@ def expect(
     severity: Severity = "stop",
     mark: str = "",
     max_fraction: float = 0.0,
+    hint: str = "",
     **kwargs: object,
 ) -> Expectation:
     """Return an expectation; arguments that are None set no limit and are left out.
@@ -96,6 +99,7 @@ def expect(
         severity: what a failure does.
         mark: column that marks the offending rows.
         max_fraction: most rows that severity `quarantine` may set aside.
+        hint: what the message of a failure ends with.
         **kwargs: the expectation's own arguments.
     """
     plain = {key: to_plain(value) for key, value in kwargs.items() if value is not None}
@@ -107,6 +111,7 @@ def expect(
         severity=severity,
         mark=mark,
         max_fraction=max_fraction,
+        hint=hint,
     )
 
 

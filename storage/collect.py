@@ -16,7 +16,7 @@ from storage.parallel import TaskClient, map_in_order
 from storage.publish import open_scratch, publish_version
 from storage.rows import count_rows
 from storage.shards import ShardEntry, Span, write_shard
-from storage.sources.base import Fault, Part, Source, SourceFile, SourceIdentity, identify_rows
+from storage.sources.base import MAX_CLASSES_NAMED, Fault, Part, Source, SourceFile, SourceIdentity, identify_rows
 from storage.specs import DEFAULT_SHARD_BYTES, RowsSpec
 from storage.versions import Dataset, Version
 
@@ -28,11 +28,12 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Collected:
-    """What one part became: a shard (none if no record could be read), faults, and the files that were read for it."""
+    """What one part became: a shard (none if no record could be read), faults, files that were read, undeclared classes."""
 
     entry: ShardEntry | None
     faults: tuple[Fault, ...]
     files: tuple[SourceFile, ...]
+    undeclared: tuple[str, ...]
 
 
 def collect_rows(
@@ -61,7 +62,7 @@ def collect_rows(
 
     Returns:
         The version. Its `info` holds `source` (a `SourceIdentity`), `faults` (records that could not be read, the
-        first 1,000) and `fault_count`.
+        first 1,000), `fault_count`, and `undeclared`, the first names of classes that `spec` does not declare, if any.
 
     Raises:
         SourceError: The source cannot be read, or holds no rows.
@@ -70,6 +71,7 @@ def collect_rows(
     files: list[SourceFile] = []
     faults: list[Fault] = []
     entries: list[ShardEntry] = []
+    undeclared: set[str] = set()
     with open_scratch(dataset) as scratch:
         spool = scratch if client is not None else None
         work = partial(collect_part, source=source, spec=spec, shards=dataset.shards, codec=codec, spool=spool)
@@ -79,13 +81,14 @@ def collect_rows(
                 spool.delete(_name_spooled(number))
             files += done.files
             faults += done.faults
+            undeclared.update(done.undeclared)
             entries += [done.entry] if done.entry is not None else []
             if on_progress is not None:
                 on_progress(number + 1, None)
     if not entries:
         raise SourceError(_describe_empty(source, faults))
     identity = source.make_identity(files, rows=sum(entry.rows for entry in entries))
-    return publish_version(dataset, entries, kind="raw", info=_describe_version(identity, faults))
+    return publish_version(dataset, entries, kind="raw", info=_describe_version(identity, faults, undeclared))
 
 
 def collect_part(
@@ -109,14 +112,14 @@ def collect_part(
         part = replace(part, payload=spool.read(_name_spooled(number)))
     decoded = source.decode(part, spec)
     if not count_rows(decoded.rows):
-        return Collected(None, decoded.faults, decoded.files)
+        return Collected(None, decoded.faults, decoded.files, decoded.undeclared)
     rows = identify_rows(part, decoded)
     spans = (Span(name=part.name, start=part.start, stop=part.stop),)
     derived = measure_derived(rows, decoded.columns)
     entry = write_shard(
         shards, rows, split=part.split, codec=codec, source=spans, columns=decoded.columns, statistics=derived
     )
-    return Collected(entry, decoded.faults, decoded.files)
+    return Collected(entry, decoded.faults, decoded.files, decoded.undeclared)
 
 
 def _list_tasks(
@@ -142,9 +145,10 @@ def _name_spooled(number: int) -> str:
     return f"{number:08d}.part"
 
 
-def _describe_version(identity: SourceIdentity, faults: list[Fault]) -> dict[str, object]:
+def _describe_version(identity: SourceIdentity, faults: list[Fault], undeclared: set[str]) -> dict[str, object]:
     listed = [{"name": fault.name, "reason": fault.reason} for fault in faults[:LISTED_FAULTS]]
-    return {"source": identity.model_dump(mode="json"), "faults": listed, "fault_count": len(faults)}
+    strange = {"undeclared": sorted(undeclared)[:MAX_CLASSES_NAMED]} if undeclared else {}
+    return {"source": identity.model_dump(mode="json"), "faults": listed, "fault_count": len(faults), **strange}
 
 
 def _describe_empty(source: Source, faults: list[Fault]) -> str:

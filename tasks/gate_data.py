@@ -133,6 +133,7 @@ def describe_raw(version: Version, data: RowsSpec, client: TaskClient | None = N
         labels=images.labels,
         label_counts=count_labels(version),
         unread=name_unread(version),
+        undeclared=tuple(version.info.get("undeclared", ())),
     )
 
 

@@ -40,6 +40,7 @@ def survey_columns(version: Version, data: TableSpec, client: TaskClient | None 
         duplicates=version.duplicates,
         labels=data.labels,
         label_counts=_count_labels(label),
+        undeclared=tuple(version.info.get("undeclared", ())),
         time=_inspect_time(version, data) if data.time is not None else {},
         predictors=_measure_predictors(version, data, statistics, client),
     )

@@ -23,6 +23,7 @@ from storage.specs import RowsSpec
 SPLITS = ("train", "validation", "held_out")
 LISTED_FILES = 1000
 MAX_FAULTS_NAMED = 20
+MAX_CLASSES_NAMED = 20
 
 _SECRET_KEY = re.compile(r"secret|token|password|credential|(^|_)key($|_)|sas|auth", re.IGNORECASE)
 
@@ -108,6 +109,7 @@ class Decoded:
         columns: Names of the columns of two-dimensional fields.
         faults: Records that could not be read.
         files: Files that were read whole, once, by this part.
+        undeclared: Names of classes in the part that the recipe does not declare.
     """
 
     rows: Rows
@@ -116,6 +118,7 @@ class Decoded:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     files: tuple[SourceFile, ...] = ()
+    undeclared: tuple[str, ...] = ()
 
 
 class Source(BaseModel, ABC):

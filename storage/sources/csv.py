@@ -13,7 +13,7 @@ from storage.errors import SourceError, SourceUnavailable
 from storage.sources.base import Decoded, Fault, Part, SourceFile, UrlSource
 from storage.sources.listing import list_files
 from storage.sources.opening import SourceStream, open_stream, translated
-from storage.sources.tables import build_rows, check_columns, require_table
+from storage.sources.tables import build_rows, check_columns, find_undeclared, require_table
 from storage.specs import RowsSpec, TableSpec
 
 if TYPE_CHECKING:
@@ -59,10 +59,12 @@ class CsvSource(UrlSource):
         blank = _find_blank(part.payload)
         kept = [number for number in range(table.num_rows + len(bad)) if number not in bad]
         filled = np.array([number not in blank for number in kept], dtype=np.bool_)
-        rows, columns = build_rows(table.filter(filled), require_table(spec, self.display))
+        declared, table = require_table(spec, self.display), table.filter(filled)
+        rows, columns = build_rows(table, declared)
+        strange = find_undeclared(table, declared)
         named = tuple(Fault(f"{part.name}:{part.start + number}", reason) for number, reason in faults)
         records = tuple(number for number in kept if number not in blank)
-        return Decoded(rows, records=records, columns=columns, faults=named)
+        return Decoded(rows, records=records, columns=columns, faults=named, undeclared=strange)
 
     def _choose_files(self, names: Sequence[str]) -> list[tuple[str, str]]:
         """Names of the files that are read, each with its split."""

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from storage.errors import SourceUnavailable
 from storage.files import redact, sha256_bytes
 from storage.rows import LABEL, Rows
-from storage.sources.base import SPLITS, Decoded, Fault, Part, SourceFile, UrlSource
+from storage.sources.base import MAX_CLASSES_NAMED, SPLITS, Decoded, Fault, Part, SourceFile, UrlSource
 from storage.sources.listing import list_files, read_files
 from storage.sources.opening import open_stream
 from storage.sources.pictures import MODES, decode_pictures
@@ -59,7 +59,7 @@ class ImagesSource(UrlSource):
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Images uint8 (N, C, H, W); labels int64, past the last class where a folder is none of the recipe's."""
-        _, shape = _require_images(self, spec)
+        labels, shape = _require_images(self, spec)
         faults = [Fault(name, reason) for name, reason in part.detail.get("faults", ())]
         files: list[SourceFile] = []
         if "root" in part.detail:
@@ -81,7 +81,8 @@ class ImagesSource(UrlSource):
         faults += [Fault(name, reason) for name, reason in damaged]
         rows: Rows = {"image": images, LABEL: np.array([pictures[number][1] for number in kept], dtype=np.int64)}
         members = tuple(pictures[number][0] for number in kept)
-        return Decoded(rows, members=members, faults=tuple(faults), files=tuple(files))
+        strange = sorted({name_folder(name) for name, label, _ in pictures if label >= len(labels)})[:MAX_CLASSES_NAMED]
+        return Decoded(rows, members=members, faults=tuple(faults), files=tuple(files), undeclared=tuple(strange))
 
     def find_split(self, name: str) -> str | None:
         """The split of a file by its folder; "" where the source has none, None where it lies in no split's folder."""
@@ -161,7 +162,12 @@ class _Batch:
 
 def find_label(name: str, known: dict[str, int]) -> int:
     """Number of the class that a picture's folder names; a new number for a folder that is no class."""
-    return known.setdefault(posixpath.basename(posixpath.dirname(name)), len(known))
+    return known.setdefault(name_folder(name), len(known))
+
+
+def name_folder(name: str) -> str:
+    """The name of the folder around a picture."""
+    return posixpath.basename(posixpath.dirname(name))
 
 
 def _cut_payload(part: Part) -> list[tuple[str, int, bytes]]:

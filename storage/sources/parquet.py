@@ -9,7 +9,7 @@ from pydantic import Field
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource
 from storage.sources.listing import list_files
 from storage.sources.opening import open_stream, translated
-from storage.sources.tables import build_rows, check_columns, require_table
+from storage.sources.tables import build_rows, check_columns, find_undeclared, require_table
 from storage.specs import RowsSpec
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ParquetSource(UrlSource):
             groups = file.read_row_groups(list(range(first, stop)), columns=list(table.columns), use_threads=False)
             file.close()
         rows, columns = build_rows(groups, table)
-        return Decoded(rows, columns=columns)
+        return Decoded(rows, columns=columns, undeclared=find_undeclared(groups, table))
 
 
 def _open_parquet(address: str, options: Mapping[str, object]) -> "pq.ParquetFile":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from storage.errors import SourceError, SourceUnavailable
 from storage.rows import LABEL, VALID_SUFFIX, Rows
+from storage.sources.base import MAX_CLASSES_NAMED
 from storage.specs import RowsSpec, SeriesSpec, TableSpec
 
 if TYPE_CHECKING:
@@ -89,6 +90,16 @@ def build_rows(table: "pa.Table", spec: TableSpec) -> tuple[Rows, dict[str, tupl
     if isinstance(spec, SeriesSpec):
         rows[SERIES_ID] = _parse_entities(table, spec.entity)
     return rows, columns
+
+
+def find_undeclared(table: "pa.Table", spec: TableSpec) -> tuple[str, ...]:
+    """Texts of the label's column that are no class of the recipe, in the order of their names."""
+    if spec.label is None:
+        return ()
+    import pyarrow as pa
+
+    distinct = _list_texts(pa.chunked_array([table.column(spec.label).unique()]))
+    return tuple(sorted({text for text in distinct if text is not None} - set(spec.labels)))[:MAX_CLASSES_NAMED]
 
 
 def hash_entity(name: str) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gates.specs import GatesSpec
 from storage.collect import collect_rows
 from storage.errors import SourceError
 from storage.files import Store
@@ -17,6 +18,7 @@ from storage.sources.images import ImagesSource
 from storage.sources.pictures import decode_picture
 from storage.specs import DataSpec
 from storage.versions import Dataset
+from tasks.gate_data import judge_version
 from tests.storage.source_contract import SourceContract, read_all
 
 SHARED = Path("../shared/data")
@@ -103,10 +105,20 @@ def test_a_glob_chooses_files(tmp_path):
     assert len(rows[LABEL]) == 10
 
 
-def test_a_folder_that_is_no_class_is_left_for_the_gate(tmp_path):
+def test_a_folder_that_is_no_class_is_left_for_the_gate_and_named(tmp_path):
     members = {**make_members(), "train/wasp/0.png": make_picture(99)[0]}
-    rows = read_all(ImagesSource(url=str(write_tree(tmp_path, members))), SPEC)
-    assert sorted(set(rows[LABEL].tolist())) == [0, 1, 2]
+    for url in (write_tree(tmp_path / "tree", members), write_tar(tmp_path / "all.tar", members)):
+        source = ImagesSource(url=str(url))
+        assert sorted(set(read_all(source, SPEC)[LABEL].tolist())) == [0, 1, 2]
+        version = collect_rows(source, Dataset(Store(tmp_path / "w"), url.name), spec=SPEC)
+        assert version.info["undeclared"] == ["wasp"]
+        (check,) = (
+            check
+            for check in judge_version(version, SPEC, GatesSpec()).checks
+            if (check.rule, check.about) == ("expect_column_values_to_be_in_set", "label")
+        )
+        assert not check.passed
+        assert check.message.endswith("data.labels lacks 'wasp': add it, or mend the source")
 
 
 def test_exif_rotation_is_applied():

@@ -109,6 +109,8 @@ def test_a_fault_in_a_column_is_named(tmp_path, column, rows, value, about):
     column_values[rows] = value
     report = judge(collect(tmp_path / "t", {**columns, column: column_values.astype(str)}, TABLE), TABLE)
     assert about in find_red(report)
+    if value == "goood":
+        assert "data.labels lacks 'goood': add it, or mend the source" in report.reasons[0]
     if about in ("missing share of a column", "missing share of the label or target"):
         assert f"; column {column}" in report.reasons[0]
         assert " more" not in report.reasons[0]
