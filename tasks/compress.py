@@ -99,7 +99,9 @@ def compress(
         output=bench.output,
         start_s=start_s,
         files=files,
-        candidates=tuple(bench.record(candidate, chosen) for candidate in candidates),
+        candidates=tuple(
+            bench.record(candidate, chosen, _explain(candidate, targets, chosen)) for candidate in candidates
+        ),
         channels={
             channel: ChannelRecord(
                 artifact=candidate.name, sha256=sha256_bytes(candidate.content), expected=expected.get(channel)
@@ -154,7 +156,7 @@ class Bench:
         sample = self.evaluated.sample
         return measure_headline(standardise_sheet(sheet, sample, standard=self.evaluated.standard), sample)
 
-    def record(self, candidate: Candidate, chosen: Mapping[str, Candidate]) -> ArtifactRecord:
+    def record(self, candidate: Candidate, chosen: Mapping[str, Candidate], note: str) -> ArtifactRecord:
         """What is written down of a candidate; a chosen one answers the held-out rows for it."""
         channels = tuple(channel for channel, winner in chosen.items() if winner.name == candidate.name)
         name = "error" if candidate.is_error else "accuracy"
@@ -174,6 +176,7 @@ class Bench:
             latency_ms_p50=measured.latency_ms_p50,
             latency_ms_p95=measured.latency_ms_p95,
             chosen_for=channels,
+            note=note,
             **figures,
         )
 
@@ -192,6 +195,16 @@ def _choose(channel: str, target: TargetSpec, candidates: list[Candidate]) -> Ca
             return candidate
         reasons += [f"{name} on {channel}: {fault}" for fault in faults]
     raise StageStopped("compress", tuple(reasons))
+
+
+def _explain(candidate: Candidate, targets: Mapping[str, TargetSpec], chosen: Mapping[str, Candidate]) -> str:
+    """Why channels that prefer a candidate to the one that they got did not get it; empty where none does."""
+    reasons = []
+    for channel, target in targets.items():
+        prefer, name = target.prefer, candidate.name
+        if name in prefer and prefer.index(name) < prefer.index(chosen[channel].name):
+            reasons.append(f"not for {channel}: {'; '.join(_find_faults(target, candidate))}")
+    return "; ".join(reasons)
 
 
 def _find_faults(target: TargetSpec, candidate: Candidate) -> list[str]:

@@ -104,8 +104,9 @@ def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
                 f"{show_figure(name, figures[name])} {by}" for by, figures in baselines.items() if name in figures
             )
             return (f"{show_figure(name, metrics[name])} held out", *beside)
-        case Compressed(channels=channels):
-            return tuple(f"{name}: {cleared.artifact}" for name, cleared in channels.items())
+        case Compressed(channels=channels, candidates=candidates):
+            refused = (f"{entry.name} {entry.note}" for entry in candidates if entry.note)
+            return (*(f"{name}: {cleared.artifact}" for name, cleared in channels.items()), *refused)
         case Promoted(releases=releases):
             return tuple(f"{name}: release {number}" for name, number in releases.items())
         case None:

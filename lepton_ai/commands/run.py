@@ -70,11 +70,14 @@ def run(
     except ImportError as error:
         raise require_platform(error, "run") from error
     try:
-        # Before anything slow: a wrong recipe is answered at once.
+        # Before anything slow: a wrong recipe is answered at once, and so is a path where there is nothing.
         if resume is not None:
             recall_recipe(workspace, resume)
-        elif recipe is not None and (lost := find_lost_run(workspace, load_recipe(recipe, overrides))) is not None:
-            say(f"note: {lost}")
+        elif recipe is not None:
+            loaded = load_recipe(recipe, overrides)
+            loaded.source.look()
+            if (lost := find_lost_run(workspace, loaded)) is not None:
+                say(f"note: {lost}")
     except (RecipeError, ResumeError) as error:
         raise fail(str(error), EXIT_USAGE) from error
     import gates.runner  # noqa: F401 - Great Expectations takes seconds to import: here, where it is counted as such

@@ -11,11 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, field_validator
 
-from storage.errors import SourceError
+from storage.errors import SourceError, SourceUnavailable
 from storage.files import canonical_json, redact, sha256_bytes
 from storage.rows import CONTENT_HASH, ROW_ID, Rows, count_rows, hash_contents, hash_member_ids, hash_row_ids
 from storage.specs import RowsSpec
@@ -137,6 +138,13 @@ class Source(BaseModel, ABC):
         """Address for people and receipts, without secrets; None for data that come with a package."""
         return None
 
+    def look(self) -> None:
+        """Looks whether there is anything at all, where that costs next to nothing.
+
+        Raises:
+            SourceUnavailable: There is nothing.
+        """
+
     @abstractmethod
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Walks the source once, in order.
@@ -208,6 +216,16 @@ class UrlSource(Source):
     def display(self) -> str:
         """The address without secrets."""
         return redact(self.url)
+
+    def look(self) -> None:
+        """A path on this machine that is no pattern must be there."""
+        if "://" in self.url or "::" in self.url or any(mark in self.url for mark in "*?["):
+            return
+        if not Path(self.url).expanduser().exists():
+            raise SourceUnavailable(
+                f"source ({self.display}) must be a path that exists, from {Path.cwd()}; got nothing there; check the "
+                "source's url, as in --set source.url=PATH"
+            )
 
     @field_validator("url")
     @classmethod

@@ -9,6 +9,8 @@ import pytest
 
 from flows.errors import GateStopped
 from flows.lifecycle import lifecycle
+from storage.files import Store
+from storage.receipts import list_model_receipts
 from tasks import compress
 from tests.flows.conftest import Promoted
 from tests.flows.material import FAST, Outcome, call, digits, read_channels, run, write_digits
@@ -89,8 +91,14 @@ def test_a_file_that_is_cut_off_stops_at_collect_with_a_receipt(
 def test_files_that_are_not_there_are_no_verdict_on_the_data(
     tmp_path: Path, prefect_url: str, dask_scheduler: str
 ) -> None:
-    settings = {**write_digits(tmp_path / "files"), "source.url": str(tmp_path / "elsewhere")}
+    settings = write_digits(tmp_path / "files")
     workspace = tmp_path / "workspace"
+    # A folder that is not there is told of before anything starts, files in it when they are asked for.
+    outcome = run("mnist", workspace, dask_scheduler, {**settings, "source.url": str(tmp_path / "elsewhere")})
+    assert outcome.status == 1
+    assert f"source ({tmp_path}/elsewhere) must be a path that exists" in outcome.messages
+    assert not workspace.exists()
+    (tmp_path / "files" / "train-images-idx3-ubyte.gz").unlink()
     outcome = run("mnist", workspace, dask_scheduler, settings)
     assert outcome.status == 1
     assert "must exist; got nothing there" in outcome.messages
@@ -165,6 +173,11 @@ def test_a_broken_int8_artifact_is_not_chosen_where_fp32_will_do(
     outcome = run("digits", tmp_path / "workspace", dask_scheduler)
     assert outcome.status == 0, outcome.messages
     assert outcome.summary["channels"] == {"edge": "fp32", "cloud": "fp32"}
+    assert "int8 not for edge: accuracy drop must be at most" in outcome.messages
+    (signed,) = list_model_receipts(Store(tmp_path / "workspace"), outcome.summary["model_id"])
+    notes = {entry.name: entry.note for entry in signed.receipt.artifacts}
+    assert notes["fp32"] == ""
+    assert notes["int8"].startswith("not for edge: accuracy drop must be at most")
 
 
 def test_from_python_a_stop_raises_with_the_receipt_and_prefect_says_stopped(
