@@ -38,6 +38,14 @@ Resume = Annotated[
     str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was lost, instead of a recipe.")
 ]
 
+LIMITS = {
+    "gate raw": "gates.raw and gates.drift",
+    "gate prepared": "gates.prepared",
+    "gate model": "gates.model",
+    "gate artifact": "gates.artifact",
+}
+"""Where the limits of a gate are set."""
+
 
 @translate_errors
 def run(
@@ -158,4 +166,6 @@ def _say_outcome(receipt: "Receipt", summary: dict[str, Any]) -> None:
         say(f"stopped at {receipt.stopped_at}", "bold red")
         for reason in receipt.reasons:
             say(f"  {reason}")
+        if section := LIMITS.get(receipt.stopped_at or ""):
+            say(f"  limits   {section} of the recipe, see docs/gates.md")
     say(f"  report   {summary['report']}\n  receipt  {summary['receipt']}")

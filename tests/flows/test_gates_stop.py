@@ -25,6 +25,8 @@ def _expect_stop(outcome: Outcome, workspace: Path, stage: str, *words: str) -> 
     reasons = "; ".join(summary["reasons"])
     for word in words:
         assert word in reasons
+    gate = stage.removeprefix("gate ")
+    assert (f"limits   gates.{gate}" in outcome.messages) == (gate != stage)
     assert Path(summary["report"]).is_file()
     assert call("verify", summary["receipt"], "--workspace", str(workspace)).status == 0
     assert summary["channels"] == {"edge": None, "cloud": None}
