@@ -1,6 +1,7 @@
 """A run on the terminal: one line a stage, a live bar where there is someone to watch it, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -19,12 +20,17 @@ PLAIN_INTERVAL_S = 5.0
 class ConsoleProgress:
     """Shows a run's stages on standard error.
 
+    Args:
+        console: Where they are shown.
+        on_step: Called whenever something is to be shown; what it raises ends the run.
+
     Attributes:
         durations_s: Wall time of each stage so far, in seconds, that of starting a Prefect server included.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, on_step: Callable[[], None] = lambda: None) -> None:
         self._console = console
+        self._on_step = on_step
         self._live: Progress | None = None
         self._bar: TaskID | None = None
         self._said_at = time.monotonic()
@@ -32,6 +38,7 @@ class ConsoleProgress:
 
     def begin(self, stage: str) -> None:
         """Starts the stage's bar, or on a plain output nothing yet."""
+        self._on_step()
         self._said_at = time.monotonic()
         if not self._console.is_terminal:
             return
@@ -50,6 +57,7 @@ class ConsoleProgress:
 
     def advance(self, stage: str, done: int, total: int | None, note: str) -> None:
         """Moves the bar; a plain output hears of it every few seconds."""
+        self._on_step()
         if self._live is not None and self._bar is not None:
             self._live.update(self._bar, completed=done, total=total, note=note)
         elif time.monotonic() - self._said_at >= PLAIN_INTERVAL_S:

@@ -22,6 +22,7 @@ from lepton_ai.commands.common import (
     stderr,
     translate_errors,
 )
+from lepton_ai.commands.interrupts import Interrupts
 from lepton_ai.console import ConsoleProgress
 
 if TYPE_CHECKING:
@@ -92,10 +93,14 @@ def run(
     from flows.lifecycle import lifecycle
 
     imported = time.monotonic()
-    console = ConsoleProgress(stderr)
+    interrupts = Interrupts()
+    console = ConsoleProgress(stderr, interrupts.check)
     token = PROGRESS.set(console)
     try:
-        receipt = lifecycle(recipe or "", workspace=workspace, overrides=overrides, scheduler=scheduler, resume=resume)
+        with interrupts:
+            receipt = lifecycle(
+                recipe or "", workspace=workspace, overrides=overrides, scheduler=scheduler, resume=resume
+            )
     except GateStopped as stopped:
         receipt = stopped.receipt
     except (FlowError, TaskError) as error:

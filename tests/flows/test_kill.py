@@ -62,9 +62,10 @@ def test_kill_in_the_middle_of_a_stage(stage: str, tmp_path: Path, prefect_url: 
 
 def test_ctrl_c_ends_everything_in_order(tmp_path: Path, prefect_url: str) -> None:
     workspace = tmp_path / "workspace"
-    victim = _start(workspace, tmp_path)
+    # So long that it cannot have ended by itself.
+    victim = _start(workspace, tmp_path, {"train.max_epochs": 10_000})
     victim.wait_for("gate prepared")
-    assert victim.end(signal.SIGINT) != 0
+    assert victim.end(signal.SIGINT) != 0, victim.messages
     victim.expect_nothing_left()
     assert not find_torn(workspace)
     assert not (workspace / "channels").exists()

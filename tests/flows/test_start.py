@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from safetensors.torch import save as save_tensors
 
-from flows.recipe import load_recipe
+from flows.recipe import Recipe, load_recipe
 from lightning_modules.train_specs import StartSpec
 from storage.errors import Corrupt
 from storage.files import Store
@@ -56,7 +56,9 @@ def test_run_starts_from_a_promoted_model_and_says_so(own_promoted: Promoted, da
     assert f"from model {parent[:12]}" in outcome.messages
     receipt = read_receipt(own_promoted, outcome.summary["model_id"])
     # Whatever was typed, the recipe that was carried out names the model in full.
-    assert f"'start_from': {{'model': '{parent}'" in str(receipt.recipe["document"])
+    document = receipt.recipe["document"]
+    assert isinstance(document, dict)
+    assert Recipe.model_validate(document).train.start_from == StartSpec(model=parent, freeze=("hidden.0",))
     made = receipt.model
     assert made is not None
     assert made.start is not None
