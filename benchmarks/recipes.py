@@ -24,6 +24,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from benchmarks.boosting import measure_boosting
 from benchmarks.recipe_table import (
     KEY,
@@ -35,7 +37,7 @@ from benchmarks.recipe_table import (
     show_section,
 )
 from benchmarks.results import name_processors, read_section, write_section
-from storage.files import sha256_bytes
+from storage.files import canonical_json, sha256_bytes
 from tasks.cluster import count_cores
 from tasks.report import curve_path
 
@@ -214,7 +216,8 @@ def describe_case(
 
 def identify_recipe(name: str) -> str:
     """Digest of the recipe's file as it is now."""
-    return sha256_bytes((files("flows") / "recipes" / f"{name}.yaml").read_bytes())[:8]
+    settings = yaml.safe_load((files("flows") / "recipes" / f"{name}.yaml").read_bytes())
+    return sha256_bytes(canonical_json(settings))[:8]  # Whatever its comments say.
 
 
 def find_baseline(case: Case, metrics: dict[str, Any]) -> str:
