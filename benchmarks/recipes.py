@@ -215,7 +215,7 @@ def describe_case(
 
 
 def identify_recipe(name: str) -> str:
-    """Digest of the recipe's file as it is now."""
+    """Digest of the settings that the recipe has now."""
     settings = yaml.safe_load((files("flows") / "recipes" / f"{name}.yaml").read_bytes())
     return sha256_bytes(canonical_json(settings))[:8]  # Whatever its comments say.
 
