@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeVar
 from prefect import Flow
 
 from flows.server import prefect_server
-from storage.files import redact
+from storage.sources.base import hide_secrets
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,17 +25,9 @@ class LeptonFlow(Flow[P, R]):
             return super().__call__(*args, **kwargs)
 
     def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """What Prefect keeps and shows of a call: its parameters without the secrets of URLs. The flow gets them whole."""
-        shown: dict[str, Any] = _redact_texts(super().serialize_parameters(parameters))
-        return shown
-
-
-def _redact_texts(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _redact_texts(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_redact_texts(inner) for inner in value]
-    return redact(value) if isinstance(value, str) else value
+        """What Prefect keeps and shows of a call: its parameters without secrets. The flow gets them whole."""
+        given = super().serialize_parameters(parameters)
+        return {name: hide_secrets(name, value) for name, value in given.items()}
 
 
 def lepton_flow(function: Callable[P, R]) -> LeptonFlow[P, R]:

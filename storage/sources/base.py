@@ -26,7 +26,7 @@ LISTED_FILES = 1000
 MAX_FAULTS_NAMED = 20
 MAX_CLASSES_NAMED = 20
 
-_SECRET_KEY = re.compile(r"secret|token|password|credential|(^|_)key($|_)|sas|auth", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"secret|token|password|credential|(^|[_.])key($|[_.])|sas|auth", re.IGNORECASE)
 
 
 class SourceFile(BaseModel):
@@ -250,6 +250,8 @@ def hide_secrets(key: str, value: JsonValue) -> JsonValue:
     """An option's value as it may be shown: `***` where its key says that it is a secret."""
     if isinstance(value, dict):
         return {inner: hide_secrets(inner, item) for inner, item in value.items()}
+    if isinstance(value, list):
+        return [hide_secrets(key, item) for item in value]
     if _SECRET_KEY.search(key):
         return "***"
     return redact(value) if isinstance(value, str) and "://" in value else value

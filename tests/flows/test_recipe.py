@@ -184,6 +184,10 @@ def test_secrets_of_a_url_are_not_told_to_prefect() -> None:
     url = "https://user:hunter2@example.invalid/data?token=hunter3"
     overrides = {"train.start_from": {"url": url, "fresh": ["fc"]}, "source.url": url, "train.max_epochs": 3}
     recipe = load_recipe("mnist", overrides)
+    overrides |= {
+        "source.options": {"secret": "hunter2", "keys": [{"token": "hunter2"}]},
+        "source.options.key": "hunter2",
+    }
     shown = lifecycle.serialize_parameters({"recipe": recipe, "workspace": f"s3://{url}", "overrides": overrides})
     assert "hunter" not in str(shown)
     assert shown["overrides"]["train.start_from"] == {
