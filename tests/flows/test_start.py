@@ -203,7 +203,8 @@ def test_rows_are_known_by_their_place_where_their_contents_cannot_tell(tmp_path
     assert count_same_places(write_rows(store, "later-prepared", 3, 1000), "one", [learned]) == 0
     # Of the same columns rows are told apart by what they hold, unless their source is the same file.
     other = Learned(write_rows(store, "other-prepared", 5, 50), "one")
-    same = write_rows(store, "same-prepared", 5, 0)
+    same = write_rows(store, "same-prepared", 5, 100)
     assert count_same_places(same, "another", [other]) == 0
+    assert count_same_places(same, "one", [other]) == 50
     assert count_same_places(same, "one", [Learned(same, "one")]) == 0
     assert count_same_places(learned.version, "one", [Learned(wide, "one")]) == 50
