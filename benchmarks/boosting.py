@@ -14,15 +14,15 @@ import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from flows.recipe import load_recipe
-from lightning_modules.metrics import METRICS
-from lightning_modules.row_head import Combinations
-from lightning_modules.samples import RowSample
-from storage.files import Store
-from storage.fitted import Fitted
-from storage.versions import Dataset
-from tasks.describe import describe_sample
-from tasks.samples import HELD_OUT, TRAIN, VALIDATION, SampleRows
+from flows.recipe.load import load_recipe
+from lightning_modules.heads.rows import Combinations
+from lightning_modules.objectives.metrics import METRICS
+from lightning_modules.specs.samples import RowSample
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset
+from storage.pipeline.fitted import Fitted
+from tasks.forms.describe import describe_sample
+from tasks.forms.streams import HELD_OUT, TRAIN, VALIDATION, SampleRows
 
 GRID = {
     "learning_rate": (0.03, 0.1),

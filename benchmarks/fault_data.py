@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from storage.collect import collect_rows
-from storage.files import Store
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset, Version
+from storage.forms.specs import DataSpec, ImageField, RowsSpec, SeriesSpec, SplitSpec, TableSpec
+from storage.pipeline.collecting import collect_rows
 from storage.sources.base import Source
 from storage.sources.csv import CsvSource
 from storage.sources.idx import IdxSource
-from storage.specs import DataSpec, ImageField, RowsSpec, SeriesSpec, SplitSpec, TableSpec
-from storage.versions import Dataset, Version
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -17,17 +17,17 @@ from benchmarks.fault_catalogue import CASES, FaultCase
 from benchmarks.fault_catalogue_later import FIRST
 from benchmarks.fault_data import LOADERS, Feed, collect
 from benchmarks.results import describe_machine, make_table, write_section
-from gates.prepared import judge_prepared
+from gates.prepared.prepared_gate import judge_prepared
 from gates.specs import GatesSpec
-from storage.errors import StorageError
-from storage.fitted import Fitted
-from storage.prepare import prepare_rows
-from storage.receipts import SourceRecord
-from storage.versions import Dataset, Version
-from tasks.accepted import Accepted
-from tasks.collect import describe_version
-from tasks.gate_data import describe_prepared, judge_version
-from tasks.results import Collected, Prepared
+from storage.base.errors import StorageError
+from storage.datasets.dataset import Dataset, Version
+from storage.pipeline.fitted import Fitted
+from storage.pipeline.preparing import prepare_rows
+from storage.records.receipts import SourceRecord
+from tasks.data.collect import describe_version
+from tasks.gates.accepted import Accepted
+from tasks.gates.gate_data import describe_prepared, judge_version
+from tasks.runtime.outcomes import Collected, Prepared
 
 CLEAN_DRAWS = 5
 SECTION = "faults"

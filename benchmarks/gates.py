@@ -13,19 +13,19 @@ import numpy as np
 
 from benchmarks.fault_data import Feed, collect, load_mnist
 from benchmarks.results import describe_machine, make_table, write_section
-from gates.custom import ROWS, OwnExpectation, build_own_suite
-from gates.engine import run_suite
+from gates.engine.custom import ROWS, OwnExpectation, build_own_suite
+from gates.engine.judge import run_suite
 from gates.specs import GatesSpec
-from storage.derived import measure_derived
-from storage.files import Store
-from storage.rows import hash_contents, hash_row_ids
-from storage.shards import Span, write_shard
-from storage.snapshot import Version
-from storage.specs import RowsSpec, TableSpec
-from storage.versions import Dataset
-from tasks.accepted import Accepted
-from tasks.gate_data import judge_version
-from tasks.row_table import draft_suite, open_rows
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
+from storage.forms.specs import RowsSpec, TableSpec
+from storage.pipeline.derived import measure_derived
+from storage.shards.row_ids import hash_contents, hash_row_ids
+from storage.shards.shard import Span, write_shard
+from tasks.gates.accepted import Accepted
+from tasks.gates.gate_data import judge_version
+from tasks.gates.row_table import draft_suite, open_rows
 
 IMAGES, TABLE_ROWS, SHARD_ROWS = 60_000, 10_000_000, 200_000
 GOAL = 0.05

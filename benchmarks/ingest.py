@@ -26,13 +26,13 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.results import describe_machine, make_table, write_section
-from storage.collect import collect_rows
-from storage.files import Store
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset, Version
+from storage.forms.specs import DataSpec
+from storage.pipeline.collecting import collect_rows
 from storage.sources.arrays import ArraysSource
 from storage.sources.images import ImagesSource
-from storage.specs import DataSpec
-from storage.versions import Dataset, Version
-from tasks.cluster import open_cluster
+from tasks.runtime.cluster import open_cluster
 
 SHARED_CIFAR = Path(__file__).parents[2] / "shared" / "data" / "cifar10-jpeg" / "cifar10_jpeg.tar.xz"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

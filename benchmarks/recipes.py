@@ -37,9 +37,9 @@ from benchmarks.recipe_table import (
     show_section,
 )
 from benchmarks.results import name_processors, read_section, write_section
-from storage.files import canonical_json, sha256_bytes
-from tasks.cluster import count_cores
-from tasks.report import curve_path
+from storage.base.store import canonical_json, sha256_bytes
+from tasks.pages.report import curve_path
+from tasks.runtime.cluster import count_cores
 
 SECTION = "Recipes"
 SHARED = Path(__file__).parents[2] / "shared" / "data"

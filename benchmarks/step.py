@@ -20,13 +20,13 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
 from benchmarks.results import describe_machine, make_table, write_section
-from flows.recipe import load_recipe
-from lightning_modules.build import build_learner
-from lightning_modules.optim import build_optimizer, build_scheduler
-from lightning_modules.specs import ModelSpec, SampleSpec
-from lightning_modules.train import fit_learner
-from lightning_modules.train_specs import TrainSpec
-from storage.files import Store
+from flows.recipe.load import load_recipe
+from lightning_modules.specs.model import ModelSpec, SampleSpec
+from lightning_modules.specs.training import TrainSpec
+from lightning_modules.training.build import build_learner
+from lightning_modules.training.optim import build_optimizer, build_scheduler
+from lightning_modules.training.trainer import fit_learner
+from storage.base.store import Store
 
 GOAL = 1.05
 BATCH, WARMUP = 128, 20

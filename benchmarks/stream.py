@@ -23,11 +23,11 @@ import numpy as np
 
 from benchmarks.peers import STREAM_PEERS, make_environment
 from benchmarks.results import describe_machine, make_table, write_section
-from storage.files import Store
-from storage.shards import ShardEntry, write_shard
-from storage.specs import DEFAULT_SHARD_BYTES
-from storage.stream import Stream
-from storage.versions import Dataset
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset
+from storage.forms.specs import DEFAULT_SHARD_BYTES
+from storage.shards.shard import ShardEntry, write_shard
+from storage.stream.stream import Stream
 
 WRITERS = ("mosaicml-streaming", "litdata")
 PEERS = ("mosaicml-streaming", "litdata", "webdataset", "zarr + DataLoader")

@@ -18,10 +18,10 @@ import numpy as np
 from benchmarks.object_store import start_object_store
 from benchmarks.results import describe_machine, make_table, write_section
 from benchmarks.stream import BATCH_SIZE, THREADS
-from storage.files import Store
-from storage.shards import write_shard
-from storage.stream import Stream
-from storage.versions import Dataset, Version
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset, Version
+from storage.shards.shard import write_shard
+from storage.stream.stream import Stream
 
 LATENCY_MS = 50
 STEP_MS = 10

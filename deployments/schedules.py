@@ -12,7 +12,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.lifecycle import lifecycle
 from flows.release import refresh_channels
-from flows.server import prefect_server
+from flows.run.server import prefect_server
 
 NIGHTLY, DAILY = "0 3 * * *", "30 2 * * *"
 

@@ -10,7 +10,7 @@ FlowError
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from storage.receipts import Receipt
+from storage.records.receipts import Receipt
 
 
 class FlowError(Exception):

@@ -2,23 +2,23 @@
 
 from typing import Any
 
-from flows.notebook import recall_recipe
-from flows.prefect_flow import lepton_flow
-from flows.recipe import Recipe, load_recipe
-from flows.run import open_run
-from storage.receipts import Receipt
-from tasks.cluster import open_cluster
-from tasks.collect import collect
-from tasks.compress import compress
-from tasks.evaluate import evaluate
-from tasks.gate_data import gate_prepared, gate_raw
-from tasks.gate_model import gate_artifact, gate_model
-from tasks.launch import open_trainer
-from tasks.nodes import check_nodes
-from tasks.prepare import prepare
-from tasks.promote import promote
-from tasks.start import find_start
-from tasks.train import train
+from flows.recipe.load import Recipe, load_recipe
+from flows.run.journal import recall_recipe
+from flows.run.prefect_flow import lepton_flow
+from flows.run.run import open_run
+from storage.records.receipts import Receipt
+from tasks.data.collect import collect
+from tasks.data.prepare import prepare
+from tasks.gates.gate_data import gate_prepared, gate_raw
+from tasks.gates.gate_model import gate_artifact, gate_model
+from tasks.release.compress import compress
+from tasks.release.promote import promote
+from tasks.runtime.cluster import open_cluster
+from tasks.training.evaluate import evaluate
+from tasks.training.launch import open_trainer
+from tasks.training.nodes import check_nodes
+from tasks.training.start import find_start
+from tasks.training.train import train
 
 
 @lepton_flow

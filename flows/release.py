@@ -1,9 +1,9 @@
 """Keeping what was released alive: a channel's short-lived signatures are renewed before they run out."""
 
-from deployments.targets.channel import open_channel, read_champion, refresh
-from flows.prefect_flow import lepton_flow
-from storage.files import Store
-from tasks.stage import stage
+from deployments.targets.publish.channel import open_channel, read_champion, refresh
+from flows.run.prefect_flow import lepton_flow
+from storage.base.store import Store
+from tasks.runtime.stage import stage
 
 FOLDER = "channels"
 

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from gates.engine import run_suite
+from gates.engine.judge import run_suite
+from gates.engine.report import GateReport
+from gates.engine.suite import Expectation, Suite, expect, expect_present
+from gates.engine.tables import Table
 from gates.errors import SuiteError
-from gates.report import GateReport
 from gates.specs import ArtifactGate
-from gates.suite import Expectation, Suite, expect, expect_present
-from gates.tables import Table
 
 STAGE = "artifact"
 

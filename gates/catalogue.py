@@ -13,12 +13,12 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
+from gates.engine.on_fail import ROW_CHECKS
+from gates.engine.routes import Route, find_route
+from gates.engine.sharded_table import ShardedTable, make_shard
+from gates.engine.suite import Expectation
 from gates.errors import UnmergeableError
-from gates.on_fail import ROW_CHECKS
-from gates.routes import Route, find_route
-from gates.shards import ShardedTable, make_shard
 from gates.specs import AnomalyGate, ArtifactGate, DriftGate, ModelGate, PreparedGate, RawGate, RegressionGate
-from gates.suite import Expectation
 
 # One use of each stock expectation on the columns of `make_example`.
 _NUMBER, _TEXT, _PAIR = {"column": "number"}, {"column": "text"}, {"column_A": "count", "column_B": "number"}
@@ -113,7 +113,7 @@ _INTRODUCTION = (
 _MEMORY = (
     "The default checks hold one shard of rows at a time. Those that compare rows with each other (rows that repeat "
     "another, are shared between splits or look alike, the order of series, rows of one split among those of another) "
-    "take keys in ranges, as many as fit into a budget (`MOST_BYTES` of `storage.repeats` and `storage.timeline`, 256 "
+    "take keys in ranges, as many as fit into a budget (`MOST_BYTES` of `storage.upkeep.duplicates` and `storage.pipeline.timeline`, 256 "
     "MiB): more rows take more readings of these keys, not more memory. None of them samples rows; the label probe "
     "does (above). Labels of images, and all figures of single columns, are told by the manifest where it knows them. "
     "Rows that are set aside are listed in memory, with their reasons; `max_fraction` limits them."
@@ -164,14 +164,14 @@ class Entry:
 
 def list_entries() -> list[Entry]:
     """Return one entry for each expectation that the installed Great Expectations registers, by name."""
-    from gates.runner import list_rules  # Great Expectations takes seconds to import
+    from gates.engine.runner import list_rules  # Great Expectations takes seconds to import
 
     return [describe_rule(rule) for rule in list_rules()]
 
 
 def describe_rule(rule: str) -> Entry:
     """Work out how an expectation is answered from the metrics that its example asks for."""
-    from gates.runner import list_metrics, run_expectations
+    from gates.engine.runner import list_metrics, run_expectations
 
     if rule not in EXAMPLES:
         return Entry(rule, "refused", "unknown to this version of Lepton")

@@ -8,9 +8,9 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gates.custom import OwnExpectation
+from gates.engine.custom import OwnExpectation
+from gates.engine.on_fail import OnFail, Soft, check_quarantines, refuse_quarantines
 from gates.errors import SuiteError
-from gates.on_fail import OnFail, Soft, check_quarantines, refuse_quarantines
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Rows = Annotated[int, Field(ge=1)]

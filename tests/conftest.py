@@ -42,7 +42,7 @@ def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def prefect_url(_private_home: None) -> Iterator[str]:
     """The session's one Prefect server; child processes find it by PREFECT_API_URL."""
-    from flows.server import start_embedded_server
+    from flows.run.server import start_embedded_server
 
     url = start_embedded_server()
     patch = pytest.MonkeyPatch()
@@ -66,7 +66,7 @@ def mnist_files() -> Path:
 @pytest.fixture(scope="session")
 def dask_scheduler() -> Iterator[str]:
     """Address of the session's one Dask cluster, of one worker."""
-    from tasks.cluster import open_cluster
+    from tasks.runtime.cluster import open_cluster
 
     with open_cluster(workers=1) as address:
         yield address

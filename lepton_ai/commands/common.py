@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from deployments.targets.errors import TargetError
-from storage.errors import StorageError
+from storage.base.errors import StorageError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_STOPPED = 1, 2, 3
 DEFAULT_WORKSPACE = "./workspace"

@@ -19,10 +19,10 @@ from lepton_ai.commands.common import (
     say,
     translate_errors,
 )
-from storage.files import Store
+from storage.base.store import Store
 
 if TYPE_CHECKING:
-    from storage.versions import Dataset, Version
+    from storage.datasets.dataset import Dataset, Version
 
 app = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Name of a dataset.")]
@@ -47,7 +47,7 @@ def _on_platform(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def _open_dataset(workspace: str, name: str) -> "Dataset":
-    from storage.versions import Dataset
+    from storage.datasets.dataset import Dataset
 
     return Dataset(Store(workspace), name)
 
@@ -70,7 +70,7 @@ def _count(rows: dict[str, int]) -> str:
 @_on_platform
 def list_(workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
     """List the datasets of a workspace with their latest version."""
-    from storage.versions import list_datasets
+    from storage.datasets.dataset import list_datasets
 
     for name in list_datasets(Store(workspace)):
         version = _open_dataset(workspace, name).latest()

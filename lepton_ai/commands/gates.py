@@ -18,11 +18,11 @@ from lepton_ai.commands.common import (
     say,
     translate_errors,
 )
-from storage.files import Store
+from storage.base.store import Store
 
 if TYPE_CHECKING:
-    from gates.report import GateReport
-    from tasks.by_hand import Rules
+    from gates.engine.report import GateReport
+    from tasks.gates.by_hand import Rules
 
 app = typer.Typer(no_args_is_help=True)
 RecipeName = Annotated[str, typer.Argument(help="Name of a recipe, or path to a YAML file.")]
@@ -47,8 +47,8 @@ def run_gates(
     """
     try:
         from gates.errors import GateError
-        from storage.versions import Dataset
-        from tasks.by_hand import find_rules, judge_by_hand
+        from storage.datasets.dataset import Dataset
+        from tasks.gates.by_hand import find_rules, judge_by_hand
     except ImportError as error:
         raise require_platform(error, "gates") from error
     store = Store(workspace)
@@ -79,8 +79,8 @@ def draft(
     """
     try:
         from flows.errors import RecipeError
-        from flows.recipe import load_recipe
-        from tasks.by_hand import draft_by_hand
+        from flows.recipe.load import load_recipe
+        from tasks.gates.by_hand import draft_by_hand
     except ImportError as error:
         raise require_platform(error, "gates") from error
     try:
@@ -103,8 +103,8 @@ def draft(
 
 def _load_rules(recipe: str) -> "Rules":
     from flows.errors import RecipeError
-    from flows.recipe import load_recipe
-    from tasks.by_hand import Rules
+    from flows.recipe.load import load_recipe
+    from tasks.gates.by_hand import Rules
 
     try:
         loaded = load_recipe(recipe)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from deployments.targets.client import update_model
 from deployments.targets.errors import BadInput
-from deployments.targets.predict import Prediction, answer_files
-from deployments.targets.runtime import Predictor
+from deployments.targets.follow.client import update_model
+from deployments.targets.run.predict import Prediction, answer_files
+from deployments.targets.run.runtime import Predictor
 from lepton_ai.commands.common import (
     DEFAULT_WORKSPACE,
     EXIT_FAILED,

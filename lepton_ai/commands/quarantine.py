@@ -16,7 +16,7 @@ from lepton_ai.commands.common import (
     say,
     translate_errors,
 )
-from storage.files import Store
+from storage.base.store import Store
 
 app = typer.Typer(no_args_is_help=True)
 Raw = Annotated[str, typer.Argument(help="Name of a recipe, or of its raw data set.")]
@@ -69,7 +69,7 @@ def release(
 ) -> None:
     """Take rows out of quarantine: the next run that collects them keeps them."""
     try:
-        from storage.quarantine import release_rows
+        from storage.upkeep.quarantine import release_rows
     except ImportError as error:
         raise require_platform(error, "quarantine") from error
     count = release_rows(Store(workspace), _name_raw(name), _parse_ids(row_id))
@@ -79,7 +79,7 @@ def release(
 def _list_all(workspace: str, *, as_json: bool) -> None:
     """One line a quarantine: its data set, and how many rows it holds."""
     try:
-        from storage.quarantine import list_quarantines
+        from storage.upkeep.quarantine import list_quarantines
     except ImportError as error:
         raise require_platform(error, "quarantine") from error
     found = list_quarantines(Store(workspace))
@@ -91,7 +91,7 @@ def _list_all(workspace: str, *, as_json: bool) -> None:
 
 def _load_reader() -> tuple[Any, Any]:
     try:
-        from storage.quarantine import describe_rows, read_quarantine
+        from storage.upkeep.quarantine import describe_rows, read_quarantine
     except ImportError as error:
         raise require_platform(error, "quarantine") from error
     return describe_rows, read_quarantine

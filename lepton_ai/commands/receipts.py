@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from deployments.targets.clearance import verify_receipt
 from deployments.targets.errors import NotCleared
-from deployments.targets.keys import KeyRing
+from deployments.targets.trust.clearance import verify_receipt
+from deployments.targets.trust.keys import KeyRing
 from lepton_ai.commands.common import (
     DEFAULT_WORKSPACE,
     AsJson,
@@ -18,9 +18,9 @@ from lepton_ai.commands.common import (
     say,
     translate_errors,
 )
-from storage.errors import StorageError
-from storage.files import Store
-from storage.receipts import (
+from storage.base.errors import StorageError
+from storage.base.store import Store
+from storage.records.receipts import (
     FOLDER,
     Receipt,
     SignedReceipt,
@@ -40,7 +40,7 @@ def verify(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_js
     Exit status: 0 all is as signed, 1 something is not; each bad file is named.
     """
     try:
-        from storage.audit import audit_receipt
+        from storage.records.audit import audit_receipt
     except ImportError as error:
         raise require_platform(error, "verify") from error
     folder, separator, _ = reference.rpartition(f"/{FOLDER}/")

@@ -26,7 +26,7 @@ from lepton_ai.commands.interrupts import Interrupts
 from lepton_ai.console import ConsoleProgress
 
 if TYPE_CHECKING:
-    from storage.receipts import Receipt
+    from storage.records.receipts import Receipt
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the recipe's.")
@@ -71,11 +71,11 @@ def run(
     _quiet_libraries()
     try:
         from flows.errors import FlowError, GateStopped, RecipeError, ResumeError
-        from flows.notebook import find_lost_run, recall_recipe
-        from flows.recipe import load_recipe
-        from flows.summary import show_timings, summarize
-        from tasks.errors import TaskError
-        from tasks.progress import PROGRESS
+        from flows.recipe.load import load_recipe
+        from flows.run.journal import find_lost_run, recall_recipe
+        from flows.run.summary import show_timings, summarize
+        from tasks.runtime.errors import TaskError
+        from tasks.runtime.progress import PROGRESS
     except ImportError as error:
         raise require_platform(error, "run") from error
     try:
@@ -89,7 +89,7 @@ def run(
                 say(f"note: {lost}")
     except (RecipeError, ResumeError) as error:
         raise fail(str(error), EXIT_USAGE) from error
-    import gates.runner  # noqa: F401 - Great Expectations takes seconds to import: here, where it is counted as such
+    import gates.engine.runner  # noqa: F401 - Great Expectations takes seconds to import: here, where it is counted as such
     from flows.lifecycle import lifecycle
 
     imported = time.monotonic()
@@ -124,7 +124,7 @@ def run(
 def recipes(as_json: AsJson = False) -> None:
     """List the recipes that come with Lepton."""
     try:
-        from flows.recipe import list_recipes
+        from flows.recipe.load import list_recipes
     except ImportError as error:
         raise require_platform(error, "recipes") from error
     found = list_recipes()

@@ -12,12 +12,12 @@ from typing import Any, BinaryIO, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import SourceError
-from storage.rows import LABEL, VALID_SUFFIX, Rows
+from storage.base.errors import SourceError
+from storage.forms.columns import NUMBERS, TARGET
+from storage.forms.specs import DataSpec, RowsSpec, TableSpec
+from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource, cut_evenly
 from storage.sources.opening import join_url, open_stream, translated
-from storage.sources.tables import NUMBERS, TARGET
-from storage.specs import DataSpec, RowsSpec, TableSpec
 
 SPOOL_BYTES = 64 * 2**20
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, field_validator
 
-from storage.errors import SourceError, SourceUnavailable
-from storage.files import canonical_json, redact, sha256_bytes
-from storage.rows import CONTENT_HASH, ROW_ID, Rows, count_rows, hash_contents, hash_member_ids, hash_row_ids
-from storage.specs import RowsSpec
+from storage.base.errors import SourceError, SourceUnavailable
+from storage.base.store import canonical_json, redact, sha256_bytes
+from storage.forms.specs import RowsSpec
+from storage.shards.row_ids import CONTENT_HASH, ROW_ID, Rows, count_rows, hash_contents, hash_member_ids, hash_row_ids
 
 SPLITS = ("train", "validation", "held_out")
 LISTED_FILES = 1000
@@ -170,7 +170,7 @@ class Source(BaseModel, ABC):
         """
 
     def parts(self, target_bytes: int, spec: RowsSpec | None = None) -> list[Part]:
-        """All parts at once. For sources that fit into memory; `storage.collect` takes them one by one."""
+        """All parts at once. For sources that fit into memory; `storage.pipeline.collecting` takes them one by one."""
         return [item for item in self.scan(spec, target_bytes) if isinstance(item, Part)]
 
     def read(self, part: Part, spec: RowsSpec | None = None) -> Rows:

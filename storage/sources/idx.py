@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from storage.errors import SourceError
-from storage.rows import LABEL
+from storage.base.errors import SourceError
+from storage.forms.specs import RowsSpec
+from storage.shards.row_ids import LABEL
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource, cut_evenly
 from storage.sources.opening import SourceStream, find_file, join_url, open_stream
-from storage.specs import RowsSpec
 
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_DIMENSIONS = 4

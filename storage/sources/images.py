@@ -7,15 +7,15 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from storage.errors import SourceUnavailable
-from storage.files import redact, sha256_bytes
-from storage.rows import LABEL, Rows
+from storage.base.errors import SourceUnavailable
+from storage.base.store import redact, sha256_bytes
+from storage.forms.specs import DataSpec, RowsSpec
+from storage.shards.row_ids import LABEL, Rows
 from storage.sources.base import MAX_CLASSES_NAMED, SPLITS, Decoded, Fault, Part, SourceFile, UrlSource
 from storage.sources.listing import list_files, read_files
 from storage.sources.opening import open_stream
 from storage.sources.pictures import MODES, decode_pictures
 from storage.sources.tar import Bounds, Member, read_members
-from storage.specs import DataSpec, RowsSpec
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from storage.errors import SourceUnavailable
-from storage.files import redact
+from storage.base.errors import SourceUnavailable
+from storage.base.store import redact
 from storage.sources.opening import split_chain, translated
 
 GLOB = frozenset("*?[")

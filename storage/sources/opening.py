@@ -17,8 +17,8 @@ from typing import BinaryIO, cast
 
 from typing_extensions import Buffer
 
-from storage.errors import SourceError, SourceUnavailable
-from storage.files import redact
+from storage.base.errors import SourceError, SourceUnavailable
+from storage.base.store import redact
 from storage.sources.base import SourceFile
 
 CHUNK_BYTES = 1 << 20

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from storage.forms.columns import build_rows, check_columns, find_undeclared, require_table
+from storage.forms.specs import RowsSpec
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource
 from storage.sources.listing import list_files
 from storage.sources.opening import open_stream, translated
-from storage.sources.tables import build_rows, check_columns, find_undeclared, require_table
-from storage.specs import RowsSpec
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -55,7 +55,7 @@ class ParquetSource(UrlSource):
                 yield stream.finish()
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
-        """Fields of a table, as `storage.specs.TableSpec` describes them."""
+        """Fields of a table, as `storage.forms.specs.TableSpec` describes them."""
         table = require_table(spec, self.display)
         address, first, stop = part.detail
         with translated(address):

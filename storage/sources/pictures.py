@@ -1,6 +1,6 @@
 """One JPEG or PNG as pixels: upright, opaque, with the channels and the size that the recipe declares.
 
-The rules are those of the device's `deployments.targets.inputs`; a test holds the two side by side, because what a model
+The rules are those of the device's `deployments.targets.run.inputs`; a test holds the two side by side, because what a model
 learned from and what it is asked must be made alike.
 """
 

@@ -6,12 +6,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import SourceUnavailable
-from storage.files import sha256_bytes
-from storage.rows import LABEL, VALID_SUFFIX, Rows
+from storage.base.errors import SourceUnavailable
+from storage.base.store import sha256_bytes
+from storage.forms.columns import NUMBERS, TARGET, check_columns
+from storage.forms.specs import RowsSpec, TableSpec
+from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
 from storage.sources.base import Decoded, Part, Source, SourceFile, cut_evenly
-from storage.sources.tables import NUMBERS, TARGET, check_columns
-from storage.specs import RowsSpec, TableSpec
 
 
 class SklearnSource(Source):

@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from storage.errors import SourceError
+from storage.base.errors import SourceError
 from storage.sources.base import Fault
 from storage.sources.opening import SourceStream
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.files import Store
-from storage.versions import Dataset
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset
 from tests.flows.conftest import Promoted
 from tests.flows.material import Outcome, call
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.server import is_healthy
+from flows.run.server import is_healthy
 from tests.flows.material import FAST
 
 pytestmark = pytest.mark.prefect

@@ -83,7 +83,7 @@ def test_a_crash_of_the_training_process_fails_the_run(tmp_path: Path, prefect_u
     # A lost attempt is tried once more.
     while len(killed) < 2:
         for pid, line in victim.find_left().items():
-            if "tasks.train_worker" in line and pid not in killed:
+            if "tasks.training.worker" in line and pid not in killed:
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
     assert victim.finish() == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.lifecycle import lifecycle
-from storage.receipts import Receipt
+from storage.records.receipts import Receipt
 from tests.flows.conftest import Promoted
 from tests.flows.material import FAST, call, run
 

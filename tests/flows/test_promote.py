@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from deployments.targets.card import InputSpec, OutputSpec
-from flows.recipe import load_recipe
-from storage.files import Store
-from storage.receipts import Receipt, list_model_receipts
-from tasks.errors import StageStopped
-from tasks.promote import promote
-from tasks.results import Compressed
-from tasks.results import Promoted as Outcome
+from deployments.targets.trust.card import InputSpec, OutputSpec
+from flows.recipe.load import load_recipe
+from storage.base.store import Store
+from storage.records.receipts import Receipt, list_model_receipts
+from tasks.release.promote import promote
+from tasks.runtime.errors import StageStopped
+from tasks.runtime.outcomes import Compressed
+from tasks.runtime.outcomes import Promoted as Outcome
 from tests.flows.conftest import Promoted
 from tests.flows.material import FAST, call, digits, read_channels, run, write_digits
 

@@ -9,18 +9,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from safetensors.torch import save as save_tensors
 
-from flows.recipe import Recipe, load_recipe
-from lightning_modules.train_specs import StartSpec
-from storage.errors import Corrupt
-from storage.files import Store
-from storage.receipts import Receipt, StartRecord, list_model_receipts
-from storage.rows import hash_contents
-from storage.shards import write_shard
-from storage.versions import Dataset, Version
-from tasks.errors import StartError
-from tasks.overlaps import Learned, count_same_places, tabulate_learned
-from tasks.receipt import issue_receipt
-from tasks.start import find_model, find_start
+from flows.recipe.load import Recipe, load_recipe
+from lightning_modules.specs.training import StartSpec
+from storage.base.errors import Corrupt
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset, Version
+from storage.records.receipts import Receipt, StartRecord, list_model_receipts
+from storage.shards.row_ids import hash_contents
+from storage.shards.shard import write_shard
+from tasks.gates.row_leakage import Learned, count_same_places, tabulate_learned
+from tasks.release.receipt import issue_receipt
+from tasks.runtime.errors import StartError
+from tasks.training.start import find_model, find_start
 from tests.flows.conftest import Promoted
 from tests.flows.material import call, read_channels, run
 

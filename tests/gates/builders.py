@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from gates.artifact import ArtifactFacts
-from gates.model import ModelFacts, tabulate_predictions
-from gates.on_fail import BadRows
-from gates.prepared import PreparedFacts
-from gates.raw import RawFacts
-from gates.report import GateReport
-from gates.shards import ShardedTable, make_shard
-from gates.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_shards
+from gates.engine.on_fail import BadRows
+from gates.engine.report import GateReport
+from gates.engine.sharded_table import ShardedTable, make_shard
+from gates.engine.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_shards
+from gates.model.classes import ModelFacts, tabulate_predictions
+from gates.prepared.prepared_gate import PreparedFacts
+from gates.raw.raw_gate import RawFacts
 
 LABELS = tuple(str(digit) for digit in range(10))
 FIELDS = {"image": FieldRule(dtype="uint8", shape=(1, 8, 8), value_range=(0, 16))}

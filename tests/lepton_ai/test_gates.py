@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from storage.files import Store
-from storage.quarantine import set_aside
+from storage.base.store import Store
+from storage.upkeep.quarantine import set_aside
 from tests.flows.material import call
-from tests.tasks.test_gate_data import TABLE, collect, make_table, write_run
+from tests.tasks.gates.test_gate_data import TABLE, collect, make_table, write_run
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_suite_is_drafted_for_a_recipe_that_is_known(workspace, tmp_path):
 
 
 def test_rows_in_quarantine_are_listed_shown_and_released(workspace):
-    from storage.versions import Dataset
+    from storage.datasets.dataset import Dataset
 
     raw = Dataset(Store(workspace), "mills-raw").open()
     row = int(raw.read(fields=["row_id"])["row_id"][7])

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_modules.rows import CodeBook, RowReader
-from lightning_modules.samples import CategoryColumn, NumberColumn, RowSample, Task
-from lightning_modules.specs import WindowSpec
+from lightning_modules.data.readers import CodeBook, RowReader
+from lightning_modules.specs.model import WindowSpec
+from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample, Task
 from tests.lightning_modules.streams import MemoryStream, take
 
 Rows = dict[str, NDArray[Any]]

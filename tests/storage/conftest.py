@@ -13,7 +13,7 @@ def client():
     import dask
     import distributed
 
-    from tasks.cluster import SETTINGS
+    from tasks.runtime.cluster import SETTINGS
 
     with (
         dask.config.set(SETTINGS),

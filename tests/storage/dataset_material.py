@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from storage.manifest import read_manifest
-from storage.shards import write_shard
+from storage.datasets.manifest import read_manifest
+from storage.shards.shard import write_shard
 
 
 def make_rows(start, count=20, seed=0):

@@ -5,7 +5,7 @@ import signal
 from itertools import count
 from pathlib import Path
 
-from storage import local_files
+from storage.base import local as local_files
 
 MOMENTS = ("before it begins", "with half of a file written", "when all is written and nobody knows")
 

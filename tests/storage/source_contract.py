@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from storage.rows import CONTENT_HASH, ROW_ID, count_rows
+from storage.shards.row_ids import CONTENT_HASH, ROW_ID, count_rows
 from storage.sources import AnySource
 from storage.sources.base import Part, SourceFile
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.errors import InvalidInput, NotFound, StorageError
+from storage.base.errors import InvalidInput, NotFound, StorageError
 
 
 class StoreContract:

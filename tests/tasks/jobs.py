@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from lightning_modules.specs import ModelSpec, NetworkSpec, SampleSpec
-from lightning_modules.train_specs import TrainSpec
-from storage.files import Store
-from storage.shards import write_shard
-from storage.versions import Dataset
-from tasks.launch import open_trainer
-from tasks.train_job import DataRef, Fit, Step, TrainJob, WorkerResult
+from lightning_modules.specs.model import ModelSpec, NetworkSpec, SampleSpec
+from lightning_modules.specs.training import TrainSpec
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset
+from storage.shards.shard import write_shard
+from tasks.training.job import DataRef, Fit, Step, TrainJob, WorkerResult
+from tasks.training.launch import open_trainer
 
 NAME = "squares-prepared"
 SAMPLE = SampleSpec(shape=(1, 8, 8), classes=3, value_range=(0, 16), mean=(5.0,), std=(4.0,))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lightning_modules.augment import UINT64, AffineAugmentation, JitterAugmentation
-from lightning_modules.train_specs import AugmentationSpec
+from lightning_modules.data.augment import UINT64, AffineAugmentation, JitterAugmentation
+from lightning_modules.specs.training import AugmentationSpec
 
 ATTEMPT = "attempt.json"
 DYING = "dying"

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
-from lightning_modules.samples import RowSample
-from lightning_modules.specs import ModelSpec
-from lightning_modules.train_specs import TrainSpec
-from storage.collect import collect_rows
-from storage.files import Store
-from storage.fitted import Fitted
-from storage.prepare import prepare_rows
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.samples import RowSample
+from lightning_modules.specs.training import TrainSpec
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset
+from storage.forms.specs import SeriesSpec, TableSpec
+from storage.pipeline.collecting import collect_rows
+from storage.pipeline.fitted import Fitted
+from storage.pipeline.preparing import prepare_rows
 from storage.sources.csv import CsvSource
-from storage.specs import SeriesSpec, TableSpec
-from storage.versions import Dataset
-from tasks.describe import describe_sample
-from tasks.train_job import Fit
+from tasks.forms.describe import describe_sample
+from tasks.training.job import Fit
 from tests.tasks.jobs import MODEL, NAME, SAMPLE, make_workspace
 
 SPLIT = {"held_out": 0.2, "validation": 0.2, "seed": 1}

@@ -1,0 +1,198 @@
+"""Release channels, the publisher's side: a TUF repository with consistent snapshots, static files on any file system.
+
+Of two publishers at once, one writes the next snapshot, which is the commit; the other reads the channel again, and
+publishes only if the champion is still the one that its receipt expects.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from securesystemslib.signer import CryptoSigner
+
+from deployments.targets.errors import ChannelAbsent, ChannelConflict, ChannelError
+from deployments.targets.follow.state import forget_channel
+from deployments.targets.publish.repository import (
+    Channel,
+    ChannelState,
+    Signers,
+    commit,
+    complete,
+    load_state,
+    put_target,
+    utc_now,
+)
+from deployments.targets.trust.address import METADATA, locate_channel
+from deployments.targets.trust.card import RECEIPT_FILE
+from deployments.targets.trust.clearance import Clearance, check_clearance
+from deployments.targets.trust.keys import ROLES, ROOT_FILE, KeyRing, Role
+from deployments.targets.trust.metadata import build_root, check_signers, describe_files, is_ageing
+from deployments.targets.trust.release import Release
+from storage.base.store import Store
+
+_MAX_ATTEMPTS = 20
+
+
+def open_channel(
+    workspace: str | Store, name: str, *, keys: KeyRing | None = None, clock: Callable[[], datetime] = utc_now
+) -> Channel:
+    """The channel of a workspace, whether or not it exists yet.
+
+    Raises:
+        ChannelError: The name cannot be a channel's.
+    """
+    location = locate_channel(name, workspace)
+    if location.store is None:
+        raise ChannelError(
+            f"channel ({location.display}) must be on a file system to publish; got http(s), which is read only"
+        )
+    return Channel(store=location.store, name=location.name, keys=keys or KeyRing(), clock=clock)
+
+
+def create_channel(channel: Channel) -> str:
+    """Makes a channel with keys of its own, and pins it on this machine. One that exists is completed and kept.
+
+    Returns:
+        The channel id: sha256 of its first root.
+
+    Raises:
+        KeyAbsent: The channel exists, and this machine does not hold its keys.
+        ChannelCorrupt: It exists and does not verify.
+    """
+    if not channel.store.exists(f"{METADATA}/{ROOT_FILE}"):
+        _put_first_root(channel)
+    state = load_state(channel)
+    signers = _open_signers(channel, state)
+    if state.version == 0:
+        commit(channel, state, signers, {}, None)
+    return complete(channel, signers).channel_id
+
+
+def publish(
+    channel: Channel, *, receipt: bytes, files: Mapping[str, bytes], artifact: str, expected: int | None
+) -> Release:
+    """Publishes an artifact with its card and receipt, if the receipt clears exactly these bytes for the channel.
+
+    Publishing the champion again changes nothing. A call that was killed is completed by the next one.
+
+    Args:
+        channel: The channel; it must exist.
+        receipt: The receipt's bytes.
+        files: The artifact and card.json, by file name.
+        artifact: Name of the artifact among the run's candidates, such as "int8".
+        expected: Number of the champion that the artifact was judged against; None: the channel has none.
+
+    Returns:
+        The release, new or already there.
+
+    Raises:
+        NotCleared: The receipt does not clear these bytes. Nothing was written.
+        ChannelConflict: The champion is another one than expected. Nothing that a client reads was written.
+        ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
+        KeyAbsent, KeyUnsafe: This machine cannot sign for the channel.
+    """
+    cleared = check_clearance(
+        receipt, files, channel=channel.name, artifact=artifact, trusted=channel.keys.trusted_receipt_keys()
+    )
+    if cleared.expected != expected:
+        raise _conflict(channel, cleared, expected=cleared.expected, found=expected, champion=None)
+    signers = _open_signers(channel, load_state(channel))
+    shipped = {**files, RECEIPT_FILE: receipt}
+    for _ in range(_MAX_ATTEMPTS):
+        state = complete(channel, signers)
+        champion = state.release
+        if champion is not None and (champion.model_id, champion.sha256) == (cleared.model_id, cleared.sha256):
+            return champion
+        found = champion.number if champion else None
+        if found != expected:
+            raise _conflict(channel, cleared, expected=expected, found=found, champion=champion)
+        for name, data in shipped.items():
+            put_target(channel.store, name, data)
+        release = _make_release(channel, cleared)
+        if commit(channel, state, signers, describe_files(shipped, release), release):
+            complete(channel, signers)
+            return release
+    raise ChannelError(
+        f"channel ({channel.store.display}) must hold still to publish; got {_MAX_ATTEMPTS} other writes"
+    )
+
+
+def refresh(channel: Channel) -> int:
+    """Signs a new snapshot and timestamp, and targets and root once half of their lifetime is over.
+
+    Returns:
+        Version of the channel's metadata now.
+    """
+    signers = _open_signers(channel, load_state(channel))
+    for _ in range(_MAX_ATTEMPTS):
+        state = complete(channel, signers)
+        now = channel.clock()
+        if is_ageing(state.root, "root", now):
+            version = state.root.version + 1
+            data = build_root(channel.name, version, signers, now)
+            channel.store.put_if_absent(f"{METADATA}/{version}.root.json", data)
+        entries = state.targets[0].targets if state.targets else {}
+        if commit(channel, state, signers, entries, state.release):
+            break
+    return complete(channel, signers).version
+
+
+def read_champion(channel: Channel) -> Release | None:
+    """The release that the channel's newest committed state names, verified; None: it has none, or does not exist.
+
+    Raises:
+        ChannelCorrupt: The channel does not verify, or was rolled back.
+        KeyAbsent: The channel's root is not pinned here.
+    """
+    try:
+        return load_state(channel).release
+    except ChannelAbsent:
+        return None
+
+
+def _put_first_root(channel: Channel) -> None:
+    signers: dict[Role, CryptoSigner] = {role: CryptoSigner(Ed25519PrivateKey.generate()) for role in ROLES}
+    pems: dict[Role, bytes] = {role: signer.private_bytes for role, signer in signers.items()}
+    root = build_root(channel.name, 1, signers, channel.clock())
+    # The keys are durable before the channel is visible: a channel that nobody can sign for could never be mended.
+    channel_id = channel.keys.add_channel(root, pems)
+    if channel.store.put_if_absent(f"{METADATA}/{ROOT_FILE}", root):
+        forget_channel(channel.store.url)
+    else:
+        channel.keys.drop_channel(channel_id)
+
+
+def _open_signers(channel: Channel, state: ChannelState) -> Signers:
+    signers = channel.keys.channel_signers(state.channel_id)
+    check_signers(state.root, signers, f"channel {channel.name!r}")
+    return signers
+
+
+def _make_release(channel: Channel, cleared: Clearance) -> Release:
+    return Release(
+        channel=channel.name,
+        number=(cleared.expected or 0) + 1,
+        model_id=cleared.model_id,
+        artifact=cleared.card.artifact.name,
+        file=cleared.card.artifact.file,
+        sha256=cleared.sha256,
+        size_bytes=cleared.size_bytes,
+        receipt=cleared.receipt,
+        expected=cleared.expected,
+        published_at=channel.clock().isoformat(timespec="seconds"),
+        publication=secrets.token_hex(8),
+    )
+
+
+def _conflict(
+    channel: Channel, cleared: Clearance, *, expected: int | None, found: int | None, champion: Release | None
+) -> ChannelConflict:
+    after = "be the first release" if expected is None else f"follow release {expected}"
+    there = champion.title if champion else "no release" if found is None else f"release {found}"
+    return ChannelConflict(
+        f"{cleared.card.artifact.name} of model {cleared.model_id[:12]} on channel ({channel.store.display}) must "
+        f"{after}, as its receipt says; got {there} there; run the recipe again to be judged against it",
+        expected=expected,
+        found=found,
+    )

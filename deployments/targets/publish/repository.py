@@ -1,0 +1,225 @@
+"""A channel's files: its newest committed state, the next commit, and completing one that was cut short.
+
+    <workspace>/channels/<channel>/metadata/<n>.root.json  <n>.targets.json  <n>.snapshot.json  timestamp.json
+    <workspace>/channels/<channel>/targets/<sha256>.<file>
+
+`<n>.snapshot.json`, written if absent, is the commit: whoever writes it has published. All that it needs is written
+before it, under names that nobody reads yet. The timestamp after it is a pure function of it, so that anyone can
+complete the commit of a publisher that was killed in between.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Root, Snapshot, TargetFile, Targets, Timestamp
+
+from deployments.targets.errors import ChannelAbsent, ChannelCorrupt, KeyAbsent
+from deployments.targets.trust.address import METADATA, TARGETS
+from deployments.targets.trust.keys import ROOT_FILE, KeyRing, Role
+from deployments.targets.trust.metadata import (
+    TARGETS_META,
+    build_snapshot,
+    build_targets,
+    build_timestamp,
+    check_meta,
+    is_ageing,
+    name_channel,
+    read_metadata,
+    read_next_root,
+    read_pinned_root,
+    read_release,
+)
+from deployments.targets.trust.release import Release
+from storage.base.errors import NotFound
+from storage.base.store import Store, sha256_bytes
+
+TIMESTAMP_FILE = "timestamp.json"
+_NUMBERED = re.compile(r"^([1-9][0-9]*)\.(root|targets|snapshot)\.json$")
+Signers = Mapping[Role, CryptoSigner]
+
+
+def utc_now() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel as its publisher holds it.
+
+    Attributes:
+        store: Where its files lie.
+        name: Its name, which its root states.
+        keys: The keys of this machine.
+        clock: Gives the time now, in UTC.
+    """
+
+    store: Store
+    name: str
+    keys: KeyRing
+    clock: Callable[[], datetime] = utc_now
+
+    def where(self, file: str) -> str:
+        """A metadata file, as messages name it."""
+        return f"{self.store.display}/{METADATA}/{file}"
+
+
+@dataclass(frozen=True)
+class ChannelState:
+    """A channel's newest committed state, verified. Version 0: nothing was committed yet."""
+
+    channel_id: str
+    root: Root
+    version: int = 0
+    snapshot: tuple[Snapshot, bytes] | None = None
+    targets: tuple[Targets, bytes] | None = None
+    release: Release | None = None
+
+
+def load_state(channel: Channel) -> ChannelState:
+    """Reads and verifies the newest committed state; expiry is not judged, for an expired channel can be refreshed.
+
+    Raises:
+        ChannelAbsent: There is no channel.
+        ChannelCorrupt: It does not verify, is another channel's, or was rolled back.
+        KeyAbsent: Its root is not pinned on this machine.
+    """
+    first = _read_optional(channel, ROOT_FILE)
+    if first is None:
+        raise ChannelAbsent(
+            f"channel ({channel.store.display}) must exist; got no {METADATA}/{ROOT_FILE}; run a recipe that "
+            "promotes to it"
+        )
+    channel_id = sha256_bytes(first)
+    if channel.keys.pinned_root(channel_id) is None:
+        raise KeyAbsent(
+            f"channel ({channel.store.display}) must be pinned in {channel.keys.directory}; got id {channel_id[:12]}, "
+            "which is not; run `lepton keys import` with its publisher's bundle"
+        )
+    names = channel.store.listdir(METADATA)
+    root = read_pinned_root(first, channel.where(ROOT_FILE))
+    while (following := f"{root.version + 1}.root.json") in names:
+        root = read_next_root(channel.store.read(f"{METADATA}/{following}"), root, channel.where(following))
+    if name_channel(root) != channel.name:
+        raise ChannelCorrupt(
+            f"channel ({channel.store.display}) must be {channel.name!r}; got the files of {name_channel(root)!r}; "
+            "restore it from a copy"
+        )
+    version = max(_numbers(names, "snapshot"), default=0)
+    _refuse_rollback(channel, channel.keys.read_highest(channel_id), version)
+    if version == 0:
+        return ChannelState(channel_id=channel_id, root=root)
+    return _read_version(channel, channel_id, root, version)
+
+
+def _read_version(channel: Channel, channel_id: str, root: Root, version: int) -> ChannelState:
+    data = channel.store.read(f"{METADATA}/{version}.snapshot.json")
+    where = channel.where(f"{version}.snapshot.json")
+    snapshot = read_metadata(Snapshot, data, root, where)
+    meta = snapshot.meta[TARGETS_META]
+    targets_data = channel.store.read(f"{METADATA}/{meta.version}.targets.json")
+    targets_where = channel.where(f"{meta.version}.targets.json")
+    check_meta(meta, targets_data, targets_where)
+    targets = read_metadata(Targets, targets_data, root, targets_where)
+    if (snapshot.version, targets.version) != (version, meta.version):
+        raise ChannelCorrupt(
+            f"channel metadata ({where}) must have the version of its name; got {snapshot.version}; restore it "
+            "from a copy"
+        )
+    return ChannelState(
+        channel_id=channel_id,
+        root=root,
+        version=version,
+        snapshot=(snapshot, data),
+        targets=(targets, targets_data),
+        release=read_release(targets, targets_where),
+    )
+
+
+def commit(
+    channel: Channel, state: ChannelState, signers: Signers, entries: Mapping[str, TargetFile], release: Release | None
+) -> bool:
+    """Writes the next snapshot; False if another publisher did, and then its own targets are taken away again."""
+    now, version = channel.clock(), state.version + 1
+    unchanged = state.targets is not None and release == state.release
+    if unchanged and state.targets and not is_ageing(state.targets[0], "targets", now):
+        targets, mine = (state.targets[0].version, state.targets[1]), False
+    else:
+        targets, mine = _put_targets(channel, entries, signers["targets"], now), True
+    data = build_snapshot(version, targets, release, secrets.token_hex(8), signers["snapshot"], now)
+    if channel.store.put_if_absent(f"{METADATA}/{version}.snapshot.json", data):
+        channel.keys.record_highest(state.channel_id, version)
+        return True
+    if mine:
+        channel.store.delete(f"{METADATA}/{targets[0]}.targets.json")
+    return False
+
+
+def _put_targets(
+    channel: Channel, entries: Mapping[str, TargetFile], signer: CryptoSigner, now: datetime
+) -> tuple[int, bytes]:
+    """Writes targets under the next free number. Those of killed or beaten publishers stay unused: TUF allows gaps."""
+    version = max(_numbers(channel.store.listdir(METADATA), "targets"), default=0) + 1
+    while True:
+        data = build_targets(version, entries, signer, now)
+        if channel.store.put_if_absent(f"{METADATA}/{version}.targets.json", data):
+            return version, data
+        version += 1
+
+
+def complete(channel: Channel, signers: Signers) -> ChannelState:
+    """Brings the timestamp up to the newest snapshot, and looks again until nothing was left to do.
+
+    A publisher that was slow may have put an older timestamp over a newer one; its own second look mends that.
+    """
+    while True:
+        state = load_state(channel)
+        if state.snapshot is None:
+            return state
+        wanted = build_timestamp(*state.snapshot, signers["timestamp"])
+        found = _read_optional(channel, TIMESTAMP_FILE)
+        if found == wanted:
+            return state
+        if found is not None and _timestamp_version(channel, state.root, found) > state.version:
+            newest = max(_numbers(channel.store.listdir(METADATA), "snapshot"), default=0)
+            _refuse_rollback(channel, _timestamp_version(channel, state.root, found), newest)
+            continue
+        channel.store.write(f"{METADATA}/{TIMESTAMP_FILE}", wanted)
+
+
+def _timestamp_version(channel: Channel, root: Root, data: bytes) -> int:
+    try:
+        return read_metadata(Timestamp, data, root, channel.where(TIMESTAMP_FILE)).version
+    except ChannelCorrupt:
+        return 0  # Whatever it is, the true one can be made again from the snapshot.
+
+
+def _refuse_rollback(channel: Channel, seen: int, version: int) -> None:
+    if version < seen:
+        raise ChannelCorrupt(
+            f"channel ({channel.store.display}) must not go back; got snapshot {version} after {seen} was published; "
+            "restore its newest metadata from a copy, devices refuse older ones"
+        )
+
+
+def put_target(store: Store, name: str, data: bytes) -> None:
+    """Writes a release's file under the digest of its bytes, which nothing names before the commit."""
+    path = f"{TARGETS}/{sha256_bytes(data)}.{name}"
+    if not store.put_if_absent(path, data) and store.read(path) != data:
+        store.write(path, data)  # Damaged since: its name says what it must hold.
+
+
+def _read_optional(channel: Channel, name: str) -> bytes | None:
+    try:
+        return channel.store.read(f"{METADATA}/{name}")
+    except NotFound:
+        return None
+
+
+def _numbers(names: list[str], role: str) -> list[int]:
+    matches = (_NUMBERED.match(name) for name in names)
+    return [int(match[1]) for match in matches if match and match[2] == role]

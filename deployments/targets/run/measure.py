@@ -1,0 +1,177 @@
+"""What an artifact's exact bytes cost: size, latency of one sample, and memory, each in a process of its own.
+
+A fresh process holds nothing but the runtime, so its peak memory and its latency are the artifact's; the process that
+asks may hold a training run. Run as `python -P -m deployments.targets.run.measure`; a header line and the bytes come on
+stdin.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from deployments.targets.errors import BadArtifact
+from deployments.targets.run.runtime import Predictor
+from deployments.targets.trust.card import InputSpec, OutputSpec
+from storage.base.store import sha256_bytes
+
+MEASURE_TIMEOUT_S = 120.0
+
+
+class Measurement(BaseModel):
+    """Figures of one artifact.
+
+    Attributes:
+        sha256: Digest of the bytes measured.
+        size_bytes: Their number.
+        latency_ms_p50: Median time of one sample, batch 1, after warming up.
+        latency_ms_p95: 95th percentile of the same runs.
+        load_ms: Time to parse the bytes and make the session.
+        memory_bytes: Growth of the process's peak resident memory by loading and answering; None where /proc is absent.
+        runs: Number of timed runs.
+        threads: Threads of the runtime.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str
+    size_bytes: int
+    latency_ms_p50: float
+    latency_ms_p95: float
+    load_ms: float
+    memory_bytes: int | None
+    runs: int
+    threads: int
+
+
+class MeasureJob(BaseModel):
+    """What the measuring process is told, as the first line of its stdin."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    spec: InputSpec
+    output: OutputSpec
+    threads: int
+    max_runs: int
+    budget_s: float
+    seed: int = 0
+
+
+def measure_artifact(
+    data: bytes,
+    spec: InputSpec,
+    output: OutputSpec,
+    *,
+    threads: int = 1,
+    max_runs: int = 300,
+    budget_s: float = 1.0,
+    timeout_s: float = MEASURE_TIMEOUT_S,
+) -> Measurement:
+    """Measures an artifact in a fresh process.
+
+    Args:
+        data: Its bytes.
+        spec: The raw sample it takes; random values within its range are fed, zeros where it has none.
+        output: What it answers.
+        threads: Threads of the runtime.
+        max_runs: Most runs that are timed.
+        budget_s: Time for them, in seconds; 20 runs are made at least.
+        timeout_s: When the process is given up.
+
+    Raises:
+        BadArtifact: The bytes cannot be loaded or run, or not in time.
+    """
+    job = MeasureJob(spec=spec, output=output, threads=threads, max_runs=max_runs, budget_s=budget_s)
+    command = [sys.executable, "-P", "-m", "deployments.targets.run.measure"]
+    try:
+        done = subprocess.run(
+            command,
+            input=job.model_dump_json().encode() + b"\n" + data,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BadArtifact(
+            f"artifact must answer within {timeout_s:.0f} s; got no end; make the model smaller"
+        ) from error
+    if done.returncode != 0:
+        tail = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise BadArtifact(f"artifact must load and run; got exit {done.returncode}: {' '.join(tail)}; export it again")
+    return Measurement.model_validate_json(done.stdout)
+
+
+def measure_here(data: bytes, job: MeasureJob) -> Measurement:
+    """Measures an artifact in this process."""
+    before = _peak_memory_bytes()
+    started = time.perf_counter()
+    predictor = Predictor(data, job.spec, job.output, threads=job.threads)
+    load_ms = (time.perf_counter() - started) * 1e3
+    times_ms = _time_runs(predictor, _make_sample(job.spec, job.seed), job)
+    after = _peak_memory_bytes()
+    p50, p95 = np.percentile(times_ms, [50, 95])
+    return Measurement(
+        sha256=sha256_bytes(data),
+        size_bytes=len(data),
+        latency_ms_p50=float(p50),
+        latency_ms_p95=float(p95),
+        load_ms=load_ms,
+        memory_bytes=None if before is None or after is None else after - before,
+        runs=len(times_ms),
+        threads=job.threads,
+    )
+
+
+def _time_runs(predictor: Predictor, sample: NDArray[np.generic], job: MeasureJob) -> list[float]:
+    for _ in range(5):
+        predictor.predict(sample)
+    times_ms: list[float] = []
+    end_s = time.perf_counter() + job.budget_s
+    while len(times_ms) < min(20, job.max_runs) or (len(times_ms) < job.max_runs and time.perf_counter() < end_s):
+        started = time.perf_counter()
+        predictor.predict(sample)
+        times_ms.append((time.perf_counter() - started) * 1e3)
+    return times_ms
+
+
+def _make_sample(spec: InputSpec, seed: int) -> NDArray[np.generic]:
+    if spec.value_range is None:
+        return np.zeros((1, *spec.shape), dtype=spec.dtype)
+    low, high = spec.value_range
+    values = np.random.default_rng(seed).uniform(low, high, (1, *spec.shape))
+    return values.astype(spec.dtype)
+
+
+def _peak_memory_bytes() -> int | None:
+    """High-water mark of this program's resident memory.
+
+    Not getrusage: its figure is taken over from the process that started this one.
+    """
+    try:
+        with Path("/proc/self/status").open(encoding="ascii") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        return None
+    return None
+
+
+def main() -> None:
+    """Measures what comes on stdin; prints the figures as JSON."""
+    import onnxruntime
+
+    # Loaded before the first reading of the memory: the runtime's own code is not the artifact's.
+    onnxruntime.disable_telemetry_events()
+    job = MeasureJob.model_validate_json(sys.stdin.buffer.readline())
+    data = sys.stdin.buffer.read()
+    sys.stdout.write(json.dumps(measure_here(data, job).model_dump()) + "\n")
+
+
+if __name__ == "__main__":
+    main()

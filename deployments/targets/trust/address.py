@@ -1,0 +1,84 @@
+"""Where a channel lies: a name in a workspace, or the address of the channel itself."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from deployments.targets.errors import ChannelAbsent, ChannelError
+from storage.base.store import Store, redact
+
+CHANNELS = "channels"
+METADATA = "metadata"
+TARGETS = "targets"
+_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A channel's address.
+
+    Attributes:
+        url: Absolute path or full URL, without a trailing slash.
+        name: The channel's name: the last part of the address.
+        store: Its files; None on http(s), which is read without a file system layer.
+        shelf: The folder of a workspace's channels, where it was named as one of them; None where its address was given.
+    """
+
+    url: str
+    name: str
+    store: Store | None
+    shelf: Store | None = None
+
+    @property
+    def display(self) -> str:
+        """The address without secrets."""
+        return redact(self.url)
+
+    def require_named(self) -> None:
+        """Sees that the workspace has a channel of that name.
+
+        Raises:
+            ChannelAbsent: It has not; says which it has.
+            StorageError: The workspace cannot be read.
+        """
+        if self.shelf is None or self.name in (known := self.shelf.listdir()):
+            return
+        what = f"channel ({self.name}) must be one of workspace {self.shelf.display.removesuffix('/' + CHANNELS)}"
+        if known:
+            raise ChannelAbsent(f"{what}; got a name that it does not have; its channels: {', '.join(known)}")
+        raise ChannelAbsent(f"{what}; got a workspace without channels; run a recipe there, or give --workspace")
+
+
+def locate_channel(channel: str, workspace: str | Store) -> Location:
+    """Finds a channel.
+
+    Args:
+        channel: A name, such as "edge", in the workspace; or a full URL or a path (anything with a slash) of a channel,
+            whose last part is its name.
+        workspace: The workspace.
+
+    Raises:
+        ChannelError: The name cannot be a channel's.
+    """
+    inside = "/" not in channel
+    name = channel if inside else urlsplit(channel).path.rstrip("/").rpartition("/")[2]
+    if not _NAME.match(name):
+        raise ChannelError(
+            f"channel ({redact(channel)}) must have a name of a-z, 0-9, '.', '_' and '-' at its end; got {name!r}; "
+            "give a name in the workspace, or the address of a channel that ends in its name"
+        )
+    if not inside:
+        return _locate(channel.rstrip("/"), name)
+    if not isinstance(workspace, Store):
+        if workspace.startswith(("http://", "https://")):
+            return _locate(f"{workspace.rstrip('/')}/{CHANNELS}/{name}", name)
+        workspace = Store(workspace)
+    shelf = workspace.child(CHANNELS)
+    return Location(url=shelf.child(name).url, name=name, store=shelf.child(name), shelf=shelf)
+
+
+def _locate(url: str, name: str) -> Location:
+    if url.startswith(("http://", "https://")):
+        return Location(url=url, name=name, store=None)
+    store = Store(url)
+    return Location(url=store.url, name=name, store=store)

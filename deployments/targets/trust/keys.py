@@ -1,0 +1,368 @@
+"""Keys: this machine's receipt-signing key, the channels' TUF keys, and whom it trusts. Never in a workspace.
+
+    <config>/receipt.pem                        signs this machine's receipts
+    <config>/trusted/<key id>.json              public keys whose receipts are accepted
+    <config>/channels/<channel id>/1.root.json  a pinned root; channel id = sha256 of it
+    <config>/channels/<channel id>/<role>.pem   the channel's own root, targets, snapshot and timestamp keys
+
+<config> is $LEPTON_CONFIG_DIR, else the user's config directory. $LEPTON_KEYS may hold an exported bundle (its JSON
+text) for machines that keep no files. All keys are ed25519 (RFC 8032), private ones as PKCS #8 PEM (RFC 5208).
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from deployments.targets.errors import KeyAbsent, KeyConflict, KeyStoreError
+from deployments.targets.trust.card import Sha256
+from deployments.targets.trust.key_files import (
+    config_dir,
+    list_names,
+    make_private_dir,
+    publish_dir,
+    put_private,
+    read_private,
+    read_public,
+    remove_dir,
+    replace_private,
+)
+from storage.base.store import canonical_json, sha256_bytes
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from securesystemslib.signer import CryptoSigner
+
+KEYS_VARIABLE = "LEPTON_KEYS"
+ROOT_FILE = "1.root.json"
+_RECEIPT_KEY = "receipt.pem"
+_SEEN_FILE = "highest"
+Role = Literal["root", "targets", "snapshot", "timestamp"]
+ROLES: tuple[Role, ...] = ("root", "targets", "snapshot", "timestamp")
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrustedKey(_Record):
+    """A public key whose receipts are accepted.
+
+    Attributes:
+        keyid: sha256 of the raw public key.
+        method: The signature scheme.
+        public: The raw public key, 32 bytes in hexadecimal.
+    """
+
+    keyid: Sha256
+    method: Literal["ed25519"] = "ed25519"
+    public: str
+
+    @model_validator(mode="after")
+    def _check_id(self) -> Self:
+        raw = bytes.fromhex(self.public)
+        if len(raw) != 32 or sha256_bytes(raw) != self.keyid:
+            raise ValueError(f"key id ({self.keyid}) must be the sha256 of its 32 byte public key; got another")
+        return self
+
+
+class PinnedChannel(_Record):
+    """A channel that is trusted: the exact text of its first root, and the digest of it."""
+
+    id: Sha256
+    root: str
+
+    @model_validator(mode="after")
+    def _check_id(self) -> Self:
+        if (got := sha256_bytes(self.root.encode())) != self.id:
+            raise ValueError(f"channel id ({self.id}) must be the sha256 of its root; got {got}")
+        return self
+
+
+class PrivateKeys(_Record):
+    """Secrets: the receipt key and each channel's keys by role, as PEM."""
+
+    receipt: str | None = None
+    channels: dict[Sha256, dict[Role, str]] = {}
+
+
+class KeyBundle(_Record):
+    """What `lepton keys export` writes. A device needs the public half only."""
+
+    format: Literal[1] = 1
+    trusted: tuple[TrustedKey, ...] = ()
+    channels: tuple[PinnedChannel, ...] = ()
+    private: PrivateKeys | None = None
+
+    @classmethod
+    def parse(cls, data: bytes | str, where: str) -> "KeyBundle":
+        """Reads a bundle; the error never repeats its content, for it may hold secrets."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['type']}" for fault in error.errors())
+            raise KeyStoreError(
+                f"key bundle ({where}) must follow format 1; got {faults}; export it again with `lepton keys export`"
+            ) from None
+
+
+@dataclass(frozen=True)
+class ReceiptSigner:
+    """Signs the canonical bytes of a receipt's body."""
+
+    keyid: str
+    _private: "Ed25519PrivateKey"
+
+    def sign(self, data: bytes) -> dict[str, str]:
+        """A signature as a receipt holds it: `{"keyid", "method", "signature"}`."""
+        return {"keyid": self.keyid, "method": "ed25519", "signature": self._private.sign(data).hex()}
+
+
+class KeyRing:
+    """The keys of one config directory, with those of $LEPTON_KEYS on top. Holds no secret in memory by itself.
+
+    Args:
+        directory: The config directory; None: the one that the environment names.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or config_dir()
+        text = os.environ.get(KEYS_VARIABLE)
+        self._bundle = KeyBundle.parse(text, f"${KEYS_VARIABLE}") if text else KeyBundle()
+
+    def trusted_receipt_keys(self) -> dict[str, bytes]:
+        """Raw public keys whose receipts are accepted, by key id."""
+        found = {key.keyid: bytes.fromhex(key.public) for key in self._bundle.trusted}
+        for name in list_names(self.directory / "trusted"):
+            data = read_public(self.directory / "trusted" / name)
+            key = _parse_trusted(data or b"", self.directory / "trusted" / name)
+            found[key.keyid] = bytes.fromhex(key.public)
+        return found
+
+    def receipt_signer(self, *, create: bool = True) -> ReceiptSigner:
+        """This machine's receipt key; made on first use, once, also when two processes ask at the same time.
+
+        Raises:
+            KeyAbsent: There is none and `create` is False.
+            KeyUnsafe: The key file is open to others.
+        """
+        private = self._bundle.private
+        path = self.directory / _RECEIPT_KEY
+        if private is not None and private.receipt is not None:
+            return _make_signer(private.receipt.encode(), f"${KEYS_VARIABLE}")
+        if create and not path.exists():
+            make_private_dir(self.directory)
+            put_private(path, _new_private_pem())
+        signer = _make_signer(read_private(path), str(path))
+        self._trust(TrustedKey(keyid=signer.keyid, public=_public_hex(signer)))
+        return signer
+
+    def channel_ids(self) -> tuple[str, ...]:
+        """Ids of the pinned channels."""
+        names = list_names(self.directory / "channels")
+        return tuple(sorted({*names, *(channel.id for channel in self._bundle.channels)}))
+
+    def pinned_root(self, channel_id: str) -> bytes | None:
+        """The first root of a pinned channel; None if the channel is not pinned, or its file is damaged."""
+        for channel in self._bundle.channels:
+            if channel.id == channel_id:
+                return channel.root.encode()
+        if channel_id not in list_names(self.directory / "channels"):
+            return None
+        data = read_public(self._channel_dir(channel_id) / ROOT_FILE)
+        return data if data is not None and sha256_bytes(data) == channel_id else None
+
+    def channel_signers(self, channel_id: str) -> "dict[Role, CryptoSigner]":
+        """The four signers of a channel.
+
+        Raises:
+            KeyAbsent: This machine may follow the channel, but holds no keys to publish with.
+            KeyUnsafe: A key file is open to others.
+        """
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        from securesystemslib.signer import CryptoSigner
+
+        signers: dict[Role, CryptoSigner] = {}
+        for role, (pem, where) in self._channel_pems(channel_id).items():
+            try:
+                signers[role] = CryptoSigner(load_pem_private_key(pem, None))
+            except ValueError as error:
+                raise KeyStoreError(f"key ({where}) must be a PKCS #8 PEM; got {error}; import it again") from error
+        return signers
+
+    def add_channel(self, root: bytes, pems: dict[Role, bytes] | None = None) -> str:
+        """Pins a channel by its first root, with its private keys where this machine may publish. Returns its id."""
+        channel_id = sha256_bytes(root)
+        folder = self._channel_dir(channel_id)
+        make_private_dir(folder.parent)
+        publish_dir({ROOT_FILE: root, **{f"{role}.pem": pem for role, pem in (pems or {}).items()}}, folder)
+        for role, pem in (pems or {}).items():
+            if not put_private(folder / f"{role}.pem", pem) and read_private(folder / f"{role}.pem") != pem:
+                raise KeyConflict(
+                    f"key ({folder / role}.pem) must stay as it is; got another one for the same channel; "
+                    "move it away first"
+                )
+        return channel_id
+
+    def drop_channel(self, channel_id: str) -> None:
+        """Forgets a channel that was made here but never came to be."""
+        remove_dir(self._channel_dir(channel_id))
+
+    def read_highest(self, channel_id: str) -> int:
+        """Highest snapshot that this machine has published or seen while publishing; 0: none."""
+        data = read_public(self._channel_dir(channel_id) / _SEEN_FILE)
+        return int(data) if data is not None and data.isdigit() else 0
+
+    def record_highest(self, channel_id: str, version: int) -> None:
+        """Remembers a snapshot's version, so that a rolled-back channel is not built upon."""
+        folder = self._channel_dir(channel_id)
+        if folder.is_dir() and version > self.read_highest(channel_id):
+            replace_private(folder / _SEEN_FILE, str(version).encode())
+
+    def bundle(self, *, private: bool) -> KeyBundle:
+        """All that an export holds."""
+        trusted = self.trusted_receipt_keys()
+        ids = self.channel_ids()
+        roots = {channel_id: self.pinned_root(channel_id) for channel_id in ids}
+        return KeyBundle(
+            trusted=tuple(TrustedKey(keyid=keyid, public=raw.hex()) for keyid, raw in sorted(trusted.items())),
+            channels=tuple(PinnedChannel(id=i, root=root.decode()) for i, root in roots.items() if root is not None),
+            private=self._private_half(ids) if private else None,
+        )
+
+    def add_bundle(self, bundle: KeyBundle) -> None:
+        """Takes over what a bundle holds; never replaces a private key.
+
+        Raises:
+            KeyConflict: This machine signs receipts, or publishes the channel, with another key.
+        """
+        private = bundle.private or PrivateKeys()
+        make_private_dir(self.directory)
+        if private.receipt is not None:
+            self._add_receipt_key(private.receipt.encode())
+        for key in bundle.trusted:
+            self._trust(key)
+        for channel in bundle.channels:
+            pems = {role: pem.encode() for role, pem in private.channels.get(channel.id, {}).items()}
+            self.add_channel(channel.root.encode(), pems)
+
+    def _add_receipt_key(self, pem: bytes) -> None:
+        path = self.directory / _RECEIPT_KEY
+        offered = _make_signer(pem, "the bundle")
+        if put_private(path, pem):
+            return
+        present = _make_signer(read_private(path), str(path))
+        if present.keyid != offered.keyid:
+            raise KeyConflict(
+                f"receipt key ({path}) must stay the one that this machine signs with, {present.keyid[:12]}; got "
+                f"{offered.keyid[:12]}; move the file away first, or import a bundle without private keys"
+            )
+
+    def _trust(self, key: TrustedKey) -> None:
+        path = self.directory / "trusted" / f"{key.keyid}.json"
+        if not path.exists():
+            make_private_dir(path.parent)
+            put_private(path, canonical_json(key.model_dump(mode="json")))
+
+    def _channel_dir(self, channel_id: str) -> Path:
+        return self.directory / "channels" / channel_id
+
+    def _channel_pems(self, channel_id: str) -> dict[Role, tuple[bytes, str]]:
+        held = self._bundle.private.channels.get(channel_id) if self._bundle.private else None
+        if held is not None:
+            missing = [role for role in ROLES if role not in held]
+            if missing:
+                raise KeyAbsent(
+                    f"keys of channel {channel_id[:12]} in ${KEYS_VARIABLE} must be four; got no {missing[0]}"
+                )
+            return {role: (held[role].encode(), f"${KEYS_VARIABLE}") for role in ROLES}
+        folder = self._channel_dir(channel_id)
+        return {role: (read_private(folder / f"{role}.pem"), str(folder / f"{role}.pem")) for role in ROLES}
+
+    def _private_half(self, channel_ids: tuple[str, ...]) -> PrivateKeys:
+        channels: dict[Sha256, dict[Role, str]] = {}
+        for channel_id in channel_ids:
+            try:
+                pems = self._channel_pems(channel_id)
+            except KeyAbsent:
+                continue  # This machine follows the channel without publishing on it.
+            channels[channel_id] = {role: pem.decode() for role, (pem, _) in pems.items()}
+        try:
+            receipt = read_private(self.directory / _RECEIPT_KEY).decode()
+        except KeyAbsent:
+            receipt = None
+        return PrivateKeys(receipt=receipt, channels=channels)
+
+
+def export_keys(path: str | Path, private: bool = False, ring: KeyRing | None = None) -> KeyBundle:
+    """Writes the keys of this machine to a new file of mode 0600.
+
+    Args:
+        path: The file; must not exist.
+        private: With the private keys, for another publisher; without, for a device.
+        ring: The keys; None: those of the config directory.
+
+    Raises:
+        KeyStoreError: The file exists or cannot be written.
+    """
+    bundle = (ring or KeyRing()).bundle(private=private)
+    target = Path(path).absolute()
+    if not put_private(target, bundle.model_dump_json(indent=2).encode()):
+        raise KeyStoreError(f"key bundle ({target}) must be a new file; got one that exists; remove it or name another")
+    return bundle
+
+
+def import_keys(path: str | Path, ring: KeyRing | None = None) -> KeyBundle:
+    """Takes over a bundle: trusts its receipt keys, pins its channels, and installs its private keys if it has any.
+
+    Raises:
+        KeyAbsent: There is no such file.
+        KeyUnsafe: It holds private keys and other users may read it.
+        KeyConflict: This machine already uses another private key in the same place.
+        KeyStoreError: It is no bundle.
+    """
+    source = Path(path).absolute()
+    data = read_public(source)
+    if data is None:
+        raise KeyAbsent(f"key bundle ({source}) must exist; got no such file; make one with `lepton keys export`")
+    bundle = KeyBundle.parse(data, str(source))
+    if bundle.private is not None:
+        read_private(source)
+    (ring or KeyRing()).add_bundle(bundle)
+    return bundle
+
+
+def _parse_trusted(data: bytes, path: Path) -> TrustedKey:
+    try:
+        return TrustedKey.model_validate_json(data)
+    except ValidationError as error:
+        raise KeyStoreError(
+            f"trusted key ({path}) must be a public key record; got {error.errors()[0]['msg']}; remove it, or import "
+            "it again"
+        ) from error
+
+
+def _new_private_pem() -> bytes:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _make_signer(pem: bytes, where: str) -> ReceiptSigner:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        private = load_pem_private_key(pem, None)
+    except ValueError as error:
+        raise KeyStoreError(f"receipt key ({where}) must be a PKCS #8 PEM; got {error}; import it again") from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise KeyStoreError(f"receipt key ({where}) must be an ed25519 key; got another kind; import it again")
+    return ReceiptSigner(keyid=sha256_bytes(private.public_key().public_bytes_raw()), _private=private)
+
+
+def _public_hex(signer: ReceiptSigner) -> str:
+    return signer._private.public_key().public_bytes_raw().hex()

@@ -1,0 +1,176 @@
+"""Every setting of a recipe, with what it may be and its default: `python -m flows.recipe.reference docs/recipe.md`.
+
+Worked out from the frozen models that a recipe is checked by, so that the page cannot say what the code does not do.
+"""
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from deployments.targets.specs import TargetSpec
+from flows.recipe.checks import FORMS, SECTIONS
+from flows.recipe.load import Recipe
+from lightning_modules.specs.families import FAMILIES
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.training import CompressSpec, TrainSpec
+from storage.sources import BUILT_IN, name_type
+
+INTRODUCTION = """# The recipe
+
+Written by `python -m flows.recipe.reference docs/recipe.md`; do not edit.
+
+A recipe is one YAML file of the sections below; `lepton run mine.yaml` carries it out. Whatever is left out has its
+default; an unknown key, or a value that cannot be, is refused before anything starts, with its line and the remedy.
+`--set train.max_epochs=3` puts a value over the file's, by its path. A file may keep sets of such values under `presets`, as
+`presets: {best: {train.max_epochs: 20}}`, from which `--set train.preset=best` chooses.
+
+Where a text may be an import path, `package.module:Name`, a component of your own stands there: it is imported, and
+tried out on a made-up step, before the run starts."""
+FORMS_IN_WORDS = {"image": "images", "table": "tables", "series": "series"}
+GATES = (
+    "What must hold before the run goes on: `raw`, `prepared`, `drift`, `model`, `artifact`. See [gates.md](gates.md)."
+)
+
+
+def write_reference() -> str:
+    """The page, as Markdown."""
+    blocks = [INTRODUCTION, *_show_model("recipe", Recipe, inner=False)]
+    blocks += [_show_kinds(), "## source", "Where the rows come from, by `type`."]
+    for source in BUILT_IN:
+        blocks += _show_model(f"source, type: {name_type(source)}", source, level=3)
+    blocks += ["## data", "Which rows and fields there are, and how they are split, by the form of the rows."]
+    told: set[type[BaseModel]] = set()
+    for form, rows in SECTIONS.items():
+        blocks += _show_model(f"data, of {FORMS_IN_WORDS[form]}", rows, level=3, told=told)
+    blocks += ["## gates", GATES]
+    blocks += _show_model("model", ModelSpec)
+    for form, families in FAMILIES.items():
+        for family, params in families.items():
+            title = f"model.network.params, family: {family}, of {FORMS_IN_WORDS[form]}"
+            blocks += _show_model(title, params, level=4)
+    for path, model in (("train", TrainSpec), ("compress", CompressSpec), ("targets.<channel>", TargetSpec)):
+        blocks += _show_model(path, model)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _show_kinds() -> str:
+    rows = "\n".join(f"| {kind} | {' or '.join(forms)} |" for kind, forms in FORMS.items())
+    return f"| kind | form of the rows |\n|---|---|\n{rows}"
+
+
+def _show_model(
+    path: str,
+    model: type[BaseModel],
+    level: int = 2,
+    *,
+    inner: bool = True,
+    told: set[type[BaseModel]] | None = None,
+) -> Iterator[str]:
+    """A heading, a sentence and a table for a section, and then for each section inside it.
+
+    Args:
+        path: Of the section in a recipe.
+        model: By which it is checked.
+        level: Of its heading.
+        inner: Whether the sections inside it are told, too.
+        told: Sections that have been told already, to which those of this call are added.
+    """
+    told = set() if told is None else told
+    meanings = find_meanings(model)
+    schema = model.model_json_schema()
+    yield f"{'#' * level} {path}"
+    yield _first_sentence(model)
+    if not meanings:
+        return
+    lines = ["| key | may be | default | what it means |", "|---|---|---|---|"]
+    for name, meaning in meanings.items():
+        may_be = _name_type(schema["properties"][name], schema.get("$defs", {}))
+        default = _show_default(model.model_fields[name].get_default(call_default_factory=True))
+        lines.append(f"| `{name}` | {may_be} | {default} | {meaning} |")
+    yield "\n".join(lines)
+    for name, field in model.model_fields.items() if inner else ():
+        for section in _find_models(field.annotation):
+            if section not in told:
+                told.add(section)
+                yield from _show_model(f"{path.partition(',')[0]}.{name}", section, max(3, level), told=told)
+
+
+def find_meanings(model: type[BaseModel]) -> Mapping[str, str]:
+    """What the docstrings of a model and of those that it extends say of its fields.
+
+    Raises:
+        KeyError: They say nothing of one.
+    """
+    found: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        text = inspect.cleandoc(base.__doc__ or "") if issubclass(base, BaseModel) else ""
+        _, _, attributes = text.partition("Attributes:\n")
+        attributes = re.split(r"\n(?=\S)", attributes)[0]
+        for entry in re.split(r"\n {4}(?=\w)", "\n" + attributes):
+            name, _, meaning = entry.partition(":")
+            found[name.strip()] = re.sub(r"\s+", " ", meaning).strip().replace("|", r"\|")
+    for name, field in model.model_fields.items():
+        sections = _find_models(field.annotation)
+        if field.description:
+            found[name] = re.sub(r"\s+", " ", field.description)
+        elif sections and name not in found:
+            found[name] = _first_sentence(sections[0])
+    return {name: found[name] for name in model.model_fields}
+
+
+def _first_sentence(model: type[BaseModel]) -> str:
+    return inspect.cleandoc(model.__doc__ or "").partition("\n")[0]
+
+
+def _find_models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _find_models(part)]
+
+
+def _show_default(value: Any) -> str:
+    if value is PydanticUndefined:
+        return "must be given"
+    if isinstance(value, BaseModel):
+        return "see below"
+    if value is None or value in ((), {}, ""):
+        return "none"
+    return f"`{json.dumps(value)}`"
+
+
+def _name_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """What a value may be, in words, from its JSON schema."""
+    if "$ref" in schema:
+        return _name_type(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    for choices in (schema.get("anyOf"), schema.get("oneOf")):
+        if choices:
+            named = [_name_type(choice, definitions) for choice in choices if choice.get("type") != "null"]
+            return " or ".join(dict.fromkeys(named))
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    kind = schema.get("type")
+    if kind == "array":
+        items = schema.get("items", {})
+        if "prefixItems" in schema:
+            return f"list of {len(schema['prefixItems'])}: {_name_type(schema['prefixItems'][0], definitions)}"
+        return f"list of {_name_type(items, definitions)}" if items else "list"
+    if kind == "object":
+        return "section" if "properties" in schema else "mapping"
+    bounds = [
+        f"{sign} {schema[key]}"
+        for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+        if key in schema
+    ]
+    words = {"integer": "whole number", "number": "number", "boolean": "`true`, `false`", "string": "text"}
+    return " ".join([words.get(str(kind), "anything"), ", ".join(bounds)]).strip()
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(write_reference(), encoding="utf-8")

@@ -1,0 +1,158 @@
+"""One run's notebook: what each stage handed on, how long it took, what stopped it, and the receipt of it all."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar, cast
+
+from prefect import Task
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from flows.errors import GateStopped
+from flows.recipe.load import Recipe
+from flows.run.artifacts import leave_artifact
+from flows.run.journal import begin_notebook, reopen_notebook
+from gates.engine.report import GateReport
+from storage.base.store import Store
+from storage.records.receipts import Receipt, SignedReceipt, read_receipt
+from tasks.pages.report import describe_outcome, write_report
+from tasks.release.receipt import draft_receipt, issue_receipt
+from tasks.runtime.errors import StageStopped
+from tasks.runtime.outcomes import Outcome, Promoted, StageRecord
+from tasks.runtime.progress import current_progress
+
+P = ParamSpec("P")
+R = TypeVar("R", bound=Outcome)
+
+
+class Run:
+    """A run in progress.
+
+    Attributes:
+        id: Time and chance: `20261121-053012-9f3a1c`.
+        recipe: What is carried out.
+        workspace: Where everything is written.
+        directory: A local folder for files in the making.
+        notebook: What of all this is written down there.
+        record: Outcomes and timings so far.
+        signed: The receipt, once the run is over.
+    """
+
+    def __init__(self, recipe: Recipe, workspace: str, resume: str | None = None) -> None:
+        self.recipe = recipe
+        self.workspace = Store(workspace)
+        self.workspace.probe()
+        self.notebook = (
+            begin_notebook(self.workspace, recipe) if resume is None else reopen_notebook(self.workspace, resume)
+        )
+        self.directory = self.notebook.directory
+        self.record = self.notebook.record
+        self.id = self.record.run
+        self.signed: SignedReceipt | None = None
+
+    def do(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Carries out one stage: timed, shown, recorded, and left behind as a Prefect artifact.
+
+        Raises:
+            StageStopped: A gate found the stage before it wanting, or a channel was lost to another run.
+        """
+        name, progress = task.name, current_progress()
+        progress.begin(name)
+        if (kept := self.notebook.recall(name)) is not None:
+            return cast(R, self._keep(name, kept))
+        started = time.monotonic()
+        outcome: R | GateReport | None = None
+        word = "failed"
+        try:
+            outcome = _take(task(*args, **kwargs))
+            word = "green" if isinstance(outcome, GateReport) else "done"
+        except StageStopped as stopped:
+            outcome, word = stopped.report, "red"
+            raise
+        finally:
+            took = time.monotonic() - started
+            self.record = self.record.with_stage(name, outcome, took)
+            note = ", ".join(describe_outcome(outcome))
+            progress.end(name, word, note, took)
+            if outcome is not None:
+                leave_artifact(name, outcome, self.recipe.data.labels, self.pages)
+        self.notebook.write(self.record)
+        return outcome
+
+    def _keep(self, name: str, stage: StageRecord) -> Outcome | None:
+        """What a stage handed on before the run was lost: shown and recorded, not done again."""
+        self.record = self.record.model_copy(update={"stages": {**self.record.stages, name: stage}})
+        current_progress().end(name, "done", ", ".join(("kept", *describe_outcome(stage.outcome))), 0.0)
+        if stage.outcome is not None:
+            leave_artifact(name, stage.outcome, self.recipe.data.labels, self.pages)
+        return stage.outcome
+
+    @property
+    def url(self) -> str:
+        """The workspace, as stages take it."""
+        return self.workspace.url
+
+    @property
+    def pages(self) -> str:
+        """Where the run's pages are once it has ended, as a person may see it."""
+        return f"{self.workspace.display}/reports/{self.id}"
+
+    def draft(self) -> Receipt:
+        """The receipt that the run has earned so far, with every gate green."""
+        return draft_receipt(self.record)
+
+    def close(self, stopped: StageStopped | None = None) -> None:
+        """Signs the receipt of a stopped run, writes the page of any run, and removes the files in the making."""
+        if stopped is None:
+            promoted = self.record.find(Promoted)
+            if promoted is None:
+                raise RuntimeError(f"run {self.id} must be promoted or stopped before it is closed")
+            self.signed = read_receipt(self.workspace, promoted.receipt)
+        else:
+            self.signed = issue_receipt(self.workspace, draft_receipt(self.record, stopped))
+        write_report(self.workspace, self.record, self.signed)
+        self.notebook.remove()
+
+    def outcome(self) -> Any:
+        """What the flow returns: the receipt, or a state Failed, named Stopped, whose result raises `GateStopped`."""
+        if self.signed is None:
+            raise RuntimeError(f"run {self.id} must be closed before it has an outcome")
+        receipt = self.signed.receipt
+        if receipt.promoted:
+            return receipt
+        stopped = GateStopped(receipt)
+        return Failed(name="Stopped", message=str(stopped), data=stopped)
+
+
+def _take(returned: R | State[R]) -> R:
+    """What a task handed on. Prefect gives back the state itself where a task has named it, as a red gate does."""
+    return returned.result() if isinstance(returned, State) else returned
+
+
+@contextmanager
+def open_run(recipe: Recipe, workspace: str, resume: str | None = None) -> Iterator[Run]:
+    """A run for the duration of the block. However the block ends but by a crash, there is a receipt.
+
+    A crash leaves no receipt, for nothing was found out. The notebook stays, and with it what is done: the error says how
+    the run goes on.
+
+    Args:
+        recipe: What is carried out.
+        workspace: Where everything is written.
+        resume: A run that was lost and is to go on; its recipe is the one above.
+
+    Raises:
+        ResumeError: That run cannot go on.
+    """
+    run = Run(recipe, workspace, resume)
+    try:
+        try:
+            yield run
+        except StageStopped as stopped:
+            run.close(stopped)
+        else:
+            run.close()
+    except BaseException as error:
+        run.notebook.leave(error)
+        raise

@@ -1,0 +1,151 @@
+"""Which Prefect server a run reports to.
+
+The one that PREFECT_API_URL names; else a local one that is already up; else one of our own, which lives exactly as
+long as this process. Prefect's built-in temporary server is not used: it survives a SIGKILL of the flow's process.
+"""
+
+import atexit
+import fcntl
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_HOME,
+    PREFECT_SERVER_API_HOST,
+    PREFECT_SERVER_API_PORT,
+    temporary_settings,
+)
+
+from flows.errors import ServerError
+from storage.base.store import redact
+from tasks.runtime.child import announce, end_child, end_with_parent, read_announcement, start_child
+from tasks.runtime.progress import current_progress
+
+START_TIMEOUT_S = 120.0
+PROBE_TIMEOUT_S = 2.0
+NAMED_TIMEOUT_S = 15.0
+
+
+@contextmanager
+def prefect_server() -> Iterator[str]:
+    """Points Prefect at a server for the duration of the block and yields its API URL.
+
+    Raises:
+        ServerError: No server is named or up, and the embedded one did not start.
+    """
+    named = PREFECT_API_URL.value()
+    if named is not None:
+        _require_reachable(named)
+    url = named or find_local_server() or _start_and_show()
+    # The heartbeat thread holds every flow run for a second when it ends; a run's own process needs none.
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield url
+
+
+def find_local_server() -> str | None:
+    """API URL of the Prefect server that already listens on this machine, or None."""
+    url = f"http://{PREFECT_SERVER_API_HOST.value()}:{PREFECT_SERVER_API_PORT.value()}/api"
+    return url if is_healthy(url) else None
+
+
+def is_healthy(url: str) -> bool:
+    """Whether a Prefect server answers at an API URL."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=PROBE_TIMEOUT_S) as reply:  # noqa: S310 - a loopback http URL
+            return bool(json.loads(reply.read()) is True)
+    except (OSError, ValueError):
+        return False
+
+
+def _require_reachable(url: str) -> None:
+    """Any answer will do, a refusal included: who may do what is the server's to say."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=NAMED_TIMEOUT_S):  # noqa: S310 - the user's own setting
+            return
+    except urllib.error.HTTPError:
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise ServerError(
+            f"Prefect server ({redact(url)}), named by PREFECT_API_URL or the profile, must answer; got {reason}; start it, "
+            "or unset the variable to use an embedded one"
+        ) from error
+
+
+def _start_and_show() -> str:
+    """Starts the embedded server, and tells whoever watches what the seconds go into."""
+    progress, started = current_progress(), time.monotonic()
+    progress.begin("prefect server")
+    url = start_embedded_server()
+    progress.end("prefect server", "done", "embedded: none was named and none is up", time.monotonic() - started)
+    return url
+
+
+def start_embedded_server() -> str:
+    """Starts a Prefect server that ends with this process, unless this process has one, and returns its API URL."""
+    return _start_once()[0]
+
+
+@cache
+def _start_once() -> tuple[str, subprocess.Popen[bytes]]:
+    """The server's URL and its process: as long as that is held, its standard input stays open."""
+    home = Path(PREFECT_HOME.value())
+    home.mkdir(parents=True, exist_ok=True)
+    # Two servers must not create the same database at the same time.
+    with (home / "lepton-server.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        child = start_child(
+            "flows.run.server",
+            stdout=subprocess.PIPE,
+            env={
+                "PREFECT_UI_ENABLED": "0",
+                "PREFECT_SERVER_ANALYTICS_ENABLED": "0",
+                "DO_NOT_TRACK": "1",
+                "PREFECT__SERVER_EPHEMERAL": "1",
+                "PREFECT__SERVER_FINAL": "1",
+            },
+        )
+        announced = read_announcement(child, timeout_s=START_TIMEOUT_S)
+    if announced is None:
+        raise ServerError(
+            f"embedded Prefect server must start within {START_TIMEOUT_S:.0f} s; it ended with status "
+            f"{end_child(child)}; start one with `prefect server start` and run again"
+        )
+    # It ends with our end of its pipe; this waits for it, too.
+    atexit.register(end_child, child)
+    return announced["url"], child
+
+
+def main() -> None:
+    """The embedded server's own process: serves on a free loopback port until the parent ends."""
+    end_with_parent()
+    import socket
+
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+
+    class Server(uvicorn.Server):
+        """Says where it listens once it does."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            announce(url=url)
+
+    config = uvicorn.Config(create_app(), log_level="error", lifespan="on")
+    Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""A finished run in a few words: for programs as JSON, for people as a table of where the time went."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from storage.base.store import Store
+from storage.records.receipts import Receipt
+from tasks.pages.report import report_path
+
+
+def summarize(receipt: Receipt, workspace: str) -> dict[str, Any]:
+    """What `lepton run --json` prints; every path is absolute, or a full URL.
+
+    Args:
+        receipt: The run's receipt.
+        workspace: Folder or URL that the run wrote to.
+    """
+    store = Store(workspace)
+    model = receipt.model
+    return {
+        "status": receipt.status,
+        "stopped_at": receipt.stopped_at,
+        "reasons": list(receipt.reasons),
+        "run": receipt.run,
+        "model_id": model.id if model else None,
+        "receipt": receipt.address,
+        "report": store.address(report_path(receipt.run)),
+        "metrics": receipt.metrics,
+        "datasets": {name: _refer(receipt, name) for name in ("raw", "prepared")},
+        "artifacts": [
+            {
+                "name": entry.name,
+                "path": store.address(f"models/{model.id if model else ''}/{entry.file}"),
+                "sha256": entry.sha256,
+                "size_bytes": entry.size_bytes,
+                "accuracy": entry.accuracy,
+                "agreement": entry.agreement,
+                "latency_ms_p50": entry.latency_ms_p50,
+                "chosen_for": list(entry.chosen_for),
+            }
+            for entry in receipt.artifacts
+        ],
+        "channels": dict.fromkeys(_list_targets(receipt))
+        | {name: cleared.artifact for name, cleared in receipt.channels.items()},
+    }
+
+
+def _refer(receipt: Receipt, name: str) -> str | None:
+    """`name@number` of a data version; None if the run did not get there."""
+    dataset = receipt.datasets.get(name)
+    return dataset.ref if dataset is not None else None
+
+
+def _list_targets(receipt: Receipt) -> list[str]:
+    """Names of the channels that the recipe wanted."""
+    document = receipt.recipe["document"]
+    targets = document["targets"] if isinstance(document, dict) else {}
+    return list(targets) if isinstance(targets, dict) else []
+
+
+def show_timings(receipt: Receipt, durations_s: Mapping[str, float], imports_s: float, total_s: float) -> str:
+    """Where the time went, stage by stage, and what of it is Lepton's own, as a table for people.
+
+    Lepton's own is all that is neither training, nor the Prefect server's start, nor imports.
+
+    Args:
+        receipt: The run's receipt.
+        durations_s: Wall time of each stage, in seconds.
+        imports_s: Time that this process spent importing.
+        total_s: Wall time of the whole command.
+    """
+
+    def figure(name: str) -> float:
+        value = receipt.metrics.get(name)
+        return float(value) if isinstance(value, int | float) else 0.0
+
+    others = {
+        "training": figure("training_s"),
+        "Prefect server": durations_s.get("prefect server", 0.0),
+        "imports": imports_s + figure("worker_imports_s"),
+    }
+    rows = [("imports, this process", imports_s), *durations_s.items()]
+    rows.append(("other", total_s - imports_s - sum(durations_s.values())))
+    lines = [f"  {name:<24}{seconds:8.2f} s" for name, seconds in rows]
+    lines += ["  " + "-" * 34, f"  {'total':<24}{total_s:8.2f} s"]
+    lines += [f"  {'- ' + name:<24}{seconds:8.2f} s" for name, seconds in others.items()]
+    lines.append(f"  {'= own overhead':<24}{total_s - sum(others.values()):8.2f} s")
+    return "\n".join(lines)

@@ -1,0 +1,154 @@
+"""Networks as ONNX files with the head inside: raw samples in, answers out."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lightning_modules.errors import ExportError
+from lightning_modules.specs.samples import AnySample, RowSample
+from lightning_modules.training.learner import Learner
+
+OPSET = 20
+INPUTS = {"image": "image", "table": "row", "series": "window"}
+
+
+class Answering(nn.Module):
+    """What is exported: head, network, and the answer in the form that a caller wants.
+
+    Args:
+        learner: A trained one.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        super().__init__()
+        self.head = learner.head
+        self.network = learner.network
+        self.answer = learner.answer
+
+    def forward(self, sample: Tensor) -> tuple[Tensor, ...]:
+        """Raw values (N, ...) to the answer's outputs."""
+        features = self.head(sample)
+        answers: tuple[Tensor, ...] = self.answer(self.network(features), features)
+        return answers
+
+
+def export_onnx(learner: Learner, sample: AnySample) -> bytes:
+    """The learner as one self-contained ONNX file. Equal weights give equal bytes.
+
+    Its input is `image` (N, C, H, W), `row` (N, D) or `window` (N, L, D), raw values in their own dtype, any N. Its
+    outputs are those of its answer: `label` and `probabilities`, `values`, or `label` and `score`.
+
+    Raises:
+        ExportError: The exporter refused the network, or its export is not valid.
+    """
+    answering = Answering(learner).to("cpu").eval()
+    example = torch.zeros((2, *sample.shape), dtype=getattr(torch, sample.dtype))
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                answering,
+                (example,),
+                dynamo=True,
+                external_data=False,
+                opset_version=OPSET,
+                input_names=[name_input(sample)],
+                output_names=list(learner.answer.names),
+                dynamic_shapes=({0: torch.export.Dim("N")},),
+                verbose=False,
+            )
+        if program is None:
+            raise ExportError("network must be exportable to ONNX; got no program; update torch and onnxscript")
+        model = program.model_proto
+        clear_provenance(model)
+        onnx.checker.check_model(model, full_check=True)
+    except (torch.onnx.errors.OnnxExporterError, onnx.checker.ValidationError, RuntimeError) as error:
+        raise ExportError(
+            f"network ({type(learner.network).__name__}) must be exportable to ONNX; got {type(error).__name__}: "
+            f"{error}; use operations that torch.onnx.export(dynamo=True) knows"
+        ) from error
+    return serialize_model(model)
+
+
+def warm_up_exporter() -> None:
+    """Exports next to nothing: the exporter imports 900 modules at its first call, which takes seconds."""
+    with _quiet(), torch.no_grad():
+        torch.onnx.export(nn.Identity(), (torch.zeros(1),), dynamo=True, verbose=False)
+
+
+def name_input(sample: AnySample) -> str:
+    """Name of an artifact's input."""
+    return INPUTS[sample.form if isinstance(sample, RowSample) else "image"]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns of its dependencies' deprecations, and of missing packages that it does not need."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def clear_provenance(model: onnx.ModelProto) -> None:
+    """Removes what the exporter noted of the machine: stack traces with local paths, in nodes, functions and graph."""
+    holders: list[Any] = [model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input]
+    holders += [*model.graph.output, *model.graph.initializer, *model.functions]
+    holders += [node for function in model.functions for node in function.node]
+    for holder in holders:
+        del holder.metadata_props[:]
+        holder.doc_string = ""
+    # Shapes in between are inferred again by every runtime, and only cost bytes.
+    del model.graph.value_info[:]
+    # Operator sets that no node uses are the exporter's own.
+    used = {node.domain for node in model.graph.node}
+    kept = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(sorted(kept, key=lambda entry: str(entry.domain)))
+    model.producer_name, model.producer_version = "lepton", ""
+    model.graph.name = "lepton"
+
+
+def serialize_model(model: onnx.ModelProto) -> bytes:
+    """The file's bytes, maps in a fixed order."""
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def run_onnx(content: bytes, sample: NDArray[Any], *, batch_size: int = 256) -> tuple[NDArray[Any], ...]:
+    """What an artifact answers, in onnxruntime on this machine's CPU.
+
+    Args:
+        content: An ONNX file of `export_onnx` or `quantize_int8`.
+        sample: Raw values (N, ...).
+        batch_size: Rows at a time.
+
+    Returns:
+        Its outputs in order, such as labels (N,) and probabilities (N, K).
+
+    Raises:
+        ExportError: The runtime refused the file.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        answers = [
+            session.run(None, {name: sample[start : start + batch_size]}) for start in range(0, len(sample), batch_size)
+        ]
+    except Exception as error:
+        raise ExportError(
+            f"artifact ({len(content)} bytes) must run in onnxruntime; got {type(error).__name__}: {error}; "
+            "export it again"
+        ) from error
+    return tuple(np.concatenate(parts) for parts in zip(*answers, strict=True))

@@ -1,0 +1,130 @@
+"""8-bit artifacts: static quantisation, calibrated on training rows (Jacob et al., 2018; Nagel et al., 2021)."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+from lightning_modules.compress.onnx_export import clear_provenance, serialize_model
+from lightning_modules.errors import ExportError
+
+# The head's arithmetic (Cast, Sub, Mul) and the answer (Softmax, ArgMax) stay in floating point: they cost nothing, and
+# eight bits there would lose what the network was trained on.
+QUANTIZED = (
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "Relu",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "ReduceMean",
+    "Clip",
+)
+CALIBRATION_BATCH = 64
+
+
+def _static_settings() -> dict[str, Any]:
+    """Settings of the static quantiser."""
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
+
+    return {
+        "quant_format": QuantFormat.QDQ,
+        "op_types_to_quantize": list(QUANTIZED),
+        "per_channel": True,
+        "activation_type": QuantType.QUInt8,
+        "weight_type": QuantType.QInt8,
+        "calibrate_method": CalibrationMethod.MinMax,
+        # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, where 8 bits can saturate, and an
+        # artifact must answer on every device as it did where it was measured.
+        "reduce_range": True,
+    }
+
+
+def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
+    """The same network with 8-bit weights, symmetric and a channel each, and unsigned 8-bit activations (QDQ, u8s8).
+
+    A network with an LSTM keeps float activations: they are quantised anew for every sample, where they are used.
+
+    Args:
+        fp32: An ONNX file of `export_onnx`.
+        calibration: (N, ...) raw training samples, N >= 1, that fix the activations' ranges.
+
+    Raises:
+        ExportError: No calibration rows, or the quantiser refused the network.
+    """
+    if len(calibration) == 0:
+        raise ExportError("calibration must hold at least one row; got none; give the training split rows")
+    from onnxruntime.quantization import quantize_dynamic, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with _quiet(), tempfile.TemporaryDirectory(prefix="lepton-quantize-") as folder:
+        source, folded, target = (Path(folder, name) for name in ("source.onnx", "folded.onnx", "int8.onnx"))
+        source.write_bytes(fp32)
+        try:
+            quant_pre_process(source, folded, skip_symbolic_shape=True)
+            if has_lstm(folded):
+                # Static quantisation knows no LSTM.
+                quantize_dynamic(folded, target, op_types_to_quantize=["LSTM", "MatMul", "Gemm"], per_channel=True)
+            else:
+                rows, kept = CalibrationRows(calibration, find_input(folded)), find_stacked(folded)
+                quantize_static(folded, target, rows, nodes_to_exclude=kept, **_static_settings())
+        except Exception as error:
+            raise ExportError(
+                f"network must be quantisable to 8 bits; got {type(error).__name__}: {error}; "
+                "leave int8 out of compress.candidates"
+            ) from error
+        model = onnx.load(target)
+    clear_provenance(model)
+    return serialize_model(model)
+
+
+def has_lstm(path: Path) -> bool:
+    """Whether an ONNX file has a long short-term memory in it."""
+    return any(node.op_type == "LSTM" for node in onnx.load(path).graph.node)
+
+
+def find_input(path: Path) -> str:
+    """Name of the one input of an ONNX file."""
+    return str(onnx.load(path).graph.input[0].name)
+
+
+def find_stacked(path: Path) -> list[str]:
+    """Products with several matrices at once, which the runtime cannot quantise a channel each: they stay as they are."""
+    graph = onnx.load(path).graph
+    stacked = {weight.name for weight in graph.initializer if len(weight.dims) > 2}
+    return [node.name for node in graph.node if node.op_type == "MatMul" and stacked & set(node.input)]
+
+
+class CalibrationRows:
+    """Rows in batches, as the quantiser asks for them."""
+
+    def __init__(self, rows: NDArray[Any], name: str) -> None:
+        self._batches = iter(
+            [{name: rows[start : start + CALIBRATION_BATCH]} for start in range(0, len(rows), CALIBRATION_BATCH)]
+        )
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        """The next batch; None behind the last."""
+        return next(self._batches, None)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser logs hints to the root logger, and warns of its own dependencies."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)

@@ -1,0 +1,164 @@
+"""From rows, as streams give them, to raw samples and what is asked about them. Numpy only: no torch.
+
+Images are a field as they are; of tables and series the columns are put side by side.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightning_modules.errors import SpecError
+from lightning_modules.specs.samples import RowSample
+
+NUMBERS, VALID, LABEL, TARGET, TIME, FUTURE = "numbers", "numbers__valid", "label", "target", "time", "__future"
+NANOSECONDS = 1e9
+Rows = Mapping[str, NDArray[Any]]
+
+
+class Samples(NamedTuple):
+    """Some rows as samples.
+
+    Attributes:
+        sample: Raw values in their native dtype: (N, C, H, W), (N, D) or (N, L, D).
+        truth: What is asked for: labels (N,) int64, or values (N,) or (N, H, T) float64, NaN where there is none.
+        row_id: (N,) uint64.
+    """
+
+    sample: NDArray[Any]
+    truth: NDArray[Any]
+    row_id: NDArray[np.uint64]
+
+
+class SampleReader(Protocol):
+    """From rows of a stream to samples."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields that a stream must give."""
+        ...
+
+    def read(self, rows: Rows) -> Samples:
+        """One batch of a stream.
+
+        Raises:
+            SpecError: A field is missing.
+        """
+        ...
+
+
+class ImageReader:
+    """Reads labelled images."""
+
+    fields = ("image", "label", "row_id")
+
+    def read(self, rows: Rows) -> Samples:
+        """One batch of a stream."""
+        missing = set(self.fields) - set(rows)
+        if missing:
+            raise SpecError(
+                f"batch must hold image, label and row_id; got no {', '.join(sorted(missing))}; prepare the data set again"
+            )
+        return Samples(rows["image"], rows["label"], np.asarray(rows["row_id"], dtype=np.uint64))
+
+
+def read_real(reader: SampleReader, stream: Iterable[Rows]) -> Iterator[Samples]:
+    """The samples of a stream, batch by batch, without the rows that only fill up."""
+    for rows in stream:
+        samples, padding = reader.read(rows), rows.get("padding")
+        yield samples if padding is None or not padding.any() else Samples(*(part[~padding] for part in samples))
+
+
+@dataclass(frozen=True)
+class CodeBook:
+    """Categories of rows, which streams do not carry: texts have no fixed size.
+
+    Attributes:
+        row_id: (N,) uint64, ascending.
+        codes: (N, columns) float64: place in the vocabulary, NaN where missing or unknown.
+    """
+
+    row_id: NDArray[np.uint64]
+    codes: NDArray[np.float64]
+
+    def find(self, row_id: NDArray[np.uint64]) -> NDArray[np.float64]:
+        """Codes of some rows, (N, columns); NaN for a row that only fills up a batch."""
+        places = np.minimum(np.searchsorted(self.row_id, row_id), len(self.row_id) - 1)
+        return np.where((self.row_id[places] == row_id)[:, None], self.codes[places], np.nan)
+
+
+def encode_texts(texts: NDArray[Any], valid: NDArray[np.bool_] | None, vocabulary: tuple[str, ...]) -> NDArray[Any]:
+    """Places of texts (N,) in a vocabulary, float64; NaN where missing or unknown."""
+    places = {text: float(place) for place, text in enumerate(vocabulary)}
+    codes = np.array([places.get(text, np.nan) for text in texts.tolist()])
+    return codes if valid is None else np.where(valid, codes, np.nan)
+
+
+class RowReader:
+    """Reads batches of rows, or of windows of rows.
+
+    Args:
+        sample: What a sample is.
+        columns: Names of the columns of the field `numbers`, in stored order.
+        codes: Categories of the rows; None where there are none.
+
+    Raises:
+        SpecError: The rows lack a column of the sample.
+    """
+
+    def __init__(self, sample: RowSample, columns: tuple[str, ...], codes: CodeBook | None = None) -> None:
+        missing = sorted({column.name for column in sample.numbers} - set(columns))
+        if missing:
+            raise SpecError(
+                f"rows must have the columns that the network was made for; got no {', '.join(missing)}; use the data "
+                "set that it was trained on"
+            )
+        self.sample = sample
+        self.places = np.array([columns.index(column.name) for column in sample.numbers], dtype=np.int64)
+        self.codes = codes
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields that a stream must give."""
+        sample = self.sample
+        found = ["row_id", *((NUMBERS, VALID) if sample.numbers else ())]
+        found += [TIME] if sample.time else []
+        if sample.task == "classification" or sample.labelled:
+            found.append(LABEL)
+        return (*found, *([TARGET] if sample.task == "regression" else []))
+
+    def read(self, rows: Rows) -> Samples:
+        """One batch of a stream."""
+        return Samples(self.read_samples(rows), self.read_truth(rows), np.asarray(rows["row_id"], dtype=np.uint64))
+
+    def read_samples(self, rows: Rows) -> NDArray[np.float64]:
+        """(N, D) or (N, L, D) float64, NaN where a number is missing."""
+        parts = [read_numbers(rows, self.places)] if len(self.places) else []
+        if self.codes is not None:
+            parts.append(self.codes.find(np.asarray(rows["row_id"], dtype=np.uint64)))
+        if self.sample.time:
+            parts.append(rows[TIME][..., None] / NANOSECONDS)
+        return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+    def read_truth(self, rows: Rows) -> NDArray[Any]:
+        """Labels (N,) int64, or values (N,) or (N, H, T) float64."""
+        sample = self.sample
+        if sample.task == "forecasting":
+            return read_numbers(rows, self.places[: sample.forecast], FUTURE)
+        if sample.task == "reconstruction" and not sample.labelled:
+            return np.zeros(len(rows["row_id"]), dtype=np.int64)
+        return read_last(rows, TARGET if sample.task == "regression" else LABEL)
+
+
+def read_numbers(rows: Rows, places: NDArray[np.int64], suffix: str = "") -> NDArray[np.float64]:
+    """Columns of numbers, (..., columns) float64, NaN where they are not valid."""
+    values, valid = rows[NUMBERS + suffix][..., places], rows[VALID + suffix][..., places]
+    return np.where(valid, values, np.nan)
+
+
+def read_last(rows: Mapping[str, NDArray[Any]], field: str) -> NDArray[Any]:
+    """A field of one value a row; of a window its last row's, behind the horizon if there is one."""
+    values = rows.get(field + FUTURE, rows[field])
+    return values if values.ndim == 1 else np.ascontiguousarray(values[:, -1])

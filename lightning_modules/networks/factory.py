@@ -1,0 +1,90 @@
+"""Builds the network that a spec names, and proves that it answers in the right shape before any training."""
+
+import torch
+from torch import nn
+
+from lightning_modules.errors import SpecError
+from lightning_modules.networks.autoencoder import Autoencoder
+from lightning_modules.networks.cnn import CNN
+from lightning_modules.networks.ensemble import TableMLP
+from lightning_modules.networks.linear import DLinear, Linear
+from lightning_modules.networks.mlp import MLP
+from lightning_modules.networks.patches import PatchTransformer
+from lightning_modules.networks.resnet import ResNet
+from lightning_modules.networks.rnn import RNN
+from lightning_modules.networks.transformer import Transformer
+from lightning_modules.networks.windows import SeriesCNN, SeriesMLP, SeriesRNN
+from lightning_modules.specs.components import build_component, load_component
+from lightning_modules.specs.families import Form
+from lightning_modules.specs.model import NetworkSpec
+
+BUILDERS: dict[Form, dict[str, type[nn.Module]]] = {
+    "image": {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "rnn": RNN, "transformer": Transformer},
+    "table": {"linear": Linear, "mlp": TableMLP, "autoencoder": Autoencoder},
+    "series": {
+        "linear": Linear,
+        "dlinear": DLinear,
+        "mlp": SeriesMLP,
+        "cnn": SeriesCNN,
+        "rnn": SeriesRNN,
+        "transformer": PatchTransformer,
+        "autoencoder": Autoencoder,
+    },
+}
+
+
+def build_network(
+    spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int | tuple[int, ...], *, form: Form = "image"
+) -> nn.Module:
+    """A network with fresh weights, drawn from torch's current seed.
+
+    Args:
+        spec: Family and parameters.
+        input_shape: Shape of one sample behind the head: (C, H, W), (D,) or (L, C).
+        outputs: K, number of logits or values, or the shape of an answer.
+        form: Form of a sample, by which families are known.
+
+    Raises:
+        SpecError: Unknown family, parameters that it refuses, or an answer of another shape.
+    """
+    builder = load_component(spec.family, what="network family", known=BUILDERS[form])
+    network = build_component(
+        builder, what="network family", name=spec.family, input_shape=input_shape, outputs=outputs, **spec.params
+    )
+    if not isinstance(network, nn.Module):
+        raise SpecError(
+            f"network family ({spec.family!r}) must build a torch.nn.Module; got {type(network).__name__}; return one"
+        )
+    _probe_shape(network, spec, input_shape, outputs)
+    _put_channels_last(network)
+    return network
+
+
+def _put_channels_last(network: nn.Module) -> None:
+    """Lays the weights of 2-D convolutions out channels last: up to five times faster in bf16 on a CPU (measured)."""
+    for weight in network.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+
+
+def _probe_shape(
+    network: nn.Module, spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int | tuple[int, ...]
+) -> None:
+    wanted = (2, outputs) if isinstance(outputs, int) else (2, *outputs)
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            found = tuple(network(torch.zeros(2, *input_shape)).shape)
+    except Exception as error:
+        raise SpecError(
+            f"network ({spec.family!r}, {spec.params!r}) must take samples of the shape {input_shape}; "
+            f"got {type(error).__name__}: {error}; choose parameters that fit the sample"
+        ) from error
+    finally:
+        network.train(was_training)
+    if found != wanted:
+        raise SpecError(
+            f"network ({spec.family!r}, {spec.params!r}) must answer two samples of the shape {input_shape} with "
+            f"{wanted}; got {found}; let its last layer have {outputs} outputs"
+        )

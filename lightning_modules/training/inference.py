@@ -1,0 +1,66 @@
+"""Answers of a trained network for every row of a stream, on one rank or shared out over all of them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lightning_modules.data.batches import IMAGES, FixedLoader, Stream
+from lightning_modules.data.readers import SampleReader
+from lightning_modules.training.learner import Learner
+from lightning_modules.training.ranks import gather_ranks
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One answer a row or window, ordered by row id, the same for any number of ranks.
+
+    Attributes:
+        row_id: (N,) uint64.
+        truth: (N,) int64 labels, or (N,) or (N, H, T) float64 values, NaN where there is none.
+        values: (N, K) probabilities, (N,) scores, or values of the truth's shape, float32.
+        figures: Mean loss, and the figure that was watched, by name.
+        baselines: Values of the same shape by simpler means, by name.
+    """
+
+    row_id: NDArray[np.uint64]
+    truth: NDArray[Any]
+    values: NDArray[np.float32]
+    figures: dict[str, float]
+    baselines: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def predict_rows(learner: Learner, stream: Stream, reader: SampleReader = IMAGES) -> Answers:
+    """Answers every row of an unshuffled stream.
+
+    Args:
+        learner: A trained one; its device is used.
+        stream: Rows of this rank; every rank yields the same number of batches.
+        reader: From rows of the stream to samples.
+
+    Returns:
+        The answers of all ranks together, on each of them.
+    """
+    learner.eval()
+    device = next(iter(learner.network.parameters())).device
+    row_ids, truths, answers, sums = [], [], [], torch.zeros(1, 3, dtype=torch.float64)
+    with torch.inference_mode():
+        for batch in FixedLoader(stream, reader):
+            real = torch.ones(len(batch.truth), dtype=torch.bool) if batch.real is None else batch.real
+            output, features = learner.respond(batch.sample.to(device))
+            output, features, truth = output.float()[real], features[real], batch.truth[real]
+            # As int64: collective operations know no uint64, and the bits are the same.
+            row_ids.append(torch.from_numpy(batch.row_id.view(np.int64))[real])
+            truths.append(truth)
+            answers.append(learner.answer(output, features)[-1].cpu())
+            if len(truth):
+                loss, figure, rows = learner.answer.judge(output, features, truth.to(device))
+                sums += torch.tensor([float(loss) * rows, float(figure), float(rows)], dtype=torch.float64)
+    gathered = [gather_ranks(torch.cat(part)).numpy() for part in (row_ids, truths, answers)]
+    loss_sum, figure_sum, rows_sum = gather_ranks(sums).sum(0).tolist()
+    row_id = gathered[0].view(np.uint64)
+    order = np.argsort(row_id, kind="stable")
+    figures = {"loss": loss_sum / max(rows_sum, 1.0), learner.answer.figure: figure_sum / max(rows_sum, 1.0)}
+    return Answers(row_id[order], gathered[1][order], gathered[2][order], figures)

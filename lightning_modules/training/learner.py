@@ -1,0 +1,193 @@
+"""Head, network, answer and figures as one Lightning module, for every task."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.data.augment import Augmentation, mix_bits
+from lightning_modules.data.batches import Batch
+from lightning_modules.objectives.answers import Answer
+from lightning_modules.objectives.metrics import LOWER_IS_BETTER, load_metric
+from lightning_modules.specs.training import TrainSpec
+from lightning_modules.training.optim import build_optimizer, build_scheduler
+from lightning_modules.training.precision import LIGHTNING_NAMES
+from lightning_modules.training.ranks import gather_ranks, sum_over_ranks
+
+
+class Tally:
+    """Sums of one epoch, from which its mean loss and figure follow; sums over ranks and resumes are exact.
+
+    Not a buffer of the module: data-parallel training would overwrite it with rank 0's.
+
+    Attributes:
+        sums: (3,) float64: loss times rows, figure summed over rows, rows.
+    """
+
+    def __init__(self) -> None:
+        self.sums = torch.zeros(3, dtype=torch.float64)
+
+    def add(self, loss: Tensor, figure: Tensor, rows: int) -> None:
+        """Adds one batch: its mean loss, its figure summed over the rows, how many rows there were."""
+        if self.sums.device != loss.device:
+            self.sums = self.sums.to(loss.device)
+        batch = torch.stack([loss.detach().double() * rows, figure.double()])
+        self.sums[:2] += batch
+        self.sums[2] += rows
+
+    def read(self) -> tuple[float, float]:
+        """Mean loss and figure so far; NaN without rows."""
+        loss, figure, rows = self.sums.tolist()
+        return (loss / rows, figure / rows) if rows else (float("nan"), float("nan"))
+
+
+class Learner(pl.LightningModule):
+    """One network with its head and its answer, trained on samples of which the truth is known.
+
+    Args:
+        head: Raw samples to features.
+        network: Features to an output.
+        answer: What the output means: loss, figure, and the answer in the user's units.
+        train: How to train; None for a network that only answers.
+        total_steps: Optimizer steps of the whole training, for the schedule.
+        augmentation: Of training samples; None leaves them as they are.
+        frozen: Parts of the network that answer in training as they do afterwards.
+
+    Attributes:
+        selection: Validation figure by which the best epoch is chosen, or "last".
+    """
+
+    def __init__(
+        self,
+        head: nn.Module,
+        network: nn.Module,
+        answer: Answer,
+        *,
+        train: TrainSpec | None = None,
+        total_steps: int = 1,
+        augmentation: Augmentation | None = None,
+        frozen: Sequence[nn.Module] = (),
+    ) -> None:
+        super().__init__()
+        self.head = head
+        self.network = network
+        self.answer = answer
+        self.spec = train or TrainSpec()
+        self.total_steps = total_steps
+        self.augmentation = augmentation
+        self.selection = choose_selection(self.spec, answer)
+        self.metric = None if self.selection in ("loss", "last", answer.figure) else load_metric(self.selection)
+        self.train_tally = Tally()
+        self.validation_tally = Tally()
+        self._collected: list[tuple[Tensor, Tensor]] = []
+        self.frozen = tuple(frozen)
+        self.train()
+
+    def train(self, mode: bool = True) -> "Learner":
+        """Training mode for all but what is frozen: its normalisation would drift, and its dropout spoil what it knows."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the selecting figure is an error."""
+        return self.selection in LOWER_IS_BETTER or self.selection == "error"
+
+    def respond(self, sample: Tensor) -> tuple[Tensor, Tensor]:
+        """Output and features of raw samples."""
+        features: Tensor = self.head(sample)
+        return self.network(features), features
+
+    def forward(self, sample: Tensor) -> Tensor:
+        """What the network gives for raw samples, such as logits (N, K) float32."""
+        return self.respond(sample)[0]
+
+    def answer_samples(self, sample: Tensor) -> tuple[Tensor, ...]:
+        """The answers to raw samples, as the exported network gives them."""
+        output, features = self.respond(sample)
+        answers: tuple[Tensor, ...] = self.answer(output.float(), features)
+        return answers
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Makes dropout a function of (seed, batch, rank), so that a resumed run draws what the first would have."""
+        del batch
+        key = np.array([self.spec.seed, self.current_epoch, batch_idx, self.global_rank], np.uint64)
+        # Each number scrambled at its own place, so that no two batches share a seed.
+        places = np.arange(1, 5, dtype=np.uint64) * np.uint64(0xD1342543DE82EF95)
+        drawn = int(np.bitwise_xor.reduce(mix_bits(mix_bits(key) + places))) & (2**63 - 1)
+        # Not torch.manual_seed: for each absent device that keeps a stack trace a call, a millisecond and memory a step.
+        torch.default_generator.manual_seed(drawn)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(drawn)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean loss of one augmented batch."""
+        del batch_idx
+        sample = batch.sample
+        if self.augmentation is not None:
+            sample = self.augmentation(sample, batch.row_id, epoch=self.current_epoch)
+        output, features = self.respond(sample)
+        truth, members = batch.truth, len(output) // len(features)
+        if members > 1:
+            # A network of several members lets each of them answer in training.
+            features, truth = (part.repeat(members, *[1] * (part.ndim - 1)) for part in (features, truth))
+        loss, figure, rows = self.answer.judge(output.float(), features, truth)
+        self.train_tally.add(loss, figure, rows)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Adds the batch's real rows to the tally."""
+        del batch_idx
+        output, features = self.respond(batch.sample)
+        output, truth = output.float(), batch.truth
+        if batch.real is not None:
+            output, features, truth = output[batch.real], features[batch.real], truth[batch.real]
+        if len(truth):
+            self.validation_tally.add(*self.answer.judge(output, features, truth))
+        if self.metric is not None:
+            self._collected.append((self.answer(output, features)[-1], truth))
+
+    def start_validation(self) -> None:
+        """Forgets the last epoch's figures."""
+        self.validation_tally, self._collected = Tally(), []
+
+    def finish_validation(self, trainer: pl.Trainer) -> dict[str, float]:
+        """The validation rows' figures over all ranks, by name."""
+        self.validation_tally.sums = sum_over_ranks(trainer, self.validation_tally.sums)
+        loss, figure = self.validation_tally.read()
+        figures = {"validation_loss": loss, f"validation_{self.answer.figure}": figure}
+        if self.metric is not None:
+            answers, truth = (torch.cat(part).cpu() for part in zip(*self._collected, strict=True))
+            value = self.metric(gather_ranks(answers).numpy(), gather_ranks(truth).numpy())
+            figures[f"validation_{self.selection}"] = float(value)
+        return figures
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the precision, and the epoch's figures, which `ResumeSaver` has just gathered on rank 0: it writes."""
+        checkpoint["train_tally"] = self.train_tally.sums
+        checkpoint["precision"] = "fp32" if self.trainer.precision == LIGHTNING_NAMES["fp32"] else "bf16"
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on from them, on rank 0 only, so that no rank adds them again."""
+        sums = checkpoint["train_tally"]
+        self.train_tally.sums = sums if self.global_rank == 0 else torch.zeros_like(sums)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer and schedule that the spec names."""
+        optimizer = build_optimizer(self.spec.optimizer, self, fused=self.trainer.precision == LIGHTNING_NAMES["fp32"])
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": build_scheduler(self.spec.scheduler, optimizer, self.total_steps),
+        }
+
+
+def choose_selection(spec: TrainSpec, answer: Answer) -> str:
+    """The validation figure that chooses the best epoch: the loss, the watched figure, a metric by name; or "last"."""
+    if spec.select_by is None:
+        return answer.figure if answer.figure == "accuracy" else "loss"
+    return answer.figure if spec.select_by == answer.metric else spec.select_by

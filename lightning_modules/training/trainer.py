@@ -1,0 +1,258 @@
+"""Trains a network: streams in, weights and figures out.
+
+The same call serves one process and each of several ranks; `torchrun` or our launcher sets the environment.
+"""
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pydantic import TypeAdapter
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
+from torch import Tensor, nn
+
+from lightning_modules.data.batches import IMAGES, Stream, StreamDataModule
+from lightning_modules.data.readers import SampleReader
+from lightning_modules.errors import CheckpointError, SpecError
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.result import TrainResult
+from lightning_modules.specs.samples import AnySample
+from lightning_modules.specs.training import TrainSpec
+from lightning_modules.training.build import build_learner
+from lightning_modules.training.callbacks import EpochJudge, LossAlarm, OnDiverged, OnRecord, ResumeSaver, StepLog
+from lightning_modules.training.checkpoint import ResumeStates, copy_weights, pack_weights, unpack_weights
+from lightning_modules.training.dry_run import rehearse_step
+from lightning_modules.training.learner import Learner
+from lightning_modules.training.precision import LIGHTNING_NAMES, Precision, resolve_precision
+from lightning_modules.training.ranks import in_group, tell_ranks
+from lightning_modules.training.start_weights import Start
+from lightning_modules.training.threshold import fit_threshold
+from storage.base.store import Store
+
+CHECKPOINT_FORMAT = 1
+_SAMPLES: TypeAdapter[AnySample] = TypeAdapter(AnySample)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network with its best weights, and its figures."""
+
+    learner: Learner
+    checkpoint: bytes
+    result: TrainResult
+
+
+def load_learner(checkpoint: bytes) -> Learner:
+    """The learner that a checkpoint holds, ready to answer.
+
+    Raises:
+        CheckpointError: The bytes are no checkpoint, or of a newer format.
+    """
+    weights, about = unpack_weights(checkpoint)
+    check_format(about)
+    learner = build_learner(ModelSpec.model_validate(about["model"]), _SAMPLES.validate_python(about["sample"]))
+    load_weights(learner, weights)
+    return learner.eval()
+
+
+def read_sample(checkpoint: bytes) -> AnySample:
+    """What the samples of a checkpoint's network look like.
+
+    Raises:
+        CheckpointError: The bytes are no checkpoint, or of a newer format.
+    """
+    _, about = unpack_weights(checkpoint)
+    check_format(about)
+    return _SAMPLES.validate_python(about["sample"])
+
+
+def check_format(about: Mapping[str, Any]) -> None:
+    """Refuses a checkpoint of another format.
+
+    Raises:
+        CheckpointError: It is of one.
+    """
+    if about.get("format") != CHECKPOINT_FORMAT:
+        raise CheckpointError(
+            f"checkpoint format ({about.get('format')}) must be {CHECKPOINT_FORMAT}; got another; update Lepton"
+        )
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Puts weights into a module.
+
+    Raises:
+        CheckpointError: Names or shapes differ.
+    """
+    try:
+        module.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"checkpoint must hold the weights of this network; got {error}; use the recipe that it was trained with"
+        ) from error
+
+
+def fit_learner(
+    model: ModelSpec,
+    train: TrainSpec,
+    sample: AnySample,
+    *,
+    train_stream: Stream,
+    validation_stream: Stream,
+    reader: SampleReader = IMAGES,
+    start: Start | None = None,
+    states: Store | None = None,
+    on_record: OnRecord | None = None,
+    on_diverged: OnDiverged | None = None,
+) -> Fitted:
+    """Trains, and chooses the weights that did best on the validation rows.
+
+    Args:
+        model: Head and network.
+        train: How to train.
+        sample: What one sample looks like, with statistics fitted on the training rows.
+        train_stream: Shuffled rows of this rank, in batches of `batch_size / accumulate` rows over all ranks.
+        validation_stream: Unshuffled rows of this rank.
+        reader: From rows of the streams to samples.
+        start: Weights that the network starts from; None draws them.
+        states: Where resume states are kept; training goes on from the newest valid one. None keeps none.
+        on_record: Called on rank 0 with every line of the metric log.
+        on_diverged: Called with the rows of the batch (`sample`, `truth`, `row_id`) on which the loss was lost, and with
+            the `epoch` and `step` that it was.
+
+    Raises:
+        SpecError: A component cannot be built, or does not fit the samples; a split is empty.
+        DivergedError: The loss became NaN, infinite or far too large.
+    """
+    data = StreamDataModule(train_stream, validation_stream, train.accumulate, reader)
+    total_steps = train.max_epochs * len(data.train_loader) // train.accumulate
+    learner = build_learner(model, sample, train=train, total_steps=total_steps, start=start)
+    rehearse_step(model, train, sample, total_steps)
+    keeper = ResumeStates(states) if states is not None else None
+    resume_from = keeper.agree_on_newest() if keeper else None
+
+    def write_record(record: dict[str, Any]) -> None:
+        if on_record is not None and trainer.is_global_zero:
+            on_record(record)
+
+    judge = EpochJudge(train, write_record)
+    callbacks = [judge, StepLog(train, write_record), LossAlarm(train, on_diverged)]
+    if keeper is not None:
+        callbacks.append(ResumeSaver(train, keeper))
+    precision = resolve_precision(train.precision, learner.network, sample)
+    if in_group():
+        # Another machine might have chosen otherwise: the first one's word holds.
+        precision = "bf16" if tell_ranks(precision.encode()) == b"bf16" else "fp32"
+    # A training ends as it began, on whatever machine: another precision would be another training.
+    begun_in = keeper.read_precision(resume_from) if keeper and resume_from else precision
+    with quiet_lightning():
+        trainer = build_trainer(train, begun_in, callbacks=callbacks, keeper=keeper)
+    resumed_step = int(resume_from.split("-")[1]) if resume_from else None
+    write_record({"event": "start", "steps": total_steps, "epochs": train.max_epochs, "resumed_step": resumed_step,
+                  "precision": begun_in, "precision_kept": begun_in != precision})  # fmt: skip
+    started_at = time.monotonic()
+    with quiet_lightning():
+        trainer.fit(learner, datamodule=data, ckpt_path=resume_from, weights_only=True)
+    seconds = time.monotonic() - started_at
+    if keeper is not None and trainer.is_global_zero:
+        keeper.clear()
+    result = _describe_result(learner, judge, trainer, seconds).model_copy(
+        update={"resumed_step": resumed_step, "precision": begun_in, "precision_kept": begun_in != precision}
+    )
+    return _conclude(model, sample, learner, judge, data, result)
+
+
+def _conclude(
+    model: ModelSpec,
+    sample: AnySample,
+    learner: Learner,
+    judge: EpochJudge,
+    data: StreamDataModule,
+    result: TrainResult,
+) -> Fitted:
+    """The best weights, with what is fitted to them."""
+    load_weights(learner, judge.weights)
+    fit_threshold(learner, data.validation_loader, model.anomaly_quantile)
+    about = {"format": CHECKPOINT_FORMAT, "model": model.model_dump(mode="json"),
+             "sample": sample.model_dump(mode="json")}  # fmt: skip
+    return Fitted(learner.eval(), pack_weights(copy_weights(learner), about), result)
+
+
+def _describe_result(learner: Learner, judge: EpochJudge, trainer: pl.Trainer, seconds: float) -> TrainResult:
+    if judge.best is None:
+        raise CheckpointError("training must end with at least one judged epoch; got none; delete its resume states")
+    return TrainResult(
+        epochs=len(judge.history),
+        steps=trainer.global_step,
+        best_epoch=judge.best["epoch"],
+        validation_loss=judge.best["validation_loss"],
+        validation_figures={
+            name.removeprefix("validation_"): value
+            for name, value in judge.best.items()
+            if name.startswith("validation_") and name != "validation_loss"
+        },
+        stopped_early=judge.stopped_early,
+        parameters=sum(value.numel() for value in learner.network.parameters()),
+        world_size=trainer.world_size,
+        device=trainer.strategy.root_device.type,
+        seconds=round(seconds, 3),
+        history=tuple(judge.history),
+    )
+
+
+def build_trainer(
+    spec: TrainSpec, precision: Precision, *, callbacks: list[Any], keeper: ResumeStates | None
+) -> pl.Trainer:
+    """Lightning's trainer for this process, without its own bars, summaries, loggers and checkpoints.
+
+    `RANK`, `WORLD_SIZE` and `LOCAL_RANK` say which part of a group this process is; without them it trains alone.
+    """
+    world_size, here = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if world_size % here:
+        raise SpecError(
+            f"ranks ({world_size}) must be the same number on every node; got {here} on this one; set train.devices to a "
+            "number that each node has"
+        )
+    on_gpu = torch.cuda.is_available()
+    strategy: Strategy
+    if world_size > 1:
+        strategy = DDPStrategy(process_group_backend="nccl" if on_gpu else "gloo", gradient_as_bucket_view=True)
+    else:
+        strategy = SingleDeviceStrategy(torch.device("cuda", 0) if on_gpu else torch.device("cpu"))
+    return pl.Trainer(
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=here,
+        num_nodes=world_size // here,
+        strategy=strategy,
+        precision=LIGHTNING_NAMES[precision],
+        max_epochs=spec.max_epochs,
+        accumulate_grad_batches=spec.accumulate,
+        gradient_clip_val=spec.clip_norm,
+        deterministic=spec.deterministic,
+        callbacks=callbacks,
+        plugins=[keeper] if keeper else None,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Holds back hints about Lightning's own loaders and loggers, which are not used here, and about its own code."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"(pytorch_lightning|lightning_fabric)\b")
+        warnings.filterwarnings("ignore", category=FutureWarning, message=r".*treespec.*")
+        yield

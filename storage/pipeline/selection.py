@@ -1,0 +1,193 @@
+"""Which rows are kept: valid ones, those that meet the recipe's conditions, and one of each content."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.base.errors import InvalidInput
+from storage.forms.specs import Condition, DataSpec, ImageField, RowsSpec, SeriesSpec, TableSpec
+from storage.pipeline.splits import find_column
+from storage.shards.row_ids import CONTENT_HASH, LABEL, ROW_ID, VALID_SUFFIX, Rows, count_rows, hash_contents, is_text
+
+REASONS = ("invalid_features", "invalid_label", "filtered", "transformed", "left_out", "duplicate")
+"""Why preparing drops a row; every count of dropped rows has all of them."""
+
+_IMAGE_MASKS = frozenset({"image" + VALID_SUFFIX, LABEL + VALID_SUFFIX})
+
+
+def select_rows(rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]) -> tuple[Rows, dict[str, int]]:
+    """Drops invalid rows and those that fail a condition, then applies the user's transform.
+
+    Args:
+        rows: Raw rows with ids and content hashes.
+        spec: The recipe's data section.
+        columns: Names of the columns of two-dimensional fields.
+
+    Returns:
+        The kept rows, without masks of fields that are now all valid, and the number of rows dropped by reason.
+
+    Raises:
+        InvalidInput: A field has the wrong type or shape, is absent, or the transform misbehaves.
+    """
+    dropped = dict.fromkeys(REASONS, 0)
+    features, label = find_invalid(rows, spec)
+    dropped["invalid_features"] = int(features.sum())
+    dropped["invalid_label"] = int((label & ~features).sum())
+    rows = take_rows(rows, ~(features | label))
+    if isinstance(spec, DataSpec):
+        rows = {name: values for name, values in rows.items() if name not in _IMAGE_MASKS}
+    if spec.filter:
+        kept = np.logical_and.reduce([meets_condition(rows, condition, columns) for condition in spec.filter])
+        dropped["filtered"] = int((~kept).sum())
+        rows = take_rows(rows, kept)
+    if spec.transform is not None and not isinstance(spec, SeriesSpec):
+        before = count_rows(rows)
+        rows = apply_transform(rows, spec.transform)
+        dropped["transformed"] = before - count_rows(rows)
+    return rows, dropped
+
+
+def take_rows(rows: Rows, kept: NDArray[Any]) -> Rows:
+    """Rows at a mask or at row numbers."""
+    if kept.dtype == np.bool_ and kept.all():
+        return rows
+    return {name: values[kept] for name, values in rows.items()}
+
+
+def find_invalid(rows: Rows, spec: RowsSpec) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Marks rows whose features, and rows whose label, break what the recipe declares; two masks of shape (N,)."""
+    count = count_rows(rows)
+    none = np.zeros(count, dtype=np.bool_)
+    if isinstance(spec, TableSpec):
+        return _find_invalid_times(rows), _find_invalid_targets(rows, spec)
+    if not isinstance(spec, DataSpec):
+        return none, none
+    _check_field(rows, spec.image)
+    features = _outside(rows["image"], spec.image.value_range) | ~_valid(rows, "image")
+    labels = rows[LABEL]
+    return features, ~((labels >= 0) & (labels < len(spec.labels))) | ~_valid(rows, LABEL)
+
+
+def meets_condition(rows: Rows, condition: Condition, columns: Mapping[str, tuple[str, ...]]) -> NDArray[np.bool_]:
+    """Which rows meet a condition, shape (N,). A missing value meets none.
+
+    Raises:
+        InvalidInput: There is no such field, or it holds more than one value a row.
+    """
+    values = find_column(rows, condition.field, columns)
+    kept = _valid(rows, condition.field).copy()
+    if values.dtype.kind == "f":
+        kept &= ~np.isnan(values)
+    if condition.at_least is not None:
+        kept &= values >= condition.at_least
+    if condition.at_most is not None:
+        kept &= values <= condition.at_most
+    if condition.one_of is not None:
+        kept &= _is_one_of(values, condition.one_of)
+    if condition.none_of is not None:
+        kept &= ~_is_one_of(values, condition.none_of)
+    return kept
+
+
+def _is_one_of(values: NDArray[Any], choices: tuple[str | float, ...]) -> NDArray[np.bool_]:
+    if is_text(values):
+        wanted = {str(choice) for choice in choices}
+        return np.array([text in wanted for text in values.tolist()], dtype=np.bool_)
+    return np.isin(values, [choice for choice in choices if not isinstance(choice, str)])
+
+
+def apply_transform(rows: Rows, path: str) -> Rows:
+    """Applies a user's function to rows and brings their content hashes up to date.
+
+    Raises:
+        InvalidInput: It cannot be imported, or does not give rows with the ids that it was given.
+    """
+    module, _, name = path.partition(":")
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InvalidInput(
+            f"transform ({path}) must be importable by every worker; got: {error}; install its package there"
+        ) from error
+    given = set(rows[ROW_ID].tolist())
+    result = function(dict(rows))
+    lengths = {len(values) for values in result.values()} if isinstance(result, dict) else set()
+    if len(lengths) != 1 or ROW_ID not in result or not given.issuperset(result[ROW_ID].tolist()):
+        raise InvalidInput(
+            f"transform ({path}) must give a dict of arrays of one length with the row_id of each kept row; got "
+            f"{type(result).__name__} with lengths {sorted(lengths)}; return the rows it was given, changed or fewer"
+        )
+    return {**result, CONTENT_HASH: hash_contents(result)}
+
+
+def keep_first(
+    keys: NDArray[np.uint64], labels: NDArray[Any] | None, groups: NDArray[Any] | None = None
+) -> tuple[NDArray[np.bool_], int]:
+    """Marks the first row of each content.
+
+    Args:
+        keys: Content hashes, shape (N, 2).
+        labels: Labels, shape (N,), to see whether equal rows disagree.
+        groups: Rows of different groups are never the same, shape (N,).
+
+    Returns:
+        A mask of shape (N,), and how many of the others bear another label than the row that is kept for them.
+    """
+    count = len(keys)
+    columns = [keys[:, 1], keys[:, 0]] if groups is None else [keys[:, 1], keys[:, 0], groups]
+    order = np.lexsort((np.arange(count), *columns))
+    new = np.ones(count, dtype=np.bool_)
+    new[1:] = np.logical_or.reduce([column[order][1:] != column[order][:-1] for column in columns])
+    kept = np.zeros(count, dtype=np.bool_)
+    kept[order[new]] = True
+    if labels is None or not count:
+        return kept, 0
+    firsts = order[new][np.cumsum(new) - 1]
+    return kept, int((labels[order] != labels[firsts]).sum())
+
+
+def _find_invalid_times(rows: Rows) -> NDArray[np.bool_]:
+    return ~_valid(rows, "time")
+
+
+def _find_invalid_targets(rows: Rows, spec: TableSpec) -> NDArray[np.bool_]:
+    """Rows without a label or target to learn from. Missing features stay: the head fills them in."""
+    invalid = ~_valid(rows, LABEL) | ~_valid(rows, "target")
+    if spec.label is not None:
+        invalid |= (rows[LABEL] < 0) | (rows[LABEL] >= len(spec.labels))
+    if spec.target is not None:
+        invalid |= ~np.isfinite(rows["target"])
+    return invalid
+
+
+def _check_field(rows: Rows, image: ImageField) -> None:
+    found = rows.get("image")
+    if found is None or LABEL not in rows:
+        raise InvalidInput(
+            f"rows (fields {', '.join(sorted(rows))}) must have an image and a label; choose a source of images, or "
+            "another kind of data section"
+        )
+    if found.shape[1:] != image.shape or found.dtype != np.dtype(image.dtype):
+        raise InvalidInput(
+            f"field (image) must hold {image.dtype} of shape {image.shape}; got {found.dtype.name} of shape "
+            f"{found.shape[1:]}; mend data.image in the recipe"
+        )
+
+
+def _outside(values: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.bool_]:
+    """Rows with a value that is NaN or outside the limits: NaN is neither above nor below, hence the negation."""
+    flat = values.reshape(len(values), -1)
+    inside: NDArray[np.bool_] = (flat.min(axis=1) >= limits[0]) & (flat.max(axis=1) <= limits[1])
+    return ~inside
+
+
+def _valid(rows: Rows, name: str) -> NDArray[np.bool_]:
+    mask = rows.get(name + VALID_SUFFIX)
+    if mask is None:
+        return np.ones(count_rows(rows), dtype=np.bool_)
+    axes = tuple(range(1, mask.ndim))
+    present: NDArray[np.bool_] = np.logical_and.reduce(mask, axis=axes) if axes else mask
+    return present

@@ -1,0 +1,247 @@
+"""The global shuffle, in two passes and bounded memory.
+
+Pass one takes groups of raw shards: it selects rows, draws each row's split and bucket, and writes the group's rows,
+ordered by bucket, as one scratch file. Pass two takes buckets: it reads the bucket's run of rows from every scratch
+file, drops duplicates, orders what is left, and writes one shard.
+
+A row's bucket is drawn from its content hash (from its id where duplicates stay), and its place in the bucket from its
+id. So equal rows meet in one bucket and are found there, and the outcome is a pure function of the rows and the seed:
+the number of workers, the grouping and the order of arrival leave no trace.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.base.store import Store
+from storage.forms.specs import RowsSpec
+from storage.pipeline.fitted import Figures, measure_rows
+from storage.pipeline.selection import REASONS, apply_transform, keep_first, select_rows, take_rows
+from storage.pipeline.sorting import SeriesPlan, sort_series
+from storage.pipeline.splits import LEFT_OUT, TRAIN, Cutoffs, find_keys, find_times, split_by_hash, split_by_time
+from storage.shards.row_ids import CONTENT_HASH, LABEL, ROW_ID, Rows, count_rows, draw_uniform, is_text, mix_keys
+from storage.shards.shard import ShardEntry, read_shard, write_shard
+from storage.sources.base import SPLITS
+
+
+@dataclass(frozen=True)
+class ShufflePlan:
+    """What both passes need to know.
+
+    Attributes:
+        spec: The recipe's data section.
+        buckets: Number of buckets of each split, in the order of `SPLITS`; a bucket becomes a shard.
+        validation_given: Whether the source gives validation rows.
+        raw: Store of the raw shards.
+        scratch: Store of the files between the passes.
+        shards: Store of the shards to write.
+        codec: Codec of the shards to write.
+        columns: Names of the columns of two-dimensional fields.
+        cutoffs: Where the splits of a split by time begin and end.
+        series: Where the buckets begin, for series, which are kept in order; None for rows that are shuffled.
+    """
+
+    spec: RowsSpec
+    buckets: tuple[int, ...]
+    validation_given: bool
+    raw: Store
+    scratch: Store
+    shards: Store
+    codec: str
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cutoffs: Cutoffs | None = None
+    series: SeriesPlan | None = None
+
+    @property
+    def first_buckets(self) -> tuple[int, ...]:
+        """Number of the first bucket of each split, and then the number of all buckets."""
+        return tuple(accumulate(self.buckets, initial=0))
+
+    def split_of(self, bucket: int) -> int:
+        """The split that a bucket belongs to."""
+        return next(split for split, end in enumerate(self.first_buckets[1:]) if bucket < end)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A field inside the packed rows of a scratch file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """What pass one made of a group.
+
+    Attributes:
+        path: The scratch file: packed rows, ordered by bucket.
+        columns: The fields of a packed row.
+        bounds: First row of each bucket, and then the number of rows; shape (buckets + 1,).
+        dropped: Rows dropped, by reason.
+        label_conflicts: Dropped duplicates that bore another label than the kept row.
+    """
+
+    path: str
+    columns: tuple[Column, ...]
+    bounds: tuple[int, ...]
+    dropped: Mapping[str, int]
+    label_conflicts: int
+
+    def find_run(self, bucket: int) -> "Run":
+        """Where the rows of a bucket lie."""
+        row_bytes = sum(column.size_bytes for column in self.columns)
+        return Run(self.path, self.columns, self.bounds[bucket] * row_bytes, self.bounds[bucket + 1] * row_bytes)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Bytes of a scratch file: the packed rows of one bucket from one group."""
+
+    path: str
+    columns: tuple[Column, ...]
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What pass two made of a bucket; no shard where no row is left."""
+
+    entry: ShardEntry | None
+    figures: Figures | None
+    duplicates: int
+    label_conflicts: int
+
+
+def scatter_group(group: tuple[int, Sequence[ShardEntry]], plan: ShufflePlan) -> Scattered:
+    """Pass one, over one group of raw shards.
+
+    Raises:
+        Corrupt: A shard is not what was written.
+        InvalidInput: The rows are not what the recipe declares.
+    """
+    number, entries = group
+    dropped = dict.fromkeys(REASONS, 0)
+    kept: list[Rows] = []
+    drawn: list[NDArray[np.int64]] = []
+    conflicts = 0
+    for entry in entries:
+        rows, counts = select_rows(read_shard(plan.raw, entry), plan.spec, plan.columns)
+        splits = assign_splits(rows, entry.split, plan)
+        counts["left_out"] = int((splits == LEFT_OUT).sum())
+        rows, splits = take_rows(rows, splits != LEFT_OUT), splits[splits != LEFT_OUT]
+        kept.append(rows)
+        drawn.append(draw_buckets(rows, splits, plan))
+        dropped = {reason: dropped[reason] + counts[reason] for reason in REASONS}
+    rows = {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
+    buckets = np.concatenate(drawn)
+    if plan.spec.deduplicate:
+        first, conflicts = keep_first(rows[CONTENT_HASH], rows.get(LABEL), buckets)
+        dropped["duplicate"] = int((~first).sum())
+        rows, buckets = take_rows(rows, first), buckets[first]
+    order = np.argsort(buckets, kind="stable")
+    columns, packed = pack_rows(rows, order)
+    path = f"{number:08d}.rows"
+    plan.scratch.write_scratch(path, packed.tobytes())
+    bounds = np.searchsorted(buckets[order], np.arange(plan.first_buckets[-1] + 1))
+    return Scattered(path, columns, tuple(bounds.tolist()), dropped, conflicts)
+
+
+def assign_splits(rows: Rows, source_split: str, plan: ShufflePlan) -> NDArray[np.int8]:
+    """Splits of the rows of a raw shard, shape (N,)."""
+    if plan.spec.split.by == "time":
+        return split_by_time(find_times(rows, plan.spec, plan.columns), plan.cutoffs)
+    keys = find_keys(rows, plan.spec, plan.columns)
+    return split_by_hash(keys, source_split, plan.spec.split, validation_given=plan.validation_given)
+
+
+def draw_buckets(rows: Rows, splits: NDArray[np.int8], plan: ShufflePlan) -> NDArray[np.int64]:
+    """Number of the bucket of each row, shape (N,)."""
+    if plan.series is not None:
+        return plan.series.find_buckets(rows, splits, plan.first_buckets)
+    keys = rows[CONTENT_HASH if plan.spec.deduplicate else ROW_ID]
+    draws = draw_uniform(keys, f"bucket:{plan.spec.split.seed}")
+    sizes, firsts = np.array(plan.buckets), np.array(plan.first_buckets)
+    buckets: NDArray[np.int64] = firsts[splits] + (draws * sizes[splits]).astype(np.int64)
+    return buckets
+
+
+def gather_bucket(task: tuple[int, Sequence[Run]], plan: ShufflePlan) -> Gathered:
+    """Pass two, over the runs of one bucket: one whole shard, written once.
+
+    Raises:
+        NotFound: A scratch file is gone; another process deleted it.
+    """
+    bucket, runs = task
+    split = plan.split_of(bucket)
+    parts = [unpack_rows(run.columns, plan.scratch.read_range(run.path, run.start, run.stop)) for run in runs]
+    rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    conflicts = duplicates = 0
+    if plan.spec.deduplicate:
+        first, conflicts = keep_first(rows[CONTENT_HASH], rows.get(LABEL))
+        duplicates = int((~first).sum())
+        rows = take_rows(rows, first)
+    if not count_rows(rows):
+        return Gathered(None, None, duplicates, conflicts)
+    if plan.series is not None:
+        rows, repeated = sort_series(rows)
+        duplicates += repeated
+        rows = rows if plan.spec.transform is None else apply_transform(rows, plan.spec.transform)
+    else:
+        ids = rows[ROW_ID]
+        order = np.lexsort((ids, mix_keys(ids, f"order:{plan.spec.split.seed}")))
+        rows = {name: values[order] for name, values in rows.items()}
+    figures = measure_rows(rows, plan.spec) if split == TRAIN else None
+    entry = write_shard(plan.shards, rows, split=SPLITS[split], codec=plan.codec, columns=_keep_columns(plan, rows))
+    return Gathered(entry, figures, duplicates, conflicts)
+
+
+def _keep_columns(plan: ShufflePlan, rows: Rows) -> dict[str, tuple[str, ...]]:
+    """Names of columns that a transform left as they were."""
+    return {
+        name: names for name, names in plan.columns.items() if name in rows and rows[name].shape[1:] == (len(names),)
+    }
+
+
+def pack_rows(rows: Rows, order: NDArray[np.int64]) -> tuple[tuple[Column, ...], NDArray[np.uint8]]:
+    """Rows side by side as bytes, so that a run of them is one read; shape (N, bytes of a row)."""
+    fixed = {name: _fix_width(values) for name, values in sorted(rows.items())}
+    columns = []
+    for name, values in fixed.items():
+        size = values.dtype.itemsize * int(np.prod(values.shape[1:], dtype=np.int64))
+        columns.append(Column(name, values.dtype.str, values.shape[1:], size))
+    packed = np.empty((len(order), sum(column.size_bytes for column in columns)), dtype=np.uint8)
+    offset = 0
+    for column in columns:
+        values = np.ascontiguousarray(fixed[column.name])
+        flat = values.reshape(-1).view(np.uint8).reshape(len(values), column.size_bytes)
+        packed[:, offset : offset + column.size_bytes] = flat[order]
+        offset += column.size_bytes
+    return tuple(columns), packed
+
+
+def unpack_rows(columns: Sequence[Column], data: bytes) -> Rows:
+    """The rows that `pack_rows` packed."""
+    packed = np.frombuffer(data, dtype=np.uint8).reshape(-1, sum(column.size_bytes for column in columns))
+    rows: Rows = {}
+    offset = 0
+    for column in columns:
+        part = np.ascontiguousarray(packed[:, offset : offset + column.size_bytes])
+        values = part.reshape(-1).view(column.dtype).reshape(len(packed), *column.shape)
+        rows[column.name] = values.astype(np.dtypes.StringDType()) if values.dtype.kind == "U" else values
+        offset += column.size_bytes
+    return rows
+
+
+def _fix_width(values: NDArray[Any]) -> NDArray[Any]:
+    """Text as numpy's fixed-width type, as wide as the longest of these; anything else as it is."""
+    if not is_text(values):
+        return values
+    return values.astype(f"U{max(1, int(np.strings.str_len(values).max(initial=1)))}")

@@ -1,0 +1,102 @@
+"""Which version of a dataset was accepted last: the newest one that a receipt says all its gates were green for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from storage.base.errors import Corrupt, NotFound
+from storage.base.store import Store, canonical_json
+from storage.datasets.dataset import Dataset, Version
+from storage.forms.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
+from storage.records.receipts import FOLDER, Receipt, read_receipt
+
+_DATA_GATES = frozenset({"raw", "prepared"})
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The last accepted version, or why there is none to compare with."""
+
+    version: Version | None
+    reason: str = ""
+
+
+_SPECS: dict[str, type[RowsSpec]] = {"image": DataSpec, "table": TableSpec, "series": SeriesSpec}
+
+
+def parse_data(document: Mapping[str, Any]) -> RowsSpec:
+    """The data section of a recipe's document, by its kind."""
+    return _SPECS[str(document.get("kind", "image"))].model_validate(document)
+
+
+def find_accepted(store: Store, current: Version, data: RowsSpec, before: str | None = None) -> Accepted:
+    """The version that a new one is compared with.
+
+    A version is accepted if the gates on its data and the gate on the model that learned from it were green. One that a
+    red model gate followed is not: nobody has shown that it is any good.
+
+    Args:
+        store: The workspace.
+        current: The version that is judged; it is never its own measure.
+        data: What the recipe says of the rows now; an accepted version that was collected by other rules is no measure.
+        before: A run that does not count, because it is the one that is being reported.
+    """
+    receipts = sorted(list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True)
+    rules = canonical_json(data.model_dump(mode="json"))
+    changed = False
+    for receipt in receipts:
+        record = receipt.datasets.get("raw")
+        if record is None or record.name != current.name or not _is_accepted(receipt) or receipt.run == before:
+            continue
+        if record.digest == current.digest:
+            return Accepted(None, f"{record.ref} itself was accepted")
+        if _read_rules(receipt) != rules:
+            changed = True
+            continue
+        try:
+            version = current.dataset.open(record.number)
+        except (NotFound, Corrupt):
+            continue
+        if version.digest == record.digest:
+            return Accepted(version)
+    if changed:
+        return Accepted(None, "the recipe's data section has changed since a version was accepted")
+    return Accepted(None, "no version has been accepted yet")
+
+
+def find_last_good(store: Store, name: str) -> Version:
+    """The version of a raw data set that was accepted last; the latest one if none was.
+
+    Raises:
+        NotFound: There is no version at all.
+    """
+    dataset = Dataset(store, name)
+    for receipt in sorted(list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True):
+        record = receipt.datasets.get("raw")
+        if record is not None and record.name == name and _is_accepted(receipt):
+            version = dataset.open(record.number)
+            if version.digest == record.digest:
+                return version
+    return dataset.open()
+
+
+def _is_accepted(receipt: Receipt) -> bool:
+    passed = {str(gate.get("stage")): gate.get("passed") is True for gate in receipt.gates}
+    return passed.keys() >= _DATA_GATES and all(passed[name] for name in (_DATA_GATES | {"model"}) & passed.keys())
+
+
+def _read_rules(receipt: Receipt) -> bytes:
+    document = receipt.recipe.get("document")
+    data = document.get("data") if isinstance(document, dict) else None
+    return canonical_json(data) if isinstance(data, dict) else b""
+
+
+def list_receipts(store: Store) -> list[Receipt]:
+    """All receipts of a workspace; a damaged one speaks for nothing."""
+    found = []
+    for entry in store.listdir(FOLDER):
+        try:
+            found.append(read_receipt(store, entry.removesuffix(".json")).receipt)
+        except Corrupt:
+            continue
+    return found

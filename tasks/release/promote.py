@@ -1,0 +1,74 @@
+"""Promote: the receipt is signed, then each channel takes the bytes that it clears, or none do."""
+
+from dataclasses import dataclass
+
+from deployments.targets.errors import ChannelConflict
+from deployments.targets.publish.channel import create_channel, open_channel, publish
+from deployments.targets.trust.card import CARD_FILE, UNNAMED, ArtifactRef, Card
+from storage.base.store import Store
+from storage.records.models import model_folder
+from storage.records.receipts import ArtifactRecord, Receipt, SignedReceipt
+from tasks.release.receipt import issue_receipt
+from tasks.runtime.errors import StageStopped
+from tasks.runtime.outcomes import Compressed, Promoted
+from tasks.runtime.stage import stage
+
+
+@stage
+def promote(
+    workspace: str, receipt: Receipt, compressed: Compressed, name: str, kind: str, labels: tuple[str, ...]
+) -> Promoted:
+    """Publishes the chosen artifacts to the channels that the receipt clears, in the order of their names.
+
+    Every run takes the channels in the same order, so that of two runs at once the first to win a channel wins them all.
+
+    Raises:
+        StageStopped: Another run's release took the place that this one was judged against.
+    """
+    store = Store(workspace)
+    signed = issue_receipt(store, receipt)
+    releases = {}
+    cards = CardMaker(signed, compressed, name, kind, labels)
+    for channel_name in sorted(receipt.channels):
+        try:
+            releases[channel_name] = _publish(store, signed, channel_name, cards)
+        except ChannelConflict as conflict:
+            raise StageStopped("promote", (str(conflict),)) from conflict
+    return Promoted(receipt=signed.id, releases=releases)
+
+
+@dataclass(frozen=True)
+class CardMaker:
+    """What the cards of a run's artifacts have in common."""
+
+    signed: SignedReceipt
+    compressed: Compressed
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+
+    def make(self, chosen: ArtifactRecord) -> Card:
+        """The card of one artifact, by which a device feeds it and reads its answer."""
+        return Card(
+            model_id=self.compressed.model_id,
+            name=self.name,
+            kind=self.kind,
+            input=self.compressed.input,
+            labels=self.labels or UNNAMED[self.compressed.output.kind],
+            output=self.compressed.output,
+            artifact=ArtifactRef(name=chosen.name, file=chosen.file, sha256=chosen.sha256),
+            receipt=self.signed.id,
+        )
+
+
+def _publish(store: Store, signed: SignedReceipt, channel_name: str, cards: CardMaker) -> int:
+    """Publishes one channel's artifact with a card for the device. Returns the release's number."""
+    receipt = signed.receipt
+    cleared = receipt.channels[channel_name]
+    chosen = next(entry for entry in receipt.artifacts if entry.name == cleared.artifact)
+    model_id = receipt.model.id if receipt.model is not None else ""
+    files = {chosen.file: model_folder(store, model_id).read(chosen.file), CARD_FILE: cards.make(chosen).to_bytes()}
+    channel = open_channel(store, channel_name)
+    create_channel(channel)
+    release = publish(channel, receipt=signed.content, files=files, artifact=chosen.name, expected=cleared.expected)
+    return release.number

@@ -1,0 +1,291 @@
+"""The steps of a training job. Only the training process imports this: it needs torch and Lightning."""
+
+import io
+import json
+import os
+import time
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+from lightning_modules.data.readers import Samples
+from lightning_modules.errors import ModelError, SpecError
+from lightning_modules.objectives.baselines import answer_baselines, fit_baselines
+from lightning_modules.specs.result import TrainResult
+from lightning_modules.specs.samples import AnySample, RowSample
+from lightning_modules.training.inference import Answers, predict_rows
+from lightning_modules.training.ranks import open_group
+from lightning_modules.training.start_weights import Start, read_start
+from lightning_modules.training.trainer import fit_learner, load_learner, read_sample
+from storage.base.local import translate_faults
+from storage.base.store import Store, canonical_json, sha256_bytes
+from storage.datasets.dataset import Dataset, Version
+from storage.records.models import read_recorded
+from storage.stream.stream import Stream
+from tasks.forms.streams import TRAIN, VALIDATION, SampleRows, SlicedStream
+from tasks.training.job import (
+    BASELINE,
+    CHECKPOINT,
+    METRICS,
+    RESULT,
+    Artifact,
+    Export,
+    Fit,
+    Predict,
+    Predictions,
+    TrainJob,
+    WorkerResult,
+    Written,
+)
+
+STATES = "resume"
+EVALUATION_BATCH = 512
+
+
+def do_job(job: TrainJob, *, told_at: float) -> None:
+    """Does every step of a job, and writes its result.
+
+    Args:
+        job: The job.
+        told_at: `time.monotonic()` at which this process knew of the job.
+
+    Raises:
+        ModelError: A step cannot be done.
+        StorageError: The rows or the directory cannot be used.
+    """
+    worker = Worker(job)
+    seconds = {"start": round(time.monotonic() - told_at, 3)}
+    fitted: TrainResult | None = None
+    predictions: dict[str, Predictions] = {}
+    artifacts: dict[str, Artifact] = {}
+    for step in job.steps:
+        begun_at = time.monotonic()
+        match step:
+            case Fit():
+                fitted = worker.fit(step)
+                name = "fit"
+            case Predict():
+                predictions[step.split] = worker.predict(step)
+                name = f"predict {step.split}"
+            case Export():
+                artifacts |= worker.export(step)
+                name = "export"
+        seconds[name] = round(time.monotonic() - begun_at, 3)
+    worker.finish(
+        WorkerResult(
+            checkpoint=worker.describe(CHECKPOINT, worker.checkpoint),
+            fit=fitted,
+            predictions=predictions,
+            artifacts=artifacts,
+            seconds=seconds,
+        )
+    )
+
+
+class Worker:
+    """One rank at work on a job."""
+
+    def __init__(self, job: TrainJob) -> None:
+        self.job = job
+        self.rank = int(os.environ.get("RANK", "0"))
+        self.world_size = int(os.environ.get("WORLD_SIZE", "1"))
+        self.store = Store(job.directory)
+        self.version = open_version(job)
+        if self.world_size > 1:
+            open_group()
+        self._checkpoint: bytes | None = None
+        # The threads of the stream decode while torch computes: they need no core of their own.
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))))
+
+    @property
+    def checkpoint(self) -> bytes:
+        """The weights that every step uses: fitted in this job, or found in its directory."""
+        if self._checkpoint is None:
+            self._checkpoint = self.store.read(CHECKPOINT)
+        return self._checkpoint
+
+    def open_rows(self, sample: AnySample) -> SampleRows:
+        """The rows as samples of that kind."""
+        return SampleRows(self.version, sample, rank=self.rank, world_size=self.world_size)
+
+    def fit(self, step: Fit) -> TrainResult:
+        """Trains, and keeps the best weights; what is to be answered afterwards is opened before."""
+        spec = step.train
+        log, rows = MetricLog(self.store), self.open_rows(step.sample)
+        for later in self.job.steps:
+            if isinstance(later, Predict):
+                open_split(rows, later)
+        fitted = fit_learner(
+            step.model,
+            spec,
+            step.sample,
+            train_stream=rows.open_training(spec),
+            validation_stream=rows.open_evaluation(VALIDATION, EVALUATION_BATCH),
+            reader=rows.reader,
+            start=self.read_start(step),
+            states=self.store.child(STATES, identify_fit(self.job, step)),
+            on_record=log.write,
+            on_diverged=self.keep_diverged,
+        )
+        self._checkpoint = fitted.checkpoint
+        if self.rank == 0:
+            self.store.write(CHECKPOINT, fitted.checkpoint)
+        return fitted.result
+
+    def read_start(self, step: Fit) -> Start | None:
+        """The weights that the network starts from: those that were found before anything began, or none."""
+        if step.start is None or step.train.start_from is None:
+            if step.start is not None or step.train.start_from is not None:
+                raise SpecError(
+                    "train.start_from must go with the weights that were found for it; got one without the other; hand "
+                    "`tasks.training.start.find_start` on to the training"
+                )
+            return None
+        workspace = Store(self.job.data.workspace, self.job.data.options)
+        return read_start(read_recorded(workspace, step.start), step.train.start_from)
+
+    def keep_diverged(self, rows: Mapping[str, NDArray[Any]]) -> None:
+        """Keeps the batch on which the loss was lost, so that it can be looked at."""
+        self.store.write(f"diverged.rank{self.rank}.npz", pack_arrays(rows))
+
+    def predict(self, step: Predict) -> Predictions:
+        """Answers a split."""
+        sample = read_sample(self.checkpoint)
+        rows = self.open_rows(sample)
+        answers = predict_rows(self.load_learner(), open_split(rows, step), rows.reader)
+        if step.baselines and self.rank == 0:
+            answers = replace(answers, baselines=self.answer_baselines(step.split, sample, answers))
+        content = pack_answers(answers)
+        name = f"predictions.{step.split}.npz"
+        if self.rank == 0:
+            self.store.write(name, content)
+        return Predictions(
+            **self.describe(name, content).model_dump(), rows=len(answers.row_id), figures=answers.figures
+        )
+
+    def answer_baselines(self, split: str, sample: AnySample, answers: Answers) -> dict[str, NDArray[np.float32]]:
+        """What simpler means answer to a split, ordered by row id; this rank does it alone."""
+        rows = SampleRows(self.version, sample)
+        baselines = fit_baselines(sample, lambda: rows.read(TRAIN))
+        if not isinstance(sample, RowSample):
+            # The majority needs no look at an image.
+            return answer_baselines(baselines, [Samples(answers.truth, answers.truth, answers.row_id)])
+        return answer_baselines(baselines, rows.read(split))
+
+    def export(self, step: Export) -> dict[str, Artifact]:
+        """Writes the candidates, on rank 0 only."""
+        if self.rank:
+            return {}
+        from lightning_modules.compress.candidates import make_artifacts
+
+        sample = read_sample(self.checkpoint)
+        rows = self.draw_rows(step, sample)
+        learner = load_learner(self.checkpoint)
+        records = {}
+        for made in make_artifacts(learner, sample, step.compress, calibration=rows):
+            name = f"{made.name}.onnx"
+            self.store.write(name, made.content)
+            records[made.name] = Artifact(
+                **self.describe(name, made.content).model_dump(), difference=made.difference, agreement=made.agreement
+            )
+        return records
+
+    def draw_rows(self, step: Export, sample: AnySample) -> NDArray[Any]:
+        """Training samples in a shuffled order, as many as calibration wants and the split has."""
+        drawn = self.open_rows(sample).draw(step.compress.calibration_rows, step.seed)
+        if drawn.shape[1:] != sample.shape:
+            raise ModelError(
+                f"calibration rows must have the shape {sample.shape} of the checkpoint; got {drawn.shape[1:]}; "
+                "use the data set that it was trained on"
+            )
+        return drawn
+
+    def load_learner(self) -> Any:
+        """The network on this rank's device."""
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+        return load_learner(self.checkpoint).to(device)
+
+    def describe(self, name: str, content: bytes) -> Written:
+        """Name, digest and size of a file."""
+        return Written(file=name, sha256=sha256_bytes(content), size_bytes=len(content))
+
+    def finish(self, result: WorkerResult) -> None:
+        """Writes the result, when every rank is through."""
+        if self.world_size > 1:
+            dist.barrier()
+        if self.rank == 0:
+            self.store.write(RESULT, result.model_dump_json().encode())
+
+
+def open_split(rows: SampleRows, step: Predict) -> Stream | SlicedStream:
+    """The rows of a split that is to be answered.
+
+    Raises:
+        ModelError: It has none.
+        StorageError: There is no such split, or a window does not fit into it.
+    """
+    stream = rows.open_evaluation(step.split, step.batch_size)
+    if len(stream) == 0:
+        raise ModelError(f"split ({step.split}) must hold at least one row; got none; change data.split")
+    return stream
+
+
+class MetricLog:
+    """Lines of JSON, one a record. After a resume it holds every step once: what the lost attempt wrote is dropped."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.path = Path(store.address(METRICS))
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Appends a record; "start" first drops what lies behind the step that the attempt resumes from."""
+        if record["event"] == "start":
+            # A new file each time: whoever follows it sees by that where this attempt begins.
+            self.store.write(METRICS, self._keep_until(record.get("resumed_step") or 0))
+        line = {name: None if value != value else value for name, value in record.items()}
+        with translate_faults(str(self.path)), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _keep_until(self, step: int) -> bytes:
+        """The lines of earlier attempts that still hold; one that was not finished does not."""
+        if step == 0 or not self.path.exists():
+            return b""
+        whole = self.path.read_bytes().rpartition(b"\n")[0]
+        return b"".join(line + b"\n" for line in whole.splitlines() if json.loads(line).get("step", 0) <= step)
+
+
+def identify_fit(job: TrainJob, step: Fit) -> str:
+    """What a training is resumed by: another network, spec or data version starts afresh; more devices go on."""
+    spec = step.model_dump(mode="json")
+    for name in ("devices", "nodes", "timeout_s", "log_every_steps", "checkpoint_every_steps"):
+        del spec["train"][name]
+    return sha256_bytes(canonical_json([spec, job.data.dataset, job.data.version]))[:16]
+
+
+def open_version(job: TrainJob) -> Version:
+    """The version of the data set that the job names."""
+    workspace = Store(job.data.workspace, job.data.options)
+    return Dataset(workspace, job.data.dataset).open(job.data.version)
+
+
+def pack_answers(answers: Answers) -> bytes:
+    """Answers as the bytes of an .npz file."""
+    baselines = {f"{BASELINE}{name}": values for name, values in answers.baselines.items()}
+    return pack_arrays({"row_id": answers.row_id, "truth": answers.truth, "values": answers.values, **baselines})
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as an uncompressed .npz; equal arrays give equal bytes, since no time is noted, unlike `numpy.savez`."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for name, values in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(values), allow_pickle=False)
+    return target.getvalue()

@@ -1,0 +1,132 @@
+"""Train: Lightning in a process of its own, told what to do by a job and watched until it is done."""
+
+from pathlib import Path
+
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.samples import AnySample
+from lightning_modules.specs.training import TrainSpec
+from storage.base.store import Store, redact
+from storage.forms.specs import RowsSpec
+from storage.records.receipts import FileRecord, StartRecord
+from tasks.forms.describe import describe_sample
+from tasks.forms.streams import HELD_OUT, VALIDATION
+from tasks.runtime.outcomes import CurvePoint, Prepared, Trained
+from tasks.runtime.progress import current_progress
+from tasks.runtime.progress_artifact import ProgressArtifact
+from tasks.runtime.stage import resuming_stage
+from tasks.training.champions import open_champions
+from tasks.training.job import DataRef, Fit, Predict, TrainJob, WorkerResult
+from tasks.training.launch import Trainer
+from tasks.training.lost_batch import keep_lost_batches
+from tasks.training.nodes import call_nodes
+
+
+@resuming_stage
+def train(
+    workspace: str,
+    prepared: Prepared,
+    kind: str,
+    data: RowsSpec,
+    model: ModelSpec,
+    spec: TrainSpec,
+    channels: tuple[str, ...],
+    trainer: Trainer,
+    scheduler: str | None = None,
+    start: StartRecord | None = None,
+) -> Trained:
+    """Fits the network on the training split; the weights that did best on the validation split are kept.
+
+    When they are chosen, the same process answers the validation and the held-out rows, once: starting another one
+    would cost seconds. Nothing looks at the held-out answers before evaluate.
+
+    Args:
+        workspace: Folder or URL of the workspace.
+        prepared: The splits.
+        kind: What is to be learned.
+        data: What a row is.
+        model: Head and network.
+        spec: How to train.
+        channels: Where the model is to be promoted to: what could not be compared there is not trained.
+        trainer: The training process; the checkpoint and the metric log lie in its folder.
+        scheduler: Address of the Dask scheduler that other nodes work for, where several are to train.
+        start: Weights to start from; None draws them.
+
+    Raises:
+        ClusterError: There are fewer nodes than asked for.
+        WorkerFailed: The process failed, was killed or ran out of time.
+        StageStopped: A channel carries a model of other samples.
+    """
+    sample = describe_sample(kind, data, model, prepared.fitted)
+    for _ in open_champions(Store(workspace), channels, sample, data, stage="train"):
+        pass  # Opening them is all.
+    held_out = Predict(split=HELD_OUT, baselines=True)
+    steps = (Fit(model=model, train=hide_url(spec), sample=sample, start=start), Predict(split=VALIDATION), held_out)
+    job = TrainJob(
+        directory=str(trainer.directory), data=refer_data(workspace, prepared), steps=steps, devices=spec.devices
+    )
+    shown = ProgressArtifact("lepton-train-progress")
+    with (
+        keep_lost_batches(Store(workspace), trainer.directory),
+        call_nodes(spec.nodes, scheduler, job, timeout_s=spec.timeout_s) as group,
+    ):
+        result = trainer.run(
+            job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs, shown), group=group
+        )
+    trained = _describe(result, trainer.directory, sample, standard=model.figures_in == "standard")
+    return trained.model_copy(update={"start": start})
+
+
+def hide_url(spec: TrainSpec) -> TrainSpec:
+    """The training process reads the weights that were found, and needs no address: a job's file holds no secret of one."""
+    if spec.start_from is None or spec.start_from.url is None:
+        return spec
+    hidden = spec.start_from.model_copy(update={"url": redact(spec.start_from.url)})
+    return spec.model_copy(update={"start_from": hidden})
+
+
+def refer_data(workspace: str, prepared: Prepared) -> DataRef:
+    """Where the training process finds the rows."""
+    store = Store(workspace)
+    return DataRef(workspace=store.url, dataset=prepared.dataset.name, version=prepared.dataset.number)
+
+
+def _show(record: dict[str, object], max_epochs: int, shown: ProgressArtifact) -> None:
+    """Hands steps to the Prefect UI, and an epoch's figures to whoever watches the run."""
+    step, steps = record.get("step"), record.get("steps")
+    if isinstance(step, int) and isinstance(steps, int):
+        shown.show(step, max(steps, 1), f"step {step} of {steps}")
+    if record.get("event") != "epoch":
+        return
+    epoch, accuracy, error = (record.get(name) for name in ("epoch", "validation_accuracy", "validation_error"))
+    note = f"validation accuracy {accuracy:.2%}" if isinstance(accuracy, float) else ""
+    note = f"validation error {error:.4g}" if isinstance(error, float) else note
+    if isinstance(epoch, int):
+        current_progress().advance("train", epoch + 1, max_epochs, note)
+        shown.show(epoch + 1, max_epochs, note)
+
+
+def _describe(result: WorkerResult, directory: Path, sample: AnySample, *, standard: bool) -> Trained:
+    fit, checkpoint = result.fit, result.checkpoint
+    if fit is None:
+        raise RuntimeError(f"training in {directory} must report its fit; got none")
+    names = CurvePoint.model_fields
+    return Trained(
+        directory=str(directory),
+        checkpoint=FileRecord(sha256=checkpoint.sha256, size_bytes=checkpoint.size_bytes),
+        sample=sample,
+        standard=standard,
+        parameters=fit.parameters,
+        epochs=fit.epochs,
+        best_epoch=fit.best_epoch,
+        training_s=fit.seconds,
+        precision=fit.precision,
+        precision_kept=fit.precision_kept,
+        start_s=result.seconds["start"],
+        validation_figures=fit.validation_figures | result.predictions[VALIDATION].figures,
+        validation_predictions=result.predictions[VALIDATION],
+        held_out_predictions=result.predictions[HELD_OUT],
+        curve=tuple(
+            CurvePoint.model_validate({name: value for name, value in point.items() if name in names})
+            for point in fit.history
+        ),
+    )

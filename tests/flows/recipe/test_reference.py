@@ -1,0 +1,57 @@
+"""The page of a recipe's settings says what the code does."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, Field
+
+from flows.recipe.reference import find_meanings, write_reference
+
+PAGE = Path(__file__).parents[3] / "docs" / "recipe.md"
+
+
+def test_page_is_what_the_code_says() -> None:
+    assert PAGE.read_text("utf-8") == write_reference()  # else: python -m flows.recipe.reference docs/recipe.md
+
+
+def test_every_section_and_bound_is_told() -> None:
+    page = write_reference()
+    for heading in ("### data, of series", "### train.augmentation", "### model.head.denoise", "## targets.<channel>"):
+        assert f"\n{heading}\n" in page
+    assert "| `max_epochs` | whole number ≥ 1, ≤ 100000 | `24` | Passes over the training rows. |" in page
+    assert "| `format` | `1` | must be given |" in page
+
+
+class Base(BaseModel):
+    """A base.
+
+    Attributes:
+        first: The first,
+            on two lines.
+    """
+
+    first: int
+
+
+class Extended(Base):
+    """More.
+
+    Attributes:
+        second: The second.
+
+    Something else: not a field.
+    """
+
+    second: int = Field(default=0)
+
+
+class Untold(Base):
+    """Nothing is said of its field."""
+
+    third: int
+
+
+def test_meanings_come_from_all_docstrings() -> None:
+    assert find_meanings(Extended) == {"first": "The first, on two lines.", "second": "The second."}
+    with pytest.raises(KeyError, match="third"):
+        find_meanings(Untold)

@@ -1,0 +1,134 @@
+"""Artifacts: they answer as the network does, take raw samples, and tell nothing of the machine they were made on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from lightning_modules.compress.candidates import make_artifacts
+from lightning_modules.compress.onnx_export import export_onnx, run_onnx
+from lightning_modules.compress.quantize import quantize_int8
+from lightning_modules.errors import ExportError
+from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec, SampleSpec
+from lightning_modules.specs.training import CompressSpec, TrainSpec
+from lightning_modules.training.trainer import Fitted, build_learner, fit_learner
+from tests.lightning_modules.streams import MemoryStream, split_digits
+
+SAMPLE = SampleSpec(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Fitted:
+    splits = split_digits()
+    return fit_learner(
+        ModelSpec(network=NetworkSpec(params={"widths": [16, 32, 64]})),
+        TrainSpec(max_epochs=3, batch_size=64),
+        SAMPLE,
+        train_stream=MemoryStream(splits["train"], batch_size=64),
+        validation_stream=MemoryStream(splits["validation"], batch_size=64, shuffle=False),
+    )
+
+
+def test_candidates_hold_up(fitted: Fitted) -> None:
+    splits = split_digits()
+    fp32, int8 = make_artifacts(fitted.learner, SAMPLE, CompressSpec(), calibration=splits["train"]["image"][:256])
+    assert (fp32.name, int8.name) == ("fp32", "int8")
+    assert fp32.difference <= 1e-4
+    assert len(fp32.content) >= 3 * len(int8.content)
+    image = np.concatenate([splits[name]["image"] for name in ("held_out", "validation")])
+    label, probabilities = run_onnx(fp32.content, image)
+    assert label.dtype == np.int64
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+    with torch.inference_mode():
+        wanted = torch.softmax(fitted.learner(torch.from_numpy(image)), 1).numpy()
+    np.testing.assert_allclose(probabilities, wanted, atol=1e-4)
+    assert (run_onnx(int8.content, image)[0] == label).mean() >= 0.99
+
+
+def test_interface_is_the_one_that_devices_expect(fitted: Fitted) -> None:
+    for candidate in make_artifacts(
+        fitted.learner, SAMPLE, CompressSpec(), calibration=split_digits()["train"]["image"][:32]
+    ):
+        graph = onnx.load_from_string(candidate.content).graph
+        found = [
+            (value.name, kind.elem_type, [dim.dim_param or dim.dim_value for dim in kind.shape.dim])
+            for value in (*graph.input, *graph.output)
+            for kind in [value.type.tensor_type]
+        ]
+        assert found == [
+            ("image", onnx.TensorProto.UINT8, ["N", 1, 8, 8]),
+            ("label", onnx.TensorProto.INT64, ["N"]),
+            ("probabilities", onnx.TensorProto.FLOAT, ["N", 10]),
+        ]
+        for rows in (1, 7):
+            assert run_onnx(candidate.content, np.zeros((rows, 1, 8, 8), np.uint8))[0].shape == (rows,)
+
+
+def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> None:
+    rows = split_digits()["train"]["image"][:32]
+    first, again = (export_onnx(fitted.learner, SAMPLE) for _ in range(2))
+    assert first == again
+    assert quantize_int8(first, rows) == quantize_int8(again, rows)
+    for content in (first, quantize_int8(first, rows)):
+        for word in (b'.py"', b".py:", str(Path.cwd()).encode(), str(Path.home()).encode() + b"/", b"site-packages"):
+            assert word not in content
+        model = onnx.load_from_string(content)
+        assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+
+
+@pytest.mark.parametrize(
+    ("family", "params"),
+    [
+        ("mlp", {}),
+        ("cnn", {}),
+        ("cnn", {"early_pool": True, "convolutions": 1, "widths": [8, 16, 24]}),
+        ("cnn", {"early_pool": True, "activation": "gelu", "widths": [8, 16, 24]}),
+        ("cnn", {"activation": "silu", "widths": [8, 16]}),
+        ("resnet", {"widths": [8, 16], "blocks": [1, 1]}),
+        ("resnet", {"widths": [8, 16], "blocks": [1, 1], "stem": "large"}),
+        ("rnn", {"cell": "lstm", "layers": 2}),
+        ("rnn", {"cell": "gru"}),
+        ("transformer", {}),
+    ],
+)
+def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> None:
+    sample = SampleSpec(shape=(3, 20, 12), dtype="float32", classes=5, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))
+    learner = build_learner(ModelSpec(network=NetworkSpec(family=family, params=params)), sample).eval()
+    image = np.random.default_rng(0).normal(size=(9, 3, 20, 12)).astype(np.float32)
+    fp32, int8 = make_artifacts(learner, sample, CompressSpec(), calibration=image)
+    assert fp32.difference <= 1e-4
+    assert fp32.agreement == 1.0
+    assert int8.difference < 0.1
+    for rows in (1, 5):
+        np.testing.assert_allclose(
+            run_onnx(fp32.content, image[:rows])[1], run_onnx(fp32.content, image)[1][:rows], atol=1e-5
+        )
+
+
+def test_a_mirrored_answer_exports_exactly_and_its_network_stands_in_the_file_once() -> None:
+    sample = SampleSpec(shape=(3, 16, 16), classes=5, mean=(100.0,), std=(60.0,))
+    network = NetworkSpec(family="cnn", params={"early_pool": True, "convolutions": 1, "widths": [8, 16, 32]})
+    image = np.random.default_rng(0).integers(0, 256, (9, 3, 16, 16)).astype(np.uint8)
+    sizes = []
+    for mirror in (False, True):
+        learner = build_learner(ModelSpec(head=HeadSpec(mirror=mirror), network=network), sample).eval()
+        fp32, int8 = make_artifacts(learner, sample, CompressSpec(), calibration=image)
+        assert fp32.difference <= 1e-4
+        assert int8.difference < 0.1
+        sizes.append([len(artifact.content) for artifact in (fp32, int8)])
+    np.testing.assert_allclose(run_onnx(fp32.content, image)[1], run_onnx(fp32.content, image[..., ::-1])[1], atol=1e-5)
+    assert max(mirrored - plain for plain, mirrored in zip(*sizes, strict=True)) < 4096
+
+
+def test_quantiser_needs_rows(fitted: Fitted) -> None:
+    with pytest.raises(ExportError, match="calibration must hold at least one row"):
+        quantize_int8(export_onnx(fitted.learner, SAMPLE), np.zeros((0, 1, 8, 8), np.uint8))
+
+
+def test_what_is_no_artifact_is_refused() -> None:
+    with pytest.raises(ExportError, match="must run in onnxruntime"):
+        run_onnx(b"not an artifact", np.zeros((1, 1, 8, 8), np.uint8))

@@ -1,0 +1,106 @@
+"""Arrays that numpy saved."""
+
+import numpy as np
+import pytest
+
+from storage.base.errors import SourceError
+from storage.forms.specs import DataSpec, TableSpec
+from storage.sources.arrays import ArraysSource
+from tests.storage.source_contract import SourceContract, read_all
+
+
+def make_arrays():
+    random = np.random.default_rng(0)
+    return {
+        "x_train": random.integers(0, 255, (60, 5, 4)).astype(np.uint8),
+        "y_train": np.arange(60) % 10,
+        "x_test": random.integers(0, 255, (20, 5, 4)).astype(np.uint8),
+        "y_test": np.arange(20) % 10,
+    }
+
+
+def save(folder, arrays):
+    folder.mkdir(exist_ok=True)
+    for name, values in arrays.items():
+        np.save(folder / f"{name}.npy", values)
+    return ArraysSource(url=str(folder))
+
+
+class TestNpy(SourceContract):
+    @pytest.fixture
+    def source(self, tmp_path):
+        return save(tmp_path, make_arrays())
+
+    @pytest.fixture
+    def expected_rows(self):
+        return 80
+
+
+class TestNpz(TestNpy):
+    @pytest.fixture
+    def source(self, tmp_path):
+        np.savez_compressed(tmp_path / "mnist.npz", **make_arrays())
+        return ArraysSource(url=str(tmp_path / "mnist.npz"))
+
+
+def test_both_forms_hold_the_same_rows(tmp_path):
+    np.savez(tmp_path / "all.npz", **make_arrays())
+    packed, loose = ArraysSource(url=str(tmp_path / "all.npz")), save(tmp_path / "npy", make_arrays())
+    left, right = read_all(packed), read_all(loose)
+    for name, values in left.items():
+        np.testing.assert_array_equal(values, right[name])
+    np.testing.assert_array_equal(left["image"][:60, 0], make_arrays()["x_train"])
+    assert [part.split for part in loose.parts(1 << 20)] == ["train", "held_out"]
+
+
+def test_channels_that_come_last_are_moved(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (30, 5, 4, 3)).astype(np.uint8)
+    source = save(tmp_path, {"x_train": pixels, "y_train": np.zeros((30, 1), np.int32)})
+    spec = DataSpec(image={"shape": [3, 5, 4]}, labels=["a", "b"])
+    rows = read_all(source.model_copy(update={"held_out": None}), spec)
+    np.testing.assert_array_equal(rows["image"], np.moveaxis(pixels, -1, 1))
+
+
+def test_rows_of_a_table(tmp_path):
+    values = np.random.default_rng(0).normal(size=(30, 2)).astype(">f4")
+    values[3, 1] = np.nan
+    source = save(tmp_path, {"x_train": values, "y_train": np.arange(30.0)}).model_copy(update={"held_out": None})
+    rows = read_all(source, TableSpec(numbers=["a", "b"], target="y"))
+    np.testing.assert_array_equal(rows["numbers"], values.astype(float))
+    assert not rows["numbers__valid"][3, 1]
+    assert rows["target"].tolist() == list(range(30))
+    with pytest.raises(SourceError, match="3 numbers"):
+        read_all(source, TableSpec(numbers=["a", "b", "c"], target="y"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"y_train": np.arange(59)}, "one value for each row"),
+        ({"x_train": np.asfortranarray(np.ones((60, 5, 4)))}, "Fortran"),
+        ({"x_train": np.array([{}] * 60, dtype=object)}, "numbers in C order"),
+    ],
+)
+def test_arrays_that_cannot_be_rows_are_refused(tmp_path, changes, words):
+    source = save(tmp_path, {**make_arrays(), **changes})
+    with pytest.raises(SourceError, match=words):
+        read_all(source)
+
+
+def test_damage_is_named(tmp_path):
+    source = save(tmp_path, make_arrays())
+    file = tmp_path / "x_test.npy"
+    whole = file.read_bytes()
+    for content, words in ((whole[:-1], "1 bytes short"), (whole[:50], "x_test"), (b"no array", "x_test")):
+        file.write_bytes(content)
+        with pytest.raises(SourceError, match=words):
+            read_all(source)
+    file.unlink()
+    with pytest.raises(SourceError, match=r"x_test\.npy.*must exist"):
+        read_all(source)
+    (tmp_path / "all.npz").write_bytes(b"PK no zip")
+    with pytest.raises(SourceError, match=r"all\.npz"):
+        read_all(ArraysSource(url=str(tmp_path / "all.npz")))
+    np.savez(tmp_path / "all.npz", x_train=np.ones((3, 2)))
+    with pytest.raises(SourceError, match="y_train"):
+        read_all(ArraysSource(url=str(tmp_path / "all.npz")))

@@ -1,0 +1,97 @@
+"""A version against the accepted one, from files to what stops it: what changed inside its range, and what did not."""
+
+import numpy as np
+import pytest
+
+from gates.specs import GatesSpec
+from storage.forms.specs import SeriesSpec, SplitSpec
+from tasks.gates.accepted import Accepted
+from tasks.gates.gate_data import judge_version
+from tests.tasks.gates.test_gate_data import TABLE, collect, find_red, make_table
+
+SERIES = SeriesSpec(numbers=("flow",), target="level", time="time", split=SplitSpec(by="time", held_out=0.2))
+
+
+def make_walk(rows=3000):
+    """A year that grows warmer: no part of it is spread like another."""
+    rng = np.random.default_rng(0)
+    hours = np.arange(rows)
+    level = 10 + 8 * hours / rows + 3 * np.sin(hours * np.pi / 12) + rng.normal(0, 0.5, rows)
+    times = np.datetime64("2024-01-01T00") + hours.astype("timedelta64[h]")
+    return {"flow": (level * 2 + rng.normal(0, 1, rows)).round(3), "level": level.round(3), "time": times}
+
+
+def judge(tmp_path, before, after, spec):
+    versions = [
+        collect(tmp_path / name, {key: values.astype(str) for key, values in columns.items()}, spec)
+        for name, columns in (("before", before), ("after", after))
+    ]
+    return judge_version(versions[1], spec, GatesSpec(), Accepted(versions[0]))
+
+
+def take(columns, rows):
+    return {name: values[rows].copy() for name, values in columns.items()}
+
+
+@pytest.mark.parametrize("part", [slice(0, 2100), slice(900, 3000), slice(300, 2700)], ids=str)
+def test_a_part_of_a_series_that_moves_is_like_that_part(tmp_path, part):
+    walk = make_walk()
+    assert not find_red(judge(tmp_path, walk, take(walk, part), SERIES))
+
+
+def _stick(columns):
+    for start in (500, 1400, 2300):
+        columns["level"][start : start + 45] = columns["level"][start]
+    return columns
+
+
+def _lift(columns):
+    columns["level"] = columns["level"] * 1.15
+    return columns
+
+
+def _lose(columns):
+    return take(columns, np.r_[0:1000, 1100:2700])
+
+
+def _thin(columns):
+    return take(columns, np.r_[0:1000, 1000:2700:2])
+
+
+def _set_back(columns):
+    columns["time"][1400:] -= np.timedelta64(3, "h")
+    return columns
+
+
+def _stretch(columns):
+    columns["time"] = columns["time"][0] + np.arange(2700) * np.timedelta64(2, "h")
+    return columns
+
+
+@pytest.mark.parametrize(
+    ("spoil", "about"),
+    [
+        (_stick, "level.flat share of a narrow range that was rare"),
+        (_lift, "level Kolmogorov-Smirnov distance"),
+        (_lose, "time: longest gap, over 1:00:00"),
+        (_thin, "time: rise of the share that gaps are"),
+        (_set_back, "time: rise of the share of rows that go back or stand still"),
+        (_stretch, "time: change of the usual step, from 1:00:00"),
+    ],
+)
+def test_faults_of_a_series_are_named(tmp_path, spoil, about):
+    walk = make_walk()
+    red = find_red(judge(tmp_path, walk, spoil(take(walk, slice(300, 3000))), SERIES))
+    assert any(found.startswith(about) for found in red), red
+
+
+def test_rows_of_a_table_may_come_in_any_order_and_a_stuck_sensor_is_seen_in_any(tmp_path):
+    table = make_table(rows=2400)
+    table["heat"] = np.repeat(table["heat"][::8], 8)  # as slow things are: eight alike in a row
+    order = np.random.default_rng(0).permutation(2400)
+    assert not find_red(judge(tmp_path / "a", table, take(table, order), TABLE))
+    assert not find_red(judge(tmp_path / "b", take(table, order), take(table, order[:1500]), TABLE))
+    stuck = take(table, order)
+    stuck["heat"][900:1100] = np.repeat(stuck["heat"][[900, 950, 1000, 1050]], 50)
+    red = find_red(judge(tmp_path / "c", take(table, order), stuck, TABLE))
+    assert "heat.flat: rise of the share of rows that repeat 32 before them" in red

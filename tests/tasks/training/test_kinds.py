@@ -1,0 +1,225 @@
+"""Tables and series from a file to answers: what the training process writes, and that artifacts answer the same."""
+
+import gzip
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deployments.targets.run.runtime import Predictor
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.training import CompressSpec, OptimizerSpec, TrainSpec
+from storage.base.errors import InvalidInput
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset
+from storage.forms.specs import SeriesSpec, TableSpec
+from storage.pipeline.collecting import collect_rows
+from storage.pipeline.fitted import Fitted
+from storage.pipeline.preparing import prepare_rows
+from storage.sources.csv import CsvSource
+from tasks.data.collect import describe_version
+from tasks.data.open_versions import open_version
+from tasks.forms.describe import describe_input, describe_output, describe_sample
+from tasks.forms.streams import SampleRows
+from tasks.pages.answer_plots import read_pasts
+from tasks.runtime.errors import StageStopped
+from tasks.runtime.outcomes import Prepared
+from tasks.training.answers import answer_split, measure_agreement, measure_sheet, unpack_answers
+from tasks.training.job import RESULT, DataRef, Export, Fit, Predict, TrainJob, WorkerResult
+
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
+HOURS, MACHINES = DATA / "ett" / "ETTh1.csv.gz", DATA / "ai4i2020" / "ai4i2020.csv.gz"
+needs_data = pytest.mark.skipif(not HOURS.exists() or not MACHINES.exists(), reason=f"needs {DATA}")
+
+SERIES = SeriesSpec.model_validate(
+    {
+        "time": "date",
+        "numbers": ["HUFL", "OT", "LULL"],
+        "split": {"by": "time", "validation_from": "2016-08-10", "held_out_from": "2016-08-25"},
+    }
+)
+TABLE = TableSpec.model_validate(
+    {
+        "numbers": ["Rotational speed [rpm]", "Torque [Nm]", "Tool wear [min]"],
+        "texts": ["Type"],
+        "label": "Machine_failure",
+        "labels": ["0", "1"],
+        "split": {"by": "hash", "held_out": 0.3, "validation": 0.2},
+    }
+)
+FORECAST = ModelSpec.model_validate(
+    {
+        "head": {"instance_norm": True},
+        "network": {"family": "linear"},
+        "window": {"lookback": 24, "horizon": 6, "season": 24, "targets": ["OT", "HUFL"]},
+        "figures_in": "standard",
+    }
+)
+CLASSES = ModelSpec.model_validate({"network": {"family": "mlp", "params": {"widths": [32]}}})
+
+
+DAYS = SeriesSpec.model_validate(
+    {
+        "time": "date",
+        "entity": "day",
+        "numbers": ["HUFL", "MULL", "LUFL"],
+        "label": "season",
+        "labels": ["cold", "warm"],
+        "split": {"by": "entity", "held_out": 0.25, "validation": 0.2},
+    }
+)
+NEXT_DAY = SeriesSpec.model_validate(
+    {
+        "time": "date",
+        "numbers": ["OT", "HUFL"],
+        "target": "next day",
+        "split": {"by": "time", "validation_from": "2016-12-15", "held_out_from": "2017-01-15"},
+    }
+)
+SEASON = ModelSpec.model_validate(
+    {"network": {"family": "mlp", "params": {"widths": [32]}}, "window": {"lookback": 24}}
+)
+MEAN = ModelSpec.model_validate({"network": {"family": "linear"}, "window": {"lookback": 24, "stride": 2}})
+
+
+def cut_rows(file: Path, rows: int) -> str:
+    """The first rows of a file, as CSV."""
+    return "\n".join(gzip.decompress(file.read_bytes()).decode().splitlines()[: rows + 1])
+
+
+def name_seasons(file: Path, rows: int) -> str:
+    """Hours of a transformer, each day a series of its own, with the half of the year that it lies in."""
+    head, *lines = cut_rows(file, rows).splitlines()
+    warm = [line[5:7] in ("04", "05", "06", "07", "08", "09") for line in lines]
+    named = [f"{line},{line[:10]},{'warm' if is_warm else 'cold'}" for line, is_warm in zip(lines, warm, strict=True)]
+    return "\n".join([f"{head},day,season", *named])
+
+
+def add_next_day(file: Path, rows: int) -> str:
+    """Hours of a transformer, each with the mean oil temperature of the 24 hours after it."""
+    head, *lines = cut_rows(file, rows).splitlines()
+    oil = np.array([float(line.rsplit(",", 1)[1]) for line in lines])
+    means = np.convolve(oil, np.ones(24) / 24, mode="valid")[1:]
+    return "\n".join([f"{head},next day", *(f"{line},{mean}" for line, mean in zip(lines, means, strict=False))])
+
+
+def prepare(folder: Path, text: str, data: TableSpec) -> tuple[Store, Prepared]:
+    """A workspace with the rows of a CSV file, prepared."""
+    (folder / "rows.csv").write_text(text)
+    store = Store(str(folder / "workspace"))
+    raw = collect_rows(CsvSource(url=str(folder / "rows.csv")), Dataset(store, "some-raw"), spec=data)
+    version = prepare_rows(raw, data, Dataset(store, "some-prepared"))
+    fitted = Fitted.model_validate(version.info["fitted"])
+    return store, Prepared(dataset=describe_version(version), fitted=fitted)
+
+
+def work(store: Store, prepared: Prepared, folder: Path, *steps: Any) -> WorkerResult:
+    """A job, done in this process."""
+    from tasks.training.steps import do_job
+
+    folder.mkdir(exist_ok=True)
+    ref = DataRef(workspace=store.url, dataset=prepared.dataset.name, version=prepared.dataset.number)
+    do_job(TrainJob(directory=str(folder), data=ref, steps=steps, devices=1), told_at=time.monotonic())
+    return WorkerResult.model_validate_json((folder / RESULT).read_bytes())
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small networks: one thread computes them fastest."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("kind", "text", "data", "model", "figure", "baselines"),
+    [
+        (
+            "forecasting",
+            lambda: cut_rows(HOURS, 1800),
+            SERIES,
+            FORECAST,
+            "mae",
+            {"persistence", "seasonal naive", "linear"},
+        ),
+        (
+            "tabular-classification",
+            lambda: cut_rows(MACHINES, 3000),
+            TABLE,
+            CLASSES,
+            "average_precision",
+            {"majority", "linear"},
+        ),
+        ("series-classification", lambda: name_seasons(HOURS, 6000), DAYS, SEASON, "accuracy", {"majority", "linear"}),
+        ("series-regression", lambda: add_next_day(HOURS, 6000), NEXT_DAY, MEAN, "mae", {"mean", "linear"}),
+    ],
+    ids=["forecasting", "tabular-classification", "series-classification", "series-regression"],
+)
+def test_a_file_becomes_answers_in_the_users_units(
+    one_thread: None,
+    tmp_path: Path,
+    kind: str,
+    text: Callable[[], str],
+    data: TableSpec,
+    model: ModelSpec,
+    figure: str,
+    baselines: set[str],
+) -> None:
+    store, prepared = prepare(tmp_path, text(), data)
+    sample = describe_sample(kind, data, model, prepared.fitted)
+    train = TrainSpec(max_epochs=12, batch_size=64, optimizer=OptimizerSpec(lr=1e-2, weight_decay=0.0))
+    fit = Fit(model=model, train=train, sample=sample)
+    compress = CompressSpec(candidates=("fp32",))
+    result = work(
+        store, prepared, tmp_path / "job", fit, Predict(split="held_out", baselines=True), Export(compress=compress)
+    )
+    sheet = unpack_answers((tmp_path / "job" / "predictions.held_out.npz").read_bytes())
+    own = measure_sheet(sheet, sheet.values, sample)[figure]
+    others = {name: measure_sheet(sheet, values, sample)[figure] for name, values in sheet.baselines.items()}
+    rows = prepared.dataset.rows["held_out"]
+    assert result.predictions["held_out"].rows == len(sheet.row_id)
+    assert set(others) == baselines
+    if kind == "forecasting":
+        # Each held-out row is asked for, since windows look back into the rows before; targets are in the asked order.
+        assert sheet.truth.shape == (rows - 5, 6, 2)
+        assert sheet.truth[..., 0].min() >= 0 < np.std(sheet.truth[..., 1])
+        assert own < others["persistence"]
+        # A page shows what each window was given: what persists is its last step.
+        rows_again = SampleRows(open_version(store, prepared.dataset), sample)
+        pasts = read_pasts(rows_again, sheet.row_id[[0, 40]])
+        last = np.stack([pasts[int(name)][-1, :2] for name in sheet.row_id[[0, 40]]])
+        np.testing.assert_allclose(sheet.baselines["persistence"][[0, 40], 0], last, rtol=1e-5, atol=1e-4)
+    elif kind == "series-regression":
+        assert sheet.truth.shape == (rows,)
+        assert own < 0.6 * others["mean"]
+    else:
+        # Of series that are classified each day is one window.
+        assert sheet.values.shape == (rows // 24 if kind == "series-classification" else rows, 2)
+        assert own > others["majority"] + 0.1
+    content = (tmp_path / "job" / result.artifacts["fp32"].file).read_bytes()
+    predictor = Predictor(content, describe_input(sample, data), describe_output(sample))
+    again = answer_split(store, prepared, "held_out", predictor, sample)
+    np.testing.assert_array_equal(again.row_id, sheet.row_id)
+    np.testing.assert_array_equal(again.truth, sheet.truth)
+    np.testing.assert_allclose(again.values, sheet.values, rtol=1e-4, atol=1e-3)
+    assert measure_agreement(again, sheet, sample) == 1.0
+
+
+@needs_data
+def test_windows_longer_than_the_series_are_refused_before_training(tmp_path: Path) -> None:
+    store, prepared = prepare(tmp_path, cut_rows(HOURS, 1800), SERIES)
+    window = FORECAST.window.model_copy(update={"horizon": 2000}) if FORECAST.window else None
+    model = FORECAST.model_copy(update={"window": window})
+    sample = describe_sample("forecasting", SERIES, model, prepared.fitted)
+    with pytest.raises(InvalidInput, match=r"window \(24 \+ 2000 rows\) must fit .* choose a shorter one"):
+        work(store, prepared, tmp_path / "job", Fit(model=model, train=TrainSpec(), sample=sample))
+
+
+@needs_data
+def test_a_class_that_never_occurs_is_refused_before_training(tmp_path: Path) -> None:
+    data = TABLE.model_copy(update={"labels": ("0", "1", "2")})
+    _, prepared = prepare(tmp_path, cut_rows(MACHINES, 500), data)
+    with pytest.raises(StageStopped, match="must hold rows of every class; got none of 2"):
+        describe_sample("tabular-classification", data, CLASSES, prepared.fitted)

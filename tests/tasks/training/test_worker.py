@@ -1,0 +1,150 @@
+"""The training process: what it writes, alone and as a group of ranks."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lightning_modules.errors import SpecError
+from lightning_modules.specs.training import CompressSpec, TrainSpec
+from storage.base.errors import NotFound
+from storage.base.store import Store, sha256_bytes
+from tasks.training.job import Export, Predict, TrainJob, WorkerResult, Written
+from tasks.training.launch import WorkerFailed
+from tasks.training.steps import Worker, do_job, identify_fit
+from tasks.training.train import hide_url
+from tests.tasks.jobs import ROWS, make_fit, make_job, make_rows, make_workspace, run_job
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return make_workspace(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture(scope="module")
+def done(workspace: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainJob, WorkerResult, list[dict]]:
+    steps = (make_fit(max_epochs=7), Predict(split="validation"), Predict(split="held_out", batch_size=16), Export())
+    job = make_job(workspace, tmp_path_factory.mktemp("job"), *steps)
+    records: list[dict] = []
+    return job, run_job(job, timeout_s=120, on_metrics=records.append), records
+
+
+def read_answers(job: TrainJob, split: str) -> dict[str, np.ndarray]:
+    with np.load(Path(job.directory) / f"predictions.{split}.npz") as arrays:
+        return dict(arrays)
+
+
+def test_every_file_is_the_one_that_is_told_of(done: tuple[TrainJob, WorkerResult, list[dict]]) -> None:
+    job, result, _ = done
+    files: list[Written] = [result.checkpoint, *result.predictions.values(), *result.artifacts.values()]
+    assert {file.file for file in files} == {
+        "checkpoint.safetensors", "predictions.validation.npz", "predictions.held_out.npz", "fp32.onnx", "int8.onnx"
+    }  # fmt: skip
+    for file in files:
+        content = (Path(job.directory) / file.file).read_bytes()
+        assert (sha256_bytes(content), len(content)) == (file.sha256, file.size_bytes)
+    assert list(result.seconds) == ["start", "fit", "predict validation", "predict held_out", "export"]
+    assert (Path(job.directory) / "job.json").stat().st_mode & 0o077 == 0
+    assert not list(Path(job.directory).glob("resume/*/*"))
+
+
+def test_every_row_is_answered_once(done: tuple[TrainJob, WorkerResult, list[dict]]) -> None:
+    job, result, _ = done
+    for split in ("validation", "held_out"):
+        answers, rows = read_answers(job, split), make_rows(split, ROWS[split])
+        order = np.argsort(rows["row_id"])
+        assert answers["row_id"].dtype == np.uint64
+        np.testing.assert_array_equal(answers["row_id"], rows["row_id"][order])
+        np.testing.assert_array_equal(answers["truth"], rows["label"][order])
+        right = answers["values"].argmax(1) == answers["truth"]
+        assert result.predictions[split].figures["accuracy"] == pytest.approx(right.mean())
+        assert result.predictions[split].figures["accuracy"] > 0.9
+    assert result.fit is not None
+    assert result.fit.validation_figures["accuracy"] == result.predictions["validation"].figures["accuracy"]
+
+
+def test_metric_log_is_followed_line_by_line(done: tuple[TrainJob, WorkerResult, list[dict]]) -> None:
+    job, result, records = done
+    lines = [json.loads(line) for line in (Path(job.directory) / "metrics.jsonl").read_text().splitlines()]
+    assert records == lines
+    assert result.fit is not None
+    assert [line for line in lines if line["event"] == "epoch"] == list(result.fit.history)
+
+
+def test_two_ranks_learn_what_one_does(
+    workspace: Store, done: tuple[TrainJob, WorkerResult, list[dict]], tmp_path: Path
+) -> None:
+    job, alone, _ = done
+    pair = job.model_copy(update={"directory": str(tmp_path), "devices": 2})
+    both = run_job(pair, timeout_s=120)
+    assert alone.fit is not None
+    assert both.fit is not None
+    assert both.fit.world_size == 2
+    for one, two in zip(alone.fit.history, both.fit.history, strict=True):
+        assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-4)
+        assert two["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-4)
+    for split in ("validation", "held_out"):
+        one, two = read_answers(job, split), read_answers(pair, split)
+        np.testing.assert_array_equal(two["row_id"], one["row_id"])
+        np.testing.assert_array_equal(two["truth"], one["truth"])
+        np.testing.assert_allclose(two["values"], one["values"], atol=1e-3)
+
+
+def test_later_job_uses_the_checkpoint_that_is_there(
+    done: tuple[TrainJob, WorkerResult, list[dict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, result, _ = done
+    # A stranger's packages in the current directory are not ours.
+    for name in ("tasks", "storage", "lightning_modules"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('a stranger was imported')")
+    monkeypatch.chdir(tmp_path)
+    steps = (Predict(split="held_out"), Export(compress=CompressSpec(candidates=("fp32",))))
+    again = run_job(job.model_copy(update={"steps": steps}), timeout_s=120)
+    assert again.fit is None
+    assert again.checkpoint == result.checkpoint
+    assert again.predictions["held_out"].sha256 == result.predictions["held_out"].sha256
+    assert again.artifacts["fp32"].sha256 == result.artifacts["fp32"].sha256
+
+
+def test_diverged_training_names_its_rows_and_keeps_them(workspace: Store, tmp_path: Path) -> None:
+    optimizer = {"name": "sgd", "lr": 10.0}
+    fit = make_fit(optimizer=optimizer, clip_norm=None, explode_factor=1.5, max_epochs=50)
+    with pytest.raises(WorkerFailed, match=r"training loss \(epoch \d+, step \d+\)") as caught:
+        run_job(make_job(workspace, tmp_path, fit), timeout_s=60)
+    assert caught.value.kind == "DivergedError"
+    with np.load(tmp_path / "diverged.rank0.npz") as rows:
+        assert rows["sample"].shape == (32, 1, 8, 8)
+        assert str(rows["row_id"][0]) in str(caught.value)
+
+
+def test_split_that_cannot_be_answered_is_told_of_before_training(workspace: Store, tmp_path: Path) -> None:
+    job = make_job(workspace, tmp_path, make_fit(), Predict(split="no_such"))
+    with pytest.raises(NotFound, match="no_such"):
+        do_job(job, told_at=time.monotonic())
+    assert not (tmp_path / "metrics.jsonl").exists(), "it was trained first"
+
+
+def test_only_the_same_training_is_resumed(workspace: Store, tmp_path: Path) -> None:
+    job = make_job(workspace, tmp_path, make_fit())
+    same = identify_fit(job, make_fit(devices=2, timeout_s=3, log_every_steps=1))
+    assert identify_fit(job, make_fit()) == same
+    assert identify_fit(job, make_fit(seed=1)) != same
+    assert identify_fit(job, make_fit(max_epochs=4)) != same
+
+
+def test_weights_to_start_from_are_never_left_out_in_silence(workspace: Store, tmp_path: Path) -> None:
+    fit = make_fit(start_from={"url": "weights.safetensors"})
+    with pytest.raises(SpecError, match="must go with the weights that were found for it"):
+        Worker(make_job(workspace, tmp_path, fit)).read_start(fit)
+
+
+def test_job_file_holds_no_secret_of_an_address() -> None:
+    spec = TrainSpec(start_from={"url": "https://user:hunter2@example.invalid/w?token=hunter3", "freeze": ["fc"]})
+    hidden = hide_url(spec)
+    assert "hunter" not in hidden.model_dump_json()
+    assert hidden.start_from is not None
+    assert hidden.start_from.freeze == ("fc",)
+    assert hide_url(TrainSpec()) == TrainSpec()
