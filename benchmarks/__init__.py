@@ -1,1 +1,3 @@
-"""Lepton beside its peers: `make bench`. Every figure in RESULTS.md is written by a command, none by hand."""
+"""Lepton beside its peers: `make bench`. Every figure in RESULTS.md is written by a command, none
+by hand.
+"""

@@ -1,8 +1,10 @@
-"""What scikit-learn's HistGradientBoosting reaches, tuned, on the very rows that a recipe's run was trained and judged on.
+"""What scikit-learn's HistGradientBoosting reaches, tuned, on the very rows that a recipe's run was
+trained and judged on.
 
-The rows come from the run's own workspace: each of a modest grid of settings is fitted to the training rows, one of them
-and its number of trees are chosen on the validation rows, and that one answers the held-out rows, once. No random draw is
-in it, and the network of the recipe gets no other rows either.
+The rows come from the run's own workspace: each of a modest grid of settings is fitted to the
+training rows, one of them and its number of trees are chosen on the validation rows, and that one
+answers the held-out rows, once. No random draw is in it, and the network of the recipe gets no
+other rows either.
 """
 
 from itertools import product
@@ -60,25 +62,38 @@ def measure_boosting(recipe: str, figure: str, workspace: Path, *, combined: boo
         raise RuntimeError(f"trees ({TREES}) must be looked at; got none; set LOOK_EVERY below it")
     _, model, trees = best
     samples, truth = splits[HELD_OUT]
-    answers = next(answers for at, answers in enumerate(model.staged_predict_proba(samples), start=1) if at == trees)
+    answers = next(
+        answers
+        for at, answers in enumerate(model.staged_predict_proba(samples), start=1)
+        if at == trees
+    )
     return score(answers, truth)
 
 
-def read_splits(recipe: str, workspace: Path, *, combined: bool) -> tuple[dict[str, Split], list[int]]:
+def read_splits(
+    recipe: str, workspace: Path, *, combined: bool
+) -> tuple[dict[str, Split], list[int]]:
     """Rows (N, D) and labels (N,) of each split, and which columns are categories."""
     loaded = load_recipe(recipe)
     version = Dataset(Store(str(workspace)), f"{loaded.name}-prepared").open()
     fitted = Fitted.model_validate(version.info["fitted"])
     sample = describe_sample(loaded.kind, loaded.data, loaded.model, fitted)
     if not isinstance(sample, RowSample) or sample.task != "classification":
-        raise TypeError(f"recipe {recipe} must classify rows of a table; got {loaded.kind}; choose another one")
+        raise TypeError(
+            f"recipe {recipe} must classify rows of a table; got {loaded.kind}; choose another one"
+        )
     rows = SampleRows(version, sample)
     splits = {}
     for split in (TRAIN, VALIDATION, HELD_OUT):
         parts = list(rows.read(split))
-        samples, truth = (np.concatenate(found) for found in zip(*((p.sample, p.truth) for p in parts), strict=True))
+        samples, truth = (
+            np.concatenate(found)
+            for found in zip(*((p.sample, p.truth) for p in parts), strict=True)
+        )
         if combined:
-            made = Combinations(sample.numbers, loaded.model.head)(torch.from_numpy(samples)).numpy()
+            made = Combinations(sample.numbers, loaded.model.head)(
+                torch.from_numpy(samples)
+            ).numpy()
             samples = np.concatenate([samples, made], axis=1)
         splits[split] = samples, truth
     return splits, list(range(len(sample.numbers), len(sample.numbers) + len(sample.categories)))

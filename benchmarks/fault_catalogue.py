@@ -1,8 +1,10 @@
-"""Faults as they happen: each spoils a clean resample of real data in one way, and says by which check it should be found.
+"""Faults as they happen: each spoils a clean resample of real data in one way, and says by which
+check it should be found.
 
-Written after the default suites were frozen, which stopped 45 of these 47 for the right reason, and 0 of 20 clean resamples.
-Two checks were mended afterwards (far outliers at the edge of a histogram, a clock that moves half way), so what the table
-says of later suites is no measure of faults that are not in here. `fault_catalogue_later` has more of them.
+Written after the default suites were frozen, which stopped 45 of these 47 for the right reason, and
+0 of 20 clean resamples. Two checks were mended afterwards (far outliers at the edge of a histogram,
+a clock that moves half way), so what the table says of later suites is no measure of faults that
+are not in here. `fault_catalogue_later` has more of them.
 """
 
 from collections.abc import Callable
@@ -15,7 +17,12 @@ from benchmarks.fault_data import Feed
 
 Rng = np.random.Generator
 FLOW, DATE = "Lane 1 Flow (Veh/5 Minutes)", "5 Minutes"
-AIR, SPEED, TORQUE, WEAR = "Air temperature [K]", "Rotational speed [rpm]", "Torque [Nm]", "Tool wear [min]"
+AIR, SPEED, TORQUE, WEAR = (
+    "Air temperature [K]",
+    "Rotational speed [rpm]",
+    "Torque [Nm]",
+    "Tool wear [min]",
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,9 @@ class FaultCase:
 CASES: list[FaultCase] = []
 
 
-def fault(name: str, feed: str, *reasons: str) -> Callable[[Callable[[Feed, Rng], Feed]], Callable[[Feed, Rng], Feed]]:
+def fault(
+    name: str, feed: str, *reasons: str
+) -> Callable[[Callable[[Feed, Rng], Feed]], Callable[[Feed, Rng], Feed]]:
     """Adds a fault to the catalogue."""
 
     def add(spoil: Callable[[Feed, Rng], Feed]) -> Callable[[Feed, Rng], Feed]:
@@ -74,7 +83,9 @@ def put_times(feed: Feed, times: np.ndarray[Any, Any], style: str = "%d/%m/%Y %H
 
 
 def put_dates(feed: Feed, dates: np.ndarray[Any, Any]) -> Feed:
-    feed.columns["date"] = np.array([moment.item().strftime("%Y-%m-%d %H:%M:%S") for moment in dates])
+    feed.columns["date"] = np.array(
+        [moment.item().strftime("%Y-%m-%d %H:%M:%S") for moment in dates]
+    )
     return feed
 
 
@@ -130,7 +141,12 @@ def repeat_images(feed: Feed, rng: Rng) -> Feed:
     return feed.take(np.sort(np.concatenate([np.arange(feed.rows), some(feed, rng, 0.15)])))
 
 
-@fault("held-out images among those for training", "MNIST", "content hash between splits", "look like a training row")
+@fault(
+    "held-out images among those for training",
+    "MNIST",
+    "content hash between splits",
+    "look like a training row",
+)
 def leak_held_out(feed: Feed, rng: Rng) -> Feed:
     held = np.arange(feed.rows - feed.held_out, feed.rows)
     return feed.take(np.concatenate([held[:200], np.arange(feed.rows)]))
@@ -159,7 +175,9 @@ def add_noise(feed: Feed, rng: Rng) -> Feed:
 @fault("a lens out of focus", "MNIST", "image.sharpness")
 def blur(feed: Feed, rng: Rng) -> Feed:
     wide = images_of(feed).astype(np.float32)
-    soft = sum(np.roll(wide, (down, right), (1, 2)) for down in (-1, 0, 1) for right in (-1, 0, 1)) / 9
+    soft = (
+        sum(np.roll(wide, (down, right), (1, 2)) for down in (-1, 0, 1) for right in (-1, 0, 1)) / 9
+    )
     return replace(feed, images=soft.astype(np.uint8))
 
 
@@ -199,7 +217,11 @@ def garble(feed: Feed, rng: Rng) -> Feed:
 @fault("5 % of the labels flipped", "AI4I 2020", "probe", "Machine_failure")
 def flip_failures(feed: Feed, rng: Rng) -> Feed:
     rows = some(feed, rng, 0.05)
-    feed.put("Machine_failure", ["0" if text == "1" else "1" for text in feed.columns["Machine_failure"][rows]], rows)
+    feed.put(
+        "Machine_failure",
+        ["0" if text == "1" else "1" for text in feed.columns["Machine_failure"][rows]],
+        rows,
+    )
     return feed
 
 
@@ -333,7 +355,13 @@ def stick_oil(feed: Feed, rng: Rng) -> Feed:
     return feed
 
 
-@fault("timezone jump half way: five hours back", "ETTh1", "entity and time of another", "out of order", "clock")
+@fault(
+    "timezone jump half way: five hours back",
+    "ETTh1",
+    "entity and time of another",
+    "out of order",
+    "clock",
+)
 def jump_back(feed: Feed, rng: Rng) -> Feed:
     late = np.arange(feed.rows) >= feed.rows // 2
     return put_dates(feed, dates_of(feed) - np.where(late, 5 * 3600, 0).astype("timedelta64[s]"))

@@ -1,7 +1,8 @@
-"""Real data sets as versions that a fault can be put into: read, drawn from, written as the source's own files, collected.
+"""Real data sets as versions that a fault can be put into: read, drawn from, written as the
+source's own files, collected.
 
-A `Feed` is one data set in memory. `draw` gives a clean resample of it. What is judged is always collected from files,
-as in a run, so that a fault passes through the reader like any other.
+A `Feed` is one data set in memory. `draw` gives a clean resample of it. What is judged is always
+collected from files, as in a run, so that a fault passes through the reader like any other.
 """
 
 import csv
@@ -49,16 +50,22 @@ class Feed:
 
     @property
     def rows(self) -> int:
-        return len(self.images) if self.images is not None else len(next(iter(self.columns.values())))
+        return (
+            len(self.images) if self.images is not None else len(next(iter(self.columns.values())))
+        )
 
     def take(self, rows: np.ndarray[Any, Any]) -> "Feed":
         """The rows at these places."""
         if self.images is not None and self.labels is not None:
             return replace(self, images=self.images[rows].copy(), labels=self.labels[rows].copy())
-        return replace(self, columns={name: values[rows].copy() for name, values in self.columns.items()})
+        return replace(
+            self, columns={name: values[rows].copy() for name, values in self.columns.items()}
+        )
 
     def draw(self, seed: int) -> "Feed":
-        """A clean resample: nine tenths of the rows at random, in order; of a series nine tenths of its length."""
+        """A clean resample: nine tenths of the rows at random, in order; of a series nine tenths of
+        its length.
+        """
         rng = np.random.default_rng(seed)
         kept = int(self.rows * 0.9)
         if isinstance(self.data, SeriesSpec):
@@ -73,7 +80,9 @@ class Feed:
     def put(self, name: str, values: Any, rows: Any = slice(None)) -> None:
         """Writes values into a column, in the shortest text that gives them back."""
         column = self.columns[name].astype(object)
-        column[rows] = [f"{value:.10g}" if isinstance(value, float) else str(value) for value in list(values)]
+        column[rows] = [
+            f"{value:.10g}" if isinstance(value, float) else str(value) for value in list(values)
+        ]
         self.columns[name] = column.astype(str)
 
 
@@ -93,7 +102,9 @@ def load_mnist(rows: int = 12_000) -> Feed:
 
 
 def load_ai4i() -> Feed:
-    """Machine failures: five measurements and a kind of product; the columns that leak are left out."""
+    """Machine failures: five measurements and a kind of product; the columns that leak are left
+    out.
+    """
     columns = read_csv(SHARED / "ai4i2020" / "ai4i2020.csv.gz")
     numbers = (
         "Air temperature [K]",
@@ -131,7 +142,12 @@ def load_ett() -> Feed:
     return Feed("ETTh1", spec, {name: columns[name] for name in spec.columns})
 
 
-LOADERS = {"MNIST": load_mnist, "AI4I 2020": load_ai4i, "PeMS traffic": load_traffic, "ETTh1": load_ett}
+LOADERS = {
+    "MNIST": load_mnist,
+    "AI4I 2020": load_ai4i,
+    "PeMS traffic": load_traffic,
+    "ETTh1": load_ett,
+}
 
 
 def read_csv(path: Path) -> dict[str, np.ndarray[Any, Any]]:
@@ -144,7 +160,9 @@ def read_csv(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 def collect(feed: Feed, folder: Path) -> Version:
     """Writes a feed as files and collects them as the next version of its data set."""
     source = write_files(feed, folder)
-    dataset = Dataset(Store(str(folder.parent / "workspace")), feed.name.split()[0].lower() + "-raw")
+    dataset = Dataset(
+        Store(str(folder.parent / "workspace")), feed.name.split()[0].lower() + "-raw"
+    )
     return collect_rows(source, dataset, spec=feed.data)
 
 
@@ -152,7 +170,10 @@ def write_files(feed: Feed, folder: Path) -> Source:
     """The files that a source would find, and the source."""
     folder.mkdir(parents=True, exist_ok=True)
     if feed.images is not None and feed.labels is not None:
-        for name, rows in (("train", slice(0, feed.rows - feed.held_out)), ("t10k", slice(-feed.held_out, None))):
+        for name, rows in (
+            ("train", slice(0, feed.rows - feed.held_out)),
+            ("t10k", slice(-feed.held_out, None)),
+        ):
             _write_idx(folder / f"{name}-images-idx3-ubyte.gz", feed.images[rows], feed.cut)
             _write_idx(folder / f"{name}-labels-idx1-ubyte.gz", feed.labels[rows], None)
         return IdxSource(url=str(folder))
@@ -166,6 +187,8 @@ def write_files(feed: Feed, folder: Path) -> Source:
 
 
 def _write_idx(path: Path, values: np.ndarray[Any, Any], cut: float | None) -> None:
-    head = bytes([0, 0, 8, values.ndim]) + b"".join(size.to_bytes(4, "big") for size in values.shape)
+    head = bytes([0, 0, 8, values.ndim]) + b"".join(
+        size.to_bytes(4, "big") for size in values.shape
+    )
     data = gzip.compress(head + values.tobytes(), compresslevel=1)
     path.write_bytes(data[: int(len(data) * cut)] if cut else data)

@@ -1,7 +1,9 @@
-"""Do the default gates stop what is wrong, and let through what is not? `python -m benchmarks.faults` writes the table.
+"""Do the default gates stop what is wrong, and let through what is not? `python -m
+benchmarks.faults` writes the table.
 
-Version 1 of each data set is accepted. Each fault is put into a clean resample of it, written as the source's files,
-collected as version 2 and judged by the default suites; so are resamples without a fault.
+Version 1 of each data set is accepted. Each fault is put into a clean resample of it, written as
+the source's files, collected as version 2 and judged by the default suites; so are resamples
+without a fault.
 """
 
 import re
@@ -33,10 +35,14 @@ CLEAN_DRAWS = 5
 SECTION = "faults"
 # What the table cannot know of itself.
 HISTORY = (
-    "The suites as frozen before any fault was written stopped 45 of the first 47; two checks were mended since. Then 141 "
-    "more were written against them and run as they stood: 108 were stopped for the right reason. 24 of these 141, among "
-    "them 16 of the 33 that were missed, are the later ones below; checks were added and mended for the kinds of what was "
-    "missed. So no figure here measures how suites do on faults that nobody has thought of: 77 % is the nearest to it."
+    "The suites as frozen before any fault was written stopped 45 of the first 47; two checks were "
+    "mended since. Then 141 "
+    "more were written against them and run as they stood: 108 were stopped for the right reason. "
+    "24 of these 141, among "
+    "them 16 of the 33 that were missed, are the later ones below; checks were added and mended "
+    "for the kinds of what was "
+    "missed. So no figure here measures how suites do on faults that nobody has thought of: 77 % "
+    "is the nearest to it."
 )
 
 
@@ -51,7 +57,9 @@ class Verdict:
 
     def is_right(self, case: FaultCase) -> bool:
         """Whether it was stopped for what is wrong with it."""
-        return self.stopped and any(part in reason for part in case.reasons for reason in self.reasons)
+        return self.stopped and any(
+            part in reason for part in case.reasons for reason in self.reasons
+        )
 
     def show(self, case: FaultCase) -> str:
         """The reason that names the fault, or the first one, in short."""
@@ -74,12 +82,20 @@ def judge(feed: Feed, accepted: Version | None, folder: Path) -> Verdict:
     if not report.passed:
         return Verdict(True, "raw", report.reasons, time.monotonic() - started)
     try:
-        ready = prepare_rows(version, feed.data, Dataset(version.dataset.workspace, f"{version.name}-prepared"))
+        ready = prepare_rows(
+            version, feed.data, Dataset(version.dataset.workspace, f"{version.name}-prepared")
+        )
     except StorageError as error:
         return Verdict(True, "prepare", (str(error),), time.monotonic() - started)
-    collected = Collected(source=SourceRecord(type="files", digest=""), dataset=describe_version(version))
-    prepared = Prepared(dataset=describe_version(ready), fitted=Fitted.model_validate(ready.info["fitted"]))
-    report = judge_prepared(limits.prepared, describe_prepared(ready, collected, prepared, feed.data))
+    collected = Collected(
+        source=SourceRecord(type="files", digest=""), dataset=describe_version(version)
+    )
+    prepared = Prepared(
+        dataset=describe_version(ready), fitted=Fitted.model_validate(ready.info["fitted"])
+    )
+    report = judge_prepared(
+        limits.prepared, describe_prepared(ready, collected, prepared, feed.data)
+    )
     return Verdict(not report.passed, "prepared", report.reasons, time.monotonic() - started)
 
 
@@ -107,17 +123,36 @@ def main() -> None:
                 stopped += verdict.stopped
                 right += verdict.is_right(case)
                 late += verdict.is_right(case) and CASES.index(case) >= FIRST
-                word = "right" if verdict.is_right(case) else "other reason" if verdict.stopped else "**missed**"
-                rows.append([name, case.name, verdict.stage if verdict.stopped else "-", word, verdict.show(case)])
+                word = (
+                    "right"
+                    if verdict.is_right(case)
+                    else "other reason"
+                    if verdict.stopped
+                    else "**missed**"
+                )
+                rows.append(
+                    [
+                        name,
+                        case.name,
+                        verdict.stage if verdict.stopped else "-",
+                        word,
+                        verdict.show(case),
+                    ]
+                )
                 sys.stderr.write(f"{name:14} {case.name:60} {word:14} {verdict.seconds:.1f} s\n")
     summary = (
-        f"`python -m benchmarks.faults`. Version 1 accepted, version 2 a clean resample with one fault, default suites. "
-        f"**{right} of {len(rows)} faults stopped for the right reason** ({stopped} stopped at all; {right - late} of the "
+        "`python -m benchmarks.faults`. Version 1 accepted, version 2 a clean resample with one "
+        "fault, default suites. "
+        f"**{right} of {len(rows)} faults stopped for the right reason** ({stopped} stopped at "
+        f"all; {right - late} of the "
         f"{FIRST} first ones, {late} of the {len(rows) - FIRST} later ones), "
         f"**{len(clean)} of {drawn} clean resamples stopped**. {HISTORY}"
     )
     body = ["## Faults", summary, describe_machine(["numpy", "great-expectations"]), *clean]
-    write_section(SECTION, "\n\n".join(body) + "\n\n" + make_table(["data", "fault", "stage", "verdict", "why"], rows))
+    write_section(
+        SECTION,
+        "\n\n".join(body) + "\n\n" + make_table(["data", "fault", "stage", "verdict", "why"], rows),
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What gates cost beside the writing that they guard: `python -m benchmarks.gates`.
 
-Suites that the stored statistics answer are held against the time to write the data; expectations that read rows, and
-the whole default gate, are given a million rows.
+Suites that the stored statistics answer are held against the time to write the data; expectations
+that read rows, and the whole default gate, are given a million rows.
 """
 
 import tempfile
@@ -40,12 +40,23 @@ def write_table(folder: Path, rows: int) -> Version:
     for start in range(0, rows, SHARD_ROWS):
         count = min(SHARD_ROWS, rows - start)
         numbers = np.random.default_rng(start).normal(20, 5, (count, len(SPEC.numbers)))
-        found = {"numbers": numbers, "numbers__valid": np.ones(numbers.shape, np.bool_), "target": numbers.sum(axis=1)}
+        found = {
+            "numbers": numbers,
+            "numbers__valid": np.ones(numbers.shape, np.bool_),
+            "target": numbers.sum(axis=1),
+        }
         found["target__valid"] = np.ones(count, np.bool_)
-        keys = {"content_hash": hash_contents(found), "row_id": hash_row_ids("rows", range(start, start + count))}
+        keys = {
+            "content_hash": hash_contents(found),
+            "row_id": hash_row_ids("rows", range(start, start + count)),
+        }
         span = (Span(name="rows", start=start, stop=start + count),)
         derived = measure_derived(found, columns)
-        entries.append(write_shard(dataset.shards, {**found, **keys}, source=span, columns=columns, statistics=derived))
+        entries.append(
+            write_shard(
+                dataset.shards, {**found, **keys}, source=span, columns=columns, statistics=derived
+            )
+        )
     return dataset.commit(entries, kind="raw", parent=None)
 
 
@@ -55,14 +66,17 @@ def draft_from_statistics(version: Version, data: RowsSpec) -> list[OwnExpectati
     rules = ("expect_column_values_to_not_be_null", "expect_column_values_to_be_between")
     drafted = [
         OwnExpectation(
-            type=entry["type"], kwargs={key: value for key, value in entry["kwargs"].items() if key != "mostly"}
+            type=entry["type"],
+            kwargs={key: value for key, value in entry["kwargs"].items() if key != "mostly"},
         )
         for entry in draft_suite(version, data)["expectations"]
     ]
     return [
         item
         for item in drafted
-        if item.type in rules and item.kwargs["column"] in known and "flat" not in str(item.kwargs["column"])
+        if item.type in rules
+        and item.kwargs["column"] in known
+        and "flat" not in str(item.kwargs["column"])
     ]
 
 
@@ -76,7 +90,9 @@ def clock(work: Callable[[], object], times: int = 3) -> float:
     return min(spent)
 
 
-def measure(name: str, version: Version, data: RowsSpec, written_s: float, column: str) -> list[list[str]]:
+def measure(
+    name: str, version: Version, data: RowsSpec, written_s: float, column: str
+) -> list[list[str]]:
     """Figures of one data set."""
     table = open_rows(version, data)
     suite = build_own_suite(draft_from_statistics(version, data), "bench")
@@ -96,14 +112,24 @@ def measure(name: str, version: Version, data: RowsSpec, written_s: float, colum
     written = f"{written_s:.1f} s to write {version.rows:,} rows"
     share = known_s / written_s
     figures = [
-        [f"{name}: {len(suite.expectations)} expectations from statistics", f"{known_s:.2f} s", written, f"{share:.1%}"]
+        [
+            f"{name}: {len(suite.expectations)} expectations from statistics",
+            f"{known_s:.2f} s",
+            written,
+            f"{share:.1%}",
+        ]
     ]
     for label, (rule, limits) in row_level.items():
         item = OwnExpectation.model_validate({"type": rule, "kwargs": {"column": column, **limits}})
         one = build_own_suite([item], "bench")
         spent = clock(lambda one=one: run_suite(one, {ROWS: table}), 1)
         figures.append(
-            [f"{name}: {label}, reading rows", f"{spent:.2f} s", f"{spent / millions:.2f} s a million rows", ""]
+            [
+                f"{name}: {label}, reading rows",
+                f"{spent:.2f} s",
+                f"{spent / millions:.2f} s a million rows",
+                "",
+            ]
         )
     spent = clock(lambda: judge_version(version, data, GatesSpec(), Accepted(None, "first")), 1)
     figures.append(
@@ -123,16 +149,21 @@ def main() -> None:
         feed: Feed = load_mnist(IMAGES)
         started = time.monotonic()
         version = collect(feed, Path(root) / "images" / "files")
-        rows += measure("images", version, feed.data, time.monotonic() - started, "image.brightness")
+        rows += measure(
+            "images", version, feed.data, time.monotonic() - started, "image.brightness"
+        )
         started = time.monotonic()
         version = write_table(Path(root) / "table", TABLE_ROWS)
         rows += measure("table", version, SPEC, time.monotonic() - started, "a")
     body = (
-        f"## Gates\n\n`python -m benchmarks.gates`: goal {GOAL:.0%} for suites that statistics answer. The default gate "
+        f"## Gates\n\n`python -m benchmarks.gates`: goal {GOAL:.0%} for suites that statistics "
+        "answer. The default gate "
         f"also looks for duplicates and leaks, which no statistics tell.\n\n"
         f"{describe_machine(['numpy', 'great-expectations'])}"
     )
-    write_section("gates", body + "\n\n" + make_table(["what", "time", "beside", "share of writing"], rows))
+    write_section(
+        "gates", body + "\n\n" + make_table(["what", "time", "beside", "share of writing"], rows)
+    )
 
 
 if __name__ == "__main__":

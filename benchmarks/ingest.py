@@ -1,8 +1,10 @@
-"""Ingest: `python -m benchmarks.ingest` writes the sections "Ingest" and "Ingest: memory" of RESULTS.md.
+"""Ingest: `python -m benchmarks.ingest` writes the sections "Ingest" and "Ingest: memory" of
+RESULTS.md.
 
-Pictures: the 60,000 CIFAR JPEGs of one tar.xz become a checksummed version, with ids, content hashes and statistics, beside
-what plain Pillow reaches on both cores: once for the same archive, once for JPEGs that lie in memory already. Memory: noise
-from a .npy file becomes a version, and the largest resident set of any process is looked at.
+Pictures: the 60,000 CIFAR JPEGs of one tar.xz become a checksummed version, with ids, content
+hashes and statistics, beside what plain Pillow reaches on both cores: once for the same archive,
+once for JPEGs that lie in memory already. Memory: noise from a .npy file becomes a version, and the
+largest resident set of any process is looked at.
 """
 
 import argparse
@@ -34,7 +36,9 @@ from storage.sources.arrays import ArraysSource
 from storage.sources.images import ImagesSource
 from tasks.runtime.cluster import open_cluster
 
-SHARED_CIFAR = Path(__file__).parents[2] / "shared" / "data" / "cifar10-jpeg" / "cifar10_jpeg.tar.xz"
+SHARED_CIFAR = (
+    Path(__file__).parents[2] / "shared" / "data" / "cifar10-jpeg" / "cifar10_jpeg.tar.xz"
+)
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CORES = 2
 ROUNDS = 3
@@ -45,7 +49,9 @@ GOAL = 0.8
 
 def decode_batch(files: list[bytes]) -> int:
     """What every training script does with a picture; gives how many."""
-    return len(np.stack([np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in files]))
+    return len(
+        np.stack([np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in files])
+    )
 
 
 def read_archive(count: int) -> Iterator[bytes]:
@@ -92,7 +98,9 @@ def ingest_pictures(client: Any) -> tuple[float, Version]:
     spec = DataSpec(image={"shape": [3, 32, 32]}, labels=CLASSES)
     with tempfile.TemporaryDirectory(prefix="lepton-bench-") as folder:
         started = time.perf_counter()
-        version = collect_rows(ImagesSource(url=str(SHARED_CIFAR)), Dataset(Store(folder), "cifar"), client, spec=spec)
+        version = collect_rows(
+            ImagesSource(url=str(SHARED_CIFAR)), Dataset(Store(folder), "cifar"), client, spec=spec
+        )
         return version.rows / (time.perf_counter() - started), version
 
 
@@ -108,17 +116,28 @@ def describe_pictures(fraction: float) -> str:
             lepton.append(rate)
             archive.append(measure_pillow(pool, batch_files(read_archive(count))))
             memory.append(measure_pillow(pool, batch_files(iter(files))))
-    measured = {"Lepton": lepton, "plain Pillow, same archive": archive, "plain Pillow, JPEGs in memory": memory}
+    measured = {
+        "Lepton": lepton,
+        "plain Pillow, same archive": archive,
+        "plain Pillow, JPEGs in memory": memory,
+    }
     median = {name: statistics.median(rates) for name, rates in measured.items()}
     rows = [
-        [f"**{name}**" if name == "Lepton" else name, f"{rate:,.0f}", f"{median['Lepton'] / rate:.2f}"]
+        [
+            f"**{name}**" if name == "Lepton" else name,
+            f"{rate:,.0f}",
+            f"{median['Lepton'] / rate:.2f}",
+        ]
         for name, rate in median.items()
     ]
     table = make_table(["", "pictures/s", "Lepton's share"], rows)
     return (
-        f"{version.rows:,} JPEGs of 32 x 32 from one tar.xz, {CORES} processes, median of {ROUNDS} turns (plain Pillow on "
-        f"{count:,} of them). Lepton: read, hash, decode, identify, statistics, write, SHA-256, fsync, commit. Plain: "
-        f"decode to arrays, which are dropped; in memory nothing is read or unpacked either.\n\n{table}\n\n"
+        f"{version.rows:,} JPEGs of 32 x 32 from one tar.xz, {CORES} processes, median of {ROUNDS} "
+        "turns (plain Pillow on "
+        f"{count:,} of them). Lepton: read, hash, decode, identify, statistics, write, SHA-256, "
+        "fsync, commit. Plain: "
+        "decode to arrays, which are dropped; in memory nothing is read or unpacked "
+        f"either.\n\n{table}\n\n"
         f"Goal: {GOAL:.2f} of plain Pillow."
     )
 
@@ -146,12 +165,18 @@ def measure_memory(folder: Path) -> dict[str, float]:
         idle = [read_peak(), max(client.run(read_peak).values())]
         source = ArraysSource(url=str(folder), held_out=None)
         started = time.perf_counter()
-        version = collect_rows(source, Dataset(Store(folder / "workspace"), "noise"), client, spec=spec)
+        version = collect_rows(
+            source, Dataset(Store(folder / "workspace"), "noise"), client, spec=spec
+        )
         seconds = time.perf_counter() - started
         peak = [read_peak(), max(client.run(read_peak).values())]
     size = version.rows * float(np.prod(NOISE_SHAPE))
     return dict(
-        zip(("bytes", "s", "idle", "idle_worker", "peak", "peak_worker"), (size, seconds, *idle, *peak), strict=True)
+        zip(
+            ("bytes", "s", "idle", "idle_worker", "peak", "peak_worker"),
+            (size, seconds, *idle, *peak),
+            strict=True,
+        )
     )
 
 
@@ -169,15 +194,30 @@ def describe_memory(sizes: tuple[int, ...]) -> str:
         found = json.loads(done.stdout.splitlines()[-1])
         rate = found["bytes"] / found["s"] / 2**20
         figures = [found[name] for name in ("idle", "peak", "idle_worker", "peak_worker")]
-        rows.append([f"{found['bytes'] / 1e9:.1f} GB", *(f"{value:.0f}" for value in figures), f"{rate:.0f}"])
-    head = ["ingested", "before, MiB", "peak, MiB", "worker before, MiB", "worker's peak, MiB", "MiB/s"]
+        rows.append(
+            [
+                f"{found['bytes'] / 1e9:.1f} GB",
+                *(f"{value:.0f}" for value in figures),
+                f"{rate:.0f}",
+            ]
+        )
+    head = [
+        "ingested",
+        "before, MiB",
+        "peak, MiB",
+        "worker before, MiB",
+        "worker's peak, MiB",
+        "MiB/s",
+    ]
     return f"Noise from a .npy file, {CORES} worker processes.\n\n{make_table(head, rows)}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--alone", help=argparse.SUPPRESS)
-    parser.add_argument("--fraction", type=float, default=1.0, help="measure with less data, for a quick look")
+    parser.add_argument(
+        "--fraction", type=float, default=1.0, help="measure with less data, for a quick look"
+    )
     parser.add_argument("--only", choices=("pictures", "memory"), help="one of the two sections")
     options = parser.parse_args()
     if options.alone:

@@ -1,7 +1,7 @@
 """An S3 emulator in a process of its own that counts what it serves and takes its time.
 
-`python -m benchmarks.object_store PORT` serves moto; `GET /-/counts` answers with the requests and bytes so far as JSON,
-`GET /-/latency/MILLISECONDS` makes every later request wait that long.
+`python -m benchmarks.object_store PORT` serves moto; `GET /-/counts` answers with the requests and
+bytes so far as JSON, `GET /-/latency/MILLISECONDS` makes every later request wait that long.
 """
 
 import json
@@ -25,7 +25,9 @@ class CountingApp:
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app, self._counts, self._latency_s, self._lock = app, Counter(), 0.0, threading.Lock()
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path.startswith("/-/"):
             if path.startswith("/-/latency/"):
@@ -35,7 +37,9 @@ class CountingApp:
         time.sleep(self._latency_s)
 
         def count(status: str, headers: list[tuple[str, str]], *rest: object) -> object:
-            size = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+            size = next(
+                (int(value) for name, value in headers if name.lower() == "content-length"), 0
+            )
             with self._lock:
                 self._counts[environ["REQUEST_METHOD"]] += 1
                 self._counts["bytes"] += size if environ["REQUEST_METHOD"] == "GET" else 0
@@ -92,7 +96,12 @@ def main(port: int) -> None:
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import run_simple
 
-    run_simple("127.0.0.1", port, CountingApp(DomainDispatcherApplication(create_backend_app)), threaded=True)
+    run_simple(
+        "127.0.0.1",
+        port,
+        CountingApp(DomainDispatcherApplication(create_backend_app)),
+        threaded=True,
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ STREAM_PEERS = (
 
 
 def make_environment(requirements: tuple[str, ...]) -> Path:
-    """Installs the requirements into a virtual environment of their own, unless that was done before.
+    """Installs the requirements into a virtual environment of their own, unless that was done
+    before.
 
     Returns:
         The environment's Python.

@@ -1,7 +1,8 @@
-"""The section "Recipes" of RESULTS.md as data: a row and a curve a recipe, read back so that what was not measured stays.
+"""The section "Recipes" of RESULTS.md as data: a row and a curve a recipe, read back so that what
+was not measured stays.
 
-Each row says by itself when, on what and over which seeds it was measured, and which state of the recipe that was: one that
-was kept cannot pass for a new one.
+Each row says by itself when, on what and over which seeds it was measured, and which state of the
+recipe that was: one that was kept cannot pass for a new one.
 """
 
 import re
@@ -21,7 +22,10 @@ NOT_SAID = "not said"
 CHANGED = ", since changed"
 WIDEST = 16
 
-_CURVE = re.compile(r"^### Curve of (?P<recipe>[\w.-]+)\n+(?P<text>.*?)(?=^#|^Published:|\Z)", re.MULTILINE | re.DOTALL)
+_CURVE = re.compile(
+    r"^### Curve of (?P<recipe>[\w.-]+)\n+(?P<text>.*?)(?=^#|^Published:|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class Entry:
 
 
 def parse_section(text: str) -> dict[str, Entry]:
-    """The rows and curves of a section, by recipe; a column that an older form of the table lacks is "not said"."""
+    """The rows and curves of a section, by recipe; a column that an older form of the table lacks
+    is "not said".
+    """
     curves = {found["recipe"]: found["text"].strip() for found in _CURVE.finditer(text)}
     entries: dict[str, Entry] = {}
     head: list[str] = []
@@ -51,12 +57,17 @@ def parse_section(text: str) -> dict[str, Entry]:
             head = cells
         elif head[0] == KEY and not set(cells[0]) <= {"-", ":"}:
             named = dict(zip(head, cells, strict=True))
-            entries[cells[0]] = Entry({name: named.get(name, NOT_SAID) for name in COLUMNS}, curves.get(cells[0], ""))
+            entries[cells[0]] = Entry(
+                {name: named.get(name, NOT_SAID) for name in COLUMNS}, curves.get(cells[0], "")
+            )
     return entries
 
 
 def merge_entries(
-    kept: Mapping[str, Entry], new: Mapping[str, Entry], order: Sequence[str], states: Mapping[str, str]
+    kept: Mapping[str, Entry],
+    new: Mapping[str, Entry],
+    order: Sequence[str],
+    states: Mapping[str, str],
 ) -> dict[str, Entry]:
     """The entries of both, new ones in place of kept ones.
 
@@ -66,7 +77,9 @@ def merge_entries(
         order: All recipes that there are; entries of others are dropped.
         states: Digest of each recipe as it is now; a row that was measured on another one says so.
     """
-    merged = {name: entry for name in order if (entry := new.get(name) or kept.get(name)) is not None}
+    merged = {
+        name: entry for name in order if (entry := new.get(name) or kept.get(name)) is not None
+    }
     return {name: _mark(entry, states[name]) for name, entry in merged.items()}
 
 
@@ -78,12 +91,15 @@ def show_section(entries: Mapping[str, Entry], notes: Mapping[str, str]) -> str:
         notes: What others report on it, by recipe; only those of recipes that have a row are shown.
     """
     rows = [[_guard(entry.cells[name]) for name in COLUMNS] for entry in entries.values()]
-    curves = [f"### Curve of {name}\n\n{entry.curve}" for name, entry in entries.items() if entry.curve]
+    curves = [
+        f"### Curve of {name}\n\n{entry.curve}" for name, entry in entries.items() if entry.curve
+    ]
     published = [f"- {name}: {notes[name]}" for name in entries if notes.get(name)]
     return "\n\n".join(
         [
             "## Recipes",
-            "Held-out rows, read once; figures from the signed receipts. Each row was measured when, where and over the "
+            "Held-out rows, read once; figures from the signed receipts. Each row was measured "
+            "when, where and over the "
             "seeds that it says; those of recipes that were not run again are kept.",
             make_table(list(COLUMNS), rows),
             *curves,
@@ -94,21 +110,28 @@ def show_section(entries: Mapping[str, Entry], notes: Mapping[str, str]) -> str:
 
 
 def show_curve(curves: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
-    """Validation figures by epoch as a table: a line for the first seed's processor time, then one a seed.
+    """Validation figures by epoch as a table: a line for the first seed's processor time, then one
+    a seed.
 
     Args:
-        curves: The points of a run, in order, by seed: "epoch" from 0, figures, "cpu_s" of that epoch.
+        curves: The points of a run, in order, by seed: "epoch" from 0, figures, "cpu_s" of that
+            epoch.
 
     Returns:
-        Markdown; empty without points. Of many epochs some are shown, the first and the last always.
+        Markdown; empty without points. Of many epochs some are shown, the first and the last
+        always.
     """
     curves = {seed: points for seed, points in curves.items() if points}
     if not curves:
         return ""
     first = next(iter(curves.values()))
-    figure = next((name for name in ("accuracy", "error") if f"validation_{name}" in first[0]), "loss")
+    figure = next(
+        (name for name in ("accuracy", "error") if f"validation_{name}" in first[0]), "loss"
+    )
     longest = max(curves.values(), key=len)
-    shown = sorted({round(place * (len(longest) - 1) / max(1, WIDEST - 1)) for place in range(WIDEST)})
+    shown = sorted(
+        {round(place * (len(longest) - 1) / max(1, WIDEST - 1)) for place in range(WIDEST)}
+    )
     minutes, spent = [], 0.0
     for point in first:
         spent += float(point.get("cpu_s", float("nan"))) / 60
@@ -122,7 +145,11 @@ def show_curve(curves: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
 
 
 def _show(values: Sequence[float], place: int, form: str) -> str:
-    return format(values[place], form) if place < len(values) and values[place] == values[place] else ""
+    return (
+        format(values[place], form)
+        if place < len(values) and values[place] == values[place]
+        else ""
+    )
 
 
 def _split_row(line: str) -> list[str]:

@@ -1,8 +1,10 @@
-"""What the recipes reach: `python -m benchmarks.recipes` writes the section "Recipes" of RESULTS.md.
+"""What the recipes reach: `python -m benchmarks.recipes` writes the section "Recipes" of
+RESULTS.md.
 
-Each recipe is run as a person runs it, `lepton run`, once a seed, in a workspace of its own, and its figures are those of
-the signed receipts: on held-out rows that nothing else looked at. Runs that a gate stopped are rows too. Where the goal is a
-rival, the rival is measured in the same run, on the same rows. Rows of recipes that are not run stay as they are.
+Each recipe is run as a person runs it, `lepton run`, once a seed, in a workspace of its own, and
+its figures are those of the signed receipts: on held-out rows that nothing else looked at. Runs
+that a gate stopped are rows too. Where the goal is a rival, the rival is measured in the same run,
+on the same rows. Rows of recipes that are not run stay as they are.
 """
 
 import argparse
@@ -57,10 +59,13 @@ class Case:
         figure: Metric of the receipt that is shown.
         goal: What it should reach; None for no goal, or for that of the rival.
         higher: Whether more is better.
-        rival: Measures another model on the rows of a run, given recipe, figure and workspace; its figure is the goal.
+        rival: Measures another model on the rows of a run, given recipe, figure and workspace; its
+            figure is the goal.
         rival_name: What that is.
-        informed: Measures the rival with what the recipe's author knows of the data too; only shown.
-        published: What others report, and where; only to be held beside it where the rows are the same.
+        informed: Measures the rival with what the recipe's author knows of the data too; only
+            shown.
+        published: What others report, and where; only to be held beside it where the rows are the
+            same.
         preset: The one of the recipe's presets that is run; None for none.
     """
 
@@ -93,7 +98,8 @@ CASES = (
     Case("traffic", "traffic-pems-single", "mae", 7.0, higher=False),
     Case("transformer-temperature", "ett/ETTh1.csv.gz", "mse", 0.38, higher=False,
          published="96 steps ahead: PatchTST 0.370 at a lookback of 512 (Nie et al., 2023, table 3), DLinear 0.375 at 336 "
-         "(Zeng et al., 2023, table 2); at a lookback of 96, PatchTST 0.414 and iTransformer 0.386 (Liu et al., 2024, "
+         "(Zeng et al., 2023, table 2); at a lookback of 96, PatchTST 0.414 and iTransformer 0.386 "
+         "(Liu et al., 2024, "
          "table 10)"),
     Case("transformer-temperature", "ett/ETTh1.csv.gz", "mse", 0.37, higher=False, preset="long"),
     Case("photos", "photos-ants-bees", "accuracy", None,
@@ -118,9 +124,17 @@ class Run:
     cpu_s: float
 
 
-def run_recipe(case: Case, seed: int, settings: list[str], folder: Path, cores: set[int]) -> Run | None:
-    """Runs a recipe with a seed on some cores, in a folder of its own; None where it failed otherwise than by a gate."""
-    overrides = [f"train.seed={seed}", *([f"train.preset={case.preset}"] if case.preset else []), *settings]
+def run_recipe(
+    case: Case, seed: int, settings: list[str], folder: Path, cores: set[int]
+) -> Run | None:
+    """Runs a recipe with a seed on some cores, in a folder of its own; None where it failed
+    otherwise than by a gate.
+    """
+    overrides = [
+        f"train.seed={seed}",
+        *([f"train.preset={case.preset}"] if case.preset else []),
+        *settings,
+    ]
     if case.data is not None:
         overrides.append(f"source.url={SHARED / case.data}")
     workspace = folder / "workspace"
@@ -142,13 +156,20 @@ def run_recipe(case: Case, seed: int, settings: list[str], folder: Path, cores: 
         return None
     summary = json.loads(lines[-1])
     curve = workspace / curve_path(summary["run"])
-    return Run(seed, summary, json.loads(curve.read_bytes()) if curve.exists() else [], used.ru_utime + used.ru_stime)
+    return Run(
+        seed,
+        summary,
+        json.loads(curve.read_bytes()) if curve.exists() else [],
+        used.ru_utime + used.ru_stime,
+    )
 
 
 def run_seeds(
     case: Case, seeds: list[int], settings: list[str], jobs: int
 ) -> tuple[list[Run], float | None, float | None]:
-    """The runs that ended well or at a gate, some at a time on cores of their own; and the rival's figures, if any."""
+    """The runs that ended well or at a gate, some at a time on cores of their own; and the rival's
+    figures, if any.
+    """
     cores = sorted(os.sched_getaffinity(0))
     free: queue.Queue[set[int]] = queue.Queue()
     for job in range(jobs):
@@ -166,7 +187,10 @@ def run_seeds(
                     if done is not None and not rivals:  # The rows are those of every seed.
                         workspace = Path(folder) / "workspace"
                         measures = (case.rival, case.informed)
-                        rivals.extend(measure and measure(case.recipe, case.figure, workspace) for measure in measures)
+                        rivals.extend(
+                            measure and measure(case.recipe, case.figure, workspace)
+                            for measure in measures
+                        )
                 return done
         finally:
             free.put(mine)
@@ -186,21 +210,36 @@ def describe_case(
         case: The recipe.
         runs: One a seed, at least one.
         rival: Figure of the rival on the same rows; None where there is none.
-        informed: Its figure with the head's products and differences, too; None where there are none.
+        informed: Its figure with the head's products and differences, too; None where there are
+            none.
         settings: Overrides of the recipe's own.
     """
-    figures = [float(run.summary["metrics"][case.figure]) for run in runs if case.figure in run.summary["metrics"]]
+    figures = [
+        float(run.summary["metrics"][case.figure])
+        for run in runs
+        if case.figure in run.summary["metrics"]
+    ]
     wanted = case.goal if rival is None else rival
     mean = statistics.mean(figures) if figures else None
-    reached = mean is not None and wanted is not None and (mean >= wanted if case.higher else mean <= wanted)
+    reached = (
+        mean is not None
+        and wanted is not None
+        and (mean >= wanted if case.higher else mean <= wanted)
+    )
     goal = "none" if wanted is None else f"{wanted:.4g} {'reached' if reached else 'missed'}"
     beside = "" if rival is None else case.rival_name
-    beside += "" if informed is None else f"; given the head's products and differences, too: {informed:.4f}"
+    beside += (
+        ""
+        if informed is None
+        else f"; given the head's products and differences, too: {informed:.4f}"
+    )
     cells = {
         KEY: case.name,
         "figure": case.figure,
         "mean": "no figure" if mean is None else f"{mean:.4f}",
-        "over the seeds": f"{min(figures):.4f} .. {max(figures):.4f}" if len(figures) > 1 else "one run",
+        "over the seeds": f"{min(figures):.4f} .. {max(figures):.4f}"
+        if len(figures) > 1
+        else "one run",
         "goal": goal + (f" ({beside})" if beside else ""),
         "best baseline": find_baseline(case, runs[0].summary["metrics"]),
         "promoted": f"{sum(run.summary['status'] == 'promoted' for run in runs)}/{len(runs)}",
@@ -243,11 +282,15 @@ def write_results(new: Mapping[str, Entry]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "recipes", nargs="*", help="Names, as mnist or mnist-best; all that have their data here, if none is given."
+        "recipes",
+        nargs="*",
+        help="Names, as mnist or mnist-best; all that have their data here, if none is given.",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--jobs", type=int, default=1, help="Runs at a time, each on cores of its own.")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="Runs at a time, each on cores of its own."
+    )
     arguments = parser.parse_args()
     known = {case.name: case for case in CASES}
     wrong = sorted(set(arguments.recipes) - set(known))
@@ -255,7 +298,8 @@ def main() -> None:
         parser.error(f"recipes ({', '.join(wrong)}) must be among {', '.join(known)}")
     if not 1 <= arguments.jobs <= count_cores():
         parser.error(
-            f"--jobs ({arguments.jobs}) must lie between 1 and the number of cores; got {count_cores()} of them"
+            f"--jobs ({arguments.jobs}) must lie between 1 and the number of cores; got "
+            f"{count_cores()} of them"
         )
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     for name in arguments.recipes or known:
@@ -263,7 +307,9 @@ def main() -> None:
         if case.data is not None and not (SHARED / case.data).exists():
             print(f"{name}: {SHARED / case.data} is not on this machine; left out", file=sys.stderr)
             continue
-        found, rival, informed = run_seeds(case, arguments.seeds, arguments.settings, arguments.jobs)
+        found, rival, informed = run_seeds(
+            case, arguments.seeds, arguments.settings, arguments.jobs
+        )
         if found:
             entry = describe_case(case, found, rival, informed, arguments.settings)
             write_results({name: entry})

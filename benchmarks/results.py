@@ -44,7 +44,8 @@ def describe_machine(packages: list[str]) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return (
-        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {name_processors()} (load before: {load}), "
+        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {name_processors()} (load before: "
+        f"{load}), "
         f"Python {platform.python_version()}, {versions}."
     )
 
@@ -52,7 +53,11 @@ def describe_machine(packages: list[str]) -> str:
 def name_processors() -> str:
     """How many processors of which kind this machine has."""
     cpu = next(
-        (line.split(":", 1)[1].strip() for line in _read_cpu_lines() if line.startswith("model name")),
+        (
+            line.split(":", 1)[1].strip()
+            for line in _read_cpu_lines()
+            if line.startswith("model name")
+        ),
         platform.processor() or platform.machine(),
     )
     return f"{os.cpu_count()} x {cpu}"

@@ -1,8 +1,10 @@
-"""A training step beside a bare torch loop: `python -m benchmarks.step` writes the section "Training step" of RESULTS.md.
+"""A training step beside a bare torch loop: `python -m benchmarks.step` writes the section
+"Training step" of RESULTS.md.
 
-Both train the network of the mnist recipe on the same batches from memory, with the same loss, optimizer, schedule and
-clipping; neither augments. Lepton's step also tallies its figures, watches the loss, logs, and keeps states to resume
-from. A step's time is that between two batches being taken, so that nothing is left out. The two take turns.
+Both train the network of the mnist recipe on the same batches from memory, with the same loss,
+optimizer, schedule and clipping; neither augments. Lepton's step also tallies its figures, watches
+the loss, logs, and keeps states to resume from. A step's time is that between two batches being
+taken, so that nothing is left out. The two take turns.
 """
 
 import argparse
@@ -31,7 +33,9 @@ from storage.base.store import Store
 GOAL = 1.05
 BATCH, WARMUP = 128, 20
 SAMPLE = SampleSpec(shape=(1, 28, 28), classes=10, mean=(33.3,), std=(78.6,))
-SHARED_MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist" / "train-images-idx3-ubyte.gz"
+SHARED_MNIST = (
+    Path(__file__).parents[2] / "shared" / "data" / "mnist" / "train-images-idx3-ubyte.gz"
+)
 
 
 class TimedBatches:
@@ -99,7 +103,9 @@ def read_images(steps: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     count = steps * BATCH
     if SHARED_MNIST.exists():
-        found = np.frombuffer(gzip.decompress(SHARED_MNIST.read_bytes()), np.uint8, offset=16).reshape(-1, 1, 28, 28)
+        found = np.frombuffer(
+            gzip.decompress(SHARED_MNIST.read_bytes()), np.uint8, offset=16
+        ).reshape(-1, 1, 28, 28)
         return np.resize(found, (count, 1, 28, 28)), rng.integers(0, 10, count)
     return rng.integers(0, 256, (count, 1, 28, 28)).astype(np.uint8), rng.integers(0, 10, count)
 
@@ -112,7 +118,11 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     # The bare loop is written in fp32.
-    settings = {"train.max_epochs": 1, "train.augmentation.enabled": False, "train.precision": "fp32"}
+    settings = {
+        "train.max_epochs": 1,
+        "train.augmentation.enabled": False,
+        "train.precision": "fp32",
+    }
     recipe = load_recipe("mnist", {**settings, "train.batch_size": BATCH})
     data = read_images(arguments.steps)
     contenders: dict[str, Callable[[ModelSpec, TrainSpec, TimedBatches], list[float]]] = {
@@ -125,16 +135,22 @@ def main() -> None:
         for name in order:
             times = contenders[name](recipe.model, recipe.train, TimedBatches(*data))
             medians[name].append(1e3 * statistics.median(times))
-        print(", ".join(f"{name} {values[-1]:.2f} ms" for name, values in medians.items()), flush=True)
-    ratios = [own / bare for own, bare in zip(medians["Lepton"], medians["bare torch loop"], strict=True)]
+        print(
+            ", ".join(f"{name} {values[-1]:.2f} ms" for name, values in medians.items()), flush=True
+        )
+    ratios = [
+        own / bare for own, bare in zip(medians["Lepton"], medians["bare torch loop"], strict=True)
+    ]
     ratio = statistics.median(ratios)
     rows = [[name, f"{statistics.median(values):.2f} ms", f"{min(values):.2f} .. {max(values):.2f} ms"]
             for name, values in medians.items()]  # fmt: skip
     write_section(
         "Training step",
         "## Training step\n\n"
-        f"{describe_machine(['torch', 'pytorch-lightning'])} The mnist recipe's network, batch {BATCH}, "
-        f"{arguments.threads} threads, {arguments.rounds} rounds of {arguments.steps} steps in turn; median step.\n\n"
+        f"{describe_machine(['torch', 'pytorch-lightning'])} The mnist recipe's network, batch "
+        f"{BATCH}, "
+        f"{arguments.threads} threads, {arguments.rounds} rounds of {arguments.steps} steps in "
+        "turn; median step.\n\n"
         + make_table(["", "step", "over the rounds"], rows)
         + f"\n\nLepton over bare, paired by round: **{ratio:.3f}** ({min(ratios):.3f} .. {max(ratios):.3f}); "
         f"goal <= {GOAL}: {'reached' if ratio <= GOAL else 'missed'}.",

@@ -1,8 +1,9 @@
-"""The stream beside its peers: `python -m benchmarks.stream` writes the section "Streaming" of RESULTS.md.
+"""The stream beside its peers: `python -m benchmarks.stream` writes the section "Streaming" of
+RESULTS.md.
 
-Every contender serves the same samples, shuffled, in batches of images and labels, in a process of its own. First epoch:
-from files as they are stored, nothing decoded before, page cache warm, workers' start counted. The limit is a numpy
-gather from an array that lies in memory already.
+Every contender serves the same samples, shuffled, in batches of images and labels, in a process of
+its own. First epoch: from files as they are stored, nothing decoded before, page cache warm,
+workers' start counted. The limit is a numpy gather from an array that lies in memory already.
 """
 
 import argparse
@@ -34,12 +35,16 @@ PEERS = ("mosaicml-streaming", "litdata", "webdataset", "zarr + DataLoader")
 BATCH_SIZE = 256
 THREADS = 2
 ROUNDS = 5
-SHARED_MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist" / "train-images-idx3-ubyte.gz"
+SHARED_MNIST = (
+    Path(__file__).parents[2] / "shared" / "data" / "mnist" / "train-images-idx3-ubyte.gz"
+)
 
 
 @dataclass(frozen=True)
 class Case:
-    """Samples of one size, and the goals for them. The peers, which are slow, get the first `peer_rows`."""
+    """Samples of one size, and the goals for them. The peers, which are slow, get the first
+    `peer_rows`.
+    """
 
     name: str
     rows: int
@@ -63,9 +68,13 @@ def make_samples(case: Case) -> tuple[np.ndarray, np.ndarray]:
     if case.name.startswith("12 KB"):
         return rng.normal(128, 40, (case.rows, 3, 64, 64)).clip(0, 255).astype(np.uint8), labels
     if SHARED_MNIST.exists():
-        images = np.frombuffer(gzip.decompress(SHARED_MNIST.read_bytes()), np.uint8, offset=16).reshape(-1, 1, 28, 28)
+        images = np.frombuffer(
+            gzip.decompress(SHARED_MNIST.read_bytes()), np.uint8, offset=16
+        ).reshape(-1, 1, 28, 28)
     else:
-        strokes = rng.integers(0, 256, (60_000, 1, 28, 28)) * (rng.random((60_000, 1, 28, 28)) < 0.19)
+        strokes = rng.integers(0, 256, (60_000, 1, 28, 28)) * (
+            rng.random((60_000, 1, 28, 28)) < 0.19
+        )
         images = strokes.astype(np.uint8)
     shifts = range(-(-case.rows // len(images)))
     return np.concatenate([np.roll(images, shift, axis=3) for shift in shifts])[: case.rows], labels
@@ -109,15 +118,23 @@ def measure_gather(image_path: Path, label_path: Path) -> dict[str, float]:
     rates = []
     for _ in range(ROUNDS):
         order = np.random.default_rng(len(rates)).permutation(len(images))
-        picks = [order[start : start + BATCH_SIZE] for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE)]
+        picks = [
+            order[start : start + BATCH_SIZE]
+            for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE)
+        ]
         rates.append(
-            measure_epoch(({"image": images[pick], "label": labels[pick]} for pick in picks), time.perf_counter())
+            measure_epoch(
+                ({"image": images[pick], "label": labels[pick]} for pick in picks),
+                time.perf_counter(),
+            )
         )
     return {"first": statistics.median(rates), "later": statistics.median(rates)}
 
 
 def touch_memory() -> None:
-    """Takes memory from the system once and gives it back, as a virtual machine charges whoever is the first to use it."""
+    """Takes memory from the system once and gives it back, as a virtual machine charges whoever is
+    the first to use it.
+    """
     np.empty(TOUCHED_BYTES, np.uint8)[::4096] = 1
 
 
@@ -134,7 +151,9 @@ def run_self(*arguments: str) -> dict[str, float]:
     return run_alone(sys.executable, "-m", "benchmarks.stream", "--alone", *arguments)
 
 
-def measure_case(case: Case, folder: Path, python: Path, peers: tuple[str, ...]) -> dict[str, dict[str, float]]:
+def measure_case(
+    case: Case, folder: Path, python: Path, peers: tuple[str, ...]
+) -> dict[str, dict[str, float]]:
     images, labels = make_samples(case)
     paths = folder / "images.npy", folder / "labels.npy"
     for path, array in zip(paths, (images, labels), strict=True):
@@ -152,11 +171,22 @@ def measure_case(case: Case, folder: Path, python: Path, peers: tuple[str, ...])
         place = folder / "peer"
         shutil.rmtree(place, ignore_errors=True)
         found = run_alone(
-            str(python), "-W", "ignore", str(script), peer, *map(str, some), str(place), str(BATCH_SIZE), str(THREADS)
+            str(python),
+            "-W",
+            "ignore",
+            str(script),
+            peer,
+            *map(str, some),
+            str(place),
+            str(BATCH_SIZE),
+            str(THREADS),
         )
         results[peer] = found | {"written": case.peer_rows / found["write_s"]}
     # Turn by turn, so that whatever else the machine does falls on both.
-    rounds = [(run_self("lepton", str(folder / "lepton")), run_self("gather", *map(str, paths))) for _ in range(ROUNDS)]
+    rounds = [
+        (run_self("lepton", str(folder / "lepton")), run_self("gather", *map(str, paths)))
+        for _ in range(ROUNDS)
+    ]
     results["Lepton"] = {"written": written} | take_median([lepton for lepton, _ in rounds])
     results["numpy gather in memory"] = take_median([gather for _, gather in rounds])
     return results
@@ -182,26 +212,38 @@ def describe_case(case: Case, results: dict[str, dict[str, float]]) -> str:
         ]
         for name, result in results.items()
     ]
-    head = ["", "first epoch, rows/s", "later epochs, rows/s", "x best peer", "x gather", "written, rows/s"]
-    verdict = [f"{lepton['first'] / limit:.2f} of the in-memory gather (goal {case.share_of_gather:.2f})"]
+    head = [
+        "",
+        "first epoch, rows/s",
+        "later epochs, rows/s",
+        "x best peer",
+        "x gather",
+        "written, rows/s",
+    ]
+    verdict = [
+        f"{lepton['first'] / limit:.2f} of the in-memory gather (goal {case.share_of_gather:.2f})"
+    ]
     if best:
         fastest = max(results[name]["written"] for name in WRITERS)
         verdict += [
             f"{lepton['first'] / best:.0f} times the best peer (goal {case.times_best_peer:.0f})",
-            f"written {lepton['written'] / fastest:.1f} times as fast as the faster of {' and '.join(WRITERS)}, with "
+            f"written {lepton['written'] / fastest:.1f} times as fast as the faster of "
+            f"{' and '.join(WRITERS)}, with "
             f"statistics and SHA-256 (goal {TIMES_WRITING})",
         ]
-    title = (
-        f"### {case.name}: {case.rows:,} rows{f' ({case.peer_rows:,} for peers)' if peers else ''}, codec {case.codec}"
-    )
+    title = f"### {case.name}: {case.rows:,} rows{f' ({case.peer_rows:,} for peers)' if peers else ''}, codec {case.codec}"
     return "\n\n".join((title, make_table(head, rows), f"Lepton: {'; '.join(verdict)}."))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
-    parser.add_argument("--fraction", type=float, default=1.0, help="measure with fewer rows, for a quick look")
-    parser.add_argument("--without-peers", action="store_true", help="compare with the in-memory gather only")
+    parser.add_argument(
+        "--fraction", type=float, default=1.0, help="measure with fewer rows, for a quick look"
+    )
+    parser.add_argument(
+        "--without-peers", action="store_true", help="compare with the in-memory gather only"
+    )
     parser.add_argument("--case", choices=tuple(CASES), help="samples of one size only")
     options = parser.parse_args()
     if options.alone:
@@ -214,11 +256,16 @@ def main() -> None:
     for key, case in CASES.items():
         if options.case in (None, key):
             machine = describe_machine(["numpy", "zarr", "numcodecs"])
-            sizes = {"rows": int(case.rows * options.fraction), "peer_rows": int(case.peer_rows * options.fraction)}
+            sizes = {
+                "rows": int(case.rows * options.fraction),
+                "peer_rows": int(case.peer_rows * options.fraction),
+            }
             scaled = Case(**(vars(case) | sizes))
             with tempfile.TemporaryDirectory(prefix="lepton-bench-") as folder:
                 found = describe_case(scaled, measure_case(scaled, Path(folder), python, peers))
-            title = f"## Streaming: {case.name.split(' (')[0]}" + ("" if peers else ", beside the gather alone")
+            title = f"## Streaming: {case.name.split(' (')[0]}" + (
+                "" if peers else ", beside the gather alone"
+            )
             body = "\n\n".join((title, describe_method(key, peers), machine, found))
             write_section(f"streaming-{key}" + ("" if peers else "-gather"), body)
             print(body)
@@ -227,14 +274,19 @@ def main() -> None:
 def describe_method(key: str, peers: tuple[str, ...]) -> str:
     if not peers:
         return (
-            f"`python -m benchmarks.stream --case {key} --without-peers`: Lepton's first epoch and the gather in turn, "
+            f"`python -m benchmarks.stream --case {key} --without-peers`: Lepton's first epoch and "
+            "the gather in turn, "
             f"median of {ROUNDS}, {THREADS} threads."
         )
     return (
-        f"`python -m benchmarks.stream --case {key}`: shuffled batches of {BATCH_SIZE} images and labels, {THREADS} threads "
-        f"or workers each. Peers: {', '.join(STREAM_PEERS)}. Peers run once and are judged by their better epoch; Lepton "
-        f"and the gather run in turn, median of {ROUNDS}, and Lepton is judged by its first: page cache warm, nothing "
-        "decoded before, threads' start counted. Random access through zarr is measured on a few batches."
+        f"`python -m benchmarks.stream --case {key}`: shuffled batches of {BATCH_SIZE} images and "
+        f"labels, {THREADS} threads "
+        f"or workers each. Peers: {', '.join(STREAM_PEERS)}. Peers run once and are judged by "
+        "their better epoch; Lepton "
+        f"and the gather run in turn, median of {ROUNDS}, and Lepton is judged by its first: page "
+        "cache warm, nothing "
+        "decoded before, threads' start counted. Random access through zarr is measured on a few "
+        "batches."
     )
 
 

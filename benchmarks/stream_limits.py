@@ -1,7 +1,8 @@
-"""What the stream costs besides time: `python -m benchmarks.stream_limits` writes "Streaming: store and memory".
+"""What the stream costs besides time: `python -m benchmarks.stream_limits` writes "Streaming: store
+and memory".
 
-From an S3 emulator: requests and bytes of an epoch, and what 50 ms of latency a request add to it. From local files: the
-resident memory of a process that streams 1 GB, and 10 GB.
+From an S3 emulator: requests and bytes of an epoch, and what 50 ms of latency a request add to it.
+From local files: the resident memory of a process that streams 1 GB, and 10 GB.
 """
 
 import argparse
@@ -30,7 +31,9 @@ ROW_SHAPE = (3, 64, 64)
 
 
 class Repeated:
-    """A version that lists its shards many times: as many bytes to stream, without as many to write."""
+    """A version that lists its shards many times: as many bytes to stream, without as many to
+    write.
+    """
 
     def __init__(self, version: Version, times: int) -> None:
         self.dataset, self.ref = version.dataset, version.ref
@@ -48,7 +51,11 @@ def write_noise(dataset: Dataset, size_bytes: int) -> Version:
     for number in range(size_bytes // SHARD_BYTES):
         images = rng.integers(0, 256, (rows, *ROW_SHAPE), dtype=np.uint8)
         labels = np.arange(rows) + number
-        entries.append(write_shard(dataset.shards, {"image": images, "label": labels}, split="train", codec="none"))
+        entries.append(
+            write_shard(
+                dataset.shards, {"image": images, "label": labels}, split="train", codec="none"
+            )
+        )
     return dataset.commit(entries, kind="prepare", parent=None)
 
 
@@ -57,7 +64,9 @@ def measure_store(size_bytes: int) -> str:
         import s3fs
 
         s3fs.S3FileSystem(**store.options).mkdir("bench")
-        version = write_noise(Dataset(Store("s3://bench/workspace", store.options), "noise"), size_bytes)
+        version = write_noise(
+            Dataset(Store("s3://bench/workspace", store.options), "noise"), size_bytes
+        )
         arrays = sum(len(shard.encodings) for shard in version.shards)
         stored = sum(shard.size_bytes for shard in version.shards)
         rows = []
@@ -82,10 +91,15 @@ def measure_store(size_bytes: int) -> str:
                     f"{epoch_s - first_s:.2f}",
                 ]
             )
-        head = ["", "GET an array", "HEAD an array", "bytes / stored bytes", "first batch, s", "rest of the epoch, s"]
-        text = (
-            f"{len(version.shards)} shards, {arrays} arrays, {stored / 2**20:.0f} MiB; a step of {STEP_MS} ms a batch."
-        )
+        head = [
+            "",
+            "GET an array",
+            "HEAD an array",
+            "bytes / stored bytes",
+            "first batch, s",
+            "rest of the epoch, s",
+        ]
+        text = f"{len(version.shards)} shards, {arrays} arrays, {stored / 2**20:.0f} MiB; a step of {STEP_MS} ms a batch."
         return f"### From S3 (emulator in its own process)\n\n{text}\n\n{make_table(head, rows)}"
 
 
@@ -106,10 +120,19 @@ def describe_memory(folder: Path, size_bytes: int, factors: tuple[int, ...]) -> 
     write_noise(Dataset(Store(folder), "noise"), size_bytes)
     rows = []
     for times in factors:
-        command = [sys.executable, "-m", "benchmarks.stream_limits", "--alone", str(folder), str(times)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.stream_limits",
+            "--alone",
+            str(folder),
+            str(times),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
-        rows.append([f"{found['bytes'] / 1e9:.1f} GB", f"{found['idle']:.0f}", f"{found['peak']:.0f}"])
+        rows.append(
+            [f"{found['bytes'] / 1e9:.1f} GB", f"{found['idle']:.0f}", f"{found['peak']:.0f}"]
+        )
     head = ["streamed", "before, MiB", "peak, MiB"]
     note = "Budget: 512 MiB for the windows. The larger sets list the shards of the smallest again."
     return f"### Resident memory\n\n{note}\n\n{make_table(head, rows)}"
@@ -118,13 +141,18 @@ def describe_memory(folder: Path, size_bytes: int, factors: tuple[int, ...]) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--alone", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--fraction", type=float, default=1.0, help="measure with less data, for a quick look")
+    parser.add_argument(
+        "--fraction", type=float, default=1.0, help="measure with less data, for a quick look"
+    )
     options = parser.parse_args()
     if options.alone:
         print(json.dumps(measure_memory(Path(options.alone[0]), int(options.alone[1]))))
         return
     machine = describe_machine(["numpy", "zarr", "s3fs"])
-    sections = ["## Streaming: store and memory", f"`python -m benchmarks.stream_limits`. {machine}"]
+    sections = [
+        "## Streaming: store and memory",
+        f"`python -m benchmarks.stream_limits`. {machine}",
+    ]
     sections.append(measure_store(int(256 * 2**20 * options.fraction)))
     with tempfile.TemporaryDirectory(prefix="lepton-bench-") as folder:
         sections.append(describe_memory(Path(folder), int(10**9 * options.fraction), (1, 10)))

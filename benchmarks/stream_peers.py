@@ -2,9 +2,9 @@
 
 Usage: python stream_peers.py PEER images.npy labels.npy FOLDER BATCH_SIZE WORKERS
 
-The peer writes the samples in its own format, then serves two shuffled epochs in batches. The last line of the output
-is JSON: seconds to write, bytes written, and rows served a second in the first epoch (workers' start included) and in
-the second. It imports nothing of Lepton's.
+The peer writes the samples in its own format, then serves two shuffled epochs in batches. The last
+line of the output is JSON: seconds to write, bytes written, and rows served a second in the first
+epoch (workers' start included) and in the second. It imports nothing of Lepton's.
 """
 
 import importlib.machinery
@@ -24,16 +24,27 @@ Epochs = Callable[[], Iterable[object]]
 ZARR_BATCHES = 12
 
 
-def iterate_samples(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[int, np.ndarray, int]]:
+def iterate_samples(
+    images: np.ndarray, labels: np.ndarray
+) -> Iterator[tuple[int, np.ndarray, int]]:
     for index in range(len(images)):
         yield index, images[index].reshape(-1), int(labels[index])
 
 
 def stand_in_torchvision() -> None:
-    """Lets `streaming` be imported: torchvision's wheel does not load beside a CPU build of torch, and only its vision
+    """Lets `streaming` be imported: torchvision's wheel does not load beside a CPU build of torch,
+    and only its vision
     data sets, which are not measured here, use it."""
-    names = ("torchvision", "torchvision.datasets", "torchvision.transforms", "torchvision.transforms.functional")
-    modules = {name: importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, None)) for name in names}
+    names = (
+        "torchvision",
+        "torchvision.datasets",
+        "torchvision.transforms",
+        "torchvision.transforms.functional",
+    )
+    modules = {
+        name: importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, None))
+        for name in names
+    }
     modules["torchvision.datasets"].VisionDataset = object
     modules["torchvision.transforms.functional"].to_tensor = None
     sys.modules.update(modules)
@@ -55,7 +66,9 @@ def open_mosaic(folder: Path, batch_size: int, workers: int) -> Epochs:
 
     clean_stale_shared_memory()
     dataset = StreamingDataset(local=str(folder), shuffle=True, batch_size=batch_size)
-    loader = DataLoader(dataset, batch_size, num_workers=workers, drop_last=True, persistent_workers=workers > 0)
+    loader = DataLoader(
+        dataset, batch_size, num_workers=workers, drop_last=True, persistent_workers=workers > 0
+    )
     return lambda: loader
 
 
@@ -67,7 +80,10 @@ class TensorSample:
 
     def __call__(self, index: int) -> dict[str, object]:
         images, labels = (np.load(path, mmap_mode="r") for path in self.paths)
-        return {"image": torch.from_numpy(np.array(images[index]).reshape(-1)), "label": int(labels[index])}
+        return {
+            "image": torch.from_numpy(np.array(images[index]).reshape(-1)),
+            "label": int(labels[index]),
+        }
 
 
 def write_litdata(images: Path, labels: Path, folder: Path, count: int, workers: int) -> None:
@@ -87,7 +103,11 @@ def open_litdata(folder: Path, batch_size: int, workers: int) -> Epochs:
 
     dataset = StreamingDataset(str(folder), shuffle=True, drop_last=True)
     loader = StreamingDataLoader(
-        dataset, batch_size=batch_size, num_workers=workers, drop_last=True, persistent_workers=workers > 0
+        dataset,
+        batch_size=batch_size,
+        num_workers=workers,
+        drop_last=True,
+        persistent_workers=workers > 0,
     )
     return lambda: loader
 
@@ -96,9 +116,13 @@ def write_webdataset(images: np.ndarray, labels: np.ndarray, folder: Path) -> No
     from webdataset import ShardWriter
 
     folder.mkdir(parents=True, exist_ok=True)
-    with ShardWriter(str(folder / "%06d.tar"), maxsize=16 * 2**20, maxcount=10**9, verbose=0) as writer:
+    with ShardWriter(
+        str(folder / "%06d.tar"), maxsize=16 * 2**20, maxcount=10**9, verbose=0
+    ) as writer:
         for index, image, label in iterate_samples(images, labels):
-            writer.write({"__key__": f"{index:09d}", "image.bin": image.tobytes(), "label.cls": label})
+            writer.write(
+                {"__key__": f"{index:09d}", "image.bin": image.tobytes(), "label.cls": label}
+            )
 
 
 def open_webdataset(folder: Path, batch_size: int, workers: int) -> Epochs:
@@ -116,7 +140,9 @@ def open_webdataset(folder: Path, batch_size: int, workers: int) -> Epochs:
         .map(decode)
         .batched(batch_size, partial=False)
     )
-    loader = webdataset.WebLoader(dataset, batch_size=None, num_workers=workers, persistent_workers=workers > 0)
+    loader = webdataset.WebLoader(
+        dataset, batch_size=None, num_workers=workers, persistent_workers=workers > 0
+    )
     return lambda: loader
 
 
@@ -125,7 +151,9 @@ def write_zarr(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
 
     rows = max(1, 2**18 // images[0].size)
     flat = images.reshape(len(images), -1)
-    array = zarr.create_array(str(folder / "image"), shape=flat.shape, dtype=flat.dtype, chunks=(rows, flat.shape[1]))
+    array = zarr.create_array(
+        str(folder / "image"), shape=flat.shape, dtype=flat.dtype, chunks=(rows, flat.shape[1])
+    )
     array[:] = flat
     zarr.create_array(str(folder / "label"), data=labels)
 
@@ -148,7 +176,9 @@ def open_zarr(folder: Path, batch_size: int, workers: int) -> Epochs:
     # zarr's event loop does not survive a fork.
     context = "spawn" if workers else None
     rows = ZarrRows(folder)
-    loader = DataLoader(rows, batch_size, shuffle=True, num_workers=workers, multiprocessing_context=context)
+    loader = DataLoader(
+        rows, batch_size, shuffle=True, num_workers=workers, multiprocessing_context=context
+    )
     return lambda: (batch for batch, _ in zip(loader, range(ZARR_BATCHES), strict=False))
 
 
@@ -163,15 +193,19 @@ def measure_epoch(batches: Iterable[object]) -> float:
     return rows / (time.perf_counter() - started)
 
 
-def main(peer: str, image_path: Path, label_path: Path, folder: Path, batch_size: int, workers: int) -> None:
+def main(
+    peer: str, image_path: Path, label_path: Path, folder: Path, batch_size: int, workers: int
+) -> None:
     images, labels = np.load(image_path), np.load(label_path)
     started = time.perf_counter()
     if peer == "litdata":
         write_litdata(image_path, label_path, folder, len(images), workers)
     else:
-        {"mosaicml-streaming": write_mosaic, "webdataset": write_webdataset, "zarr + DataLoader": write_zarr}[peer](
-            images, labels, folder
-        )
+        {
+            "mosaicml-streaming": write_mosaic,
+            "webdataset": write_webdataset,
+            "zarr + DataLoader": write_zarr,
+        }[peer](images, labels, folder)
     write_s = time.perf_counter() - started
     opened = {
         "litdata": open_litdata,
@@ -187,9 +221,22 @@ def main(peer: str, image_path: Path, label_path: Path, folder: Path, batch_size
     opening_s = time.perf_counter() - started
     first, second = measure_epoch(epochs()), measure_epoch(epochs())
     size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    result = {"write_s": write_s, "bytes": size_bytes, "open_s": opening_s, "first": first, "later": second}
+    result = {
+        "write_s": write_s,
+        "bytes": size_bytes,
+        "open_s": opening_s,
+        "first": first,
+        "later": second,
+    }
     print(json.dumps(result))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]), int(sys.argv[6]))
+    main(
+        sys.argv[1],
+        Path(sys.argv[2]),
+        Path(sys.argv[3]),
+        Path(sys.argv[4]),
+        int(sys.argv[5]),
+        int(sys.argv[6]),
+    )

@@ -25,7 +25,9 @@ def list_deployments(recipe: str, workspace: str, cron: str = NIGHTLY) -> list[R
         workspace: Folder or URL of the workspace.
         cron: When the lifecycle runs, in UTC.
     """
-    by_module = EntrypointType.MODULE_PATH  # Found as an installed module: a file cannot import its siblings.
+    by_module = (
+        EntrypointType.MODULE_PATH
+    )  # Found as an installed module: a file cannot import its siblings.
     return [
         RunnerDeployment.from_flow(
             lifecycle,
@@ -45,7 +47,9 @@ def list_deployments(recipe: str, workspace: str, cron: str = NIGHTLY) -> list[R
 
 
 def main(
-    recipe: Annotated[str, typer.Option(help="Name of a recipe, or path to a YAML file.")] = "digits",
+    recipe: Annotated[
+        str, typer.Option(help="Name of a recipe, or path to a YAML file.")
+    ] = "digits",
     workspace: Annotated[str, typer.Option(help="Folder or URL of the workspace.")] = "./workspace",
     cron: Annotated[str, typer.Option(help="When the lifecycle runs, in UTC.")] = NIGHTLY,
 ) -> None:

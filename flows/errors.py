@@ -54,7 +54,9 @@ class RecipeError(FlowError):
         self.origin = origin
         self.faults = tuple(faults)
         count = f"{len(self.faults)} fault{'s' if len(self.faults) > 1 else ''}"
-        super().__init__(f"recipe {origin} has {count}:\n" + "\n".join(f"  - {fault}" for fault in self.faults))
+        super().__init__(
+            f"recipe {origin} has {count}:\n" + "\n".join(f"  - {fault}" for fault in self.faults)
+        )
 
 
 class GateStopped(FlowError):

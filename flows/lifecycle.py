@@ -36,33 +36,53 @@ def lifecycle(
         workspace: Folder or fsspec URL that holds everything a project makes.
         overrides: Values put over the recipe's, by dotted path, as in `{"train.max_epochs": 3}`.
         scheduler: Address of a running Dask scheduler; by default a local cluster for this run.
-        resume: Id of a run that was lost in this workspace and goes on with its own recipe, instead of a new one.
+        resume: Id of a run that was lost in this workspace and goes on with its own recipe, instead
+            of a new one.
 
     Returns:
         The signed receipt of a promoted run.
 
     Raises:
         RecipeError: The recipe is wrong; nothing was started.
-        ClusterError: There are fewer nodes to train on than the recipe asks for; nothing was started.
+        ClusterError: There are fewer nodes to train on than the recipe asks for; nothing was
+            started.
         StartError: There are no such weights to start from; nothing was started.
         ResumeError: The run that was lost cannot go on.
-        GateStopped: A gate stopped the run; carries the receipt. The flow's state is then Failed, named Stopped.
+        GateStopped: A gate stopped the run; carries the receipt. The flow's state is then Failed,
+            named Stopped.
     """
     r = load_recipe(recipe, overrides) if resume is None else recall_recipe(workspace, resume)
     check_nodes(r.train.nodes, scheduler)
     start = find_start(workspace, r.train.start_from)
     r = r.pin_start(start)
-    with open_run(r, workspace, resume) as run, open_trainer(run.directory, r.train.devices) as trainer:
+    with (
+        open_run(r, workspace, resume) as run,
+        open_trainer(run.directory, r.train.devices) as trainer,
+    ):
         with open_cluster(scheduler) as dask:
             raw = run.do(collect, run.url, r.name, r.source, r.data, dask)
             run.do(gate_raw, run.url, raw, r.data, r.gates, dask)
             prepared = run.do(prepare, run.url, r.name, raw, r.data, dask)
             run.do(gate_prepared, run.url, raw, prepared, r.data, r.gates.prepared, start)
         to = tuple(r.targets)
-        trained = run.do(train, run.url, prepared, r.kind, r.data, r.model, r.train, to, trainer, scheduler, start)
+        trained = run.do(
+            train,
+            run.url,
+            prepared,
+            r.kind,
+            r.data,
+            r.model,
+            r.train,
+            to,
+            trainer,
+            scheduler,
+            start,
+        )
         evaluated = run.do(evaluate, run.url, raw, prepared, trained, r.digest, r.data, to)
         run.do(gate_model, run.url, prepared, evaluated, r.data, r.gates.model)
-        compressed = run.do(compress, run.url, prepared, trained, evaluated, r.data, r.compress, r.targets, trainer)
+        compressed = run.do(
+            compress, run.url, prepared, trained, evaluated, r.data, r.compress, r.targets, trainer
+        )
         run.do(gate_artifact, run.url, evaluated, compressed, r.gates.artifact)
         run.do(promote, run.url, run.draft(), compressed, r.name, r.kind, r.data.labels)
     receipt: Receipt = run.outcome()

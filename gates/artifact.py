@@ -26,11 +26,14 @@ class ArtifactFacts(BaseModel):
         loaded: whether the runtime opened the bytes.
         sha256_judged: of the bytes that were run, hex.
         sha256_to_ship: of the bytes that will be published, hex.
-        accuracy_float: held-out accuracy of the float model, fraction; of an anomaly detector its average precision.
+        accuracy_float: held-out accuracy of the float model, fraction; of an anomaly detector its
+            average precision.
         accuracy: the same of the artifact on the same rows.
         error_float: held-out mean absolute error of the float model, for a regression.
-        error: the same of the artifact on the same rows; with `scored_by` "error" it stands in for the accuracy.
-        agreement: fraction of held-out rows on which both answer the same: one label, or numbers within the tolerance.
+        error: the same of the artifact on the same rows; with `scored_by` "error" it stands in for
+            the accuracy.
+        agreement: fraction of held-out rows on which both answer the same: one label, or numbers
+            within the tolerance.
         size_bytes: of the file.
         scored_by: which figure says how good it is: accuracy for labels, error for numbers.
         latency_ms_p50: median time of one answer to one row, in milliseconds.
@@ -53,31 +56,42 @@ class ArtifactFacts(BaseModel):
 
 
 def judge_artifacts(
-    gate: ArtifactGate, artifacts: Sequence[ArtifactFacts], limits: Mapping[str, ArtifactGate] | None = None
+    gate: ArtifactGate,
+    artifacts: Sequence[ArtifactFacts],
+    limits: Mapping[str, ArtifactGate] | None = None,
 ) -> GateReport:
     """Judge the chosen artifacts.
 
     Args:
         gate: the limits of every artifact.
         artifacts: at least one; names differ.
-        limits: limits of a single artifact, by its name, instead of the gate's: those of its device class.
+        limits: limits of a single artifact, by its name, instead of the gate's: those of its device
+            class.
 
     Raises:
         SuiteError: two artifacts share a name.
     """
     names = [facts.name for facts in artifacts]
     if len(set(names)) != len(names):
-        raise SuiteError(f"artifacts ({names}) must have different names; name each file that ships once")
+        raise SuiteError(
+            f"artifacts ({names}) must have different names; name each file that ships once"
+        )
     tables = {facts.name: _tabulate_artifact(facts) for facts in artifacts}
     return run_suite(build_artifact_suite(gate, artifacts, limits), tables)
 
 
 def build_artifact_suite(
-    gate: ArtifactGate, artifacts: Sequence[ArtifactFacts], limits: Mapping[str, ArtifactGate] | None = None
+    gate: ArtifactGate,
+    artifacts: Sequence[ArtifactFacts],
+    limits: Mapping[str, ArtifactGate] | None = None,
 ) -> Suite:
     """Return the artifact gate's expectations for these artifacts."""
     chosen = limits or {}
-    expectations = [item for facts in artifacts for item in _expect_artifact(chosen.get(facts.name, gate), facts)]
+    expectations = [
+        item
+        for facts in artifacts
+        for item in _expect_artifact(chosen.get(facts.name, gate), facts)
+    ]
     return Suite(stage=STAGE, expectations=tuple(expectations))
 
 
@@ -104,7 +118,14 @@ def _expect_artifact(gate: ArtifactGate, facts: ArtifactFacts) -> list[Expectati
             min_value=gate.min_agreement,
             max_value=1,
         ),
-        expect(largest, table, about("size_bytes"), column="size_bytes", min_value=1, max_value=gate.max_size_bytes),
+        expect(
+            largest,
+            table,
+            about("size_bytes"),
+            column="size_bytes",
+            min_value=1,
+            max_value=gate.max_size_bytes,
+        ),
         expect(
             largest,
             table,
@@ -130,7 +151,11 @@ def _measure_loss(facts: ArtifactFacts) -> float | None:
         if facts.error is None or facts.error_float is None:
             return None
         # Both without error is no increase; an error where there was none is as bad as can be.
-        return facts.error / facts.error_float - 1 if facts.error_float else (math.inf if facts.error else 0.0)
+        return (
+            facts.error / facts.error_float - 1
+            if facts.error_float
+            else (math.inf if facts.error else 0.0)
+        )
     if facts.accuracy is None or facts.accuracy_float is None:
         return None
     return facts.accuracy_float - facts.accuracy

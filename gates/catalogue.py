@@ -1,7 +1,7 @@
 """The table of every stock expectation: exact over shards, exact on whole columns, or refused by name.
 
-`python -m gates.catalogue docs/gates.md` writes the page, worked out from the metrics that each expectation asks for and
-from the limits' own defaults and sentences.
+`python -m gates.catalogue docs/gates.md` writes the page, worked out from the metrics that each
+expectation asks for and from the limits' own defaults and sentences.
 """
 
 import sys
@@ -18,10 +18,22 @@ from gates.engine.routes import Route, find_route
 from gates.engine.sharded_table import ShardedTable, make_shard
 from gates.engine.suite import Expectation
 from gates.errors import UnmergeableError
-from gates.specs import AnomalyGate, ArtifactGate, DriftGate, ModelGate, PreparedGate, RawGate, RegressionGate
+from gates.specs import (
+    AnomalyGate,
+    ArtifactGate,
+    DriftGate,
+    ModelGate,
+    PreparedGate,
+    RawGate,
+    RegressionGate,
+)
 
 # One use of each stock expectation on the columns of `make_example`.
-_NUMBER, _TEXT, _PAIR = {"column": "number"}, {"column": "text"}, {"column_A": "count", "column_B": "number"}
+_NUMBER, _TEXT, _PAIR = (
+    {"column": "number"},
+    {"column": "text"},
+    {"column_A": "count", "column_B": "number"},
+)
 _LIST = {"column_list": ["count", "number"]}
 _LIMITS = {"min_value": 1, "max_value": 3}
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
@@ -41,8 +53,16 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "expect_column_pair_values_a_to_be_greater_than_b": {**_PAIR, "or_equal": True},
     "expect_column_pair_values_to_be_equal": _PAIR,
     "expect_column_pair_values_to_be_in_set": {**_PAIR, "value_pairs_set": [[1, 1.0], [2, 2.0]]},
-    "expect_column_proportion_of_non_null_values_to_be_between": {**_NUMBER, "min_value": 0.5, "max_value": 0.9},
-    "expect_column_proportion_of_unique_values_to_be_between": {**_NUMBER, "min_value": 0.5, "max_value": 0.9},
+    "expect_column_proportion_of_non_null_values_to_be_between": {
+        **_NUMBER,
+        "min_value": 0.5,
+        "max_value": 0.9,
+    },
+    "expect_column_proportion_of_unique_values_to_be_between": {
+        **_NUMBER,
+        "min_value": 0.5,
+        "max_value": 0.9,
+    },
     "expect_column_quantile_values_to_be_between": {
         **_NUMBER,
         "quantile_ranges": {"quantiles": [0.25, 0.5], "value_ranges": [[0, 1], [None, 3]]},
@@ -54,7 +74,11 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "expect_column_unique_value_count_to_be_between": {**_NUMBER, **_LIMITS},
     "expect_column_value_lengths_to_be_between": {**_TEXT, **_LIMITS},
     "expect_column_value_lengths_to_equal": {**_TEXT, "value": 1},
-    "expect_column_value_z_scores_to_be_less_than": {**_NUMBER, "threshold": 1, "double_sided": True},
+    "expect_column_value_z_scores_to_be_less_than": {
+        **_NUMBER,
+        "threshold": 1,
+        "double_sided": True,
+    },
     "expect_column_values_to_be_between": {**_NUMBER, **_LIMITS},
     "expect_column_values_to_be_dateutil_parseable": _TEXT,
     "expect_column_values_to_be_decreasing": _NUMBER,
@@ -106,37 +130,58 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "artifact": ArtifactGate,
 }
 _INTRODUCTION = (
-    "Any of them may stand in `gates.raw.expectations`, or in a suite that `gates.raw.suites` names, and is applied to the "
-    "rows of the raw version: the columns of the recipe, `label`, `row_id`, `source`, and derived columns such as "
+    "Any of them may stand in `gates.raw.expectations`, or in a suite that `gates.raw.suites` "
+    "names, and is applied to the "
+    "rows of the raw version: the columns of the recipe, `label`, `row_id`, `source`, and derived "
+    "columns such as "
     "`image.brightness` or `<column>.flat`."
 )
 _MEMORY = (
-    "The default checks hold one shard of rows at a time. Those that compare rows with each other (rows that repeat "
-    "another, are shared between splits or look alike, the order of series, rows of one split among those of another) "
-    "take keys in ranges, as many as fit into a budget (`MOST_BYTES` of `storage.upkeep.duplicates` and `storage.pipeline.timeline`, 256 "
-    "MiB): more rows take more readings of these keys, not more memory. None of them samples rows; the label probe "
-    "does (above). Labels of images, and all figures of single columns, are told by the manifest where it knows them. "
+    "The default checks hold one shard of rows at a time. Those that compare rows with each other "
+    "(rows that repeat "
+    "another, are shared between splits or look alike, the order of series, rows of one split "
+    "among those of another) "
+    "take keys in ranges, as many as fit into a budget (`MOST_BYTES` of "
+    "`storage.upkeep.duplicates` and `storage.pipeline.timeline`, 256 "
+    "MiB): more rows take more readings of these keys, not more memory. None of them samples rows; "
+    "the label probe "
+    "does (above). Labels of images, and all figures of single columns, are told by the manifest "
+    "where it knows them. "
     "Rows that are set aside are listed in memory, with their reasons; `max_fraction` limits them."
 )
 _NOTES = {
     "raw": (
-        "Rows are set aside, into `<recipe>-quarantine`, with `on_fail: {<check>: {quarantine: {max_fraction: 0.01}}}`, if "
-        "the check fails and its bad rows are no more than that share of all; more of them stop the run. These checks are "
+        "Rows are set aside, into `<recipe>-quarantine`, with `on_fail: {<check>: {quarantine: "
+        "{max_fraction: 0.01}}}`, if "
+        "the check fails and its bad rows are no more than that share of all; more of them stop "
+        "the run. These checks are "
         "about rows: "
-        + "; ".join(f"of {kind} " + ", ".join(f"`{name}`" for name in names) for kind, names in ROW_CHECKS.items())
+        + "; ".join(
+            f"of {kind} " + ", ".join(f"`{name}`" for name in names)
+            for kind, names in ROW_CHECKS.items()
+        )
         + ". An expectation of your own has its own `on_fail`, and must judge each row (`expect_column_values_...`). "
-        "`lepton quarantine list|show|release` looks at them and takes them out again. What the rows that stay look like "
+        "`lepton quarantine list|show|release` looks at them and takes them out again. What the "
+        "rows that stay look like "
         "to the comparison with the accepted version is judged with the bad ones among them."
     ),
     "drift": (
-        "A version of series is compared with those rows of the accepted one that lie in its own span of time, if they are "
-        "enough: a season that it does not have is no change. The rows of a table may come in any order.\n\n"
-        "What `max_agreement_loss` can see: only labels that the probe agreed with before can be missed. Where it agrees "
-        "with a share `a` of the labels of `K` classes, flipping a share `f` of them at random lowers that by "
-        "`f * (a - (1 - a) / (K - 1))`: 4.6 points for 5 % of the digits of MNIST, of which `a` is 0.93. No row is answered "
-        "by a probe that learned from it, in either version. A fall counts if it is above `max_agreement_loss` and beyond "
-        "chance: `3.1 * sqrt(a * (1 - a) * (1 / asked + 1 / asked_before))`, which is 1.4 points with 6,000 rows. Where a "
-        "probe knows little (`a` near `1 / K`) or one class is rare, flipped labels are seen by its share alone, or by "
+        "A version of series is compared with those rows of the accepted one that lie in its own "
+        "span of time, if they are "
+        "enough: a season that it does not have is no change. The rows of a table may come in any "
+        "order.\n\n"
+        "What `max_agreement_loss` can see: only labels that the probe agreed with before can be "
+        "missed. Where it agrees "
+        "with a share `a` of the labels of `K` classes, flipping a share `f` of them at random "
+        "lowers that by "
+        "`f * (a - (1 - a) / (K - 1))`: 4.6 points for 5 % of the digits of MNIST, of which `a` is "
+        "0.93. No row is answered "
+        "by a probe that learned from it, in either version. A fall counts if it is above "
+        "`max_agreement_loss` and beyond "
+        "chance: `3.1 * sqrt(a * (1 - a) * (1 / asked + 1 / asked_before))`, which is 1.4 points "
+        "with 6,000 rows. Where a "
+        "probe knows little (`a` near `1 / K`) or one class is rare, flipped labels are seen by "
+        "its share alone, or by "
         "`max_strength_change`."
     ),
 }
@@ -178,7 +223,11 @@ def describe_rule(rule: str) -> Entry:
     try:
         metrics = list_metrics(rule, EXAMPLES[rule], make_example())
     except Exception as error:  # noqa: BLE001 - whatever the vendor raises, the rule does not run on tables
-        return Entry(rule, "refused", f"not offered on tables by Great Expectations: {str(error).splitlines()[0]}")
+        return Entry(
+            rule,
+            "refused",
+            f"not offered on tables by Great Expectations: {str(error).splitlines()[0]}",
+        )
     item = Expectation(rule=rule, table="example", about=rule, kwargs=dict(EXAMPLES[rule]))
     if fault := run_expectations({0: item}, split_example())[0].error:
         return Entry(rule, "refused", fault)
@@ -195,7 +244,11 @@ def describe_rule(rule: str) -> Entry:
 
 def make_example() -> pd.DataFrame:
     """Return the table of the examples."""
-    columns = {"number": [1.0, 2.0, None, 4.0], "count": [1, 2, 3, 3], "text": ["a", "b", None, "a"]}
+    columns = {
+        "number": [1.0, 2.0, None, 4.0],
+        "count": [1, 2, 3, 3],
+        "text": ["a", "b", None, "a"],
+    }
     return pd.DataFrame(columns)
 
 
@@ -211,7 +264,12 @@ def format_table(entries: list[Entry]) -> str:
     lines: list[str] = []
     for kind, title in _KINDS.items():
         chosen = [entry for entry in entries if entry.kind == kind]
-        lines += [f"## {title[0].upper()}{title[1:]} ({len(chosen)})", "", "| expectation | why |", "|---|---|"]
+        lines += [
+            f"## {title[0].upper()}{title[1:]} ({len(chosen)})",
+            "",
+            "| expectation | why |",
+            "|---|---|",
+        ]
         lines += [f"| `{entry.rule}` | {entry.reason.replace('|', '/')} |" for entry in chosen]
         lines.append("")
     return "\n".join(lines)
@@ -219,24 +277,45 @@ def format_table(entries: list[Entry]) -> str:
 
 def format_page(entries: list[Entry]) -> str:
     """Return the page of documentation: every limit with its default, then every stock expectation."""
-    lines = ["# Gates", "", "Written by `python -m gates.catalogue docs/gates.md`; do not edit.", ""]
-    lines += ["## Limits", "", "A section of a recipe's `gates`; whatever is left out has the default.", ""]
+    lines = [
+        "# Gates",
+        "",
+        "Written by `python -m gates.catalogue docs/gates.md`; do not edit.",
+        "",
+    ]
+    lines += [
+        "## Limits",
+        "",
+        "A section of a recipe's `gates`; whatever is left out has the default.",
+        "",
+    ]
     for name, section in _SECTIONS.items():
         lines += [f"### {name}", "", "| limit | default | what it means |", "|---|---|---|"]
         for limit, field in section.model_fields.items():
             default = field.get_default(call_default_factory=True)
-            lines.append(f"| `{limit}` | {show_default(default)} | {' '.join((field.description or '').split())} |")
+            lines.append(
+                f"| `{limit}` | {show_default(default)} | "
+                f"{' '.join((field.description or '').split())} |"
+            )
         lines.append("")
         lines += [_NOTES[name], ""] if name in _NOTES else []
     lines += ["## Memory", "", _MEMORY, ""]
     head = "\n".join([*lines, "## Stock expectations", "", _INTRODUCTION, ""])
-    return head + "\n" + format_table(entries).replace("\n## ", "\n### ").replace("## Exact:", "### Exact:", 1)
+    return (
+        head
+        + "\n"
+        + format_table(entries).replace("\n## ", "\n### ").replace("## Exact:", "### Exact:", 1)
+    )
 
 
 def show_default(value: object) -> str:
     """Return a default as a recipe would state it."""
     return (
-        "none" if value is None or value in ((), {}) else str(value).lower() if isinstance(value, bool) else str(value)
+        "none"
+        if value is None or value in ((), {})
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
     )
 
 

@@ -1,7 +1,7 @@
 """The limits of the gates, as a recipe states them.
 
-Every limit has its unit in its name or its description. A fraction is 0 to 1, never a percentage. The defaults are
-those of small, clean image sets; a recipe tightens them.
+Every limit has its unit in its name or its description. A fraction is 0 to 1, never a percentage.
+The defaults are those of small, clean image sets; a recipe tightens them.
 """
 
 from typing import Annotated, Self
@@ -21,13 +21,16 @@ SoftOnFail = Annotated[dict[str, Soft], BeforeValidator(refuse_quarantines)]
 class _Limits(BaseModel):
     """A frozen set of limits that refuses unknown names and values that are not numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class RawGate(_Limits):
     """What collected rows must hold before they are prepared. Shape, dtype, value range and labels come from `data`.
 
-    A limit of None is that of the kind of data: images must be complete and balanced, columns need not.
+    A limit of None is that of the kind of data: images must be complete and balanced, columns need
+    not.
     """
 
     min_rows: Rows = 100
@@ -77,7 +80,9 @@ class RawGate(_Limits):
     def for_kind(self, kind: str) -> "RawGate":
         """Return the limits with those of a kind of data, `image` or another, in place of None."""
         chosen = _IMAGE_LIMITS if kind == "image" else _COLUMN_LIMITS
-        return self.model_copy(update={name: limit for name, limit in chosen.items() if getattr(self, name) is None})
+        return self.model_copy(
+            update={name: limit for name, limit in chosen.items() if getattr(self, name) is None}
+        )
 
 
 _IMAGE_LIMITS: dict[str, float | None] = {
@@ -124,7 +129,8 @@ class PreparedGate(_Limits):
         if self.min_train_share + 2 * self.min_split_share > 1:
             total = self.min_train_share + 2 * self.min_split_share
             raise ValueError(
-                f"min_train_share + 2 * min_split_share ({total:g}) must be at most 1; got {total:g}; lower one of them"
+                f"min_train_share + 2 * min_split_share ({total:g}) must be at most 1; got "
+                f"{total:g}; lower one of them"
             )
         return self
 
@@ -158,7 +164,8 @@ class ModelGate(_Limits):
     def _gain_must_be_judged(self) -> Self:
         if self.min_gain_over_majority is None and not self.min_average_precision:
             raise ValueError(
-                f"min_average_precision ({self.min_average_precision}) must be above 0 where min_gain_over_majority is left "
+                f"min_average_precision ({self.min_average_precision}) must be above 0 where "
+                "min_gain_over_majority is left "
                 "out; got nothing that tells the model from a constant; write a limit"
             )
         return self
@@ -167,7 +174,8 @@ class ModelGate(_Limits):
 class RegressionGate(_Limits):
     """What a trained regression or forecast must show on held-out rows before artifacts are made from it.
 
-    Errors are mean absolute ones in the target's own unit; skill is 1 - error / error of the best baseline.
+    Errors are mean absolute ones in the target's own unit; skill is 1 - error / error of the best
+    baseline.
     """
 
     max_mae: Positive | None = None
@@ -328,7 +336,9 @@ def gates_for_kind(kind: str) -> type[GatesSpec]:
         SuiteError: the kind is not known.
     """
     if kind not in _GATES:
-        raise SuiteError(f"kind ({kind}) must be one of {', '.join(_GATES)}; got another; choose one of these")
+        raise SuiteError(
+            f"kind ({kind}) must be one of {', '.join(_GATES)}; got another; choose one of these"
+        )
     return _GATES[kind]
 
 

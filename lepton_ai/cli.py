@@ -16,9 +16,19 @@ app.command("recipes")(run.recipes)
 app.command("predict")(predict.predict)
 app.command("verify")(receipts.verify)
 app.command("trace")(receipts.trace)
-app.add_typer(datasets.app, name="datasets", help="What is stored, how it came about, and that it still holds.")
-app.add_typer(gates.app, name="gates", help="Judge a version by hand; draft a suite from one that was accepted.")
-app.add_typer(quarantine.app, name="quarantine", help="Rows that a gate has set aside: list, show, release.")
+app.add_typer(
+    datasets.app,
+    name="datasets",
+    help="What is stored, how it came about, and that it still holds.",
+)
+app.add_typer(
+    gates.app,
+    name="gates",
+    help="Judge a version by hand; draft a suite from one that was accepted.",
+)
+app.add_typer(
+    quarantine.app, name="quarantine", help="Rows that a gate has set aside: list, show, release."
+)
 app.add_typer(keys.app, name="keys", help="Move keys and trusted roots between machines.")
 
 

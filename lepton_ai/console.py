@@ -4,7 +4,15 @@ import time
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
 MARKS = {
@@ -25,7 +33,8 @@ class ConsoleProgress:
         on_step: Called whenever something is to be shown; what it raises ends the run.
 
     Attributes:
-        durations_s: Wall time of each stage so far, in seconds, that of starting a Prefect server included.
+        durations_s: Wall time of each stage so far, in seconds, that of starting a Prefect server
+            included.
     """
 
     def __init__(self, console: Console, on_step: Callable[[], None] = lambda: None) -> None:
@@ -63,7 +72,9 @@ class ConsoleProgress:
         elif time.monotonic() - self._said_at >= PLAIN_INTERVAL_S:
             self._said_at = time.monotonic()
             self._console.print(
-                f"  ...  {stage.ljust(NAME_WIDTH)} {done}/{total or '?'} {note}", highlight=False, markup=False
+                f"  ...  {stage.ljust(NAME_WIDTH)} {done}/{total or '?'} {note}",
+                highlight=False,
+                markup=False,
             )
 
     def end(self, stage: str, outcome: str, note: str, duration_s: float) -> None:
@@ -74,6 +85,10 @@ class ConsoleProgress:
         self.durations_s[stage] = duration_s
         word, style = MARKS[outcome]
         line = Text.assemble(
-            ("  " + word, style), "  ", stage.ljust(NAME_WIDTH), (f"{duration_s:6.1f} s  ", "dim"), note
+            ("  " + word, style),
+            "  ",
+            stage.ljust(NAME_WIDTH),
+            (f"{duration_s:6.1f} s  ", "dim"),
+            note,
         )
         self._console.print(line, soft_wrap=True, highlight=False)

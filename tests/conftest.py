@@ -1,4 +1,6 @@
-"""What every test stands on: keys, caches and Prefect's database of their own, and one Prefect server a session."""
+"""What every test stands on: keys, caches and Prefect's database of their own, and one Prefect
+server a session.
+"""
 
 import os
 import subprocess
@@ -14,7 +16,9 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs the session's one Prefect server runs in one process; `make test` has another for the rest."""
+    """Whatever needs the session's one Prefect server runs in one process; `make test` has another
+    for the rest.
+    """
     for item in items:
         if item.get_closest_marker("prefect") is not None:
             item.add_marker(pytest.mark.xdist_group("prefect"))
@@ -22,7 +26,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or writes the user's keys, caches or Prefect runs; no telemetry leaves the machine."""
+    """No test reads or writes the user's keys, caches or Prefect runs; no telemetry leaves the
+    machine.
+    """
     home = tmp_path_factory.mktemp("home")
     patch = pytest.MonkeyPatch()
     patch.setenv("LEPTON_CONFIG_DIR", str(home / "config"))
@@ -47,7 +53,11 @@ def prefect_url(_private_home: None) -> Iterator[str]:
     url = start_embedded_server()
     patch = pytest.MonkeyPatch()
     patch.setenv("PREFECT_API_URL", url)
-    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
 
     with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield url

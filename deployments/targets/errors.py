@@ -53,7 +53,8 @@ class ChannelConflict(ChannelError):
     """Another release took the place that this one was cleared for.
 
     Attributes:
-        expected: Number of the release that the refused one was cleared to follow; None: to be the first.
+        expected: Number of the release that the refused one was cleared to follow; None: to be the
+            first.
         found: Number of the channel's release now; None: it has none.
     """
 

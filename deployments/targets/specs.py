@@ -8,14 +8,16 @@ class TargetSpec(BaseModel):
 
     Attributes:
         prefer: Names of artifacts, best first, such as ("int8", "fp32").
-        max_accuracy_drop: Accuracy (of anomaly detection: average precision), as a fraction, that an artifact may lose
-            against the float model.
-        max_error_increase: Most by which an artifact's mean absolute error may exceed the float model's, relative to it.
-        min_agreement: Smallest fraction of rows on which an artifact gives the float model's label, or of values that
-            are hardly apart from its own.
+        max_accuracy_drop: Accuracy (of anomaly detection: average precision), as a fraction, that
+            an artifact may lose against the float model.
+        max_error_increase: Most by which an artifact's mean absolute error may exceed the float
+            model's, relative to it.
+        min_agreement: Smallest fraction of rows on which an artifact gives the float model's label,
+            or of values that are hardly apart from its own.
         max_size_bytes: Largest artifact; None: any.
         max_latency_ms: Largest median latency of one sample; None: any.
-        max_memory_bytes: Largest growth of a process that loads the artifact and answers; None: any.
+        max_memory_bytes: Largest growth of a process that loads the artifact and answers; None:
+            any.
         threads: Threads that the latency is measured with, and that the target runs with.
     """
 

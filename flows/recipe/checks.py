@@ -14,7 +14,12 @@ from lightning_modules.specs.components import load_component
 from lightning_modules.specs.families import FAMILIES, Form, check_params
 from lightning_modules.specs.model import HeadSpec, is_import_path
 from lightning_modules.specs.samples import TASKS
-from lightning_modules.specs.training import LOSSES_OF_CLASSES, LOSSES_OF_VALUES, METRICS_OF_CLASSES, METRICS_OF_VALUES
+from lightning_modules.specs.training import (
+    LOSSES_OF_CLASSES,
+    LOSSES_OF_VALUES,
+    METRICS_OF_CLASSES,
+    METRICS_OF_VALUES,
+)
 from storage.forms.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
 from tasks.runtime.child import find_absent_packages
 
@@ -45,7 +50,11 @@ def find_form(document: Mapping[str, Any]) -> tuple[str, Form, Fault | None]:
         close = difflib.get_close_matches(str(kind), FORMS, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         remedy = f"{hint}choose one of {', '.join(FORMS)}"
-        return "", "image", Fault("kind", "absent" if kind is None else repr(kind), "be a known kind", remedy)
+        return (
+            "",
+            "image",
+            Fault("kind", "absent" if kind is None else repr(kind), "be a known kind", remedy),
+        )
     forms = FORMS[kind]
     data = document.get("data")
     written = data.get("kind", forms[0]) if isinstance(data, Mapping) else forms[0]
@@ -72,7 +81,8 @@ def find_parameter_errors(document: Mapping[str, Any], form: Form) -> list[dict[
         # A list with a wrong item is too short only because that item does not count.
         inner = {detail["loc"][:-1] for detail in details}
         return [
-            {**detail, "loc": ("model", "network", "params", *detail["loc"])} | _name_known(detail, form, family)
+            {**detail, "loc": ("model", "network", "params", *detail["loc"])}
+            | _name_known(detail, form, family)
             for detail in details
             if not (detail["type"] == "too_short" and detail["loc"] in inner)
         ]
@@ -84,7 +94,10 @@ def _name_known(detail: Any, form: Form, family: str) -> dict[str, Any]:
     if detail["type"] != "extra_forbidden":
         return {}
     known = ", ".join(sorted(FAMILIES[form][family].model_fields)) or "none"
-    return {"type": "value_error", "msg": f"Value error, be a parameter of {family}; known here: {known}"}
+    return {
+        "type": "value_error",
+        "msg": f"Value error, be a parameter of {family}; known here: {known}",
+    }
 
 
 def check_recipe(recipe: "Recipe") -> list[Fault]:
@@ -110,17 +123,26 @@ def _check_targets(recipe: "Recipe") -> Iterator[Fault]:
         unknown = [name for name in target.prefer if name not in made]
         if unknown:
             remedy = f"write one of {', '.join(made)}, or add it to compress.candidates"
-            yield Fault(f"targets.{channel}.prefer", ", ".join(unknown), "name artifacts that compress makes", remedy)
+            yield Fault(
+                f"targets.{channel}.prefer",
+                ", ".join(unknown),
+                "name artifacts that compress makes",
+                remedy,
+            )
 
 
 def _check_family(recipe: "Recipe", form: Form) -> Iterator[Fault]:
     family, known = recipe.model.network.family, FAMILIES[form]
     if family not in known and not is_import_path(family):
         remedy = f"choose one of {', '.join(known)}, or write your own as package.module:Name"
-        yield Fault("model.network.family", repr(family), f"be a family for {recipe.data.kind} rows", remedy)
+        yield Fault(
+            "model.network.family", repr(family), f"be a family for {recipe.data.kind} rows", remedy
+        )
     reconstructs = TASKS[recipe.kind] == "reconstruction"
     if family in known and reconstructs != (family == "autoencoder"):
-        remedy = "write family: autoencoder" if reconstructs else f"choose another of {', '.join(known)}"
+        remedy = (
+            "write family: autoencoder" if reconstructs else f"choose another of {', '.join(known)}"
+        )
         yield Fault("model.network.family", repr(family), f"suit kind {recipe.kind}", remedy)
 
 
@@ -132,10 +154,17 @@ def _check_columns(recipe: "Recipe", form: Form) -> Iterator[Fault]:
         remedy = "write label: its column, and labels: [...] with two classes or more"
         yield Fault("data.labels", str(list(data.labels)), "name the classes to tell apart", remedy)
     if task == "regression" and data.target is None:
-        yield Fault("data.target", "absent", "name the column to be predicted", "write target: its column")
+        yield Fault(
+            "data.target", "absent", "name the column to be predicted", "write target: its column"
+        )
     if task == "reconstruction" and data.label is not None and len(data.labels) != 2:
         remedy = "name what is normal first, as labels: [normal, broken]"
-        yield Fault("data.labels", str(list(data.labels)), "be two, the first of them what is normal", remedy)
+        yield Fault(
+            "data.labels",
+            str(list(data.labels)),
+            "be two, the first of them what is normal",
+            remedy,
+        )
     if form == "series" and data.texts:
         remedy = "leave them out, or give them as numbers"
         yield Fault("data.texts", ", ".join(data.texts), "be empty for series", remedy)
@@ -151,11 +180,19 @@ def _check_split(recipe: "Recipe") -> Iterator[Fault]:
         remedy = "write data.time: its column, or by: hash"
         yield Fault("data.split.by", "'time'", "have a time to go by; the rows have none", remedy)
     if split.by == "entity" and (not isinstance(data, SeriesSpec) or data.entity is None):
-        remedy = "write data.entity: its column, or by: time" if isinstance(data, SeriesSpec) else "write by: hash"
-        yield Fault("data.split.by", "'entity'", "have entities to go by; the rows have none", remedy)
+        remedy = (
+            "write data.entity: its column, or by: time"
+            if isinstance(data, SeriesSpec)
+            else "write by: hash"
+        )
+        yield Fault(
+            "data.split.by", "'entity'", "have entities to go by; the rows have none", remedy
+        )
     if split.by != "source" and not split.validation and split.validation_from is None:
         remedy = "write validation: 0.1"
-        yield Fault("data.split.validation", "0", "leave rows on which the best weights are chosen", remedy)
+        yield Fault(
+            "data.split.validation", "0", "leave rows on which the best weights are chosen", remedy
+        )
 
 
 def _check_window(recipe: "Recipe", form: Form) -> Iterator[Fault]:
@@ -167,18 +204,27 @@ def _check_window(recipe: "Recipe", form: Form) -> Iterator[Fault]:
     if window is None or not isinstance(recipe.data, TableSpec):
         return
     if recipe.kind == "forecasting" and not window.horizon:
-        yield Fault("model.window.horizon", "0", "be the steps to forecast", "write a number from 1 on")
+        yield Fault(
+            "model.window.horizon", "0", "be the steps to forecast", "write a number from 1 on"
+        )
     unknown = [name for name in window.targets if name not in recipe.data.numbers]
     if unknown:
         remedy = f"choose among {', '.join(recipe.data.numbers)}"
-        yield Fault("model.window.targets", ", ".join(unknown), "be columns of data.numbers", remedy)
+        yield Fault(
+            "model.window.targets", ", ".join(unknown), "be columns of data.numbers", remedy
+        )
     for name, default in {"dlinear": {"kernel": 25}, "transformer": {"patch": 16}}.get(
         recipe.model.network.family, {}
     ).items():
         steps = params.get(name, default)
         if isinstance(steps, int) and steps > window.lookback:
             rule = f"be at most the lookback of {window.lookback} steps"
-            yield Fault(f"model.network.params.{name}", str(steps), rule, "shorten it, or lengthen the lookback")
+            yield Fault(
+                f"model.network.params.{name}",
+                str(steps),
+                rule,
+                "shorten it, or lengthen the lookback",
+            )
 
 
 def _check_head(recipe: "Recipe", form: Form) -> Iterator[Fault]:
@@ -198,8 +244,12 @@ def _check_head(recipe: "Recipe", form: Form) -> Iterator[Fault]:
     }
     for name, forms in suits.items():
         value = getattr(head, name)
-        if (value != getattr(DEFAULT_HEAD, name) and form not in forms) or (name == "normalise" and form not in forms):
-            yield Fault(f"model.head.{name}", repr(value), f"be for {' and '.join(forms)} rows", "remove it")
+        if (value != getattr(DEFAULT_HEAD, name) and form not in forms) or (
+            name == "normalise" and form not in forms
+        ):
+            yield Fault(
+                f"model.head.{name}", repr(value), f"be for {' and '.join(forms)} rows", "remove it"
+            )
     if form != "table" or not isinstance(recipe.data, TableSpec):
         return
     known = recipe.data.numbers
@@ -208,10 +258,17 @@ def _check_head(recipe: "Recipe", form: Form) -> Iterator[Fault]:
             unknown = [column for column in pair if column not in known]
             if unknown:
                 remedy = f"choose among {', '.join(known) or 'none; name some there'}"
-                yield Fault(f"model.head.{name}.{place}", ", ".join(unknown), "be columns of data.numbers", remedy)
+                yield Fault(
+                    f"model.head.{name}.{place}",
+                    ", ".join(unknown),
+                    "be columns of data.numbers",
+                    remedy,
+                )
             elif name == "differences" and len(set(pair)) == 1:
                 rule = "be of two columns: it is 0 everywhere else"
-                yield Fault(f"model.head.{name}.{place}", " - ".join(pair), rule, "name another column")
+                yield Fault(
+                    f"model.head.{name}.{place}", " - ".join(pair), rule, "name another column"
+                )
 
 
 def _check_training(recipe: "Recipe", form: Form) -> Iterator[Fault]:
@@ -222,28 +279,40 @@ def _check_training(recipe: "Recipe", form: Form) -> Iterator[Fault]:
     others: tuple[str, ...] = LOSSES_OF_VALUES if classes else LOSSES_OF_CLASSES
     if recipe.train.loss.name in others:
         remedy = f"choose one of {', '.join(losses)}"
-        yield Fault("train.loss.name", repr(recipe.train.loss.name), f"suit kind {recipe.kind}", remedy)
+        yield Fault(
+            "train.loss.name", repr(recipe.train.loss.name), f"suit kind {recipe.kind}", remedy
+        )
     metrics: tuple[str, ...] = METRICS_OF_CLASSES if classes else METRICS_OF_VALUES
     if scored:
         metrics = ("average_precision", "auroc") if recipe.data.labels else ()
     chosen = recipe.train.select_by
-    if chosen is not None and chosen not in ("loss", "last", *metrics) and not is_import_path(chosen):
+    if (
+        chosen is not None
+        and chosen not in ("loss", "last", *metrics)
+        and not is_import_path(chosen)
+    ):
         remedy = f"choose one of {', '.join(('loss', 'last', *metrics))}"
         yield Fault("train.select_by", repr(chosen), f"suit kind {recipe.kind}", remedy)
     augmentation = recipe.train.augmentation.name
     wanted = "affine" if form == "image" else "jitter"
     if augmentation in ("affine", "jitter") and augmentation != wanted:
         rule = f"suit {form} rows"
-        yield Fault("train.augmentation.name", repr(augmentation), rule, f"write {wanted}, or leave it out")
+        yield Fault(
+            "train.augmentation.name", repr(augmentation), rule, f"write {wanted}, or leave it out"
+        )
 
 
 def _check_quarantines(recipe: "Recipe", form: Form) -> Iterator[Fault]:
     """Rows can be set aside by the checks that there are for rows of this form."""
     known = ROW_CHECKS[form]
-    wanted = [name for name, does in recipe.gates.raw.on_fail.items() if isinstance(does, Quarantine)]
+    wanted = [
+        name for name, does in recipe.gates.raw.on_fail.items() if isinstance(does, Quarantine)
+    ]
     if unknown := [name for name in wanted if name not in known]:
         rule = f"name checks that are about {form} rows where they quarantine"
-        yield Fault("gates.raw.on_fail", ", ".join(unknown), rule, f"write one of: {'; '.join(known)}")
+        yield Fault(
+            "gates.raw.on_fail", ", ".join(unknown), rule, f"write one of: {'; '.join(known)}"
+        )
 
 
 def _check_components(recipe: "Recipe") -> Iterator[Fault]:
@@ -257,9 +326,16 @@ def _check_components(recipe: "Recipe") -> Iterator[Fault]:
         "train.select_by": ("metric", recipe.train.select_by),
         "train.augmentation.name": ("augmentation", recipe.train.augmentation.name),
         "data.transform": ("transform", recipe.data.transform),
-    } | {f"gates.raw.suites.{place}": ("suite", name) for place, name in enumerate(recipe.gates.raw.suites)}
+    } | {
+        f"gates.raw.suites.{place}": ("suite", name)
+        for place, name in enumerate(recipe.gates.raw.suites)
+    }
     known: dict[str, Callable[..., Any]] = {}
-    own = {path: (what, name) for path, (what, name) in named.items() if name is not None and is_import_path(name)}
+    own = {
+        path: (what, name)
+        for path, (what, name) in named.items()
+        if name is not None and is_import_path(name)
+    }
     packages = {path: re.split("[.:]", name)[0] for path, (_, name) in own.items()}
     absent = find_absent_packages(set(packages.values()))
     for path, (what, name) in own.items():
@@ -268,8 +344,18 @@ def _check_components(recipe: "Recipe") -> Iterator[Fault]:
         except SpecError as error:
             _, _, found = str(error).partition("; got ")
             reason, _, remedy = found.partition("; ")
-            yield Fault(path, repr(name), f"be importable and callable; {reason}", remedy or "check the spelling")
+            yield Fault(
+                path,
+                repr(name),
+                f"be importable and callable; {reason}",
+                remedy or "check the spelling",
+            )
             continue
         if packages[path] in absent:
             rule = "be importable by other processes, which do not look into this one's folder"
-            yield Fault(path, repr(name), rule, f"install {packages[path]}, or put its folder into PYTHONPATH")
+            yield Fault(
+                path,
+                repr(name),
+                rule,
+                f"install {packages[path]}, or put its folder into PYTHONPATH",
+            )

@@ -84,9 +84,15 @@ class Recipe(BaseModel):
         """
         if start is None or self.train.start_from is None:
             return self
-        named = {"sha256": start.sha256} if self.train.start_from.model is None else {"model": start.model}
+        named = (
+            {"sha256": start.sha256}
+            if self.train.start_from.model is None
+            else {"model": start.model}
+        )
         pinned = self.train.start_from.model_copy(update=named)
-        return self.model_copy(update={"train": self.train.model_copy(update={"start_from": pinned})})
+        return self.model_copy(
+            update={"train": self.train.model_copy(update={"start_from": pinned})}
+        )
 
 
 @cache
@@ -115,7 +121,10 @@ def list_recipes() -> dict[str, str]:
     """The recipes that come with Lepton: name to description."""
     folder = resources.files("flows.recipes")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-    documents = {name.removesuffix(".yaml"): yaml.safe_load(folder.joinpath(name).read_text("utf-8")) for name in names}
+    documents = {
+        name.removesuffix(".yaml"): yaml.safe_load(folder.joinpath(name).read_text("utf-8"))
+        for name in names
+    }
     return {name: str(document.get("description", "")) for name, document in documents.items()}
 
 
@@ -127,7 +136,8 @@ def load_recipe(recipe: str | Recipe, overrides: Mapping[str, Any] | None = None
         overrides: Values by dotted path, `{"train.max_epochs": 3}`, put over the file's.
 
     Raises:
-        RecipeError: With every fault at once, each with its path, its line, the value and the remedy.
+        RecipeError: With every fault at once, each with its path, its line, the value and the
+            remedy.
     """
     if isinstance(recipe, Recipe):
         text = yaml.safe_dump(recipe.model_dump(mode="json"))
@@ -143,7 +153,9 @@ def _parse_recipe(origin: str, text: str, overrides: Mapping[str, Any]) -> Recip
         raise RecipeError(origin, [_describe_yaml_error(error)]) from error
     if not isinstance(document, dict):
         got = type(document).__name__
-        raise RecipeError(origin, [Fault("(file)", got, "be a mapping of sections", "begin with `format: 1`", 1)])
+        raise RecipeError(
+            origin, [Fault("(file)", got, "be a mapping of sections", "begin with `format: 1`", 1)]
+        )
     faults = _check_format(document, lines)
     if faults:
         raise RecipeError(origin, faults)
@@ -153,7 +165,10 @@ def _parse_recipe(origin: str, text: str, overrides: Mapping[str, Any]) -> Recip
         raise RecipeError(origin, [*faults, _add_line(wrong, lines)])
     recipe_type = narrow_recipe(kind, form)
     # Here besides, so that a wrong parameter is told of with the faults of all other sections.
-    faults += [_describe_fault(detail, lines, recipe_type) for detail in find_parameter_errors(document, form)]
+    faults += [
+        _describe_fault(detail, lines, recipe_type)
+        for detail in find_parameter_errors(document, form)
+    ]
     try:
         loaded = recipe_type.model_validate(document)
     except ValidationError as error:
@@ -179,21 +194,27 @@ def _read_text(recipe: str) -> tuple[str, str]:
             return str(path), path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8"
-            fault = Fault("(file)", str(path), "be a readable YAML file", f"check the path: {reason}")
+            fault = Fault(
+                "(file)", str(path), "be a readable YAML file", f"check the path: {reason}"
+            )
             raise RecipeError(str(path), [fault]) from error
     names = list_recipes()
     if recipe not in names:
         close = difflib.get_close_matches(recipe, names, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         remedy = f"{hint}known: {', '.join(names)}; a file of your own is given by its path"
-        raise RecipeError(recipe, [Fault("(name)", recipe, "be a known recipe or a path to a .yaml file", remedy)])
+        raise RecipeError(
+            recipe, [Fault("(name)", recipe, "be a known recipe or a path to a .yaml file", remedy)]
+        )
     return recipe, resources.files("flows.recipes").joinpath(f"{recipe}.yaml").read_text("utf-8")
 
 
 def _describe_yaml_error(error: yaml.YAMLError) -> Fault:
     mark = getattr(error, "problem_mark", None)
     problem = str(getattr(error, "problem", None) or error)
-    return Fault("(file)", problem, "be valid YAML", "mend the syntax there", mark.line + 1 if mark else None)
+    return Fault(
+        "(file)", problem, "be valid YAML", "mend the syntax there", mark.line + 1 if mark else None
+    )
 
 
 def _find_lines(node: yaml.Node | None, path: str = "") -> dict[str, int]:
@@ -217,14 +238,21 @@ def _check_format(document: Mapping[str, Any], lines: Mapping[str, int]) -> list
     got = document.get("format")
     if got == FORMAT:
         return []
-    remedy = "add `format: 1` at the top" if got is None else "use a Lepton that knows it, or write `format: 1`"
+    remedy = (
+        "add `format: 1` at the top"
+        if got is None
+        else "use a Lepton that knows it, or write `format: 1`"
+    )
     return [Fault("format", _show(got), f"be {FORMAT}", remedy, lines.get("format"))]
 
 
-def _apply_preset(document: dict[str, Any], overrides: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+def _apply_preset(
+    document: dict[str, Any], overrides: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Fault]]:
     """A copy of the document with the settings of the preset that `train.preset` names, and the overrides over them.
 
-    Presets are a file's own, `presets: {best: {train.max_epochs: 20}}`; the recipe holds what they come to.
+    Presets are a file's own, `presets: {best: {train.max_epochs: 20}}`; the recipe holds what they
+    come to.
     """
     document = {**document}
     presets = document.pop("presets", {})
@@ -235,15 +263,21 @@ def _apply_preset(document: dict[str, Any], overrides: Mapping[str, Any]) -> tup
         return overridden, faults
     if not isinstance(presets, dict) or not isinstance(presets.get(name), dict):
         known = ", ".join(presets) if isinstance(presets, dict) and presets else "none"
-        remedy = f"known here: {known}; or add it, as in presets: {{best: {{train.max_epochs: 20}}}}"
+        remedy = (
+            f"known here: {known}; or add it, as in presets: {{best: {{train.max_epochs: 20}}}}"
+        )
         faults.append(Fault("train.preset", _show(name), "be one of the recipe's presets", remedy))
     else:
         overridden, faults = _apply_overrides(document, {**presets[name], **overrides})
-    overridden["train"] = {key: value for key, value in overridden["train"].items() if key != "preset"}
+    overridden["train"] = {
+        key: value for key, value in overridden["train"].items() if key != "preset"
+    }
     return overridden, faults
 
 
-def _apply_overrides(document: dict[str, Any], overrides: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+def _apply_overrides(
+    document: dict[str, Any], overrides: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Fault]]:
     """A copy of the document with values set by dotted path."""
     faults = []
     for path, value in overrides.items():
@@ -253,7 +287,14 @@ def _apply_overrides(document: dict[str, Any], overrides: Mapping[str, Any]) -> 
         for parent in parents:
             inner = section.get(parent, {})
             if not isinstance(inner, dict):
-                faults.append(Fault(path, _show(value), f"lie in a section; `{parent}` is a value", "mend the path"))
+                faults.append(
+                    Fault(
+                        path,
+                        _show(value),
+                        f"lie in a section; `{parent}` is a value",
+                        "mend the path",
+                    )
+                )
                 break
             section[parent] = {**inner}
             section = section[parent]
@@ -262,17 +303,28 @@ def _apply_overrides(document: dict[str, Any], overrides: Mapping[str, Any]) -> 
     return document, faults
 
 
-def _describe_fault(error: Mapping[str, Any], lines: Mapping[str, int], recipe_type: type[Recipe]) -> Fault:
+def _describe_fault(
+    error: Mapping[str, Any], lines: Mapping[str, int], recipe_type: type[Recipe]
+) -> Fault:
     parts = [str(part) for part in error["loc"]]
     if parts[:1] == ["source"]:
-        del parts[1:2]  # The source's type, by which pydantic tells one source's keys from another's.
+        del parts[
+            1:2
+        ]  # The source's type, by which pydantic tells one source's keys from another's.
     path = ".".join(parts)
     kind, message, got = str(error["type"]), str(error["msg"]), _show(error["input"])
     line = next(
-        (lines[".".join(parts[:end])] for end in range(len(parts), 0, -1) if ".".join(parts[:end]) in lines), None
+        (
+            lines[".".join(parts[:end])]
+            for end in range(len(parts), 0, -1)
+            if ".".join(parts[:end]) in lines
+        ),
+        None,
     )
     if kind == "extra_forbidden":
-        return Fault(path, _show(error["input"]), "be a known key", _suggest_key(parts, recipe_type), line)
+        return Fault(
+            path, _show(error["input"]), "be a known key", _suggest_key(parts, recipe_type), line
+        )
     if kind == "missing":
         return Fault(path, "absent", "be given", f"add `{parts[-1]}:` there", line)
     sentence = message.removeprefix("Value error, ")
@@ -282,7 +334,8 @@ def _describe_fault(error: Mapping[str, Any], lines: Mapping[str, int], recipe_t
         # A section's own sentence says which of its keys is wrong.
         path, got = f"{path}.{told[1]}", told[2]
         line = lines.get(path, line)
-    # A section's own sentence, "<what> (<value>) must <rule>; got <x>; <remedy>", says again what stands here already.
+    # A section's own sentence, "<what> (<value>) must <rule>; got <x>; <remedy>", says again what
+    # stands here already.
     rule = re.sub(r"^.*? must |^(Input|Value|String|List|Tuple|Dictionary) should ", "", rule)
     rule = re.sub(r" after validation, not \d+$", "", rule)
     remedy = re.sub(r"^got [^;]*; ", "", remedy)
@@ -304,7 +357,14 @@ def _known_keys(parents: Sequence[str], recipe_type: type[Recipe]) -> list[str]:
         if field is None:
             return []
         choices = [field.annotation, *get_args(field.annotation)]
-        model = next((choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)), None)
+        model = next(
+            (
+                choice
+                for choice in choices
+                if isinstance(choice, type) and issubclass(choice, BaseModel)
+            ),
+            None,
+        )
     return sorted(model.model_fields) if model is not None else []
 
 

@@ -1,6 +1,7 @@
 """Every setting of a recipe, with what it may be and its default: `python -m flows.recipe.reference docs/recipe.md`.
 
-Worked out from the frozen models that a recipe is checked by, so that the page cannot say what the code does not do.
+Worked out from the frozen models that a recipe is checked by, so that the page cannot say what the
+code does not do.
 """
 
 import inspect
@@ -34,9 +35,7 @@ default; an unknown key, or a value that cannot be, is refused before anything s
 Where a text may be an import path, `package.module:Name`, a component of your own stands there: it is imported, and
 tried out on a made-up step, before the run starts."""
 FORMS_IN_WORDS = {"image": "images", "table": "tables", "series": "series"}
-GATES = (
-    "What must hold before the run goes on: `raw`, `prepared`, `drift`, `model`, `artifact`. See [gates.md](gates.md)."
-)
+GATES = "What must hold before the run goes on: `raw`, `prepared`, `drift`, `model`, `artifact`. See [gates.md](gates.md)."
 
 
 def write_reference() -> str:
@@ -45,7 +44,10 @@ def write_reference() -> str:
     blocks += [_show_kinds(), "## source", "Where the rows come from, by `type`."]
     for source in BUILT_IN:
         blocks += _show_model(f"source, type: {name_type(source)}", source, level=3)
-    blocks += ["## data", "Which rows and fields there are, and how they are split, by the form of the rows."]
+    blocks += [
+        "## data",
+        "Which rows and fields there are, and how they are split, by the form of the rows.",
+    ]
     told: set[type[BaseModel]] = set()
     for form, rows in SECTIONS.items():
         blocks += _show_model(f"data, of {FORMS_IN_WORDS[form]}", rows, level=3, told=told)
@@ -55,7 +57,11 @@ def write_reference() -> str:
         for family, params in families.items():
             title = f"model.network.params, family: {family}, of {FORMS_IN_WORDS[form]}"
             blocks += _show_model(title, params, level=4)
-    for path, model in (("train", TrainSpec), ("compress", CompressSpec), ("targets.<channel>", TargetSpec)):
+    for path, model in (
+        ("train", TrainSpec),
+        ("compress", CompressSpec),
+        ("targets.<channel>", TargetSpec),
+    ):
         blocks += _show_model(path, model)
     return "\n\n".join(blocks) + "\n"
 
@@ -99,7 +105,9 @@ def _show_model(
         for section in _find_models(field.annotation):
             if section not in told:
                 told.add(section)
-                yield from _show_model(f"{path.partition(',')[0]}.{name}", section, max(3, level), told=told)
+                yield from _show_model(
+                    f"{path.partition(',')[0]}.{name}", section, max(3, level), told=told
+                )
 
 
 def find_meanings(model: type[BaseModel]) -> Mapping[str, str]:
@@ -151,7 +159,11 @@ def _name_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str
         return _name_type(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     for choices in (schema.get("anyOf"), schema.get("oneOf")):
         if choices:
-            named = [_name_type(choice, definitions) for choice in choices if choice.get("type") != "null"]
+            named = [
+                _name_type(choice, definitions)
+                for choice in choices
+                if choice.get("type") != "null"
+            ]
             return " or ".join(dict.fromkeys(named))
     if "enum" in schema or "const" in schema:
         return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
@@ -165,10 +177,20 @@ def _name_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str
         return "section" if "properties" in schema else "mapping"
     bounds = [
         f"{sign} {schema[key]}"
-        for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+        for key, sign in (
+            ("minimum", "≥"),
+            ("exclusiveMinimum", ">"),
+            ("maximum", "≤"),
+            ("exclusiveMaximum", "<"),
+        )
         if key in schema
     ]
-    words = {"integer": "whole number", "number": "number", "boolean": "`true`, `false`", "string": "text"}
+    words = {
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "`true`, `false`",
+        "string": "text",
+    }
     return " ".join([words.get(str(kind), "anything"), ", ".join(bounds)]).strip()
 
 

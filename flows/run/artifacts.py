@@ -27,7 +27,9 @@ def leave_artifact(stage: str, outcome: Outcome, labels: tuple[str, ...], folder
         folder: Where the run's pages are once it has ended, without secrets.
     """
     key = f"lepton-{stage.replace(' ', '-')}"
-    create_markdown_artifact(key=key, markdown=_render(stage, outcome, labels, folder), description=stage)
+    create_markdown_artifact(
+        key=key, markdown=_render(stage, outcome, labels, folder), description=stage
+    )
 
 
 def _render(stage: str, outcome: Outcome, labels: tuple[str, ...], folder: str) -> str:
@@ -36,16 +38,26 @@ def _render(stage: str, outcome: Outcome, labels: tuple[str, ...], folder: str) 
             page = f"{folder}/gate-{outcome.stage}.html"
             return render_gate_markdown(Gate.model_validate(outcome.model_dump(mode="json")), page)
         case Collected(dataset=dataset) | Prepared(dataset=dataset):
-            return render_dataset_markdown(Dataset.model_validate(dataset.model_dump()), title=stage)
+            return render_dataset_markdown(
+                Dataset.model_validate(dataset.model_dump()), title=stage
+            )
         case Trained(best_epoch=best):
             return render_training_markdown(number_epochs(outcome), best + 1)
         case Evaluated(confusion=confusion):
-            matrix = render_confusion_markdown(Confusion(labels=labels, counts=confusion)) if confusion else ""
+            matrix = (
+                render_confusion_markdown(Confusion(labels=labels, counts=confusion))
+                if confusion
+                else ""
+            )
             return "\n\n".join(
-                part for part in (render_comparison_markdown(compare_baselines(outcome)), matrix) if part
+                part
+                for part in (render_comparison_markdown(compare_baselines(outcome)), matrix)
+                if part
             )
         case Compressed(candidates=candidates):
-            return render_candidates_markdown([Candidate.model_validate(entry.model_dump()) for entry in candidates])
+            return render_candidates_markdown(
+                [Candidate.model_validate(entry.model_dump()) for entry in candidates]
+            )
         case _:
             facts = "\n".join(f"- {escape_markdown(fact)}" for fact in describe_outcome(outcome))
             return f"## {stage}\n\n{facts}\n"

@@ -1,9 +1,10 @@
 """What a run writes down after every stage, so that one that was lost can go on: `lepton run --resume RUN`.
 
-A notebook lies in the run's own folder, which its owner alone can read, and is signed with this machine's receipt key. It
-is never taken on trust: what a stage handed on counts only while every file that it names still has the digest that was
-written down, and gates judge again. A lock that the kernel gives back when the process ends, however it ends, tells a
-run that was lost from one that is at work.
+A notebook lies in the run's own folder, which its owner alone can read, and is signed with this
+machine's receipt key. It is never taken on trust: what a stage handed on counts only while every
+file that it names still has the digest that was written down, and gates judge again. A lock that
+the kernel gives back when the process ends, however it ends, tells a run that was lost from one
+that is at work.
 """
 
 import fcntl
@@ -79,7 +80,9 @@ class Notebook:
         # As text, which keeps the stages in order; what is signed is exactly what is read.
         body = page.model_dump_json()
         signature = KeyRing().receipt_signer().sign(body.encode())
-        Store(self.directory).write(NOTEBOOK, canonical_json({"signature": signature, "signed": body}))
+        Store(self.directory).write(
+            NOTEBOOK, canonical_json({"signature": signature, "signed": body})
+        )
         self._written = record
 
     def recall(self, stage: str) -> StageRecord | None:
@@ -105,7 +108,9 @@ class Notebook:
                 reason = f"{name} is done again: {reason}"
                 break
             self._kept[name] = stage
-        resumption = Resumption(at=datetime.now(UTC), kept=tuple(self._kept), code=code, reason=reason)
+        resumption = Resumption(
+            at=datetime.now(UTC), kept=tuple(self._kept), code=code, reason=reason
+        )
         self.record = self.record.model_copy(
             update={"stages": {}, "resumptions": (*self.record.resumptions, resumption)}
         )
@@ -152,7 +157,8 @@ def reopen_notebook(workspace: Store, run: str) -> Notebook:
     """The notebook of a lost run, with what of it still holds.
 
     Raises:
-        ResumeError: There is no such run, it is at work, or its notebook is not the one that was written.
+        ResumeError: There is no such run, it is at work, or its notebook is not the one that was
+            written.
     """
     directory = _find_directory(workspace, run)
     lock = _take_lock(directory)
@@ -189,7 +195,9 @@ def describe_way_on(record: RunRecord) -> str:
     """One sentence on a lost run: how far it came, and the command that goes on with it."""
     where = shlex.quote(Store(record.workspace).display)
     command = f"lepton run --resume {record.run} --workspace {where}"
-    return f"run {record.run} ended early, after {list_done(record)[-1]}; to go on with it: {command}"
+    return (
+        f"run {record.run} ended early, after {list_done(record)[-1]}; to go on with it: {command}"
+    )
 
 
 def list_done(record: RunRecord) -> list[str]:
@@ -221,7 +229,8 @@ def _find_directory(workspace: Store, run: str) -> Path:
         return directory
     known = ", ".join(record.run for record in _list_lost(workspace)) or "none"
     raise ResumeError(
-        f"run ({run}) must be one that was lost in {workspace.display} and can go on; got no notebook of it; "
+        f"run ({run}) must be one that was lost in {workspace.display} and can go on; got no "
+        "notebook of it; "
         f"those that can: {known}; or give --workspace"
     )
 
@@ -238,7 +247,8 @@ def _take_lock(directory: Path) -> int:
     except BlockingIOError as error:
         os.close(descriptor)
         raise ResumeError(
-            f"run ({directory.name}) must have ended before it can go on; got a process that is at work on it; "
+            f"run ({directory.name}) must have ended before it can go on; got a process that is at "
+            "work on it; "
             "wait for that one"
         ) from error
     return descriptor
@@ -252,13 +262,16 @@ def _read_page(directory: Path) -> _Page:
         expected = KeyRing().receipt_signer().sign(envelope["signed"].encode())
         if envelope["signature"] != expected:
             raise ResumeError(
-                f"notebook ({directory / NOTEBOOK}) must be signed with this machine's key; got another signature; "
-                "it was altered or is another machine's: run the recipe again, or set LEPTON_CONFIG_DIR to the keys it had"
+                f"notebook ({directory / NOTEBOOK}) must be signed with this machine's key; got "
+                "another signature; "
+                "it was altered or is another machine's: run the recipe again, or set "
+                "LEPTON_CONFIG_DIR to the keys it had"
             )
         return _Page.model_validate_json(envelope["signed"])
     except (ValueError, TypeError, KeyError, AttributeError, NotFound) as error:
         raise ResumeError(
-            f"notebook ({directory / NOTEBOOK}) must be one that this Lepton writes; got {type(error).__name__}: "
+            f"notebook ({directory / NOTEBOOK}) must be one that this Lepton writes; got "
+            f"{type(error).__name__}: "
             f"{str(error).splitlines()[0]}; run the recipe again"
         ) from error
 
@@ -269,7 +282,8 @@ def _load_recipe(page: _Page) -> Recipe:
     recipe = narrow_recipe(kind, form).model_validate(page.recipe) if fault is None else None
     if recipe is None or recipe.digest != page.record.recipe["digest"]:
         raise ResumeError(
-            f"recipe of run ({page.record.run}) must mean what it meant when the run began; got another digest, for "
+            f"recipe of run ({page.record.run}) must mean what it meant when the run began; got "
+            "another digest, for "
             "Lepton has changed since; run the recipe again"
         )
     return recipe

@@ -15,8 +15,8 @@ R = TypeVar("R")
 class LeptonFlow(Flow[P, R]):
     """A flow that, called from Python, finds a server first: the one named, the local one, or its own.
 
-    Started by a worker or by `serve`, a server is named already. Parameters are plain data; results live in the workspace,
-    so Prefect stores none.
+    Started by a worker or by `serve`, a server is named already. Parameters are plain data; results
+    live in the workspace, so Prefect stores none.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -32,4 +32,6 @@ class LeptonFlow(Flow[P, R]):
 
 def lepton_flow(function: Callable[P, R]) -> LeptonFlow[P, R]:
     """Makes a flow of a function: never retried as a whole, for a gate's verdict does not change by asking again."""
-    return LeptonFlow(function, name=function.__name__, retries=0, persist_result=False, log_prints=False)
+    return LeptonFlow(
+        function, name=function.__name__, retries=0, persist_result=False, log_prints=False
+    )

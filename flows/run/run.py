@@ -44,7 +44,9 @@ class Run:
         self.workspace = Store(workspace)
         self.workspace.probe()
         self.notebook = (
-            begin_notebook(self.workspace, recipe) if resume is None else reopen_notebook(self.workspace, resume)
+            begin_notebook(self.workspace, recipe)
+            if resume is None
+            else reopen_notebook(self.workspace, resume)
         )
         self.directory = self.notebook.directory
         self.record = self.notebook.record
@@ -55,7 +57,8 @@ class Run:
         """Carries out one stage: timed, shown, recorded, and left behind as a Prefect artifact.
 
         Raises:
-            StageStopped: A gate found the stage before it wanting, or a channel was lost to another run.
+            StageStopped: A gate found the stage before it wanting, or a channel was lost to another
+                run.
         """
         name, progress = task.name, current_progress()
         progress.begin(name)
@@ -83,7 +86,9 @@ class Run:
     def _keep(self, name: str, stage: StageRecord) -> Outcome | None:
         """What a stage handed on before the run was lost: shown and recorded, not done again."""
         self.record = self.record.model_copy(update={"stages": {**self.record.stages, name: stage}})
-        current_progress().end(name, "done", ", ".join(("kept", *describe_outcome(stage.outcome))), 0.0)
+        current_progress().end(
+            name, "done", ", ".join(("kept", *describe_outcome(stage.outcome))), 0.0
+        )
         if stage.outcome is not None:
             leave_artifact(name, stage.outcome, self.recipe.data.labels, self.pages)
         return stage.outcome
@@ -134,8 +139,8 @@ def _take(returned: R | State[R]) -> R:
 def open_run(recipe: Recipe, workspace: str, resume: str | None = None) -> Iterator[Run]:
     """A run for the duration of the block. However the block ends but by a crash, there is a receipt.
 
-    A crash leaves no receipt, for nothing was found out. The notebook stays, and with it what is done: the error says how
-    the run goes on.
+    A crash leaves no receipt, for nothing was found out. The notebook stays, and with it what is
+    done: the error says how the run goes on.
 
     Args:
         recipe: What is carried out.

@@ -1,7 +1,8 @@
 """Which Prefect server a run reports to.
 
-The one that PREFECT_API_URL names; else a local one that is already up; else one of our own, which lives exactly as
-long as this process. Prefect's built-in temporary server is not used: it survives a SIGKILL of the flow's process.
+The one that PREFECT_API_URL names; else a local one that is already up; else one of our own, which
+lives exactly as long as this process. Prefect's built-in temporary server is not used: it survives
+a SIGKILL of the flow's process.
 """
 
 import atexit
@@ -46,7 +47,8 @@ def prefect_server() -> Iterator[str]:
     if named is not None:
         _require_reachable(named)
     url = named or find_local_server() or _start_and_show()
-    # The heartbeat thread holds every flow run for a second when it ends; a run's own process needs none.
+    # The heartbeat thread holds every flow run for a second when it ends; a run's own process needs
+    # none.
     with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield url
 
@@ -76,7 +78,8 @@ def _require_reachable(url: str) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise ServerError(
-            f"Prefect server ({redact(url)}), named by PREFECT_API_URL or the profile, must answer; got {reason}; start it, "
+            f"Prefect server ({redact(url)}), named by PREFECT_API_URL or the profile, must "
+            f"answer; got {reason}; start it, "
             "or unset the variable to use an embedded one"
         ) from error
 
@@ -86,7 +89,12 @@ def _start_and_show() -> str:
     progress, started = current_progress(), time.monotonic()
     progress.begin("prefect server")
     url = start_embedded_server()
-    progress.end("prefect server", "done", "embedded: none was named and none is up", time.monotonic() - started)
+    progress.end(
+        "prefect server",
+        "done",
+        "embedded: none was named and none is up",
+        time.monotonic() - started,
+    )
     return url
 
 
@@ -117,7 +125,8 @@ def _start_once() -> tuple[str, subprocess.Popen[bytes]]:
         announced = read_announcement(child, timeout_s=START_TIMEOUT_S)
     if announced is None:
         raise ServerError(
-            f"embedded Prefect server must start within {START_TIMEOUT_S:.0f} s; it ended with status "
+            f"embedded Prefect server must start within {START_TIMEOUT_S:.0f} s; it ended with "
+            "status "
             f"{end_child(child)}; start one with `prefect server start` and run again"
         )
     # It ends with our end of its pipe; this waits for it, too.

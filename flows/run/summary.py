@@ -58,7 +58,9 @@ def _list_targets(receipt: Receipt) -> list[str]:
     return list(targets) if isinstance(targets, dict) else []
 
 
-def show_timings(receipt: Receipt, durations_s: Mapping[str, float], imports_s: float, total_s: float) -> str:
+def show_timings(
+    receipt: Receipt, durations_s: Mapping[str, float], imports_s: float, total_s: float
+) -> str:
     """Where the time went, stage by stage, and what of it is Lepton's own, as a table for people.
 
     Lepton's own is all that is neither training, nor the Prefect server's start, nor imports.

@@ -8,7 +8,9 @@ if TYPE_CHECKING:
 _PARTS = 4  # of a cell: a part holds one edge, or few
 
 
-def count_cells(values: "np.ndarray[Any, Any]", edges: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+def count_cells(
+    values: "np.ndarray[Any, Any]", edges: "np.ndarray[Any, Any]"
+) -> "np.ndarray[Any, Any]":
     """Return how many values lie in each cell [edge, next edge); those outside belong to the outermost cells.
 
     Args:
@@ -33,7 +35,11 @@ def count_cells(values: "np.ndarray[Any, Any]", edges: "np.ndarray[Any, Any]") -
 
 
 def _place_inner(
-    values: "np.ndarray[Any, Any]", edges: "np.ndarray[Any, Any]", first: float, last: float, width: float
+    values: "np.ndarray[Any, Any]",
+    edges: "np.ndarray[Any, Any]",
+    first: float,
+    last: float,
+    width: float,
 ) -> "np.ndarray[Any, Any]":
     """Return the cells of values in [first, last): where the part begins that a value is in, moved past its edges."""
     import numpy as np

@@ -33,9 +33,14 @@ class Histogram(BaseModel):
     @model_validator(mode="after")
     def _edges_must_enclose(self) -> Self:
         ascending = all(left < right for left, right in pairwise(self.edges))
-        if len(self.edges) != len(self.counts) + 1 or not ascending or min(self.counts, default=0) < 0:
+        if (
+            len(self.edges) != len(self.counts) + 1
+            or not ascending
+            or min(self.counts, default=0) < 0
+        ):
             raise ValueError(
-                f"histogram ({len(self.edges)} edges, {len(self.counts)} counts) must have ascending edges, "
+                f"histogram ({len(self.edges)} edges, {len(self.counts)} counts) must have "
+                "ascending edges, "
                 f"one more than counts of at least 0; got {self.edges[:3]}...; measure it again"
             )
         return self
@@ -84,9 +89,13 @@ def measure_ks(accepted: Histogram, current: Histogram) -> tuple[float, float]:
     return distance, min(1.0, max(0.0, sum(terms)))
 
 
-def measure_chi_square(accepted: Mapping[str, int], current: Mapping[str, int]) -> tuple[float, float]:
+def measure_chi_square(
+    accepted: Mapping[str, int], current: Mapping[str, int]
+) -> tuple[float, float]:
     """Return Cramer's V (1946) of two counts by value, and the p-value of Pearson's chi-square test of homogeneity."""
-    values = [value for value in {**accepted, **current} if accepted.get(value, 0) + current.get(value, 0)]
+    values = [
+        value for value in {**accepted, **current} if accepted.get(value, 0) + current.get(value, 0)
+    ]
     left, right = sum(accepted.values()), sum(current.values())
     total, statistic = left + right, 0.0
     for value in values:
@@ -113,7 +122,8 @@ def measure_spike(accepted: Sequence[int], current: Sequence[int], p_value: floa
 def measure_novelty(accepted: Sequence[int], current: Sequence[int], p_value: float) -> float:
     """Return the largest certain rise of the share of one cell to at least four times what it held; 0 if there is none.
 
-    A cell that was rare and no longer is: a code for missing values, a sensor that stands still, a range never seen.
+    A cell that was rare and no longer is: a code for missing values, a sensor that stands still, a
+    range never seen.
     """
     import numpy as np
 
@@ -122,10 +132,13 @@ def measure_novelty(accepted: Sequence[int], current: Sequence[int], p_value: fl
     return float(np.where(rare, _find_rises(accepted, current, p_value), 0.0).max(initial=0.0))
 
 
-def _find_rises(accepted: Sequence[int], current: Sequence[int], p_value: float) -> "np.ndarray[Any, Any]":
+def _find_rises(
+    accepted: Sequence[int], current: Sequence[int], p_value: float
+) -> "np.ndarray[Any, Any]":
     """Return the rise of the share of each cell; 0 where it is not certain.
 
-    Certain is a rise that a normal approximation of two shares puts beyond the p-value, over all cells (Bonferroni).
+    Certain is a rise that a normal approximation of two shares puts beyond the p-value, over all
+    cells (Bonferroni).
     """
     import numpy as np
 
@@ -134,7 +147,9 @@ def _find_rises(accepted: Sequence[int], current: Sequence[int], p_value: float)
     rise = after / rows[1] - before / rows[0]
     both = (before + after) / sum(rows)
     error = np.sqrt(both * (1 - both) * (1 / rows[0] + 1 / rows[1]))
-    rises: np.ndarray[Any, Any] = np.where(rise > find_normal_deviate(p_value / max(1, len(before))) * error, rise, 0.0)
+    rises: np.ndarray[Any, Any] = np.where(
+        rise > find_normal_deviate(p_value / max(1, len(before))) * error, rise, 0.0
+    )
     return rises
 
 
@@ -146,7 +161,9 @@ def measure_far(accepted: Histogram, current: Histogram) -> float:
     low, high = accepted.edges[filled[0]], accepted.edges[filled[-1] + 1]
     reach = 0.8 * (high - low)  # the outermost cells reach a little beyond the values in them
     cells = zip(pairwise(current.edges), current.counts, strict=True)
-    far = sum(count for (left, right), count in cells if right <= low - reach or left >= high + reach)
+    far = sum(
+        count for (left, right), count in cells if right <= low - reach or left >= high + reach
+    )
     return far / current.total if far >= _FEWEST_FAR else 0.0
 
 

@@ -1,8 +1,9 @@
 """The drift gate: is a version like the one that was accepted last, although every value may be in range?
 
-Two sizes of change are judged, each only if the rows are enough to tell it from chance: the Kolmogorov-Smirnov distance
-of numbers, Cramer's V of categories, and the population stability index of both. A change stops if it is both certain
-(its p-value is small) and large (its effect is): with millions of rows every change is certain, with ten none is.
+Two sizes of change are judged, each only if the rows are enough to tell it from chance: the
+Kolmogorov-Smirnov distance of numbers, Cramer's V of categories, and the population stability index
+of both. A change stops if it is both certain (its p-value is small) and large (its effect is): with
+millions of rows every change is certain, with ten none is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,8 @@ def judge_drift(
 
     Args:
         gate: the limits.
-        accepted: distribution of each field of the accepted version (counts by value for categories); None if none is.
+        accepted: distribution of each field of the accepted version (counts by value for
+            categories); None if none is.
         current: the same of the version that is judged.
         figures: of the whole version against the accepted one.
         why_not: why there is no accepted version to compare with.
@@ -72,7 +74,11 @@ def judge_drift(
         kept = expect("expect_table_row_count_to_be_between", "fields", "fields known", min_value=1)
         return run_suite(Suite(stage=STAGE, expectations=(kept,)), tables, [skipped])
     names = expect(
-        "expect_column_distinct_values_to_equal_set", "fields", "fields", column="field", value_set=sorted(accepted)
+        "expect_column_distinct_values_to_equal_set",
+        "fields",
+        "fields",
+        column="field",
+        value_set=sorted(accepted),
     )
     expectations, checks = [names], list[Check]()
     for field in sorted(set(accepted) & set(current)):
@@ -90,7 +96,14 @@ def _expect_figure(table: str, figure: Figure) -> list[Expectation]:
     """Return what is expected of a figure: that it is there, and within its limits."""
     return [
         *expect_present(table, {"value": figure.about}),
-        expect(_LARGEST, table, figure.about, column="value", min_value=figure.least, max_value=figure.most),
+        expect(
+            _LARGEST,
+            table,
+            figure.about,
+            column="value",
+            min_value=figure.least,
+            max_value=figure.most,
+        ),
     ]
 
 
@@ -99,9 +112,15 @@ def _compare_field(
 ) -> tuple[Table, list[Expectation], list[Check]]:
     """Return one field's figures, what is expected of them, and what cannot be judged."""
     if isinstance(accepted, Histogram) and isinstance(current, Histogram):
-        rows, effect = (accepted.total, current.total), ("Kolmogorov-Smirnov distance", gate.max_ks_distance)
+        rows, effect = (
+            (accepted.total, current.total),
+            ("Kolmogorov-Smirnov distance", gate.max_ks_distance),
+        )
     elif isinstance(accepted, dict) and isinstance(current, dict):
-        rows, effect = (sum(accepted.values()), sum(current.values())), ("Cramer's V", gate.max_cramers_v)
+        rows, effect = (
+            (sum(accepted.values()), sum(current.values())),
+            ("Cramer's V", gate.max_cramers_v),
+        )
     else:
         return _tabulate_figures({}), [_expect_same_kind(field)], []
     if min(rows) < gate.min_rows:
@@ -111,7 +130,9 @@ def _compare_field(
         measured = _measure_categories(gate, accepted, current)
     p_value = measured.pop("p_value")
     why = (
-        f"p-value {p_value:.2g}" if p_value < gate.max_p_value else f"not certain, p-value {p_value:.2g}, counted as 0"
+        f"p-value {p_value:.2g}"
+        if p_value < gate.max_p_value
+        else f"not certain, p-value {p_value:.2g}, counted as 0"
     )
     limits = {
         "effect": (f"{field} {effect[0]} ({why})", effect[1]),
@@ -120,7 +141,10 @@ def _compare_field(
         "novelty": (f"{field} share of a narrow range that was rare", gate.max_novel_fraction),
         "far": (f"{field} share far outside the accepted range", gate.max_far_fraction),
         "unseen": (f"{field} share of categories never seen", gate.max_unseen_fraction),
-        "ratio": (f"{field} largest change of a category's share, as a factor", gate.max_class_ratio),
+        "ratio": (
+            f"{field} largest change of a category's share, as a factor",
+            gate.max_class_ratio,
+        ),
     }
     items: list[Expectation] = []
     for name in measured:
@@ -140,7 +164,9 @@ def _skip_field(
     return _tabulate_figures({"rows": rows[1]}), [kept], [skipped]
 
 
-def _measure_numbers(gate: DriftGate, accepted: Histogram, current: Distribution) -> dict[str, float]:
+def _measure_numbers(
+    gate: DriftGate, accepted: Histogram, current: Distribution
+) -> dict[str, float]:
     """Return the figures of a numeric field."""
     if not isinstance(current, Histogram):
         return {}
@@ -160,12 +186,17 @@ def _measure_numbers(gate: DriftGate, accepted: Histogram, current: Distribution
     return figures
 
 
-def _measure_categories(gate: DriftGate, accepted: dict[str, int], current: dict[str, int]) -> dict[str, float]:
+def _measure_categories(
+    gate: DriftGate, accepted: dict[str, int], current: dict[str, int]
+) -> dict[str, float]:
     """Return the figures of a field of categories or of the label."""
     rows = (sum(accepted.values()), sum(current.values()))
     effect, p_value = measure_chi_square(accepted, current)
     values = sorted(set(accepted) | set(current))
-    expected, got = [accepted.get(value, 0) for value in values], [current.get(value, 0) for value in values]
+    expected, got = (
+        [accepted.get(value, 0) for value in values],
+        [current.get(value, 0) for value in values],
+    )
     unseen = sum(count for value, count in current.items() if value not in accepted)
     return {
         "effect": effect if p_value < gate.max_p_value else 0.0,

@@ -1,10 +1,11 @@
 """Do labels still go with what they label? A probe learned from the accepted version answers both versions.
 
-The probe is a ridge regression on one column a class (Hoerl and Kennard, 1970; least-squares classification) over the
-features and random rectified ones of them (Rahimi and Recht, 2008, "Weighted sums of random kitchen sinks"), because its
-sums merge over shards: no row is kept, and no model is trained. It need not be good. It must only be as good as before.
-Two are learned, each from half of the rows by their content, and each answers the other half: a row that both versions
-hold is never answered by heart.
+The probe is a ridge regression on one column a class (Hoerl and Kennard, 1970; least-squares
+classification) over the features and random rectified ones of them (Rahimi and Recht, 2008,
+"Weighted sums of random kitchen sinks"), because its sums merge over shards: no row is kept, and no
+model is trained. It need not be good. It must only be as good as before. Two are learned, each from
+half of the rows by their content, and each answers the other half: a row that both versions hold is
+never answered by heart.
 """
 
 import math
@@ -38,14 +39,18 @@ class Sums:
         return Sums(self.features + other.features, self.answers + other.answers)
 
 
-def shrink_images(images: "np.ndarray[Any, Any]", limits: tuple[float, float]) -> "np.ndarray[Any, Any]":
+def shrink_images(
+    images: "np.ndarray[Any, Any]", limits: tuple[float, float]
+) -> "np.ndarray[Any, Any]":
     """Return features of images, (N, F): mean brightness of at most 14 x 14 cells of each of up to 3 channels, 0 to 1."""
     import numpy as np
 
     values = images[:, :3].astype(np.float32)
     cells = values
     for axis in (2, 3):
-        starts = np.linspace(0, values.shape[axis], min(_SIDE, values.shape[axis]), endpoint=False).astype(int)
+        starts = np.linspace(
+            0, values.shape[axis], min(_SIDE, values.shape[axis]), endpoint=False
+        ).astype(int)
         widths = np.diff([*starts, values.shape[axis]]).astype(np.float32)
         cells = np.add.reduceat(cells, starts, axis=axis)
         cells /= widths.reshape([-1 if at == axis else 1 for at in range(4)])
@@ -61,7 +66,9 @@ def expand_features(features: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
 
     rng = np.random.default_rng(_SEED)
     given = features.astype(np.float32)
-    mixtures = rng.normal(size=(given.shape[1], _RANDOM_FEATURES)) / math.sqrt(max(1, given.shape[1]))
+    mixtures = rng.normal(size=(given.shape[1], _RANDOM_FEATURES)) / math.sqrt(
+        max(1, given.shape[1])
+    )
     offsets = rng.normal(0, 0.5, _RANDOM_FEATURES)
     mixed = given @ mixtures.astype(np.float32) + offsets.astype(np.float32)
     parts = [given, np.maximum(mixed, 0, out=mixed), np.ones((len(given), 1), np.float32)]
@@ -84,7 +91,9 @@ def learn_probe(sums: Iterable[Sums]) -> "np.ndarray[Any, Any]":
 
     total = reduce(Sums.merge, sums)
     ridge = _RIDGE * max(float(np.trace(total.features)) / len(total.features), 1e-12)
-    weights: np.ndarray[Any, Any] = np.linalg.solve(total.features + ridge * np.eye(len(total.features)), total.answers)
+    weights: np.ndarray[Any, Any] = np.linalg.solve(
+        total.features + ridge * np.eye(len(total.features)), total.answers
+    )
     return weights
 
 

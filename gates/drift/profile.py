@@ -1,7 +1,7 @@
 """What one shard adds to the comparison of two versions, and what follows from all: everything merges, nothing is kept.
 
-Three things are measured on a grid that the accepted version sets: where each column's values lie, how columns go
-together, and how they go with the time of day.
+Three things are measured on a grid that the accepted version sets: where each column's values lie,
+how columns go together, and how they go with the time of day.
 """
 
 import math
@@ -54,10 +54,13 @@ def make_grid(limits: Sequence[float], mean: float, std: float) -> Grid:
     width = (high - low) or abs(low) * 1e-3 or 1.0
     inner = np.linspace(low - width / CELLS, high + width / CELLS, CELLS)
     reach = max(greatest - least, width)
-    # What a longer time of the same brings lies close by, and spreads; a code for missing values does not.
+    # What a longer time of the same brings lies close by, and spreads; a code for missing values
+    # does not.
     near = np.linspace(0, 0.05 * reach, _NEAR_CELLS)
     outer = [*(least - near), *(greatest + near), least - reach, greatest + reach]
-    edges = sorted({*inner.tolist(), *map(float, outer), least - 1e6 * reach, greatest + 1e6 * reach})
+    edges = sorted(
+        {*inner.tolist(), *map(float, outer), least - 1e6 * reach, greatest + 1e6 * reach}
+    )
     return Grid(tuple(edges), mean, std if std > 0 else 1.0)
 
 
@@ -67,8 +70,10 @@ class Profile:
 
     Attributes:
         counts: (cells,) values in each cell, by column.
-        products: (C + 1, C + 1) sums of products of standardised columns, the last being 1; missing values count as 0.
-        hours: (blocks, C, slots) sums of standardised columns by slot of the day, and rows beside them in the last column.
+        products: (C + 1, C + 1) sums of products of standardised columns, the last being 1; missing
+            values count as 0.
+        hours: (blocks, C, slots) sums of standardised columns by slot of the day, and rows beside
+            them in the last column.
         steps: how time goes on from row to row; None where rows are no series.
         step_ns: usual time between rows of the accepted version; 0 if unknown.
         phases: rows by their distance from the grid of times, as `phase in 60ths of a step`.
@@ -95,7 +100,9 @@ class Profile:
             np.sum(products, axis=0) if products else None,
             np.concatenate(hours) if hours else None,
             phases,
-            self.steps.merge(other.steps, self.step_ns) if self.steps and other.steps else self.steps or other.steps,
+            self.steps.merge(other.steps, self.step_ns)
+            if self.steps and other.steps
+            else self.steps or other.steps,
             self.step_ns,
         )
 
@@ -142,7 +149,12 @@ def measure_profile(
     profile = Profile(counts, matrix.T @ matrix)
     if times is None or not step_ns or step_ns > DAY_NS // 8 or not len(times):
         return profile
-    return Profile(counts, profile.products, _measure_days(matrix, times, step_ns), _count_phases(times, step_ns))
+    return Profile(
+        counts,
+        profile.products,
+        _measure_days(matrix, times, step_ns),
+        _count_phases(times, step_ns),
+    )
 
 
 def count_slots(step_ns: int) -> int:
@@ -164,7 +176,9 @@ def _measure_days(
     for block, start in enumerate(starts):
         inside = slice(start, start + rows_a_block)
         for column in range(matrix.shape[1]):
-            sums[block, column] = np.bincount(slot[inside], weights=matrix[inside, column], minlength=slots)
+            sums[block, column] = np.bincount(
+                slot[inside], weights=matrix[inside, column], minlength=slots
+            )
     return sums
 
 
@@ -196,8 +210,9 @@ def find_largest_change(
 ) -> tuple[float, str]:
     """Return the largest certain change of a correlation, and the pair's names; 0 where chance may have made all.
 
-    A change is the difference of two correlations, or a third of that of their Fisher's z (1915) where this is greater:
-    0.99 and 0.9 are worlds apart. Certain is a difference of z above 5 standard errors.
+    A change is the difference of two correlations, or a third of that of their Fisher's z (1915)
+    where this is greater: 0.99 and 0.9 are worlds apart. Certain is a difference of z above 5
+    standard errors.
     """
     import numpy as np
 
@@ -205,9 +220,12 @@ def find_largest_change(
     rows = [max(4.0, float(products[-1, -1])) for products in (accepted, current)]
     error = math.sqrt(sum(1 / (count - 3) for count in rows))
     z = np.arctanh(np.clip(after, -0.999, 0.999)) - np.arctanh(np.clip(before, -0.999, 0.999))
-    # A column that does not vary goes with none, itself included: what became of it is for its own distribution to say.
+    # A column that does not vary goes with none, itself included: what became of it is for its own
+    # distribution to say.
     varies = [np.diag(related) > 0 for related in (before, after)]
-    judged = np.outer(varies[0] & varies[1], varies[0] & varies[1]) & ~np.eye(len(before), dtype=np.bool_)
+    judged = np.outer(varies[0] & varies[1], varies[0] & varies[1]) & ~np.eye(
+        len(before), dtype=np.bool_
+    )
     size = np.maximum(np.abs(after - before), np.abs(z) / 3)
     change = np.where(judged & (np.abs(z) > 5 * error), size, 0.0)
     if not change.any():
@@ -221,7 +239,8 @@ class ClockShift:
     """How far the pattern of the day has moved.
 
     Attributes:
-        minutes: of the block that moved most, less than a day; 0 if none did more than the accepted version's own.
+        minutes: of the block that moved most, less than a day; 0 if none did more than the accepted
+            version's own.
         column: of which the pattern is the strongest; empty if there is no daily pattern to go by.
         accepted_minutes: the most that the accepted version's own blocks moved.
     """
@@ -236,8 +255,9 @@ def find_clock_shift(
 ) -> ClockShift:
     """Return how far the day's pattern moved, by the shift that correlates best with the accepted pattern.
 
-    Blocks of about four weeks are compared, and single weeks of a strong pattern, each with what the accepted version's
-    own blocks of that length do, so that a clock that jumps on the way is found.
+    Blocks of about four weeks are compared, and single weeks of a strong pattern, each with what
+    the accepted version's own blocks of that length do, so that a clock that jumps on the way is
+    found.
     """
     import numpy as np
 
@@ -258,7 +278,9 @@ def find_clock_shift(
     return ClockShift(0.0, names[best], 0.0)
 
 
-def _find_furthest(pattern: "np.ndarray[Any, Any]", blocks: "Sequence[np.ndarray[Any, Any]]", column: int) -> int:
+def _find_furthest(
+    pattern: "np.ndarray[Any, Any]", blocks: "Sequence[np.ndarray[Any, Any]]", column: int
+) -> int:
     """Return the furthest, in slots, that two blocks in a row moved alike; a clock that has jumped stays where it is."""
     shifts = [_find_shift(pattern, block, column) for block in blocks]
     if len(shifts) == 1:
@@ -285,7 +307,9 @@ def _find_shift(pattern: "np.ndarray[Any, Any]", block: "np.ndarray[Any, Any]", 
     day = block[column] / rows
     if day.std() < 0.1:
         return 0
-    fits = np.array([np.corrcoef(np.roll(pattern, shift), day)[0, 1] for shift in range(len(pattern))])
+    fits = np.array(
+        [np.corrcoef(np.roll(pattern, shift), day)[0, 1] for shift in range(len(pattern))]
+    )
     best = int(np.argmax(fits))
     if fits[best] < 0.8 or fits[best] - fits[0] < 0.02:
         return 0

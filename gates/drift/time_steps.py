@@ -38,7 +38,10 @@ class Steps:
     def merge(self, other: "Steps", step_ns: int) -> "Steps":
         """Return the figures of both; the gap between them counts as well, whichever comes first in time."""
         bounds = dict(self.bounds)
-        missing, longest = self.missing_ns + other.missing_ns, max(self.longest_ns, other.longest_ns)
+        missing, longest = (
+            self.missing_ns + other.missing_ns,
+            max(self.longest_ns, other.longest_ns),
+        )
         for entity, (first, last) in other.bounds.items():
             begin, end = bounds.get(entity, (first, last))
             gap = max(first - end, begin - last)
@@ -48,7 +51,9 @@ class Steps:
         return Steps(self.rows + other.rows, self.back + other.back, missing, longest, bounds)
 
 
-def measure_steps(entities: "np.ndarray[Any, Any]", times: "np.ndarray[Any, Any]", step_ns: int) -> Steps:
+def measure_steps(
+    entities: "np.ndarray[Any, Any]", times: "np.ndarray[Any, Any]", step_ns: int
+) -> Steps:
     """Return the figures of some rows.
 
     Args:

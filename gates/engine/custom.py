@@ -27,7 +27,8 @@ class OwnExpectation(BaseModel):
 
     Attributes:
         type: of a stock expectation, such as `expect_column_values_to_be_between`.
-        kwargs: its arguments; `column` is a column of the recipe, `label`, or a derived one such as `image.brightness`.
+        kwargs: its arguments; `column` is a column of the recipe, `label`, or a derived one such as
+            `image.brightness`.
         on_fail: stop the run, warn, or set the bad rows aside if they are few.
     """
 
@@ -41,7 +42,8 @@ class OwnExpectation(BaseModel):
     def _only_rows_can_be_set_aside(self) -> Self:
         if isinstance(self.on_fail, Quarantine) and not self.type.startswith(_ON_ROWS):
             raise ValueError(
-                f"on_fail of {self.type} must be stop or warn; got quarantine; it judges all rows together and names "
+                f"on_fail of {self.type} must be stop or warn; got quarantine; it judges all rows "
+                "together and names "
                 "none: expect something of each row (expect_column_values_...) to set rows aside"
             )
         return self
@@ -79,15 +81,21 @@ def parse_suite(text: str, origin: str) -> tuple[OwnExpectation, ...]:
     except (ValueError, TypeError, KeyError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise SuiteError(
-            f"suite ({origin}) must be Great Expectations' JSON, with a list `expectations` of type and kwargs; got "
-            f"{type(error).__name__}: {reason}; export it again, or write one with `lepton gates draft`"
+            f"suite ({origin}) must be Great Expectations' JSON, with a list `expectations` of "
+            "type and kwargs; got "
+            f"{type(error).__name__}: {reason}; export it again, or write one with `lepton gates "
+            "draft`"
         ) from error
 
 
 def _parse_one(entry: dict[str, Any]) -> OwnExpectation:
     rule = entry.get("type") or entry["expectation_type"]
-    kwargs = {key: value for key, value in dict(entry.get("kwargs") or {}).items() if value is not None}
-    on_fail = (entry.get("meta") or {}).get("on_fail", "warn" if entry.get("severity") == "warning" else "stop")
+    kwargs = {
+        key: value for key, value in dict(entry.get("kwargs") or {}).items() if value is not None
+    }
+    on_fail = (entry.get("meta") or {}).get(
+        "on_fail", "warn" if entry.get("severity") == "warning" else "stop"
+    )
     return OwnExpectation.model_validate({"type": rule, "kwargs": kwargs, "on_fail": on_fail})
 
 
@@ -99,7 +107,10 @@ def read_suite(made: object, origin: str) -> tuple[OwnExpectation, ...]:
     """
     listed = getattr(made, "expectations", made)
     if isinstance(listed, str | Mapping) or not isinstance(listed, Iterable):
-        raise SuiteError(f"suite ({origin}) must give a list of expectations; got {type(made).__name__}; return a list")
+        raise SuiteError(
+            f"suite ({origin}) must give a list of expectations; got {type(made).__name__}; return "
+            "a list"
+        )
     plain: list[Any] = []
     for item in listed:
         if isinstance(item, OwnExpectation):

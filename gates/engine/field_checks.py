@@ -9,14 +9,19 @@ SHARDS = "shards"
 
 
 def build_field_expectations(
-    fields: Mapping[str, FieldRule], shards: Table, *, max_missing_fraction: float, max_infinite_fraction: float
+    fields: Mapping[str, FieldRule],
+    shards: Table,
+    *,
+    max_missing_fraction: float,
+    max_infinite_fraction: float,
 ) -> list[Expectation]:
     """Return what every shard must hold: dtype, shape, value range, missing and infinite values of each field.
 
     Args:
         fields: what the recipe declares about each field.
         shards: the table of `gates.tables.tabulate_shards`, from which fractions become counts.
-        max_missing_fraction: most values that may be NaN or null, as a fraction of the field's values in all shards.
+        max_missing_fraction: most values that may be NaN or null, as a fraction of the field's
+            values in all shards.
         max_infinite_fraction: the same for infinite values.
     """
     expectations: list[Expectation] = []
@@ -24,12 +29,16 @@ def build_field_expectations(
         expectations += _expect_type(name, rule)
         if rule.value_range is not None:
             expectations += _expect_range(name, rule.value_range)
-        values = int(shards.frame[f"{name}.values"].sum()) if f"{name}.values" in shards.frame else 0
+        values = (
+            int(shards.frame[f"{name}.values"].sum()) if f"{name}.values" in shards.frame else 0
+        )
         for figure, fraction in (("missing", max_missing_fraction), ("inf", max_infinite_fraction)):
             column = f"{name}.{figure}"
             most = int(fraction * values)
             rule_name = "expect_column_sum_to_be_between"
-            expectations.append(expect(rule_name, SHARDS, column=column, max_value=most, mark=column))
+            expectations.append(
+                expect(rule_name, SHARDS, column=column, max_value=most, mark=column)
+            )
     return expectations
 
 
@@ -50,6 +59,18 @@ def _expect_range(name: str, value_range: tuple[float, float]) -> list[Expectati
     low, high = value_range
     return [
         *expect_present(SHARDS, (f"{name}.min", f"{name}.max")),
-        expect("expect_column_min_to_be_between", SHARDS, column=f"{name}.min", min_value=low, max_value=high),
-        expect("expect_column_max_to_be_between", SHARDS, column=f"{name}.max", min_value=low, max_value=high),
+        expect(
+            "expect_column_min_to_be_between",
+            SHARDS,
+            column=f"{name}.min",
+            min_value=low,
+            max_value=high,
+        ),
+        expect(
+            "expect_column_max_to_be_between",
+            SHARDS,
+            column=f"{name}.max",
+            min_value=low,
+            max_value=high,
+        ),
     ]

@@ -1,7 +1,7 @@
 """Run a suite over named tables and read Great Expectations' results as checks.
 
-Nothing passes by default: an expectation that raises, an unknown rule, a missing table or column, an empty table, a
-column without one value, and a suite without expectations are all red.
+Nothing passes by default: an expectation that raises, an unknown rule, a missing table or column,
+an empty table, a column without one value, and a suite without expectations are all red.
 
 Great Expectations takes seconds to import; it is loaded at the first run, once a process.
 """
@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from gates.engine.report import MAX_ROWS_NAMED, Check, GateReport, is_proven, show, to_plain, verdict
+from gates.engine.report import (
+    MAX_ROWS_NAMED,
+    Check,
+    GateReport,
+    is_proven,
+    show,
+    to_plain,
+    verdict,
+)
 from gates.engine.sharded_table import ShardedTable
 from gates.engine.suite import Expectation, Suite
 from gates.engine.tables import Table
@@ -31,7 +39,9 @@ _ZERO_OF_NOTHING = frozenset(
 _BETWEEN_EACH = frozenset({"expect_column_max_to_be_between", "expect_column_min_to_be_between"})
 
 
-def run_suite(suite: Suite, tables: Mapping[str, Table | ShardedTable], skipped: Sequence[Check] = ()) -> GateReport:
+def run_suite(
+    suite: Suite, tables: Mapping[str, Table | ShardedTable], skipped: Sequence[Check] = ()
+) -> GateReport:
     """Judge tables by a suite.
 
     Args:
@@ -44,7 +54,9 @@ def run_suite(suite: Suite, tables: Mapping[str, Table | ShardedTable], skipped:
     """
     checks: dict[int, Check] = {}
     for name in dict.fromkeys(item.table for item in suite.expectations):
-        chosen = {index: item for index, item in enumerate(suite.expectations) if item.table == name}
+        chosen = {
+            index: item for index, item in enumerate(suite.expectations) if item.table == name
+        }
         table = tables.get(name)
         if table is None or table.rows == 0:
             problem = f"table {name} is {'missing' if table is None else 'empty'}"
@@ -52,15 +64,21 @@ def run_suite(suite: Suite, tables: Mapping[str, Table | ShardedTable], skipped:
         else:
             checks |= _judge_table(chosen, table)
     ordered = (*(checks[index] for index in range(len(suite.expectations))), *skipped)
-    return GateReport(stage=suite.stage, passed=verdict(ordered), checks=ordered, suite_digest=suite.digest)
+    return GateReport(
+        stage=suite.stage, passed=verdict(ordered), checks=ordered, suite_digest=suite.digest
+    )
 
 
-def _judge_table(expectations: Mapping[int, Expectation], table: Table | ShardedTable) -> dict[int, Check]:
+def _judge_table(
+    expectations: Mapping[int, Expectation], table: Table | ShardedTable
+) -> dict[int, Check]:
     """Return the checks of the expectations on one table, which has rows."""
     from gates.engine.runner import run_expectations  # Great Expectations takes seconds to import
 
     outcomes = run_expectations(expectations, table)
-    return {index: _read_outcome(item, outcomes[index], table) for index, item in expectations.items()}
+    return {
+        index: _read_outcome(item, outcomes[index], table) for index, item in expectations.items()
+    }
 
 
 def _read_outcome(item: Expectation, outcome: "Outcome", table: Table | ShardedTable) -> Check:
@@ -68,29 +86,42 @@ def _read_outcome(item: Expectation, outcome: "Outcome", table: Table | ShardedT
     if outcome.error:
         return _fail(item, outcome.error)
     observed = _read_observed(outcome.result, examples=not outcome.success)
-    if _judged_nothing(outcome.result) or (item.rule in _ZERO_OF_NOTHING and not table.has_values(item.columns[0])):
+    if _judged_nothing(outcome.result) or (
+        item.rule in _ZERO_OF_NOTHING and not table.has_values(item.columns[0])
+    ):
         return _fail(item, "not one value to judge", observed)
     passed = outcome.success and is_proven(observed)
     rows = () if passed else _name_rows(item, outcome, table)
     check = _make_check(item, observed, passed, rows)
-    return check.model_copy(update={"contained": _is_contained(item, outcome.result, passed=passed)})
+    return check.model_copy(
+        update={"contained": _is_contained(item, outcome.result, passed=passed)}
+    )
 
 
 def _is_contained(item: Expectation, result: Mapping[str, object], *, passed: bool) -> bool:
     """Return whether a failed rule on each value leaves few enough bad rows to set them aside."""
     unexpected, rows = result.get("unexpected_count"), result.get("element_count")
-    if passed or item.severity != "quarantine" or not isinstance(unexpected, int) or not isinstance(rows, int):
+    if (
+        passed
+        or item.severity != "quarantine"
+        or not isinstance(unexpected, int)
+        or not isinstance(rows, int)
+    ):
         return False
     return unexpected <= item.max_fraction * rows
 
 
-def find_quarantined(suite: Suite, tables: Mapping[str, Table | ShardedTable]) -> dict[str, dict[int, tuple[str, ...]]]:
+def find_quarantined(
+    suite: Suite, tables: Mapping[str, Table | ShardedTable]
+) -> dict[str, dict[int, tuple[str, ...]]]:
     """Find every row that a suite sets aside, and why.
 
-    Call it once the suite has passed: it reads the tables again, and only for rules with severity `quarantine`.
+    Call it once the suite has passed: it reads the tables again, and only for rules with severity
+    `quarantine`.
 
     Returns:
-        For each table the positions of its offending rows, each with the names of what was wrong with it.
+        For each table the positions of its offending rows, each with the names of what was wrong
+        with it.
     """
     from gates.engine.runner import find_unexpected  # Great Expectations takes seconds to import
 
@@ -128,17 +159,23 @@ def _read_observed(result: Mapping[str, object], *, examples: bool) -> JsonValue
 def _read_examples(result: Mapping[str, object]) -> list[JsonValue]:
     """Return the first distinct unexpected values."""
     values = to_plain(result.get("partial_unexpected_list") or [])
-    return list({show(value): value for value in values}.values()) if isinstance(values, list) else []
+    return (
+        list({show(value): value for value in values}.values()) if isinstance(values, list) else []
+    )
 
 
 def _judged_nothing(result: Mapping[str, object]) -> bool:
     """Return whether a rule on each value met no value at all, which Great Expectations calls a success."""
     if "element_count" not in result:
         return False
-    return result["element_count"] in (0, None) or result["element_count"] == result.get("missing_count")
+    return result["element_count"] in (0, None) or result["element_count"] == result.get(
+        "missing_count"
+    )
 
 
-def _name_rows(item: Expectation, outcome: "Outcome", table: Table | ShardedTable) -> tuple[str, ...]:
+def _name_rows(
+    item: Expectation, outcome: "Outcome", table: Table | ShardedTable
+) -> tuple[str, ...]:
     """Name the first offending rows of a failed check."""
     positions: Sequence[int]
     if isinstance(table, Table) and item.mark in table.named:
@@ -153,13 +190,13 @@ def _name_rows(item: Expectation, outcome: "Outcome", table: Table | ShardedTabl
     return table.name_rows(positions)
 
 
-def _make_check(item: Expectation, observed: JsonValue, passed: bool, rows: tuple[str, ...]) -> Check:
+def _make_check(
+    item: Expectation, observed: JsonValue, passed: bool, rows: tuple[str, ...]
+) -> Check:
     """Return a check with its message."""
     where = f"; {rows[0]}" + (f" and {len(rows) - 1} more" if len(rows) > 1 else "") if rows else ""
     where += f"; {item.hint}" if item.hint and not passed else ""
-    message = (
-        f"{item.rule} on {item.about}: observed {_show_observed(item.rule, observed)}, limit {show_limit(item)}{where}"
-    )
+    message = f"{item.rule} on {item.about}: observed {_show_observed(item.rule, observed)}, limit {show_limit(item)}{where}"
     return Check(
         rule=item.rule,
         about=item.about,
@@ -192,10 +229,15 @@ def show_limit(item: Expectation) -> str:
     """Return an expectation's limit in words: `[0, 16]`, `>= 0.98`, `in [0, 1]`."""
     rest = dict(item.limit)
     low, high = rest.pop("min_value", None), rest.pop("max_value", None)
-    strict_low, strict_high = bool(rest.pop("strict_min", False)), bool(rest.pop("strict_max", False))
+    strict_low, strict_high = (
+        bool(rest.pop("strict_min", False)),
+        bool(rest.pop("strict_max", False)),
+    )
     words: list[str] = []
     if low is not None and high is not None:
-        words.append(f"{'(' if strict_low else '['}{show(low)}, {show(high)}{')' if strict_high else ']'}")
+        words.append(
+            f"{'(' if strict_low else '['}{show(low)}, {show(high)}{')' if strict_high else ']'}"
+        )
     elif low is not None:
         words.append(f"{'>' if strict_low else '>='} {show(low)}")
     elif high is not None:

@@ -1,7 +1,7 @@
 """Count, sum and squared deviations of a column, which merge exactly over shards.
 
-Merging follows Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
-(1979), which does not lose digits as a difference of squares does.
+Merging follows Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
+sample variances" (1979), which does not lose digits as a difference of squares does.
 """
 
 import math
@@ -57,7 +57,9 @@ def merge_moments(parts: Sequence[Moments]) -> Moments:
         return Moments(0, 0.0, 0.0)
     count = sum(part.count for part in filled)
     finite = all(math.isfinite(part.total) for part in filled)
-    total = math.fsum(part.total for part in filled) if finite else sum(part.total for part in filled)
+    total = (
+        math.fsum(part.total for part in filled) if finite else sum(part.total for part in filled)
+    )
     mean = total / count
     between = [part.count * (part.mean - mean) ** 2 for part in filled]
     return Moments(count, total, sum(part.m2 for part in filled) + sum(between))

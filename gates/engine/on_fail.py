@@ -11,9 +11,17 @@ from gates.engine.report import Check, GateReport, show, verdict
 from storage.base.store import canonical_json, sha256_bytes
 
 DUPLICATES, LABEL = "duplicate fraction", "label"
-IMAGE_MIN, IMAGE_MAX, IMAGE_MISSING, IMAGE_INF = "image.min", "image.max", "image.missing", "image.inf"
+IMAGE_MIN, IMAGE_MAX, IMAGE_MISSING, IMAGE_INF = (
+    "image.min",
+    "image.max",
+    "image.missing",
+    "image.inf",
+)
 MISSING, INFINITE = "missing share of a column", "infinite share of a column"
-UNANSWERED, UNDECLARED = "missing share of the label or target", "labels that are not declared, fraction"
+UNANSWERED, UNDECLARED = (
+    "missing share of the label or target",
+    "labels that are not declared, fraction",
+)
 UNDATED, FUTURE = "rows without a time, fraction", "rows in the future, fraction"
 REPEATED = "rows with entity and time of another, fraction"
 UNSORTED = "rows out of order in time, fraction"
@@ -74,10 +82,15 @@ def check_quarantines(on_fail: Mapping[str, OnFail]) -> None:
         ValueError: a check is none whose rows can be told.
     """
     known = list(dict.fromkeys(name for names in ROW_CHECKS.values() for name in names))
-    wrong = [name for name, wanted in on_fail.items() if isinstance(wanted, Quarantine) and name not in known]
+    wrong = [
+        name
+        for name, wanted in on_fail.items()
+        if isinstance(wanted, Quarantine) and name not in known
+    ]
     if wrong:
         raise ValueError(
-            f"on_fail of {', '.join(wrong)} must be stop or warn; got quarantine, which needs the name of a check that is "
+            f"on_fail of {', '.join(wrong)} must be stop or warn; got quarantine, which needs the "
+            "name of a check that is "
             f"about rows; write one of: {'; '.join(known)}"
         )
 
@@ -88,24 +101,33 @@ def refuse_quarantines(on_fail: object) -> object:
     Raises:
         ValueError: some check is to quarantine.
     """
-    wrong = [name for name, wanted in on_fail.items() if isinstance(wanted, dict)] if isinstance(on_fail, dict) else []
+    wrong = (
+        [name for name, wanted in on_fail.items() if isinstance(wanted, dict)]
+        if isinstance(on_fail, dict)
+        else []
+    )
     if wrong:
         raise ValueError(
-            f"on_fail of {', '.join(map(str, wrong))} must be stop or warn; got quarantine; rows are set aside by the raw "
-            "gate alone: write it under gates.raw.on_fail, or as an expectation of your own in gates.raw.expectations"
+            f"on_fail of {', '.join(map(str, wrong))} must be stop or warn; got quarantine; rows "
+            "are set aside by the raw "
+            "gate alone: write it under gates.raw.on_fail, or as an expectation of your own in "
+            "gates.raw.expectations"
         )
     return on_fail
 
 
 def apply_on_fail(
-    report: GateReport, on_fail: Mapping[str, OnFail] | Mapping[str, Soft], find_rows: FindRows | None = None
+    report: GateReport,
+    on_fail: Mapping[str, OnFail] | Mapping[str, Soft],
+    find_rows: FindRows | None = None,
 ) -> GateReport:
     """Return a report in which failures of the named checks warn, stop, or set rows aside, as the recipe says.
 
     Args:
         report: of any gate.
         on_fail: by a check's name or rule; `*` stands for anything.
-        find_rows: finds the bad rows of a check in `ROW_CHECKS`; None where no row can be set aside.
+        find_rows: finds the bad rows of a check in `ROW_CHECKS`; None where no row can be set
+            aside.
     """
     if not on_fail:
         return report
@@ -115,10 +137,14 @@ def apply_on_fail(
         for name, wanted in on_fail.items()
     }
     digest = sha256_bytes(canonical_json([report.suite_digest, plain]))
-    return GateReport(stage=report.stage, passed=verdict(checks), checks=checks, suite_digest=digest)
+    return GateReport(
+        stage=report.stage, passed=verdict(checks), checks=checks, suite_digest=digest
+    )
 
 
-def _change(check: Check, on_fail: Mapping[str, OnFail] | Mapping[str, Soft], find_rows: FindRows | None) -> Check:
+def _change(
+    check: Check, on_fail: Mapping[str, OnFail] | Mapping[str, Soft], find_rows: FindRows | None
+) -> Check:
     for pattern, wanted in on_fail.items():
         if not fnmatchcase(check.about, pattern) and check.rule != pattern:
             continue
@@ -135,8 +161,8 @@ def _contain(check: Check, found: BadRows, most: float) -> Check:
     contained = 0 < found.count <= most * found.rows
     share = show(found.count / max(1, found.rows))
     verb = "set aside" if contained else "stops"
-    message = (
-        f"{check.message}; {found.count} rows, a fraction of {share}, {verb}: at most {show(most)} may be set aside"
-    )
+    message = f"{check.message}; {found.count} rows, a fraction of {share}, {verb}: at most {show(most)} may be set aside"
     rows = tuple(found.names) or check.rows
-    return check.model_copy(update={"severity": "quarantine", "contained": contained, "message": message, "rows": rows})
+    return check.model_copy(
+        update={"severity": "quarantine", "contained": contained, "message": message, "rows": rows}
+    )

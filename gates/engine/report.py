@@ -1,7 +1,7 @@
 """What a gate says: one check for each expectation, and a report that passes only if every check was proven.
 
-The records are plain data: they survive JSON unchanged and never hold NaN or an infinity, which JSON cannot carry; such
-a number is kept as its name ("NaN", "Infinity"), and it never passes.
+The records are plain data: they survive JSON unchanged and never hold NaN or an infinity, which
+JSON cannot carry; such a number is kept as its name ("NaN", "Infinity"), and it never passes.
 """
 
 import math
@@ -25,12 +25,16 @@ class Check(BaseModel):
     Attributes:
         rule: type of the expectation, in Great Expectations' words.
         about: what was judged, such as `image.max`.
-        observed: the figure that was seen; None only if the check did not apply or could not be computed.
+        observed: the figure that was seen; None only if the check did not apply or could not be
+            computed.
         limit: the figure that was allowed.
-        passed: True only if `observed` was computed and lies within `limit`, or if the check does not apply.
+        passed: True only if `observed` was computed and lies within `limit`, or if the check does
+            not apply.
         severity: what a failure does: `stop` the run, `quarantine` the rows, or `warn`.
-        applicable: False if there was nothing to compare with, such as no champion yet; the message says so.
-        contained: whether a failed check with severity `quarantine` leaves few enough bad rows to set them aside.
+        applicable: False if there was nothing to compare with, such as no champion yet; the message
+            says so.
+        contained: whether a failed check with severity `quarantine` leaves few enough bad rows to
+            set them aside.
         message: one sentence naming rule, observed, limit and where.
         rows: the first offending rows, shards or files, at most 20.
     """
@@ -52,7 +56,8 @@ class Check(BaseModel):
     def _pass_needs_proof(self) -> Self:
         if self.passed and self.applicable and not is_proven(self.observed):
             raise ValueError(
-                f"check ({self.rule} on {self.about}) must fail without a finite observation; got {self.observed!r}"
+                f"check ({self.rule} on {self.about}) must fail without a finite observation; got "
+                f"{self.observed!r}"
             )
         return self
 
@@ -84,7 +89,9 @@ class GateReport(BaseModel):
     @model_validator(mode="after")
     def _verdict_must_follow(self) -> Self:
         if self.passed != verdict(self.checks):
-            raise ValueError(f"report of gate {self.stage} (passed={self.passed}) must follow from its checks")
+            raise ValueError(
+                f"report of gate {self.stage} (passed={self.passed}) must follow from its checks"
+            )
         return self
 
     @property
@@ -113,7 +120,15 @@ def join_reports(stage: str, reports: Sequence[GateReport]) -> GateReport:
 def skip_check(rule: str, about: str, reason: str) -> Check:
     """Record a check that does not apply, and why: it neither proves nor stops anything."""
     message = f"{rule} on {about}: not applicable, {reason}"
-    return Check(rule=rule, about=about, observed=None, limit=None, passed=True, applicable=False, message=message)
+    return Check(
+        rule=rule,
+        about=about,
+        observed=None,
+        limit=None,
+        passed=True,
+        applicable=False,
+        message=message,
+    )
 
 
 def is_proven(observed: JsonValue) -> bool:
@@ -158,7 +173,9 @@ def show(value: JsonValue) -> str:
         return f"{value:.10g}"
     if isinstance(value, list):
         shown = ", ".join(show(item) for item in value[:_MAX_ITEMS_SHOWN])
-        more = f", and {len(value) - _MAX_ITEMS_SHOWN} more" if len(value) > _MAX_ITEMS_SHOWN else ""
+        more = (
+            f", and {len(value) - _MAX_ITEMS_SHOWN} more" if len(value) > _MAX_ITEMS_SHOWN else ""
+        )
         return f"[{shown}{more}]"
     if isinstance(value, dict):
         return ", ".join(f"{key} {show(item)}" for key, item in value.items())

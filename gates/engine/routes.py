@@ -1,7 +1,7 @@
 """How each metric of Great Expectations is answered over shards.
 
-A metric is answered by one of these routes, chosen by its name. What has no route is refused by name: an approximation
-never stands in for an exact answer.
+A metric is answered by one of these routes, chosen by its name. What has no route is refused by
+name: an approximation never stands in for an exact answer.
 """
 
 import math
@@ -119,7 +119,8 @@ def find_route(metric: str) -> Route:
             return Route.COLUMN if across and route is not Route.DEFERRED else route
     reason = _REASONS.get(metric, "no exact way to merge it is known")
     raise UnmergeableError(
-        f"metric ({metric}) must merge exactly over shards; got one that does not: {reason}; judge a table instead"
+        f"metric ({metric}) must merge exactly over shards; got one that does not: {reason}; judge "
+        "a table instead"
     )
 
 
@@ -145,7 +146,9 @@ def merge(route: Route, metric: str, parts: Sequence[Answer], most: int | None) 
 
         frames: list[pd.DataFrame] = [part for part in parts if len(part)] or [parts[0]]
         return pd.concat(frames).iloc[:most]
-    raise UnmergeableError(f"metric ({metric}) must have answers that merge; got route {route}; add its merge")
+    raise UnmergeableError(
+        f"metric ({metric}) must have answers that merge; got route {route}; add its merge"
+    )
 
 
 def _add(parts: Sequence[Answer]) -> Answer:

@@ -1,7 +1,7 @@
 """The one door to Great Expectations: plain expectations in, plain outcomes out.
 
-Only its core is used (metrics and expectations); no data context, no data docs, no analytics, no progress bars.
-Importing this module takes seconds: `gates.engine` does so at the first run.
+Only its core is used (metrics and expectations); no data context, no data docs, no analytics, no
+progress bars. Importing this module takes seconds: `gates.engine` does so at the first run.
 """
 
 import logging
@@ -20,7 +20,9 @@ from gates.engine.suite import Expectation
 from gates.engine.tables import Table
 from gates.errors import SuiteError
 
-os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read once, when it is imported: no telemetry leaves the machine
+os.environ["GX_ANALYTICS_ENABLED"] = (
+    "false"  # read once, when it is imported: no telemetry leaves the machine
+)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # deprecations inside the vendor's own imports
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
@@ -65,7 +67,9 @@ class _QuietValidator(Validator):
         return False
 
 
-def run_expectations(expectations: Mapping[int, Expectation], table: Table | ShardedTable) -> dict[int, Outcome]:
+def run_expectations(
+    expectations: Mapping[int, Expectation], table: Table | ShardedTable
+) -> dict[int, Outcome]:
     """Apply expectations to one table.
 
     Args:
@@ -78,7 +82,9 @@ def run_expectations(expectations: Mapping[int, Expectation], table: Table | Sha
     outcomes: dict[int, Outcome] = {}
     configurations: list[ExpectationConfiguration] = []
     for index, item in expectations.items():
-        configuration = ExpectationConfiguration(type=item.rule, kwargs=dict(item.kwargs), meta={_INDEX: index})
+        configuration = ExpectationConfiguration(
+            type=item.rule, kwargs=dict(item.kwargs), meta={_INDEX: index}
+        )
         try:
             configuration.to_domain_obj()
         except Exception as error:  # noqa: BLE001 - whatever a rule raises, it is a failed check
@@ -109,18 +115,28 @@ def find_unexpected(item: Expectation, table: Table | ShardedTable) -> list[int]
         result = _QuietValidator(execution_engine=engine).graph_validate(
             configurations=[configuration],
             runtime_configuration={
-                "result_format": {"result_format": "COMPLETE", "return_unexpected_index_query": False}
+                "result_format": {
+                    "result_format": "COMPLETE",
+                    "return_unexpected_index_query": False,
+                }
             },
         )[0]
     if error := _read_exception(result.exception_info or {}):
-        raise SuiteError(f"rows that fail {item.rule} on {item.about} must be found to set them aside; got: {error}")
+        raise SuiteError(
+            f"rows that fail {item.rule} on {item.about} must be found to set them aside; got: "
+            f"{error}"
+        )
     return [int(position) for position in result.result.get("unexpected_index_list") or ()]
 
 
 def _open_engine(table: Table | ShardedTable) -> ShardEngine:
     """Return the engine over a table's shards, on workers where the table has some."""
     workers = table.map_shards if isinstance(table, ShardedTable) else None
-    return ShardEngine(table.shards) if workers is None else ShardEngine(table.shards, map_shards=workers)
+    return (
+        ShardEngine(table.shards)
+        if workers is None
+        else ShardEngine(table.shards, map_shards=workers)
+    )
 
 
 def _read_result(result: ExpectationValidationResult) -> Outcome:
@@ -128,7 +144,9 @@ def _read_result(result: ExpectationValidationResult) -> Outcome:
     if error := _read_exception(result.exception_info or {}):
         return Outcome(success=False, error=error)
     positions = result.result.get("partial_unexpected_index_list") or ()
-    return Outcome(success=result.success is True, result=result.result, positions=tuple(map(int, positions)))
+    return Outcome(
+        success=result.success is True, result=result.result, positions=tuple(map(int, positions))
+    )
 
 
 def _read_exception(info: Mapping[str, Any]) -> str:
@@ -159,7 +177,11 @@ def _quiet_logs() -> Iterator[None]:
 def list_rules() -> list[str]:
     """Return the types of all expectations that Great Expectations registers itself, sorted."""
     rules = (rule for rule in list_registered_expectation_implementations())
-    return sorted(rule for rule in rules if rule.startswith("expect_") or rule == "unexpected_rows_expectation")
+    return sorted(
+        rule
+        for rule in rules
+        if rule.startswith("expect_") or rule == "unexpected_rows_expectation"
+    )
 
 
 def list_metrics(rule: str, kwargs: Mapping[str, Any], frame: pd.DataFrame) -> list[str]:

@@ -1,8 +1,9 @@
 """Great Expectations' execution engine over shards: stock expectations run untouched on a table of any size.
 
-`ShardEngine` overrides only how metrics are resolved. A metric is computed shard by shard by the stock provider and
-merged exactly; or it follows from other metrics; or, where a row's verdict depends on other rows, it is computed on the
-whole of the columns that it names. Memory is bounded by a shard, or by those columns, up to a limit.
+`ShardEngine` overrides only how metrics are resolved. A metric is computed shard by shard by the
+stock provider and merged exactly; or it follows from other metrics; or, where a row's verdict
+depends on other rows, it is computed on the whole of the columns that it names. Memory is bounded
+by a shard, or by those columns, up to a limit.
 
 Import this through `gates.runner`, which silences the vendor first.
 """
@@ -16,7 +17,10 @@ import pandas as pd
 from great_expectations.constants import MAX_RESULT_RECORDS
 from great_expectations.exceptions.exceptions import MetricResolutionError
 from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
-from great_expectations.validator.metric_configuration import MetricConfiguration, MetricConfigurationID
+from great_expectations.validator.metric_configuration import (
+    MetricConfiguration,
+    MetricConfigurationID,
+)
 
 from gates.engine.moments import merge_moments
 from gates.engine.routes import MERGED, Answer, Route, find_route, merge
@@ -46,7 +50,8 @@ class ShardEngine(PandasExecutionEngine):
 
     Args:
         shards: at least one; all with the same columns.
-        map_shards: applies a function to every shard, in order; `map` in this process, or over Dask workers.
+        map_shards: applies a function to every shard, in order; `map` in this process, or over Dask
+            workers.
         gather_limit_bytes: largest size of the columns that one metric may gather.
     """
 
@@ -59,7 +64,9 @@ class ShardEngine(PandasExecutionEngine):
     ) -> None:
         super().__init__()
         offsets = accumulate((shard.rows for shard in shards[:-1]), initial=0)
-        self._placed = tuple(Placed(shard, offset) for shard, offset in zip(shards, offsets, strict=True))
+        self._placed = tuple(
+            Placed(shard, offset) for shard, offset in zip(shards, offsets, strict=True)
+        )
         self._map_shards = map_shards
         self._gather_limit_bytes = gather_limit_bytes
         self._head = pd.concat([shard.head for shard in shards], ignore_index=True)
@@ -76,11 +83,20 @@ class ShardEngine(PandasExecutionEngine):
         """Answer metrics of which the dependencies are known.
 
         Raises:
-            MetricResolutionError: some could not be answered; the answers of the others are kept for the next call.
+            MetricResolutionError: some could not be answered; the answers of the others are kept
+                for the next call.
         """
         wanted, known = list(metrics_to_resolve), metrics or {}
-        routed = [(metric, self._choose_route(metric)) for metric in wanted if metric.id not in self._answers]
-        merged = [(metric, route) for metric, route in routed if isinstance(route, Route) and route in MERGED]
+        routed = [
+            (metric, self._choose_route(metric))
+            for metric in wanted
+            if metric.id not in self._answers
+        ]
+        merged = [
+            (metric, route)
+            for metric, route in routed
+            if isinstance(route, Route) and route in MERGED
+        ]
         for metric, route in routed:
             if isinstance(route, Fault):
                 self._answers[metric.id] = route
@@ -92,14 +108,19 @@ class ShardEngine(PandasExecutionEngine):
         self._answer_gathered([metric for metric, route in routed if route is Route.COLUMN], known)
         if failed := [metric for metric in wanted if isinstance(self._answers[metric.id], Fault)]:
             message = self._answers[failed[0].id].message
-            alike = tuple(metric for metric in failed if self._answers[metric.id].message == message)
+            alike = tuple(
+                metric for metric in failed if self._answers[metric.id].message == message
+            )
             raise MetricResolutionError(message=message, failed_metrics=alike)
         return {metric.id: self._answers[metric.id] for metric in wanted}
 
     def _choose_route(self, metric: MetricConfiguration) -> Route | Fault:
         """Return a metric's route, given its arguments and the dtype of its column."""
         if other := metric.metric_domain_kwargs.get("table"):
-            return Fault(f"table ({other}) must be the one that is judged; got another; compare versions instead")
+            return Fault(
+                f"table ({other}) must be the one that is judged; got another; compare versions "
+                "instead"
+            )
         try:
             route = find_route(metric.metric_name)
         except UnmergeableError as error:
@@ -108,7 +129,9 @@ class ShardEngine(PandasExecutionEngine):
         result_format = metric.metric_value_kwargs.get("result_format") or {}
         if route is Route.MOMENTS and (len(self._placed) == 1 or not self._is_real(column)):
             return Route.COLUMN
-        if metric.metric_name == "column.histogram" and not isinstance(metric.metric_value_kwargs.get("bins"), list):
+        if metric.metric_name == "column.histogram" and not isinstance(
+            metric.metric_value_kwargs.get("bins"), list
+        ):
             return Route.COLUMN
         if route is Route.LIST and result_format.get("exclude_unexpected_values"):
             return Route.COLUMN
@@ -140,7 +163,9 @@ class ShardEngine(PandasExecutionEngine):
         for (metric, route), answers in zip(requests, parts, strict=True):
             self._answers[metric.id] = self._merge_parts(metric, route, answers, known)
 
-    def _merge_parts(self, metric: MetricConfiguration, route: Route, parts: Sequence[Answer], known: Known) -> Answer:
+    def _merge_parts(
+        self, metric: MetricConfiguration, route: Route, parts: Sequence[Answer], known: Known
+    ) -> Answer:
         """Return the answer over all shards, or the first fault."""
         faults = [part for part in parts if isinstance(part, Fault)]
         if faults:
@@ -165,7 +190,11 @@ class ShardEngine(PandasExecutionEngine):
             memo: dict[MetricConfigurationID, Any] = {}
             engine = None if isinstance(frame, Fault) else load_stock_engine(frame)
             for metric in group:
-                part = frame if engine is None else compute_part(engine, metric, Route.COLUMN, known, memo)
+                part = (
+                    frame
+                    if engine is None
+                    else compute_part(engine, metric, Route.COLUMN, known, memo)
+                )
                 self._answers[metric.id] = part
 
     def _gather(self, columns: tuple[str, ...] | None) -> pd.DataFrame | Fault:
@@ -178,8 +207,10 @@ class ShardEngine(PandasExecutionEngine):
                 size_bytes += int(frames[-1].memory_usage(deep=True).sum())
                 if size_bytes > self._gather_limit_bytes:
                     return Fault(
-                        f"columns ({columns or 'all'}) must be at most {self._gather_limit_bytes} bytes to be judged "
-                        f"as a whole; got more; judge fewer rows or choose an expectation that merges"
+                        f"columns ({columns or 'all'}) must be at most {self._gather_limit_bytes} "
+                        "bytes to be judged "
+                        "as a whole; got more; judge fewer rows or choose an expectation that "
+                        "merges"
                     )
             return pd.concat(frames)
         except Exception as error:  # noqa: BLE001 - a shard that cannot be read has no answer
@@ -191,7 +222,9 @@ def _compute_distinct(metric: MetricConfiguration, parts: Sequence[Answer], know
     column = metric.metric_domain_kwargs["column"]
     values: pd.Series[Any] = pd.concat(list(parts), ignore_index=True)
     frame = pd.DataFrame({column: values.drop_duplicates(ignore_index=True)})
-    narrow = MetricConfiguration(metric.metric_name, {"column": column}, dict(metric.metric_value_kwargs))
+    narrow = MetricConfiguration(
+        metric.metric_name, {"column": column}, dict(metric.metric_value_kwargs)
+    )
     narrow.metric_dependencies = metric.metric_dependencies
     return compute_metric(load_stock_engine(frame), narrow, known, {})
 
@@ -206,7 +239,9 @@ def _find_most(metric: MetricConfiguration) -> int | None:
     return MAX_RESULT_RECORDS if complete else min(most, MAX_RESULT_RECORDS)
 
 
-def _collect_needs(metrics: Sequence[MetricConfiguration], known: Known) -> dict[MetricConfigurationID, Any]:
+def _collect_needs(
+    metrics: Sequence[MetricConfiguration], known: Known
+) -> dict[MetricConfigurationID, Any]:
     """Return the known answers that metrics depend on, directly or through deferred ones: what a worker is sent."""
     needs: dict[MetricConfigurationID, Any] = {}
     waiting = list(metrics)

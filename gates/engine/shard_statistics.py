@@ -78,7 +78,11 @@ def _answer_clear(metric: "MetricConfiguration", statistics: ColumnStatistics) -
     if rule == "column_values.nonnull" and statistics.missing == 0:
         return answer
     allowed = metric.metric_value_kwargs.get("value_set")
-    if rule == "column_values.in_set" and statistics.distinct is not None and isinstance(allowed, list):
+    if (
+        rule == "column_values.in_set"
+        and statistics.distinct is not None
+        and isinstance(allowed, list)
+    ):
         return answer if set(statistics.distinct) <= set(allowed) else UNKNOWN
     if rule == "column_values.between" and _is_within(metric.metric_value_kwargs, statistics):
         return answer

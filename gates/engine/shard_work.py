@@ -9,7 +9,10 @@ from typing import Any
 
 import pandas as pd
 from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
-from great_expectations.validator.metric_configuration import MetricConfiguration, MetricConfigurationID
+from great_expectations.validator.metric_configuration import (
+    MetricConfiguration,
+    MetricConfigurationID,
+)
 
 from gates.engine.moments import measure_moments
 from gates.engine.routes import Answer, Route
@@ -39,7 +42,9 @@ class Placed:
     offset: int
 
 
-def answer_shard(placed: Placed, requests: Sequence[Request], known: Known, dtypes: Mapping[str, Any]) -> list[Any]:
+def answer_shard(
+    placed: Placed, requests: Sequence[Request], known: Known, dtypes: Mapping[str, Any]
+) -> list[Any]:
     """Answer metrics for one shard, which is read only if its stored statistics do not suffice.
 
     Args:
@@ -79,7 +84,9 @@ def compute_part(
     """Compute one shard's part of a metric."""
     try:
         if route in (Route.MOMENTS, Route.DISTINCT):
-            values = engine.get_domain_records(dict(metric.metric_domain_kwargs))[metric.metric_domain_kwargs["column"]]
+            values = engine.get_domain_records(dict(metric.metric_domain_kwargs))[
+                metric.metric_domain_kwargs["column"]
+            ]
             return measure_moments(values) if route is Route.MOMENTS else values.drop_duplicates()
         return compute_metric(engine, metric, known, memo)
     except Exception as error:  # noqa: BLE001 - whatever a provider raises, the metric has no answer
@@ -112,11 +119,15 @@ def load_stock_engine(frame: pd.DataFrame) -> PandasExecutionEngine:
     return engine
 
 
-def read_frame(placed: Placed, columns: tuple[str, ...] | None, dtypes: Mapping[str, Any]) -> pd.DataFrame:
+def read_frame(
+    placed: Placed, columns: tuple[str, ...] | None, dtypes: Mapping[str, Any]
+) -> pd.DataFrame:
     """Return a shard's rows with the table's dtypes and their positions in the whole table as index."""
     present = None if columns is None else tuple(column for column in columns if column in dtypes)
     frame = placed.shard.read(present)
-    other = {column: dtypes[column] for column in frame.columns if frame[column].dtype != dtypes[column]}
+    other = {
+        column: dtypes[column] for column in frame.columns if frame[column].dtype != dtypes[column]
+    }
     if other:
         frame = frame.astype(other)
     return frame.set_axis(pd.RangeIndex(placed.offset, placed.offset + len(frame)), axis=0)

@@ -65,16 +65,22 @@ class Shard:
         frame = self.load(columns)
         if len(frame) != self.rows:
             raise SuiteError(
-                f"shard {self.name} must have {self.rows} rows; got {len(frame)}; verify the version, then judge it"
+                f"shard {self.name} must have {self.rows} rows; got {len(frame)}; verify the "
+                "version, then judge it"
             )
         if columns is None:
             return frame
         if lacking := [column for column in columns if column not in frame.columns]:
-            raise SuiteError(f"shard {self.name} must have columns {lacking}; got {list(frame.columns)}; collect again")
+            raise SuiteError(
+                f"shard {self.name} must have columns {lacking}; got {list(frame.columns)}; "
+                "collect again"
+            )
         return frame[list(columns)]
 
 
-def make_shard(name: str, frame: "pd.DataFrame", statistics: Mapping[str, ColumnStatistics] | None = None) -> Shard:
+def make_shard(
+    name: str, frame: "pd.DataFrame", statistics: Mapping[str, ColumnStatistics] | None = None
+) -> Shard:
     """Return a frame in memory as a shard."""
     return Shard(name, len(frame), frame.iloc[:0], lambda columns: frame, statistics or {})
 
@@ -86,7 +92,8 @@ class ShardedTable:
     Attributes:
         shards: in order; the table's rows are theirs, one after the other.
         identity: columns that name a row in messages, beside its shard and its place there.
-        map_shards: applies a function to every shard, in order, such as over Dask workers; None does it here.
+        map_shards: applies a function to every shard, in order, such as over Dask workers; None
+            does it here.
     """
 
     shards: tuple[Shard, ...]
@@ -121,7 +128,9 @@ class ShardedTable:
         """Return positions of the first rows of which the mark is neither zero nor false."""
         return self._find(column, lambda values: values.fillna(0).astype(bool), most)
 
-    def _find(self, column: str, choose: "Callable[[pd.Series[Any]], pd.Series[Any]]", most: int) -> list[int]:
+    def _find(
+        self, column: str, choose: "Callable[[pd.Series[Any]], pd.Series[Any]]", most: int
+    ) -> list[int]:
         """Return positions of the first rows that are chosen."""
         found: list[int] = []
         offset = 0
@@ -138,12 +147,20 @@ class ShardedTable:
         names: list[str] = []
         offset = 0
         for shard in self.shards:
-            inside = [position - offset for position in positions if offset <= position < offset + shard.rows]
+            inside = [
+                position - offset
+                for position in positions
+                if offset <= position < offset + shard.rows
+            ]
             offset += shard.rows
             if not inside:
                 continue
             known = tuple(column for column in self.identity if column in shard.head.columns)
-            values = shard.read(known).iloc[inside].itertuples(index=False, name=None) if known else [()] * len(inside)
+            values = (
+                shard.read(known).iloc[inside].itertuples(index=False, name=None)
+                if known
+                else [()] * len(inside)
+            )
             for row, identity in zip(inside, values, strict=True):
                 words = [f"{column} {value}" for column, value in zip(known, identity, strict=True)]
                 names.append(" ".join([f"shard {shard.name} row {row}", *words]))

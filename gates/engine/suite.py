@@ -1,7 +1,8 @@
 """A suite as plain data: which stock expectation is applied to which table, with which limits.
 
-It mirrors Great Expectations' own configuration (type and kwargs) and adds what its results are read with: the table,
-the name under which a person knows the figure, and what a failure does. Importing this loads nothing heavy.
+It mirrors Great Expectations' own configuration (type and kwargs) and adds what its results are
+read with: the table, the name under which a person knows the figure, and what a failure does.
+Importing this loads nothing heavy.
 """
 
 import math
@@ -24,11 +25,12 @@ class Expectation(BaseModel):
         about: the figure's name in messages, such as `image.max`.
         kwargs: the expectation's own arguments.
         severity: what a failure does.
-        max_fraction: most rows that a failure may set aside instead of stopping, as a fraction of the table; only with
-            severity `quarantine`.
-        mark: column of the table of which the entries that are neither zero nor false are the offending rows; empty if
-            the rule itself names them.
-        hint: what a person who reads of a failure should know besides; no part of the suite's identity.
+        max_fraction: most rows that a failure may set aside instead of stopping, as a fraction of
+            the table; only with severity `quarantine`.
+        mark: column of the table of which the entries that are neither zero nor false are the
+            offending rows; empty if the rule itself names them.
+        hint: what a person who reads of a failure should know besides; no part of the suite's
+            identity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +49,10 @@ class Expectation(BaseModel):
     def _limits_must_be_finite(cls, kwargs: dict[str, JsonValue]) -> dict[str, JsonValue]:
         for key, value in kwargs.items():
             if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"limit {key} ({value}) must be finite; got {value}; leave it out to set no limit")
+                raise ValueError(
+                    f"limit {key} ({value}) must be finite; got {value}; leave it out to set no "
+                    "limit"
+                )
         return kwargs
 
     @property
@@ -56,7 +61,13 @@ class Expectation(BaseModel):
         named: list[str] = []
         for key in DOMAIN_KEYS:
             value = self.kwargs.get(key)
-            named += [str(item) for item in value] if isinstance(value, list) else [str(value)] if value else []
+            named += (
+                [str(item) for item in value]
+                if isinstance(value, list)
+                else [str(value)]
+                if value
+                else []
+            )
         return tuple(named)
 
     @property
@@ -124,5 +135,6 @@ def expect_present(table: str, columns: Mapping[str, str] | tuple[str, ...]) -> 
     """
     names = columns if isinstance(columns, Mapping) else {column: column for column in columns}
     return [
-        expect("expect_column_values_to_not_be_null", table, about, column=column) for column, about in names.items()
+        expect("expect_column_values_to_not_be_null", table, about, column=column)
+        for column, about in names.items()
     ]

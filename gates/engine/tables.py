@@ -21,8 +21,10 @@ class Table:
 
     Attributes:
         frame: the figures; its index is a plain 0..n-1 range.
-        identity: columns that name a row, most telling first; those that the frame lacks are passed over.
-        named: names of the first offending rows by mark, where the frame holds only how many there are.
+        identity: columns that name a row, most telling first; those that the frame lacks are passed
+            over.
+        named: names of the first offending rows by mark, where the frame holds only how many there
+            are.
     """
 
     frame: "pd.DataFrame"
@@ -50,7 +52,10 @@ class Table:
 
     def find_marked(self, column: str, most: int) -> list[int]:
         """Return positions of the first rows of which the mark is neither zero nor false."""
-        return [int(position) for position in self.frame[column].to_numpy(dtype=bool).nonzero()[0][:most]]
+        return [
+            int(position)
+            for position in self.frame[column].to_numpy(dtype=bool).nonzero()[0][:most]
+        ]
 
     def name_rows(self, positions: Sequence[int]) -> tuple[str, ...]:
         """Return names such as `shard ab12 row_id 17`; positions where no column names a row; none for a single row."""
@@ -106,7 +111,8 @@ class FieldRule(BaseModel):
     Attributes:
         dtype: numpy's name, such as `uint8`.
         shape: of one row, without N.
-        value_range: smallest and largest value allowed, in the source's own unit; None sets no limit.
+        value_range: smallest and largest value allowed, in the source's own unit; None sets no
+            limit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -119,7 +125,8 @@ class FieldRule(BaseModel):
 def tabulate_shards(shards: Iterable[ShardFacts]) -> Table:
     """Return one row a shard: shard, split, source, rows, and `<field>.<figure>` for each field.
 
-    Figures: dtype, shape (both text), values (number of values), min, max, missing (NaN or null values), inf.
+    Figures: dtype, shape (both text), values (number of values), min, max, missing (NaN or null
+        values), inf.
     """
     import pandas as pd
 
@@ -150,7 +157,9 @@ def tabulate_classes(label_counts: Mapping[int, int], labels: Sequence[str]) -> 
     total = sum(label_counts.values())
     count = [label_counts.get(index, 0) for index in range(len(labels))]
     share = [value / total if total else None for value in count]
-    frame = pd.DataFrame({"class": list(labels), "label": range(len(labels)), "count": count, "share": share})
+    frame = pd.DataFrame(
+        {"class": list(labels), "label": range(len(labels)), "count": count, "share": share}
+    )
     return Table(frame, identity=("class",))
 
 

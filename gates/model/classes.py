@@ -34,7 +34,8 @@ class ModelFacts:
         predictions: one row a held-out row, from `tabulate_predictions`.
         rows_held_out: rows of the held-out split: each must have been judged, once.
         labels: names of the declared classes.
-        slice_columns: metadata columns of the predictions of which each value is a slice, beside each class.
+        slice_columns: metadata columns of the predictions of which each value is a slice, beside
+            each class.
     """
 
     predictions: Table
@@ -58,15 +59,17 @@ def tabulate_predictions(
 ) -> Table:
     """Return one row a held-out row, with what the expectations judge.
 
-    Columns: row_id, label, predicted, confidence, correct (0 or 1), probability_sum, probability_min, average_precision
-    (one figure, repeated: the mean over the classes that occur), and with a champion champion_predicted and gain
-    (candidate's correct minus champion's: -1, 0 or 1).
+    Columns: row_id, label, predicted, confidence, correct (0 or 1), probability_sum,
+    probability_min, average_precision (one figure, repeated: the mean over the classes that occur),
+    and with a champion champion_predicted and gain (candidate's correct minus champion's: -1, 0 or
+    1).
 
     Args:
         row_id: (N,) uint64.
         label: (N,) integer true class.
         probabilities: (N, K) float, each row summing to 1.
-        champion_predicted: (N,) integer classes that the promoted model answers for the same rows, in the same order.
+        champion_predicted: (N,) integer classes that the promoted model answers for the same rows,
+            in the same order.
         metadata: further (N,) columns, such as the site or the device, to be judged slice by slice.
 
     Raises:
@@ -75,10 +78,15 @@ def tabulate_predictions(
     import numpy as np
     import pandas as pd
 
-    lengths = {len(array) for array in (row_id, label, probabilities, champion_predicted) if array is not None}
+    lengths = {
+        len(array)
+        for array in (row_id, label, probabilities, champion_predicted)
+        if array is not None
+    }
     if probabilities.ndim != 2 or probabilities.shape[1] == 0 or len(lengths) != 1:
         raise SuiteError(
-            f"predictions (probabilities {probabilities.shape}) must be (N, K) with one row for each of the labels; "
+            f"predictions (probabilities {probabilities.shape}) must be (N, K) with one row for "
+            "each of the labels; "
             f"got lengths {sorted(lengths)}; judge every held-out row once"
         )
     predicted = np.argmax(probabilities, axis=1)
@@ -91,7 +99,9 @@ def tabulate_predictions(
         "probability_sum": probabilities.sum(axis=1, dtype=np.float64),
         "probability_min": probabilities.min(axis=1).astype(np.float64),
     }
-    columns["average_precision"] = np.full(len(label), measure_macro_precision(label, probabilities))
+    columns["average_precision"] = np.full(
+        len(label), measure_macro_precision(label, probabilities)
+    )
     if champion_predicted is not None:
         columns["champion_predicted"] = champion_predicted
         columns["gain"] = columns["correct"] - (champion_predicted == label).astype(np.float64)
@@ -105,12 +115,16 @@ def judge_model(gate: ModelGate, facts: ModelFacts) -> GateReport:
         skipped.append(skip_check(_MEAN, GAIN, "no model has been promoted yet"))
     tables = {"predictions": facts.predictions}
     if facts.predictions.rows:
-        slices = tabulate_slices(facts.predictions, facts.labels, facts.slice_columns, gate.min_slice_rows)
+        slices = tabulate_slices(
+            facts.predictions, facts.labels, facts.slice_columns, gate.min_slice_rows
+        )
         tables |= {"slices": slices, "figures": tabulate_figures(facts.predictions)}
         if not slices.rows:
             skipped.append(skip_check(_LEAST, SLICES, f"no slice has {gate.min_slice_rows} rows"))
     return run_suite(
-        build_model_suite(gate, facts, judge_slices="slices" not in tables or slices.rows > 0), tables, skipped
+        build_model_suite(gate, facts, judge_slices="slices" not in tables or slices.rows > 0),
+        tables,
+        skipped,
     )
 
 
@@ -142,7 +156,9 @@ def _expect_gain(gate: ModelGate, majority: float) -> list[Expectation]:
     about = f"held-out accuracy above the majority class's {majority:.6g} by {gain:g}"
     unreached = "no model reaches that: lower min_gain_over_majority, or set it to null beside min_average_precision"
     hint = unreached if majority + gain > 1 else ""
-    return [expect(_MEAN, "predictions", about, column="correct", min_value=majority + gain, hint=hint)]
+    return [
+        expect(_MEAN, "predictions", about, column="correct", min_value=majority + gain, hint=hint)
+    ]
 
 
 def _expect_figures(gate: ModelGate) -> list[Expectation]:
@@ -150,7 +166,9 @@ def _expect_figures(gate: ModelGate) -> list[Expectation]:
     return [
         *expect_present("figures", {"accuracy_low": LOW, "calibration_error": CALIBRATION}),
         *_expect_precision(gate),
-        expect(_LEAST, "figures", LOW, column="accuracy_low", min_value=gate.min_accuracy_lower_bound),
+        expect(
+            _LEAST, "figures", LOW, column="accuracy_low", min_value=gate.min_accuracy_lower_bound
+        ),
         expect(
             "expect_column_max_to_be_between",
             "figures",
@@ -194,7 +212,12 @@ def _expect_complete(facts: ModelFacts) -> list[Expectation]:
     classes = list(range(len(facts.labels)))
     in_set = "expect_column_values_to_be_in_set"
     return [
-        expect("expect_table_row_count_to_equal", "predictions", "rows judged", value=facts.rows_held_out),
+        expect(
+            "expect_table_row_count_to_equal",
+            "predictions",
+            "rows judged",
+            value=facts.rows_held_out,
+        ),
         *expect_present("predictions", ("row_id", "label", "predicted")),
         expect("expect_column_values_to_be_unique", "predictions", column="row_id"),
         expect(in_set, "predictions", column="label", value_set=classes),
@@ -209,7 +232,13 @@ def _expect_probabilities(gate: ModelGate) -> list[Expectation]:
     columns = ("confidence", "probability_sum", "probability_min")
     return [
         *expect_present("predictions", columns),
-        expect(between, "predictions", column="probability_sum", min_value=1 - slack, max_value=1 + slack),
+        expect(
+            between,
+            "predictions",
+            column="probability_sum",
+            min_value=1 - slack,
+            max_value=1 + slack,
+        ),
         expect(between, "predictions", column="probability_min", min_value=0, max_value=1),
         expect(between, "predictions", column="confidence", min_value=0, max_value=1 + slack),
     ]

@@ -27,7 +27,9 @@ def tabulate_figures(predictions: Table) -> Table:
         "accuracy": float(correct.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
-        "calibration_error": measure_calibration(frame["confidence"].to_numpy(dtype=np.float64), correct),
+        "calibration_error": measure_calibration(
+            frame["confidence"].to_numpy(dtype=np.float64), correct
+        ),
     }
     if "average_precision" in frame:
         figures["average_precision"] = float(frame["average_precision"].iloc[0])
@@ -37,7 +39,9 @@ def tabulate_figures(predictions: Table) -> Table:
     return Table(pd.DataFrame([figures]))
 
 
-def tabulate_slices(predictions: Table, labels: Sequence[str], columns: Sequence[str], min_rows: int) -> Table:
+def tabulate_slices(
+    predictions: Table, labels: Sequence[str], columns: Sequence[str], min_rows: int
+) -> Table:
     """Return one row for each class and each value of each metadata column with enough rows: slice, rows, accuracy.
 
     Args:
@@ -67,7 +71,8 @@ def _name_class(value: Any, labels: Sequence[str]) -> str:
 def bootstrap_accuracy(correct: "np.ndarray[Any, Any]") -> tuple[float, float]:
     """Return the 95 % percentile bootstrap interval of an accuracy (Efron and Tibshirani, 1993, chapter 13).
 
-    Resampling n answers that are right or wrong with replacement is one binomial draw, so no row is copied.
+    Resampling n answers that are right or wrong with replacement is one binomial draw, so no row is
+    copied.
 
     Args:
         correct: (N,) 0 or 1, with N >= 1.
@@ -80,7 +85,9 @@ def bootstrap_accuracy(correct: "np.ndarray[Any, Any]") -> tuple[float, float]:
     return float(low), float(high)
 
 
-def measure_calibration(confidence: "np.ndarray[Any, Any]", correct: "np.ndarray[Any, Any]") -> float:
+def measure_calibration(
+    confidence: "np.ndarray[Any, Any]", correct: "np.ndarray[Any, Any]"
+) -> float:
     """Return the expected calibration error over 15 equal bins (Guo et al., 2017); NaN if a confidence is not finite.
 
     Args:

@@ -44,13 +44,22 @@ def judge_anomaly(gate: AnomalyGate, facts: AnomalyFacts) -> GateReport:
     import numpy as np
     import pandas as pd
 
-    lengths = {len(array) for array in (facts.label, facts.score, facts.champion) if array is not None}
+    lengths = {
+        len(array) for array in (facts.label, facts.score, facts.champion) if array is not None
+    }
     if len(lengths) != 1:
-        raise SuiteError(f"scores must have one entry a labelled row; got lengths {sorted(lengths)}; score each once")
+        raise SuiteError(
+            f"scores must have one entry a labelled row; got lengths {sorted(lengths)}; score each "
+            "once"
+        )
     finite = np.isfinite(facts.score.astype(np.float64))
     scores = pd.DataFrame({"not_finite": ~finite, "anomalous": facts.label.astype(bool)})
     tables = {"scores": Table(scores), "figures": Table(pd.DataFrame([_measure(facts)]))}
-    skipped = [] if facts.champion is not None else [skip_check(_LEAST, CHAMPION, "no model has been promoted yet")]
+    skipped = (
+        []
+        if facts.champion is not None
+        else [skip_check(_LEAST, CHAMPION, "no model has been promoted yet")]
+    )
     return run_suite(build_anomaly_suite(gate, facts), tables, skipped)
 
 
@@ -66,14 +75,26 @@ def build_anomaly_suite(gate: AnomalyGate, facts: AnomalyFacts) -> Suite:
         expect(total, "scores", "scores not finite", column="not_finite", max_value=0),
         expect(total, "scores", "anomalous rows", column="anomalous", min_value=gate.min_anomalies),
         *expect_present("figures", {"average_precision": precision, "auroc": auroc}),
-        expect(_LEAST, "figures", precision, column="average_precision", min_value=gate.min_average_precision),
+        expect(
+            _LEAST,
+            "figures",
+            precision,
+            column="average_precision",
+            min_value=gate.min_average_precision,
+        ),
         expect(_LEAST, "figures", above, column="gain", min_value=gate.min_gain_over_chance),
         expect(_LEAST, "figures", auroc, column="auroc", min_value=gate.min_auroc),
     ]
     if facts.champion is not None:
         expectations += [
             *expect_present("figures", {"champion_gain": CHAMPION}),
-            expect(_LEAST, "figures", CHAMPION, column="champion_gain", min_value=-gate.max_loss_to_champion),
+            expect(
+                _LEAST,
+                "figures",
+                CHAMPION,
+                column="champion_gain",
+                min_value=-gate.max_loss_to_champion,
+            ),
         ]
     return Suite(stage=STAGE, expectations=tuple(expectations))
 
@@ -93,7 +114,9 @@ def _measure(facts: AnomalyFacts) -> dict[str, float | None]:
     return figures
 
 
-def measure_average_precision(label: "np.ndarray[Any, Any]", score: "np.ndarray[Any, Any]") -> float | None:
+def measure_average_precision(
+    label: "np.ndarray[Any, Any]", score: "np.ndarray[Any, Any]"
+) -> float | None:
     """Return the step-wise area under precision over recall, ties counted together; None where it is undefined.
 
     Args:
@@ -120,10 +143,14 @@ def measure_auroc(label: "np.ndarray[Any, Any]", score: "np.ndarray[Any, Any]") 
         return None
     _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2
-    return float((ranks[place][label].sum() - positive * (positive + 1) / 2) / (positive * negative))
+    return float(
+        (ranks[place][label].sum() - positive * (positive + 1) / 2) / (positive * negative)
+    )
 
 
-def measure_macro_precision(label: "np.ndarray[Any, Any]", probabilities: "np.ndarray[Any, Any]") -> float:
+def measure_macro_precision(
+    label: "np.ndarray[Any, Any]", probabilities: "np.ndarray[Any, Any]"
+) -> float:
     """Return the mean over the classes that occur of the average precision, one against the rest; NaN if undefined.
 
     Args:
@@ -132,7 +159,9 @@ def measure_macro_precision(label: "np.ndarray[Any, Any]", probabilities: "np.nd
     """
     known_classes = range(probabilities.shape[1])
     found = [
-        measure_average_precision(label == number, probabilities[:, number]) if number in known_classes else None
+        measure_average_precision(label == number, probabilities[:, number])
+        if number in known_classes
+        else None
         for number in _list_classes(label)
     ]
     known = [value for value in found if value is not None]

@@ -31,11 +31,14 @@ class RegressionFacts:
     """What the model gate judges of a regression or a forecast; all arrays share their shape and the order of rows.
 
     Attributes:
-        target: (N,) or (N, ...) true numbers, such as (N, steps ahead, variables), in their own unit.
+        target: (N,) or (N, ...) true numbers, such as (N, steps ahead, variables), in their own
+            unit.
         predicted: the candidate's answers, of the target's shape.
-        baselines: answers of the baselines, by name, such as `last value` or `training mean`; at least one.
+        baselines: answers of the baselines, by name, such as `last value` or `training mean`; at
+            least one.
         champion: answers of the promoted model to the same rows; None if there is none.
-        rows_held_out: rows of the held-out split that must have been judged; None if every row in `target` is one.
+        rows_held_out: rows of the held-out split that must have been judged; None if every row in
+            `target` is one.
         unit: of the target, for messages; empty if unknown.
         slices: metadata columns of (N,) values, of which each value is a slice.
     """
@@ -57,7 +60,9 @@ def judge_regression(gate: RegressionGate, facts: RegressionFacts) -> GateReport
     """
     _check_facts(facts)
     if not len(facts.target):
-        return run_suite(_build_suite(gate, facts, "none", slices=False), {"answers": _tabulate_answers(facts)})
+        return run_suite(
+            _build_suite(gate, facts, "none", slices=False), {"answers": _tabulate_answers(facts)}
+        )
     errors = {name: _average_errors(facts, answers) for name, answers in facts.baselines.items()}
     best = min(errors, key=lambda name: _rank(errors[name]))
     own = _average_errors(facts, facts.predicted)
@@ -74,20 +79,38 @@ def judge_regression(gate: RegressionGate, facts: RegressionFacts) -> GateReport
 def _build_suite(gate: RegressionGate, facts: RegressionFacts, best: str, *, slices: bool) -> Suite:
     """Return the gate's expectations for these facts."""
     unit = f", {facts.unit}" if facts.unit else ""
-    mae, rmse, skill = f"held-out mean absolute error{unit}", f"held-out root mean squared error{unit}", "skill"
+    mae, rmse, skill = (
+        f"held-out mean absolute error{unit}",
+        f"held-out root mean squared error{unit}",
+        "skill",
+    )
     skill = f"skill over the best baseline, {best}"
     low = "lower end of the skill's 95 % interval"
     rows = len(facts.target) if facts.rows_held_out is None else facts.rows_held_out
     expectations: list[Expectation | None] = [
         expect("expect_table_row_count_to_equal", "answers", "rows judged", value=rows),
-        expect("expect_column_sum_to_be_between", "answers", "answers not finite", column="not_finite", max_value=0),
-        expect("expect_column_sum_to_be_between", "answers", "truths not finite", column="target_lost", max_value=0),
+        expect(
+            "expect_column_sum_to_be_between",
+            "answers",
+            "answers not finite",
+            column="not_finite",
+            max_value=0,
+        ),
+        expect(
+            "expect_column_sum_to_be_between",
+            "answers",
+            "truths not finite",
+            column="target_lost",
+            max_value=0,
+        ),
         *expect_present("figures", {"mae": mae, "rmse": rmse, "skill": skill, "skill_low": low}),
         _expect_most(mae, "mae", gate.max_mae),
         _expect_most(rmse, "rmse", gate.max_rmse),
         expect(_LEAST, "figures", skill, column="skill", min_value=gate.min_skill, strict_min=True),
         _expect_low(gate, low),
-        expect(_LEAST, "slices", SLICES, column="skill", min_value=gate.min_slice_skill) if slices else None,
+        expect(_LEAST, "slices", SLICES, column="skill", min_value=gate.min_slice_skill)
+        if slices
+        else None,
         *(_expect_champion(gate) if facts.champion is not None else []),
     ]
     return Suite(stage=STAGE, expectations=tuple(item for item in expectations if item is not None))
@@ -95,7 +118,11 @@ def _build_suite(gate: RegressionGate, facts: RegressionFacts, best: str, *, sli
 
 def _expect_most(about: str, column: str, limit: float | None) -> Expectation | None:
     """Return an expectation on an error; None if it is not judged."""
-    return None if limit is None else expect(_MOST, "figures", about, column=column, min_value=0, max_value=limit)
+    return (
+        None
+        if limit is None
+        else expect(_MOST, "figures", about, column=column, min_value=0, max_value=limit)
+    )
 
 
 def _expect_low(gate: RegressionGate, about: str) -> Expectation:
@@ -103,7 +130,12 @@ def _expect_low(gate: RegressionGate, about: str) -> Expectation:
     limit = gate.min_skill_lower_bound
     severity: Severity = "warn" if limit is None else "stop"
     return expect(
-        _LEAST, "figures", about, column="skill_low", min_value=0.0 if limit is None else limit, severity=severity
+        _LEAST,
+        "figures",
+        about,
+        column="skill_low",
+        min_value=0.0 if limit is None else limit,
+        severity=severity,
     )
 
 
@@ -112,8 +144,17 @@ def _expect_champion(gate: RegressionGate) -> list[Expectation]:
     worse = "p-value that the champion is no better (paired bootstrap)"
     return [
         *expect_present("figures", {"champion_loss": CHAMPION}),
-        expect(_MOST, "figures", CHAMPION, column="champion_loss", max_value=gate.max_loss_to_champion),
-        expect(_LEAST, "figures", worse, column="worse_p_value", min_value=gate.min_worse_p_value, severity="warn"),
+        expect(
+            _MOST, "figures", CHAMPION, column="champion_loss", max_value=gate.max_loss_to_champion
+        ),
+        expect(
+            _LEAST,
+            "figures",
+            worse,
+            column="worse_p_value",
+            min_value=gate.min_worse_p_value,
+            severity="warn",
+        ),
     ]
 
 
@@ -123,7 +164,11 @@ def _list_skipped(gate: RegressionGate, facts: RegressionFacts, slices: Table) -
     if facts.champion is None:
         skipped.append(skip_check(_MOST, CHAMPION, "no model has been promoted yet"))
     if not slices.rows:
-        reason = f"no slice has {gate.min_slice_rows} rows" if facts.slices else "no metadata column is given"
+        reason = (
+            f"no slice has {gate.min_slice_rows} rows"
+            if facts.slices
+            else "no metadata column is given"
+        )
         skipped.append(skip_check(_LEAST, SLICES, reason))
     return skipped
 
@@ -131,20 +176,28 @@ def _list_skipped(gate: RegressionGate, facts: RegressionFacts, slices: Table) -
 def _check_facts(facts: RegressionFacts) -> None:
     """Refuse facts that cannot be compared row by row."""
     if not facts.baselines:
-        raise SuiteError("baselines (none) must be given to judge skill; got none; give the last value or the mean")
-    shapes = {"predicted": facts.predicted.shape} | {name: array.shape for name, array in facts.baselines.items()}
+        raise SuiteError(
+            "baselines (none) must be given to judge skill; got none; give the last value or the "
+            "mean"
+        )
+    shapes = {"predicted": facts.predicted.shape} | {
+        name: array.shape for name, array in facts.baselines.items()
+    }
     if facts.champion is not None:
         shapes["champion"] = facts.champion.shape
     wrong = {name: shape for name, shape in shapes.items() if shape != facts.target.shape}
     short = [name for name, values in facts.slices.items() if len(values) != len(facts.target)]
     if wrong or short:
         raise SuiteError(
-            f"answers ({wrong or short}) must have the target's shape {facts.target.shape}; got others; "
+            f"answers ({wrong or short}) must have the target's shape {facts.target.shape}; got "
+            "others; "
             f"answer every held-out row once"
         )
 
 
-def _average_errors(facts: RegressionFacts, answers: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+def _average_errors(
+    facts: RegressionFacts, answers: "np.ndarray[Any, Any]"
+) -> "np.ndarray[Any, Any]":
     """Return each row's mean absolute error, (N,) float64."""
     import numpy as np
 
@@ -193,11 +246,14 @@ def _divide(error: float, base: float) -> float:
     return error / base
 
 
-def _draw_means(own: "np.ndarray[Any, Any]", other: "np.ndarray[Any, Any]") -> list[tuple[float, float]]:
+def _draw_means(
+    own: "np.ndarray[Any, Any]", other: "np.ndarray[Any, Any]"
+) -> list[tuple[float, float]]:
     """Return mean errors of both on the same resampled rows.
 
-    Rows next to each other are alike in a series, so that blocks of them are drawn (Kuensch, 1989), at most 1000; with
-    fewer rows a block is a row, and this is the ordinary paired bootstrap (Efron and Tibshirani, 1993).
+    Rows next to each other are alike in a series, so that blocks of them are drawn (Kuensch, 1989),
+    at most 1000; with fewer rows a block is a row, and this is the ordinary paired bootstrap (Efron
+    and Tibshirani, 1993).
     """
     import numpy as np
 
@@ -206,7 +262,10 @@ def _draw_means(own: "np.ndarray[Any, Any]", other: "np.ndarray[Any, Any]") -> l
     sizes = np.diff([*starts, len(own)])
     chosen = np.random.default_rng(_SEED).integers(0, len(starts), (_RESAMPLES, len(starts)))
     rows = sizes[chosen].sum(axis=1)
-    means = np.stack([sums[0][chosen].sum(axis=1), sums[1][chosen].sum(axis=1)], axis=1) / rows[:, np.newaxis]
+    means = (
+        np.stack([sums[0][chosen].sum(axis=1), sums[1][chosen].sum(axis=1)], axis=1)
+        / rows[:, np.newaxis]
+    )
     return [(float(mine), float(theirs)) for mine, theirs in means]
 
 
@@ -219,7 +278,9 @@ def _tabulate_answers(facts: RegressionFacts) -> Table:
         counts: np.ndarray[Any, Any] = lost.sum(axis=tuple(range(1, lost.ndim)), dtype=np.int64)
         return counts
 
-    return Table(_make_frame({"not_finite": count(facts.predicted), "target_lost": count(facts.target)}))
+    return Table(
+        _make_frame({"not_finite": count(facts.predicted), "target_lost": count(facts.target)})
+    )
 
 
 def _tabulate_slices(
@@ -235,8 +296,12 @@ def _tabulate_slices(
             here = values == value
             if here.sum() >= min_rows:
                 skill = 1 - _divide(float(own[here].mean()), float(base[here].mean()))
-                records.append({"slice": f"{column} {value}", "rows": int(here.sum()), "skill": skill})
-    return Table(pd.DataFrame.from_records(records, columns=["slice", "rows", "skill"]), identity=("slice",))
+                records.append(
+                    {"slice": f"{column} {value}", "rows": int(here.sum()), "skill": skill}
+                )
+    return Table(
+        pd.DataFrame.from_records(records, columns=["slice", "rows", "skill"]), identity=("slice",)
+    )
 
 
 def _make_frame(columns: Mapping[str, Any]) -> Any:

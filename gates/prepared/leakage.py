@@ -31,10 +31,14 @@ class Spans:
     def overlaps(self, other: "Spans") -> bool:
         """Return whether any entity of both has a time that both reach over."""
         slots, places = _match(self.entities, other.entities)
-        reaches = (other.first[places] <= self.last[slots]) & (other.last[places] >= self.first[slots])
+        reaches = (other.first[places] <= self.last[slots]) & (
+            other.last[places] >= self.first[slots]
+        )
         return bool(reaches.any())
 
-    def count_inside(self, entities: "np.ndarray[Any, Any]", times: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def count_inside(
+        self, entities: "np.ndarray[Any, Any]", times: "np.ndarray[Any, Any]"
+    ) -> "np.ndarray[Any, Any]":
         """Return how many of some rows (N,) lie inside the span of their entity, (E,)."""
         import numpy as np
 
@@ -57,7 +61,9 @@ def merge_spans(parts: Sequence[Spans]) -> Spans:
     return _bound(*(np.concatenate(arrays) for arrays in joined))
 
 
-def _bound(entities: "np.ndarray[Any, Any]", first: "np.ndarray[Any, Any]", last: "np.ndarray[Any, Any]") -> Spans:
+def _bound(
+    entities: "np.ndarray[Any, Any]", first: "np.ndarray[Any, Any]", last: "np.ndarray[Any, Any]"
+) -> Spans:
     import numpy as np
 
     if not len(entities):
@@ -65,7 +71,11 @@ def _bound(entities: "np.ndarray[Any, Any]", first: "np.ndarray[Any, Any]", last
     order = np.argsort(entities, kind="stable")
     ordered = entities[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    return Spans(ordered[starts], np.minimum.reduceat(first[order], starts), np.maximum.reduceat(last[order], starts))
+    return Spans(
+        ordered[starts],
+        np.minimum.reduceat(first[order], starts),
+        np.maximum.reduceat(last[order], starts),
+    )
 
 
 def _match(

@@ -12,9 +12,9 @@ _STEP = 8  # brightness levels, of 256, that count as a difference
 def hash_pictures(images: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """Return a perceptual hash of each picture, (N, 2) uint64: equal where two look the same but for fine noise.
 
-    Brightness is averaged to 16 x 16 cells and compared with the neighbour to the right, in steps of 1/32 of the
-    picture's own range (a difference hash after Krawetz, 2013, with three levels instead of two, so that flat ground
-    counts as flat).
+    Brightness is averaged to 16 x 16 cells and compared with the neighbour to the right, in steps
+    of 1/32 of the picture's own range (a difference hash after Krawetz, 2013, with three levels
+    instead of two, so that flat ground counts as flat).
 
     Args:
         images: (N, C, H, W).

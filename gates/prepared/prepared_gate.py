@@ -33,11 +33,14 @@ class PreparedFacts:
         fitted: (means, standard deviations) of each field's channels over the training split.
         rows_collected: rows of the raw version.
         rows_dropped: rows that preparing dropped, by reason.
-        columns: one row a column of a table, with its missing and infinite share in the training split; None for images.
-        crossings: one row: rows among `held_out` and `validation` rows of their entity; None where order means nothing.
-        twins: one row: held-out `rows` that look like a training row; None where they are not sought.
-        learned: one row: held-out rows that a model to start from learned from by `content`, by `place` in the source,
-            and by `looks`; None without one.
+        columns: one row a column of a table, with its missing and infinite share in the training
+            split; None for images.
+        crossings: one row: rows among `held_out` and `validation` rows of their entity; None where
+            order means nothing.
+        twins: one row: held-out `rows` that look like a training row; None where they are not
+            sought.
+        learned: one row: held-out rows that a model to start from learned from by `content`, by
+            `place` in the source, and by `looks`; None without one.
     """
 
     shards: Table
@@ -76,7 +79,9 @@ def judge_prepared(gate: PreparedGate, facts: PreparedFacts) -> GateReport:
 
 def build_prepared_suite(gate: PreparedGate, facts: PreparedFacts) -> Suite:
     """Return the prepared gate's expectations for these facts."""
-    fields = build_field_expectations(facts.fields, facts.shards, max_missing_fraction=0.0, max_infinite_fraction=0.0)
+    fields = build_field_expectations(
+        facts.fields, facts.shards, max_missing_fraction=0.0, max_infinite_fraction=0.0
+    )
     return Suite(
         stage=STAGE,
         expectations=(
@@ -110,8 +115,22 @@ def _expect_columns(gate: PreparedGate, facts: PreparedFacts) -> list[Expectatio
     each = "expect_column_values_to_be_between"
     about = "missing share of a training column"
     return [
-        expect(each, "columns", about, column="missing", min_value=0, max_value=gate.max_missing_fraction),
-        expect(each, "columns", "infinite share of a training column", column="infinite", min_value=0, max_value=0),
+        expect(
+            each,
+            "columns",
+            about,
+            column="missing",
+            min_value=0,
+            max_value=gate.max_missing_fraction,
+        ),
+        expect(
+            each,
+            "columns",
+            "infinite share of a training column",
+            column="infinite",
+            min_value=0,
+            max_value=0,
+        ),
     ]
 
 
@@ -121,10 +140,20 @@ def _expect_uncrossed(gate: PreparedGate, facts: PreparedFacts) -> list[Expectat
     found: list[Expectation] = []
     if facts.crossings is not None:
         about = "rows of a series that lie in time among held-out rows of it"
-        found.append(expect(total, "crossings", about, column="held_out", max_value=0, mark="held_out"))
+        found.append(
+            expect(total, "crossings", about, column="held_out", max_value=0, mark="held_out")
+        )
         about = "rows of a series that lie in time among validation rows of it"
         found.append(
-            expect(total, "crossings", about, column="validation", max_value=0, severity="warn", mark="validation")
+            expect(
+                total,
+                "crossings",
+                about,
+                column="validation",
+                max_value=0,
+                severity="warn",
+                mark="validation",
+            )
         )
     most = int(gate.max_twin_fraction * facts.rows.rows)
     if facts.twins is not None:
@@ -147,18 +176,34 @@ def _expect_splits(gate: PreparedGate) -> list[Expectation]:
         "validation": gate.min_validation_rows,
         "held_out": gate.min_held_out_rows,
     }
-    smallest = {"train": gate.min_train_share, "validation": gate.min_split_share, "held_out": gate.min_split_share}
+    smallest = {
+        "train": gate.min_train_share,
+        "validation": gate.min_split_share,
+        "held_out": gate.min_split_share,
+    }
     between = "expect_column_min_to_be_between"
     return [
         *expect_present("rows", ("row_id",)),
         *expect_present(SHARDS, ("split",)),
-        expect("expect_column_distinct_values_to_equal_set", SHARDS, "splits", column="split", value_set=list(SPLITS)),
+        expect(
+            "expect_column_distinct_values_to_equal_set",
+            SHARDS,
+            "splits",
+            column="split",
+            value_set=list(SPLITS),
+        ),
         *(
             expect(between, "splits", f"{split} rows", column=f"{split}.rows", min_value=rows)
             for split, rows in fewest.items()
         ),
         *(
-            expect(between, "splits", f"{split} share of rows", column=f"{split}.share", min_value=share)
+            expect(
+                between,
+                "splits",
+                f"{split} share of rows",
+                column=f"{split}.share",
+                min_value=share,
+            )
             for split, share in smallest.items()
         ),
     ]
@@ -168,15 +213,25 @@ def _expect_apart() -> list[Expectation]:
     """Return expectations that no row, by id or by content, is in two splits."""
     total = "expect_column_sum_to_be_between"
     return [
-        expect(total, "apart", "row_id over all splits", column="row_id", max_value=0, mark="row_id"),
-        expect(total, "apart", "content hash between splits", column="content", max_value=0, mark="content"),
+        expect(
+            total, "apart", "row_id over all splits", column="row_id", max_value=0, mark="row_id"
+        ),
+        expect(
+            total,
+            "apart",
+            "content hash between splits",
+            column="content",
+            max_value=0,
+            mark="content",
+        ),
     ]
 
 
 def _expect_fitted(facts: PreparedFacts) -> list[Expectation]:
     """Return expectations on fitted statistics: finite, mean in the value range, 0 < std <= half the range.
 
-    No distribution on [a, b] has a standard deviation above (b - a) / 2 (Popoviciu's inequality, 1935).
+    No distribution on [a, b] has a standard deviation above (b - a) / 2 (Popoviciu's inequality,
+    1935).
     """
     expectations: list[Expectation] = []
     for name in facts.fitted:
@@ -187,7 +242,13 @@ def _expect_fitted(facts: PreparedFacts) -> list[Expectation]:
         low, high = value_range if value_range is not None else (-1e300, 1e300)
         expectations += [
             *expect_present("fitted", (mean, std)),
-            expect("expect_column_values_to_be_between", "fitted", column=mean, min_value=low, max_value=high),
+            expect(
+                "expect_column_values_to_be_between",
+                "fitted",
+                column=mean,
+                min_value=low,
+                max_value=high,
+            ),
             expect(
                 "expect_column_values_to_be_between",
                 "fitted",
@@ -206,7 +267,9 @@ def _expect_account(gate: PreparedGate, facts: PreparedFacts) -> list[Expectatio
     most = int(gate.max_dropped_fraction * facts.rows_collected)
     asked = ", ".join(reason for reason in _ASKED if facts.rows_dropped.get(reason))
     return [
-        expect(total, "account", "rows unaccounted for", column="unaccounted", min_value=0, max_value=0),
+        expect(
+            total, "account", "rows unaccounted for", column="unaccounted", min_value=0, max_value=0
+        ),
         expect(
             total,
             "account",
@@ -225,7 +288,10 @@ def _tabulate_splits(rows: Mapping[str, int]) -> Table:
     total = max(1, sum(rows.values()))
     figures: dict[str, float] = {}
     for split in SPLITS:
-        figures |= {f"{split}.rows": rows.get(split, 0), f"{split}.share": rows.get(split, 0) / total}
+        figures |= {
+            f"{split}.rows": rows.get(split, 0),
+            f"{split}.share": rows.get(split, 0) / total,
+        }
     return Table(pd.DataFrame([figures]))
 
 

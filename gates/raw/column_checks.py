@@ -53,9 +53,11 @@ class ColumnsFacts:
         labels: names of the declared classes; empty if none is.
         label_counts: rows by class index; -1 counts labels that are not declared.
         undeclared: first names of those.
-        time: figures of the time column, by name: rows `undated`, `repeated` (with entity and time of another), `unsorted`,
-            `gaps` (places where the next row comes late), `future`; empty without one.
-        predictors: how nearly each column alone gives the answer away, 0 to 1; empty where nothing is to be predicted.
+        time: figures of the time column, by name: rows `undated`, `repeated` (with entity and time
+            of another), `unsorted`, `gaps` (places where the next row comes late), `future`; empty
+            without one.
+        predictors: how nearly each column alone gives the answer away, 0 to 1; empty where nothing
+            is to be predicted.
     """
 
     columns: tuple[ColumnFacts, ...]
@@ -75,7 +77,13 @@ def build_columns_suite(gate: RawGate, facts: ColumnsFacts, stage: str) -> Suite
     return Suite(
         stage=stage,
         expectations=(
-            expect("expect_column_min_to_be_between", "version", "row count", column="rows", min_value=gate.min_rows),
+            expect(
+                "expect_column_min_to_be_between",
+                "version",
+                "row count",
+                column="rows",
+                min_value=gate.min_rows,
+            ),
             _at_most("unread records, fraction", "unread", gate.max_unread_fraction, mark="unread"),
             _at_most("duplicate fraction", "duplicates", gate.max_duplicate_fraction),
             *_expect_columns(gate, facts),
@@ -105,37 +113,73 @@ def tabulate_columns_facts(facts: ColumnsFacts) -> dict[str, Table]:
     if facts.labels:
         tables["classes"] = _tabulate_classes(facts)
     if facts.predictors:
-        frame = pd.DataFrame({"column": list(facts.predictors), "strength": list(facts.predictors.values())})
+        frame = pd.DataFrame(
+            {"column": list(facts.predictors), "strength": list(facts.predictors.values())}
+        )
         tables["predictors"] = Table(frame, identity=("column",))
     return tables
 
 
 def list_skipped(facts: ColumnsFacts) -> list[Check]:
     """Return the checks that do not apply to these facts."""
-    return [] if facts.predictors else [skip_check(_MOST, LEAKS, "the recipe names no label and no target")]
+    return (
+        []
+        if facts.predictors
+        else [skip_check(_MOST, LEAKS, "the recipe names no label and no target")]
+    )
 
 
 def hint_undeclared(names: Sequence[str]) -> str:
     """Return what to do about classes that are in the source and not in the recipe."""
-    return f"data.labels lacks {', '.join(map(repr, names))}: add it, or mend the source" if names else ""
+    return (
+        f"data.labels lacks {', '.join(map(repr, names))}: add it, or mend the source"
+        if names
+        else ""
+    )
 
 
-def _at_most(about: str, column: str, limit: float | None, mark: str = "", hint: str = "") -> Expectation:
-    return expect(_MOST, "version", about, column=column, min_value=0, max_value=limit, mark=mark, hint=hint)
+def _at_most(
+    about: str, column: str, limit: float | None, mark: str = "", hint: str = ""
+) -> Expectation:
+    return expect(
+        _MOST, "version", about, column=column, min_value=0, max_value=limit, mark=mark, hint=hint
+    )
 
 
 def _expect_columns(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
     """Return expectations on each column: few values missing, none infinite, and what is learned varies."""
     found = [
-        expect(_EACH, "columns", "missing share of a column", column="missing", max_value=gate.max_missing_fraction),
-        expect(_EACH, "columns", "infinite share of a column", column="infinite", max_value=gate.max_infinite_fraction),
+        expect(
+            _EACH,
+            "columns",
+            "missing share of a column",
+            column="missing",
+            max_value=gate.max_missing_fraction,
+        ),
+        expect(
+            _EACH,
+            "columns",
+            "infinite share of a column",
+            column="infinite",
+            max_value=gate.max_infinite_fraction,
+        ),
     ]
     if any(column.role in ("label", "target") for column in facts.columns):
         about = "missing share of the label or target"
-        found.append(expect(_MOST, "columns", about, column="answer_missing", max_value=gate.max_unanswered_fraction))
+        found.append(
+            expect(
+                _MOST,
+                "columns",
+                about,
+                column="answer_missing",
+                max_value=gate.max_unanswered_fraction,
+            )
+        )
     if any(column.role == "target" for column in facts.columns):
         about = "spread of the target"
-        found.append(expect(_MOST, "columns", about, column="target_std", min_value=0, strict_min=True))
+        found.append(
+            expect(_MOST, "columns", about, column="target_std", min_value=0, strict_min=True)
+        )
     return found
 
 
@@ -143,7 +187,11 @@ def _expect_time(gate: RawGate) -> list[Expectation]:
     """Return expectations on time: every row dated, once an entity, in order, without many gaps, not in the future."""
     return [
         _at_most("rows without a time, fraction", "undated", gate.max_missing_fraction),
-        _at_most("rows with entity and time of another, fraction", "repeated", gate.max_repeated_time_fraction),
+        _at_most(
+            "rows with entity and time of another, fraction",
+            "repeated",
+            gate.max_repeated_time_fraction,
+        ),
         _at_most(UNSORTED, "unsorted", gate.max_unsorted_fraction),
         _at_most("gaps in time, fraction of rows", "gaps", gate.max_gap_fraction),
         _at_most("rows in the future, fraction", "future", gate.max_future_fraction),
@@ -156,7 +204,12 @@ def _expect_labels(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
     most = 1.0 if gate.max_class_balance is None else min(1.0, gate.max_class_balance * balanced)
     least = 0.0 if gate.min_class_balance is None else gate.min_class_balance * balanced
     return [
-        _at_most("labels that are not declared, fraction", "undeclared", 0.0, hint=hint_undeclared(facts.undeclared)),
+        _at_most(
+            "labels that are not declared, fraction",
+            "undeclared",
+            0.0,
+            hint=hint_undeclared(facts.undeclared),
+        ),
         expect(_EACH, "classes", "rows of a class", column="count", min_value=1),
         expect(_EACH, "classes", "class share", column="share", min_value=least, max_value=most),
     ]

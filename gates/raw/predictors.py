@@ -27,7 +27,9 @@ class Bins:
 
     def merge(self, other: "Bins") -> "Bins":
         """Return the sums of both."""
-        return Bins(self.counts + other.counts, self.sums + other.sums, self.squares + other.squares)
+        return Bins(
+            self.counts + other.counts, self.sums + other.sums, self.squares + other.squares
+        )
 
 
 def bin_column(
@@ -43,19 +45,27 @@ def bin_column(
 
     Args:
         values: (N,) of the column; NaN where missing.
-        answer: (N,) the target, standardised, NaN where missing; or class indices, below 0 where missing.
+        answer: (N,) the target, standardised, NaN where missing; or class indices, below 0 where
+            missing.
         limits: least and greatest value of the column over all shards.
         classes: number of classes; 0 for a target of numbers.
-        leads: rows that the answer lies ahead of the value: a column that leads gives the future away.
+        leads: rows that the answer lies ahead of the value: a column that leads gives the future
+            away.
         entities: (N,) whose rows are not led across.
     """
     import numpy as np
 
     low, high = limits
     scaled = (values - low) / (high - low) if high > low else np.zeros(len(values))
-    places = np.clip(np.nan_to_num(scaled, posinf=1.0, neginf=0.0) * BINS, 0, BINS - 1).astype(np.int64)
+    places = np.clip(np.nan_to_num(scaled, posinf=1.0, neginf=0.0) * BINS, 0, BINS - 1).astype(
+        np.int64
+    )
     shape = (len(leads), BINS, classes) if classes else (len(leads), BINS)
-    counts, sums, squares = np.zeros(shape), np.zeros((len(leads), BINS)), np.zeros((len(leads), BINS))
+    counts, sums, squares = (
+        np.zeros(shape),
+        np.zeros((len(leads), BINS)),
+        np.zeros((len(leads), BINS)),
+    )
     for row, lead in enumerate(leads):
         kept = len(values) - lead
         if kept <= 0:
@@ -78,9 +88,9 @@ def bin_column(
 def measure_strength(bins: Bins) -> float:
     """Return how nearly the column alone gives the answer, 0 to 1, at its strongest lead.
 
-    Classes: the balanced accuracy of answering each bin with the class that is densest there. Numbers: the correlation
-    ratio (Pearson, 1905), the share of the answer's variance that lies between bins, freed of what bins as coarse as
-    these lose of a straight copy.
+    Classes: the balanced accuracy of answering each bin with the class that is densest there.
+    Numbers: the correlation ratio (Pearson, 1905), the share of the answer's variance that lies
+    between bins, freed of what bins as coarse as these lose of a straight copy.
     """
     import numpy as np
 

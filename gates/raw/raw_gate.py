@@ -37,7 +37,8 @@ class RawFacts:
         fields: what the recipe declares about each field.
         labels: names of the declared classes; class i has label i.
         label_counts: rows with each label.
-        unread: records of the source that could not be read as rows: how many, and which the first ones are.
+        unread: records of the source that could not be read as rows: how many, and which the first
+            ones are.
         undeclared: first names of classes in the source that are not declared.
     """
 
@@ -54,8 +55,9 @@ class RawFacts:
 def judge_raw(gate: RawGate, facts: "RawFacts | ColumnsFacts") -> GateReport:
     """Judge a raw version.
 
-    Images: shape, dtype, value range, missing values, label set, duplicates, class balance, size. Tables and series:
-    missing values and labels of each column, order in time, and that no column is the answer.
+    Images: shape, dtype, value range, missing values, label set, duplicates, class balance, size.
+    Tables and series: missing values and labels of each column, order in time, and that no column
+    is the answer.
     """
     if isinstance(facts, ColumnsFacts):
         suite = build_columns_suite(gate, facts, STAGE)
@@ -75,7 +77,9 @@ def build_raw_suite(gate: RawGate, facts: RawFacts) -> Suite:
         max_missing_fraction=gate.max_missing_fraction or 0.0,
         max_infinite_fraction=gate.max_infinite_fraction,
     )
-    size = expect("expect_table_row_count_to_be_between", "rows", "row count", min_value=gate.min_rows)
+    size = expect(
+        "expect_table_row_count_to_be_between", "rows", "row count", min_value=gate.min_rows
+    )
     duplicates = expect(
         "expect_column_mean_to_be_between",
         "source",
@@ -106,7 +110,9 @@ def _expect_labels(gate: RawGate, facts: RawFacts) -> list[Expectation]:
     hint = hint_undeclared(facts.undeclared)
     mostly = 1 - (gate.max_missing_fraction or 0.0)
     return [
-        present.model_copy(update={"kwargs": {**present.kwargs, "mostly": mostly}}) if mostly < 1 else present,
+        present.model_copy(update={"kwargs": {**present.kwargs, "mostly": mostly}})
+        if mostly < 1
+        else present,
         expect(
             "expect_column_values_to_be_in_set",
             "rows",
@@ -114,7 +120,13 @@ def _expect_labels(gate: RawGate, facts: RawFacts) -> list[Expectation]:
             value_set=classes,
             hint=hint,
         ),
-        expect("expect_column_distinct_values_to_contain_set", "rows", "classes", column="label", value_set=classes),
+        expect(
+            "expect_column_distinct_values_to_contain_set",
+            "rows",
+            "classes",
+            column="label",
+            value_set=classes,
+        ),
         expect(
             "expect_column_values_to_be_between",
             "classes",
@@ -135,4 +147,7 @@ def _tabulate_source(facts: RawFacts) -> Table:
         "unread": facts.unread.count / max(1, rows + facts.unread.count),
         "duplicate": facts.duplicates.count / max(1, rows),
     }
-    return Table(pd.DataFrame([figures]), named={"duplicate": facts.duplicates.names, "unread": facts.unread.names})
+    return Table(
+        pd.DataFrame([figures]),
+        named={"duplicate": facts.duplicates.names, "unread": facts.unread.names},
+    )

@@ -16,7 +16,10 @@ DEFAULT_WORKSPACE = "./workspace"
 Workspace = Annotated[
     str,
     typer.Option(
-        "--workspace", "-w", help="Folder or URL that holds everything a project makes.", envvar="LEPTON_WORKSPACE"
+        "--workspace",
+        "-w",
+        help="Folder or URL that holds everything a project makes.",
+        envvar="LEPTON_WORKSPACE",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]

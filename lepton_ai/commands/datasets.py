@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Name of a dataset.")]
 Reference = Annotated[
-    str, typer.Argument(help="NAME, NAME@NUMBER, NAME@TAG or NAME@DATE; without @ the latest version.")
+    str,
+    typer.Argument(help="NAME, NAME@NUMBER, NAME@TAG or NAME@DATE; without @ the latest version."),
 ]
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,7 +76,12 @@ def list_(workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> 
     for name in list_datasets(Store(workspace)):
         version = _open_dataset(workspace, name).latest()
         if version is not None:
-            fields = {"name": name, "version": version.number, "rows": version.splits, "digest": version.digest}
+            fields = {
+                "name": name,
+                "version": version.number,
+                "rows": version.splits,
+                "digest": version.digest,
+            }
             _print(fields, f"{version.ref:<32} {_count(version.splits)}", as_json)
 
 
@@ -92,7 +98,9 @@ def log(name: Name, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = 
 
 @app.command()
 @_on_platform
-def show(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
+def show(
+    reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False
+) -> None:
     """Show a version: fields, splits, statistics; no data is read."""
     version = _open_version(workspace, reference)
     statistics = version.statistics()
@@ -103,24 +111,39 @@ def show(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_json
         "shards": len(version.shards),
         "size_bytes": sum(shard.size_bytes for shard in version.shards),
         "fields": [field.model_dump(mode="json") for field in version.fields],
-        "statistics": {name: figures.model_dump(mode="json") for name, figures in statistics.items()},
+        "statistics": {
+            name: figures.model_dump(mode="json") for name, figures in statistics.items()
+        },
     }
-    lines = [f"{version.ref}  {version.digest}", f"{_count(version.splits)} in {len(version.shards)} shards"]
+    lines = [
+        f"{version.ref}  {version.digest}",
+        f"{_count(version.splits)} in {len(version.shards)} shards",
+    ]
     for field in version.fields:
         figures = statistics.get(field.name)
-        span = f"min {figures.min}  max {figures.max}  mean {figures.mean}" if figures is not None else ""
+        span = (
+            f"min {figures.min}  max {figures.max}  mean {figures.mean}"
+            if figures is not None
+            else ""
+        )
         lines.append(f"  {field.name:<16} {field.dtype:<8} {list(field.shape)!s:<14} {span}")
     _print(fields, "\n".join(lines), as_json)
 
 
 @app.command()
 @_on_platform
-def diff(old: Reference, new: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
+def diff(
+    old: Reference,
+    new: Reference,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
     """Show what changed from one version to another."""
     found = _open_version(workspace, old).diff(_open_version(workspace, new))
     text = (
         f"{found.old} -> {found.new}: rows +{len(found.rows_added)} -{len(found.rows_removed)} "
-        f"changed {len(found.rows_changed)}; shards +{len(found.shards_added)} -{len(found.shards_removed)} "
+        f"changed {len(found.rows_changed)}; shards +{len(found.shards_added)} "
+        f"-{len(found.shards_removed)} "
         f"kept {found.shards_kept}"
     )
     _print(dataclasses.asdict(found), text, as_json)
@@ -144,7 +167,9 @@ def verify(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE) -> No
 def tag(
     reference: Reference,
     name: Annotated[str, typer.Argument(help="The tag.")],
-    move: Annotated[bool, typer.Option("--move", help="Take the tag from another version.")] = False,
+    move: Annotated[
+        bool, typer.Option("--move", help="Take the tag from another version.")
+    ] = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Name a version."""
@@ -157,7 +182,9 @@ def tag(
 @_on_platform
 def gc(
     name: Name,
-    grace_s: Annotated[float, typer.Option(help="Age below which an unused file is kept, in seconds.")] = 24 * 3600.0,
+    grace_s: Annotated[
+        float, typer.Option(help="Age below which an unused file is kept, in seconds.")
+    ] = 24 * 3600.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
@@ -185,9 +212,12 @@ def export(
 def delete(
     name: Name,
     row_id: Annotated[
-        list[str], typer.Option("--row-id", help="Id of a row, decimal or 0x hexadecimal; may be repeated.")
+        list[str],
+        typer.Option("--row-id", help="Id of a row, decimal or 0x hexadecimal; may be repeated."),
     ],
-    purge: Annotated[bool, typer.Option("--purge", help="From all of history; says which models saw it.")] = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="From all of history; says which models saw it.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why; kept in the log.")] = "",
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
@@ -196,15 +226,26 @@ def delete(
     try:
         ids = [int(text, 0) for text in row_id]
     except ValueError as error:
-        raise fail(f"--row-id must be a whole number, decimal or 0x hexadecimal; got {row_id}", EXIT_USAGE) from error
+        raise fail(
+            f"--row-id must be a whole number, decimal or 0x hexadecimal; got {row_id}", EXIT_USAGE
+        ) from error
     dataset = _open_dataset(workspace, name)
     if not purge:
-        say(f"{dataset.delete_rows(ids, message=reason).ref} no longer holds {len(ids)} rows; earlier versions do")
+        say(
+            f"{dataset.delete_rows(ids, message=reason).ref} no longer holds {len(ids)} rows; "
+            "earlier versions do"
+        )
         return
     if not reason:
         raise fail("--purge must have a --reason; got none; it is kept in the log", EXIT_USAGE)
     done = dataset.purge_rows(ids, reason=reason)
-    seen = f"models that had seen them: {', '.join(done.models)}" if done.models else "no model had seen them"
+    seen = (
+        f"models that had seen them: {', '.join(done.models)}"
+        if done.models
+        else "no model had seen them"
+    )
     _print(
-        dataclasses.asdict(done), f"purged {len(done.row_ids)} rows from {len(done.versions)} versions; {seen}", as_json
+        dataclasses.asdict(done),
+        f"purged {len(done.row_ids)} rows from {len(done.versions)} versions; {seen}",
+        as_json,
     )

@@ -31,12 +31,16 @@ RecipeName = Annotated[str, typer.Argument(help="Name of a recipe, or path to a 
 @app.command("run")
 @translate_errors
 def run_gates(
-    reference: Annotated[str, typer.Argument(help="DATASET, DATASET@NUMBER, DATASET@TAG or DATASET@DATE.")],
+    reference: Annotated[
+        str, typer.Argument(help="DATASET, DATASET@NUMBER, DATASET@TAG or DATASET@DATE.")
+    ],
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Whose rules; default: those of the run that made it.")
+        str | None,
+        typer.Option("--recipe", help="Whose rules; default: those of the run that made it."),
     ] = None,
     suite: Annotated[
-        list[str] | None, typer.Option("--suite", help="Great Expectations' JSON, or package.module:function.")
+        list[str] | None,
+        typer.Option("--suite", help="Great Expectations' JSON, or package.module:function."),
     ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
@@ -70,7 +74,9 @@ def run_gates(
 @translate_errors
 def draft(
     recipe: RecipeName,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; default: standard output.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; default: standard output.")
+    ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Profile the last accepted version and write a suite in Great Expectations' JSON that you can edit.
@@ -95,9 +101,12 @@ def draft(
     try:
         out.write_text(text, "utf-8")
     except OSError as error:
-        raise fail(f"--out ({out}) must be a file that can be written; got: {error.strerror}") from error
+        raise fail(
+            f"--out ({out}) must be a file that can be written; got: {error.strerror}"
+        ) from error
     say(
-        f"wrote {len(drafted['expectations'])} expectations to {out}; edit them, then name the file in gates.raw.suites"
+        f"wrote {len(drafted['expectations'])} expectations to {out}; edit them, then name the "
+        "file in gates.raw.suites"
     )
 
 
@@ -119,5 +128,11 @@ def _say_report(ref: str, report: "GateReport") -> None:
     for warning in report.warnings:
         say(f"WARN  {warning}", "yellow")
     failed = len(report.reasons)
-    word = f"{len(report.checks)} checks passed" if report.passed else f"{failed} of {len(report.checks)} checks failed"
-    say(f"{'green' if report.passed else 'red'}  {ref}: {word}", "green" if report.passed else "red")
+    word = (
+        f"{len(report.checks)} checks passed"
+        if report.passed
+        else f"{failed} of {len(report.checks)} checks failed"
+    )
+    say(
+        f"{'green' if report.passed else 'red'}  {ref}: {word}", "green" if report.passed else "red"
+    )

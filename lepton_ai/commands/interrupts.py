@@ -8,8 +8,9 @@ from types import FrameType, TracebackType
 class Interrupts:
     """For the duration of a block, a Ctrl-C that something swallowed is raised again at the next step.
 
-    Python raises it wherever the main thread happens to be. Inside a finaliser or a callback of the import system it is
-    printed as ignored, and the run would go on to publish what its user wanted to stop.
+    Python raises it wherever the main thread happens to be. Inside a finaliser or a callback of the
+    import system it is printed as ignored, and the run would go on to publish what its user wanted
+    to stop.
     """
 
     def __init__(self) -> None:
@@ -24,7 +25,10 @@ class Interrupts:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._installed:
             signal.signal(signal.SIGINT, signal.default_int_handler)

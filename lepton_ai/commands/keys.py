@@ -15,17 +15,27 @@ app = typer.Typer(no_args_is_help=True)
 @translate_errors
 def export(
     file: Annotated[Path, typer.Argument(help="New file to write.")],
-    private: Annotated[bool, typer.Option("--private", help="With the private keys: for another publisher.")] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="With the private keys: for another publisher.")
+    ] = False,
 ) -> None:
     """Write what a device needs to trust this machine's channels."""
     bundle = export_keys(file, private=private)
     half = "public and PRIVATE keys" if private else "public keys only"
-    say(f"wrote {file}: {len(bundle.channels)} channels, {len(bundle.trusted)} receipt keys ({half})")
+    say(
+        f"wrote {file}: {len(bundle.channels)} channels, {len(bundle.trusted)} receipt keys "
+        f"({half})"
+    )
 
 
 @app.command("import")
 @translate_errors
-def import_(file: Annotated[Path, typer.Argument(help="File that `lepton keys export` wrote.")]) -> None:
+def import_(
+    file: Annotated[Path, typer.Argument(help="File that `lepton keys export` wrote.")],
+) -> None:
     """Trust the channels and receipt keys in a file."""
     bundle = import_keys(file)
-    say(f"trusted {len(bundle.channels)} channels and {len(bundle.trusted)} receipt keys from {file}")
+    say(
+        f"trusted {len(bundle.channels)} channels and {len(bundle.trusted)} receipt keys from "
+        f"{file}"
+    )

@@ -22,7 +22,9 @@ from lepton_ai.commands.common import (
 
 @translate_errors
 def predict(
-    channel: Annotated[str, typer.Argument(help="Channel in the workspace (edge, cloud), or the address of one.")],
+    channel: Annotated[
+        str, typer.Argument(help="Channel in the workspace (edge, cloud), or the address of one.")
+    ],
     files: Annotated[
         list[str],
         typer.Argument(help="PNG or JPEG images, CSV files of rows, or .npy files; paths or URLs."),
@@ -32,14 +34,16 @@ def predict(
 ) -> None:
     """Follow a channel, verify what it offers, and answer for files.
 
-    A channel that was tampered with or rolled back is refused; the model that was verified last still answers.
-    A file that cannot be read is named, the others are answered, and the exit status is 1.
+    A channel that was tampered with or rolled back is refused; the model that was verified last
+    still answers. A file that cannot be read is named, the others are answered, and the exit status
+    is 1.
     """
     logging.getLogger("deployments").setLevel(logging.ERROR)  # A refusal is said below, once.
     update = update_model(channel, workspace)
     if update.status == "refused":
         say(
-            f"warning: channel {channel} is refused, the model that was verified last answers: {update.reason}",
+            f"warning: channel {channel} is refused, the model that was verified last answers: "
+            f"{update.reason}",
             "yellow",
         )
     predictor = Predictor.from_card(update.model.data, update.model.card)

@@ -26,7 +26,8 @@ Raw = Annotated[str, typer.Argument(help="Name of a recipe, or of its raw data s
 @translate_errors
 def list_(
     name: Annotated[
-        str | None, typer.Argument(help="Name of a recipe, or of its raw data set; all without one.")
+        str | None,
+        typer.Argument(help="Name of a recipe, or of its raw data set; all without one."),
     ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
@@ -54,9 +55,18 @@ def show(
     wanted = _parse_ids([row_id])[0]
     places = [place for place, found in enumerate(rows["row_id"].tolist()) if found == wanted]
     if not places:
-        raise fail(f"row {row_id} must be in the quarantine of {name}; it is not; `lepton quarantine list {name}`")
-    fields = {field: values[places[0]].tolist() for field, values in rows.items() if hasattr(values[0], "tolist")}
-    fields |= {field: str(values[places[0]]) for field, values in rows.items() if field not in fields}
+        raise fail(
+            f"row {row_id} must be in the quarantine of {name}; it is not; `lepton quarantine list "
+            f"{name}`"
+        )
+    fields = {
+        field: values[places[0]].tolist()
+        for field, values in rows.items()
+        if hasattr(values[0], "tolist")
+    }
+    fields |= {
+        field: str(values[places[0]]) for field, values in rows.items() if field not in fields
+    }
     sys.stdout.write(json.dumps(fields) + "\n")
 
 
@@ -84,7 +94,10 @@ def _list_all(workspace: str, *, as_json: bool) -> None:
         raise require_platform(error, "quarantine") from error
     found = list_quarantines(Store(workspace))
     for name, rows in found.items():
-        sys.stdout.write((json.dumps({"dataset": name, "rows": rows}) if as_json else f"{name}  {rows} rows") + "\n")
+        sys.stdout.write(
+            (json.dumps({"dataset": name, "rows": rows}) if as_json else f"{name}  {rows} rows")
+            + "\n"
+        )
     if not found:
         say(f"no rows were ever set aside in {Store(workspace).display}")
 
@@ -105,4 +118,6 @@ def _parse_ids(texts: list[str]) -> list[int]:
     try:
         return [int(text, 0) for text in texts]
     except ValueError as error:
-        raise fail(f"a row id must be a whole number, decimal or 0x hexadecimal; got {texts}", EXIT_USAGE) from error
+        raise fail(
+            f"a row id must be a whole number, decimal or 0x hexadecimal; got {texts}", EXIT_USAGE
+        ) from error

@@ -30,11 +30,15 @@ from storage.records.receipts import (
     read_receipt,
 )
 
-Reference = Annotated[str, typer.Argument(help="Receipt id, path of a receipt, or model id; 8 digits are enough.")]
+Reference = Annotated[
+    str, typer.Argument(help="Receipt id, path of a receipt, or model id; 8 digits are enough.")
+]
 
 
 @translate_errors
-def verify(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
+def verify(
+    reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False
+) -> None:
     """Hash again everything that a receipt names, data shards included, and check its signature.
 
     Exit status: 0 all is as signed, 1 something is not; each bad file is named.
@@ -59,12 +63,19 @@ def verify(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_js
     audit = audit_receipt(store, signed.receipt)
     faults += [str(fault) for fault in audit.faults]
     if as_json:
-        sys.stdout.write(json.dumps({"receipt": receipt_id, "files": audit.files, "faults": faults}) + "\n")
+        sys.stdout.write(
+            json.dumps({"receipt": receipt_id, "files": audit.files, "faults": faults}) + "\n"
+        )
     for fault in faults:
         say(f"BAD  {fault}", "red")
     if faults:
-        raise fail(f"receipt {receipt_id[:12]} does not hold: {len(faults)} of {audit.files} files are not as signed")
-    say(f"good  receipt {receipt_id[:12]}: signature and {audit.files} files are as signed", "green")
+        raise fail(
+            f"receipt {receipt_id[:12]} does not hold: {len(faults)} of {audit.files} files are "
+            "not as signed"
+        )
+    say(
+        f"good  receipt {receipt_id[:12]}: signature and {audit.files} files are as signed", "green"
+    )
 
 
 @translate_errors
@@ -77,10 +88,15 @@ def trace(
     store = Store(workspace)
     found = list_model_receipts(store, model_id)
     if not found:
-        raise fail(f"model ({model_id}) must have a receipt in {store.display}; got none; check --workspace")
+        raise fail(
+            f"model ({model_id}) must have a receipt in {store.display}; got none; check "
+            "--workspace"
+        )
     signed = found[-1]
     if as_json:
-        sys.stdout.write(json.dumps({"receipt": signed.id, **signed.receipt.model_dump(mode="json")}) + "\n")
+        sys.stdout.write(
+            json.dumps({"receipt": signed.id, **signed.receipt.model_dump(mode="json")}) + "\n"
+        )
         return
     sys.stdout.write("\n".join(_describe_chain(signed)) + "\n")
 
@@ -89,9 +105,12 @@ def _describe_chain(signed: SignedReceipt) -> list[str]:
     receipt: Receipt = signed.receipt
     model = receipt.model
     lines = [f"model      {model.id if model else '-'}"]
-    lines += [f"  channel  {name}: {cleared.artifact}" for name, cleared in receipt.channels.items()]
     lines += [
-        f"  artifact {entry.file} sha256 {entry.sha256} ({entry.size_bytes} bytes)" for entry in receipt.artifacts
+        f"  channel  {name}: {cleared.artifact}" for name, cleared in receipt.channels.items()
+    ]
+    lines += [
+        f"  artifact {entry.file} sha256 {entry.sha256} ({entry.size_bytes} bytes)"
+        for entry in receipt.artifacts
     ]
     if model is not None:
         lines.append(f"checkpoint sha256 {model.checkpoint}")
@@ -99,20 +118,27 @@ def _describe_chain(signed: SignedReceipt) -> list[str]:
             origin = f"model {model.start.model}" if model.start.model else model.start.url
             lines.append(f"  start    {origin} sha256 {model.start.sha256}")
     lines.append(
-        f"receipt    {signed.id} ({receipt.status}, run {receipt.run}, {receipt.created_at:%Y-%m-%d %H:%M} UTC)"
+        f"receipt    {signed.id} ({receipt.status}, run {receipt.run}, "
+        f"{receipt.created_at:%Y-%m-%d %H:%M} UTC)"
     )
     lines += [f"  signed by {signature['keyid']}" for signature in signed.signatures]
     for gate in receipt.gates:
         checks = gate["checks"]
         count = len(checks) if isinstance(checks, list) else 0
-        lines.append(f"gate       {gate['stage']}: {'green' if gate['passed'] else 'RED'} ({count} checks)")
+        lines.append(
+            f"gate       {gate['stage']}: {'green' if gate['passed'] else 'RED'} ({count} checks)"
+        )
     for name, dataset in reversed(receipt.datasets.items()):
         rows = ", ".join(f"{split or 'all'} {count}" for split, count in dataset.rows.items())
         lines.append(f"{name:<10} {dataset.ref} digest {dataset.digest} ({rows} rows)")
     lines.append(f"recipe     {receipt.recipe['name']} digest {receipt.recipe['digest']}")
     commit = f", commit {receipt.lepton.commit}" if receipt.lepton.commit else ""
-    lines.append(f"code       lepton-ai {receipt.lepton.version} digest {receipt.lepton.digest}{commit}")
+    lines.append(
+        f"code       lepton-ai {receipt.lepton.version} digest {receipt.lepton.digest}{commit}"
+    )
     if receipt.source is not None:
         lines.append(f"source     {receipt.source.type} {receipt.source.url or ''}".rstrip())
-        lines += [f"  file     {name} sha256 {file.sha256}" for name, file in receipt.source.files.items()]
+        lines += [
+            f"  file     {name} sha256 {file.sha256}" for name, file in receipt.source.files.items()
+        ]
     return lines

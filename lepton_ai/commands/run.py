@@ -29,14 +29,21 @@ if TYPE_CHECKING:
     from storage.records.receipts import Receipt
 
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the recipe's.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the recipe's."),
 ]
 Scheduler = Annotated[
-    str | None, typer.Option("--scheduler", help="Address of a Dask scheduler; default: a local one.")
+    str | None,
+    typer.Option("--scheduler", help="Address of a Dask scheduler; default: a local one."),
 ]
-Timings = Annotated[bool, typer.Option("--timings", help="Show where the time went, stage by stage.")]
+Timings = Annotated[
+    bool, typer.Option("--timings", help="Show where the time went, stage by stage.")
+]
 Resume = Annotated[
-    str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was lost, instead of a recipe.")
+    str | None,
+    typer.Option(
+        "--resume", metavar="RUN", help="Go on with a run that was lost, instead of a recipe."
+    ),
 ]
 
 LIMITS = {
@@ -51,7 +58,8 @@ LIMITS = {
 @translate_errors
 def run(
     recipe: Annotated[
-        str | None, typer.Argument(help="Name of a recipe (see `lepton recipes`), or path to a YAML file.")
+        str | None,
+        typer.Argument(help="Name of a recipe (see `lepton recipes`), or path to a YAML file."),
     ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
     settings: Settings = None,
@@ -67,7 +75,10 @@ def run(
     started = time.monotonic()
     overrides = _parse_settings(settings or [])
     if (recipe is None) == (resume is None) or (resume and overrides):
-        raise fail("run must get a recipe, or --resume RUN and no --set; write e.g. lepton run digits", EXIT_USAGE)
+        raise fail(
+            "run must get a recipe, or --resume RUN and no --set; write e.g. lepton run digits",
+            EXIT_USAGE,
+        )
     _quiet_libraries()
     try:
         from flows.errors import FlowError, GateStopped, RecipeError, ResumeError
@@ -79,7 +90,8 @@ def run(
     except ImportError as error:
         raise require_platform(error, "run") from error
     try:
-        # Before anything slow: a wrong recipe is answered at once, and so is a path where there is nothing.
+        # Before anything slow: a wrong recipe is answered at once, and so is a path where there is
+        # nothing.
         if resume is not None:
             recall_recipe(workspace, resume)
         elif recipe is not None:
@@ -99,7 +111,11 @@ def run(
     try:
         with interrupts:
             receipt = lifecycle(
-                recipe or "", workspace=workspace, overrides=overrides, scheduler=scheduler, resume=resume
+                recipe or "",
+                workspace=workspace,
+                overrides=overrides,
+                scheduler=scheduler,
+                resume=resume,
             )
     except GateStopped as stopped:
         receipt = stopped.receipt
@@ -113,7 +129,11 @@ def run(
     summary = summarize(receipt, workspace)
     _say_outcome(receipt, summary)
     if timings:
-        say(show_timings(receipt, console.durations_s, imported - started, time.monotonic() - started))
+        say(
+            show_timings(
+                receipt, console.durations_s, imported - started, time.monotonic() - started
+            )
+        )
     if as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
     if not receipt.promoted:
@@ -130,7 +150,11 @@ def recipes(as_json: AsJson = False) -> None:
     found = list_recipes()
     width = max(map(len, found))
     for name, description in found.items():
-        line = json.dumps({"name": name, "description": description}) if as_json else f"{name:<{width}}  {description}"
+        line = (
+            json.dumps({"name": name, "description": description})
+            if as_json
+            else f"{name:<{width}}  {description}"
+        )
         sys.stdout.write(line + "\n")
 
 
@@ -145,12 +169,16 @@ def _parse_settings(settings: list[str]) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals or not key.strip():
             raise fail(
-                f"--set ({setting}) must have the form KEY=VALUE; write e.g. --set train.max_epochs=3", EXIT_USAGE
+                f"--set ({setting}) must have the form KEY=VALUE; write e.g. --set "
+                "train.max_epochs=3",
+                EXIT_USAGE,
             )
         try:
             parsed[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise fail(f"--set ({setting}) must have a YAML value; got {error}; quote it", EXIT_USAGE) from error
+            raise fail(
+                f"--set ({setting}) must have a YAML value; got {error}; quote it", EXIT_USAGE
+            ) from error
     return parsed
 
 

@@ -26,9 +26,10 @@ class Candidate:
     Attributes:
         name: "fp32" or "int8".
         content: The ONNX file.
-        difference: Largest difference of any probability, score, or value (in standard deviations of the training
-            rows) from the network's, over the calibration rows.
-        agreement: Fraction of those rows with the same label, or of the values that are at most `TOLERANCE` apart.
+        difference: Largest difference of any probability, score, or value (in standard deviations
+            of the training rows) from the network's, over the calibration rows.
+        agreement: Fraction of those rows with the same label, or of the values that are at most
+            `TOLERANCE` apart.
     """
 
     name: str
@@ -49,17 +50,23 @@ def make_artifacts(
         calibration: (N, ...) raw training samples.
 
     Raises:
-        ExportError: A candidate cannot be made, or fp32 does not answer as the network does, to 1e-4.
+        ExportError: A candidate cannot be made, or fp32 does not answer as the network does, to
+            1e-4.
     """
     with torch.inference_mode():
-        wanted = tuple(part.numpy() for part in learner.eval().answer_samples(torch.from_numpy(calibration)))
+        wanted = tuple(
+            part.numpy() for part in learner.eval().answer_samples(torch.from_numpy(calibration))
+        )
     fp32 = export_onnx(learner, sample)
     for name in sorted(spec.candidates):
         content = fp32 if name == "fp32" else quantize_int8(fp32, calibration)
-        difference, agreement = compare_answers(learner.answer, run_onnx(content, calibration), wanted)
+        difference, agreement = compare_answers(
+            learner.answer, run_onnx(content, calibration), wanted
+        )
         if name == "fp32" and not difference <= PARITY:
             raise ExportError(
-                f"fp32 export must answer as the network does, to {PARITY}; got a difference of {difference:.3g}; "
+                f"fp32 export must answer as the network does, to {PARITY}; got a difference of "
+                f"{difference:.3g}; "
                 "use operations that export exactly"
             )
         yield Candidate(name, content, difference, agreement)
@@ -69,6 +76,8 @@ def compare_answers(
     answer: Answer, found: tuple[NDArray[Any], ...], wanted: tuple[NDArray[Any], ...]
 ) -> tuple[float, float]:
     """Largest difference of two answers to the same rows, and the fraction on which they agree."""
-    difference = answer.compute_difference(torch.from_numpy(found[-1]), torch.from_numpy(wanted[-1])).numpy()
+    difference = answer.compute_difference(
+        torch.from_numpy(found[-1]), torch.from_numpy(wanted[-1])
+    ).numpy()
     same = found[0] == wanted[0] if answer.names[0] == LABEL else difference <= TOLERANCE
     return float(difference.max()), float(same.mean())

@@ -43,8 +43,9 @@ class Answering(nn.Module):
 def export_onnx(learner: Learner, sample: AnySample) -> bytes:
     """The learner as one self-contained ONNX file. Equal weights give equal bytes.
 
-    Its input is `image` (N, C, H, W), `row` (N, D) or `window` (N, L, D), raw values in their own dtype, any N. Its
-    outputs are those of its answer: `label` and `probabilities`, `values`, or `label` and `score`.
+    Its input is `image` (N, C, H, W), `row` (N, D) or `window` (N, L, D), raw values in their own
+    dtype, any N. Its outputs are those of its answer: `label` and `probabilities`, `values`, or
+    `label` and `score`.
 
     Raises:
         ExportError: The exporter refused the network, or its export is not valid.
@@ -65,13 +66,20 @@ def export_onnx(learner: Learner, sample: AnySample) -> bytes:
                 verbose=False,
             )
         if program is None:
-            raise ExportError("network must be exportable to ONNX; got no program; update torch and onnxscript")
+            raise ExportError(
+                "network must be exportable to ONNX; got no program; update torch and onnxscript"
+            )
         model = program.model_proto
         clear_provenance(model)
         onnx.checker.check_model(model, full_check=True)
-    except (torch.onnx.errors.OnnxExporterError, onnx.checker.ValidationError, RuntimeError) as error:
+    except (
+        torch.onnx.errors.OnnxExporterError,
+        onnx.checker.ValidationError,
+        RuntimeError,
+    ) as error:
         raise ExportError(
-            f"network ({type(learner.network).__name__}) must be exportable to ONNX; got {type(error).__name__}: "
+            f"network ({type(learner.network).__name__}) must be exportable to ONNX; got "
+            f"{type(error).__name__}: "
             f"{error}; use operations that torch.onnx.export(dynamo=True) knows"
         ) from error
     return serialize_model(model)
@@ -99,7 +107,13 @@ def _quiet() -> Iterator[None]:
 
 def clear_provenance(model: onnx.ModelProto) -> None:
     """Removes what the exporter noted of the machine: stack traces with local paths, in nodes, functions and graph."""
-    holders: list[Any] = [model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input]
+    holders: list[Any] = [
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+    ]
     holders += [*model.graph.output, *model.graph.initializer, *model.functions]
     holders += [node for function in model.functions for node in function.node]
     for holder in holders:
@@ -121,7 +135,9 @@ def serialize_model(model: onnx.ModelProto) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def run_onnx(content: bytes, sample: NDArray[Any], *, batch_size: int = 256) -> tuple[NDArray[Any], ...]:
+def run_onnx(
+    content: bytes, sample: NDArray[Any], *, batch_size: int = 256
+) -> tuple[NDArray[Any], ...]:
     """What an artifact answers, in onnxruntime on this machine's CPU.
 
     Args:
@@ -144,11 +160,13 @@ def run_onnx(content: bytes, sample: NDArray[Any], *, batch_size: int = 256) -> 
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
         answers = [
-            session.run(None, {name: sample[start : start + batch_size]}) for start in range(0, len(sample), batch_size)
+            session.run(None, {name: sample[start : start + batch_size]})
+            for start in range(0, len(sample), batch_size)
         ]
     except Exception as error:
         raise ExportError(
-            f"artifact ({len(content)} bytes) must run in onnxruntime; got {type(error).__name__}: {error}; "
+            f"artifact ({len(content)} bytes) must run in onnxruntime; got {type(error).__name__}: "
+            f"{error}; "
             "export it again"
         ) from error
     return tuple(np.concatenate(parts) for parts in zip(*answers, strict=True))

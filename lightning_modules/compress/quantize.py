@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from lightning_modules.compress.onnx_export import clear_provenance, serialize_model
 from lightning_modules.errors import ExportError
 
-# The head's arithmetic (Cast, Sub, Mul) and the answer (Softmax, ArgMax) stay in floating point: they cost nothing, and
-# eight bits there would lose what the network was trained on.
+# The head's arithmetic (Cast, Sub, Mul) and the answer (Softmax, ArgMax) stay in floating point:
+# they cost nothing, and eight bits there would lose what the network was trained on.
 QUANTIZED = (
     "Conv",
     "Gemm",
@@ -42,8 +42,8 @@ def _static_settings() -> dict[str, Any]:
         "activation_type": QuantType.QUInt8,
         "weight_type": QuantType.QInt8,
         "calibrate_method": CalibrationMethod.MinMax,
-        # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, where 8 bits can saturate, and an
-        # artifact must answer on every device as it did where it was measured.
+        # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, where 8 bits
+        # can saturate, and an artifact must answer on every device as it did where it was measured.
         "reduce_range": True,
     }
 
@@ -51,7 +51,8 @@ def _static_settings() -> dict[str, Any]:
 def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
     """The same network with 8-bit weights, symmetric and a channel each, and unsigned 8-bit activations (QDQ, u8s8).
 
-    A network with an LSTM keeps float activations: they are quantised anew for every sample, where they are used.
+    A network with an LSTM keeps float activations: they are quantised anew for every sample, where
+    they are used.
 
     Args:
         fp32: An ONNX file of `export_onnx`.
@@ -61,18 +62,27 @@ def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
         ExportError: No calibration rows, or the quantiser refused the network.
     """
     if len(calibration) == 0:
-        raise ExportError("calibration must hold at least one row; got none; give the training split rows")
+        raise ExportError(
+            "calibration must hold at least one row; got none; give the training split rows"
+        )
     from onnxruntime.quantization import quantize_dynamic, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with _quiet(), tempfile.TemporaryDirectory(prefix="lepton-quantize-") as folder:
-        source, folded, target = (Path(folder, name) for name in ("source.onnx", "folded.onnx", "int8.onnx"))
+        source, folded, target = (
+            Path(folder, name) for name in ("source.onnx", "folded.onnx", "int8.onnx")
+        )
         source.write_bytes(fp32)
         try:
             quant_pre_process(source, folded, skip_symbolic_shape=True)
             if has_lstm(folded):
                 # Static quantisation knows no LSTM.
-                quantize_dynamic(folded, target, op_types_to_quantize=["LSTM", "MatMul", "Gemm"], per_channel=True)
+                quantize_dynamic(
+                    folded,
+                    target,
+                    op_types_to_quantize=["LSTM", "MatMul", "Gemm"],
+                    per_channel=True,
+                )
             else:
                 rows, kept = CalibrationRows(calibration, find_input(folded)), find_stacked(folded)
                 quantize_static(folded, target, rows, nodes_to_exclude=kept, **_static_settings())
@@ -100,7 +110,9 @@ def find_stacked(path: Path) -> list[str]:
     """Products with several matrices at once, which the runtime cannot quantise a channel each: they stay as they are."""
     graph = onnx.load(path).graph
     stacked = {weight.name for weight in graph.initializer if len(weight.dims) > 2}
-    return [node.name for node in graph.node if node.op_type == "MatMul" and stacked & set(node.input)]
+    return [
+        node.name for node in graph.node if node.op_type == "MatMul" and stacked & set(node.input)
+    ]
 
 
 class CalibrationRows:
@@ -108,7 +120,10 @@ class CalibrationRows:
 
     def __init__(self, rows: NDArray[Any], name: str) -> None:
         self._batches = iter(
-            [{name: rows[start : start + CALIBRATION_BATCH]} for start in range(0, len(rows), CALIBRATION_BATCH)]
+            [
+                {name: rows[start : start + CALIBRATION_BATCH]}
+                for start in range(0, len(rows), CALIBRATION_BATCH)
+            ]
         )
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:

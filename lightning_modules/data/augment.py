@@ -1,7 +1,7 @@
 """Random changes of training images, as a pure function of (seed, epoch, row id).
 
-Nothing is drawn from a shared generator: the same row in the same epoch is changed in the same way on any rank, in any
-batch, before and after a resume.
+Nothing is drawn from a shared generator: the same row in the same epoch is changed in the same way
+on any rank, in any batch, before and after a resume.
 """
 
 import math
@@ -47,9 +47,12 @@ def draw_uniform(seed: int, epoch: int, row_ids: UINT64, draws: int) -> NDArray[
 def choose_mirrored(seed: int, epoch: int, row_ids: UINT64) -> NDArray[np.bool_]:
     """Which rows are mirrored, (N,): half of them, drawn once, and in every second epoch the other half.
 
-    So each image is seen either way equally often, which learns more than chance does (Jordan, 2024).
+    So each image is seen either way equally often, which learns more than chance does (Jordan,
+    2024).
     """
-    return np.asarray((draw_uniform(seed ^ MIRROR_SALT, 0, row_ids, 1)[:, 0] < 0.5) ^ bool(epoch % 2))
+    return np.asarray(
+        (draw_uniform(seed ^ MIRROR_SALT, 0, row_ids, 1)[:, 0] < 0.5) ^ bool(epoch % 2)
+    )
 
 
 class AffineAugmentation:
@@ -74,12 +77,20 @@ class AffineAugmentation:
         pixels = sample.to(torch.float32)
         if not self.resamples:
             turned = torch.from_numpy(mirrored).to(sample.device)
-            return torch.where(turned[:, None, None, None], pixels.flip(3), pixels) if self.spec.flip else pixels
+            return (
+                torch.where(turned[:, None, None, None], pixels.flip(3), pixels)
+                if self.spec.flip
+                else pixels
+            )
         maps = torch.from_numpy(self._draw_maps(uniform, mirrored)).to(sample.device)
         grid = torch.nn.functional.affine_grid(maps, list(pixels.shape), align_corners=False)
-        return torch.nn.functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        return torch.nn.functional.grid_sample(
+            pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        )
 
-    def _draw_maps(self, uniform: NDArray[np.float64], mirrored: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def _draw_maps(
+        self, uniform: NDArray[np.float64], mirrored: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
         """One 2x3 matrix a row, from output to input coordinates in [-1, 1]."""
         spec = self.spec
         signed = 2.0 * uniform - 1.0

@@ -30,7 +30,8 @@ class ImageAugmentation:
     def __init__(self, spec: AugmentationSpec, seed: int, sample: SampleSpec, epochs: int) -> None:
         if spec.crop >= min(sample.shape[1:]):
             raise SpecError(
-                f"train.augmentation.crop ({spec.crop}) must be below the image's shorter edge; got an image of "
+                f"train.augmentation.crop ({spec.crop}) must be below the image's shorter edge; "
+                "got an image of "
                 f"{sample.shape[1]} x {sample.shape[2]} pixels; choose a smaller one"
             )
         self.spec = spec
@@ -47,11 +48,15 @@ class ImageAugmentation:
         uniform = draw_uniform(self.seed ^ SALT, epoch, row_ids, 7)
         signed = 2.0 * uniform - 1.0
         if spec.crop:
-            image = shift_pixels(image, np.rint(signed[:, :2] * (spec.crop + 0.499)).astype(np.int64))
+            image = shift_pixels(
+                image, np.rint(signed[:, :2] * (spec.crop + 0.499)).astype(np.int64)
+            )
         if spec.saturation:
             image = scale_around(image, image.mean(1, keepdim=True), spec.saturation * signed[:, 2])
         if spec.contrast:
-            image = scale_around(image, image.mean((1, 2, 3), keepdim=True), spec.contrast * signed[:, 3])
+            image = scale_around(
+                image, image.mean((1, 2, 3), keepdim=True), spec.contrast * signed[:, 3]
+            )
         if spec.brightness:
             image = image + _per_row(spec.brightness * self.span * signed[:, 4], image)
         if spec.cutout:
@@ -59,7 +64,9 @@ class ImageAugmentation:
         size = self.choose_size(epoch)
         if size == image.shape[2:]:
             return image
-        return torch.nn.functional.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
+        return torch.nn.functional.interpolate(
+            image, size, mode="bilinear", align_corners=False, antialias=True
+        )
 
     def choose_size(self, epoch: int) -> tuple[int, int]:
         """Height and width of an epoch's images."""
@@ -87,7 +94,11 @@ def shift_pixels(image: Tensor, shifts: NDArray[np.int64]) -> Tensor:
     places = torch.from_numpy(shifts).to(image.device)
     rows = _reflect(torch.arange(height, device=image.device) + places[:, :1], height)
     columns = _reflect(torch.arange(width, device=image.device) + places[:, 1:], width)
-    sources = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)[:, None].expand(-1, channels, -1)
+    sources = (
+        (rows[:, :, None] * width + columns[:, None, :])
+        .flatten(1)[:, None]
+        .expand(-1, channels, -1)
+    )
     return image.flatten(2).gather(2, sources).reshape(image.shape)
 
 

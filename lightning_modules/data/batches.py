@@ -22,9 +22,10 @@ IMAGES = ImageReader()
 class Stream(Protocol):
     """What training needs of a loader; `storage.stream.stream.Stream` is one.
 
-    A batch maps field names to arrays that share axis 0: of images `image` (N, C, H, W) and `label` (N,) int64, of
-    tables and series what `rows.RowReader` reads; and `row_id` (N,) uint64. In evaluation every
-    rank yields the same number of batches, and `padding` (N,) bool marks the rows that only fill up.
+    A batch maps field names to arrays that share axis 0: of images `image` (N, C, H, W) and `label`
+    (N,) int64, of tables and series what `rows.RowReader` reads; and `row_id` (N,) uint64. In
+    evaluation every rank yields the same number of batches, and `padding` (N,) bool marks the rows
+    that only fill up.
     """
 
     def __iter__(self) -> Iterator[Any]:
@@ -53,7 +54,8 @@ class Batch(NamedTuple):
 
     Attributes:
         sample: Raw values in their native dtype: (N, C, H, W), (N, D) or (N, L, D).
-        truth: What is asked for: labels (N,) int64, or values (N,) or (N, H, T) float64, NaN where there is none.
+        truth: What is asked for: labels (N,) int64, or values (N,) or (N, H, T) float64, NaN where
+            there is none.
         row_id: (N,) uint64, kept on the host: it names rows and seeds their augmentation.
         real: (N,) bool, False for rows that only fill up; None if every row counts.
     """
@@ -87,10 +89,13 @@ def _owned(array: NDArray[Any]) -> NDArray[Any]:
 class BatchLoader:
     """A stream as Lightning's loops want it: one epoch after another, resumable between any two batches.
 
-    Counts the batches that were handed over, so that its state is exact however far the stream has read ahead.
+    Counts the batches that were handed over, so that its state is exact however far the stream has
+    read ahead.
     """
 
-    def __init__(self, stream: Stream, micro_batches: int = 1, reader: SampleReader = IMAGES) -> None:
+    def __init__(
+        self, stream: Stream, micro_batches: int = 1, reader: SampleReader = IMAGES
+    ) -> None:
         self.stream = stream
         self.reader = reader
         self.micro_batches = micro_batches
@@ -103,7 +108,9 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         if self.step:
-            self.stream.load_state_dict({**self.stream.state_dict(), "epoch": self.epoch, "step": self.step})
+            self.stream.load_state_dict(
+                {**self.stream.state_dict(), "epoch": self.epoch, "step": self.step}
+            )
         else:
             self.stream.set_epoch(self.epoch)
         batches = iter(self.stream)
@@ -111,7 +118,8 @@ class BatchLoader:
             self.step += 1
             if self.step == len(self):
                 self.epoch, self.step = self.epoch + 1, 0
-                # Lightning never asks behind the last batch, and a stream keeps what it has decoded only at its end.
+                # Lightning never asks behind the last batch, and a stream keeps what it has decoded
+                # only at its end.
                 deque(batches, maxlen=0)
             yield to_batch(rows, self.reader)
 
@@ -154,15 +162,23 @@ class StreamDataModule(pl.LightningDataModule):
     """
 
     def __init__(
-        self, train: Stream, validation: Stream, micro_batches: int = 1, reader: SampleReader = IMAGES
+        self,
+        train: Stream,
+        validation: Stream,
+        micro_batches: int = 1,
+        reader: SampleReader = IMAGES,
     ) -> None:
         super().__init__()
         self.train_loader = BatchLoader(train, micro_batches, reader)
         self.validation_loader = FixedLoader(validation, reader)
-        for name, loader in (("training", self.train_loader), ("validation", self.validation_loader)):
+        for name, loader in (
+            ("training", self.train_loader),
+            ("validation", self.validation_loader),
+        ):
             if len(loader) == 0:
                 raise SpecError(
-                    f"{name} split must hold at least one batch; got none; lower train.batch_size or give that split "
+                    f"{name} split must hold at least one batch; got none; lower train.batch_size "
+                    "or give that split "
                     "more rows"
                 )
 
@@ -174,7 +190,9 @@ class StreamDataModule(pl.LightningDataModule):
         """The validation rows."""
         return self.validation_loader
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
         """Moves the tensors; row ids stay on the host."""
         del dataloader_idx
         if device.type == "cpu":

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from lightning_modules.errors import SpecError
 from lightning_modules.specs.samples import RowSample
 
-NUMBERS, VALID, LABEL, TARGET, TIME, FUTURE = "numbers", "numbers__valid", "label", "target", "time", "__future"
+NUMBERS, VALID, LABEL, TARGET, TIME, FUTURE = (
+    "numbers",
+    "numbers__valid",
+    "label",
+    "target",
+    "time",
+    "__future",
+)
 NANOSECONDS = 1e9
 Rows = Mapping[str, NDArray[Any]]
 
@@ -23,7 +30,8 @@ class Samples(NamedTuple):
 
     Attributes:
         sample: Raw values in their native dtype: (N, C, H, W), (N, D) or (N, L, D).
-        truth: What is asked for: labels (N,) int64, or values (N,) or (N, H, T) float64, NaN where there is none.
+        truth: What is asked for: labels (N,) int64, or values (N,) or (N, H, T) float64, NaN where
+            there is none.
         row_id: (N,) uint64.
     """
 
@@ -59,7 +67,8 @@ class ImageReader:
         missing = set(self.fields) - set(rows)
         if missing:
             raise SpecError(
-                f"batch must hold image, label and row_id; got no {', '.join(sorted(missing))}; prepare the data set again"
+                f"batch must hold image, label and row_id; got no {', '.join(sorted(missing))}; "
+                "prepare the data set again"
             )
         return Samples(rows["image"], rows["label"], np.asarray(rows["row_id"], dtype=np.uint64))
 
@@ -68,7 +77,11 @@ def read_real(reader: SampleReader, stream: Iterable[Rows]) -> Iterator[Samples]
     """The samples of a stream, batch by batch, without the rows that only fill up."""
     for rows in stream:
         samples, padding = reader.read(rows), rows.get("padding")
-        yield samples if padding is None or not padding.any() else Samples(*(part[~padding] for part in samples))
+        yield (
+            samples
+            if padding is None or not padding.any()
+            else Samples(*(part[~padding] for part in samples))
+        )
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,9 @@ class CodeBook:
         return np.where((self.row_id[places] == row_id)[:, None], self.codes[places], np.nan)
 
 
-def encode_texts(texts: NDArray[Any], valid: NDArray[np.bool_] | None, vocabulary: tuple[str, ...]) -> NDArray[Any]:
+def encode_texts(
+    texts: NDArray[Any], valid: NDArray[np.bool_] | None, vocabulary: tuple[str, ...]
+) -> NDArray[Any]:
     """Places of texts (N,) in a vocabulary, float64; NaN where missing or unknown."""
     places = {text: float(place) for place, text in enumerate(vocabulary)}
     codes = np.array([places.get(text, np.nan) for text in texts.tolist()])
@@ -108,15 +123,20 @@ class RowReader:
         SpecError: The rows lack a column of the sample.
     """
 
-    def __init__(self, sample: RowSample, columns: tuple[str, ...], codes: CodeBook | None = None) -> None:
+    def __init__(
+        self, sample: RowSample, columns: tuple[str, ...], codes: CodeBook | None = None
+    ) -> None:
         missing = sorted({column.name for column in sample.numbers} - set(columns))
         if missing:
             raise SpecError(
-                f"rows must have the columns that the network was made for; got no {', '.join(missing)}; use the data "
+                "rows must have the columns that the network was made for; got no "
+                f"{', '.join(missing)}; use the data "
                 "set that it was trained on"
             )
         self.sample = sample
-        self.places = np.array([columns.index(column.name) for column in sample.numbers], dtype=np.int64)
+        self.places = np.array(
+            [columns.index(column.name) for column in sample.numbers], dtype=np.int64
+        )
         self.codes = codes
 
     @property
@@ -131,7 +151,11 @@ class RowReader:
 
     def read(self, rows: Rows) -> Samples:
         """One batch of a stream."""
-        return Samples(self.read_samples(rows), self.read_truth(rows), np.asarray(rows["row_id"], dtype=np.uint64))
+        return Samples(
+            self.read_samples(rows),
+            self.read_truth(rows),
+            np.asarray(rows["row_id"], dtype=np.uint64),
+        )
 
     def read_samples(self, rows: Rows) -> NDArray[np.float64]:
         """(N, D) or (N, L, D) float64, NaN where a number is missing."""

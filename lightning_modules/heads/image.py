@@ -1,6 +1,7 @@
 """The head: everything that changes a value, trained with the network and exported with it.
 
-There is one implementation, so that training, evaluation, edge and cloud cannot differ (DESIGN section 3).
+There is one implementation, so that training, evaluation, edge and cloud cannot differ (DESIGN
+section 3).
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,12 @@ class ImageHead(nn.Module):
 
 
 def fit_image_head(
-    normalise: str, channels: int, *, mean: Sequence[float], std: Sequence[float], value_range: tuple[float, float]
+    normalise: str,
+    channels: int,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    value_range: tuple[float, float],
 ) -> ImageHead:
     """The head that a recipe asks for, from statistics of the training split.
 
@@ -60,7 +66,8 @@ def fit_image_head(
         low, high = value_range
         if not high > low:
             raise SpecError(
-                f"value range ([{low}, {high}]) must have its end above its start; got {high} <= {low}; "
+                f"value range ([{low}, {high}]) must have its end above its start; got {high} <= "
+                f"{low}; "
                 "correct data.image.value_range"
             )
         return ImageHead([low] * channels, [1.0 / (high - low)] * channels)
@@ -71,7 +78,8 @@ def fit_image_head(
 def _spread(values: Sequence[float], channels: int) -> list[float]:
     if len(values) not in (1, channels):
         raise SpecError(
-            f"fitted statistics must be one value, or one a channel ({channels}); got {len(values)}; prepare the data "
+            f"fitted statistics must be one value, or one a channel ({channels}); got "
+            f"{len(values)}; prepare the data "
             "set again"
         )
     return list(values) * (channels // len(values))

@@ -26,7 +26,9 @@ class Categories(nn.Module):
     def __init__(self, sizes: Sequence[int], embed: int | None) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
-        self.tables = nn.ModuleList(nn.Linear(size, embed, bias=False) for size in sizes) if embed else None
+        self.tables = (
+            nn.ModuleList(nn.Linear(size, embed, bias=False) for size in sizes) if embed else None
+        )
         self.width = embed * len(self.sizes) if embed else sum(self.sizes)
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -42,9 +44,9 @@ class Categories(nn.Module):
 class Combinations(nn.Module):
     """Products and differences of pairs of columns, taken in the columns' own units and normalised behind it.
 
-    A product of normalised columns would be another quantity: power is torque times speed, not their distances from the
-    mean. Level and scale are those of independent columns, which follow from the columns' own; a combination with a
-    missing value is at its level.
+    A product of normalised columns would be another quantity: power is torque times speed, not
+    their distances from the mean. Level and scale are those of independent columns, which follow
+    from the columns' own; a combination with a missing value is at its level.
 
     Args:
         numbers: The columns.
@@ -66,13 +68,17 @@ class Combinations(nn.Module):
         levels, scales = [], []
         for left, right in ((numbers[left], numbers[right]) for left, right in self.products):
             levels.append(left.mean * right.mean)
-            scales.append(math.hypot(left.std * right.mean, right.std * left.mean, left.std * right.std))
+            scales.append(
+                math.hypot(left.std * right.mean, right.std * left.mean, left.std * right.std)
+            )
         for left, right in ((numbers[left], numbers[right]) for left, right in self.differences):
             levels.append(left.mean - right.mean)
             scales.append(math.hypot(left.std, right.std))
         scaled = spec.normalise == "standard"
         gains = [1.0 / scale if scaled and scale > 0 else 1.0 for scale in scales]
-        self.register_buffer("offset", torch.tensor(levels if scaled else [0.0] * self.width, dtype=torch.float64))
+        self.register_buffer(
+            "offset", torch.tensor(levels if scaled else [0.0] * self.width, dtype=torch.float64)
+        )
         self.register_buffer("gain", torch.tensor(gains, dtype=torch.float64))
 
     def forward(self, numbers: Tensor) -> Tensor:
@@ -80,7 +86,9 @@ class Combinations(nn.Module):
         parts = [numbers[..., left] * numbers[..., right] for left, right in self.products]
         parts += [numbers[..., left] - numbers[..., right] for left, right in self.differences]
         combined = (torch.stack(parts, -1) - self.offset) * self.gain
-        return torch.where(torch.isnan(combined), torch.zeros_like(combined), combined).to(torch.float32)
+        return torch.where(torch.isnan(combined), torch.zeros_like(combined), combined).to(
+            torch.float32
+        )
 
 
 def find_pair(pair: tuple[str, str], names: Sequence[str], what: str, sign: str) -> tuple[int, int]:
@@ -92,7 +100,8 @@ def find_pair(pair: tuple[str, str], names: Sequence[str], what: str, sign: str)
     unknown = [name for name in pair if name not in names]
     if unknown:
         raise SpecError(
-            f"{what} ({f' {sign} '.join(pair)}) must combine columns of data.numbers; got no {', '.join(unknown)}; choose "
+            f"{what} ({f' {sign} '.join(pair)}) must combine columns of data.numbers; got no "
+            f"{', '.join(unknown)}; choose "
             f"among {', '.join(names)}"
         )
     left, right = pair
@@ -102,7 +111,8 @@ def find_pair(pair: tuple[str, str], names: Sequence[str], what: str, sign: str)
 class RowHead(nn.Module):
     """Raw columns to features: numbers first, those that are forecast at their head, then what stands beside them.
 
-    Numbers are normalised in float64, so that large ones keep their digits; a missing one becomes the training mean.
+    Numbers are normalised in float64, so that large ones keep their digits; a missing one becomes
+    the training mean.
 
     Args:
         sample: What a row is, and what was fitted on the training rows.
@@ -123,15 +133,25 @@ class RowHead(nn.Module):
         scaled = spec.normalise == "standard"
         offset = [column.mean if scaled else 0.0 for column in sample.numbers]
         gain = [1.0 / column.std if scaled and column.std > 0 else 1.0 for column in sample.numbers]
-        self.numbers, self.columns = len(sample.numbers), len(sample.numbers) + len(sample.categories)
+        self.numbers, self.columns = (
+            len(sample.numbers),
+            len(sample.numbers) + len(sample.categories),
+        )
         self.register_buffer("offset", torch.tensor(offset, dtype=torch.float64))
         self.register_buffer("gain", torch.tensor(gain, dtype=torch.float64))
-        self.register_buffer("periods", torch.tensor([PERIODS_S[name] for name in spec.calendar], dtype=torch.float64))
+        self.register_buffer(
+            "periods",
+            torch.tensor([PERIODS_S[name] for name in spec.calendar], dtype=torch.float64),
+        )
         self.mask = sample.window is None if spec.mask is None else spec.mask
-        self.denoiser = Denoiser(spec.denoise) if spec.denoise is not None and self.numbers else None
+        self.denoiser = (
+            Denoiser(spec.denoise) if spec.denoise is not None and self.numbers else None
+        )
         sizes = [len(column.vocabulary) for column in sample.categories]
         self.categories = Categories(sizes, spec.embed) if sizes else None
-        self.combinations = Combinations(sample.numbers, spec) if spec.products or spec.differences else None
+        self.combinations = (
+            Combinations(sample.numbers, spec) if spec.products or spec.differences else None
+        )
         self.width = (
             self.numbers * (2 if self.mask else 1)
             + (self.combinations.width if self.combinations else 0)
@@ -143,7 +163,9 @@ class RowHead(nn.Module):
         """Raw values (N, D) or (N, L, D) float64, NaN where missing, to features (N, width) or (N, L, width) float32."""
         numbers = raw[..., : self.numbers]
         missing = torch.isnan(numbers)
-        values = torch.where(missing, torch.zeros_like(numbers), (numbers - self.offset) * self.gain).to(torch.float32)
+        values = torch.where(
+            missing, torch.zeros_like(numbers), (numbers - self.offset) * self.gain
+        ).to(torch.float32)
         if self.denoiser is not None:
             values = self.denoiser(values)
         parts = [values]
@@ -168,7 +190,8 @@ class InstanceNormalised(nn.Module):
     Args:
         network: (N, L, C) to (N, H, T), or to anything else where nothing is forecast.
         numbers: Channels, from the first on, that are normalised.
-        forecast: Channels, from the first on, that are given back their level and scale; 0 for none.
+        forecast: Channels, from the first on, that are given back their level and scale; 0 for
+            none.
     """
 
     EPSILON = 1e-5
@@ -202,7 +225,10 @@ def build_row_head(spec: HeadSpec, sample: RowSample) -> nn.Module:
     builder = load_component(spec.name, what="head", known={})
     head = build_component(builder, sample, spec, what="head", name=spec.name, **spec.params)
     if not isinstance(head, nn.Module):
-        raise SpecError(f"head ({spec.name!r}) must build a torch.nn.Module; got {type(head).__name__}; return one")
+        raise SpecError(
+            f"head ({spec.name!r}) must build a torch.nn.Module; got {type(head).__name__}; return "
+            "one"
+        )
     return head
 
 
@@ -217,9 +243,21 @@ def probe_features(head: nn.Module, name: str, shape: tuple[int, ...]) -> tuple[
             features = head(torch.zeros((2, *shape), dtype=torch.float64))
     except Exception as error:
         raise SpecError(
-            f"head ({name!r}) must take samples of the shape {shape}; got {type(error).__name__}: {error}; correct it"
+            f"head ({name!r}) must take samples of the shape {shape}; got {type(error).__name__}: "
+            f"{error}; correct it"
         ) from error
-    if not isinstance(features, Tensor) or features.dtype != torch.float32 or len(features) != 2 or features.ndim < 2:
-        got = f"{tuple(features.shape)} {features.dtype}" if isinstance(features, Tensor) else type(features).__name__
-        raise SpecError(f"head ({name!r}) must give float32 features (N, ...); got {got}; correct it")
+    if (
+        not isinstance(features, Tensor)
+        or features.dtype != torch.float32
+        or len(features) != 2
+        or features.ndim < 2
+    ):
+        got = (
+            f"{tuple(features.shape)} {features.dtype}"
+            if isinstance(features, Tensor)
+            else type(features).__name__
+        )
+        raise SpecError(
+            f"head ({name!r}) must give float32 features (N, ...); got {got}; correct it"
+        )
     return tuple(features.shape[1:])

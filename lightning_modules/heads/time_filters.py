@@ -31,7 +31,9 @@ class Denoiser(nn.Module):
         reach, length = self.steps // 2, values.shape[1]
         first, last = values[:, :1].expand(-1, reach, -1), values[:, -1:].expand(-1, reach, -1)
         padded = torch.cat([first, values, last], 1)
-        shifted = torch.stack([padded[:, start : start + length] for start in range(self.steps)], -1)
+        shifted = torch.stack(
+            [padded[:, start : start + length] for start in range(self.steps)], -1
+        )
         if self.median:
             return torch.sort(shifted, -1).values[..., reach]
         return (shifted * self.weights).sum(-1)

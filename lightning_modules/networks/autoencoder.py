@@ -33,12 +33,18 @@ class Autoencoder(nn.Module):
     ) -> None:
         super().__init__()
         if outputs != input_shape:
-            raise ValueError(f"an autoencoder must answer with its input's shape {input_shape}; got {outputs}")
+            raise ValueError(
+                f"an autoencoder must answer with its input's shape {input_shape}; got {outputs}"
+            )
         self.input_shape = input_shape
         size = prod(input_shape)
-        self.encoder = nn.Sequential(make_hidden(size, widths, dropout), nn.Linear(widths[-1], code))
+        self.encoder = nn.Sequential(
+            make_hidden(size, widths, dropout), nn.Linear(widths[-1], code)
+        )
         mirrored = tuple(reversed(widths))
-        self.decoder = nn.Sequential(make_hidden(code, mirrored, dropout), nn.Linear(mirrored[-1], size))
+        self.decoder = nn.Sequential(
+            make_hidden(code, mirrored, dropout), nn.Linear(mirrored[-1], size)
+        )
 
     def forward(self, sample: Tensor) -> Tensor:
         """(N, ...) float32 to the same shape."""

@@ -6,13 +6,19 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 # ReLU, GELU (Hendrycks and Gimpel, 2016), SiLU (Elfwing et al., 2018).
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+}
 
 
 class ConvBlock(nn.Sequential):
     """Convolution, batch normalisation (Ioffe and Szegedy, 2015), activation; the size is kept at stride 1."""
 
-    def __init__(self, inputs: int, outputs: int, activation: str, *, kernel: int = 3, stride: int = 1) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, activation: str, *, kernel: int = 3, stride: int = 1
+    ) -> None:
         super().__init__(
             nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
             nn.BatchNorm2d(outputs),
@@ -23,9 +29,10 @@ class ConvBlock(nn.Sequential):
 class PooledBlock(nn.Module):
     """Convolution, pooling to half the size, batch normalisation, activation.
 
-    In training the pooling comes before the normalisation, which then costs a quarter (Jordan, 2024). In answering it comes
-    behind it, so that the normalisation melts into the convolution of an artifact. Both are one function: the
-    normalisation's scale stays one, so that the larger of two values is the larger one behind it, too.
+    In training the pooling comes before the normalisation, which then costs a quarter (Jordan,
+    2024). In answering it comes behind it, so that the normalisation melts into the convolution of
+    an artifact. Both are one function: the normalisation's scale stays one, so that the larger of
+    two values is the larger one behind it, too.
     """
 
     def __init__(self, inputs: int, outputs: int, activation: str) -> None:
@@ -42,7 +49,8 @@ class PooledBlock(nn.Module):
         if self.training:
             features = self.activation(self.norm(self.pool(features)))
         elif isinstance(self.activation, nn.ReLU):
-            # So that it melts into an artifact's convolution, too; the others do not rise everywhere, and come last.
+            # So that it melts into an artifact's convolution, too; the others do not rise
+            # everywhere, and come last.
             features = self.pool(self.activation(self.norm(features)))
         else:
             features = self.activation(self.pool(self.norm(features)))
@@ -72,15 +80,17 @@ class CNN(nn.Module):
         widths: Channels of the stem, then of each stage.
         blocks: Residual blocks of each stage.
         convolutions: 1 or 2 in each residual block.
-        early_pool: Whether each stage, the first one too, is halved right behind its first convolution: the rest of the
-            stage costs a quarter, as in networks made for fast training at 32x32 (Jordan, 2024).
-        stem_stride: 1, or 2 to halve the image at once with a 5x5 kernel: a quarter of the work from 28x28 on.
+        early_pool: Whether each stage, the first one too, is halved right behind its first
+            convolution: the rest of the stage costs a quarter, as in networks made for fast
+            training at 32x32 (Jordan, 2024).
+        stem_stride: 1, or 2 to halve the image at once with a 5x5 kernel: a quarter of the work
+            from 28x28 on.
         activation: "relu", "gelu" or "silu".
         dropout: Probability before the last layer, in [0, 1).
 
     Raises:
-        ValueError: Fewer than two widths, a width below 1, another number of convolutions or stride, an unknown activation,
-            or an input that is not an image.
+        ValueError: Fewer than two widths, a width below 1, another number of convolutions or
+            stride, an unknown activation, or an input that is not an image.
     """
 
     def __init__(
@@ -100,17 +110,25 @@ class CNN(nn.Module):
         if len(input_shape) != 3:
             raise ValueError(f"the input must be an image (C, H, W); got the shape {input_shape}")
         if len(widths) < 2 or min(widths) < 1:
-            raise ValueError(f"widths must name the stem and at least one stage, each above 0; got {list(widths)}")
+            raise ValueError(
+                "widths must name the stem and at least one stage, each above 0; got "
+                f"{list(widths)}"
+            )
         if stem_stride not in (1, 2) or convolutions not in (1, 2):
             raise ValueError(
-                f"stem_stride and convolutions must be 1 or 2; got stem_stride {stem_stride}, convolutions {convolutions}"
+                f"stem_stride and convolutions must be 1 or 2; got stem_stride {stem_stride}, "
+                f"convolutions {convolutions}"
             )
         if activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}")
+            raise ValueError(
+                f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}"
+            )
         channels, *size = input_shape
         size = [-(-edge // stem_stride) for edge in size]
         layers: list[nn.Module] = [
-            ConvBlock(channels, widths[0], activation, kernel=2 * stem_stride + 1, stride=stem_stride)
+            ConvBlock(
+                channels, widths[0], activation, kernel=2 * stem_stride + 1, stride=stem_stride
+            )
         ]
         for index, (inputs, width) in enumerate(pairwise(widths)):
             pools = (early_pool or index > 0) and min(size) > 3
@@ -118,7 +136,10 @@ class CNN(nn.Module):
             if pools and early_pool:
                 layers.append(PooledBlock(inputs, width, activation))
             else:
-                layers += [*([nn.MaxPool2d(2)] if pools else []), ConvBlock(inputs, width, activation)]
+                layers += [
+                    *([nn.MaxPool2d(2)] if pools else []),
+                    ConvBlock(inputs, width, activation),
+                ]
             layers += [ResidualBlock(width, activation, convolutions) for _ in range(blocks)]
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)

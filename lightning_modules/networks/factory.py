@@ -34,7 +34,11 @@ BUILDERS: dict[Form, dict[str, type[nn.Module]]] = {
 
 
 def build_network(
-    spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int | tuple[int, ...], *, form: Form = "image"
+    spec: NetworkSpec,
+    input_shape: tuple[int, ...],
+    outputs: int | tuple[int, ...],
+    *,
+    form: Form = "image",
 ) -> nn.Module:
     """A network with fresh weights, drawn from torch's current seed.
 
@@ -49,11 +53,17 @@ def build_network(
     """
     builder = load_component(spec.family, what="network family", known=BUILDERS[form])
     network = build_component(
-        builder, what="network family", name=spec.family, input_shape=input_shape, outputs=outputs, **spec.params
+        builder,
+        what="network family",
+        name=spec.family,
+        input_shape=input_shape,
+        outputs=outputs,
+        **spec.params,
     )
     if not isinstance(network, nn.Module):
         raise SpecError(
-            f"network family ({spec.family!r}) must build a torch.nn.Module; got {type(network).__name__}; return one"
+            f"network family ({spec.family!r}) must build a torch.nn.Module; got "
+            f"{type(network).__name__}; return one"
         )
     _probe_shape(network, spec, input_shape, outputs)
     _put_channels_last(network)
@@ -68,7 +78,10 @@ def _put_channels_last(network: nn.Module) -> None:
 
 
 def _probe_shape(
-    network: nn.Module, spec: NetworkSpec, input_shape: tuple[int, ...], outputs: int | tuple[int, ...]
+    network: nn.Module,
+    spec: NetworkSpec,
+    input_shape: tuple[int, ...],
+    outputs: int | tuple[int, ...],
 ) -> None:
     wanted = (2, outputs) if isinstance(outputs, int) else (2, *outputs)
     was_training = network.training
@@ -78,13 +91,15 @@ def _probe_shape(
             found = tuple(network(torch.zeros(2, *input_shape)).shape)
     except Exception as error:
         raise SpecError(
-            f"network ({spec.family!r}, {spec.params!r}) must take samples of the shape {input_shape}; "
+            f"network ({spec.family!r}, {spec.params!r}) must take samples of the shape "
+            f"{input_shape}; "
             f"got {type(error).__name__}: {error}; choose parameters that fit the sample"
         ) from error
     finally:
         network.train(was_training)
     if found != wanted:
         raise SpecError(
-            f"network ({spec.family!r}, {spec.params!r}) must answer two samples of the shape {input_shape} with "
+            f"network ({spec.family!r}, {spec.params!r}) must answer two samples of the shape "
+            f"{input_shape} with "
             f"{wanted}; got {found}; let its last layer have {outputs} outputs"
         )

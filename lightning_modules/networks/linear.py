@@ -47,13 +47,19 @@ class DLinear(nn.Module):
     averager: Tensor
 
     def __init__(
-        self, *, input_shape: tuple[int, ...], outputs: int | tuple[int, ...], kernel: int | None = None
+        self,
+        *,
+        input_shape: tuple[int, ...],
+        outputs: int | tuple[int, ...],
+        kernel: int | None = None,
     ) -> None:
         super().__init__()
         lookback, channels = check_series(input_shape)
         kernel = kernel if kernel is not None else 25
         if kernel > lookback:
-            raise ValueError(f"kernel must be at most the lookback of {lookback} steps; got {kernel}")
+            raise ValueError(
+                f"kernel must be at most the lookback of {lookback} steps; got {kernel}"
+            )
         self.forecasts = isinstance(outputs, tuple)
         self.channels = outputs[1] if isinstance(outputs, tuple) else channels
         inputs = lookback if self.forecasts else lookback * channels

@@ -20,11 +20,18 @@ class MLP(nn.Module):
     """
 
     def __init__(
-        self, *, input_shape: tuple[int, ...], outputs: int, widths: Sequence[int] = (256, 256), dropout: float = 0.1
+        self,
+        *,
+        input_shape: tuple[int, ...],
+        outputs: int,
+        widths: Sequence[int] = (256, 256),
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         if not widths or min(widths) < 1:
-            raise ValueError(f"widths must name at least one layer of at least one unit; got {list(widths)}")
+            raise ValueError(
+                f"widths must name at least one layer of at least one unit; got {list(widths)}"
+            )
         self.hidden = make_hidden(prod(input_shape), widths, dropout)
         self.classifier = nn.Linear(widths[-1], outputs)
 

@@ -12,9 +12,11 @@ class PatchTransformer(nn.Module):
 
     Args:
         input_shape: (L, C).
-        outputs: K, which all channels answer together, or (H, T), where each of the first T answers for itself.
+        outputs: K, which all channels answer together, or (H, T), where each of the first T answers
+            for itself.
         patch: Steps of a patch.
-        stride: Steps between the starts of two patches; the last value is held to fill up the last one.
+        stride: Steps between the starts of two patches; the last value is held to fill up the last
+            one.
         width: Features of a token.
         layers: Encoder layers.
         heads: Attention heads; must divide the width.
@@ -60,7 +62,10 @@ class PatchTransformer(nn.Module):
         values = window[..., : self.channels].transpose(1, 2)
         if self.padding:
             values = torch.cat([values, values[..., -1:].expand(-1, -1, self.padding)], -1)
-        pieces = [values[..., token * self.stride : token * self.stride + self.patch] for token in range(self.tokens)]
+        pieces = [
+            values[..., token * self.stride : token * self.stride + self.patch]
+            for token in range(self.tokens)
+        ]
         tokens = self.dropout(self.embed(torch.stack(pieces, 2)) + self.places).flatten(0, 1)
         seen = self.norm(self.layers(tokens)).flatten(1).unflatten(0, (-1, self.channels))
         if not self.forecasts:

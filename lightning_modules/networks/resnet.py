@@ -11,7 +11,8 @@ SMALL_PIXELS = 64
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions, added to their input; the input is convolved 1x1 where shapes differ.
 
-    The last normalisation begins at zero, so that a fresh block passes its input on (Goyal et al., 2017).
+    The last normalisation begins at zero, so that a fresh block passes its input on (Goyal et al.,
+    2017).
 
     Args:
         inputs: Channels in.
@@ -29,7 +30,9 @@ class BasicBlock(nn.Module):
         nn.init.zeros_(self.bn2.weight)
         self.downsample: nn.Module | None = None
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
@@ -42,20 +45,22 @@ class BasicBlock(nn.Module):
 class ResNet(nn.Module):
     """A stem, four stages or fewer of residual blocks, and a linear layer over the mean of what is seen.
 
-    The defaults are ResNet-18. Its weights have the names and shapes of torchvision's `resnet18` wherever the stem is
-    "large", so that published weights load.
+    The defaults are ResNet-18. Its weights have the names and shapes of torchvision's `resnet18`
+    wherever the stem is "large", so that published weights load.
 
     Args:
         input_shape: (C, H, W).
         outputs: K.
         blocks: Residual blocks of each stage; each stage but the first halves the image.
         widths: Channels of each stage; the stem has those of the first.
-        stem: "large" is a 7x7 convolution and a pooling, which together take a quarter of each edge; "small" a 3x3
-            convolution that keeps the size; "auto" is small for images of up to 64 pixels an edge.
+        stem: "large" is a 7x7 convolution and a pooling, which together take a quarter of each
+            edge; "small" a 3x3 convolution that keeps the size; "auto" is small for images of up to
+            64 pixels an edge.
         dropout: Probability before the last layer, in [0, 1).
 
     Raises:
-        ValueError: Blocks and widths do not pair up or are not positive, another stem, or an input that is not an image.
+        ValueError: Blocks and widths do not pair up or are not positive, another stem, or an input
+            that is not an image.
     """
 
     def __init__(
@@ -73,7 +78,8 @@ class ResNet(nn.Module):
             raise ValueError(f"the input must be an image (C, H, W); got the shape {input_shape}")
         if not 1 <= len(blocks) == len(widths) <= 4 or min(*blocks, *widths) < 1:
             raise ValueError(
-                f"blocks and widths must name one to four stages alike, each above 0; got {list(blocks)} and {list(widths)}"
+                "blocks and widths must name one to four stages alike, each above 0; got "
+                f"{list(blocks)} and {list(widths)}"
             )
         if stem not in ("auto", "small", "large"):
             raise ValueError(f"stem must be auto, small or large; got {stem!r}")

@@ -41,7 +41,9 @@ class RNN(nn.Module):
             raise ValueError(f"width and layers must be at least 1; got {width} and {layers}")
         channels, _, columns = input_shape
         kind = nn.GRU if cell == "gru" else nn.LSTM
-        self.recurrent = kind(channels * columns, width, layers, batch_first=True, bidirectional=bidirectional)
+        self.recurrent = kind(
+            channels * columns, width, layers, batch_first=True, bidirectional=bidirectional
+        )
         self.norm = nn.LayerNorm(width * (1 + bidirectional))
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width * (1 + bidirectional), outputs)

@@ -23,7 +23,9 @@ class EncoderLayer(nn.Module):
         self.queries_keys_values = nn.Linear(width, 3 * width)
         self.merge = nn.Linear(width, width)
         self.norm_forward = nn.LayerNorm(width)
-        self.forward_network = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.forward_network = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -34,7 +36,11 @@ class EncoderLayer(nn.Module):
 
     def attend(self, tokens: Tensor) -> Tensor:
         """(N, T, width) to the same shape, heads side by side."""
-        parts = self.queries_keys_values(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        parts = (
+            self.queries_keys_values(tokens)
+            .unflatten(2, (3, self.heads, -1))
+            .permute(2, 0, 3, 1, 4)
+        )
         mixed = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2])
         return mixed.transpose(1, 2).flatten(2)
 
@@ -45,8 +51,8 @@ class Transformer(nn.Module):
     Args:
         input_shape: (C, H, W).
         outputs: K.
-        patch: Edge of a patch in pixels, which must divide H and W; None takes the largest of 8, 4, 2, 1 that leaves
-            at least 36 patches.
+        patch: Edge of a patch in pixels, which must divide H and W; None takes the largest of 8, 4,
+            2, 1 that leaves at least 36 patches.
         width: Features of a token.
         layers: Encoder layers.
         heads: Attention heads; must divide the width.
@@ -77,7 +83,9 @@ class Transformer(nn.Module):
         channels, height, columns = input_shape
         edge = patch if patch is not None else choose_patch(height, columns)
         if edge < 1 or height % edge or columns % edge:
-            raise ValueError(f"patch must divide the image's {height} x {columns} pixels; got {edge}")
+            raise ValueError(
+                f"patch must divide the image's {height} x {columns} pixels; got {edge}"
+            )
         self.embed = nn.Conv2d(channels, width, edge, stride=edge)
         self.places = nn.Parameter(0.02 * torch.randn(1, height * columns // edge**2, width))
         self.layers = nn.Sequential(*(EncoderLayer(width, heads, dropout) for _ in range(layers)))

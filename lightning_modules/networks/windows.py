@@ -7,7 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.networks.channels import check_series, count_outputs, per_channel, shape_answer
+from lightning_modules.networks.channels import (
+    check_series,
+    count_outputs,
+    per_channel,
+    shape_answer,
+)
 from lightning_modules.networks.mlp import make_hidden
 
 
@@ -36,7 +41,9 @@ class SeriesMLP(nn.Module):
         self.outputs = outputs
         self.channels = 0 if mix or isinstance(outputs, int) else outputs[1]
         inputs = lookback if self.channels else prod(input_shape)
-        answers = outputs[0] if self.channels and not isinstance(outputs, int) else count_outputs(outputs)
+        answers = (
+            outputs[0] if self.channels and not isinstance(outputs, int) else count_outputs(outputs)
+        )
         self.direct = nn.Linear(inputs, answers)
         self.hidden = make_hidden(inputs, widths, dropout)
         self.last = nn.Linear(widths[-1], answers)
@@ -100,7 +107,9 @@ class SeriesCNN(nn.Module):
         _, channels = check_series(input_shape)
         self.outputs = outputs
         self.stem = nn.Conv1d(channels, width, 1)
-        self.blocks = nn.Sequential(*(TimeBlock(width, kernel, 2**level, dropout) for level in range(layers)))
+        self.blocks = nn.Sequential(
+            *(TimeBlock(width, kernel, 2**level, dropout) for level in range(layers))
+        )
         # The window's mean, and its last step, which is the nearest to what is asked for.
         self.last = nn.Linear(2 * width, count_outputs(outputs))
 
@@ -139,7 +148,9 @@ class SeriesRNN(nn.Module):
         _, channels = check_series(input_shape)
         kind = nn.GRU if cell == "gru" else nn.LSTM
         self.outputs = outputs
-        self.recurrent = kind(channels, width, layers, batch_first=True, bidirectional=bidirectional)
+        self.recurrent = kind(
+            channels, width, layers, batch_first=True, bidirectional=bidirectional
+        )
         features = width * (1 + bidirectional)
         self.dropout = nn.Dropout(dropout)
         self.last = nn.Linear(2 * features, count_outputs(outputs))
@@ -147,4 +158,6 @@ class SeriesRNN(nn.Module):
     def forward(self, window: Tensor) -> Tensor:
         """(N, L, C) float32 to (N, K) or (N, H, T) float32."""
         states, _ = self.recurrent(window)
-        return shape_answer(self.last(self.dropout(torch.cat([states.mean(1), states[:, -1]], 1))), self.outputs)
+        return shape_answer(
+            self.last(self.dropout(torch.cat([states.mean(1), states[:, -1]], 1))), self.outputs
+        )

@@ -22,7 +22,8 @@ class Answer(nn.Module, ABC):
     """Base of all answers.
 
     Attributes:
-        names: Of the exported outputs, in order; the last is the one that figures are computed from.
+        names: Of the exported outputs, in order; the last is the one that figures are computed
+            from.
         figure: What is watched beside the loss: "accuracy" or "error".
         metric: The metric that this figure is.
     """
@@ -88,7 +89,9 @@ class ValueAnswer(Answer):
     offset: Tensor
     scale: Tensor
 
-    def __init__(self, loss: Loss, mean: Sequence[float], std: Sequence[float], *, standard: bool) -> None:
+    def __init__(
+        self, loss: Loss, mean: Sequence[float], std: Sequence[float], *, standard: bool
+    ) -> None:
         super().__init__()
         self.loss = loss
         self.standard = standard
@@ -124,7 +127,8 @@ class ReconstructionAnswer(Answer):
     """How badly a sample was given back, and whether that is more than normal rows show.
 
     Attributes:
-        threshold: Buffer () float32: scores above it are anomalies; fitted on normal validation rows.
+        threshold: Buffer () float32: scores above it are anomalies; fitted on normal validation
+            rows.
     """
 
     names = (LABEL, SCORE)
@@ -159,4 +163,6 @@ def build_answer(model: ModelSpec, sample: AnySample, loss: LossSpec) -> Answer:
         return ClassAnswer(build_loss(loss, sample.class_weights))
     if sample.task == "reconstruction":
         return ReconstructionAnswer(build_value_loss(loss))
-    return ValueAnswer(build_value_loss(loss), *sample.scales, standard=model.figures_in == "standard")
+    return ValueAnswer(
+        build_value_loss(loss), *sample.scales, standard=model.figures_in == "standard"
+    )

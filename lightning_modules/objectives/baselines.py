@@ -1,6 +1,7 @@
 """What simpler means answer to the same rows: shown beside every model, and what a model must beat.
 
-Nothing is chosen here: each baseline is fitted once, on training rows, in closed form where there is one.
+Nothing is chosen here: each baseline is fitted once, on training rows, in closed form where there
+is one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,7 +40,9 @@ def fit_baselines(sample: AnySample, train: Callable[[], Batches]) -> dict[str, 
     return fitters[sample.task](sample, train)
 
 
-def answer_baselines(baselines: Mapping[str, Baseline], asked: Batches) -> dict[str, NDArray[np.float32]]:
+def answer_baselines(
+    baselines: Mapping[str, Baseline], asked: Batches
+) -> dict[str, NDArray[np.float32]]:
     """What each baseline answers, ordered by row id: probabilities (N, K), scores (N,), or values in the user's units."""
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in baselines}
     ids = []
@@ -91,7 +94,8 @@ def _fit_values(sample: RowSample, train: Callable[[], Batches]) -> dict[str, Ba
 def _fit_forecasts(sample: RowSample, train: Callable[[], Batches]) -> dict[str, Baseline]:
     """The last value, the last season, and a linear map of the past that all columns share.
 
-    The linear map is of what lies between each step and the last one (NLinear; Zeng et al., 2023), at its least squares.
+    The linear map is of what lies between each step and the last one (NLinear; Zeng et al., 2023),
+    at its least squares.
     """
     if sample.window is None:
         raise ValueError("a forecast must have a window; got none")
@@ -122,7 +126,9 @@ def _fit_distances(sample: RowSample, train: Callable[[], Batches]) -> dict[str,
     return {"distance": lambda batch: np.square(_read_features(sample, [batch])[0]).mean(1)}
 
 
-def _read_features(sample: RowSample, batches: Batches, most_rows: int | None = None) -> tuple[Floats, Floats]:
+def _read_features(
+    sample: RowSample, batches: Batches, most_rows: int | None = None
+) -> tuple[Floats, Floats]:
     """Normalised columns (N, features), flattened, and the truth (N,)."""
     head = RowHead(sample, HeadSpec())
     parts, truths, rows = [], [], 0
@@ -138,7 +144,9 @@ def _read_features(sample: RowSample, batches: Batches, most_rows: int | None = 
 
 def _read_past(sample: RowSample, batches: Batches) -> Floats:
     """Windows (N, L, T) of the forecast columns in standard deviations; what is missing is the mean."""
-    return np.concatenate([_standardise(sample, batch.sample[..., : sample.forecast]) for batch in batches])
+    return np.concatenate(
+        [_standardise(sample, batch.sample[..., : sample.forecast]) for batch in batches]
+    )
 
 
 def _standardise(sample: RowSample, values: Floats) -> Floats:

@@ -32,9 +32,11 @@ class CrossEntropy(nn.Module):
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
         """Mean loss of logits (N, K) and labels (N,), each row by the weight of its own class."""
         if self.weight is None:
-            return nn.functional.cross_entropy(logits, label, label_smoothing=self.smoothing, **self.params)
-        # Not torch's `weight`: that weighs what smoothing spreads by the other classes, so that the rare ones, wherever
-        # weights are far apart, are asked for by every row of the common one.
+            return nn.functional.cross_entropy(
+                logits, label, label_smoothing=self.smoothing, **self.params
+            )
+        # Not torch's `weight`: that weighs what smoothing spreads by the other classes, so that the
+        # rare ones, wherever weights are far apart, are asked for by every row of the common one.
         rows = nn.functional.cross_entropy(
             logits, label, label_smoothing=self.smoothing, **{**self.params, "reduction": "none"}
         )
@@ -78,16 +80,24 @@ def build_loss(spec: LossSpec, class_weights: Sequence[float] = ()) -> Loss:
         SpecError: A loss of values, an unknown name, or parameters that it refuses.
     """
     name = spec.name or "cross_entropy"
-    weight = torch.tensor(class_weights) if spec.class_weights == "balanced" and class_weights else None
+    weight = (
+        torch.tensor(class_weights) if spec.class_weights == "balanced" and class_weights else None
+    )
     if name == "cross_entropy":
         return CrossEntropy(weight, spec.label_smoothing, **spec.params)
     if name == "focal":
         return FocalLoss(spec.gamma, weight)
     if name in LOSSES_OF_VALUES:
         raise SpecError(
-            f"loss ({name!r}) must be one of classes; got a loss of values; write one of {', '.join(LOSSES_OF_CLASSES)}"
+            f"loss ({name!r}) must be one of classes; got a loss of values; write one of "
+            f"{', '.join(LOSSES_OF_CLASSES)}"
         )
-    return _load_loss(spec, name, (torch.zeros(2, 2), torch.zeros(2, dtype=torch.int64)), "logits (N, K), labels (N,)")
+    return _load_loss(
+        spec,
+        name,
+        (torch.zeros(2, 2), torch.zeros(2, dtype=torch.int64)),
+        "logits (N, K), labels (N,)",
+    )
 
 
 def build_value_loss(spec: LossSpec) -> Loss:
@@ -99,13 +109,16 @@ def build_value_loss(spec: LossSpec) -> Loss:
     name = spec.name or "mse"
     if name in LOSSES_OF_CLASSES:
         raise SpecError(
-            f"loss ({name!r}) must be one of values; got a loss of classes; write one of {', '.join(LOSSES_OF_VALUES)}"
+            f"loss ({name!r}) must be one of values; got a loss of classes; write one of "
+            f"{', '.join(LOSSES_OF_VALUES)}"
         )
     if name == "huber":
         return nn.HuberLoss(delta=spec.delta)
     if name in LOSSES_OF_VALUES:
         return nn.MSELoss() if name == "mse" else nn.L1Loss()
-    return _load_loss(spec, name, (torch.zeros(2, 3), torch.zeros(2, 3)), "two tensors of one shape")
+    return _load_loss(
+        spec, name, (torch.zeros(2, 3), torch.zeros(2, 3)), "two tensors of one shape"
+    )
 
 
 def _load_loss(spec: LossSpec, name: str, example: tuple[Tensor, Tensor], takes: str) -> Loss:
@@ -119,8 +132,11 @@ def _load_loss(spec: LossSpec, name: str, example: tuple[Tensor, Tensor], takes:
         usable = isinstance(probe, Tensor) and probe.ndim == 0
     except Exception as error:
         raise SpecError(
-            f"loss ({name!r}) must accept {takes} and {spec.params!r}; got {type(error).__name__}: {error}; correct it"
+            f"loss ({name!r}) must accept {takes} and {spec.params!r}; got {type(error).__name__}: "
+            f"{error}; correct it"
         ) from error
     if not usable:
-        raise SpecError(f"loss ({name!r}) must return a scalar tensor; got {probe!r}; return the batch's mean")
+        raise SpecError(
+            f"loss ({name!r}) must return a scalar tensor; got {probe!r}; return the batch's mean"
+        )
     return compute_loss

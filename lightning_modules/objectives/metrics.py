@@ -1,7 +1,7 @@
 """Figures of answers against the truth, in numpy: what epochs are chosen by and what reports show. No torch.
 
-Answers are probabilities (N, K) or scores (N,) for classes, (N,) or (N, H, T) for values; a value that is NaN in the
-truth does not count.
+Answers are probabilities (N, K) or scores (N,) for classes, (N,) or (N, H, T) for values; a value
+that is NaN in the truth does not count.
 """
 
 from collections.abc import Callable
@@ -70,7 +70,9 @@ def _auroc(scores: Floats, positive: Floats) -> float:
         return float("nan")
     _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    return float(
+        (ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives)
+    )
 
 
 def compute_mae(answers: Floats, truth: Floats) -> float:

@@ -8,7 +8,9 @@ from lightning_modules.errors import SpecError
 from lightning_modules.specs.model import is_import_path
 
 
-def load_component(name: str, *, what: str, known: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+def load_component(
+    name: str, *, what: str, known: Mapping[str, Callable[..., Any]]
+) -> Callable[..., Any]:
     """The callable that a name stands for.
 
     Args:
@@ -23,7 +25,8 @@ def load_component(name: str, *, what: str, known: Mapping[str, Callable[..., An
         return known[name]
     if not is_import_path(name):
         raise SpecError(
-            f"{what} ({name!r}) must be one of {', '.join(sorted(known))}, or an import path; got neither; "
+            f"{what} ({name!r}) must be one of {', '.join(sorted(known))}, or an import path; got "
+            "neither; "
             "choose one of them, or write your own as package.module:Name"
         )
     module_name, _, attribute = name.partition(":")
@@ -36,12 +39,15 @@ def load_component(name: str, *, what: str, known: Mapping[str, Callable[..., An
         ) from error
     if not callable(component):
         raise SpecError(
-            f"{what} ({name!r}) must be a class or a function; got {type(component).__name__}; name a callable"
+            f"{what} ({name!r}) must be a class or a function; got {type(component).__name__}; "
+            "name a callable"
         )
     return cast(Callable[..., Any], component)
 
 
-def build_component(builder: Callable[..., Any], *args: object, what: str, name: str, **params: object) -> Any:
+def build_component(
+    builder: Callable[..., Any], *args: object, what: str, name: str, **params: object
+) -> Any:
     """Calls a builder; what it refuses comes back as one sentence.
 
     Raises:
@@ -53,6 +59,7 @@ def build_component(builder: Callable[..., Any], *args: object, what: str, name:
         raise
     except Exception as error:
         raise SpecError(
-            f"{what} ({name!r}) must accept its parameters {params!r}; got {type(error).__name__}: {error}; "
+            f"{what} ({name!r}) must accept its parameters {params!r}; got {type(error).__name__}: "
+            f"{error}; "
             "correct `params` in the recipe"
         ) from error

@@ -1,7 +1,8 @@
 """Parameters of each family of networks, as frozen models: a wrong one is refused with the recipe, and costs no torch.
 
-A family is known by the form of a sample: `image` (C, H, W), `table` (D,) or `series` (L, C), lookback steps of C
-channels. The same name stands for the same idea in each form, with the parameters that the form needs.
+A family is known by the form of a sample: `image` (C, H, W), `table` (D,) or `series` (L, C),
+lookback steps of C channels. The same name stands for the same idea in each form, with the
+parameters that the form needs.
 """
 
 from typing import Annotated, Any, Literal
@@ -61,9 +62,11 @@ class ImageCNNParams(Params):
         widths: Channels of the stem, then of each stage.
         blocks: Residual blocks of each stage.
         convolutions: Of each residual block.
-        early_pool: Whether each stage is halved right behind its first convolution, which makes training cheap.
+        early_pool: Whether each stage is halved right behind its first convolution, which makes
+            training cheap.
         stem_stride: 1, or 2 to halve the image at once.
-        activation: What stands behind each convolution; a smooth one learns a little more in as many epochs.
+        activation: What stands behind each convolution; a smooth one learns a little more in as
+            many epochs.
         dropout: Probability before the last layer.
     """
 
@@ -82,7 +85,8 @@ class ResNetParams(Params):
     Attributes:
         blocks: Residual blocks of each stage, one to four stages.
         widths: Channels of each stage.
-        stem: "small" keeps the size, "large" takes a quarter of each edge, "auto" is small up to 64 pixels an edge.
+        stem: "small" keeps the size, "large" takes a quarter of each edge, "auto" is small up to 64
+            pixels an edge.
         dropout: Probability before the last layer.
     """
 
@@ -95,7 +99,8 @@ class ResNetParams(Params):
     def _check_stages(self) -> "ResNetParams":
         if len(self.blocks) != len(self.widths):
             raise ValueError(
-                f"blocks ({list(self.blocks)}) must name as many stages as widths; got widths {list(self.widths)}; "
+                f"blocks ({list(self.blocks)}) must name as many stages as widths; got widths "
+                f"{list(self.widths)}; "
                 "write one number a stage in both"
             )
         return self
@@ -123,7 +128,8 @@ class TransformerParams(Params):
     """A Transformer encoder.
 
     Attributes:
-        patch: Edge of a patch in pixels, or steps of a patch of a window; None lets the network choose.
+        patch: Edge of a patch in pixels, or steps of a patch of a window; None lets the network
+            choose.
         width: Features of a token.
         layers: Encoder layers.
         heads: Attention heads; must divide the width.
@@ -139,7 +145,10 @@ class TransformerParams(Params):
     @model_validator(mode="after")
     def _check_heads(self) -> "TransformerParams":
         if self.width % self.heads:
-            raise ValueError(f"heads ({self.heads}) must divide width; got a width of {self.width}; choose another")
+            raise ValueError(
+                f"heads ({self.heads}) must divide width; got a width of {self.width}; choose "
+                "another"
+            )
         return self
 
 
@@ -147,7 +156,8 @@ class SeriesMLPParams(MLPParams):
     """Each forecast channel by itself: a linear map of its past, plus hidden layers.
 
     Attributes:
-        mix: Whether the network sees all channels at once instead; always so where nothing is forecast.
+        mix: Whether the network sees all channels at once instead; always so where nothing is
+            forecast.
     """
 
     widths: tuple[Width, ...] = Field(default=(256,), min_length=1)
@@ -172,7 +182,9 @@ class SeriesCNNParams(Params):
     @model_validator(mode="after")
     def _check_kernel(self) -> "SeriesCNNParams":
         if self.kernel % 2 == 0:
-            raise ValueError(f"kernel ({self.kernel}) must be odd; got an even one; choose {self.kernel + 1}")
+            raise ValueError(
+                f"kernel ({self.kernel}) must be odd; got an even one; choose {self.kernel + 1}"
+            )
         return self
 
 
@@ -203,7 +215,9 @@ class DLinearParams(Params):
     @model_validator(mode="after")
     def _check_kernel(self) -> "DLinearParams":
         if self.kernel % 2 == 0:
-            raise ValueError(f"kernel ({self.kernel}) must be odd; got an even one; choose {self.kernel + 1}")
+            raise ValueError(
+                f"kernel ({self.kernel}) must be odd; got an even one; choose {self.kernel + 1}"
+            )
         return self
 
 

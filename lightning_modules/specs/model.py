@@ -1,7 +1,8 @@
 """What a recipe says about the network: its head, its family, its samples.
 
-Frozen models of plain data; importing them costs neither torch nor Lightning. Wherever a component is named (`family`,
-`name`), a user's own can stand instead, as the import path "package.module:Name".
+Frozen models of plain data; importing them costs neither torch nor Lightning. Wherever a component
+is named (`family`, `name`), a user's own can stand instead, as the import path
+"package.module:Name".
 """
 
 import re
@@ -45,7 +46,8 @@ class DenoiseSpec(Spec):
     """A filter over time, applied to each column of numbers of a window; its ends are held.
 
     Attributes:
-        name: "gaussian"; "median"; or "savgol", a polynomial fitted to each neighbourhood (Savitzky and Golay, 1964).
+        name: "gaussian"; "median"; or "savgol", a polynomial fitted to each neighbourhood (Savitzky
+            and Golay, 1964).
         steps: Width of the neighbourhood in steps, odd.
         sigma: Standard deviation in steps, for "gaussian".
         degree: Of the polynomial, below `steps`, for "savgol".
@@ -59,9 +61,14 @@ class DenoiseSpec(Spec):
     @model_validator(mode="after")
     def _check_steps(self) -> "DenoiseSpec":
         if self.steps % 2 == 0:
-            raise ValueError(f"steps ({self.steps}) must be odd; got an even one; choose {self.steps + 1}")
+            raise ValueError(
+                f"steps ({self.steps}) must be odd; got an even one; choose {self.steps + 1}"
+            )
         if self.name == "savgol" and self.degree >= self.steps:
-            raise ValueError(f"degree ({self.degree}) must be below steps; got {self.steps} steps; lower the degree")
+            raise ValueError(
+                f"degree ({self.degree}) must be below steps; got {self.steps} steps; lower the "
+                "degree"
+            )
         return self
 
 
@@ -69,23 +76,27 @@ class HeadSpec(Spec):
     """Preprocessing that is trained with the network and exported with it.
 
     Attributes:
-        name: "standard", or the import path of a callable `(sample, spec, **params) -> nn.Module` for tables and series
-            whose module maps raw rows to features.
+        name: "standard", or the import path of a callable `(sample, spec, **params) -> nn.Module`
+            for tables and series whose module maps raw rows to features.
         params: Keyword arguments of a head of your own.
-        normalise: "standard" subtracts the training split's mean and divides by its standard deviation, channel by
-            channel; "range" maps the declared value range of images onto 0..1; "none" only converts to float32.
-        mask: Whether a missing number is told to the network by a channel of its own, beside the mean that stands in
-            for it; None: for tables, not for series.
+        normalise: "standard" subtracts the training split's mean and divides by its standard
+            deviation, channel by channel; "range" maps the declared value range of images onto
+            0..1; "none" only converts to float32.
+        mask: Whether a missing number is told to the network by a channel of its own, beside the
+            mean that stands in for it; None: for tables, not for series.
         embed: Features of a learned embedding of each category; None: one-hot.
-        products: Pairs of columns of numbers whose products are features too, such as power, which is torque times
-            speed; for tables.
-        differences: Pairs of columns whose differences are features too, the first less the second; for tables.
+        products: Pairs of columns of numbers whose products are features too, such as power, which
+            is torque times speed; for tables.
+        differences: Pairs of columns whose differences are features too, the first less the second;
+            for tables.
         denoise: A filter over time; for series.
-        calendar: Sine and cosine of the time within these periods as features; for series with a time.
-        instance_norm: Whether each window is normalised by its own mean and deviation, which are given back to what is
-            forecast (RevIN; Kim et al., 2022); for series.
-        mirror: Whether an image is answered by the mean over it and its mirror image, left to right: more accurate at twice
-            the time, where what is mirrored is the same thing (never for digits or letters); for images.
+        calendar: Sine and cosine of the time within these periods as features; for series with a
+            time.
+        instance_norm: Whether each window is normalised by its own mean and deviation, which are
+            given back to what is forecast (RevIN; Kim et al., 2022); for series.
+        mirror: Whether an image is answered by the mean over it and its mirror image, left to
+            right: more accurate at twice the time, where what is mirrored is the same thing (never
+            for digits or letters); for images.
     """
 
     name: HeadName = "standard"
@@ -108,9 +119,11 @@ class WindowSpec(Spec):
         lookback: Steps of the past that the network sees.
         horizon: Steps that are forecast; 0 where nothing is.
         stride: Steps between the starts of two training windows.
-        season: Steps of a season, for the seasonal naive baseline; at most `lookback`. None leaves it out.
+        season: Steps of a season, for the seasonal naive baseline; at most `lookback`. None leaves
+            it out.
         targets: Columns of `data.numbers` that are forecast; empty for all of them.
-        max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the series; None for any.
+        max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the
+            series; None for any.
     """
 
     lookback: int = Field(ge=1, le=100_000)
@@ -131,7 +144,8 @@ class WindowSpec(Spec):
     def _check_season(self) -> "WindowSpec":
         if self.season is not None and self.season > self.lookback:
             raise ValueError(
-                f"season ({self.season}) must lie within the lookback; got {self.lookback} steps; lengthen lookback, or "
+                f"season ({self.season}) must lie within the lookback; got {self.lookback} steps; "
+                "lengthen lookback, or "
                 "leave season out"
             )
         return self
@@ -141,11 +155,12 @@ class NetworkSpec(Spec):
     """Which network, and its own parameters.
 
     Attributes:
-        family: A family by its name, or the import path of a callable
-            `(input_shape=..., outputs=..., **params) -> nn.Module`. The input's shape is (C, H, W) of images, (D,) of
-            tables, (L, C) of series, the channels that are forecast first; the outputs are K classes or values, or
-            (H, T) for H steps of T columns.
-        params: Keyword arguments of that family; a wrong one is refused with the recipe's other faults.
+        family: A family by its name, or the import path of a callable `(input_shape=...,
+            outputs=..., **params) -> nn.Module`. The input's shape is (C, H, W) of images, (D,) of
+            tables, (L, C) of series, the channels that are forecast first; the outputs are K
+            classes or values, or (H, T) for H steps of T columns.
+        params: Keyword arguments of that family; a wrong one is refused with the recipe's other
+            faults.
     """
 
     family: FamilyName = "cnn"
@@ -159,9 +174,11 @@ class ModelSpec(Spec):
         head: Preprocessing.
         network: The network.
         window: What a sample is, for series.
-        figures_in: What errors of regression and forecasts are measured in: "units" of the source, or "standard"
-            deviations of the training rows, without which columns of different units have no common error.
-        anomaly_quantile: Share of the normal validation rows that lie below the threshold of anomaly detection.
+        figures_in: What errors of regression and forecasts are measured in: "units" of the source,
+            or "standard" deviations of the training rows, without which columns of different units
+            have no common error.
+        anomaly_quantile: Share of the normal validation rows that lie below the threshold of
+            anomaly detection.
     """
 
     head: HeadSpec = HeadSpec()
@@ -179,7 +196,8 @@ class SampleSpec(Spec):
         shape: (C, H, W).
         dtype: Of the raw values.
         classes: K, at least 2.
-        class_weights: Weight of each class that evens out how often it occurs; empty where it is not known.
+        class_weights: Weight of each class that evens out how often it occurs; empty where it is
+            not known.
         value_range: Smallest and largest raw value that the recipe allows.
         mean: Mean raw value of the training rows: of each channel, or one for all.
         std: Standard deviation, likewise, >= 0.

@@ -13,15 +13,16 @@ class TrainResult(BaseModel):
         steps: Optimizer steps, likewise.
         best_epoch: Epoch whose weights were chosen, from 0.
         validation_loss: Of those weights on the validation rows.
-        validation_figures: Likewise, by name: "accuracy" in [0, 1] or "error", and the metric that chose the epoch.
+        validation_figures: Likewise, by name: "accuracy" in [0, 1] or "error", and the metric that
+            chose the epoch.
         stopped_early: Whether patience ran out.
         resumed_step: Optimizer step from which this attempt resumed; None from the start.
         parameters: Trained numbers of the network.
         world_size: Processes that trained together.
         device: "cpu" or "cuda".
         precision: In which it was trained, whatever "auto" has come to.
-        precision_kept: Whether that is the precision of the state from which this attempt resumed, where this machine would
-            have chosen another.
+        precision_kept: Whether that is the precision of the state from which this attempt resumed,
+            where this machine would have chosen another.
         seconds: Wall time of this attempt's fit.
         history: One record an epoch.
     """

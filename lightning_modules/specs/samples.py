@@ -1,8 +1,9 @@
 """What one sample of a table or a series looks like to head and network, and what was fitted on the training rows.
 
-A sample is one array of float64: a row (D,), or a window of rows (L, D). NaN is a missing number. Its columns are the
-numbers, those that are forecast first, then the categories as places in their vocabulary (NaN where missing or
-unknown), then, if the head wants it, the time in seconds since 1970 (UTC).
+A sample is one array of float64: a row (D,), or a window of rows (L, D). NaN is a missing number.
+Its columns are the numbers, those that are forecast first, then the categories as places in their
+vocabulary (NaN where missing or unknown), then, if the head wants it, the time in seconds since
+1970 (UTC).
 """
 
 from typing import Annotated, Literal
@@ -75,7 +76,10 @@ class RowSample(Spec):
         if not self.numbers and not self.categories:
             raise ValueError("a sample must have a column; got none; name numbers or texts in data")
         if (self.task == "forecasting") != bool(self.forecast):
-            raise ValueError(f"forecast ({self.forecast}) must be above 0 for forecasts only; got task {self.task}")
+            raise ValueError(
+                f"forecast ({self.forecast}) must be above 0 for forecasts only; got task "
+                f"{self.task}"
+            )
         return self
 
     @property
@@ -103,7 +107,9 @@ class RowSample(Spec):
         """Mean and standard deviation (1 where it is 0) of what is asked for, one a value or forecast column."""
         if self.task == "forecasting":
             asked = self.numbers[: self.forecast]
-            return tuple(column.mean for column in asked), tuple(column.std or 1.0 for column in asked)
+            return tuple(column.mean for column in asked), tuple(
+                column.std or 1.0 for column in asked
+            )
         return (self.target_mean,), (self.target_std or 1.0,)
 
     @property

@@ -16,21 +16,29 @@ METRICS_OF_CLASSES = ("accuracy", "macro_f1", "average_precision", "auroc")
 METRICS_OF_VALUES = ("mae", "mse", "rmse")
 AUGMENTATIONS = ("affine", "jitter")
 
-AugmentationName = Annotated[str, AfterValidator(partial(check_name, "augmentation", AUGMENTATIONS))]
+AugmentationName = Annotated[
+    str, AfterValidator(partial(check_name, "augmentation", AUGMENTATIONS))
+]
 MetricName = Annotated[
-    str, AfterValidator(partial(check_name, "metric", ("loss", "last", *METRICS_OF_CLASSES, *METRICS_OF_VALUES)))
+    str,
+    AfterValidator(
+        partial(check_name, "metric", ("loss", "last", *METRICS_OF_CLASSES, *METRICS_OF_VALUES))
+    ),
 ]
 OptimizerName = Annotated[str, AfterValidator(partial(check_name, "optimizer", OPTIMIZERS))]
 SchedulerName = Annotated[str, AfterValidator(partial(check_name, "scheduler", SCHEDULERS))]
-LossName = Annotated[str, AfterValidator(partial(check_name, "loss", LOSSES_OF_CLASSES + LOSSES_OF_VALUES))]
+LossName = Annotated[
+    str, AfterValidator(partial(check_name, "loss", LOSSES_OF_CLASSES + LOSSES_OF_VALUES))
+]
 
 
 class OptimizerSpec(Spec):
     """Which optimizer.
 
     Attributes:
-        name: "adamw", "adam", "sgd", "muon" (Jordan et al., 2024), which steps matrices and kernels by `lr` and all else as
-            Adam by `params.rest_lr`, or the import path of a callable `(parameters, lr=..., **params) -> Optimizer`.
+        name: "adamw", "adam", "sgd", "muon" (Jordan et al., 2024), which steps matrices and kernels
+            by `lr` and all else as Adam by `params.rest_lr`, or the import path of a callable
+            `(parameters, lr=..., **params) -> Optimizer`.
         lr: Peak learning rate, in (0, 10].
         weight_decay: In [0, 1]; not applied to biases and normalisation layers.
         params: Further keyword arguments.
@@ -46,9 +54,10 @@ class SchedulerSpec(Spec):
     """How the learning rate moves.
 
     Attributes:
-        name: "cosine" (Loshchilov and Hutter, 2017) or "linear" to `floor` over all steps, "plateau" (times `factor` when
-            the validation loss has not improved for `patience_epochs`), "constant", or the import path of a callable
-            `(optimizer, total_steps=..., **params) -> LRScheduler`, stepped after every optimizer step.
+        name: "cosine" (Loshchilov and Hutter, 2017) or "linear" to `floor` over all steps,
+            "plateau" (times `factor` when the validation loss has not improved for
+            `patience_epochs`), "constant", or the import path of a callable `(optimizer,
+            total_steps=..., **params) -> LRScheduler`, stepped after every optimizer step.
         warmup_fraction: Part of all steps with a linear warm-up, in [0, 0.5].
         floor: Last learning rate as a fraction of the peak, in [0, 1].
         factor: What "plateau" multiplies the learning rate by, in (0, 1).
@@ -68,9 +77,10 @@ class LossSpec(Spec):
     """What is minimised.
 
     Attributes:
-        name: For classes "cross_entropy" or "focal" (Lin et al., 2017); for values "mse", "mae" or "huber"; or the
-            import path of a callable `(logits (N, K), labels (N,), **params) -> scalar Tensor`, which for values gets
-            two tensors of one shape, in standard deviations. None: "cross_entropy" or "mse".
+        name: For classes "cross_entropy" or "focal" (Lin et al., 2017); for values "mse", "mae" or
+            "huber"; or the import path of a callable `(logits (N, K), labels (N,), **params) ->
+            scalar Tensor`, which for values gets two tensors of one shape, in standard deviations.
+            None: "cross_entropy" or "mse".
         label_smoothing: In [0, 0.5]; for "cross_entropy" only.
         class_weights: "balanced" lets every class count alike however rare it is; "none" every row.
         gamma: How little "focal" minds what is answered right already, >= 0.
@@ -89,12 +99,13 @@ class LossSpec(Spec):
 class AugmentationSpec(Spec):
     """Small random changes of the training samples: a pure function of (seed, epoch, row id).
 
-    "affine" is one map an image, sampled bilinearly in the images' own value range; what comes in from outside is zero.
-    Then come the changes for natural images, `crop` to `cutout`.
+    "affine" is one map an image, sampled bilinearly in the images' own value range; what comes in
+    from outside is zero. Then come the changes for natural images, `crop` to `cutout`.
 
     Attributes:
-        name: "affine" for images; "jitter" for tables and series: Gaussian noise on numbers; or the import path of a
-            callable `(spec, seed) -> augment.Augmentation`. None: "affine" for images, none for others.
+        name: "affine" for images; "jitter" for tables and series: Gaussian noise on numbers; or the
+            import path of a callable `(spec, seed) -> augment.Augmentation`. None: "affine" for
+            images, none for others.
         params: For an augmentation of your own to read.
         enabled: False leaves every sample as it is.
         noise: Standard deviation of "jitter", in standard deviations of the training rows.
@@ -102,16 +113,19 @@ class AugmentationSpec(Spec):
         rotate_deg: Largest rotation, in degrees, in [0, 180].
         scale: Largest change of size: the factor lies in [1 - scale, 1 + scale], scale in [0, 0.5].
         shear_deg: Largest shear, in degrees, in [0, 45].
-        flip: Whether half of the images are mirrored left to right, and the other half in the next epoch (never for digits
-            or letters).
-        crop: Largest shift by whole pixels along each axis, in [0, 64]; what comes in is the mirror image of the edge.
+        flip: Whether half of the images are mirrored left to right, and the other half in the next
+            epoch (never for digits or letters).
+        crop: Largest shift by whole pixels along each axis, in [0, 64]; what comes in is the mirror
+            image of the edge.
         brightness: Largest change of all values, as a fraction of the value range, in [0, 1].
-        contrast: Largest change of the distance from the image's mean: the factor lies in [1 - contrast, 1 + contrast].
+        contrast: Largest change of the distance from the image's mean: the factor lies in [1 -
+            contrast, 1 + contrast].
         saturation: The same for the distance from each pixel's mean over the channels.
-        cutout: Edge of one square that is painted over with the image's mean, as a fraction of the shorter edge, in
-            [0, 1] (DeVries and Taylor, 2017).
-        small_from: Edge of the images in the first epoch as a fraction of the full one, in [0.25, 1]; it grows by even
-            numbers of pixels, up to full images at `small_until`. Small images cost little, and teach what is coarse.
+        cutout: Edge of one square that is painted over with the image's mean, as a fraction of the
+            shorter edge, in [0, 1] (DeVries and Taylor, 2017).
+        small_from: Edge of the images in the first epoch as a fraction of the full one, in [0.25,
+            1]; it grows by even numbers of pixels, up to full images at `small_until`. Small images
+            cost little, and teach what is coarse.
         small_until: Part of the epochs before which images are smaller, in [0, 1].
     """
 
@@ -139,16 +153,18 @@ class StartSpec(Spec):
     The head is always fitted to the training rows at hand.
 
     Attributes:
-        model: Id of a model that was promoted in this workspace, its first 8 digits or more. No held-out row may be one
-            that it learned from: the prepared gate looks.
-        url: Instead of that a safetensors file at a path or an fsspec URL, with a network's tensors under their names in
-            it, as `layer1.0.conv1.weight`. What that network learned from, nobody here can know.
-        sha256: What the file's bytes must hash to. None takes any; the receipt says which they were.
-        fresh: Parts of the network that are drawn all the same, by the first words of their names, as `classifier` or
-            `fc`: the last layer, where other classes are to be told apart; `head` for embeddings of texts. Of what the
-            file alone has: parts to pass over.
-        freeze: Parts that stay as they come, normalisation and dropout included, as `features` of the CNN or `layer1` of
-            the ResNet.
+        model: Id of a model that was promoted in this workspace, its first 8 digits or more. No
+            held-out row may be one that it learned from: the prepared gate looks.
+        url: Instead of that a safetensors file at a path or an fsspec URL, with a network's tensors
+            under their names in it, as `layer1.0.conv1.weight`. What that network learned from,
+            nobody here can know.
+        sha256: What the file's bytes must hash to. None takes any; the receipt says which they
+            were.
+        fresh: Parts of the network that are drawn all the same, by the first words of their names,
+            as `classifier` or `fc`: the last layer, where other classes are to be told apart;
+            `head` for embeddings of texts. Of what the file alone has: parts to pass over.
+        freeze: Parts that stay as they come, normalisation and dropout included, as `features` of
+            the CNN or `layer1` of the ResNet.
     """
 
     model: str | None = None
@@ -162,24 +178,33 @@ class StartSpec(Spec):
     def _check_digits(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, int | float):
             raise ValueError(  # noqa: TRY004 - pydantic takes no other
-                f"{info.field_name} ({value}) must be text; got a number, as YAML reads digits alone; write it in quotes"
+                f"{info.field_name} ({value}) must be text; got a number, as YAML reads digits "
+                "alone; write it in quotes"
             )
         return value
 
     @model_validator(mode="after")
     def _check_origin(self) -> "StartSpec":
         if (self.model is None) == (self.url is None):
-            raise ValueError("name a model, or the url of a file, and not both; write model: ID, or url: FILE")
+            raise ValueError(
+                "name a model, or the url of a file, and not both; write model: ID, or url: FILE"
+            )
         for name, value, fewest in (("model", self.model, 8), ("sha256", self.sha256, 64)):
             if value is not None and not re.fullmatch(f"[0-9a-f]{{{fewest},64}}", value):
                 digits = "64" if fewest == 64 else f"{fewest} to 64"
-                raise ValueError(f"{name} ({value}) must be {digits} digits of 0-9 and a-f; got others; mend it")
+                raise ValueError(
+                    f"{name} ({value}) must be {digits} digits of 0-9 and a-f; got others; mend it"
+                )
         if self.sha256 is not None and self.model is not None:
-            raise ValueError(f"sha256 ({self.sha256}) must go with a url; got a model, whose id says it; leave it out")
+            raise ValueError(
+                f"sha256 ({self.sha256}) must go with a url; got a model, whose id says it; leave "
+                "it out"
+            )
         both = [part for part in self.freeze if any(_overlap(part, other) for other in self.fresh)]
         if both:
             raise ValueError(
-                f"freeze ({', '.join(both)}) must not name what is drawn: it would never learn; take it out of one"
+                f"freeze ({', '.join(both)}) must not name what is drawn: it would never learn; "
+                "take it out of one"
             )
         return self
 
@@ -206,23 +231,30 @@ class TrainSpec(Spec):
 
     Attributes:
         max_epochs: Passes over the training rows.
-        batch_size: Rows of one optimizer step over all devices together: the global batch, whatever their number.
+        batch_size: Rows of one optimizer step over all devices together: the global batch, whatever
+            their number.
         accumulate: Micro-batches that one such batch is cut into, to save memory; must divide it.
         clip_norm: Largest gradient norm; None leaves gradients as they are.
-        precision: "fp32", "bf16" (autocast), or "auto": bf16 where the hardware says that it is fast, on a GPU for all, on a
-            CPU for images (`precision.resolve_precision`); else fp32. A resumed training keeps the one that it began in.
+        precision: "fp32", "bf16" (autocast), or "auto": bf16 where the hardware says that it is
+            fast, on a GPU for all, on a CPU for images (`precision.resolve_precision`); else fp32.
+            A resumed training keeps the one that it began in.
         seed: Of initial weights, order of rows, augmentation and dropout.
-        deterministic: Whether only deterministic algorithms are used: equal inputs then give bit-equal weights.
-        devices: Number of processes on a machine, one device each, or "auto": every GPU, else one CPU process.
+        deterministic: Whether only deterministic algorithms are used: equal inputs then give
+            bit-equal weights.
+        devices: Number of processes on a machine, one device each, or "auto": every GPU, else one
+            CPU process.
         nodes: Machines that train together, each with as many devices.
         start_from: Weights to start from; None draws them.
-        select_by: Validation figure by which the best epoch's weights are chosen; the loss breaks ties. "loss"; a
-            metric; or the import path of a callable `(answers, truth) -> float` of numpy arrays, larger being better.
-            "last" asks no figure: the last epoch's weights, where so few validation rows are of the class that matters
-            that the best epoch is chance. None: "accuracy" for classes, "loss" for all else.
-        checkpoint_every_steps: Optimizer steps between two states that training can resume from exactly.
+        select_by: Validation figure by which the best epoch's weights are chosen; the loss breaks
+            ties. "loss"; a metric; or the import path of a callable `(answers, truth) -> float` of
+            numpy arrays, larger being better. "last" asks no figure: the last epoch's weights,
+            where so few validation rows are of the class that matters that the best epoch is
+            chance. None: "accuracy" for classes, "loss" for all else.
+        checkpoint_every_steps: Optimizer steps between two states that training can resume from
+            exactly.
         log_every_steps: Steps between two lines of the metric log.
-        explode_factor: The run stops when the loss exceeds this many times the loss of the first step.
+        explode_factor: The run stops when the loss exceeds this many times the loss of the first
+            step.
         timeout_s: Wall time after which the training process is ended.
     """
 
@@ -251,7 +283,8 @@ class TrainSpec(Spec):
     def _check_selection(self) -> "TrainSpec":
         if self.select_by == "last" and self.early_stopping.patience_epochs is not None:
             raise ValueError(
-                f"early_stopping.patience_epochs ({self.early_stopping.patience_epochs}) must be left out where select_by "
+                f"early_stopping.patience_epochs ({self.early_stopping.patience_epochs}) must be "
+                "left out where select_by "
                 "is last; got both; choose a figure that can stop improving"
             )
         return self
@@ -260,14 +293,17 @@ class TrainSpec(Spec):
     def _check_batch(self) -> "TrainSpec":
         if self.batch_size % self.accumulate:
             raise ValueError(
-                f"accumulate ({self.accumulate}) must divide the batch; got batch_size {self.batch_size}; "
-                f"choose batch_size {self.batch_size // self.accumulate * self.accumulate or self.accumulate}"
+                f"accumulate ({self.accumulate}) must divide the batch; got batch_size "
+                f"{self.batch_size}; "
+                "choose batch_size "
+                f"{self.batch_size // self.accumulate * self.accumulate or self.accumulate}"
             )
         rows = self.batch_size // self.accumulate
         least = 1 if self.devices == "auto" else self.devices
         if least < 1 or rows % (least * self.nodes):
             raise ValueError(
-                f"devices ({self.devices}) on nodes ({self.nodes}) must be at least 1 and divide batch_size / accumulate; "
+                f"devices ({self.devices}) on nodes ({self.nodes}) must be at least 1 and divide "
+                "batch_size / accumulate; "
                 f"got {rows} rows; choose another batch_size, or devices: auto"
             )
         return self
@@ -277,7 +313,8 @@ class CompressSpec(Spec):
     """Which artifacts are made from the trained network.
 
     Attributes:
-        candidates: "fp32" (ONNX, float32) and "int8" (static QDQ, 8-bit weights a channel, 8-bit activations).
+        candidates: "fp32" (ONNX, float32) and "int8" (static QDQ, 8-bit weights a channel, 8-bit
+            activations).
         calibration_rows: Training rows that fix the activations' ranges, in [16, 10000].
     """
 
@@ -288,12 +325,14 @@ class CompressSpec(Spec):
     def _check_candidates(self) -> "CompressSpec":
         if not self.candidates or len(set(self.candidates)) != len(self.candidates):
             raise ValueError(
-                f"candidates ({', '.join(self.candidates)}) must name each artifact once and at least one; "
+                f"candidates ({', '.join(self.candidates)}) must name each artifact once and at "
+                "least one; "
                 "write candidates: [fp32, int8]"
             )
         if "fp32" not in self.candidates:
             raise ValueError(
-                f"candidates ({', '.join(self.candidates)}) must hold fp32, the reference that the others are measured "
+                f"candidates ({', '.join(self.candidates)}) must hold fp32, the reference that the "
+                "others are measured "
                 "against; add it"
             )
         return self

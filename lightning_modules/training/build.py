@@ -35,21 +35,37 @@ def build_learner(
         SpecError: A component cannot be built, or does not fit the samples.
     """
     torch.manual_seed(train.seed if train else 0)
-    head, network = _build_rows(model, sample) if isinstance(sample, RowSample) else _build_images(model, sample)
+    head, network = (
+        _build_rows(model, sample)
+        if isinstance(sample, RowSample)
+        else _build_images(model, sample)
+    )
     frozen = apply_start(head, network, start) if start is not None else ()
     values = isinstance(sample, RowSample) and sample.task != "classification"
     # A network that only answers needs no loss, and not the user's own one.
-    loss = train.loss if train else LossSpec(name="mse" if values else "cross_entropy", label_smoothing=0.0)
+    loss = (
+        train.loss
+        if train
+        else LossSpec(name="mse" if values else "cross_entropy", label_smoothing=0.0)
+    )
     answer = build_answer(model, sample, loss)
     augmentation = build_augmentation(train, sample) if train else None
     if isinstance(augmentation, ImageAugmentation):
         _probe_small_images(network, augmentation.choose_size(0), sample.shape)
     return Learner(
-        head, network, answer, train=train, total_steps=total_steps, augmentation=augmentation, frozen=frozen
+        head,
+        network,
+        answer,
+        train=train,
+        total_steps=total_steps,
+        augmentation=augmentation,
+        frozen=frozen,
     )
 
 
-def _probe_small_images(network: nn.Module, smallest: tuple[int, int], shape: tuple[int, ...]) -> None:
+def _probe_small_images(
+    network: nn.Module, smallest: tuple[int, int], shape: tuple[int, ...]
+) -> None:
     """Proves before training that the network takes the smallest images that it will be given."""
     if smallest == shape[1:]:
         return
@@ -59,8 +75,10 @@ def _probe_small_images(network: nn.Module, smallest: tuple[int, int], shape: tu
             network.eval()(torch.zeros(2, shape[0], *smallest))
     except RuntimeError as error:
         raise SpecError(
-            f"train.augmentation.small_from must leave images that the network takes; got {smallest[0]} x {smallest[1]} "
-            f"pixels, and from the network {type(error).__name__}: {error}; raise it, or choose a family that takes any size"
+            "train.augmentation.small_from must leave images that the network takes; got "
+            f"{smallest[0]} x {smallest[1]} "
+            f"pixels, and from the network {type(error).__name__}: {error}; raise it, or choose a "
+            "family that takes any size"
         ) from error
     finally:
         network.train(was_training)
@@ -68,7 +86,11 @@ def _probe_small_images(network: nn.Module, smallest: tuple[int, int], shape: tu
 
 def _build_images(model: ModelSpec, sample: SampleSpec) -> tuple[nn.Module, nn.Module]:
     head = fit_image_head(
-        model.head.normalise, sample.shape[0], mean=sample.mean, std=sample.std, value_range=sample.value_range
+        model.head.normalise,
+        sample.shape[0],
+        mean=sample.mean,
+        std=sample.std,
+        value_range=sample.value_range,
     )
     network = build_network(model.network, sample.shape, sample.classes)
     return head, MirrorMean(network) if model.head.mirror else network
@@ -79,13 +101,18 @@ def _build_rows(model: ModelSpec, sample: RowSample) -> tuple[nn.Module, nn.Modu
     shape = probe_features(head, model.head.name, sample.shape)
     if sample.task == "forecasting" and (len(shape) != 2 or shape[1] < sample.forecast):
         raise SpecError(
-            f"head ({model.head.name!r}) must give windows (L, C) of at least {sample.forecast} channels, those that are "
+            f"head ({model.head.name!r}) must give windows (L, C) of at least {sample.forecast} "
+            "channels, those that are "
             f"forecast first; got {shape}; correct it"
         )
     outputs = shape if sample.task == "reconstruction" else sample.outputs
     network = build_network(model.network, shape, outputs, form=sample.form)
     if model.head.instance_norm:
-        restored = 0 if sample.task in ("classification", "regression") else sample.forecast or len(sample.numbers)
+        restored = (
+            0
+            if sample.task in ("classification", "regression")
+            else sample.forecast or len(sample.numbers)
+        )
         network = InstanceNormalised(network, len(sample.numbers), restored)
     return head, network
 
@@ -103,10 +130,14 @@ def build_augmentation(train: TrainSpec, sample: AnySample) -> Augmentation | No
         return None
     if name in ("affine", "jitter") and (name == "affine") != is_image:
         wanted = "affine" if is_image else "jitter"
-        raise SpecError(f"augmentation ({name!r}) must suit the samples; got {sample.kind}; write {wanted}")
+        raise SpecError(
+            f"augmentation ({name!r}) must suit the samples; got {sample.kind}; write {wanted}"
+        )
     if isinstance(sample, SampleSpec) and name == "affine":
         return ImageAugmentation(spec, train.seed, sample, train.max_epochs)
     if isinstance(sample, RowSample) and name == "jitter":
         return JitterAugmentation(spec, train.seed, [column.std for column in sample.numbers])
     builder = load_component(name, what="augmentation", known={})
-    return cast(Augmentation, build_component(builder, spec, train.seed, what="augmentation", name=name))
+    return cast(
+        Augmentation, build_component(builder, spec, train.seed, what="augmentation", name=name)
+    )

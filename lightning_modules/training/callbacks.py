@@ -27,13 +27,20 @@ class StepCallback(Callback, ABC):
     """Looks after each batch; what it does is in `after_batch`."""
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: Batch, batch_idx: int
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
     ) -> None:
         """Hands on what is of use."""
         self.after_batch(trainer, cast(Learner, pl_module), read_loss(outputs), batch, batch_idx)
 
     @abstractmethod
-    def after_batch(self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int) -> None:
+    def after_batch(
+        self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int
+    ) -> None:
         """Called behind each batch of the epoch, numbered from 0, with its loss."""
 
 
@@ -78,7 +85,11 @@ class EpochJudge(Callback):
         """Adds up the ranks' figures; the plateau schedule reads the loss."""
         self._validation = cast(Learner, pl_module).finish_validation(trainer)
         if self.spec.scheduler.name == "plateau":
-            pl_module.log("validation_loss", self._validation["validation_loss"], sync_dist=trainer.world_size > 1)
+            pl_module.log(
+                "validation_loss",
+                self._validation["validation_loss"],
+                sync_dist=trainer.world_size > 1,
+            )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Judges the epoch."""
@@ -103,7 +114,11 @@ class EpochJudge(Callback):
             self.best, self.weights = record, copy_weights(pl_module)
         self.history.append(record)
         patience = self.spec.early_stopping.patience_epochs
-        if patience is not None and self.best is not None and record["epoch"] - self.best["epoch"] >= patience:
+        if (
+            patience is not None
+            and self.best is not None
+            and record["epoch"] - self.best["epoch"] >= patience
+        ):
             trainer.should_stop = self.stopped_early = True
         self.on_record(record)
 
@@ -113,10 +128,15 @@ class EpochJudge(Callback):
             return True
         second = learner.answer.figure if learner.selection == "loss" else "loss"
         gains = []
-        for name, lower in ((learner.selection, learner.lower_is_better), (second, second != "accuracy")):
+        for name, lower in (
+            (learner.selection, learner.lower_is_better),
+            (second, second != "accuracy"),
+        ):
             gain = record[f"validation_{name}"] - self.best[f"validation_{name}"]
             gains.append(-gain if lower else gain)
-        return bool(gains[0] > self.spec.early_stopping.min_delta or (gains[0] == 0 and gains[1] > 0))
+        return bool(
+            gains[0] > self.spec.early_stopping.min_delta or (gains[0] == 0 and gains[1] > 0)
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """History and best weights, for a resume."""
@@ -124,7 +144,11 @@ class EpochJudge(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continues from a resume state."""
-        self.history, self.best, self.weights = state_dict["history"], state_dict["best"], state_dict["weights"]
+        self.history, self.best, self.weights = (
+            state_dict["history"],
+            state_dict["best"],
+            state_dict["weights"],
+        )
 
 
 class StepLog(StepCallback):
@@ -140,7 +164,9 @@ class StepLog(StepCallback):
         del pl_module
         self._mark = (time.monotonic(), trainer.global_step)
 
-    def after_batch(self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int) -> None:
+    def after_batch(
+        self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int
+    ) -> None:
         """Writes the line when it is due."""
         del learner, batch
         step = trainer.global_step
@@ -156,7 +182,9 @@ class StepLog(StepCallback):
                 "steps": int(trainer.estimated_stepping_batches),
                 "loss": float(loss) * self.spec.accumulate,
                 "lr": trainer.optimizers[0].param_groups[0]["lr"],
-                "rows_per_s": round((step - since) * self.spec.batch_size / max(now - then, 1e-9), 1),
+                "rows_per_s": round(
+                    (step - since) * self.spec.batch_size / max(now - then, 1e-9), 1
+                ),
             }
         )
 
@@ -164,8 +192,8 @@ class StepLog(StepCallback):
 class LossAlarm(StepCallback):
     """Stops the run at the first loss that is NaN, infinite, or far above the first one.
 
-    On a GPU the losses are looked at every `log_every_steps` batches only, since each look waits for the device; the
-    batches in between are remembered, so that the right one is named.
+    On a GPU the losses are looked at every `log_every_steps` batches only, since each look waits
+    for the device; the batches in between are remembered, so that the right one is named.
     """
 
     def __init__(self, spec: TrainSpec, on_diverged: OnDiverged | None = None) -> None:
@@ -174,7 +202,9 @@ class LossAlarm(StepCallback):
         self.first_loss: float | None = None
         self._pending: list[tuple[int, int, Tensor, Batch]] = []
 
-    def after_batch(self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int) -> None:
+    def after_batch(
+        self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int
+    ) -> None:
         """Remembers the loss, and looks when it is due."""
         del batch_idx
         self._pending.append((trainer.current_epoch, trainer.global_step, loss, batch))
@@ -204,8 +234,10 @@ class LossAlarm(StepCallback):
                               "row_id": batch.row_id, "epoch": np.array([epoch]), "step": np.array([step])})  # fmt: skip
         shown = ", ".join(str(row) for row in rows[:8]) + (", ..." if len(rows) > 8 else "")
         raise DivergedError(
-            f"training loss (epoch {epoch}, step {step}) must be finite and at most {limit:.4g}; got {loss:.4g} on the "
-            f"rows {shown}; look at those rows, lower train.optimizer.lr, or clip gradients with train.clip_norm",
+            f"training loss (epoch {epoch}, step {step}) must be finite and at most {limit:.4g}; "
+            f"got {loss:.4g} on the "
+            f"rows {shown}; look at those rows, lower train.optimizer.lr, or clip gradients with "
+            "train.clip_norm",
             epoch=epoch,
             step=step,
             row_ids=rows,
@@ -223,8 +255,8 @@ class LossAlarm(StepCallback):
 class ResumeSaver(StepCallback):
     """Keeps a state every few optimizer steps, from which training resumes exactly.
 
-    States are taken between two batches of an epoch, never behind its last one: then Lightning restarts in one way
-    only, and it is the one that our tests walk through step by step.
+    States are taken between two batches of an epoch, never behind its last one: then Lightning
+    restarts in one way only, and it is the one that our tests walk through step by step.
     """
 
     def __init__(self, spec: TrainSpec, states: ResumeStates) -> None:
@@ -240,11 +272,17 @@ class ResumeSaver(StepCallback):
                     if isinstance(value, Tensor) and value.shape == weight.shape:
                         state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
-    def after_batch(self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int) -> None:
+    def after_batch(
+        self, trainer: pl.Trainer, learner: Learner, loss: Tensor, batch: Batch, batch_idx: int
+    ) -> None:
         """Saves when it is due; every rank takes part."""
         del loss, batch
         last = batch_idx + 1 == trainer.num_training_batches
-        if last or (batch_idx + 1) % self.spec.accumulate or trainer.global_step % self.spec.checkpoint_every_steps:
+        if (
+            last
+            or (batch_idx + 1) % self.spec.accumulate
+            or trainer.global_step % self.spec.checkpoint_every_steps
+        ):
             return
         total = sum_over_ranks(trainer, learner.train_tally.sums)
         # From here on rank 0 carries the sum of all, in this run as in a resumed one.

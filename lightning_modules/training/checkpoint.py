@@ -1,7 +1,7 @@
 """Weights and resume states as safetensors: no pickle, nothing half written, nothing altered unnoticed.
 
-A resume state carries its sha256 in its name, so that state and digest appear in one rename. `Store.write` writes
-beside the target, fsyncs and renames.
+A resume state carries its sha256 in its name, so that state and digest appear in one rename.
+`Store.write` writes beside the target, fsyncs and renames.
 """
 
 import json
@@ -75,7 +75,9 @@ def _split(value: object, tensors: dict[str, Tensor]) -> object:
         tensors[key] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": key}
     if isinstance(value, Mapping):
-        return {"dict": [[_split(key, tensors), _split(item, tensors)] for key, item in value.items()]}
+        return {
+            "dict": [[_split(key, tensors), _split(item, tensors)] for key, item in value.items()]
+        }
     if isinstance(value, tuple):
         return {"tuple": [_split(item, tensors) for item in value]}
     if isinstance(value, list):
@@ -86,7 +88,8 @@ def _split(value: object, tensors: dict[str, Tensor]) -> object:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise CheckpointError(
-        f"state ({value!r}) must be made of dicts, lists, tensors, strings and numbers; got {type(value).__name__}; "
+        f"state ({value!r}) must be made of dicts, lists, tensors, strings and numbers; got "
+        f"{type(value).__name__}; "
         "keep such a value out of the state"
     )
 
@@ -115,7 +118,9 @@ class ResumeStates(CheckpointIO):
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
         """Keeps a state, then drops all but the newest ones.
 
         Args:
@@ -129,13 +134,16 @@ class ResumeStates(CheckpointIO):
         for name in self.list_names()[:-KEPT_STATES]:
             self.store.delete(name)
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
         """Reads a state by its name, and checks its digest."""
         del map_location, weights_only
         content = self._read_valid(str(path))
         if content is None:
             raise CheckpointError(
-                f"resume state ({path}) must have the sha256 of its name; got other bytes; delete it: an older one is "
+                f"resume state ({path}) must have the sha256 of its name; got other bytes; delete "
+                "it: an older one is "
                 "used then"
             )
         return cast(dict[str, Any], unpack_state(content))
@@ -149,7 +157,8 @@ class ResumeStates(CheckpointIO):
         found: Precision | None = self.load_checkpoint(name).get("precision")
         if found is None:
             raise CheckpointError(
-                f"resume state ({name}) must say its precision; got one of an older Lepton; delete it to train again"
+                f"resume state ({name}) must say its precision; got one of an older Lepton; delete "
+                "it to train again"
             )
         return found
 
@@ -163,7 +172,10 @@ class ResumeStates(CheckpointIO):
 
     def find_newest(self) -> str | None:
         """Name of the newest state that is whole; torn or altered ones are passed over."""
-        return next((name for name in reversed(self.list_names()) if self._read_valid(name) is not None), None)
+        return next(
+            (name for name in reversed(self.list_names()) if self._read_valid(name) is not None),
+            None,
+        )
 
     def agree_on_newest(self) -> str | None:
         """Name of the newest whole state of rank 0, which afterwards every rank finds in its own store.
@@ -202,7 +214,9 @@ def pack_weights(weights: Mapping[str, Tensor], about: Mapping[str, object]) -> 
 
     Equal weights give equal bytes: nothing of the time or the machine is kept.
     """
-    tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in weights.items()}
+    tensors = {
+        name: value.detach().to("cpu", copy=True).contiguous() for name, value in weights.items()
+    }
     return save_tensors(tensors, metadata={"lepton": canonical_json(dict(about)).decode()})
 
 
@@ -223,4 +237,6 @@ def unpack_weights(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def copy_weights(module: torch.nn.Module) -> dict[str, Tensor]:
     """The module's state on the CPU, detached from what training does next."""
-    return {name: value.detach().to("cpu", copy=True) for name, value in module.state_dict().items()}
+    return {
+        name: value.detach().to("cpu", copy=True) for name, value in module.state_dict().items()
+    }

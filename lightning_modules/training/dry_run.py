@@ -30,25 +30,46 @@ def rehearse_step(model: ModelSpec, train: TrainSpec, sample: AnySample, total_s
     Raises:
         SpecError: A component of the user's own raises, or gives something else than it should.
     """
-    others = (train.augmentation.name, train.loss.name, train.optimizer.name, train.scheduler.name, train.select_by)
-    if not any(name and is_import_path(name) for name in (model.head.name, model.network.family, *others)):
+    others = (
+        train.augmentation.name,
+        train.loss.name,
+        train.optimizer.name,
+        train.scheduler.name,
+        train.select_by,
+    )
+    if not any(
+        name and is_import_path(name) for name in (model.head.name, model.network.family, *others)
+    ):
         return
     with torch.random.fork_rng(devices=[]):
         understudy = build_learner(model, sample, train=train, total_steps=total_steps).train()
         raw, truth = make_samples(sample)
         row_id = np.arange(len(raw), dtype=np.uint64)
         if understudy.augmentation is not None:
-            with blamed("augmentation", train.augmentation.name, "change samples of the shape", tuple(raw.shape)):
+            with blamed(
+                "augmentation",
+                train.augmentation.name,
+                "change samples of the shape",
+                tuple(raw.shape),
+            ):
                 changed = understudy.augmentation(raw, row_id, epoch=0)
                 if tuple(changed.shape) != tuple(raw.shape):
                     raise ValueError(f"the shape {tuple(changed.shape)}")
                 raw = changed
-        with blamed("network", model.network.family, "answer training samples of the shape", tuple(raw.shape)):
+        with blamed(
+            "network",
+            model.network.family,
+            "answer training samples of the shape",
+            tuple(raw.shape),
+        ):
             output, features = understudy.respond(raw)
         truth = truth.repeat(len(output) // len(features), *[1] * (truth.ndim - 1))
         features = features.repeat(len(output) // len(features), *[1] * (features.ndim - 1))
         with blamed(
-            "loss", train.loss.name, "give a scalar with a gradient for answers of the shape", tuple(output.shape)
+            "loss",
+            train.loss.name,
+            "give a scalar with a gradient for answers of the shape",
+            tuple(output.shape),
         ):
             loss, _, _ = understudy.answer.judge(output.float(), features, truth)
             if loss.ndim:
@@ -57,7 +78,12 @@ def rehearse_step(model: ModelSpec, train: TrainSpec, sample: AnySample, total_s
         _rehearse_optimizer(train, understudy)
         if understudy.metric is not None:
             answers = understudy.answer(output.detach().float(), features.detach())[-1]
-            with blamed("metric", train.select_by, "give a number for answers of the shape", tuple(answers.shape)):
+            with blamed(
+                "metric",
+                train.select_by,
+                "give a number for answers of the shape",
+                tuple(answers.shape),
+            ):
                 float(understudy.metric(answers.numpy(), truth.numpy()))
 
 
@@ -74,7 +100,9 @@ def _rehearse_optimizer(train: TrainSpec, understudy: Learner) -> None:
 def make_samples(sample: AnySample) -> tuple[Tensor, Tensor]:
     """Samples of noise, raw values (N, ...), with truths of every class or around the usual value."""
     draw = np.random.default_rng(0)
-    classes = 2 if isinstance(sample, RowSample) and sample.task == "reconstruction" else sample.classes
+    classes = (
+        2 if isinstance(sample, RowSample) and sample.task == "reconstruction" else sample.classes
+    )
     rows = max(ROWS, 2 * classes)
     if not isinstance(sample, RowSample):
         low, high = sample.value_range
@@ -104,5 +132,6 @@ def blamed(what: str, name: str | None, duty: str, value: object) -> Iterator[No
         raise
     except Exception as error:
         raise SpecError(
-            f"{what} ({name!r}) must {duty} {value}; got {type(error).__name__}: {error}; correct it"
+            f"{what} ({name!r}) must {duty} {value}; got {type(error).__name__}: {error}; correct "
+            "it"
         ) from error

@@ -48,7 +48,9 @@ def predict_rows(learner: Learner, stream: Stream, reader: SampleReader = IMAGES
     row_ids, truths, answers, sums = [], [], [], torch.zeros(1, 3, dtype=torch.float64)
     with torch.inference_mode():
         for batch in FixedLoader(stream, reader):
-            real = torch.ones(len(batch.truth), dtype=torch.bool) if batch.real is None else batch.real
+            real = (
+                torch.ones(len(batch.truth), dtype=torch.bool) if batch.real is None else batch.real
+            )
             output, features = learner.respond(batch.sample.to(device))
             output, features, truth = output.float()[real], features[real], batch.truth[real]
             # As int64: collective operations know no uint64, and the bits are the same.
@@ -57,10 +59,15 @@ def predict_rows(learner: Learner, stream: Stream, reader: SampleReader = IMAGES
             answers.append(learner.answer(output, features)[-1].cpu())
             if len(truth):
                 loss, figure, rows = learner.answer.judge(output, features, truth.to(device))
-                sums += torch.tensor([float(loss) * rows, float(figure), float(rows)], dtype=torch.float64)
+                sums += torch.tensor(
+                    [float(loss) * rows, float(figure), float(rows)], dtype=torch.float64
+                )
     gathered = [gather_ranks(torch.cat(part)).numpy() for part in (row_ids, truths, answers)]
     loss_sum, figure_sum, rows_sum = gather_ranks(sums).sum(0).tolist()
     row_id = gathered[0].view(np.uint64)
     order = np.argsort(row_id, kind="stable")
-    figures = {"loss": loss_sum / max(rows_sum, 1.0), learner.answer.figure: figure_sum / max(rows_sum, 1.0)}
+    figures = {
+        "loss": loss_sum / max(rows_sum, 1.0),
+        learner.answer.figure: figure_sum / max(rows_sum, 1.0),
+    }
     return Answers(row_id[order], gathered[1][order], gathered[2][order], figures)

@@ -79,7 +79,11 @@ class Learner(pl.LightningModule):
         self.total_steps = total_steps
         self.augmentation = augmentation
         self.selection = choose_selection(self.spec, answer)
-        self.metric = None if self.selection in ("loss", "last", answer.figure) else load_metric(self.selection)
+        self.metric = (
+            None
+            if self.selection in ("loss", "last", answer.figure)
+            else load_metric(self.selection)
+        )
         self.train_tally = Tally()
         self.validation_tally = Tally()
         self._collected: list[tuple[Tensor, Tensor]] = []
@@ -120,7 +124,8 @@ class Learner(pl.LightningModule):
         # Each number scrambled at its own place, so that no two batches share a seed.
         places = np.arange(1, 5, dtype=np.uint64) * np.uint64(0xD1342543DE82EF95)
         drawn = int(np.bitwise_xor.reduce(mix_bits(mix_bits(key) + places))) & (2**63 - 1)
-        # Not torch.manual_seed: for each absent device that keeps a stack trace a call, a millisecond and memory a step.
+        # Not torch.manual_seed: for each absent device that keeps a stack trace a call, a
+        # millisecond and memory a step.
         torch.default_generator.manual_seed(drawn)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(drawn)
@@ -135,7 +140,9 @@ class Learner(pl.LightningModule):
         truth, members = batch.truth, len(output) // len(features)
         if members > 1:
             # A network of several members lets each of them answer in training.
-            features, truth = (part.repeat(members, *[1] * (part.ndim - 1)) for part in (features, truth))
+            features, truth = (
+                part.repeat(members, *[1] * (part.ndim - 1)) for part in (features, truth)
+            )
         loss, figure, rows = self.answer.judge(output.float(), features, truth)
         self.train_tally.add(loss, figure, rows)
         return loss
@@ -170,7 +177,9 @@ class Learner(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the precision, and the epoch's figures, which `ResumeSaver` has just gathered on rank 0: it writes."""
         checkpoint["train_tally"] = self.train_tally.sums
-        checkpoint["precision"] = "fp32" if self.trainer.precision == LIGHTNING_NAMES["fp32"] else "bf16"
+        checkpoint["precision"] = (
+            "fp32" if self.trainer.precision == LIGHTNING_NAMES["fp32"] else "bf16"
+        )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on from them, on rank 0 only, so that no rank adds them again."""
@@ -179,7 +188,9 @@ class Learner(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and schedule that the spec names."""
-        optimizer = build_optimizer(self.spec.optimizer, self, fused=self.trainer.precision == LIGHTNING_NAMES["fp32"])
+        optimizer = build_optimizer(
+            self.spec.optimizer, self, fused=self.trainer.precision == LIGHTNING_NAMES["fp32"]
+        )
         return {
             "optimizer": optimizer,
             "lr_scheduler": build_scheduler(self.spec.scheduler, optimizer, self.total_steps),

@@ -1,8 +1,9 @@
 """Muon (Jordan et al., 2024): the momentum of a matrix is made orthogonal before it is stepped by.
 
-Every direction that the gradients of some steps agree on then counts alike, not only the few that are large. On the same
-epochs it takes convolutional networks further than momentum alone. `torch.optim.Muon` takes matrices only; kernels of
-convolutions and everything beside them are taken here, too.
+Every direction that the gradients of some steps agree on then counts alike, not only the few that
+are large. On the same epochs it takes convolutional networks further than momentum alone.
+`torch.optim.Muon` takes matrices only; kernels of convolutions and everything beside them are taken
+here, too.
 """
 
 from collections.abc import Callable
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
-# Of the quintic (Jordan et al., 2024) that takes singular values from 0.01 on into [0.40, 1.21] in three repetitions, and
-# into [0.68, 1.21] in four (computed).
+# Of the quintic (Jordan et al., 2024) that takes singular values from 0.01 on into [0.40, 1.21] in
+# three repetitions, and into [0.68, 1.21] in four (computed).
 QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
@@ -36,7 +37,9 @@ def orthogonalise(matrix: Tensor, steps: int) -> Tensor:
     wide = wide / (wide.norm() + 1e-7)
     for _ in range(steps):
         square = wide @ wide.T
-        wide = torch.addmm(wide, torch.addmm(square, square, square, beta=second, alpha=third), wide, beta=first)
+        wide = torch.addmm(
+            wide, torch.addmm(square, square, square, beta=second, alpha=third), wide, beta=first
+        )
     return wide if matrix.shape[0] <= matrix.shape[1] else wide.T
 
 
@@ -44,8 +47,10 @@ class Muon(Optimizer):
     """Orthogonal steps for groups that say `hidden: True`; Adam's (Kingma and Ba, 2015) for all else.
 
     Args:
-        groups: Groups of parameters; those of `hidden` ones have two dimensions or more, the first being the outputs.
-        lr: Largest singular value of a step, about, of a hidden matrix of at least as many inputs as outputs.
+        groups: Groups of parameters; those of `hidden` ones have two dimensions or more, the first
+            being the outputs.
+        lr: Largest singular value of a step, about, of a hidden matrix of at least as many inputs
+            as outputs.
         momentum: Of hidden matrices, after Nesterov.
         betas: Of Adam.
         newton_schulz_steps: How often the iteration is repeated.
@@ -64,7 +69,11 @@ class Muon(Optimizer):
         weight_decay: float = 0.0,
         newton_schulz_steps: int = 3,
     ) -> None:
-        if not 0 <= momentum < 1 or not 0 <= min(betas) <= max(betas) < 1 or newton_schulz_steps < 1:
+        if (
+            not 0 <= momentum < 1
+            or not 0 <= min(betas) <= max(betas) < 1
+            or newton_schulz_steps < 1
+        ):
             raise ValueError(
                 "momentum and betas must lie in [0, 1), newton_schulz_steps be at least 1; got "
                 f"{momentum}, {betas} and {newton_schulz_steps}"
@@ -90,24 +99,32 @@ class Muon(Optimizer):
                     move(parameter, parameter.grad, self.state[parameter], group)
         return loss
 
-    def _move_hidden(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _move_hidden(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
         momentum = group["momentum"]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
         mean = state["momentum"].lerp_(gradient, 1.0 - momentum)
         ahead = gradient.lerp(mean, momentum)
-        # Outputs first; the order of the inputs does not matter, so that a layout of channels last is not copied.
+        # Outputs first; the order of the inputs does not matter, so that a layout of channels last
+        # is not copied.
         matrix = ahead.permute(0, *range(2, ahead.ndim), 1).flatten(1)
         direction = orthogonalise(matrix, group["newton_schulz_steps"])
         scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
         moved = parameter.permute(0, *range(2, parameter.ndim), 1)
         moved.add_(direction.reshape(moved.shape), alpha=-group["lr"] * scale)
 
-    def _move_other(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _move_other(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
         first, second = group["betas"]
         if not state:
             state["step"] = torch.zeros(())
-            state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+            state["mean"], state["square"] = (
+                torch.zeros_like(parameter),
+                torch.zeros_like(parameter),
+            )
         state["step"] += 1
         taken = float(state["step"])
         mean = state["mean"].lerp_(gradient, 1.0 - first)

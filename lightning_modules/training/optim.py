@@ -29,8 +29,14 @@ def _build_sgd(parameters: Parameters, lr: float, **params: Any) -> Optimizer:
     return torch.optim.SGD(parameters, lr=lr, **{"momentum": 0.9, "nesterov": True, **params})
 
 
-def _build_muon(parameters: Parameters, lr: float, *, rest_lr: float = 3e-3, **params: Any) -> Optimizer:
-    return Muon([group if group.get("hidden") else {**group, "lr": rest_lr} for group in parameters], lr, **params)
+def _build_muon(
+    parameters: Parameters, lr: float, *, rest_lr: float = 3e-3, **params: Any
+) -> Optimizer:
+    return Muon(
+        [group if group.get("hidden") else {**group, "lr": rest_lr} for group in parameters],
+        lr,
+        **params,
+    )
 
 
 OPTIMIZERS = {"adamw": _build_adamw, "adam": _build_adam, "sgd": _build_sgd, "muon": _build_muon}
@@ -43,14 +49,17 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, fused: bool = Tru
     Args:
         spec: Which one.
         module: What it trains.
-        fused: Whether a built-in one updates all parameters in one kernel; Lightning's autocast cannot clip with that.
+        fused: Whether a built-in one updates all parameters in one kernel; Lightning's autocast
+            cannot clip with that.
 
     Raises:
         SpecError: Unknown name, or parameters that it refuses.
     """
     hidden = find_hidden(module) if spec.name == "muon" else []
     taken = set(map(id, hidden))
-    rest = [value for value in module.parameters() if value.requires_grad and id(value) not in taken]
+    rest = [
+        value for value in module.parameters() if value.requires_grad and id(value) not in taken
+    ]
     groups: list[dict[str, Any]] = [
         {"params": [value for value in rest if value.ndim > 1], "weight_decay": spec.weight_decay},
         {"params": [value for value in rest if value.ndim <= 1], "weight_decay": 0.0},
@@ -65,7 +74,8 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, fused: bool = Tru
     )  # fmt: skip
     if not isinstance(optimizer, Optimizer):
         raise SpecError(
-            f"optimizer ({spec.name!r}) must be a torch.optim.Optimizer; got {type(optimizer).__name__}; return one"
+            f"optimizer ({spec.name!r}) must be a torch.optim.Optimizer; got "
+            f"{type(optimizer).__name__}; return one"
         )
     return optimizer
 
@@ -104,10 +114,16 @@ def build_scheduler(spec: SchedulerSpec, optimizer: Optimizer, total_steps: int)
     else:
         builder = load_component(spec.name, what="scheduler", known={})
         schedule = build_component(
-            builder, optimizer, what="scheduler", name=spec.name, total_steps=total_steps, **spec.params
+            builder,
+            optimizer,
+            what="scheduler",
+            name=spec.name,
+            total_steps=total_steps,
+            **spec.params,
         )
         if not isinstance(schedule, LRScheduler):
             raise SpecError(
-                f"scheduler ({spec.name!r}) must be a torch LRScheduler; got {type(schedule).__name__}; return one"
+                f"scheduler ({spec.name!r}) must be a torch LRScheduler; got "
+                f"{type(schedule).__name__}; return one"
             )
     return {"scheduler": schedule, "interval": "step"}

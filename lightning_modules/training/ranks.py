@@ -16,7 +16,10 @@ def in_group() -> bool:
 
 def sum_over_ranks(trainer: pl.Trainer, sums: Tensor) -> Tensor:
     """The sum of every rank's tensor, the same on each of them."""
-    return cast(Tensor, trainer.strategy.reduce(sums.clone().to(trainer.strategy.root_device), reduce_op="sum"))
+    return cast(
+        Tensor,
+        trainer.strategy.reduce(sums.clone().to(trainer.strategy.root_device), reduce_op="sum"),
+    )
 
 
 def gather_ranks(values: Tensor) -> Tensor:
@@ -28,7 +31,9 @@ def gather_ranks(values: Tensor) -> Tensor:
         return values
     on_gpu = dist.get_backend() == "nccl"
     mine: Any = values.cuda() if on_gpu else values
-    counts = [torch.zeros(1, dtype=torch.int64, device=mine.device) for _ in range(dist.get_world_size())]
+    counts = [
+        torch.zeros(1, dtype=torch.int64, device=mine.device) for _ in range(dist.get_world_size())
+    ]
     dist.all_gather(counts, torch.tensor([len(mine)], device=mine.device))
     most = max(int(count) for count in counts)
     padded = torch.cat([mine, mine.new_zeros((most - len(mine), *mine.shape[1:]))])
@@ -40,7 +45,8 @@ def gather_ranks(values: Tensor) -> Tensor:
 def open_group() -> None:
     """Joins the ranks into one process group; Lightning then takes it as it finds it.
 
-    CPU tensors go over gloo on a machine with GPUs, too: what ranks tell each other beside gradients lies in memory.
+    CPU tensors go over gloo on a machine with GPUs, too: what ranks tell each other beside
+    gradients lies in memory.
     """
     on_gpu = torch.cuda.is_available()
     if on_gpu:
@@ -54,7 +60,11 @@ def tell_ranks(content: bytes | None) -> bytes:
     Args:
         content: On rank 0, what is told; what others bring is not asked for.
     """
-    told = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.empty(0, dtype=torch.uint8)
+    told = (
+        torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        if content
+        else torch.empty(0, dtype=torch.uint8)
+    )
     length = torch.tensor([len(told)])
     dist.broadcast(length, src=0)
     if dist.get_rank() != 0:

@@ -45,12 +45,19 @@ def read_start(content: bytes, spec: StartSpec) -> Start:
         own = "lepton" in read_metadata(content)
     except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(
-            f"train.start_from must name a safetensors file; got {len(content)} bytes of something else: {error}; convert "
+            f"train.start_from must name a safetensors file; got {len(content)} bytes of something "
+            f"else: {error}; convert "
             "it with safetensors.torch.save_file"
         ) from error
     head = {name: value for name, value in tensors.items() if own and name.startswith(HEAD)}
     return Start(
-        {bare(name): value for name, value in tensors.items() if not own or name.startswith(NETWORK)}, spec, head
+        {
+            bare(name): value
+            for name, value in tensors.items()
+            if not own or name.startswith(NETWORK)
+        },
+        spec,
+        head,
     )
 
 
@@ -77,30 +84,42 @@ def apply_start(head: nn.Module, network: nn.Module, start: Start) -> tuple[nn.M
         start: The weights.
 
     Returns:
-        The modules that stay as they are, also in training: their normalisation must not drift either.
+        The modules that stay as they are, also in training: their normalisation must not drift
+        either.
 
     Raises:
-        SpecError: A tensor is absent, left over, of another shape or type or not finite, and no part of `fresh`; a part is
-            not in the network; nothing is left to learn.
+        SpecError: A tensor is absent, left over, of another shape or type or not finite, and no
+            part of `fresh`; a part is not in the network; nothing is left to learn.
     """
     spec, own = start.spec, {bare(name): value for name, value in network.state_dict().items()}
     learned = {f"{HEAD}{name}": value for name, value in head.named_parameters()}
     given = {**start.weights, **{name: start.head[name] for name in learned if name in start.head}}
     own |= learned
-    for key, parts, names in (("fresh", spec.fresh, [*own, *given]), ("freeze", spec.freeze, [*own])):
+    for key, parts, names in (
+        ("fresh", spec.fresh, [*own, *given]),
+        ("freeze", spec.freeze, [*own]),
+    ):
         if unknown := [part for part in parts if not any(is_part(name, [part]) for name in names)]:
             raise SpecError(
-                f"train.start_from.{key} ({', '.join(unknown)}) must name parts of the network; got none of that name; "
+                f"train.start_from.{key} ({', '.join(unknown)}) must name parts of the network; "
+                "got none of that name; "
                 f"choose among {', '.join(_list_parts(own))}, or parts of these"
             )
-    wanted = {name: value for name, value in own.items() if not is_part(name, spec.fresh) and not _is_counter(name)}
+    wanted = {
+        name: value
+        for name, value in own.items()
+        if not is_part(name, spec.fresh) and not _is_counter(name)
+    }
     faults = list(_find_misfits(wanted, given, spec))
     if faults or not wanted:
-        shown = "; ".join(fault for _, fault in faults[:MOST_NAMED]) or "no tensor that is to be taken"
+        shown = (
+            "; ".join(fault for _, fault in faults[:MOST_NAMED]) or "no tensor that is to be taken"
+        )
         more = f" and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
         misfits = ", ".join(_list_parts(name for name, _ in faults)) or "less"
         raise SpecError(
-            f"train.start_from must hold the weights of this network; got: {shown}{more}; choose the network that they "
+            f"train.start_from must hold the weights of this network; got: {shown}{more}; choose "
+            "the network that they "
             f"were trained in, or name what is to be drawn, fresh: [{misfits}]"
         )
     with torch.no_grad():
@@ -150,7 +169,8 @@ def _freeze(head: nn.Module, network: nn.Module, parts: tuple[str, ...]) -> tupl
             value.requires_grad = False
     if not any(value.requires_grad for value in parameters.values()):
         raise SpecError(
-            f"train.start_from.freeze ({', '.join(parts)}) must leave something to learn; got all of the network; name "
+            f"train.start_from.freeze ({', '.join(parts)}) must leave something to learn; got all "
+            "of the network; name "
             "fewer parts"
         )
     modules = [(f"{HEAD}{name}".rstrip("."), module) for name, module in head.named_modules()]

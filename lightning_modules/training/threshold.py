@@ -34,7 +34,8 @@ def fit_threshold(learner: Learner, validation: FixedLoader, quantile: float) ->
     normal_scores = gather_ranks(torch.cat(scores))
     if not len(normal_scores):
         raise SpecError(
-            "validation split must hold normal rows to fit the threshold on; got none; change data.split or the first of "
+            "validation split must hold normal rows to fit the threshold on; got none; change "
+            "data.split or the first of "
             "data.labels, which is what is normal"
         )
     answer.threshold.fill_(float(normal_scores.double().quantile(quantile)))

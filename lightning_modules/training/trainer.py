@@ -1,6 +1,7 @@
 """Trains a network: streams in, weights and figures out.
 
-The same call serves one process and each of several ranks; `torchrun` or our launcher sets the environment.
+The same call serves one process and each of several ranks; `torchrun` or our launcher sets the
+environment.
 """
 
 import logging
@@ -26,8 +27,20 @@ from lightning_modules.specs.result import TrainResult
 from lightning_modules.specs.samples import AnySample
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.build import build_learner
-from lightning_modules.training.callbacks import EpochJudge, LossAlarm, OnDiverged, OnRecord, ResumeSaver, StepLog
-from lightning_modules.training.checkpoint import ResumeStates, copy_weights, pack_weights, unpack_weights
+from lightning_modules.training.callbacks import (
+    EpochJudge,
+    LossAlarm,
+    OnDiverged,
+    OnRecord,
+    ResumeSaver,
+    StepLog,
+)
+from lightning_modules.training.checkpoint import (
+    ResumeStates,
+    copy_weights,
+    pack_weights,
+    unpack_weights,
+)
 from lightning_modules.training.dry_run import rehearse_step
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.precision import LIGHTNING_NAMES, Precision, resolve_precision
@@ -57,7 +70,9 @@ def load_learner(checkpoint: bytes) -> Learner:
     """
     weights, about = unpack_weights(checkpoint)
     check_format(about)
-    learner = build_learner(ModelSpec.model_validate(about["model"]), _SAMPLES.validate_python(about["sample"]))
+    learner = build_learner(
+        ModelSpec.model_validate(about["model"]), _SAMPLES.validate_python(about["sample"])
+    )
     load_weights(learner, weights)
     return learner.eval()
 
@@ -81,7 +96,8 @@ def check_format(about: Mapping[str, Any]) -> None:
     """
     if about.get("format") != CHECKPOINT_FORMAT:
         raise CheckpointError(
-            f"checkpoint format ({about.get('format')}) must be {CHECKPOINT_FORMAT}; got another; update Lepton"
+            f"checkpoint format ({about.get('format')}) must be {CHECKPOINT_FORMAT}; got another; "
+            "update Lepton"
         )
 
 
@@ -95,7 +111,8 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
         module.load_state_dict(dict(weights))
     except RuntimeError as error:
         raise CheckpointError(
-            f"checkpoint must hold the weights of this network; got {error}; use the recipe that it was trained with"
+            f"checkpoint must hold the weights of this network; got {error}; use the recipe that "
+            "it was trained with"
         ) from error
 
 
@@ -118,14 +135,16 @@ def fit_learner(
         model: Head and network.
         train: How to train.
         sample: What one sample looks like, with statistics fitted on the training rows.
-        train_stream: Shuffled rows of this rank, in batches of `batch_size / accumulate` rows over all ranks.
+        train_stream: Shuffled rows of this rank, in batches of `batch_size / accumulate` rows over
+            all ranks.
         validation_stream: Unshuffled rows of this rank.
         reader: From rows of the streams to samples.
         start: Weights that the network starts from; None draws them.
-        states: Where resume states are kept; training goes on from the newest valid one. None keeps none.
+        states: Where resume states are kept; training goes on from the newest valid one. None keeps
+            none.
         on_record: Called on rank 0 with every line of the metric log.
-        on_diverged: Called with the rows of the batch (`sample`, `truth`, `row_id`) on which the loss was lost, and with
-            the `epoch` and `step` that it was.
+        on_diverged: Called with the rows of the batch (`sample`, `truth`, `row_id`) on which the
+            loss was lost, and with the `epoch` and `step` that it was.
 
     Raises:
         SpecError: A component cannot be built, or does not fit the samples; a split is empty.
@@ -164,7 +183,11 @@ def fit_learner(
     if keeper is not None and trainer.is_global_zero:
         keeper.clear()
     result = _describe_result(learner, judge, trainer, seconds).model_copy(
-        update={"resumed_step": resumed_step, "precision": begun_in, "precision_kept": begun_in != precision}
+        update={
+            "resumed_step": resumed_step,
+            "precision": begun_in,
+            "precision_kept": begun_in != precision,
+        }
     )
     return _conclude(model, sample, learner, judge, data, result)
 
@@ -185,9 +208,13 @@ def _conclude(
     return Fitted(learner.eval(), pack_weights(copy_weights(learner), about), result)
 
 
-def _describe_result(learner: Learner, judge: EpochJudge, trainer: pl.Trainer, seconds: float) -> TrainResult:
+def _describe_result(
+    learner: Learner, judge: EpochJudge, trainer: pl.Trainer, seconds: float
+) -> TrainResult:
     if judge.best is None:
-        raise CheckpointError("training must end with at least one judged epoch; got none; delete its resume states")
+        raise CheckpointError(
+            "training must end with at least one judged epoch; got none; delete its resume states"
+        )
     return TrainResult(
         epochs=len(judge.history),
         steps=trainer.global_step,
@@ -212,18 +239,24 @@ def build_trainer(
 ) -> pl.Trainer:
     """Lightning's trainer for this process, without its own bars, summaries, loggers and checkpoints.
 
-    `RANK`, `WORLD_SIZE` and `LOCAL_RANK` say which part of a group this process is; without them it trains alone.
+    `RANK`, `WORLD_SIZE` and `LOCAL_RANK` say which part of a group this process is; without them it
+    trains alone.
     """
-    world_size, here = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    world_size, here = (
+        int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE")
+    )
     if world_size % here:
         raise SpecError(
-            f"ranks ({world_size}) must be the same number on every node; got {here} on this one; set train.devices to a "
+            f"ranks ({world_size}) must be the same number on every node; got {here} on this one; "
+            "set train.devices to a "
             "number that each node has"
         )
     on_gpu = torch.cuda.is_available()
     strategy: Strategy
     if world_size > 1:
-        strategy = DDPStrategy(process_group_backend="nccl" if on_gpu else "gloo", gradient_as_bucket_view=True)
+        strategy = DDPStrategy(
+            process_group_backend="nccl" if on_gpu else "gloo", gradient_as_bucket_view=True
+        )
     else:
         strategy = SingleDeviceStrategy(torch.device("cuda", 0) if on_gpu else torch.device("cpu"))
     return pl.Trainer(
@@ -253,6 +286,8 @@ def quiet_lightning() -> Iterator[None]:
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"(pytorch_lightning|lightning_fabric)\b")
+        warnings.filterwarnings(
+            "ignore", category=UserWarning, module=r"(pytorch_lightning|lightning_fabric)\b"
+        )
         warnings.filterwarnings("ignore", category=FutureWarning, message=r".*treespec.*")
         yield

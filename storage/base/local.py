@@ -1,7 +1,8 @@
 """Durable files of this machine, after the recipe that file systems honour (POSIX rename(2), link(2), fsync(2)).
 
-A file is written under a temporary name in the same directory, flushed, and then renamed (replace) or linked (create
-once) to its name; then the directory is flushed. `link` fails if the name exists, for any number of racing processes.
+A file is written under a temporary name in the same directory, flushed, and then renamed (replace)
+or linked (create once) to its name; then the directory is flushed. `link` fails if the name exists,
+for any number of racing processes.
 """
 
 import contextlib
@@ -86,7 +87,11 @@ class LocalFiles:
         """Names in a directory."""
         with translate_faults(path):
             try:
-                return [entry.name for entry in os.scandir(path) if not entry.name.startswith(_TEMPORARY)]
+                return [
+                    entry.name
+                    for entry in os.scandir(path)
+                    if not entry.name.startswith(_TEMPORARY)
+                ]
             except FileNotFoundError:
                 return []
 
@@ -125,7 +130,8 @@ class LocalFiles:
         self.delete(path, str(Path(path).parent))
         if (first, second, content) != (True, False, b"1"):
             raise UnsupportedStore(
-                f"the file system of {Path(path).parent} must refuse to create a file twice; it does not; "
+                f"the file system of {Path(path).parent} must refuse to create a file twice; it "
+                "does not; "
                 "use another one"
             )
 
@@ -139,7 +145,8 @@ def _link(temporary: str, path: str) -> bool:
         except OSError as error:
             if error.errno in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
                 raise UnsupportedStore(
-                    f"the file system of {path} must support hard links, so that a commit is created once; got: "
+                    f"the file system of {path} must support hard links, so that a commit is "
+                    "created once; got: "
                     f"{error.strerror}; use another file system, or an S3 bucket"
                 ) from error
             raise
@@ -256,7 +263,9 @@ def translate_faults(path: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise NotFound(f"file ({path}) must exist; got nothing there; check the path, or write it first") from error
+        raise NotFound(
+            f"file ({path}) must exist; got nothing there; check the path, or write it first"
+        ) from error
     except OSError as error:
         raise _translate(path, error) from error
 
@@ -264,9 +273,19 @@ def translate_faults(path: str) -> Iterator[None]:
 def _translate(path: str, error: OSError) -> Exception:
     reason = error.strerror or str(error)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return NotWritable(f"file ({path}) must be open to this user; got: {reason}; change its permissions or move on")
+        return NotWritable(
+            f"file ({path}) must be open to this user; got: {reason}; change its permissions or "
+            "move on"
+        )
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return OutOfSpace(f"file ({path}) must fit on its disk; got: {reason}; free some space, then run again")
+        return OutOfSpace(
+            f"file ({path}) must fit on its disk; got: {reason}; free some space, then run again"
+        )
     if error.errno in (errno.ENOTDIR, errno.EISDIR):
-        return NotFound(f"file ({path}) must be a file below directories; got: {reason}; move what is in the way")
-    return Unreachable(f"file ({path}) must be readable and writable; got: {reason}; check the disk")
+        return NotFound(
+            f"file ({path}) must be a file below directories; got: {reason}; move what is in the "
+            "way"
+        )
+    return Unreachable(
+        f"file ({path}) must be readable and writable; got: {reason}; check the disk"
+    )

@@ -31,8 +31,8 @@ def map_in_order(
     """Applies a function to items, which are taken one by one as results are.
 
     Args:
-        function: A plain function of a module, or a `functools.partial` of one; running it twice must do no harm,
-            because Dask does so when a worker is lost.
+        function: A plain function of a module, or a `functools.partial` of one; running it twice
+            must do no harm, because Dask does so when a worker is lost.
         items: May be endless or costly to make: only a few a thread are held.
         client: Client of a Dask cluster; None runs everything in this process.
 
@@ -40,8 +40,8 @@ def map_in_order(
         The results, in the order of the items.
 
     Raises:
-        StorageError: Workers died again and again over one item, none is left, or the cluster went away. What the
-            function raises comes through as it is.
+        StorageError: Workers died again and again over one item, none is left, or the cluster went
+            away. What the function raises comes through as it is.
     """
     if client is None:
         yield from map(function, items)
@@ -69,15 +69,18 @@ def _take(pending: deque[Any]) -> Any:
         return future.result()
     except KilledWorker as error:
         raise StorageError(
-            f"Dask task ({future.key}) must finish; got: the workers that ran it died; give them more memory, or make "
+            f"Dask task ({future.key}) must finish; got: the workers that ran it died; give them "
+            "more memory, or make "
             "target_shard_bytes smaller"
         ) from error
     except (NoWorkerError, NoValidWorkerError) as error:
         raise StorageError(
-            f"Dask task ({future.key}) must have a worker to run on; got: none came back in time; see why they ended, give "
+            f"Dask task ({future.key}) must have a worker to run on; got: none came back in time; "
+            "see why they ended, give "
             "them more memory, then run again"
         ) from error
     except CancelledError as error:
         raise StorageError(
-            f"Dask task ({future.key}) must finish; got: its cluster went away; check the scheduler, then run again"
+            f"Dask task ({future.key}) must finish; got: its cluster went away; check the "
+            "scheduler, then run again"
         ) from error

@@ -1,9 +1,9 @@
 """Files of an object store behind fsspec: S3 and its like, Google Cloud, Azure, and the memory of this process.
 
-Object stores make a whole object visible at once, which `write` needs, and can refuse to create one twice ("conditional
-write", RFC 9110 section 13.1.2, If-None-Match), which `put_if_absent` needs. The second is tested before the first use.
-A file system of which nobody knows the first, such as SFTP, can be read here but not written: a killed writer would
-leave half of a file.
+Object stores make a whole object visible at once, which `write` needs, and can refuse to create one
+twice ("conditional write", RFC 9110 section 13.1.2, If-None-Match), which `put_if_absent` needs.
+The second is tested before the first use. A file system of which nobody knows the first, such as
+SFTP, can be read here but not written: a killed writer would leave half of a file.
 """
 
 import asyncio
@@ -17,13 +17,25 @@ from typing import Any, ClassVar
 
 import fsspec
 
-from storage.base.errors import NotFound, NotWritable, OutOfSpace, StorageError, Unreachable, UnsupportedStore
+from storage.base.errors import (
+    NotFound,
+    NotWritable,
+    OutOfSpace,
+    StorageError,
+    Unreachable,
+    UnsupportedStore,
+)
 from storage.base.urls import redact
 
 _ATTEMPTS = 5
 _FIRST_WAIT_S = 0.2
 _MARK = "lepton-put"
-_REFUSALS = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "CredentialUnavailableError")
+_REFUSALS = (
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "DefaultCredentialsError",
+    "CredentialUnavailableError",
+)
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
 
 
@@ -36,15 +48,21 @@ def connect_files(protocol: str, url: str, options: Mapping[str, object]) -> "Re
     """
     if protocol not in _KINDS and "::" in url:
         raise UnsupportedStore(
-            f"the URL of a store ({redact(url)}) must lead straight to its files; got a chain of file systems, which can "
-            "show an old copy or a part; write what stands behind its last `::`, or use it as a source"
+            f"the URL of a store ({redact(url)}) must lead straight to its files; got a chain of "
+            "file systems, which can "
+            "show an old copy or a part; write what stands behind its last `::`, or use it as a "
+            "source"
         )
     try:
         opener = fsspec.get_filesystem_class(protocol)
         # A listing that was cached would hide what other processes wrote.
         fs = opener(**{**opener._get_kwargs_from_urls(url), "use_listings_cache": False, **options})
     except (ImportError, ValueError, TypeError, AttributeError) as error:
-        package = f"install lepton-ai[{_EXTRAS[protocol]}]" if protocol in _EXTRAS else "install what it names"
+        package = (
+            f"install lepton-ai[{_EXTRAS[protocol]}]"
+            if protocol in _EXTRAS
+            else "install what it names"
+        )
         raise UnsupportedStore(
             f"the protocol of a store ({redact(url)}) must be one that fsspec can open here; got: "
             f"{redact(str(error))}; {package}, give its options, or use a directory or an s3:// URL"
@@ -111,8 +129,8 @@ class RemoteFiles:
             except FileExistsError:
                 return self._is_ours(path, mark)
             except Exception as error:  # noqa: BLE001 - each file system has exceptions of its own
-                # The reply is lost or refuses us; what lies there tells which. PreconditionFailed comes here as well
-                # from servers that do not say which condition failed.
+                # The reply is lost or refuses us; what lies there tells which. PreconditionFailed
+                # comes here as well from servers that do not say which condition failed.
                 if self.exists(path):
                     return self._is_ours(path, mark)
                 fault = _translate(path, error)
@@ -163,7 +181,11 @@ class RemoteFiles:
                 found = self._restore(path, self._fs.ls(path, detail=False))
             except FileNotFoundError:
                 return []
-        return [name.rstrip("/").rpartition("/")[2] for name in found if name.rstrip("/") != path.rstrip("/")]
+        return [
+            name.rstrip("/").rpartition("/")[2]
+            for name in found
+            if name.rstrip("/") != path.rstrip("/")
+        ]
 
     def _restore(self, path: str, found: list[str]) -> list[str]:
         """Gives paths, as the file system spells them, the URL that they were asked for with."""
@@ -194,7 +216,8 @@ class RemoteFiles:
                 self.delete(path, path)
         if answers != (True, False) or content != b"1":
             raise UnsupportedStore(
-                f"the store of {redact(path).rpartition('/')[0]} must refuse to create a file twice, else commits get "
+                f"the store of {redact(path).rpartition('/')[0]} must refuse to create a file "
+                "twice, else commits get "
                 "lost; it does not; use a directory, or a service with conditional writes"
             )
         self._probed = True
@@ -202,8 +225,10 @@ class RemoteFiles:
     def _check_writable(self, path: str) -> None:
         if not self._can_write:
             raise UnsupportedStore(
-                f"the store of {redact(path)} must show a file only once it is complete, and create one only once; of "
-                f"{self._protocol}:// that is not known; use it as a source, and a directory, s3://, gs:// or az:// as the "
+                f"the store of {redact(path)} must show a file only once it is complete, and "
+                "create one only once; of "
+                f"{self._protocol}:// that is not known; use it as a source, and a directory, "
+                "s3://, gs:// or az:// as the "
                 "workspace"
             )
 
@@ -211,9 +236,9 @@ class RemoteFiles:
 class S3Files(RemoteFiles):
     """S3 and services that speak it, by s3fs. The mark is metadata of the object.
 
-    One file is one request. s3fs would ask for the size before it reads, to fetch large files in pieces; a stream has many
-    files under way anyway. And it would write large files in parts, of which a killed writer leaves some that nobody sees
-    and somebody pays for.
+    One file is one request. s3fs would ask for the size before it reads, to fetch large files in
+    pieces; a stream has many files under way anyway. And it would write large files in parts, of
+    which a killed writer leaves some that nobody sees and somebody pays for.
     """
 
     _read_options: ClassVar[dict[str, Any]] = {"max_concurrency": 1}
@@ -253,11 +278,15 @@ class AzureFiles(RemoteFiles):
     _can_write = True
 
     def _create(self, path: str, data: bytes, mark: str) -> None:
-        self._fs.pipe_file(path, data, mode="create", content_settings={"content_disposition": _dispose(mark)})
+        self._fs.pipe_file(
+            path, data, mode="create", content_settings={"content_disposition": _dispose(mark)}
+        )
 
     def _is_ours(self, path: str, mark: str) -> bool:
         with _translated(path):
-            return bool(self._fs.info(path)["content_settings"]["content_disposition"] == _dispose(mark))
+            return bool(
+                self._fs.info(path)["content_settings"]["content_disposition"] == _dispose(mark)
+            )
 
 
 class MemoryFiles(RemoteFiles):
@@ -303,22 +332,37 @@ def _translated(path: str) -> Iterator[None]:
 
 
 def _translate(path: str, error: Exception) -> StorageError:
-    shown, reason = redact(path), f"{type(error).__name__}: {redact(str(error)).partition(chr(10))[0]}"
+    shown, reason = (
+        redact(path),
+        f"{type(error).__name__}: {redact(str(error)).partition(chr(10))[0]}",
+    )
     if isinstance(error, FileNotFoundError) or type(error).__name__ == "ResourceNotFoundError":
-        return NotFound(f"file ({shown}) must exist; got nothing there; check the bucket and the path")
+        return NotFound(
+            f"file ({shown}) must exist; got nothing there; check the bucket and the path"
+        )
     if _is_refusal(error):
         return NotWritable(
-            f"file ({shown}) must be open to these credentials; got {reason}; check them and the bucket's rules"
+            f"file ({shown}) must be open to these credentials; got {reason}; check them and the "
+            "bucket's rules"
         )
     if "QuotaExceeded" in reason or "XMinioStorageFull" in reason:
-        return OutOfSpace(f"file ({shown}) must fit into the bucket; got {reason}; free some space, then run again")
+        return OutOfSpace(
+            f"file ({shown}) must fit into the bucket; got {reason}; free some space, then run "
+            "again"
+        )
     if isinstance(error, asyncio.TimeoutError):
         reason = "no answer in time"
-    return Unreachable(f"file ({shown}) must be reachable; got {reason}; check the endpoint and the network")
+    return Unreachable(
+        f"file ({shown}) must be reachable; got {reason}; check the endpoint and the network"
+    )
 
 
 def _is_refusal(error: Exception) -> bool:
     """Whether the service, or the client before it asks, does not take the credentials. Each has its own way to say so."""
     status = getattr(error, "status_code", getattr(error, "code", None))
-    known = isinstance(error, PermissionError) or type(error).__name__ in _REFUSALS or status in (401, 403)
+    known = (
+        isinstance(error, PermissionError)
+        or type(error).__name__ in _REFUSALS
+        or status in (401, 403)
+    )
     return known or (isinstance(error, OSError) and str(error).startswith("Forbidden: "))

@@ -2,9 +2,10 @@
 
 Every package may import this module. It needs the standard library and fsspec only.
 
-A `Store` keeps two promises on every file system that it accepts. `write` replaces a file as a whole: a reader sees
-the old bytes or the new ones, and after the call they survive a power cut. `put_if_absent` creates a file once: of any
-number of writers, in any number of processes, exactly one is told that it won.
+A `Store` keeps two promises on every file system that it accepts. `write` replaces a file as a
+whole: a reader sees the old bytes or the new ones, and after the call they survive a power cut.
+`put_if_absent` creates a file once: of any number of writers, in any number of processes, exactly
+one is told that it won.
 """
 
 import hashlib
@@ -43,19 +44,23 @@ def canonical_json(value: object) -> bytes:
     """The one encoding of a JSON value: sorted keys, no spaces, UTF-8.
 
     Args:
-        value: Strings, finite numbers, booleans, None, lists, tuples, and mappings with string keys.
+        value: Strings, finite numbers, booleans, None, lists, tuples, and mappings with string
+            keys.
 
     Raises:
-        InvalidInput: The value holds NaN, an infinity, a key that is no string, a surrogate, or anything else that JSON
-            does not know.
+        InvalidInput: The value holds NaN, an infinity, a key that is no string, a surrogate, or
+            anything else that JSON does not know.
     """
     try:
         _check_keys(value)
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
         return text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(
-            f"a value for canonical JSON must hold finite numbers, text and string keys only; got: {error}; "
+            "a value for canonical JSON must hold finite numbers, text and string keys only; got: "
+            f"{error}; "
             "convert it before it is encoded"
         ) from error
 
@@ -66,7 +71,13 @@ def _check_keys(value: object) -> None:
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"the key {key!r} is of type {type(key).__name__}")
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    items = (
+        value.values()
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list | tuple)
+        else ()
+    )
     nested = {kind for kind in set(map(type, items)) if issubclass(kind, dict | list | tuple)}
     for item in items if nested else ():
         if type(item) in nested:
@@ -125,12 +136,13 @@ class _Connection:
 class Store:
     """One location of a file system: a local directory, or a URL that fsspec knows.
 
-    It can be sent to another process; a `memory://` store cannot, for it would be another memory there. Paths are
-    relative to the location, separated by "/", without "..".
+    It can be sent to another process; a `memory://` store cannot, for it would be another memory
+    there. Paths are relative to the location, separated by "/", without "..".
 
     Args:
         url: A local path, or a URL such as `s3://bucket/prefix`.
-        options: Options of the fsspec file system, for instance credentials; never shown, never stored.
+        options: Options of the fsspec file system, for instance credentials; never shown, never
+            stored.
 
     Attributes:
         url: The absolute path or full URL, secrets included.
@@ -161,7 +173,8 @@ class Store:
     def __reduce__(self) -> tuple[type["Store"], tuple[str, dict[str, object]]]:
         if self._connection.protocol == "memory":
             raise InvalidInput(
-                f"a store ({self.display}) must be reachable from every process; got the memory of this one; "
+                f"a store ({self.display}) must be reachable from every process; got the memory of "
+                "this one; "
                 "use a directory or a URL, or run without a Dask cluster"
             )
         return Store, (self.url, self._connection.options)
@@ -233,15 +246,16 @@ class Store:
     def write_files(self, files: Mapping[str, bytes]) -> None:
         """Creates or replaces several files; each is never seen half-written, and all are durable afterwards.
 
-        A crash in between leaves any of them. Faster than one `write` a file: disks and networks work in parallel.
+        A crash in between leaves any of them. Faster than one `write` a file: disks and networks
+        work in parallel.
         """
         self._files.write({self._locate(path): data for path, data in files.items()})
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Creates a file unless it exists; of all writers exactly one wins.
 
-        When a remote store loses its reply, the file's mark (S3) or its content (others) says whose it is. So put
-        something unique into what must be won by one writer only.
+        When a remote store loses its reply, the file's mark (S3) or its content (others) says whose
+        it is. So put something unique into what must be won by one writer only.
 
         Returns:
             Whether this call created the file.
@@ -266,7 +280,9 @@ class Store:
     def list(self, path: str = "") -> Names:
         """All files below a folder, at any depth, relative to this store and sorted; none where there is no folder."""
         root = self._root.rstrip("/") + "/"
-        return sorted(found.removeprefix(root) for found in self._files.walk(self._locate_folder(path)))
+        return sorted(
+            found.removeprefix(root) for found in self._files.walk(self._locate_folder(path))
+        )
 
     def listdir(self, path: str = "") -> Names:
         """Names of the files and folders directly in a folder, sorted; none where there is no folder."""
@@ -328,7 +344,8 @@ def _clean(path: str) -> str:
     parts = path.split("/")
     if path.startswith("/") or ".." in parts or "." in parts or "\0" in path or not path.strip("/"):
         raise InvalidInput(
-            f"a path in a store ({path!r}) must be relative, separated by '/', without '.' and '..'; use `Store.child` "
+            f"a path in a store ({path!r}) must be relative, separated by '/', without '.' and "
+            "'..'; use `Store.child` "
             "or another store"
         )
     return "/".join(part for part in parts if part)

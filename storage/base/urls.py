@@ -45,14 +45,18 @@ def split_url(url: str) -> tuple[str, str]:
         InvalidInput: The URL is empty, or names a protocol that cannot be a store.
     """
     if not url.strip() or "\0" in url:
-        raise InvalidInput(f"the URL of a store ({url!r}) must name a directory or a remote location")
+        raise InvalidInput(
+            f"the URL of a store ({url!r}) must name a directory or a remote location"
+        )
     protocol, separator, path = url.partition("://")
     if not separator:
         # The path is made absolute as text: a link in it stays what the user chose.
         return "file", os.path.normpath(Path(url).expanduser().absolute())
     if protocol in ("file", "local"):
         if not path.startswith("/"):
-            raise InvalidInput(f"the URL of a store ({redact(url)}) must have an absolute path; write file:///...")
+            raise InvalidInput(
+                f"the URL of a store ({redact(url)}) must have an absolute path; write file:///..."
+            )
         return "file", os.path.normpath(path)
     if not path.strip("/") and protocol != "memory":
         raise InvalidInput(f"the URL of a store ({redact(url)}) must name a bucket or a host")

@@ -1,8 +1,9 @@
 """Datasets and their versions.
 
-A commit writes shards, then a manifest, then one entry of the log, created once. Until that entry exists nobody sees
-anything of it; from then on it is there for good. Writers are optimistic: who comes second reads the new state and
-tries again. Nothing is ever overwritten, so a reader keeps the version that it opened.
+A commit writes shards, then a manifest, then one entry of the log, created once. Until that entry
+exists nobody sees anything of it; from then on it is there for good. Writers are optimistic: who
+comes second reads the new state and tries again. Nothing is ever overwritten, so a reader keeps the
+version that it opened.
 """
 
 import random
@@ -54,7 +55,8 @@ class Dataset:
     def __init__(self, workspace: Store, name: str) -> None:
         if not _NAME.fullmatch(name):
             raise InvalidInput(
-                f"the name of a dataset ({name!r}) must be letters, digits, '.', '_' and '-', and start with a letter or a "
+                f"the name of a dataset ({name!r}) must be letters, digits, '.', '_' and '-', and "
+                "start with a letter or a "
                 "digit; rename it"
             )
         self.workspace = workspace
@@ -77,21 +79,28 @@ class Dataset:
         Raises:
             Corrupt: A node is missing or damaged.
         """
-        manifest = read_manifest(self.manifests, digest, self._manifest.nodes if self._manifest else None)
+        manifest = read_manifest(
+            self.manifests, digest, self._manifest.nodes if self._manifest else None
+        )
         self._manifest = manifest
         return manifest
 
     def latest(self) -> "Version | None":
         """The newest version; None before the first commit."""
         head = self.history.find_head()
-        return self._load(head.entry.version, head) if head and head.entry.version is not None else None
+        return (
+            self._load(head.entry.version, head)
+            if head and head.entry.version is not None
+            else None
+        )
 
     def open(self, version: int | str | datetime | None = None) -> "Version":
         """A version.
 
         Args:
-            version: Its number, also as text; a tag; a date or time (ISO 8601, UTC unless it says otherwise) for what was
-                the latest then; `name@` before any of these; None or "latest" for the newest.
+            version: Its number, also as text; a tag; a date or time (ISO 8601, UTC unless it says
+                otherwise) for what was the latest then; `name@` before any of these; None or
+                "latest" for the newest.
 
         Raises:
             NotFound: There is no such version.
@@ -100,7 +109,8 @@ class Dataset:
         head = self.history.find_head()
         if head is None or head.entry.version is None:
             raise NotFound(
-                f"dataset {self.name} ({self.files.display}) must have a version; got none; collect data first"
+                f"dataset {self.name} ({self.files.display}) must have a version; got none; "
+                "collect data first"
             )
         return self._load(find_version(self.history, version, head), head)
 
@@ -125,20 +135,22 @@ class Dataset:
         Args:
             shards: All shards of the version, in order, written to `self.shards` before.
             kind: What was done, such as "collect".
-            parent: Number of the version that this one follows: the latest one that the caller knows; None for the
-                first. `replace` is for callers to whom this does not matter.
+            parent: Number of the version that this one follows: the latest one that the caller
+                knows; None for the first. `replace` is for callers to whom this does not matter.
             info: What should be known about the version, as JSON.
             message: A sentence for people.
 
         Raises:
-            Conflict: The latest version is another one, or a shard was collected as garbage meanwhile.
+            Conflict: The latest version is another one, or a shard was collected as garbage
+                meanwhile.
             InvalidInput: The shards cannot be one version.
         """
 
         def follow(base: Version | None) -> Sequence[ShardEntry]:
             if (base.number if base else None) != parent:
                 raise Conflict(
-                    f"version {parent} of dataset {self.name} must be its latest to be followed; got "
+                    f"version {parent} of dataset {self.name} must be its latest to be followed; "
+                    "got "
                     f"{base.number if base else 'none'}; open the latest version and try again"
                 )
             return shards
@@ -146,7 +158,11 @@ class Dataset:
         return self._publish(follow, kind=kind, info=info, message=message)
 
     def append(
-        self, shards: Sequence[ShardEntry], *, info: Mapping[str, Any] | None = None, message: str = ""
+        self,
+        shards: Sequence[ShardEntry],
+        *,
+        info: Mapping[str, Any] | None = None,
+        message: str = "",
     ) -> "Version":
         """Adds shards to the latest version, whichever it is by then. Shards that are there already are not added.
 
@@ -181,9 +197,13 @@ class Dataset:
         """
         from storage.upkeep.edits import RowEdit
 
-        return self._publish(RowEdit(self, rows["row_id"], rows).apply, kind="replace-rows", message=message)
+        return self._publish(
+            RowEdit(self, rows["row_id"], rows).apply, kind="replace-rows", message=message
+        )
 
-    def delete_rows(self, row_ids: Sequence[int] | NDArray[np.uint64], *, message: str = "") -> "Version":
+    def delete_rows(
+        self, row_ids: Sequence[int] | NDArray[np.uint64], *, message: str = ""
+    ) -> "Version":
         """Deletes rows from the latest version. Writes only the shards that held them; older versions keep the rows.
 
         Raises:
@@ -207,7 +227,8 @@ class Dataset:
         """
         if not _TAG.fullmatch(name) or name == LATEST:
             raise InvalidInput(
-                f"a tag ({name!r}) must be a letter, then letters, digits, '.', '_' and '-', and not 'latest'; choose "
+                f"a tag ({name!r}) must be a letter, then letters, digits, '.', '_' and '-', and "
+                "not 'latest'; choose "
                 "another one"
             )
 
@@ -218,7 +239,8 @@ class Dataset:
                 return None
             if name in tags and not move:
                 raise Conflict(
-                    f"tag {name} of dataset {self.name} must name one version; it names {tags[name]}; move it on purpose "
+                    f"tag {name} of dataset {self.name} must name one version; it names "
+                    f"{tags[name]}; move it on purpose "
                     "(move=True), or choose another name"
                 )
             return {
@@ -240,7 +262,10 @@ class Dataset:
         def change(head: LoggedEntry | None) -> dict[str, Any]:
             tags = dict(head.entry.tags) if head else {}
             if tags.pop(name, None) is None:
-                raise NotFound(f"tag {name} of dataset {self.name} must exist; got {sorted(tags)}; list the tags")
+                raise NotFound(
+                    f"tag {name} of dataset {self.name} must exist; got {sorted(tags)}; list the "
+                    "tags"
+                )
             return {"kind": "untag", "tags": tags, "info": {"tag": name}}
 
         return self.record(change).entry
@@ -271,7 +296,8 @@ class Dataset:
         """Adds an entry to the log, again and again until no other writer is in between.
 
         Args:
-            change: Gets the latest entry, gives the fields of the next one, or None if there is nothing to do.
+            change: Gets the latest entry, gives the fields of the next one, or None if there is
+                nothing to do.
 
         Raises:
             Conflict: Other writers won every time.
@@ -280,13 +306,19 @@ class Dataset:
             head = self.history.find_head()
             try:
                 fields = change(head)
-                return head if fields is None and head is not None else self.history.put(head, **(fields or {}))
+                return (
+                    head
+                    if fields is None and head is not None
+                    else self.history.put(head, **(fields or {}))
+                )
             except (Overtaken, BeingCollected):
                 if attempt == _ATTEMPTS - 1:
                     raise
                 # Spread the writers, so that each gets its turn.
                 time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, 0.002 * 2 ** min(attempt, 8))))  # noqa: S311
-        raise Conflict(f"an entry of dataset {self.name} must find its turn; got none; try again later")
+        raise Conflict(
+            f"an entry of dataset {self.name} must find its turn; got none; try again later"
+        )
 
     def _publish(
         self,
@@ -299,7 +331,11 @@ class Dataset:
         canonical_json(dict(info or {}))
 
         def change(head: LoggedEntry | None) -> dict[str, Any] | None:
-            base = self._load(head.entry.version, head) if head and head.entry.version is not None else None
+            base = (
+                self._load(head.entry.version, head)
+                if head and head.entry.version is not None
+                else None
+            )
             before = self.read_manifest(base.manifest_digest) if base else None
             base = replace(base, manifest=before) if base else None
             shards = choose(base)
@@ -323,7 +359,11 @@ class Dataset:
         return self._load(require_version(logged.entry), logged)
 
     def _check_new(
-        self, shards: Sequence[ShardEntry], manifest: Manifest, base: Manifest | None, head: LoggedEntry | None
+        self,
+        shards: Sequence[ShardEntry],
+        manifest: Manifest,
+        base: Manifest | None,
+        head: LoggedEntry | None,
     ) -> None:
         from storage.upkeep.gc import check_uncollected
         from storage.upkeep.purge import check_unpurged
@@ -331,17 +371,23 @@ class Dataset:
         known = {shard.digest for shard in base.shards} if base else set()
         new = [shard for shard in shards if shard.digest not in known]
         check_unpurged(self, new, head)
-        check_uncollected(self, new, manifest.nodes.keys() - (base.nodes.keys() if base else ()), head)
+        check_uncollected(
+            self, new, manifest.nodes.keys() - (base.nodes.keys() if base else ()), head
+        )
 
     def _load(self, number: int | None, head: LoggedEntry) -> "Version":
         if number is None:
-            raise NotFound(f"dataset {self.name} ({self.files.display}) must have a version; got none")
+            raise NotFound(
+                f"dataset {self.name} ({self.files.display}) must have a version; got none"
+            )
         logged = head if number == head.entry.number else self.history.read(number)
         manifest = logged.entry.manifest or ""
         if head.entry.purges and head.entry.purges[-1] > number:
             from storage.upkeep.purge import redirect_manifest
 
-            manifest = redirect_manifest(self, manifest, [n for n in head.entry.purges if n > number])
+            manifest = redirect_manifest(
+                self, manifest, [n for n in head.entry.purges if n > number]
+            )
         return Version(self, logged.entry, logged.digest, manifest)
 
 

@@ -57,7 +57,9 @@ def compare_versions(old: Version, new: Version) -> VersionDiff:
         shards_kept=len(first) - len(removed),
         rows_added=tuple(sorted(after.keys() - before.keys())),
         rows_removed=tuple(sorted(before.keys() - after.keys())),
-        rows_changed=tuple(sorted(row for row in after.keys() & before.keys() if after[row] != before[row])),
+        rows_changed=tuple(
+            sorted(row for row in after.keys() & before.keys() if after[row] != before[row])
+        ),
         fields_added=tuple(field for field in new.fields if field not in old.fields),
         fields_removed=tuple(field for field in old.fields if field not in new.fields),
     )
@@ -67,7 +69,9 @@ def _read_rows(version: Version, shards: Iterable[ShardEntry]) -> dict[int, tupl
     """What tells whether a row changed, by its id."""
     rows: dict[int, tuple[str, ...]] = {}
     for shard in shards:
-        names = [field.name for field in shard.fields if field.name in (ROW_ID, CONTENT_HASH, "label")]
+        names = [
+            field.name for field in shard.fields if field.name in (ROW_ID, CONTENT_HASH, "label")
+        ]
         if ROW_ID not in names:
             continue
         read = version.read_shard(shard, names)

@@ -1,7 +1,8 @@
 """The commit log of a dataset: numbered files, each created once, each naming the digest of the one before.
 
-The highest number is the latest state. What a reader of the latest entry needs of the past (tags, purges, the last
-collection) is carried forward in each entry, so that opening a version reads two small files however long the log is.
+The highest number is the latest state. What a reader of the latest entry needs of the past (tags,
+purges, the last collection) is carried forward in each entry, so that opening a version reads two
+small files however long the log is.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,8 @@ class LogEntry(BaseModel):
         number: Its place in the log, from 0; the name of its file.
         parent: SHA-256 of the file before it; None for the first.
         kind: What was done, such as "append" or "tag".
-        version: Number of the latest entry that changed the rows: this one, unless it only tags, collects or purges.
+        version: Number of the latest entry that changed the rows: this one, unless it only tags,
+            collects or purges.
         previous: The version before that one.
         manifest: SHA-256 of the manifest of the version.
         rows: Rows of each split.
@@ -37,10 +39,12 @@ class LogEntry(BaseModel):
         created_at: When, in UTC; never before the entry before.
         tags: Every tag and its version.
         purges: Numbers of all purges so far.
-        collecting: Shards and manifests that a garbage collection deletes right now, "shards/<digest>" for instance.
+        collecting: Shards and manifests that a garbage collection deletes right now,
+            "shards/<digest>" for instance.
         collecting_until: When that collection gives up, should it not end before.
         nonce: Random, so that two writers never create equal entries.
-        check: SHA-256 of the entry without this field, so that damage to the latest entry shows as well.
+        check: SHA-256 of the entry without this field, so that damage to the latest entry shows as
+            well.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,7 +97,9 @@ class CommitLog:
 
     def list_numbers(self) -> list[int]:
         """Numbers of all entries, ascending."""
-        names = [name.removesuffix(_SUFFIX) for name in self.files.listdir() if name.endswith(_SUFFIX)]
+        names = [
+            name.removesuffix(_SUFFIX) for name in self.files.listdir() if name.endswith(_SUFFIX)
+        ]
         return sorted(int(name) for name in names if len(name) == _DIGITS and name.isdigit())
 
     def check_complete(self) -> None:
@@ -125,7 +131,9 @@ class CommitLog:
         try:
             entry = LogEntry.model_validate_json(data)
         except ValidationError as error:
-            raise Corrupt(self._describe_damage(name, f"{error.error_count()} faults in its fields", data)) from error
+            raise Corrupt(
+                self._describe_damage(name, f"{error.error_count()} faults in its fields", data)
+            ) from error
         if encode_entry(entry) != data or (entry.number, entry.dataset) != (number, self.dataset):
             raise Corrupt(self._describe_damage(name, "another content than its check", data))
         return LoggedEntry(entry=entry, digest=sha256_bytes(data))
@@ -144,7 +152,16 @@ class CommitLog:
         now = datetime.now(UTC)
         carried: dict[str, Any] = {"version": None, "previous": None, "manifest": None, "rows": {}}
         if head:
-            kept = ("version", "previous", "manifest", "rows", "tags", "purges", "collecting", "collecting_until")
+            kept = (
+                "version",
+                "previous",
+                "manifest",
+                "rows",
+                "tags",
+                "purges",
+                "collecting",
+                "collecting_until",
+            )
             carried = {name: getattr(head.entry, name) for name in kept}
         entry = LogEntry(
             dataset=self.dataset,
@@ -157,7 +174,8 @@ class CommitLog:
         data = encode_entry(entry)
         if not self.files.put_if_absent(name_entry(number), data):
             raise Overtaken(
-                f"entry {number} of dataset {self.dataset} ({self.files.display}) must be created once; another writer "
+                f"entry {number} of dataset {self.dataset} ({self.files.display}) must be created "
+                "once; another writer "
                 "was first; read the latest version and try again"
             )
         return LoggedEntry(entry=entry, digest=sha256_bytes(data))
@@ -176,13 +194,19 @@ class CommitLog:
             if number != place and (place == 0 or numbers[place - 1] != number - 1):
                 faults.append((self.files.address(name_entry(number - 1)), "an entry", "no file"))
             elif logged.entry.parent != parent and (place == 0 or parent is not None):
-                faults.append((self.files.address(name), f"parent {parent}", f"parent {logged.entry.parent}"))
+                faults.append(
+                    (self.files.address(name), f"parent {parent}", f"parent {logged.entry.parent}")
+                )
             parent = logged.digest
         return faults
 
     def _describe_damage(self, name: str, got: str, data: bytes) -> str:
         newer = b'"format":' in data and f'"format":{FORMAT}'.encode() not in data
-        remedy = "update Lepton" if newer else "restore it from a copy; the versions after it name its digest"
+        remedy = (
+            "update Lepton"
+            if newer
+            else "restore it from a copy; the versions after it name its digest"
+        )
         return f"log entry ({self.files.display}/{name}) must be an entry of format {FORMAT}; got {got}; {remedy}"
 
 

@@ -9,12 +9,15 @@ from storage.datasets.log import CommitLog, LogEntry, LoggedEntry
 LATEST = "latest"
 
 
-def find_version(history: CommitLog, version: int | str | datetime | None, head: LoggedEntry) -> int:
+def find_version(
+    history: CommitLog, version: int | str | datetime | None, head: LoggedEntry
+) -> int:
     """Number of a version.
 
     Args:
         history: The log.
-        version: Its number, also as text; a tag; a date or time; `name@` before any of these; None for the latest.
+        version: Its number, also as text; a tag; a date or time; `name@` before any of these; None
+            for the latest.
         head: The latest entry of the log.
 
     Raises:
@@ -26,13 +29,18 @@ def find_version(history: CommitLog, version: int | str | datetime | None, head:
     if isinstance(asked, str) and asked in head.entry.tags:
         return head.entry.tags[asked]
     if isinstance(asked, str):
-        asked = int(asked) if asked.isdecimal() else _parse_time(history.dataset, asked, head.entry.tags)
+        asked = (
+            int(asked)
+            if asked.isdecimal()
+            else _parse_time(history.dataset, asked, head.entry.tags)
+        )
     if isinstance(asked, datetime):
         return _find_time(history, asked if asked.tzinfo else asked.replace(tzinfo=UTC), head)
     if 0 <= asked <= head.entry.number and history.read(asked).entry.is_version:
         return asked
     raise NotFound(
-        f"version {asked} of dataset {history.dataset} must exist; the latest is {head.entry.version}; `lepton datasets "
+        f"version {asked} of dataset {history.dataset} must exist; the latest is "
+        f"{head.entry.version}; `lepton datasets "
         f"log {history.dataset}` lists all"
     )
 
@@ -54,7 +62,8 @@ def _parse_time(name: str, text: str, tags: Mapping[str, int]) -> datetime:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         raise NotFound(
-            f"version {text!r} of dataset {name} must be a number, a tag ({', '.join(sorted(tags)) or 'there is none'}) or "
+            f"version {text!r} of dataset {name} must be a number, a tag "
+            f"({', '.join(sorted(tags)) or 'there is none'}) or "
             f"an ISO date; `lepton datasets log {name}` lists all"
         ) from None
     parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
@@ -73,7 +82,8 @@ def _find_time(history: CommitLog, when: datetime, head: LoggedEntry) -> int:
     number = history.read(low).entry.version if low >= 0 else None
     if number is None:
         raise NotFound(
-            f"dataset {history.dataset} must have had a version at {when.isoformat()}; the first came later; choose a "
+            f"dataset {history.dataset} must have had a version at {when.isoformat()}; the first "
+            "came later; choose a "
             "later time"
         )
     return number

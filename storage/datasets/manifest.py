@@ -1,9 +1,10 @@
 """Manifests: the shards that a version is made of, as a tree of small files that are named by the digest of their bytes.
 
-A leaf lists shards, any other node lists nodes, and the digest of the root names the manifest. Where the list is cut into
-nodes follows from the shards' digests alone (content-defined chunking, as in Muthitacharoen, Chen and Mazieres, "A
-Low-bandwidth Network File System", SOSP 2001). So equal lists are one manifest, and lists that differ in a few shards
-share all nodes but those above these: a commit writes what changed, however many shards the version has.
+A leaf lists shards, any other node lists nodes, and the digest of the root names the manifest.
+Where the list is cut into nodes follows from the shards' digests alone (content-defined chunking,
+as in Muthitacharoen, Chen and Mazieres, "A Low-bandwidth Network File System", SOSP 2001). So equal
+lists are one manifest, and lists that differ in a few shards share all nodes but those above these:
+a commit writes what changed, however many shards the version has.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,8 @@ from storage.base.errors import Corrupt, InvalidInput, NotFound
 from storage.base.store import Store, canonical_json, sha256_bytes
 from storage.shards.shard import ShardEntry
 
-# A list up to this length is one node; a longer one is cut into nodes of about the usual length, never of one item.
+# A list up to this length is one node; a longer one is cut into nodes of about the usual length,
+# never of one item.
 _SHORT = 32
 _USUAL = 16
 _MOST = 64
@@ -56,14 +58,17 @@ class Manifest:
     nodes: Mapping[str, Node]
 
 
-def write_manifest(manifests: Store, shards: Sequence[ShardEntry], base: Manifest | None = None) -> Manifest:
+def write_manifest(
+    manifests: Store, shards: Sequence[ShardEntry], base: Manifest | None = None
+) -> Manifest:
     """Writes the nodes of a manifest that another one does not have.
 
     Args:
         manifests: Folder of the manifests.
         shards: All shards, in order.
-        base: The manifest of the version before, which is there for as long as the caller needs it; its shards among
-            those given should be the same objects, so that nothing of them is encoded again.
+        base: The manifest of the version before, which is there for as long as the caller needs it;
+            its shards among those given should be the same objects, so that nothing of them is
+            encoded again.
 
     Raises:
         InvalidInput: The shards do not have the same fields, or one is listed twice in a split.
@@ -80,7 +85,8 @@ def write_manifest(manifests: Store, shards: Sequence[ShardEntry], base: Manifes
         digest = sha256_bytes(data)
         nodes[digest] = stored.get(digest, node)
         if digest not in stored:
-            # Written again if it exists: a fresh date keeps a collection that runs right now away from it.
+            # Written again if it exists: a fresh date keeps a collection that runs right now away
+            # from it.
             files[name_manifest(digest)] = data
         return digest
 
@@ -102,12 +108,16 @@ def cut_nodes(digests: Sequence[str]) -> list[tuple[int, int]]:
     cuts = [0]
     for end, digest in enumerate(digests, 1):
         length = end - cuts[-1]
-        if len(digests) > _SHORT and (length >= _MOST or (length > 1 and int(digest[-8:], 16) % _USUAL == 0)):
+        if len(digests) > _SHORT and (
+            length >= _MOST or (length > 1 and int(digest[-8:], 16) % _USUAL == 0)
+        ):
             cuts.append(end)
     return list(pairwise(cuts if cuts[-1] == len(digests) and digests else [*cuts, len(digests)]))
 
 
-def read_manifest(manifests: Store, digest: str, known: Mapping[str, Node] | None = None) -> Manifest:
+def read_manifest(
+    manifests: Store, digest: str, known: Mapping[str, Node] | None = None
+) -> Manifest:
     """Reads a manifest, level by level.
 
     Args:
@@ -141,20 +151,23 @@ def read_node(manifests: Store, digest: str) -> Node:
         data = manifests.read(name)
     except NotFound as error:
         raise Corrupt(
-            f"manifest ({manifests.display}/{name}) must exist; got no file; restore it from a copy, or open another "
+            f"manifest ({manifests.display}/{name}) must exist; got no file; restore it from a "
+            "copy, or open another "
             "version"
         ) from error
     found = sha256_bytes(data)
     if found != digest:
         raise Corrupt(
-            f"manifest ({manifests.display}/{name}) must have sha256 {digest}; got {found}; restore it from a copy, or "
+            f"manifest ({manifests.display}/{name}) must have sha256 {digest}; got {found}; "
+            "restore it from a copy, or "
             "open another version"
         )
     try:
         return Node.model_validate_json(data)
     except ValidationError as error:
         raise Corrupt(
-            f"manifest ({manifests.display}/{name}) must be of format 2 or older; got {error.error_count()} unknown or "
+            f"manifest ({manifests.display}/{name}) must be of format 2 or older; got "
+            f"{error.error_count()} unknown or "
             "missing fields; update Lepton"
         ) from error
 
@@ -182,12 +195,15 @@ def check_shards(shards: Sequence[ShardEntry]) -> None:
     for shard in shards:
         if shard.fields != shards[0].fields:
             raise InvalidInput(
-                f"the fields of all shards must be equal; got {_show_fields(shards[0])} in shard {shards[0].digest} and "
-                f"{_show_fields(shard)} in shard {shard.digest}; write them with the same fields, types and shapes"
+                f"the fields of all shards must be equal; got {_show_fields(shards[0])} in shard "
+                f"{shards[0].digest} and "
+                f"{_show_fields(shard)} in shard {shard.digest}; write them with the same fields, "
+                "types and shapes"
             )
         if (shard.digest, shard.split) in seen:
             raise InvalidInput(
-                f"a shard ({shard.digest}) must be in a version once; got it twice in split {shard.split!r}; "
+                f"a shard ({shard.digest}) must be in a version once; got it twice in split "
+                f"{shard.split!r}; "
                 "its rows are the same; leave one out"
             )
         seen.add((shard.digest, shard.split))

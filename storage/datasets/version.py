@@ -111,7 +111,8 @@ class Version:
         """
         if split is not None and split not in self.splits:
             raise NotFound(
-                f"split {split!r} of {self.ref} must be one of {sorted(self.splits)}; choose one of these, or prepare it"
+                f"split {split!r} of {self.ref} must be one of {sorted(self.splits)}; choose one "
+                "of these, or prepare it"
             )
         return (shard for shard in self.shards if split is None or shard.split == split)
 
@@ -123,7 +124,9 @@ class Version:
                 parts.setdefault(name, []).append(statistics)
         return {name: merge_statistics(found) for name, found in parts.items()}
 
-    def read_shard(self, entry: ShardEntry, fields: Sequence[str] | None = None, *, verify: bool = True) -> Rows:
+    def read_shard(
+        self, entry: ShardEntry, fields: Sequence[str] | None = None, *, verify: bool = True
+    ) -> Rows:
         """Rows of one shard; see `storage.shards.shard.read_shard`."""
         return read_shard(self.dataset.shards, entry, fields, verify=verify)
 
@@ -135,7 +138,9 @@ class Version:
             Corrupt: A shard is damaged.
         """
         with ThreadPoolExecutor(_THREADS, "lepton-read") as threads:
-            parts = list(threads.map(lambda shard: self.read_shard(shard, fields), self.iter_shards(split)))
+            parts = list(
+                threads.map(lambda shard: self.read_shard(shard, fields), self.iter_shards(split))
+            )
         if not parts:
             raise NotFound(f"{self.ref} must have rows to be read; got none; collect data first")
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -32,10 +32,14 @@ def open_dask(version: Version, name: str, split: str | None = None) -> "dask.ar
     for shard in version.iter_shards(split):
         field = shard.find_field(name)
         dtype = np.dtypes.StringDType() if field.dtype == TEXT else np.dtype(field.dtype)
-        read = delayed(_read_part, pure=True)(store, shard, name, dask_key_name=f"read-{name}-{shard.digest}")
+        read = delayed(_read_part, pure=True)(
+            store, shard, name, dask_key_name=f"read-{name}-{shard.digest}"
+        )
         parts.append(arrays.from_delayed(read, (shard.rows, *field.shape), dtype))
     if not parts:
-        raise InvalidInput(f"{version.ref} must have rows to be opened; got none; collect data first")
+        raise InvalidInput(
+            f"{version.ref} must have rows to be opened; got none; collect data first"
+        )
     joined: dask.array.Array = arrays.concatenate(parts)
     return joined
 
@@ -59,14 +63,22 @@ def export_version(version: Version, target: Store) -> str:
     import zarr
 
     if target.listdir():
-        raise Conflict(f"the target of an export ({target.display}) must be empty; it holds files; choose another one")
-    attributes: dict[str, str | int] = {"dataset": version.name, "number": version.number, "digest": version.digest}
+        raise Conflict(
+            f"the target of an export ({target.display}) must be empty; it holds files; choose "
+            "another one"
+        )
+    attributes: dict[str, str | int] = {
+        "dataset": version.name,
+        "number": version.number,
+        "digest": version.digest,
+    }
     root = zarr.open_group(_open_zarr(target), mode="w-", attributes={"lepton": attributes})
     for split in version.splits:
         group = root.create_group(split) if split else root
         shards = list(version.iter_shards(split))
         arrays = {
-            field.name: _create_array(group, field, sum(shard.rows for shard in shards)) for field in shards[0].fields
+            field.name: _create_array(group, field, sum(shard.rows for shard in shards))
+            for field in shards[0].fields
         }
         start = 0
         for shard in shards:
@@ -90,7 +102,9 @@ def _open_zarr(target: Store) -> Any:
 
 
 def _create_array(group: Any, field: FieldSpec, rows: int) -> Any:
-    row_bytes = int(np.prod(field.shape)) * (16 if field.dtype == TEXT else np.dtype(field.dtype).itemsize)
+    row_bytes = int(np.prod(field.shape)) * (
+        16 if field.dtype == TEXT else np.dtype(field.dtype).itemsize
+    )
     return group.create_array(
         field.name,
         shape=(rows, *field.shape),

@@ -34,7 +34,8 @@ def require_table(spec: RowsSpec | None, where: str) -> TableSpec:
     if isinstance(spec, TableSpec):
         return spec
     raise SourceUnavailable(
-        f"source ({where}) must be told which of its columns are what; got no data section of a table; write kind: table "
+        f"source ({where}) must be told which of its columns are what; got no data section of a "
+        "table; write kind: table "
         "and its columns"
     )
 
@@ -48,9 +49,14 @@ def check_columns(found: Sequence[str], spec: TableSpec, where: str) -> None:
     missing = [name for name in spec.columns if name not in found]
     repeated = sorted({name for name in spec.columns if list(found).count(name) > 1})
     if missing or repeated:
-        what = f"the columns {', '.join(missing)}" if missing else f"one column each of {', '.join(repeated)}"
+        what = (
+            f"the columns {', '.join(missing)}"
+            if missing
+            else f"one column each of {', '.join(repeated)}"
+        )
         raise SourceError(
-            f"file ({where}) must have {what}; got the columns {', '.join(found)}; mend the data section, or give the "
+            f"file ({where}) must have {what}; got the columns {', '.join(found)}; mend the data "
+            "section, or give the "
             "names of a file without a header"
         )
 
@@ -65,7 +71,8 @@ def build_rows(table: "pa.Table", spec: TableSpec) -> tuple[Rows, dict[str, tupl
     """The fields of a table's rows.
 
     Args:
-        table: A pyarrow table with the columns of `spec`, of numbers or text; null where a value is missing.
+        table: A pyarrow table with the columns of `spec`, of numbers or text; null where a value is
+            missing.
         spec: What each column is.
 
     Returns:
@@ -82,11 +89,15 @@ def build_rows(table: "pa.Table", spec: TableSpec) -> tuple[Rows, dict[str, tupl
         field = name_field(name)
         rows[field], rows[field + VALID_SUFFIX] = _parse_texts(table.column(name))
     if spec.label is not None:
-        rows[LABEL], rows[LABEL + VALID_SUFFIX] = _parse_labels(table.column(spec.label), spec.labels)
+        rows[LABEL], rows[LABEL + VALID_SUFFIX] = _parse_labels(
+            table.column(spec.label), spec.labels
+        )
     if spec.target is not None:
         rows[TARGET], rows[TARGET + VALID_SUFFIX] = _parse_numbers(table.column(spec.target))
     if spec.time is not None:
-        rows[TIME], rows[TIME + VALID_SUFFIX] = _parse_times(table.column(spec.time), spec.time_format)
+        rows[TIME], rows[TIME + VALID_SUFFIX] = _parse_times(
+            table.column(spec.time), spec.time_format
+        )
     if isinstance(spec, SeriesSpec):
         rows[SERIES_ID] = _parse_entities(table, spec.entity)
     return rows, columns
@@ -99,7 +110,9 @@ def find_undeclared(table: "pa.Table", spec: TableSpec) -> tuple[str, ...]:
     import pyarrow as pa
 
     distinct = _list_texts(pa.chunked_array([table.column(spec.label).unique()]))
-    return tuple(sorted({text for text in distinct if text is not None} - set(spec.labels)))[:MAX_CLASSES_NAMED]
+    return tuple(sorted({text for text in distinct if text is not None} - set(spec.labels)))[
+        :MAX_CLASSES_NAMED
+    ]
 
 
 def hash_entity(name: str) -> int:
@@ -114,7 +127,9 @@ def _parse_numbers(column: "pa.ChunkedArray") -> tuple[NDArray[np.float64], NDAr
         try:
             column = column.cast(pa.float64())
         except pa.ArrowInvalid:
-            values = np.array([_parse_number(text) for text in column.to_pylist()], dtype=np.float64)
+            values = np.array(
+                [_parse_number(text) for text in column.to_pylist()], dtype=np.float64
+            )
             return values, ~np.isnan(values)
     valid = column.is_valid().to_numpy().astype(np.bool_)
     values = column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy().astype(np.float64)
@@ -134,14 +149,20 @@ def _parse_texts(column: "pa.ChunkedArray") -> tuple[NDArray[Any], NDArray[np.bo
     return texts, np.array([value is not None for value in values], dtype=np.bool_)
 
 
-def _parse_labels(column: "pa.ChunkedArray", labels: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _parse_labels(
+    column: "pa.ChunkedArray", labels: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     known = {label: number for number, label in enumerate(labels)}
     values = _list_texts(column)
     numbers = [-1 if value is None else known.get(value, -1) for value in values]
-    return np.array(numbers, dtype=np.int64), np.array([value is not None for value in values], dtype=np.bool_)
+    return np.array(numbers, dtype=np.int64), np.array(
+        [value is not None for value in values], dtype=np.bool_
+    )
 
 
-def _parse_times(column: "pa.ChunkedArray", style: str | None) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _parse_times(
+    column: "pa.ChunkedArray", style: str | None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -153,7 +174,9 @@ def _parse_times(column: "pa.ChunkedArray", style: str | None) -> tuple[NDArray[
         values = [parse_time(text) for text in column.cast(pa.string()).to_pylist()]
         times = pa.chunked_array([pa.array(values, type=pa.int64())])
     valid = (
-        times.is_valid().to_numpy(zero_copy_only=False) if isinstance(times, pa.Array) else times.is_valid().to_numpy()
+        times.is_valid().to_numpy(zero_copy_only=False)
+        if isinstance(times, pa.Array)
+        else times.is_valid().to_numpy()
     )
     nanoseconds = times.cast(pa.int64()).fill_null(0)
     return np.asarray(nanoseconds.to_numpy(), dtype=np.int64), np.asarray(valid, dtype=np.bool_)
@@ -164,7 +187,11 @@ def _count_nanoseconds(column: "pa.ChunkedArray") -> "pa.Array":
     import pyarrow as pa
 
     unit = _UNITS_NS["D" if pa.types.is_date32(column.type) else getattr(column.type, "unit", "ms")]
-    counts = column.cast(pa.int32()).cast(pa.int64()) if pa.types.is_date32(column.type) else column.cast(pa.int64())
+    counts = (
+        column.cast(pa.int32()).cast(pa.int64())
+        if pa.types.is_date32(column.type)
+        else column.cast(pa.int64())
+    )
     valid = column.is_valid().to_numpy().astype(np.bool_)
     steps = counts.fill_null(0).to_numpy().astype(np.int64)
     reach = ((1 << 63) - 1) // unit
@@ -175,7 +202,8 @@ def _count_nanoseconds(column: "pa.ChunkedArray") -> "pa.Array":
 def parse_time(text: str | None) -> int | None:
     """Nanoseconds since 1970 of an ISO 8601 time, UTC unless it says otherwise; None where it is none, or does not fit.
 
-    64 bits reach from 1677 to 2262: 9999-12-31, which stands for "never" in many a table, is no time.
+    64 bits reach from 1677 to 2262: 9999-12-31, which stands for "never" in many a table, is no
+    time.
     """
     try:
         moment = datetime.fromisoformat((text or "").strip())
@@ -197,4 +225,6 @@ def _parse_entities(table: "pa.Table", entity: str | None) -> NDArray[np.int64]:
 def _list_texts(column: "pa.ChunkedArray") -> list[str | None]:
     import pyarrow as pa
 
-    return [None if value is None else value.strip() for value in column.cast(pa.string()).to_pylist()]
+    return [
+        None if value is None else value.strip() for value in column.cast(pa.string()).to_pylist()
+    ]

@@ -28,7 +28,9 @@ class ImageField(BaseModel):
     @classmethod
     def _reject_empty(cls, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         if min(shape) < 1:
-            raise ValueError("be three positive numbers: channels, height, width; write as [1, 28, 28]")
+            raise ValueError(
+                "be three positive numbers: channels, height, width; write as [1, 28, 28]"
+            )
         return shape
 
     @field_validator("value_range")
@@ -43,12 +45,14 @@ class SplitSpec(BaseModel):
     """How rows come to be for training, for choosing, and for the one final measurement.
 
     Attributes:
-        by: `hash`: by the row's content, so that equal rows are always on the same side; `source`: as the source gives
-            it; `group`: all rows of one value of `field` on the same side; `entity`: the same for the entities of
-            series; `time`: the last rows by `field` are held out, those before them validate.
-        held_out: Fraction of all rows that is held out; None where the source gives it, or `held_out_from` does.
-        validation: Fraction of the rows that are not held out on which candidates are chosen. Not carved where the
-            source gives validation rows, or `validation_from` does.
+        by: `hash`: by the row's content, so that equal rows are always on the same side; `source`:
+            as the source gives it; `group`: all rows of one value of `field` on the same side;
+            `entity`: the same for the entities of series; `time`: the last rows by `field` are held
+            out, those before them validate.
+        held_out: Fraction of all rows that is held out; None where the source gives it, or
+            `held_out_from` does.
+        validation: Fraction of the rows that are not held out on which candidates are chosen. Not
+            carved where the source gives validation rows, or `validation_from` does.
         field: Field that `group` and `time` go by.
         validation_from: First time that validates (ISO 8601, or a number), for `time`.
         held_out_from: First time that is held out.
@@ -70,13 +74,25 @@ class SplitSpec(BaseModel):
     @model_validator(mode="after")
     def _check_rule(self) -> "SplitSpec":
         given = self.held_out is not None
-        timed = {name for name in ("validation_from", "held_out_from", "end") if getattr(self, name) is not None}
+        timed = {
+            name
+            for name in ("validation_from", "held_out_from", "end")
+            if getattr(self, name) is not None
+        }
         if self.by == "source" and given:
-            raise ValueError("leave held_out out where the source gives it; remove held_out, or write by: hash")
+            raise ValueError(
+                "leave held_out out where the source gives it; remove held_out, or write by: hash"
+            )
         if self.by != "time" and timed:
-            raise ValueError(f"have {', '.join(sorted(timed))} only with by: time; remove them, or write by: time")
+            raise ValueError(
+                f"have {', '.join(sorted(timed))} only with by: time; remove them, or write by: "
+                "time"
+            )
         if self.by != "source" and given == (self.held_out_from is not None):
-            raise ValueError(f"say once how much is held out with by: {self.by}; write held_out: 0.2, or by: source")
+            raise ValueError(
+                f"say once how much is held out with by: {self.by}; write held_out: 0.2, or by: "
+                "source"
+            )
         if self.by == "group" and self.field is None:
             raise ValueError("name a field with by: group; write as field: patient")
         return self
@@ -103,7 +119,9 @@ class Condition(BaseModel):
 
     @model_validator(mode="after")
     def _reject_empty(self) -> "Condition":
-        if all(getattr(self, rule) is None for rule in ("at_least", "at_most", "one_of", "none_of")):
+        if all(
+            getattr(self, rule) is None for rule in ("at_least", "at_most", "one_of", "none_of")
+        ):
             raise ValueError("state a limit; write at_least, at_most, one_of or none_of")
         return self
 
@@ -115,8 +133,8 @@ class RowsSpec(BaseModel):
         split: How rows are split.
         deduplicate: Keep only the first of rows with equal content inside a split.
         filter: Conditions that every kept row meets.
-        transform: A function of your own, `package.module:function`, from rows to rows. It gets and gives a dict of
-            arrays that share axis 0, and is applied once, when rows are prepared.
+        transform: A function of your own, `package.module:function`, from rows to rows. It gets and
+            gives a dict of arrays that share axis 0, and is applied once, when rows are prepared.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -151,15 +169,16 @@ class DataSpec(RowsSpec):
 class TableSpec(RowsSpec):
     """Rows of a table: named columns of numbers and text.
 
-    The columns of numbers become one field `numbers`, float64 (N, D), with a mask `numbers__valid` of what is missing
-    or does not parse; each column of text becomes a text field of its own.
+    The columns of numbers become one field `numbers`, float64 (N, D), with a mask `numbers__valid`
+    of what is missing or does not parse; each column of text becomes a text field of its own.
 
     Attributes:
         kind: What the rows are.
         numbers: Columns of numbers.
         texts: Columns of text, such as categories.
         label: Column of the class; its text is looked up in `labels`.
-        labels: Names of the classes; class i has label i, anything else -1. Of anomaly detection two, what is normal first.
+        labels: Names of the classes; class i has label i, anything else -1. Of anomaly detection
+            two, what is normal first.
         target: Column of the number to be predicted.
         time: Column of the time, kept as `time`, int64 nanoseconds since 1970 (UTC).
         time_format: Format of the time after C's strptime, as `%d/%m/%Y %H:%M`; None for ISO 8601.
@@ -183,11 +202,17 @@ class TableSpec(RowsSpec):
             raise ValueError("name the columns to learn from; write numbers: [...] or texts: [...]")
         repeated = sorted({name for name in used if used.count(name) > 1})
         if repeated:
-            raise ValueError(f"use each column once; {', '.join(repeated)} stands there twice, which would leak it")
+            raise ValueError(
+                f"use each column once; {', '.join(repeated)} stands there twice, which would leak "
+                "it"
+            )
         if (self.label is None) != (not self.labels):
             raise ValueError("give label and labels together; name the column and its classes")
         if len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"labels ({', '.join(self.labels)}) must be names that differ; remove the repeated one")
+            raise ValueError(
+                f"labels ({', '.join(self.labels)}) must be names that differ; remove the repeated "
+                "one"
+            )
         return self
 
     @property
@@ -201,7 +226,8 @@ class SeriesSpec(TableSpec):
     """Series: rows with a time, of one entity or many, kept in order; windows are cut while streaming.
 
     Attributes:
-        entity: Column that tells the entities apart; None where there is one. Kept as `series_id`, int64.
+        entity: Column that tells the entities apart; None where there is one. Kept as `series_id`,
+            int64.
     """
 
     kind: Literal["series"] = "series"

@@ -1,8 +1,9 @@
 """Collecting: a source's rows, untouched, as the shards of a raw version.
 
-The source is walked once in this process; each part becomes one shard in one task: read, decode, identify, measure,
-write, hash. A task that runs twice writes the same bytes to the same names: a lost worker costs time, nothing else.
-Whatever is wrong with the values stays as it is, for the raw gate to see.
+The source is walked once in this process; each part becomes one shard in one task: read, decode,
+identify, measure, write, hash. A task that runs twice writes the same bytes to the same names: a
+lost worker costs time, nothing else. Whatever is wrong with the values stays as it is, for the raw
+gate to see.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +19,15 @@ from storage.pipeline.derived import measure_derived
 from storage.pipeline.publishing import open_scratch, publish_version
 from storage.shards.row_ids import count_rows
 from storage.shards.shard import ShardEntry, Span, write_shard
-from storage.sources.base import MAX_CLASSES_NAMED, Fault, Part, Source, SourceFile, SourceIdentity, identify_rows
+from storage.sources.base import (
+    MAX_CLASSES_NAMED,
+    Fault,
+    Part,
+    Source,
+    SourceFile,
+    SourceIdentity,
+    identify_rows,
+)
 
 LISTED_FAULTS = 1000
 
@@ -48,8 +57,8 @@ def collect_rows(
 ) -> Version:
     """Collects all rows of a source as a version of a dataset.
 
-    The shards depend on the source, `spec`, `target_shard_bytes` and `codec` only. If the latest version holds the same
-    already, it is given back and nothing is committed.
+    The shards depend on the source, `spec`, `target_shard_bytes` and `codec` only. If the latest
+    version holds the same already, it is given back and nothing is committed.
 
     Args:
         source: Where the rows come from.
@@ -61,8 +70,9 @@ def collect_rows(
         on_progress: Told how many shards are written.
 
     Returns:
-        The version. Its `info` holds `source` (a `SourceIdentity`), `faults` (records that could not be read, the
-        first 1,000), `fault_count`, and `undeclared`, the first names of classes that `spec` does not declare, if any.
+        The version. Its `info` holds `source` (a `SourceIdentity`), `faults` (records that could
+        not be read, the first 1,000), `fault_count`, and `undeclared`, the first names of classes
+        that `spec` does not declare, if any.
 
     Raises:
         SourceError: The source cannot be read, or holds no rows.
@@ -74,7 +84,9 @@ def collect_rows(
     undeclared: set[str] = set()
     with open_scratch(dataset) as scratch:
         spool = scratch if client is not None else None
-        work = partial(collect_part, source=source, spec=spec, shards=dataset.shards, codec=codec, spool=spool)
+        work = partial(
+            collect_part, source=source, spec=spec, shards=dataset.shards, codec=codec, spool=spool
+        )
         tasks = _list_tasks(source.scan(spec, target_shard_bytes), files, spool)
         for number, done in enumerate(map_in_order(work, tasks, client)):
             if spool is not None:
@@ -88,11 +100,18 @@ def collect_rows(
     if not entries:
         raise SourceError(_describe_empty(source, faults))
     identity = source.make_identity(files, rows=sum(entry.rows for entry in entries))
-    return publish_version(dataset, entries, kind="raw", info=_describe_version(identity, faults, undeclared))
+    return publish_version(
+        dataset, entries, kind="raw", info=_describe_version(identity, faults, undeclared)
+    )
 
 
 def collect_part(
-    task: tuple[int, Part], source: Source, spec: RowsSpec | None, shards: Store, codec: str, spool: Store | None
+    task: tuple[int, Part],
+    source: Source,
+    spec: RowsSpec | None,
+    shards: Store,
+    codec: str,
+    spool: Store | None,
 ) -> Collected:
     """Makes one whole shard of one part.
 
@@ -102,7 +121,8 @@ def collect_part(
         spec: The recipe's data section.
         shards: Where shards are kept.
         codec: Codec of the shard.
-        spool: Where the bytes of parts wait for their worker; None where the part carries them itself.
+        spool: Where the bytes of parts wait for their worker; None where the part carries them
+            itself.
 
     Raises:
         SourceError: The part cannot be read as rows.
@@ -117,7 +137,13 @@ def collect_part(
     spans = (Span(name=part.name, start=part.start, stop=part.stop),)
     derived = measure_derived(rows, decoded.columns)
     entry = write_shard(
-        shards, rows, split=part.split, codec=codec, source=spans, columns=decoded.columns, statistics=derived
+        shards,
+        rows,
+        split=part.split,
+        codec=codec,
+        source=spans,
+        columns=decoded.columns,
+        statistics=derived,
     )
     return Collected(entry, decoded.faults, decoded.files, decoded.undeclared)
 
@@ -127,7 +153,8 @@ def _list_tasks(
 ) -> Iterator[tuple[int, Part]]:
     """Numbers the parts, keeps the files, and puts bytes where every worker can read them.
 
-    Bytes go through a file and not through the scheduler, which would hold all of them and lose them with a worker.
+    Bytes go through a file and not through the scheduler, which would hold all of them and lose
+    them with a worker.
     """
     number = 0
     for item in items:
@@ -145,10 +172,17 @@ def _name_spooled(number: int) -> str:
     return f"{number:08d}.part"
 
 
-def _describe_version(identity: SourceIdentity, faults: list[Fault], undeclared: set[str]) -> dict[str, object]:
+def _describe_version(
+    identity: SourceIdentity, faults: list[Fault], undeclared: set[str]
+) -> dict[str, object]:
     listed = [{"name": fault.name, "reason": fault.reason} for fault in faults[:LISTED_FAULTS]]
     strange = {"undeclared": sorted(undeclared)[:MAX_CLASSES_NAMED]} if undeclared else {}
-    return {"source": identity.model_dump(mode="json"), "faults": listed, "fault_count": len(faults), **strange}
+    return {
+        "source": identity.model_dump(mode="json"),
+        "faults": listed,
+        "fault_count": len(faults),
+        **strange,
+    }
 
 
 def _describe_empty(source: Source, faults: list[Fault]) -> str:

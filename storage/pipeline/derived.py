@@ -1,8 +1,8 @@
 """Figures of each row that gates judge and that no field holds: how bright an image is, how long a sensor has stood still.
 
-They are a pure function of a shard's rows. They are computed while a raw shard is written, and kept as statistics in its
-entry (`derived:<name>`), not as fields: a histogram says whether a shard is fine, and where it is not, the rows are read
-and the figures computed again to name them.
+They are a pure function of a shard's rows. They are computed while a raw shard is written, and kept
+as statistics in its entry (`derived:<name>`), not as fields: a histogram says whether a shard is
+fine, and where it is not, the rows are read and the figures computed again to name them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,21 +19,34 @@ PREFIX = "derived:"
 MOST_COLUMNS = 32
 BLOCK_ROWS = 64
 LONGEST_FLAT = 32
-# Values that stay in the processor's cache while an image's figures are computed one after the other.
+# Values that stay in the processor's cache while an image's figures are computed one after the
+# other.
 _BATCH_VALUES = 1 << 17
-_ODD = ("\ufffd", "Ã", "Â", "â€", "Ð", "ï»¿", "ã€", "è¯")  # what UTF-8 read as something else leaves behind
+_ODD = (
+    "\ufffd",
+    "Ã",
+    "Â",
+    "â€",
+    "Ð",
+    "ï»¿",
+    "ã€",
+    "è¯",
+)  # what UTF-8 read as something else leaves behind
 
 
-def derive_columns(rows: Rows, columns: Mapping[str, tuple[str, ...]]) -> dict[str, NDArray[np.float32]]:
+def derive_columns(
+    rows: Rows, columns: Mapping[str, tuple[str, ...]]
+) -> dict[str, NDArray[np.float32]]:
     """Derived figures of rows, each (N,) float32.
 
-    Images: `brightness` (mean), `contrast` (standard deviation), `sharpness` (mean difference of neighbours), with
-    several channels `saturation` (mean spread of the channels) and `channel.<i>` (mean), of floats `nan` (share); all in
-    the image's unit. Columns of numbers, up to 32, and the target by the name of its field: `<column>.flat` (rows since the
-    value changed, at most 32), and of series `<column>.step` (change from the row before), `<column>.spike` (distance from
-    the median of it and its two neighbours) and `<column>.energy` (of the first row of 64 the share of their spectral
-    energy in the upper half of the frequencies). Texts: `<field>.length` and `<field>.odd` (share of characters that a
-    wrong encoding leaves).
+    Images: `brightness` (mean), `contrast` (standard deviation), `sharpness` (mean difference of
+    neighbours), with several channels `saturation` (mean spread of the channels) and `channel.<i>`
+    (mean), of floats `nan` (share); all in the image's unit. Columns of numbers, up to 32, and the
+    target by the name of its field: `<column>.flat` (rows since the value changed, at most 32), and
+    of series `<column>.step` (change from the row before), `<column>.spike` (distance from the
+    median of it and its two neighbours) and `<column>.energy` (of the first row of 64 the share of
+    their spectral energy in the upper half of the frequencies). Texts: `<field>.length` and
+    `<field>.odd` (share of characters that a wrong encoding leaves).
 
     Args:
         rows: Fields of a shard, in the order of the source.
@@ -48,21 +61,30 @@ def derive_columns(rows: Rows, columns: Mapping[str, tuple[str, ...]]) -> dict[s
     if NUMBERS in rows:
         found |= _derive_numbers(rows, columns.get(NUMBERS, ()))
     if TARGET in rows and TARGET not in columns.get(NUMBERS, ()):
-        found |= _derive_column(TARGET, rows[TARGET], _find_known(rows, TARGET), rows.get(SERIES_ID))
+        found |= _derive_column(
+            TARGET, rows[TARGET], _find_known(rows, TARGET), rows.get(SERIES_ID)
+        )
     for name, values in rows.items():
         if is_text(values) and values.ndim == 1:
             found |= _derive_texts(name, values)
     return found
 
 
-def measure_derived(rows: Rows, columns: Mapping[str, tuple[str, ...]]) -> dict[str, FieldStatistics]:
+def measure_derived(
+    rows: Rows, columns: Mapping[str, tuple[str, ...]]
+) -> dict[str, FieldStatistics]:
     """Statistics of the derived figures of a shard, by `derived:<name>`; NaN stands for rows that have none."""
-    return {PREFIX + name: compute_statistics(values) for name, values in derive_columns(rows, columns).items()}
+    return {
+        PREFIX + name: compute_statistics(values)
+        for name, values in derive_columns(rows, columns).items()
+    }
 
 
 def _derive_images(images: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
     batch = max(8, _BATCH_VALUES // max(1, images[0].size))
-    parts = [_measure_images(images[start : start + batch]) for start in range(0, len(images), batch)]
+    parts = [
+        _measure_images(images[start : start + batch]) for start in range(0, len(images), batch)
+    ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -84,8 +106,12 @@ def _measure_images(images: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
     if 1 < images.shape[1] <= 4:
         # Unsigned numbers cannot overflow here, and one byte is compared faster than four.
         given = images if images.dtype.kind == "u" else values
-        found["saturation"] = (given.max(axis=1) - given.min(axis=1)).mean(axis=(1, 2), dtype=np.float32)
-        found |= {f"channel.{number}": channels[:, number].copy() for number in range(images.shape[1])}
+        found["saturation"] = (given.max(axis=1) - given.min(axis=1)).mean(
+            axis=(1, 2), dtype=np.float32
+        )
+        found |= {
+            f"channel.{number}": channels[:, number].copy() for number in range(images.shape[1])
+        }
     return found
 
 
@@ -102,9 +128,9 @@ def _derive_numbers(rows: Rows, names: tuple[str, ...]) -> dict[str, NDArray[np.
 
 def _find_known(rows: Rows, name: str) -> NDArray[np.bool_]:
     """Which values of a field of numbers are present and finite."""
-    known: NDArray[np.bool_] = rows.get(name + VALID_SUFFIX, np.ones(rows[name].shape, np.bool_)) & np.isfinite(
-        rows[name]
-    )
+    known: NDArray[np.bool_] = rows.get(
+        name + VALID_SUFFIX, np.ones(rows[name].shape, np.bool_)
+    ) & np.isfinite(rows[name])
     return known
 
 
@@ -132,7 +158,9 @@ def _count_flat(values: NDArray[np.float64], starts: NDArray[np.bool_]) -> NDArr
     return np.minimum(runs, LONGEST_FLAT).astype(np.float32)
 
 
-def _derive_series(values: NDArray[np.float64], starts: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def _derive_series(
+    values: NDArray[np.float64], starts: NDArray[np.bool_]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Change, spikes and noise of one variable of series."""
     step = np.full(len(values), np.nan)
     step[1:] = np.where(starts[1:], np.nan, np.diff(values))
@@ -174,7 +202,10 @@ def _derive_texts(name: str, values: NDArray[Any]) -> dict[str, NDArray[np.float
         length, share = known[text]
         lengths.append(length)
         odd.append(share)
-    return {f"{name}.length": np.array(lengths, np.float32), f"{name}.odd": np.array(odd, np.float32)}
+    return {
+        f"{name}.length": np.array(lengths, np.float32),
+        f"{name}.odd": np.array(odd, np.float32),
+    }
 
 
 def _narrow(values: NDArray[np.float64]) -> NDArray[np.float32]:

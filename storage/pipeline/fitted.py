@@ -16,8 +16,8 @@ MOST_TEXTS = 1000
 class Moments(BaseModel):
     """Count, mean and sum of squared deviations of each channel or column, of shape (C,).
 
-    Merging is exact up to rounding (Chan, Golub and LeVeque, 1979), and always done in the order of the shards, so that
-    the result is the same to the last bit however many workers measured.
+    Merging is exact up to rounding (Chan, Golub and LeVeque, 1979), and always done in the order of
+    the shards, so that the result is the same to the last bit however many workers measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,7 +35,9 @@ class Moments(BaseModel):
         shift = np.array(other.mean) - np.array(self.mean)
         mean = np.array(self.mean) + shift * (right / count)
         m2 = np.array(self.m2) + np.array(other.m2) + shift**2 * (left * right / count)
-        return Moments(count=tuple((left + right).tolist()), mean=tuple(mean.tolist()), m2=tuple(m2.tolist()))
+        return Moments(
+            count=tuple((left + right).tolist()), mean=tuple(mean.tolist()), m2=tuple(m2.tolist())
+        )
 
     @property
     def std(self) -> tuple[float, ...]:
@@ -48,17 +50,19 @@ class Fitted(BaseModel):
 
     Attributes:
         rows: Training rows.
-        mean: Mean of each channel of the images, or of each column of `numbers` over its valid values, in the source's
-            unit.
+        mean: Mean of each channel of the images, or of each column of `numbers` over its valid
+            values, in the source's unit.
         std: Standard deviation of each; 0 where there is no value.
-        vocabularies: Texts of each text field, sorted; fields of more than 1,000 texts are left out.
+        vocabularies: Texts of each text field, sorted; fields of more than 1,000 texts are left
+            out.
         target_mean: Mean of the target.
         target_std: Standard deviation of the target.
         class_counts: Training rows of each class, by name.
-        class_weights: Weight of each class, in the order of the labels, that evens out how often it occurs:
-            rows / (classes * rows of the class); 0 for a class without rows.
+        class_weights: Weight of each class, in the order of the labels, that evens out how often it
+            occurs: rows / (classes * rows of the class); 0 for a class without rows.
         dropped: Rows dropped from all splits, by reason.
-        label_conflicts: Duplicates that were dropped although their label differed from the kept row's.
+        label_conflicts: Duplicates that were dropped although their label differed from the kept
+            row's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,25 +95,35 @@ def measure_rows(rows: Rows, spec: RowsSpec) -> Figures:
     """Figures of some training rows."""
     count = count_rows(rows)
     labels = spec.labels if isinstance(spec, DataSpec | TableSpec) else ()
-    classes = np.bincount(rows[LABEL], minlength=len(labels)) if labels else np.empty(0, dtype=np.int64)
+    classes = (
+        np.bincount(rows[LABEL], minlength=len(labels)) if labels else np.empty(0, dtype=np.int64)
+    )
     figures = Figures(rows=count, class_counts=tuple(classes.tolist()))
     if isinstance(spec, DataSpec):
         return figures.model_copy(update={"moments": measure_channels(rows["image"])})
     if not isinstance(spec, TableSpec):
         return figures
     update: dict[str, object] = {
-        "texts": {field: _list_texts(rows[field]) for field in map(name_field, spec.texts) if field in rows}
+        "texts": {
+            field: _list_texts(rows[field])
+            for field in map(name_field, spec.texts)
+            if field in rows
+        }
     }
     if NUMBERS in rows:
         update["moments"] = measure_columns(rows[NUMBERS], rows[NUMBERS + VALID_SUFFIX])
     if TARGET in rows:
-        update["target"] = measure_columns(rows[TARGET].reshape(-1, 1), np.ones((count, 1), dtype=np.bool_))
+        update["target"] = measure_columns(
+            rows[TARGET].reshape(-1, 1), np.ones((count, 1), dtype=np.bool_)
+        )
     return figures.model_copy(update=update)
 
 
 def measure_channels(values: NDArray[np.generic]) -> Moments:
     """Moments of each channel of values (N, C, ...), in float64."""
-    return _measure(values[:, channel].astype(np.float64).reshape(-1) for channel in range(values.shape[1]))
+    return _measure(
+        values[:, channel].astype(np.float64).reshape(-1) for channel in range(values.shape[1])
+    )
 
 
 def measure_columns(values: NDArray[np.float64], valid: NDArray[np.bool_]) -> Moments:
@@ -165,5 +179,7 @@ def _merge_texts(figures: Sequence[Figures]) -> dict[str, tuple[str, ...]]:
             known = merged.setdefault(name, set())
             merged[name] = None if known is None or texts is None else known | set(texts)
     return {
-        name: tuple(sorted(texts)) for name, texts in merged.items() if texts is not None and len(texts) <= MOST_TEXTS
+        name: tuple(sorted(texts))
+        for name, texts in merged.items()
+        if texts is not None and len(texts) <= MOST_TEXTS
     }

@@ -1,8 +1,9 @@
 """Preparing: which raw rows are used, for what, and in which order. Values are never changed here.
 
-Invalid rows, rows that fail a condition and duplicates are dropped and counted; the rest is split and shuffled
-globally (`storage.pipeline.shuffle`), each split into shards of its own. Statistics are fitted on the training split alone.
-A row that the source puts in two splits is left in both: that is for the prepared gate to see, not for us to hide.
+Invalid rows, rows that fail a condition and duplicates are dropped and counted; the rest is split
+and shuffled globally (`storage.pipeline.shuffle`), each split into shards of its own. Statistics
+are fitted on the training split alone. A row that the source puts in two splits is left in both:
+that is for the prepared gate to see, not for us to hide.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,12 +20,28 @@ from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset, Version
 from storage.forms.columns import SERIES_ID, TIME, name_field
-from storage.forms.specs import DEFAULT_SHARD_BYTES, DataSpec, ImageField, RowsSpec, SeriesSpec, SplitSpec, TableSpec
+from storage.forms.specs import (
+    DEFAULT_SHARD_BYTES,
+    DataSpec,
+    ImageField,
+    RowsSpec,
+    SeriesSpec,
+    SplitSpec,
+    TableSpec,
+)
 from storage.pipeline.collecting import Progress
 from storage.pipeline.fitted import Fitted, fit_statistics
 from storage.pipeline.publishing import open_scratch, publish_version
 from storage.pipeline.selection import REASONS
-from storage.pipeline.shuffle import Gathered, Run, Scattered, ShufflePlan, assign_splits, gather_bucket, scatter_group
+from storage.pipeline.shuffle import (
+    Gathered,
+    Run,
+    Scattered,
+    ShufflePlan,
+    assign_splits,
+    gather_bucket,
+    scatter_group,
+)
 from storage.pipeline.sorting import SeriesReport, count_unsorted, inspect_series, plan_series
 from storage.pipeline.splits import check_source_splits, estimate_rows, find_cutoffs, find_times
 from storage.pipeline.timeline import Timeline
@@ -32,7 +49,16 @@ from storage.shards.row_ids import CONTENT_HASH, VALID_SUFFIX, Rows, count_rows
 from storage.shards.shard import ShardEntry
 from storage.sources.base import SPLITS
 
-__all__ = ["DataSpec", "Fitted", "ImageField", "RowsSpec", "SeriesSpec", "SplitSpec", "TableSpec", "prepare_rows"]
+__all__ = [
+    "DataSpec",
+    "Fitted",
+    "ImageField",
+    "RowsSpec",
+    "SeriesSpec",
+    "SplitSpec",
+    "TableSpec",
+    "prepare_rows",
+]
 
 GROUP_BYTES = 64 * 2**20
 FEWEST_SHARDS = 8
@@ -51,22 +77,24 @@ def prepare_rows(
 ) -> Version:
     """Prepares a raw version for training.
 
-    The outcome is a pure function of the raw version, `spec`, `target_shard_bytes` and `codec`. If the latest version
-    holds the same already, it is given back and nothing is committed.
+    The outcome is a pure function of the raw version, `spec`, `target_shard_bytes` and `codec`. If
+    the latest version holds the same already, it is given back and nothing is committed.
 
     Args:
         raw: The raw version.
         spec: The recipe's data section.
         dataset: Where the prepared rows go to.
         client: Client of a Dask cluster; None does all work in this process.
-        target_shard_bytes: Decoded size of a shard. A split that is smaller than 8 of them still gets 8 shards, as long
-            as each has 256 rows, so that a stream has something to shuffle and share out.
+        target_shard_bytes: Decoded size of a shard. A split that is smaller than 8 of them still
+            gets 8 shards, as long as each has 256 rows, so that a stream has something to shuffle
+            and share out.
         codec: Codec of the shards; `auto` chooses by a sample of each.
         on_progress: Told how many steps of how many are done.
 
     Returns:
-        The version, with the splits train, validation and held_out. Its `info` holds `raw` (name, number, digest),
-        `data` (the data section), `fitted` (a `Fitted`) and for series `series` (a `SeriesReport`).
+        The version, with the splits train, validation and held_out. Its `info` holds `raw` (name,
+        number, digest), `data` (the data section), `fitted` (a `Fitted`) and for series `series` (a
+        `SeriesReport`).
 
     Raises:
         InvalidInput: The rows are not what `spec` declares, or no training row is left.
@@ -83,13 +111,16 @@ def prepare_rows(
             scattered.append(piece)
             _tell(on_progress, len(scattered), steps)
         gathered: list[Gathered] = []
-        for bucket in map_in_order(partial(gather_bucket, plan=plan), _list_runs(scattered, plan), client):
+        for bucket in map_in_order(
+            partial(gather_bucket, plan=plan), _list_runs(scattered, plan), client
+        ):
             gathered.append(bucket)
             _tell(on_progress, len(scattered) + len(gathered), steps)
     fitted = _fit(scattered, gathered, spec)
     if not fitted.rows:
         raise InvalidInput(
-            f"prepared rows of {raw.ref} must hold rows to train on; got none; dropped were {fitted.dropped}; see the "
+            f"prepared rows of {raw.ref} must hold rows to train on; got none; dropped were "
+            f"{fitted.dropped}; see the "
             "raw gate's report"
         )
     info: dict[str, Any] = {
@@ -103,7 +134,14 @@ def prepare_rows(
 
 
 def make_plan(
-    raw: Version, spec: RowsSpec, target_bytes: int, *, codec: str, raw_shards: Store, scratch: Store, shards: Store
+    raw: Version,
+    spec: RowsSpec,
+    target_bytes: int,
+    *,
+    codec: str,
+    raw_shards: Store,
+    scratch: Store,
+    shards: Store,
 ) -> tuple[ShufflePlan, SeriesReport | None]:
     """Decides how many shards each split gets, and where splits by time and runs of series begin."""
     columns = {field.name: field.columns for field in raw.fields if field.columns}
@@ -130,7 +168,9 @@ def make_plan(
     return _plan_series(raw, spec, plan)
 
 
-def _plan_series(raw: Version, spec: SeriesSpec, plan: ShufflePlan) -> tuple[ShufflePlan, SeriesReport]:
+def _plan_series(
+    raw: Version, spec: SeriesSpec, plan: ShufflePlan
+) -> tuple[ShufflePlan, SeriesReport]:
     groups = len(SPLITS) + 1  # the last one is of the rows that are left out
     counts = np.zeros(groups, np.int64)
 
@@ -140,7 +180,9 @@ def _plan_series(raw: Version, spec: SeriesSpec, plan: ShufflePlan) -> tuple[Shu
         splits = assign_splits(rows, entry.split, plan)[dated].astype(np.int64) % groups
         return rows[SERIES_ID][dated], rows[TIME][dated], splits
 
-    def count(entries: Iterable[ShardEntry]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    def count(
+        entries: Iterable[ShardEntry],
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         for entities, times, splits in map(read, entries):
             counts[:] += np.bincount(splits, minlength=groups)
             yield entities, times
@@ -148,7 +190,9 @@ def _plan_series(raw: Version, spec: SeriesSpec, plan: ShufflePlan) -> tuple[Shu
     unsorted = count_unsorted(count(raw.shards))
     timeline = Timeline(raw.shards, read, groups)
     whole = spec.transform is not None
-    series = plan_series(timeline, counts[: len(SPLITS)].tolist(), plan.buckets, whole_entities=whole)
+    series = plan_series(
+        timeline, counts[: len(SPLITS)].tolist(), plan.buckets, whole_entities=whole
+    )
     return replace(plan, series=series), inspect_series(timeline, unsorted)
 
 
@@ -159,7 +203,8 @@ def _read_key(raw: Version, spec: RowsSpec, entry: ShardEntry) -> Rows:
     fields = [
         field.name
         for field in raw.fields
-        if field.name in wanted or (asked is not None and (field.name == name_field(asked) or asked in field.columns))
+        if field.name in wanted
+        or (asked is not None and (field.name == name_field(asked) or asked in field.columns))
     ]
     return raw.read_shard(entry, fields)
 
@@ -173,14 +218,17 @@ def find_dated(rows: Rows) -> NDArray[np.bool_]:
 def count_row_bytes(raw: Version) -> int:
     """Decoded bytes of a row; a text is taken for 32."""
     sizes = [
-        32 if field.dtype == "string" else np.dtype(field.dtype).itemsize * prod(field.shape) for field in raw.fields
+        32 if field.dtype == "string" else np.dtype(field.dtype).itemsize * prod(field.shape)
+        for field in raw.fields
     ]
     return max(1, sum(sizes))
 
 
 def count_buckets(rows: int, row_bytes: int, target_bytes: int) -> int:
     """Number of shards for a split of about so many rows."""
-    return max(1, ceil(rows * row_bytes / target_bytes), min(FEWEST_SHARDS, rows // FEWEST_SHARD_ROWS))
+    return max(
+        1, ceil(rows * row_bytes / target_bytes), min(FEWEST_SHARDS, rows // FEWEST_SHARD_ROWS)
+    )
 
 
 def group_shards(shards: Sequence[ShardEntry], row_bytes: int) -> Iterator[list[ShardEntry]]:
@@ -195,7 +243,9 @@ def group_shards(shards: Sequence[ShardEntry], row_bytes: int) -> Iterator[list[
         yield group
 
 
-def _list_runs(scattered: Sequence[Scattered], plan: ShufflePlan) -> Iterator[tuple[int, list[Run]]]:
+def _list_runs(
+    scattered: Sequence[Scattered], plan: ShufflePlan
+) -> Iterator[tuple[int, list[Run]]]:
     for bucket in range(plan.first_buckets[-1]):
         yield bucket, [piece.find_run(bucket) for piece in scattered]
 
@@ -203,7 +253,9 @@ def _list_runs(scattered: Sequence[Scattered], plan: ShufflePlan) -> Iterator[tu
 def _fit(scattered: Sequence[Scattered], gathered: Sequence[Gathered], spec: RowsSpec) -> Fitted:
     dropped = {reason: sum(piece.dropped[reason] for piece in scattered) for reason in REASONS}
     dropped["duplicate"] += sum(bucket.duplicates for bucket in gathered)
-    conflicts = sum(piece.label_conflicts for piece in scattered) + sum(bucket.label_conflicts for bucket in gathered)
+    conflicts = sum(piece.label_conflicts for piece in scattered) + sum(
+        bucket.label_conflicts for bucket in gathered
+    )
     figures = [bucket.figures for bucket in gathered if bucket.figures is not None]
     return fit_statistics(figures, spec, dropped, conflicts)
 

@@ -19,7 +19,8 @@ STALE = timedelta(days=1)
 def open_scratch(dataset: Dataset) -> Iterator[Store]:
     """A folder for this run's temporary files, on the store that all workers reach. Emptied at the end.
 
-    What killed runs left there more than a day ago goes as well, and so does the half file of a worker that was killed.
+    What killed runs left there more than a day ago goes as well, and so does the half file of a
+    worker that was killed.
     """
     stale = datetime.now(UTC) - STALE
     sweep_scratch(dataset, stale)
@@ -38,7 +39,8 @@ def publish_version(
 ) -> Version:
     """Commits shards as the dataset's next version, unless the latest one is that already.
 
-    Of two runs that publish the same, both get the same version; of two that differ, both versions stand in the log.
+    Of two runs that publish the same, both get the same version; of two that differ, both versions
+    stand in the log.
 
     Raises:
         Conflict: Other writers were first, twenty times in a row.
@@ -48,7 +50,9 @@ def publish_version(
         if latest is not None and _is_same(latest, entries, info):
             return latest
         try:
-            return dataset.commit(entries, kind=kind, parent=latest.number if latest else None, info=info)
+            return dataset.commit(
+                entries, kind=kind, parent=latest.number if latest else None, info=info
+            )
         except Conflict:
             continue
     latest = dataset.latest()

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from storage.base.errors import InvalidInput
 from storage.forms.specs import Condition, DataSpec, ImageField, RowsSpec, SeriesSpec, TableSpec
 from storage.pipeline.splits import find_column
-from storage.shards.row_ids import CONTENT_HASH, LABEL, ROW_ID, VALID_SUFFIX, Rows, count_rows, hash_contents, is_text
+from storage.shards.row_ids import (
+    CONTENT_HASH,
+    LABEL,
+    ROW_ID,
+    VALID_SUFFIX,
+    Rows,
+    count_rows,
+    hash_contents,
+    is_text,
+)
 
 REASONS = ("invalid_features", "invalid_label", "filtered", "transformed", "left_out", "duplicate")
 """Why preparing drops a row; every count of dropped rows has all of them."""
@@ -18,7 +27,9 @@ REASONS = ("invalid_features", "invalid_label", "filtered", "transformed", "left
 _IMAGE_MASKS = frozenset({"image" + VALID_SUFFIX, LABEL + VALID_SUFFIX})
 
 
-def select_rows(rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]) -> tuple[Rows, dict[str, int]]:
+def select_rows(
+    rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]
+) -> tuple[Rows, dict[str, int]]:
     """Drops invalid rows and those that fail a condition, then applies the user's transform.
 
     Args:
@@ -27,7 +38,8 @@ def select_rows(rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...
         columns: Names of the columns of two-dimensional fields.
 
     Returns:
-        The kept rows, without masks of fields that are now all valid, and the number of rows dropped by reason.
+        The kept rows, without masks of fields that are now all valid, and the number of rows
+        dropped by reason.
 
     Raises:
         InvalidInput: A field has the wrong type or shape, is absent, or the transform misbehaves.
@@ -40,7 +52,9 @@ def select_rows(rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...
     if isinstance(spec, DataSpec):
         rows = {name: values for name, values in rows.items() if name not in _IMAGE_MASKS}
     if spec.filter:
-        kept = np.logical_and.reduce([meets_condition(rows, condition, columns) for condition in spec.filter])
+        kept = np.logical_and.reduce(
+            [meets_condition(rows, condition, columns) for condition in spec.filter]
+        )
         dropped["filtered"] = int((~kept).sum())
         rows = take_rows(rows, kept)
     if spec.transform is not None and not isinstance(spec, SeriesSpec):
@@ -71,7 +85,9 @@ def find_invalid(rows: Rows, spec: RowsSpec) -> tuple[NDArray[np.bool_], NDArray
     return features, ~((labels >= 0) & (labels < len(spec.labels))) | ~_valid(rows, LABEL)
 
 
-def meets_condition(rows: Rows, condition: Condition, columns: Mapping[str, tuple[str, ...]]) -> NDArray[np.bool_]:
+def meets_condition(
+    rows: Rows, condition: Condition, columns: Mapping[str, tuple[str, ...]]
+) -> NDArray[np.bool_]:
     """Which rows meet a condition, shape (N,). A missing value meets none.
 
     Raises:
@@ -110,15 +126,18 @@ def apply_transform(rows: Rows, path: str) -> Rows:
         function = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise InvalidInput(
-            f"transform ({path}) must be importable by every worker; got: {error}; install its package there"
+            f"transform ({path}) must be importable by every worker; got: {error}; install its "
+            "package there"
         ) from error
     given = set(rows[ROW_ID].tolist())
     result = function(dict(rows))
     lengths = {len(values) for values in result.values()} if isinstance(result, dict) else set()
     if len(lengths) != 1 or ROW_ID not in result or not given.issuperset(result[ROW_ID].tolist()):
         raise InvalidInput(
-            f"transform ({path}) must give a dict of arrays of one length with the row_id of each kept row; got "
-            f"{type(result).__name__} with lengths {sorted(lengths)}; return the rows it was given, changed or fewer"
+            f"transform ({path}) must give a dict of arrays of one length with the row_id of each "
+            "kept row; got "
+            f"{type(result).__name__} with lengths {sorted(lengths)}; return the rows it was "
+            "given, changed or fewer"
         )
     return {**result, CONTENT_HASH: hash_contents(result)}
 
@@ -134,7 +153,8 @@ def keep_first(
         groups: Rows of different groups are never the same, shape (N,).
 
     Returns:
-        A mask of shape (N,), and how many of the others bear another label than the row that is kept for them.
+        A mask of shape (N,), and how many of the others bear another label than the row that is
+        kept for them.
     """
     count = len(keys)
     columns = [keys[:, 1], keys[:, 0]] if groups is None else [keys[:, 1], keys[:, 0], groups]
@@ -167,12 +187,14 @@ def _check_field(rows: Rows, image: ImageField) -> None:
     found = rows.get("image")
     if found is None or LABEL not in rows:
         raise InvalidInput(
-            f"rows (fields {', '.join(sorted(rows))}) must have an image and a label; choose a source of images, or "
+            f"rows (fields {', '.join(sorted(rows))}) must have an image and a label; choose a "
+            "source of images, or "
             "another kind of data section"
         )
     if found.shape[1:] != image.shape or found.dtype != np.dtype(image.dtype):
         raise InvalidInput(
-            f"field (image) must hold {image.dtype} of shape {image.shape}; got {found.dtype.name} of shape "
+            f"field (image) must hold {image.dtype} of shape {image.shape}; got {found.dtype.name} "
+            "of shape "
             f"{found.shape[1:]}; mend data.image in the recipe"
         )
 

@@ -1,12 +1,14 @@
 """The global shuffle, in two passes and bounded memory.
 
-Pass one takes groups of raw shards: it selects rows, draws each row's split and bucket, and writes the group's rows,
-ordered by bucket, as one scratch file. Pass two takes buckets: it reads the bucket's run of rows from every scratch
-file, drops duplicates, orders what is left, and writes one shard.
+Pass one takes groups of raw shards: it selects rows, draws each row's split and bucket, and writes
+the group's rows, ordered by bucket, as one scratch file. Pass two takes buckets: it reads the
+bucket's run of rows from every scratch file, drops duplicates, orders what is left, and writes one
+shard.
 
-A row's bucket is drawn from its content hash (from its id where duplicates stay), and its place in the bucket from its
-id. So equal rows meet in one bucket and are found there, and the outcome is a pure function of the rows and the seed:
-the number of workers, the grouping and the order of arrival leave no trace.
+A row's bucket is drawn from its content hash (from its id where duplicates stay), and its place in
+the bucket from its id. So equal rows meet in one bucket and are found there, and the outcome is a
+pure function of the rows and the seed: the number of workers, the grouping and the order of arrival
+leave no trace.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +24,25 @@ from storage.forms.specs import RowsSpec
 from storage.pipeline.fitted import Figures, measure_rows
 from storage.pipeline.selection import REASONS, apply_transform, keep_first, select_rows, take_rows
 from storage.pipeline.sorting import SeriesPlan, sort_series
-from storage.pipeline.splits import LEFT_OUT, TRAIN, Cutoffs, find_keys, find_times, split_by_hash, split_by_time
-from storage.shards.row_ids import CONTENT_HASH, LABEL, ROW_ID, Rows, count_rows, draw_uniform, is_text, mix_keys
+from storage.pipeline.splits import (
+    LEFT_OUT,
+    TRAIN,
+    Cutoffs,
+    find_keys,
+    find_times,
+    split_by_hash,
+    split_by_time,
+)
+from storage.shards.row_ids import (
+    CONTENT_HASH,
+    LABEL,
+    ROW_ID,
+    Rows,
+    count_rows,
+    draw_uniform,
+    is_text,
+    mix_keys,
+)
 from storage.shards.shard import ShardEntry, read_shard, write_shard
 from storage.sources.base import SPLITS
 
@@ -34,7 +53,8 @@ class ShufflePlan:
 
     Attributes:
         spec: The recipe's data section.
-        buckets: Number of buckets of each split, in the order of `SPLITS`; a bucket becomes a shard.
+        buckets: Number of buckets of each split, in the order of `SPLITS`; a bucket becomes a
+            shard.
         validation_given: Whether the source gives validation rows.
         raw: Store of the raw shards.
         scratch: Store of the files between the passes.
@@ -42,7 +62,8 @@ class ShufflePlan:
         codec: Codec of the shards to write.
         columns: Names of the columns of two-dimensional fields.
         cutoffs: Where the splits of a split by time begin and end.
-        series: Where the buckets begin, for series, which are kept in order; None for rows that are shuffled.
+        series: Where the buckets begin, for series, which are kept in order; None for rows that are
+            shuffled.
     """
 
     spec: RowsSpec
@@ -97,7 +118,12 @@ class Scattered:
     def find_run(self, bucket: int) -> "Run":
         """Where the rows of a bucket lie."""
         row_bytes = sum(column.size_bytes for column in self.columns)
-        return Run(self.path, self.columns, self.bounds[bucket] * row_bytes, self.bounds[bucket + 1] * row_bytes)
+        return Run(
+            self.path,
+            self.columns,
+            self.bounds[bucket] * row_bytes,
+            self.bounds[bucket + 1] * row_bytes,
+        )
 
 
 @dataclass(frozen=True)
@@ -159,7 +185,9 @@ def assign_splits(rows: Rows, source_split: str, plan: ShufflePlan) -> NDArray[n
     if plan.spec.split.by == "time":
         return split_by_time(find_times(rows, plan.spec, plan.columns), plan.cutoffs)
     keys = find_keys(rows, plan.spec, plan.columns)
-    return split_by_hash(keys, source_split, plan.spec.split, validation_given=plan.validation_given)
+    return split_by_hash(
+        keys, source_split, plan.spec.split, validation_given=plan.validation_given
+    )
 
 
 def draw_buckets(rows: Rows, splits: NDArray[np.int8], plan: ShufflePlan) -> NDArray[np.int64]:
@@ -181,7 +209,10 @@ def gather_bucket(task: tuple[int, Sequence[Run]], plan: ShufflePlan) -> Gathere
     """
     bucket, runs = task
     split = plan.split_of(bucket)
-    parts = [unpack_rows(run.columns, plan.scratch.read_range(run.path, run.start, run.stop)) for run in runs]
+    parts = [
+        unpack_rows(run.columns, plan.scratch.read_range(run.path, run.start, run.stop))
+        for run in runs
+    ]
     rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     conflicts = duplicates = 0
     if plan.spec.deduplicate:
@@ -199,14 +230,18 @@ def gather_bucket(task: tuple[int, Sequence[Run]], plan: ShufflePlan) -> Gathere
         order = np.lexsort((ids, mix_keys(ids, f"order:{plan.spec.split.seed}")))
         rows = {name: values[order] for name, values in rows.items()}
     figures = measure_rows(rows, plan.spec) if split == TRAIN else None
-    entry = write_shard(plan.shards, rows, split=SPLITS[split], codec=plan.codec, columns=_keep_columns(plan, rows))
+    entry = write_shard(
+        plan.shards, rows, split=SPLITS[split], codec=plan.codec, columns=_keep_columns(plan, rows)
+    )
     return Gathered(entry, figures, duplicates, conflicts)
 
 
 def _keep_columns(plan: ShufflePlan, rows: Rows) -> dict[str, tuple[str, ...]]:
     """Names of columns that a transform left as they were."""
     return {
-        name: names for name, names in plan.columns.items() if name in rows and rows[name].shape[1:] == (len(names),)
+        name: names
+        for name, names in plan.columns.items()
+        if name in rows and rows[name].shape[1:] == (len(names),)
     }
 
 
@@ -229,13 +264,17 @@ def pack_rows(rows: Rows, order: NDArray[np.int64]) -> tuple[tuple[Column, ...],
 
 def unpack_rows(columns: Sequence[Column], data: bytes) -> Rows:
     """The rows that `pack_rows` packed."""
-    packed = np.frombuffer(data, dtype=np.uint8).reshape(-1, sum(column.size_bytes for column in columns))
+    packed = np.frombuffer(data, dtype=np.uint8).reshape(
+        -1, sum(column.size_bytes for column in columns)
+    )
     rows: Rows = {}
     offset = 0
     for column in columns:
         part = np.ascontiguousarray(packed[:, offset : offset + column.size_bytes])
         values = part.reshape(-1).view(column.dtype).reshape(len(packed), *column.shape)
-        rows[column.name] = values.astype(np.dtypes.StringDType()) if values.dtype.kind == "U" else values
+        rows[column.name] = (
+            values.astype(np.dtypes.StringDType()) if values.dtype.kind == "U" else values
+        )
         offset += column.size_bytes
     return rows
 

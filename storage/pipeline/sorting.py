@@ -29,10 +29,12 @@ class SeriesReport(BaseModel):
 
     Attributes:
         entities: Number of entities.
-        step_ns: The most frequent time between two rows of an entity, in nanoseconds; 0 where there are no two.
+        step_ns: The most frequent time between two rows of an entity, in nanoseconds; 0 where there
+            are no two.
         gap_count: Places where the next row comes later than that.
         gaps: The first 100 of them.
-        duplicate_count: Rows with the entity and time of another one; only the first of these is kept.
+        duplicate_count: Rows with the entity and time of another one; only the first of these is
+            kept.
         unsorted_count: Rows that came before their predecessor in time.
     """
 
@@ -52,7 +54,9 @@ class SeriesPlan:
 
     starts: tuple[tuple[tuple[int, int], ...], ...]
 
-    def find_buckets(self, rows: Rows, splits: NDArray[np.int8], first_buckets: Sequence[int]) -> NDArray[np.int64]:
+    def find_buckets(
+        self, rows: Rows, splits: NDArray[np.int8], first_buckets: Sequence[int]
+    ) -> NDArray[np.int64]:
         """Number of the bucket of each row, shape (N,)."""
         buckets = np.asarray(first_buckets, dtype=np.int64)[splits]
         entities, times = rows[SERIES_ID], rows[TIME]
@@ -63,7 +67,9 @@ class SeriesPlan:
         return buckets
 
 
-def plan_series(timeline: Timeline, rows: Sequence[int], buckets: Sequence[int], *, whole_entities: bool) -> SeriesPlan:
+def plan_series(
+    timeline: Timeline, rows: Sequence[int], buckets: Sequence[int], *, whole_entities: bool
+) -> SeriesPlan:
     """Cuts each split into runs of nearly equal length.
 
     Args:
@@ -72,7 +78,9 @@ def plan_series(timeline: Timeline, rows: Sequence[int], buckets: Sequence[int],
         buckets: Number of runs of each split; there may be fewer.
         whole_entities: Whether a run may only begin where an entity begins.
     """
-    runs = [_Runs(length, count, whole_entities) for length, count in zip(rows, buckets, strict=True)]
+    runs = [
+        _Runs(length, count, whole_entities) for length, count in zip(rows, buckets, strict=True)
+    ]
     for stretch in timeline:
         for split, found in enumerate(runs):
             found.add(stretch.take(np.flatnonzero(stretch.counts[:, split])), split)
@@ -84,7 +92,9 @@ class _Runs:
 
     def __init__(self, rows: int, runs: int, whole_entities: bool) -> None:
         self.starts: dict[Moment, None] = {}
-        self._places = np.array(sorted({rows * run // runs for run in range(1, runs)} - {0, rows}), np.int64)
+        self._places = np.array(
+            sorted({rows * run // runs for run in range(1, runs)} - {0, rows}), np.int64
+        )
         self._whole = whole_entities
         self._passed = 0
         self._first: Moment | None = None
@@ -96,13 +106,17 @@ class _Runs:
             return
         names = moments.entities
         news = np.flatnonzero(
-            np.concatenate([[self._begin is None or self._begin[0] != names[0]], names[1:] != names[:-1]])
+            np.concatenate(
+                [[self._begin is None or self._begin[0] != names[0]], names[1:] != names[:-1]]
+            )
         )
         ends = self._passed + np.cumsum(moments.counts[:, split])
         inside = self._places[(self._places >= self._passed) & (self._places < ends[-1])]
         self._first = self._first or _name_moment(moments, 0)
         for at in np.searchsorted(ends, inside, side="right").tolist():
-            start = self._find_begin(moments, news, at) if self._whole else _name_moment(moments, at)
+            start = (
+                self._find_begin(moments, news, at) if self._whole else _name_moment(moments, at)
+            )
             if not self._whole or start != self._first:
                 self.starts[start] = None
         self._begin = self._find_begin(moments, news, len(moments) - 1)
@@ -172,13 +186,19 @@ def count_unsorted(shards: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]
     for shard in shards:
         if not len(shard[0]):
             continue
-        entities, times = shard if last is None else (np.concatenate(both) for both in zip(last, shard, strict=True))
+        entities, times = (
+            shard
+            if last is None
+            else (np.concatenate(both) for both in zip(last, shard, strict=True))
+        )
         count += int(((entities[1:] == entities[:-1]) & (times[1:] < times[:-1])).sum())
         last = entities[-1:], times[-1:]
     return count
 
 
-def _iter_steps(timeline: Timeline) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+def _iter_steps(
+    timeline: Timeline,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
     """Of each moment that another one of its entity follows: its time, its entity, and the time to that one."""
     last: Moment | None = None
     for stretch in timeline:
@@ -211,7 +231,9 @@ def _find_usual_step(timeline: Timeline) -> int:
         parts *= 2
 
 
-def _count_steps(timeline: Timeline, part: int, parts: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+def _count_steps(
+    timeline: Timeline, part: int, parts: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """The different steps of a part, ascending, and how often each occurs; None where they are too many to be held."""
     values, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
     for _, _, steps in _iter_steps(timeline):
@@ -220,7 +242,9 @@ def _count_steps(timeline: Timeline, part: int, parts: int) -> tuple[NDArray[np.
         fresh, often = np.unique(steps, return_counts=True)
         joined = np.concatenate([values, fresh])
         values, slots = np.unique(joined, return_inverse=True)
-        counts = np.bincount(slots, weights=np.concatenate([counts, often]), minlength=len(values)).astype(np.int64)
+        counts = np.bincount(
+            slots, weights=np.concatenate([counts, often]), minlength=len(values)
+        ).astype(np.int64)
         if len(values) > timeline.most:
             return None
     return values, counts

@@ -1,7 +1,7 @@
 """Which split a row belongs to: a pure function of the row, so that it needs no list of rows and no order.
 
-A hash split draws from the row's content. Equal rows therefore draw the same number and cannot end up on two sides, and
-a row keeps its side when others come and go.
+A hash split draws from the row's content. Equal rows therefore draw the same number and cannot end
+up on two sides, and a row keeps its side when others come and go.
 """
 
 from collections.abc import Mapping
@@ -36,8 +36,10 @@ def check_source_splits(rows_by_split: Mapping[str, int], spec: SplitSpec) -> No
     missing = [split for split in ("train", "held_out") if not rows_by_split.get(split)]
     if missing or rows_by_split.get(""):
         raise InvalidInput(
-            f"split (by: source) must have a source that puts each row in train, validation or held_out; got "
-            f"{dict(rows_by_split)}, where '' is no split; write split: {{by: hash, held_out: 0.2}} instead"
+            "split (by: source) must have a source that puts each row in train, validation or "
+            "held_out; got "
+            f"{dict(rows_by_split)}, where '' is no split; write split: "
+            f"{{by: hash, held_out: 0.2}} instead"
         )
 
 
@@ -59,7 +61,8 @@ def split_by_hash(
         keys: What is kept together, as hashes: shape (N, 2) or (N,).
         source_split: Where the source puts the rows; "" where it does not say.
         spec: The recipe's rule.
-        validation_given: Whether the source gives validation rows, so that none are carved from training.
+        validation_given: Whether the source gives validation rows, so that none are carved from
+            training.
 
     Returns:
         `TRAIN`, `VALIDATION` or `HELD_OUT` of each row, shape (N,).
@@ -70,7 +73,9 @@ def split_by_hash(
         held_out = draw_uniform(keys, f"held_out:{spec.seed}") < (spec.held_out or 0.0)
         splits = np.where(held_out, HELD_OUT, TRAIN).astype(np.int8)
     if not (spec.by == "source" and validation_given):
-        carved = (splits == TRAIN) & (draw_uniform(keys, f"validation:{spec.seed}") < spec.validation)
+        carved = (splits == TRAIN) & (
+            draw_uniform(keys, f"validation:{spec.seed}") < spec.validation
+        )
         splits[carved] = VALIDATION
     return splits
 
@@ -96,13 +101,17 @@ def find_cutoffs(times: NDArray[Any], spec: SplitSpec) -> Cutoffs:
     end = _read_time(spec.end, "end", np.inf)
     kept = np.sort(times[times < end])
     if not len(kept):
-        raise InvalidInput(f"split (end: {spec.end}) must leave rows before it; got none; choose a later time")
+        raise InvalidInput(
+            f"split (end: {spec.end}) must leave rows before it; got none; choose a later time"
+        )
     fallback = kept[min(len(kept) - 1, round(len(kept) * (1 - (spec.held_out or 0.0))))]
     held_out = _read_time(spec.held_out_from, "held_out_from", float(fallback))
     before = kept[kept < held_out]
     place = min(len(before), round(len(before) * (1 - spec.validation)))
     fallback = before[place] if place < len(before) else held_out
-    return Cutoffs(_read_time(spec.validation_from, "validation_from", float(fallback)), held_out, end)
+    return Cutoffs(
+        _read_time(spec.validation_from, "validation_from", float(fallback)), held_out, end
+    )
 
 
 def find_times(rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]) -> NDArray[Any]:
@@ -110,7 +119,9 @@ def find_times(rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]
     return find_column(rows, spec.split.field or "time", columns)
 
 
-def find_keys(rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]) -> NDArray[np.uint64]:
+def find_keys(
+    rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]
+) -> NDArray[np.uint64]:
     """What a split keeps together, as hashes: equal contents, or equal values of a group or an entity."""
     if spec.split.by not in ("group", "entity"):
         return rows[CONTENT_HASH]
@@ -133,17 +144,26 @@ def find_column(rows: Rows, name: str, columns: Mapping[str, tuple[str, ...]]) -
     single = {field for field, values in rows.items() if values.ndim == 1}
     known = sorted(single.union(*columns.values()))
     raise InvalidInput(
-        f"field ({name}) must hold one value a row; got no such field; choose one of: {', '.join(known)}"
+        f"field ({name}) must hold one value a row; got no such field; choose one of: "
+        f"{', '.join(known)}"
     )
 
 
 def estimate_rows(rows_by_split: Mapping[str, int], spec: SplitSpec) -> dict[str, int]:
     """About how many rows each split will have: what the number of its shards is chosen by."""
     total = sum(rows_by_split.values())
-    held_out = rows_by_split.get("held_out", 0) if spec.by == "source" else round(total * (spec.held_out or 0.0))
+    held_out = (
+        rows_by_split.get("held_out", 0)
+        if spec.by == "source"
+        else round(total * (spec.held_out or 0.0))
+    )
     given = rows_by_split.get("validation", 0) if spec.by == "source" else 0
     validation = given or round((total - held_out) * spec.validation)
-    return {"train": max(0, total - held_out - validation), "validation": validation, "held_out": held_out}
+    return {
+        "train": max(0, total - held_out - validation),
+        "validation": validation,
+        "held_out": held_out,
+    }
 
 
 def _read_time(value: str | float | None, name: str, fallback: float) -> float:
@@ -154,5 +174,7 @@ def _read_time(value: str | float | None, name: str, fallback: float) -> float:
         return float(value)
     moment = parse_time(value)
     if moment is None:
-        raise InvalidInput(f"split ({name}: {value}) must be a number or an ISO 8601 time; write as 2017-07-01")
+        raise InvalidInput(
+            f"split ({name}: {value}) must be a number or an ISO 8601 time; write as 2017-07-01"
+        )
     return float(moment)

@@ -1,7 +1,7 @@
 """Entity and time of all rows of series in order, in bounded memory: a stretch after the other, whatever order rows have.
 
-A reading of the shards keeps the first moments that fit, in order, and lets go of later ones; the next reading begins
-where the last one ended, and passes over shards that end before.
+A reading of the shards keeps the first moments that fit, in order, and lets go of later ones; the
+next reading begins where the last one ended, and passes over shards that end before.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +66,11 @@ class Timeline:
     """
 
     def __init__(
-        self, entries: Sequence[ShardEntry], read: ReadMoments, groups: int = 1, most_bytes: int = MOST_BYTES
+        self,
+        entries: Sequence[ShardEntry],
+        read: ReadMoments,
+        groups: int = 1,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self._entries, self._read, self._groups = entries, read, groups
         self._most = max(2, most_bytes // _MOMENT_BYTES)
@@ -139,6 +143,12 @@ def _order(moments: Stretch) -> Stretch:
         return moments
     ordered = moments.take(np.lexsort((moments.times, moments.entities)))
     new = np.ones(len(ordered), np.bool_)
-    new[1:] = (ordered.entities[1:] != ordered.entities[:-1]) | (ordered.times[1:] != ordered.times[:-1])
+    new[1:] = (ordered.entities[1:] != ordered.entities[:-1]) | (
+        ordered.times[1:] != ordered.times[:-1]
+    )
     starts = np.flatnonzero(new)
-    return Stretch(ordered.entities[starts], ordered.times[starts], np.add.reduceat(ordered.counts, starts, axis=0))
+    return Stretch(
+        ordered.entities[starts],
+        ordered.times[starts],
+        np.add.reduceat(ordered.counts, starts, axis=0),
+    )

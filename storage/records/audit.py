@@ -25,16 +25,23 @@ class Audit:
 def audit_receipt(workspace: Store, receipt: Receipt) -> Audit:
     """Hashes again the model's files, the weights that it started from, and both data versions, shards included.
 
-    The source's files lie outside the workspace and may have moved on; their digests stay on the receipt.
+    The source's files lie outside the workspace and may have moved on; their digests stay on the
+    receipt.
     """
     audits = [Audit(1, ())]
     if receipt.model is not None:
         folder = model_folder(workspace, receipt.model.id)
-        audits += [_audit_file(folder, name, record) for name, record in sorted(receipt.model.files.items())]
+        audits += [
+            _audit_file(folder, name, record)
+            for name, record in sorted(receipt.model.files.items())
+        ]
         if (start := receipt.model.start) is not None:
             audits.append(_audit_file(workspace, start.path, start))
     audits += [audit_dataset(workspace, record) for record in receipt.datasets.values()]
-    return Audit(sum(audit.files for audit in audits), tuple(fault for audit in audits for fault in audit.faults))
+    return Audit(
+        sum(audit.files for audit in audits),
+        tuple(fault for audit in audits for fault in audit.faults),
+    )
 
 
 def _audit_file(folder: Store, name: str, record: FileRecord) -> Audit:
@@ -56,7 +63,8 @@ def audit_dataset(workspace: Store, record: DatasetRecord) -> Audit:
         return Audit(1, (str(error),))
     if (version.digest, version.manifest_digest) != (record.digest, record.manifest):
         faults.append(
-            f"dataset {record.ref} must be the version with digest {record.digest}; got {version.digest}; "
+            f"dataset {record.ref} must be the version with digest {record.digest}; got "
+            f"{version.digest}; "
             "the log was replaced"
         )
     return Audit(2 + sum(len(entry.files) for entry in version.shards), tuple(faults))

@@ -22,7 +22,9 @@ def compute_model_id(checkpoint: str, recipe: str, datasets: Sequence[str]) -> s
     Returns:
         64 hexadecimal digits.
     """
-    return sha256_bytes(canonical_json({"checkpoint": checkpoint, "datasets": list(datasets), "recipe": recipe}))
+    return sha256_bytes(
+        canonical_json({"checkpoint": checkpoint, "datasets": list(datasets), "recipe": recipe})
+    )
 
 
 def model_folder(workspace: Store, model_id: str) -> Store:
@@ -30,7 +32,9 @@ def model_folder(workspace: Store, model_id: str) -> Store:
     return workspace.child(FOLDER, model_id)
 
 
-def write_model_files(workspace: Store, model_id: str, files: Mapping[str, bytes]) -> dict[str, FileRecord]:
+def write_model_files(
+    workspace: Store, model_id: str, files: Mapping[str, bytes]
+) -> dict[str, FileRecord]:
     """Writes files of a model, each once: the same bytes again are no fault, other bytes are.
 
     Returns:
@@ -47,8 +51,10 @@ def write_model_files(workspace: Store, model_id: str, files: Mapping[str, bytes
             found = sha256_bytes(folder.read(name))
             if found != record.sha256:
                 raise Conflict(
-                    f"model file ({folder.display}/{name}) must hold the bytes its identity stands for, sha256 "
-                    f"{record.sha256}; got {found}; run `lepton verify {model_id}`, then move the directory away"
+                    f"model file ({folder.display}/{name}) must hold the bytes its identity stands "
+                    "for, sha256 "
+                    f"{record.sha256}; got {found}; run `lepton verify {model_id}`, then move the "
+                    "directory away"
                 )
         records[name] = record
     return records
@@ -66,7 +72,10 @@ def keep_weights(workspace: Store, content: bytes, url: str) -> StartRecord:
     workspace.put_if_absent(_locate_weights(digest), content)
     record = find_weights(workspace, digest, url)
     if record is None:
-        raise Conflict(f"weights ({workspace.display}/{_locate_weights(digest)}) must stay; got nothing; run again")
+        raise Conflict(
+            f"weights ({workspace.display}/{_locate_weights(digest)}) must stay; got nothing; run "
+            "again"
+        )
     return record
 
 
@@ -98,7 +107,8 @@ def read_recorded(workspace: Store, record: StartRecord) -> bytes:
     content = workspace.read(record.path)
     if (found := sha256_bytes(content)) != record.sha256:
         raise Corrupt(
-            f"weights ({workspace.display}/{record.path}) must have sha256 {record.sha256}; got {found}; restore the file "
+            f"weights ({workspace.display}/{record.path}) must have sha256 {record.sha256}; got "
+            f"{found}; restore the file "
             "from a copy"
         )
     return content

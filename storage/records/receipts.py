@@ -1,8 +1,8 @@
 """Receipts: one signed, content-addressed record a run, promoted or stopped.
 
-A receipt file is the canonical JSON of `{"signatures": [...], "signed": body}`. It lies at `receipts/<sha256>.json`,
-named by the digest of its own bytes, so that one flipped bit anywhere in it is found by its name alone. Signing is
-handed in as a function: storage holds no keys.
+A receipt file is the canonical JSON of `{"signatures": [...], "signed": body}`. It lies at
+`receipts/<sha256>.json`, named by the digest of its own bytes, so that one flipped bit anywhere in
+it is found by its name alone. Signing is handed in as a function: storage holds no keys.
 """
 
 import json
@@ -83,7 +83,8 @@ class ModelRecord(Record):
 class ArtifactRecord(Record):
     """What one candidate measured on its exact bytes. Rates lie in 0..1, times in milliseconds.
 
-    A model of classes or scores has an accuracy (of scores the average precision), one of values a mean absolute error.
+    A model of classes or scores has an accuracy (of scores the average precision), one of values a
+    mean absolute error.
     """
 
     name: str
@@ -121,11 +122,13 @@ class CodeRecord(Record):
 class Receipt(Record):
     """The record of one run, promoted or stopped.
 
-    `status` "promoted" means cleared for exactly the channels and bytes it lists; a channel names the receipt that it
-    followed. A run that lost its channel to another one leaves a second receipt, stopped at promote. `resumptions` says
-    when a run that was lost went on, which stages it kept, and by which code those were made.
+    `status` "promoted" means cleared for exactly the channels and bytes it lists; a channel names
+    the receipt that it followed. A run that lost its channel to another one leaves a second
+    receipt, stopped at promote. `resumptions` says when a run that was lost went on, which stages
+    it kept, and by which code those were made.
 
-    `id` and `address` say where the signed file lies; they are empty before it is written, and no part of what is signed.
+    `id` and `address` say where the signed file lies; they are empty before it is written, and no
+    part of what is signed.
     """
 
     id: str = Field(default="", exclude=True)
@@ -193,10 +196,18 @@ def write_receipt(workspace: Store, receipt: Receipt, sign: Sign) -> SignedRecei
 
 
 def _locate(
-    workspace: Store, receipt_id: str, receipt: Receipt, signatures: Sequence[dict[str, str]], content: bytes
+    workspace: Store,
+    receipt_id: str,
+    receipt: Receipt,
+    signatures: Sequence[dict[str, str]],
+    content: bytes,
 ) -> SignedReceipt:
-    located = receipt.model_copy(update={"id": receipt_id, "address": workspace.address(path_of(receipt_id))})
-    return SignedReceipt(id=receipt_id, receipt=located, signatures=tuple(signatures), content=content)
+    located = receipt.model_copy(
+        update={"id": receipt_id, "address": workspace.address(path_of(receipt_id))}
+    )
+    return SignedReceipt(
+        id=receipt_id, receipt=located, signatures=tuple(signatures), content=content
+    )
 
 
 def read_receipt(workspace: Store, receipt_id: str) -> SignedReceipt:
@@ -211,15 +222,22 @@ def read_receipt(workspace: Store, receipt_id: str) -> SignedReceipt:
     content = workspace.read(path_of(receipt_id))
     where = workspace.child(FOLDER).display + f"/{receipt_id}.json"
     if (got := sha256_bytes(content)) != receipt_id:
-        raise Corrupt(f"receipt ({where}) must hash to its name; got {got}; restore the file from a copy")
+        raise Corrupt(
+            f"receipt ({where}) must hash to its name; got {got}; restore the file from a copy"
+        )
     envelope = json.loads(content)
     found = envelope["signed"].get("format")
     if found != FORMAT:
-        raise Corrupt(f"receipt ({where}) must have format {FORMAT}; got {found!r}; read it with a newer Lepton")
+        raise Corrupt(
+            f"receipt ({where}) must have format {FORMAT}; got {found!r}; read it with a newer "
+            "Lepton"
+        )
     try:
         receipt = Receipt.model_validate(envelope["signed"])
     except ValidationError as error:
-        raise Corrupt(f"receipt ({where}) must follow its format; got {error.error_count()} faults: {error}") from error
+        raise Corrupt(
+            f"receipt ({where}) must follow its format; got {error.error_count()} faults: {error}"
+        ) from error
     return _locate(workspace, receipt_id, receipt, envelope["signatures"], content)
 
 
@@ -232,7 +250,11 @@ def find_receipt(workspace: Store, reference: str) -> str:
         NotFound: Nothing, or more than one thing, goes by that name.
     """
     name = reference.rsplit("/", 1)[-1].removesuffix(".json").lower()
-    ids = [entry.removesuffix(".json") for entry in workspace.listdir(FOLDER) if entry.endswith(".json")]
+    ids = [
+        entry.removesuffix(".json")
+        for entry in workspace.listdir(FOLDER)
+        if entry.endswith(".json")
+    ]
     if name in ids:
         return name
     matches = [entry for entry in ids if len(name) >= 8 and entry.startswith(name)]
@@ -242,7 +264,8 @@ def find_receipt(workspace: Store, reference: str) -> str:
     if of_model:
         return of_model[-1].id
     raise NotFound(
-        f"receipt or model ({reference}) must be known in {workspace.display}; got {len(matches)} matches among "
+        f"receipt or model ({reference}) must be known in {workspace.display}; got {len(matches)} "
+        "matches among "
         f"{len(ids)} receipts; list them in {FOLDER}/ or give more digits"
     )
 

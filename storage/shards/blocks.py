@@ -1,11 +1,13 @@
 """Reads one array of a shard straight into place, without zarr's event loop.
 
-An array of a shard is one Zarr v3 chunk in the `sharding_indexed` layout: encoded blocks of rows, then an index of their
-offsets and lengths. zarr-python decodes it at the cost of a coroutine and two copies a block and allocates the
-result afresh; here the file's bytes are checked and each block is decoded once, into memory that the caller reuses.
-What this module does not know it refuses with `None`, and the caller takes zarr's own way.
+An array of a shard is one Zarr v3 chunk in the `sharding_indexed` layout: encoded blocks of rows,
+then an index of their offsets and lengths. zarr-python decodes it at the cost of a coroutine and
+two copies a block and allocates the result afresh; here the file's bytes are checked and each block
+is decoded once, into memory that the caller reuses. What this module does not know it refuses with
+`None`, and the caller takes zarr's own way.
 
-Format: Zarr v3 core specification, "Sharding codec (version 1.0)"; checksum: CRC-32C (RFC 3720, section B.4).
+Format: Zarr v3 core specification, "Sharding codec (version 1.0)"; checksum: CRC-32C (RFC 3720,
+    section B.4).
 """
 
 import json
@@ -57,7 +59,11 @@ class BlockLayout:
     @property
     def block_bytes(self) -> int:
         """Decoded bytes of a block."""
-        return self.block_rows * int(np.prod(self.row_shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return (
+            self.block_rows
+            * int(np.prod(self.row_shape, dtype=np.int64))
+            * np.dtype(self.dtype).itemsize
+        )
 
 
 def parse_layout(document: bytes) -> BlockLayout | None:
@@ -74,7 +80,11 @@ def parse_layout(document: bytes) -> BlockLayout | None:
     if [codec["name"] for codec in outer] != ["sharding_indexed"]:
         return None
     config = outer[0]["configuration"]
-    shape, grid, block = meta["shape"], meta["chunk_grid"]["configuration"]["chunk_shape"], config["chunk_shape"]
+    shape, grid, block = (
+        meta["shape"],
+        meta["chunk_grid"]["configuration"]["chunk_shape"],
+        config["chunk_shape"],
+    )
     names = [codec["name"] for codec in config["codecs"]]
     compression = names[1:-1]
     simple = (
@@ -102,13 +112,16 @@ def parse_layout(document: bytes) -> BlockLayout | None:
     )
 
 
-def read_blocks(data: Bytes, layout: BlockLayout, *, verify: bool = True) -> Iterator[tuple[int, Bytes | None]]:
+def read_blocks(
+    data: Bytes, layout: BlockLayout, *, verify: bool = True
+) -> Iterator[tuple[int, Bytes | None]]:
     """Checks and yields the encoded blocks of an array.
 
     Args:
         data: The whole file, shape (bytes,), uint8.
         layout: Its layout.
-        verify: Whether to compare the checksums; False where the whole file has been compared already.
+        verify: Whether to compare the checksums; False where the whole file has been compared
+            already.
 
     Yields:
         The block's number and its encoded bytes, or None where it holds the fill value only.
@@ -123,14 +136,18 @@ def read_blocks(data: Bytes, layout: BlockLayout, *, verify: bool = True) -> Ite
             yield number, None
             continue
         if offset + length > end or length < _CHECKSUM:
-            raise BlockFault(f"block {number} lies outside of the file (bytes {offset} to {offset + length})")
+            raise BlockFault(
+                f"block {number} lies outside of the file (bytes {offset} to {offset + length})"
+            )
         stop = offset + length - _CHECKSUM
         if verify:
             _check(data[offset:stop], data[stop : stop + _CHECKSUM], f"block {number}")
         yield number, data[offset:stop]
 
 
-def decode_block(block: Bytes | None, layout: BlockLayout, out: NDArray[Any] | None = None) -> NDArray[Any]:
+def decode_block(
+    block: Bytes | None, layout: BlockLayout, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Decodes one block.
 
     Args:
@@ -164,7 +181,9 @@ def _read_index(data: Bytes, layout: BlockLayout, verify: bool) -> NDArray[np.ui
     """Offset and length of each block, shape (slots, 2)."""
     size = layout.slots * 2 * 8
     if len(data) < size + _CHECKSUM:
-        raise BlockFault(f"the file ends early: {len(data)} bytes cannot hold an index of {layout.slots} blocks")
+        raise BlockFault(
+            f"the file ends early: {len(data)} bytes cannot hold an index of {layout.slots} blocks"
+        )
     stored = data[-size - _CHECKSUM : -_CHECKSUM]
     if verify:
         _check(stored, data[-_CHECKSUM:], "the index")
@@ -189,4 +208,7 @@ def _decode_zstd(block: Bytes, out: Bytes) -> None:
     Zstd().decode(block, out=out)
 
 
-_DECODERS: dict[str, Callable[[Bytes, Bytes], None]] = {"blosc": _decode_blosc, "zstd": _decode_zstd}
+_DECODERS: dict[str, Callable[[Bytes, Bytes], None]] = {
+    "blosc": _decode_blosc,
+    "zstd": _decode_zstd,
+}

@@ -1,10 +1,12 @@
 """Encodes one array of a shard as one Zarr v3 shard file, and describes it as `zarr.json` does.
 
-The bytes are those that zarr-python writes for the same array (a test holds them side by side), made without its event
-loop and its two copies a chunk. They depend on the rows and the codec only, never on a version of a library's metadata, so
-equal rows have equal digests. `storage.shards.blocks` is the way back.
+The bytes are those that zarr-python writes for the same array (a test holds them side by side),
+made without its event loop and its two copies a chunk. They depend on the rows and the codec only,
+never on a version of a library's metadata, so equal rows have equal digests.
+`storage.shards.blocks` is the way back.
 
-Format: Zarr v3 core specification; "Sharding codec (version 1.0)"; checksum CRC-32C (RFC 3720, section B.4).
+Format: Zarr v3 core specification; "Sharding codec (version 1.0)"; checksum CRC-32C (RFC 3720,
+    section B.4).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +26,8 @@ _BLOCK_BYTES = 256 * 1024
 _SAMPLE_BLOCKS = 3
 _ZSTD_LEVEL = 1
 _LZ4_LEVEL = 5
-# Nanoseconds to decode a byte, measured once on images, labels and floats. Constants, because a choice by the clock would
-# give equal rows different bytes.
+# Nanoseconds to decode a byte, measured once on images, labels and floats. Constants, because a
+# choice by the clock would give equal rows different bytes.
 _DECODE_NS: dict[Codec, float] = {"none": 0.15, "lz4": 0.5, "zstd": 1.25}
 # Nanoseconds to fetch a stored byte: 500 MB/s from a disk, 100 MB/s over a network.
 DISK_NS = 2.0
@@ -47,7 +49,10 @@ def choose_codec(values: NDArray[Any], fetch_ns: float) -> Codec:
     """
     block_rows = choose_block_rows(len(values), _count_row_bytes(values))
     starts = range(0, len(values), block_rows)
-    sample = [starts[i] for i in np.linspace(0, len(starts) - 1, min(_SAMPLE_BLOCKS, len(starts)), dtype=int)]
+    sample = [
+        starts[i]
+        for i in np.linspace(0, len(starts) - 1, min(_SAMPLE_BLOCKS, len(starts)), dtype=int)
+    ]
     blocks = [_to_bytes(values[start : start + block_rows]) for start in sample]
     plain = max(1, sum(len(block) for block in blocks))
 
@@ -81,8 +86,9 @@ def encode_array(values: NDArray[Any], codec: Codec, block_rows: int) -> bytes:
 def fingerprint_array(data: bytes | NDArray[np.uint8], slots: int) -> int | None:
     """A number that tells one array's file from another's, from the checksums that stand in it; reads no block.
 
-    It is the CRC-32C over the index and the checksums of the blocks. (That of the whole file would be useless: of bytes
-    that end with their own CRC the CRC is a constant.) Together with the check of each block it ties the data to an entry.
+    It is the CRC-32C over the index and the checksums of the blocks. (That of the whole file would
+    be useless: of bytes that end with their own CRC the CRC is a constant.) Together with the check
+    of each block it ties the data to an entry.
 
     Args:
         data: The whole file.
@@ -104,7 +110,12 @@ def fingerprint_array(data: bytes | NDArray[np.uint8], slots: int) -> int | None
 
 
 def describe_array(
-    dtype: str, row_shape: Sequence[int], rows: int, codec: Codec, block_rows: int, columns: Sequence[str] = ()
+    dtype: str,
+    row_shape: Sequence[int],
+    rows: int,
+    codec: Codec,
+    block_rows: int,
+    columns: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The document `zarr.json` of an array that `encode_array` wrote.
 
@@ -118,7 +129,10 @@ def describe_array(
     """
     slots = -(-rows // block_rows)
     inner = [_describe_bytes(dtype), *_describe_compression(codec, dtype), {"name": "crc32c"}]
-    index: list[dict[str, Any]] = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+    index: list[dict[str, Any]] = [
+        {"name": "bytes", "configuration": {"endian": "little"}},
+        {"name": "crc32c"},
+    ]
     sharding = {
         "chunk_shape": [block_rows, *row_shape],
         "codecs": inner,
@@ -130,7 +144,10 @@ def describe_array(
         "node_type": "array",
         "shape": [rows, *row_shape],
         "data_type": dtype,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [slots * block_rows, *row_shape]}},
+        "chunk_grid": {
+            "name": "regular",
+            "configuration": {"chunk_shape": [slots * block_rows, *row_shape]},
+        },
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
         "fill_value": _get_fill_value(dtype),
         "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
@@ -152,7 +169,11 @@ def decode_text(block: bytes | NDArray[np.uint8], codec: Codec) -> NDArray[Any]:
     """
     import numcodecs
 
-    plain = block if codec == "none" else (numcodecs.Blosc() if codec == "lz4" else numcodecs.Zstd()).decode(block)
+    plain = (
+        block
+        if codec == "none"
+        else (numcodecs.Blosc() if codec == "lz4" else numcodecs.Zstd()).decode(block)
+    )
     decoded = numcodecs.VLenUTF8().decode(np.frombuffer(plain, np.uint8))
     return np.asarray(decoded, np.dtypes.StringDType())
 
@@ -161,7 +182,9 @@ def _iter_blocks(values: NDArray[Any], block_rows: int) -> Iterator[NDArray[Any]
     for start in range(0, len(values), block_rows):
         block = values[start : start + block_rows]
         if len(block) < block_rows:
-            block = np.concatenate([block, np.zeros((block_rows - len(block), *values.shape[1:]), values.dtype)])
+            block = np.concatenate(
+                [block, np.zeros((block_rows - len(block), *values.shape[1:]), values.dtype)]
+            )
         yield block
 
 
@@ -185,7 +208,9 @@ def _compress_lz4(block: bytes | NDArray[np.uint8], item_bytes: int) -> bytes:
     import numcodecs
 
     shuffle = numcodecs.Blosc.SHUFFLE if item_bytes > 1 else numcodecs.Blosc.NOSHUFFLE
-    codec = numcodecs.Blosc(cname="lz4", clevel=_LZ4_LEVEL, shuffle=shuffle, blocksize=0, typesize=item_bytes)
+    codec = numcodecs.Blosc(
+        cname="lz4", clevel=_LZ4_LEVEL, shuffle=shuffle, blocksize=0, typesize=item_bytes
+    )
     return bytes(codec.encode(block))
 
 
@@ -216,7 +241,13 @@ def _describe_compression(codec: Codec, dtype: str) -> list[dict[str, Any]]:
     if codec == "lz4":
         item_bytes = 1 if dtype == TEXT else np.dtype(dtype).itemsize
         shuffle = "shuffle" if item_bytes > 1 else "noshuffle"
-        config = {"typesize": item_bytes, "cname": "lz4", "clevel": _LZ4_LEVEL, "shuffle": shuffle, "blocksize": 0}
+        config = {
+            "typesize": item_bytes,
+            "cname": "lz4",
+            "clevel": _LZ4_LEVEL,
+            "shuffle": shuffle,
+            "blocksize": 0,
+        }
         return [{"name": "blosc", "configuration": config}]
     return []
 
@@ -248,4 +279,6 @@ def check_codec(name: str) -> Codec:
     for codec in CODECS:
         if codec == name:
             return codec
-    raise InvalidInput(f"a codec ({name!r}) must be one of {', '.join(CODECS)}, or auto; choose one of these")
+    raise InvalidInput(
+        f"a codec ({name!r}) must be one of {', '.join(CODECS)}, or auto; choose one of these"
+    )

@@ -1,7 +1,8 @@
 """What identifies a row: a stable id from where it came, and a hash of what it holds.
 
-Rows are a dict of arrays that share axis 0. Both identities are BLAKE2b (RFC 7693), keyless, little-endian, and depend
-on nothing but the row itself: not on the shard it lies in, the worker that read it, or the order of reading.
+Rows are a dict of arrays that share axis 0. Both identities are BLAKE2b (RFC 7693), keyless,
+little-endian, and depend on nothing but the row itself: not on the shard it lies in, the worker
+that read it, or the order of reading.
 """
 
 import hashlib
@@ -30,7 +31,8 @@ def hash_row_ids(member: str, records: Iterable[int]) -> NDArray[np.uint64]:
     """Stable ids of records of one member of a source.
 
     Args:
-        member: Name of the member, as `train-images-idx3-ubyte` or `cats/1.jpg`; without its folder's URL.
+        member: Name of the member, as `train-images-idx3-ubyte` or `cats/1.jpg`; without its
+            folder's URL.
         records: Numbers of the records inside the member, from 0.
 
     Returns:
@@ -47,7 +49,9 @@ def hash_row_ids(member: str, records: Iterable[int]) -> NDArray[np.uint64]:
 
 def hash_member_ids(members: Iterable[str]) -> NDArray[np.uint64]:
     """Stable ids of members that hold one record each: as `hash_row_ids(member, [0])`, shape (N,)."""
-    digests = [hashlib.blake2b(f"{member}:0".encode(), digest_size=8).digest() for member in members]
+    digests = [
+        hashlib.blake2b(f"{member}:0".encode(), digest_size=8).digest() for member in members
+    ]
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64, copy=False)
 
 
@@ -55,12 +59,13 @@ def hash_contents(rows: Mapping[str, NDArray[Any]]) -> NDArray[np.uint64]:
     """Hashes of what rows hold, so that equal rows are found wherever they lie.
 
     Args:
-        rows: Fields of shape (N, ...); text of shape (N,). Ids, hashes and labels among them are left out: a row that
-            appears twice under two labels is still the same row.
+        rows: Fields of shape (N, ...); text of shape (N,). Ids, hashes and labels among them are
+            left out: a row that appears twice under two labels is still the same row.
 
     Returns:
-        Hashes of shape (N, 2): BLAKE2b-128 over each field's name, dtype, row shape and little-endian bytes, fields in
-        alphabetical order; a text is its length in bytes (8 bytes) and its UTF-8.
+        Hashes of shape (N, 2): BLAKE2b-128 over each field's name, dtype, row shape and
+        little-endian bytes, fields in alphabetical order; a text is its length in bytes (8 bytes)
+        and its UTF-8.
     """
     head = hashlib.blake2b(digest_size=16)
     columns: list[Sequence[bytes | memoryview]] = []
@@ -80,7 +85,9 @@ def hash_contents(rows: Mapping[str, NDArray[Any]]) -> NDArray[np.uint64]:
         for part in parts:
             state.update(part)
         digests.append(state.digest())
-    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64, copy=False).reshape(-1, 2)
+    return (
+        np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64, copy=False).reshape(-1, 2)
+    )
 
 
 def is_text(values: NDArray[Any]) -> bool:
@@ -120,7 +127,9 @@ def mix_keys(keys: NDArray[np.uint64], purpose: str) -> NDArray[np.uint64]:
     Returns:
         Numbers of shape (N,), uniform over 64 bits.
     """
-    salts = np.frombuffer(hashlib.blake2b(purpose.encode(), digest_size=16).digest(), dtype="<u8").astype(np.uint64)
+    salts = np.frombuffer(
+        hashlib.blake2b(purpose.encode(), digest_size=16).digest(), dtype="<u8"
+    ).astype(np.uint64)
     columns = keys[:, np.newaxis] if keys.ndim == 1 else keys
     mixed = np.full(len(keys), salts[0], dtype=np.uint64)
     for column in range(columns.shape[1]):

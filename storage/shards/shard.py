@@ -1,8 +1,9 @@
 """Shards: a row group of any length, stored as a small Zarr v3 group, each array of it as one Zarr shard.
 
-A shard is named by its content, so writing it again changes nothing, and two equal shards are one. It is written and
-read as a whole. Its layout stands in its entry in the manifest, so that reading costs one request an array. Every read
-checks the bytes against the entry: two shards that were swapped are found as surely as one flipped bit.
+A shard is named by its content, so writing it again changes nothing, and two equal shards are one.
+It is written and read as a whole. Its layout stands in its entry in the manifest, so that reading
+costs one request an array. Every read checks the bytes against the entry: two shards that were
+swapped are found as surely as one flipped bit.
 """
 
 import re
@@ -44,9 +45,7 @@ FORMAT = 1
 _IDS = (ROW_ID, CONTENT_HASH)
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _GROUP = "zarr.json"
-_REMEDY = (
-    "restore the file from a copy, or collect and prepare the data again; `lepton datasets verify` lists all damage"
-)
+_REMEDY = "restore the file from a copy, or collect and prepare the data again; `lepton datasets verify` lists all damage"
 
 
 class Record(BaseModel):
@@ -97,10 +96,12 @@ class ShardEntry(Record):
         fields: Its fields, by name.
         encodings: How each is stored.
         files: SHA-256 of each file, by its path in the folder.
-        checksums: CRC-32C of each array's file by its path, checked at every read: no bit of it changed.
-        fingerprints: Of the same files, `storage.shards.codecs.fingerprint_array`, checked as well: it is this file and no other.
-        statistics: Of each field; of each column of a table under "field.column"; of derived figures of raw rows
-            (`storage.pipeline.derived`) under "derived:name".
+        checksums: CRC-32C of each array's file by its path, checked at every read: no bit of it
+            changed.
+        fingerprints: Of the same files, `storage.shards.codecs.fingerprint_array`, checked as well:
+            it is this file and no other.
+        statistics: Of each field; of each column of a table under "field.column"; of derived
+            figures of raw rows (`storage.pipeline.derived`) under "derived:name".
         source: Where its rows come from, if known.
     """
 
@@ -149,14 +150,16 @@ def write_shard(
 ) -> ShardEntry:
     """Writes rows as one shard in one pass: check, statistics, encode, hash, store.
 
-    Writing the same rows again, by a retried task or another process, gives the same shard. All files are durable
-    afterwards; nothing refers to them until a version is committed.
+    Writing the same rows again, by a retried task or another process, gives the same shard. All
+    files are durable afterwards; nothing refers to them until a version is committed.
 
     Args:
         shards: Folder of the dataset's shards (`Dataset.shards`).
-        rows: At least one field and one row. `<field>__valid` says which rows or elements of a field are present.
+        rows: At least one field and one row. `<field>__valid` says which rows or elements of a
+            field are present.
         split: Name of the split.
-        codec: "none", "lz4", "zstd", or "auto" (each array by compressing a sample of it); or one of these a field.
+        codec: "none", "lz4", "zstd", or "auto" (each array by compressing a sample of it); or one
+            of these a field.
         source: Where the rows come from.
         columns: Names of the columns of two-dimensional fields.
         statistics: Further statistics to keep beside those of the fields, such as derived figures.
@@ -168,12 +171,20 @@ def write_shard(
     """
     arrays = check_rows(rows)
     count = len(next(iter(arrays.values())))
-    fields = tuple(_specify_field(name, array, (columns or {}).get(name, ())) for name, array in arrays.items())
+    fields = tuple(
+        _specify_field(name, array, (columns or {}).get(name, ())) for name, array in arrays.items()
+    )
     encodings = {
-        name: _choose_encoding(array, _pick_codec(codec, name), DISK_NS if shards.is_local else NETWORK_NS)
+        name: _choose_encoding(
+            array, _pick_codec(codec, name), DISK_NS if shards.is_local else NETWORK_NS
+        )
         for name, array in arrays.items()
     }
-    files = {_GROUP: canonical_json({"zarr_format": 3, "node_type": "group", "attributes": {"lepton": FORMAT}})}
+    files = {
+        _GROUP: canonical_json(
+            {"zarr_format": 3, "node_type": "group", "attributes": {"lepton": FORMAT}}
+        )
+    }
     checksums: dict[str, int] = {}
     fingerprints: dict[str, int] = {}
     for field in fields:
@@ -182,7 +193,9 @@ def write_shard(
         files[f"{field.name}/{_GROUP}"] = _describe_field(field, count, encoding)
         files[_name_file(field)] = data
         checksums[_name_file(field)] = crc32c(data)
-        fingerprints[_name_file(field)] = fingerprint_array(data, _count_blocks(count, encoding)) or 0
+        fingerprints[_name_file(field)] = (
+            fingerprint_array(data, _count_blocks(count, encoding)) or 0
+        )
     digests = {path: sha256_bytes(data) for path, data in sorted(files.items())}
     digest = digest_files(digests)
     shards.write_files({f"{digest}/{path}": data for path, data in files.items()})
@@ -201,14 +214,17 @@ def write_shard(
     )
 
 
-def read_shard(shards: Store, entry: ShardEntry, fields: Sequence[str] | None = None, *, verify: bool = True) -> Rows:
+def read_shard(
+    shards: Store, entry: ShardEntry, fields: Sequence[str] | None = None, *, verify: bool = True
+) -> Rows:
     """Reads a shard into memory.
 
     Args:
         shards: Folder of the dataset's shards.
         entry: What the manifest says about it.
         fields: Names of the fields to read; None for all.
-        verify: Whether to compare SHA-256. CRC-32C is always compared, which finds every damage that is not crafted.
+        verify: Whether to compare SHA-256. CRC-32C is always compared, which finds every damage
+            that is not crafted.
 
     Returns:
         Fresh arrays of `entry.rows` rows; text as numpy's StringDType.
@@ -223,19 +239,23 @@ def read_shard(shards: Store, entry: ShardEntry, fields: Sequence[str] | None = 
 
 def digest_files(digests: Mapping[str, str]) -> str:
     """Digest of a shard: SHA-256 over the sorted list of [path, sha256] of its files."""
-    return sha256_bytes(canonical_json([[path, digest] for path, digest in sorted(digests.items())]))
+    return sha256_bytes(
+        canonical_json([[path, digest] for path, digest in sorted(digests.items())])
+    )
 
 
 def check_rows(rows: Mapping[str, NDArray[Any]]) -> Rows:
     """Rows as they are stored: sorted by field, contiguous, little-endian, text as StringDType.
 
     Raises:
-        InvalidInput: There is no row, lengths differ, a name or a type is not allowed, or text is missing.
+        InvalidInput: There is no row, lengths differ, a name or a type is not allowed, or text is
+            missing.
     """
     lengths = {name: len(array) if np.ndim(array) else -1 for name, array in rows.items()}
     if len(set(lengths.values())) != 1 or min(lengths.values()) < 1:
         raise InvalidInput(
-            f"the fields of a shard must have one length, of at least 1; got {lengths or 'no field'}; "
+            "the fields of a shard must have one length, of at least 1; got "
+            f"{lengths or 'no field'}; "
             "leave empty shards out"
         )
     arrays = {name: _normalize_array(name, np.asarray(rows[name])) for name in sorted(rows)}
@@ -248,20 +268,26 @@ def check_rows(rows: Mapping[str, NDArray[Any]]) -> Rows:
 def _normalize_array(name: str, array: NDArray[Any]) -> NDArray[Any]:
     if not _FIELD_NAME.fullmatch(name):
         raise InvalidInput(
-            f"the name of a field ({name!r}) must be a letter, then letters, digits, '_', '-' or '.', at most 128; "
+            f"the name of a field ({name!r}) must be a letter, then letters, digits, '_', '-' or "
+            "'.', at most 128; "
             "rename the field"
         )
     if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
         return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    if array.dtype.kind in "UT" or (array.dtype.kind == "O" and all(isinstance(item, str) for item in array.flat)):
+    if array.dtype.kind in "UT" or (
+        array.dtype.kind == "O" and all(isinstance(item, str) for item in array.flat)
+    ):
         if array.ndim == 1:
             return array.astype(np.dtypes.StringDType())
         raise InvalidInput(
-            f"a text field ({name}) must have one text a row; got shape {array.shape}; use several fields"
+            f"a text field ({name}) must have one text a row; got shape {array.shape}; use several "
+            "fields"
         )
     raise InvalidInput(
-        f"the type of a field ({name}) must be bool, an integer, a float of at most 8 bytes, or text; got "
-        f"{array.dtype}; convert it (a time to int64 nanoseconds), and put missing values into {name}{VALID}"
+        f"the type of a field ({name}) must be bool, an integer, a float of at most 8 bytes, or "
+        "text; got "
+        f"{array.dtype}; convert it (a time to int64 nanoseconds), and put missing values into "
+        f"{name}{VALID}"
     )
 
 
@@ -269,16 +295,24 @@ def _check_mask(name: str, arrays: Rows) -> None:
     field = arrays.get(name.removesuffix(VALID))
     mask = arrays[name]
     if field is None or mask.dtype != np.bool_ or mask.shape not in (field.shape, field.shape[:1]):
-        wanted = "a field of its own" if field is None else f"bool of shape {field.shape[:1]} or {field.shape}"
+        wanted = (
+            "a field of its own"
+            if field is None
+            else f"bool of shape {field.shape[:1]} or {field.shape}"
+        )
         raise InvalidInput(
-            f"a validity mask ({name}) must have {wanted}; got {mask.dtype} {mask.shape}; correct the mask"
+            f"a validity mask ({name}) must have {wanted}; got {mask.dtype} {mask.shape}; correct "
+            "the mask"
         )
 
 
 def _specify_field(name: str, array: NDArray[Any], columns: Sequence[str]) -> FieldSpec:
-    if columns and (array.ndim != 2 or array.shape[1] != len(columns) or len(set(columns)) != len(columns)):
+    if columns and (
+        array.ndim != 2 or array.shape[1] != len(columns) or len(set(columns)) != len(columns)
+    ):
         raise InvalidInput(
-            f"a field with columns ({name}) must have shape (N, {len(columns)}) and different names; got {array.shape} "
+            f"a field with columns ({name}) must have shape (N, {len(columns)}) and different "
+            f"names; got {array.shape} "
             f"and {list(columns)}; correct the names"
         )
     dtype = TEXT if array.dtype.kind == "T" else array.dtype.name
@@ -301,7 +335,9 @@ def _name_file(field: FieldSpec) -> str:
 
 def _describe_field(field: FieldSpec, rows: int, encoding: Encoding) -> bytes:
     return canonical_json(
-        describe_array(field.dtype, field.shape, rows, encoding.codec, encoding.block_rows, field.columns)
+        describe_array(
+            field.dtype, field.shape, rows, encoding.codec, encoding.block_rows, field.columns
+        )
     )
 
 
@@ -309,15 +345,21 @@ def _compute_statistics(arrays: Rows, fields: Sequence[FieldSpec]) -> dict[str, 
     statistics = {}
     for field in fields:
         array, valid = arrays[field.name], arrays.get(field.name + VALID)
-        statistics[field.name] = count_values(array) if field.name in _IDS else compute_statistics(array, valid)
+        statistics[field.name] = (
+            count_values(array) if field.name in _IDS else compute_statistics(array, valid)
+        )
         for number, column in enumerate(field.columns):
             present = valid[:, number] if valid is not None and valid.ndim == 2 else valid
-            statistics[f"{field.name}.{column}"] = compute_statistics(np.ascontiguousarray(array[:, number]), present)
+            statistics[f"{field.name}.{column}"] = compute_statistics(
+                np.ascontiguousarray(array[:, number]), present
+            )
     return statistics
 
 
 def _read_field(shards: Store, entry: ShardEntry, name: str, verify: bool) -> NDArray[Any]:
-    data = read_file(shards, entry, entry.find_file(name).removeprefix(f"{entry.digest}/"), verify=verify)
+    data = read_file(
+        shards, entry, entry.find_file(name).removeprefix(f"{entry.digest}/"), verify=verify
+    )
     layout = parse_layout(entry.describe_field(name))
     try:
         if layout is None:
@@ -344,13 +386,19 @@ def read_file(shards: Store, entry: ShardEntry, path: str, *, verify: bool = Tru
         data = shards.read(f"{entry.digest}/{path}")
     except NotFound as error:
         raise Corrupt(
-            f"{_name_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; got no file; {_REMEDY}"
+            f"{_name_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; got "
+            f"no file; {_REMEDY}"
         ) from error
     checked = verify or path not in entry.checksums
-    same = sha256_bytes(data) == entry.files[path] if checked else crc32c(data) == entry.checksums[path]
+    same = (
+        sha256_bytes(data) == entry.files[path]
+        if checked
+        else crc32c(data) == entry.checksums[path]
+    )
     if not same or not has_fingerprint(entry, path, data):
         raise Corrupt(
-            f"{_name_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; got {sha256_bytes(data)} "
+            f"{_name_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; got "
+            f"{sha256_bytes(data)} "
             f"({len(data)} bytes); {_REMEDY}"
         )
     return data
@@ -359,8 +407,8 @@ def read_file(shards: Store, entry: ShardEntry, path: str, *, verify: bool = Tru
 def has_fingerprint(entry: ShardEntry, path: str, data: bytes | NDArray[np.uint8]) -> bool:
     """Whether a file is the one that an entry means, and not an intact one of another shard.
 
-    A matching CRC-32C alone does not say so: a file whose parts each end with their own CRC has the same CRC-32C as any
-    other such file of its layout.
+    A matching CRC-32C alone does not say so: a file whose parts each end with their own CRC has the
+    same CRC-32C as any other such file of its layout.
     """
     if path not in entry.fingerprints:
         return True
@@ -379,7 +427,9 @@ def _name_shard(shards: Store, entry: ShardEntry) -> str:
 def _decode_numbers(data: bytes, layout: BlockLayout) -> NDArray[Any]:
     out = np.empty((layout.blocks * layout.block_rows, *layout.row_shape), layout.dtype)
     for number, block in read_blocks(np.frombuffer(data, np.uint8), layout, verify=False):
-        decode_block(block, layout, out[number * layout.block_rows : (number + 1) * layout.block_rows])
+        decode_block(
+            block, layout, out[number * layout.block_rows : (number + 1) * layout.block_rows]
+        )
     return out[: layout.rows]
 
 

@@ -1,9 +1,10 @@
 """Statistics of a field that merge: those of a data set are those of its shards, added up, without reading a row.
 
-Mean and sum of squared deviations: the pairwise algorithm of Chan, Golub and LeVeque (1983, "Algorithms for computing the
-sample variance"). The histogram's buckets are log-linear, as in HdrHistogram, and the same for all data: the sign,
-exponent and upper five bits of the fraction of a float32. So two histograms merge by adding counts, a quantile is off by
-at most 1/64 of its value, and whole numbers up to 64 have a bucket of their own.
+Mean and sum of squared deviations: the pairwise algorithm of Chan, Golub and LeVeque (1983,
+"Algorithms for computing the sample variance"). The histogram's buckets are log-linear, as in
+HdrHistogram, and the same for all data: the sign, exponent and upper five bits of the fraction of a
+float32. So two histograms merge by adding counts, a quantile is off by at most 1/64 of its value,
+and whole numbers up to 64 have a bucket of their own.
 """
 
 import math
@@ -56,7 +57,8 @@ class Histogram(BaseModel):
             return math.nan
         ranks = np.cumsum(self.counts)
         low, high = self.edges[int(np.searchsorted(ranks, q * ranks[-1]).clip(0, len(ranks) - 1))]
-        # Up to 64 a bucket starts, seen from zero, at a whole number, which is likelier than the middle.
+        # Up to 64 a bucket starts, seen from zero, at a whole number, which is likelier than the
+        # middle.
         start = low if low >= 0 else high
         return start if start.is_integer() and high - low <= 1 else (low + high) / 2
 
@@ -66,7 +68,8 @@ class FieldStatistics(BaseModel):
 
     Attributes:
         count: Elements, missing ones included.
-        null: Elements that are missing by the field's validity mask; the other figures leave them out.
+        null: Elements that are missing by the field's validity mask; the other figures leave them
+            out.
         nan: Elements that are not a number.
         inf: Infinite elements.
         min: Smallest finite element; None if there is none. An int for whole numbers.
@@ -74,8 +77,8 @@ class FieldStatistics(BaseModel):
         mean: Mean of the finite elements.
         m2: Sum of their squared deviations from the mean.
         histogram: Where the finite elements lie.
-        distinct: Rows with each value, for whole numbers, truth values and text with one value a row; None if there are
-            more than 1000 values, or another type.
+        distinct: Rows with each value, for whole numbers, truth values and text with one value a
+            row; None if there are more than 1000 values, or another type.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,7 +118,9 @@ class FieldStatistics(BaseModel):
             max=max((value for value in (self.max, other.max) if value is not None), default=None),
             mean=mean,
             m2=m2,
-            histogram=self.histogram.merge(other.histogram) if self.histogram and other.histogram else None,
+            histogram=self.histogram.merge(other.histogram)
+            if self.histogram and other.histogram
+            else None,
             distinct=_merge_distinct(self.distinct, other.distinct),
         )
 
@@ -130,7 +135,9 @@ def count_values(values: NDArray[Any]) -> FieldStatistics:
     return FieldStatistics(count=values.size)
 
 
-def compute_statistics(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> FieldStatistics:
+def compute_statistics(
+    values: NDArray[Any], valid: NDArray[np.bool_] | None = None
+) -> FieldStatistics:
     """Statistics of the rows of one field.
 
     Args:
@@ -139,7 +146,11 @@ def compute_statistics(values: NDArray[Any], valid: NDArray[np.bool_] | None = N
     """
     kept = values
     if valid is not None:
-        kept = values[np.broadcast_to(valid.reshape(valid.shape + (1,) * (values.ndim - valid.ndim)), values.shape)]
+        kept = values[
+            np.broadcast_to(
+                valid.reshape(valid.shape + (1,) * (values.ndim - valid.ndim)), values.shape
+            )
+        ]
     null = values.size - kept.size
     counted = values.ndim == 1 and values.dtype.kind != "f"
     distinct = _count_distinct(kept) if counted else None
@@ -164,10 +175,16 @@ def _compute_bytes(values: NDArray[Any]) -> FieldStatistics:
     pairs = np.zeros(1 << 16, np.int64)
     # Two values at a time: counting costs the same for a pair as for one.
     for start in range(0, even, _BLOCK_PAIRS):
-        pairs += np.bincount(flat[start : min(start + _BLOCK_PAIRS, even)].view(np.uint16), minlength=1 << 16)
+        pairs += np.bincount(
+            flat[start : min(start + _BLOCK_PAIRS, even)].view(np.uint16), minlength=1 << 16
+        )
     square = pairs.reshape(256, 256)
     counts = square.sum(axis=0) + square.sum(axis=1) + np.bincount(flat[even:], minlength=256)
-    levels = np.arange(256, dtype=np.uint8).view(np.int8 if values.dtype == np.int8 else np.uint8).astype(np.int64)
+    levels = (
+        np.arange(256, dtype=np.uint8)
+        .view(np.int8 if values.dtype == np.int8 else np.uint8)
+        .astype(np.int64)
+    )
     present = levels[counts > 0]
     if not len(present):
         return FieldStatistics(histogram=Histogram())
@@ -215,14 +232,18 @@ class _Moments:
         """Adds finite values, of which these are the smallest and the largest."""
         wide = finite.astype(np.float64)
         # Divided first where a sum could overflow.
-        mean = float((wide / wide.size).sum()) if max(-low, high) > _SUMMABLE else float(wide.mean())
+        mean = (
+            float((wide / wide.size).sum()) if max(-low, high) > _SUMMABLE else float(wide.mean())
+        )
         with np.errstate(over="ignore"):
             wide -= mean
             wide *= wide
             # Not a dot product: its library would start threads beside those of the workers.
             m2 = float(wide.sum())
         left = (self._count, self._mean, self._m2)
-        self._count, self._mean, self._m2 = _add_moments(left, (finite.size, mean, min(m2, _LARGEST)))
+        self._count, self._mean, self._m2 = _add_moments(
+            left, (finite.size, mean, min(m2, _LARGEST))
+        )
         self._low = low if self._low is None else min(low, self._low)
         self._high = high if self._high is None else max(high, self._high)
 
@@ -263,7 +284,9 @@ def _bound_bucket(key: int) -> tuple[float, float]:
     return (-far, -near) if key & _SIGN else (near, far)
 
 
-def _merge_moments(left: FieldStatistics, right: FieldStatistics) -> tuple[float | None, float | None]:
+def _merge_moments(
+    left: FieldStatistics, right: FieldStatistics
+) -> tuple[float | None, float | None]:
     if left.mean is None or left.m2 is None:
         return right.mean, right.m2
     if right.mean is None or right.m2 is None:
@@ -271,7 +294,9 @@ def _merge_moments(left: FieldStatistics, right: FieldStatistics) -> tuple[float
     return _add_moments((left.finite, left.mean, left.m2), (right.finite, right.mean, right.m2))[1:]
 
 
-def _add_moments(left: tuple[int, float, float], right: tuple[int, float, float]) -> tuple[int, float, float]:
+def _add_moments(
+    left: tuple[int, float, float], right: tuple[int, float, float]
+) -> tuple[int, float, float]:
     """Count, mean and sum of squared deviations of two sets together (Chan, Golub, LeVeque 1983)."""
     total = left[0] + right[0]
     delta, share = right[1] - left[1], right[0] / total
@@ -286,7 +311,9 @@ def _count_distinct(values: NDArray[Any]) -> dict[str, int] | None:
     return {str(value): int(count) for value, count in zip(found.tolist(), counts, strict=True)}
 
 
-def _merge_distinct(left: dict[str, int] | None, right: dict[str, int] | None) -> dict[str, int] | None:
+def _merge_distinct(
+    left: dict[str, int] | None, right: dict[str, int] | None
+) -> dict[str, int] | None:
     if left is None or right is None:
         return None
     merged = dict(left)

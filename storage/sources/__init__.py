@@ -1,6 +1,7 @@
 """Where rows come from: one small class a file, chosen by its `type` in the recipe.
 
-Other packages add their own by an entry point of the group `lepton.sources` that names a subclass of `Source`.
+Other packages add their own by an entry point of the group `lepton.sources` that names a subclass
+of `Source`.
 """
 
 import warnings
@@ -30,7 +31,14 @@ __all__ = [
 ]
 
 GROUP = "lepton.sources"
-BUILT_IN: tuple[type[Source], ...] = (ArraysSource, CsvSource, IdxSource, ImagesSource, ParquetSource, SklearnSource)
+BUILT_IN: tuple[type[Source], ...] = (
+    ArraysSource,
+    CsvSource,
+    IdxSource,
+    ImagesSource,
+    ParquetSource,
+    SklearnSource,
+)
 
 
 def find_sources() -> dict[str, type[Source]]:
@@ -46,7 +54,11 @@ def find_sources() -> dict[str, type[Source]]:
             if found.setdefault(name, source) is not source:
                 raise ValueError(f"the type {name} is taken by {found[name].__module__}")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything
-            warnings.warn(f"source {point.name} ({point.value}) is left out: {error}", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                f"source {point.name} ({point.value}) is left out: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
     return found
 
 
@@ -60,7 +72,10 @@ def name_type(source: type[Source]) -> str:
         raise TypeError(f"{source!r} must be a subclass of storage.sources.Source")
     names = get_args(source.model_fields["type"].annotation)
     if len(names) != 1 or not isinstance(names[0], str):
-        raise TypeError(f"{source.__name__} must have a type of one literal; write type: Literal['mine'] = 'mine'")
+        raise TypeError(
+            f"{source.__name__} must have a type of one literal; write type: Literal['mine'] = "
+            "'mine'"
+        )
     return str(names[0])
 
 

@@ -25,11 +25,13 @@ SPOOL_BYTES = 64 * 2**20
 class ArraysSource(UrlSource):
     """Pairs of arrays: features (N, ...) and labels or targets (N,), in a folder of .npy files or in one .npz file.
 
-    Images are (N, H, W), (N, C, H, W) or (N, H, W, C); rows of a table are (N, columns), in the order of `numbers`.
+    Images are (N, H, W), (N, C, H, W) or (N, H, W, C); rows of a table are (N, columns), in the
+    order of `numbers`.
 
     Attributes:
         train: Names of the pair that one learns from, without `.npy`.
-        held_out: The pair that is held out; None where there is one pair only, which is then split by the recipe.
+        held_out: The pair that is held out; None where there is one pair only, which is then split
+            by the recipe.
     """
 
     type: Literal["arrays"] = "arrays"
@@ -38,7 +40,11 @@ class ArraysSource(UrlSource):
 
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Walks the pairs; features and labels are read side by side."""
-        pairs = [(self.train, "train"), (self.held_out, "held_out")] if self.held_out else [(self.train, "")]
+        pairs = (
+            [(self.train, "train"), (self.held_out, "held_out")]
+            if self.held_out
+            else [(self.train, "")]
+        )
         if self.url.split("?")[0].endswith(".npz"):
             name = self.url.split("?")[0].rpartition("/")[2]
             with (
@@ -56,10 +62,13 @@ class ArraysSource(UrlSource):
             with ExitStack() as stack:
                 given = [f"{name.removesuffix('.npy')}.npy" for name in names]
                 streams = [
-                    stack.enter_context(open_stream(join_url(self.url, name), self.options, name)) for name in given
+                    stack.enter_context(open_stream(join_url(self.url, name), self.options, name))
+                    for name in given
                 ]
                 yield from _cut_pair(
-                    [_ArrayFile(stream.display, stream.file) for stream in streams], split, target_bytes
+                    [_ArrayFile(stream.display, stream.file) for stream in streams],
+                    split,
+                    target_bytes,
                 )
                 for stream in streams:
                     yield stream.finish()
@@ -68,7 +77,9 @@ class ArraysSource(UrlSource):
         """Fields as the data section says: images and labels, or numbers and labels or targets."""
         dtype, shape, label_dtype = part.detail
         count = part.stop - part.start
-        values = np.frombuffer(part.payload, dtype=dtype, count=count * math.prod(shape)).reshape(count, *shape)
+        values = np.frombuffer(part.payload, dtype=dtype, count=count * math.prod(shape)).reshape(
+            count, *shape
+        )
         labels = np.frombuffer(part.payload, dtype=label_dtype, offset=values.nbytes, count=count)
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
         if isinstance(spec, TableSpec):
@@ -89,15 +100,21 @@ class _ArrayFile:
         with translated(self.display):
             try:
                 version = np.lib.format.read_magic(self.file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                read = (
+                    np.lib.format.read_array_header_1_0
+                    if version == (1, 0)
+                    else np.lib.format.read_array_header_2_0
+                )
                 self.shape, fortran, self.dtype = read(self.file)
             except ValueError as error:
                 raise SourceError(
-                    f"file ({self.display}) must be a .npy file; got: {error}; save it with numpy.save"
+                    f"file ({self.display}) must be a .npy file; got: {error}; save it with "
+                    "numpy.save"
                 ) from error
         if fortran or self.dtype.kind not in "biuf" or not self.shape:
             raise SourceError(
-                f"file ({self.display}) must hold numbers in C order, rows first; got {self.dtype} of shape {self.shape}"
+                f"file ({self.display}) must hold numbers in C order, rows first; got {self.dtype} "
+                f"of shape {self.shape}"
                 f"{' in Fortran order' if fortran else ''}; save numpy.ascontiguousarray of it"
             )
 
@@ -107,7 +124,8 @@ class _ArrayFile:
             data = self.file.read(size)
         if len(data) != size:
             raise SourceError(
-                f"file ({self.display}) must hold {self.shape[0]} rows; it ends before, {size - len(data)} bytes short; "
+                f"file ({self.display}) must hold {self.shape[0]} rows; it ends before, "
+                f"{size - len(data)} bytes short; "
                 "it is cut off: fetch it again"
             )
         return data
@@ -118,18 +136,23 @@ class _ArrayFile:
 
 
 @contextmanager
-def _open_members(file: BinaryIO, names: tuple[str, str], display: str) -> Iterator[list[_ArrayFile]]:
+def _open_members(
+    file: BinaryIO, names: tuple[str, str], display: str
+) -> Iterator[list[_ArrayFile]]:
     with ExitStack() as stack:
         try:
             archive = stack.enter_context(zipfile.ZipFile(file))
             found = archive.namelist()
         except zipfile.BadZipFile as error:
-            raise SourceError(f"file ({display}) must be a .npz file; got: {error}; fetch it again") from error
+            raise SourceError(
+                f"file ({display}) must be a .npz file; got: {error}; fetch it again"
+            ) from error
         members = [f"{name.removesuffix('.npy')}.npy" for name in names]
         missing = [member for member in members if member not in found]
         if missing:
             raise SourceError(
-                f"file ({display}) must hold the arrays {', '.join(names)}; got {', '.join(found)}; mend source.train and "
+                f"file ({display}) must hold the arrays {', '.join(names)}; got "
+                f"{', '.join(found)}; mend source.train and "
                 "source.held_out"
             )
         opened = [stack.enter_context(archive.open(member)) for member in members]
@@ -145,7 +168,8 @@ def _cut_pair(files: list[_ArrayFile], split: str, target_bytes: int) -> Iterato
         file.read_header()
     if labels.shape not in ((values.shape[0],), (values.shape[0], 1)) or len(values.shape) < 2:
         raise SourceError(
-            f"file ({labels.display}) must hold one value for each row of {values.display}, {values.shape}; got shape "
+            f"file ({labels.display}) must hold one value for each row of {values.display}, "
+            f"{values.shape}; got shape "
             f"{labels.shape}; name the arrays that belong together"
         )
     name = values.display.rpartition("/")[2].removesuffix(".npy")
@@ -166,16 +190,22 @@ def _put_channels_first(values: NDArray[Any], spec: RowsSpec | None) -> NDArray[
     return values
 
 
-def _build_table(values: NDArray[Any], labels: NDArray[Any], spec: TableSpec, display: str) -> Decoded:
+def _build_table(
+    values: NDArray[Any], labels: NDArray[Any], spec: TableSpec, display: str
+) -> Decoded:
     if values.shape[1:] != (len(spec.numbers),):
         raise SourceError(
-            f"source ({display}) must hold rows of {len(spec.numbers)} numbers, as the data section names them; got shape "
+            f"source ({display}) must hold rows of {len(spec.numbers)} numbers, as the data "
+            "section names them; got shape "
             f"{values.shape[1:]}; name each column in data.numbers"
         )
     numbers = values.astype(np.float64)
     rows: Rows = {NUMBERS: numbers, NUMBERS + VALID_SUFFIX: ~np.isnan(numbers)}
     if spec.label is not None:
-        rows[LABEL], rows[LABEL + VALID_SUFFIX] = labels.astype(np.int64), np.ones(len(labels), dtype=np.bool_)
+        rows[LABEL], rows[LABEL + VALID_SUFFIX] = (
+            labels.astype(np.int64),
+            np.ones(len(labels), dtype=np.bool_),
+        )
     if spec.target is not None:
         target = labels.astype(np.float64)
         rows[TARGET], rows[TARGET + VALID_SUFFIX] = target, ~np.isnan(target)

@@ -1,8 +1,9 @@
 """What every source is: a frozen model that lists its rows as parts, and decodes one part into rows.
 
-Reading is split in two. `scan` walks the source once, in order, in one process: it hashes each file, cuts the records
-into parts, and hands over their bytes where a file can only be read from its start (compressed files, archives).
-`decode` turns one part into rows, anywhere and in any order. So each file is read once, and decoding is parallel.
+Reading is split in two. `scan` walks the source once, in order, in one process: it hashes each
+file, cuts the records into parts, and hands over their bytes where a file can only be read from its
+start (compressed files, archives). `decode` turns one part into rows, anywhere and in any order. So
+each file is read once, and decoding is parallel.
 """
 
 import math
@@ -19,14 +20,24 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, 
 from storage.base.errors import SourceError, SourceUnavailable
 from storage.base.store import canonical_json, redact, sha256_bytes
 from storage.forms.specs import RowsSpec
-from storage.shards.row_ids import CONTENT_HASH, ROW_ID, Rows, count_rows, hash_contents, hash_member_ids, hash_row_ids
+from storage.shards.row_ids import (
+    CONTENT_HASH,
+    ROW_ID,
+    Rows,
+    count_rows,
+    hash_contents,
+    hash_member_ids,
+    hash_row_ids,
+)
 
 SPLITS = ("train", "validation", "held_out")
 LISTED_FILES = 1000
 MAX_FAULTS_NAMED = 20
 MAX_CLASSES_NAMED = 20
 
-_SECRET_KEY = re.compile(r"secret|token|password|credential|(^|[_.])key($|[_.])|sas|auth", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"secret|token|password|credential|(^|[_.])key($|[_.])|sas|auth", re.IGNORECASE
+)
 
 
 class SourceFile(BaseModel):
@@ -68,7 +79,8 @@ class Part:
     """Consecutive records of a source that make one shard.
 
     Attributes:
-        name: Member that the records are counted in; a folder's or archive's own name where each record is a member.
+        name: Member that the records are counted in; a folder's or archive's own name where each
+            record is a member.
         start: Number of the first record.
         stop: Number after the last record.
         split: The split that the source puts them in; "" where it knows none.
@@ -104,9 +116,12 @@ class Decoded:
     """What a part holds.
 
     Attributes:
-        rows: Features and label, each (N, ...); a value that is missing or does not parse has a mask `<field>__valid`.
-        members: Member name of each row where every row is a member of its own; None where rows are counted.
-        records: Number of each row inside the part, where some were left out; None where all are there.
+        rows: Features and label, each (N, ...); a value that is missing or does not parse has a
+            mask `<field>__valid`.
+        members: Member name of each row where every row is a member of its own; None where rows are
+            counted.
+        records: Number of each row inside the part, where some were left out; None where all are
+            there.
         columns: Names of the columns of two-dimensional fields.
         faults: Records that could not be read.
         files: Files that were read whole, once, by this part.
@@ -154,7 +169,8 @@ class Source(BaseModel, ABC):
             target_bytes: Decoded size that a part should come close to.
 
         Yields:
-            Parts as soon as they are known, and each file that was read here, once its last byte has been.
+            Parts as soon as they are known, and each file that was read here, once its last byte
+            has been.
 
         Raises:
             SourceUnavailable: A file is absent or cannot be reached.
@@ -205,8 +221,9 @@ class UrlSource(Source):
 
     Attributes:
         url: Folder, file or base address: a path, or any URL that fsspec knows.
-        options: Options of the file system, as `{anon: true}` or `{endpoint_url: ...}` for S3. Better leave secrets to
-            the environment; those that stand here are used, and never printed, stored or hashed.
+        options: Options of the file system, as `{anon: true}` or `{endpoint_url: ...}` for S3.
+            Better leave secrets to the environment; those that stand here are used, and never
+            printed, stored or hashed.
     """
 
     url: str = Field(min_length=1, repr=False)
@@ -223,7 +240,8 @@ class UrlSource(Source):
             return
         if not Path(self.url).expanduser().exists():
             raise SourceUnavailable(
-                f"source ({self.display}) must be a path that exists, from {Path.cwd()}; got nothing there; check the "
+                f"source ({self.display}) must be a path that exists, from {Path.cwd()}; got "
+                "nothing there; check the "
                 "source's url, as in --set source.url=PATH"
             )
 
@@ -269,7 +287,8 @@ def identify_rows(part: Part, decoded: Decoded) -> Rows:
     listed = {len(names) for names in (named, counted) if names is not None}
     if (set(lengths.values()) | listed) - {count}:
         raise SourceError(
-            f"part ({part.label}) must have fields of one length; got {lengths}; mend the source's `decode`"
+            f"part ({part.label}) must have fields of one length; got {lengths}; mend the source's "
+            "`decode`"
         )
     numbers = [part.start + record for record in (range(count) if counted is None else counted)]
     ids = hash_row_ids(part.name, numbers) if named is None else hash_member_ids(named)

@@ -21,17 +21,24 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.xz", ".csv.bz2")
 LONGEST_RECORD_BYTES = 64 * 2**20
-_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 
 
 class CsvSource(UrlSource):
     """Rows of CSV files, compressed or not.
 
     Attributes:
-        header: Names of the columns, for files without a header of their own; None where the first record names them.
-        delimiter: What stands between two values, as `";"`. The decimal mark is a point; a model is asked with commas.
+        header: Names of the columns, for files without a header of their own; None where the first
+            record names them.
+        delimiter: What stands between two values, as `";"`. The decimal mark is a point; a model is
+            asked with commas.
         encoding: Encoding of files without a byte order mark.
-        splits: File of each split below the url, as `{train: train.csv, held_out: test.csv}`; empty where there is none.
+        splits: File of each split below the url, as `{train: train.csv, held_out: test.csv}`; empty
+            where there is none.
         max_files: Most files of the source.
     """
 
@@ -48,7 +55,9 @@ class CsvSource(UrlSource):
         root, names = list_files(self.url, self.options, SUFFIXES, self.max_files)
         for name, split in self._choose_files(names):
             with open_stream(posixpath.join(root, name), self.options, name) as stream:
-                blocks = _cut_blocks(_decode_text(stream, self.encoding), target_bytes, stream.display)
+                blocks = _cut_blocks(
+                    _decode_text(stream, self.encoding), target_bytes, stream.display
+                )
                 yield from self._list_parts(blocks, stream, split, table)
                 yield stream.finish()
 
@@ -62,7 +71,9 @@ class CsvSource(UrlSource):
         declared, table = require_table(spec, self.display), table.filter(filled)
         rows, columns = build_rows(table, declared)
         strange = find_undeclared(table, declared)
-        named = tuple(Fault(f"{part.name}:{part.start + number}", reason) for number, reason in faults)
+        named = tuple(
+            Fault(f"{part.name}:{part.start + number}", reason) for number, reason in faults
+        )
         records = tuple(number for number in kept if number not in blank)
         return Decoded(rows, records=records, columns=columns, faults=named, undeclared=strange)
 
@@ -71,7 +82,8 @@ class CsvSource(UrlSource):
         absent = sorted(set(self.splits.values()) - set(names))
         if absent:
             raise SourceUnavailable(
-                f"source ({self.display}) must hold each file of source.splits; got no {', '.join(absent)} among "
+                f"source ({self.display}) must hold each file of source.splits; got no "
+                f"{', '.join(absent)} among "
                 f"{len(names)} files; correct the names, or the url"
             )
         if self.splits:
@@ -89,12 +101,21 @@ class CsvSource(UrlSource):
             first = block.split(b"\n", 1)[0].decode().rstrip("\r")
             rest, count = block, records
             if names is None:
-                names = [name.strip() for name in next(csv.reader([first], delimiter=self.delimiter), [])]
+                names = [
+                    name.strip() for name in next(csv.reader([first], delimiter=self.delimiter), [])
+                ]
                 rest, count = block[len(first.encode()) :].lstrip(b"\r")[1:], records - 1
             if start == 0:
                 check_columns(names, spec, stream.display)
             if rest.strip():
-                yield Part(stream.name, start, start + count, split=split, detail=tuple(names), payload=rest)
+                yield Part(
+                    stream.name,
+                    start,
+                    start + count,
+                    split=split,
+                    detail=tuple(names),
+                    payload=rest,
+                )
             start += count
 
 
@@ -115,11 +136,14 @@ def _decode_text(stream: SourceStream, encoding: str) -> Iterator[bytes]:
                 yield decoder.decode(b"", final=True).encode()
         except UnicodeError as error:
             raise SourceError(
-                f"file ({stream.display}) must be text in {found}; got: {error}; write source.encoding, as latin-1"
+                f"file ({stream.display}) must be text in {found}; got: {error}; write "
+                "source.encoding, as latin-1"
             ) from None
 
 
-def _cut_blocks(texts: Iterator[bytes], target_bytes: int, display: str) -> Iterator[tuple[bytes, int]]:
+def _cut_blocks(
+    texts: Iterator[bytes], target_bytes: int, display: str
+) -> Iterator[tuple[bytes, int]]:
     """Blocks of whole records, and how many records each holds; a line break inside quotes ends none."""
     held = b""
     for text in texts:
@@ -134,7 +158,8 @@ def _cut_blocks(texts: Iterator[bytes], target_bytes: int, display: str) -> Iter
             held, ends = held[ends[last] + 1 :], ends[last + 1 :] - (ends[last] + 1)
         if len(held) > max(LONGEST_RECORD_BYTES, target_bytes):
             raise SourceError(
-                f"file ({display}) must hold records of at most {LONGEST_RECORD_BYTES} bytes; got a longer one; look for "
+                f"file ({display}) must hold records of at most {LONGEST_RECORD_BYTES} bytes; got "
+                "a longer one; look for "
                 "a quote that is never closed"
             )
     if held:
@@ -158,7 +183,9 @@ def _find_blank(text: bytes) -> set[int]:
     return {int(number) for number in short if not text[starts[number] : ends[number]].strip()}
 
 
-def _parse_block(part: Part, spec: TableSpec, delimiter: str) -> "tuple[pa.Table, list[tuple[int, str]]]":
+def _parse_block(
+    part: Part, spec: TableSpec, delimiter: str
+) -> "tuple[pa.Table, list[tuple[int, str]]]":
     """A block as a table of numbers and text, and the number and reason of each record that is no row."""
     import pyarrow as pa
     import pyarrow.csv as arrow
@@ -166,7 +193,9 @@ def _parse_block(part: Part, spec: TableSpec, delimiter: str) -> "tuple[pa.Table
     faults: list[tuple[int, str]] = []
 
     def leave_out(row: Any) -> str:
-        faults.append((row.number - 1, f"has {row.actual_columns} values, not {row.expected_columns}"))
+        faults.append(
+            (row.number - 1, f"has {row.actual_columns} values, not {row.expected_columns}")
+        )
         return "skip"
 
     def parse(numbers: pa.DataType) -> pa.Table:
@@ -199,4 +228,6 @@ def _parse_block(part: Part, spec: TableSpec, delimiter: str) -> "tuple[pa.Table
     try:
         return parse(pa.string()), faults
     except pa.ArrowInvalid as error:
-        raise SourceError(f"file ({part.name}) must be CSV; got: {error} in {part.label}; mend it there") from error
+        raise SourceError(
+            f"file ({part.name}) must be CSV; got: {error} in {part.label}; mend it there"
+        ) from error

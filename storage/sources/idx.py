@@ -20,12 +20,14 @@ MAX_DIMENSIONS = 4
 class IdxSource(UrlSource):
     """Labelled images as pairs of IDX files, gzipped or not.
 
-    A pair is the file of the images, (N, H, W) or (N, C, H, W), and the file of their labels, (N,) integers. Each name
-    is looked for as it stands, with `.gz` added, and with `-idx` written as `.idx`.
+    A pair is the file of the images, (N, H, W) or (N, C, H, W), and the file of their labels, (N,)
+    integers. Each name is looked for as it stands, with `.gz` added, and with `-idx` written as
+    `.idx`.
 
     Attributes:
         train: The pair that one learns from.
-        held_out: The pair that is held out; None where there is one pair only, which is then split by the recipe.
+        held_out: The pair that is held out; None where there is one pair only, which is then split
+            by the recipe.
     """
 
     type: Literal["idx"] = "idx"
@@ -50,7 +52,9 @@ class IdxSource(UrlSource):
         rows = images.reshape(count, *shape).astype(np.dtype(image_dtype).newbyteorder("="))
         return Decoded({"image": rows, LABEL: labels.astype(np.int64)})
 
-    def _scan_pair(self, names: tuple[str, str], split: str, target_bytes: int) -> Iterator[Part | SourceFile]:
+    def _scan_pair(
+        self, names: tuple[str, str], split: str, target_bytes: int
+    ) -> Iterator[Part | SourceFile]:
         with ExitStack() as stack:
             images, labels = (stack.enter_context(self._open(name)) for name in names)
             image_dtype, image_sizes = read_header(images)
@@ -61,8 +65,12 @@ class IdxSource(UrlSource):
             image_bytes = np.dtype(image_dtype).itemsize * math.prod(shape)
             label_bytes = np.dtype(label_dtype).itemsize
             for start, stop in cut_evenly(total, image_bytes + 8, target_bytes):
-                payload = images.read_exactly((stop - start) * image_bytes, f"images {start} to {stop} of {total}")
-                payload += labels.read_exactly((stop - start) * label_bytes, f"labels {start} to {stop} of {total}")
+                payload = images.read_exactly(
+                    (stop - start) * image_bytes, f"images {start} to {stop} of {total}"
+                )
+                payload += labels.read_exactly(
+                    (stop - start) * label_bytes, f"labels {start} to {stop} of {total}"
+                )
                 yield Part(
                     name=names[0].removesuffix(".gz"),
                     start=start,
@@ -78,7 +86,13 @@ class IdxSource(UrlSource):
     def _open(self, name: str) -> AbstractContextManager[SourceStream]:
         bare = name.removesuffix(".gz")
         candidates = dict.fromkeys(
-            [name, bare, f"{bare}.gz", bare.replace("-idx", ".idx"), bare.replace("-idx", ".idx") + ".gz"]
+            [
+                name,
+                bare,
+                f"{bare}.gz",
+                bare.replace("-idx", ".idx"),
+                bare.replace("-idx", ".idx") + ".gz",
+            ]
         )
         found = find_file(self.url, self.options, tuple(candidates))
         return open_stream(join_url(self.url, found), self.options, found)
@@ -98,7 +112,8 @@ def read_header(stream: SourceStream) -> tuple[str, tuple[int, ...]]:
     if zeros != b"\0\0" or code not in IDX_DTYPES or not 1 <= dimensions <= MAX_DIMENSIONS:
         known = ", ".join(f"0x{known:02x}" for known in IDX_DTYPES)
         raise SourceError(
-            f"file ({stream.display}) must begin with an IDX magic number: two zero bytes, a type ({known}), and 1 to "
+            f"file ({stream.display}) must begin with an IDX magic number: two zero bytes, a type "
+            f"({known}), and 1 to "
             f"{MAX_DIMENSIONS} dimensions; got 0x{magic.hex()}; check that it is the right file"
         )
     header = stream.read_exactly(4 * dimensions, "sizes")
@@ -114,17 +129,21 @@ def _check_pair(
 ) -> None:
     if len(image_sizes) not in (3, 4) or 0 in image_sizes[1:]:
         raise SourceError(
-            f"file ({images.display}) must hold images of sizes (N, H, W) or (N, C, H, W); got sizes {image_sizes}; "
+            f"file ({images.display}) must hold images of sizes (N, H, W) or (N, C, H, W); got "
+            f"sizes {image_sizes}; "
             "check that images and labels are not swapped in the recipe"
         )
     if len(label_sizes) != 1 or label_dtype.startswith(">f"):
         raise SourceError(
-            f"file ({labels.display}) must hold one integer label a row; got sizes {label_sizes} of type "
-            f"{np.dtype(label_dtype).name}; check that images and labels are not swapped in the recipe"
+            f"file ({labels.display}) must hold one integer label a row; got sizes {label_sizes} "
+            "of type "
+            f"{np.dtype(label_dtype).name}; check that images and labels are not swapped in the "
+            "recipe"
         )
     if image_sizes[0] != label_sizes[0]:
         raise SourceError(
-            f"file ({labels.display}) must hold one label for each of the {image_sizes[0]} images in "
+            f"file ({labels.display}) must hold one label for each of the {image_sizes[0]} images "
+            "in "
             f"{images.display}; got {label_sizes[0]} labels; name the files that belong together"
         )
 
@@ -132,6 +151,7 @@ def _check_pair(
 def _check_end(stream: SourceStream, total: int) -> None:
     if stream.read(1):
         raise SourceError(
-            f"file ({stream.display}) must end after the {total} rows that its header states; got more bytes; "
+            f"file ({stream.display}) must end after the {total} rows that its header states; got "
+            "more bytes; "
             "fetch it again"
         )

@@ -11,7 +11,15 @@ from storage.base.errors import SourceUnavailable
 from storage.base.store import redact, sha256_bytes
 from storage.forms.specs import DataSpec, RowsSpec
 from storage.shards.row_ids import LABEL, Rows
-from storage.sources.base import MAX_CLASSES_NAMED, SPLITS, Decoded, Fault, Part, SourceFile, UrlSource
+from storage.sources.base import (
+    MAX_CLASSES_NAMED,
+    SPLITS,
+    Decoded,
+    Fault,
+    Part,
+    SourceFile,
+    UrlSource,
+)
 from storage.sources.listing import list_files, read_files
 from storage.sources.opening import open_stream
 from storage.sources.pictures import MODES, decode_pictures
@@ -26,8 +34,10 @@ class ImagesSource(UrlSource):
     """JPEG and PNG below a folder, matching a glob, or in tar archives; the name of the folder around one is its class.
 
     Attributes:
-        splits: Folder of each split below the url, as `{train: train, held_out: test}`; empty where there is none.
-        mismatch: Whether pictures of another size or mode are resized and converted to the recipe's, or left out.
+        splits: Folder of each split below the url, as `{train: train, held_out: test}`; empty where
+            there is none.
+        mismatch: Whether pictures of another size or mode are resized and converted to the
+            recipe's, or left out.
         max_files: Most files of the source.
         max_file_bytes: Most bytes of a file; larger ones are left out and listed.
         max_total_bytes: Most bytes that an archive may unpack to.
@@ -45,7 +55,9 @@ class ImagesSource(UrlSource):
     def _strip_slashes(cls, splits: dict[str, str]) -> dict[str, str]:
         stripped = {split: folder.strip("/") for split, folder in splits.items()}
         if "" in stripped.values() or len(set(stripped.values())) != len(stripped):
-            raise ValueError("name a folder of its own for each split; write as {train: train, held_out: test}")
+            raise ValueError(
+                "name a folder of its own for each split; write as {train: train, held_out: test}"
+            )
         return stripped
 
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
@@ -63,15 +75,23 @@ class ImagesSource(UrlSource):
         faults = [Fault(name, reason) for name, reason in part.detail.get("faults", ())]
         files: list[SourceFile] = []
         if "root" in part.detail:
-            found = read_files(part.detail["root"], self.options, [name for name, _ in part.detail["pictures"]])
+            found = read_files(
+                part.detail["root"], self.options, [name for name, _ in part.detail["pictures"]]
+            )
             pictures = []
             for (name, label), data in zip(part.detail["pictures"], found, strict=True):
                 if isinstance(data, str):
                     faults.append(Fault(name, data))
                 elif len(data) > self.max_file_bytes:
-                    faults.append(Fault(name, f"has {len(data)} bytes; at most {self.max_file_bytes} are read"))
+                    faults.append(
+                        Fault(
+                            name, f"has {len(data)} bytes; at most {self.max_file_bytes} are read"
+                        )
+                    )
                 else:
-                    files.append(SourceFile(name=name, size_bytes=len(data), sha256=sha256_bytes(data)))
+                    files.append(
+                        SourceFile(name=name, size_bytes=len(data), sha256=sha256_bytes(data))
+                    )
                     pictures.append((name, label, data))
         else:
             pictures = _cut_payload(part)
@@ -79,16 +99,29 @@ class ImagesSource(UrlSource):
             [(name, data) for name, _, data in pictures], shape, resize=self.mismatch == "resize"
         )
         faults += [Fault(name, reason) for name, reason in damaged]
-        rows: Rows = {"image": images, LABEL: np.array([pictures[number][1] for number in kept], dtype=np.int64)}
+        rows: Rows = {
+            "image": images,
+            LABEL: np.array([pictures[number][1] for number in kept], dtype=np.int64),
+        }
         members = tuple(pictures[number][0] for number in kept)
-        strange = sorted({name_folder(name) for name, label, _ in pictures if label >= len(labels)})[:MAX_CLASSES_NAMED]
-        return Decoded(rows, members=members, faults=tuple(faults), files=tuple(files), undeclared=tuple(strange))
+        strange = sorted(
+            {name_folder(name) for name, label, _ in pictures if label >= len(labels)}
+        )[:MAX_CLASSES_NAMED]
+        return Decoded(
+            rows,
+            members=members,
+            faults=tuple(faults),
+            files=tuple(files),
+            undeclared=tuple(strange),
+        )
 
     def find_split(self, name: str) -> str | None:
         """The split of a file by its folder; "" where the source has none, None where it lies in no split's folder."""
         if not self.splits:
             return ""
-        return next((split for split, folder in self.splits.items() if f"/{folder}/" in f"/{name}"), None)
+        return next(
+            (split for split, folder in self.splits.items() if f"/{folder}/" in f"/{name}"), None
+        )
 
     def _scan_folder(self, labels: Sequence[str], rows: int) -> Iterator[Part]:
         root, names = list_files(self.url, self.options, SUFFIXES, self.max_files)
@@ -97,12 +130,18 @@ class ImagesSource(UrlSource):
         for split in ("", *SPLITS):
             chosen = [name for name in names if self.find_split(name) == split]
             for start in range(0, len(chosen), rows):
-                pictures = [(name, find_label(name, known)) for name in chosen[start : start + rows]]
+                pictures = [
+                    (name, find_label(name, known)) for name in chosen[start : start + rows]
+                ]
                 detail = {"root": root, "pictures": pictures, "faults": lost}
-                yield Part(redact(self.url), start, start + len(pictures), split=split, detail=detail)
+                yield Part(
+                    redact(self.url), start, start + len(pictures), split=split, detail=detail
+                )
                 lost = []
 
-    def _scan_archives(self, labels: Sequence[str], rows: int, target_bytes: int) -> Iterator[Part | SourceFile]:
+    def _scan_archives(
+        self, labels: Sequence[str], rows: int, target_bytes: int
+    ) -> Iterator[Part | SourceFile]:
         root, names = list_files(self.url, self.options, ARCHIVES, self.max_files)
         known = {label: number for number, label in enumerate(labels)}
         for archive in names:
@@ -119,7 +158,9 @@ class ImagesSource(UrlSource):
                     if split is None:
                         batch.faults.append((member.name, NOWHERE))
                         continue
-                    if batch.pictures and (split != batch.split or batch.is_full(rows, target_bytes)):
+                    if batch.pictures and (
+                        split != batch.split or batch.is_full(rows, target_bytes)
+                    ):
                         yield batch.take()
                     batch.split = split
                     batch.add(member, find_label(member.name, known))
@@ -154,7 +195,14 @@ class _Batch:
         """The part, and an empty batch afterwards."""
         stop = self._start + len(self.pictures)
         detail = {"pictures": self.pictures, "faults": self.faults}
-        part = Part(self._archive, self._start, stop, split=self.split, detail=detail, payload=b"".join(self._data))
+        part = Part(
+            self._archive,
+            self._start,
+            stop,
+            split=self.split,
+            detail=detail,
+            payload=b"".join(self._data),
+        )
         self._start = stop
         self.pictures, self.faults, self._data, self._size = [], [], [], 0
         return part
@@ -178,15 +226,19 @@ def _cut_payload(part: Part) -> list[tuple[str, int, bytes]]:
     return pictures
 
 
-def _require_images(source: ImagesSource, spec: RowsSpec | None) -> tuple[tuple[str, ...], tuple[int, int, int]]:
+def _require_images(
+    source: ImagesSource, spec: RowsSpec | None
+) -> tuple[tuple[str, ...], tuple[int, int, int]]:
     if not isinstance(spec, DataSpec):
         raise SourceUnavailable(
-            f"source ({source.display}) must be told what its pictures become; got no data section with an image; add "
+            f"source ({source.display}) must be told what its pictures become; got no data section "
+            "with an image; add "
             "data.image and data.labels to the recipe"
         )
     if spec.image.dtype != "uint8" or spec.image.shape[0] not in MODES:
         raise SourceUnavailable(
-            f"pictures ({source.display}) must become uint8 with 1 or 3 channels; got {spec.image.dtype} of shape "
+            f"pictures ({source.display}) must become uint8 with 1 or 3 channels; got "
+            f"{spec.image.dtype} of shape "
             f"{spec.image.shape}; mend data.image in the recipe"
         )
     return spec.labels, spec.image.shape

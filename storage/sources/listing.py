@@ -24,7 +24,8 @@ def list_files(
         max_files: Most files.
 
     Returns:
-        A root, absolute or a URL, and the names of the files below it, sorted; hidden ones are left out.
+        A root, absolute or a URL, and the names of the files below it, sorted; hidden ones are left
+        out.
 
     Raises:
         SourceUnavailable: There is none, or there are too many.
@@ -45,15 +46,19 @@ def list_files(
         else:
             base, found = path, filesystem.find(path)
     names = sorted({posixpath.relpath(file, base) for file in found})
-    names = [name for name in names if name.lower().endswith(tuple(suffixes)) and not _is_hidden(name)]
+    names = [
+        name for name in names if name.lower().endswith(tuple(suffixes)) and not _is_hidden(name)
+    ]
     if not names:
         raise SourceUnavailable(
-            f"source ({display}) must hold files that end in {', '.join(suffixes)}; got none among {len(found)} files; "
+            f"source ({display}) must hold files that end in {', '.join(suffixes)}; got none among "
+            f"{len(found)} files; "
             "check the source's url"
         )
     if len(names) > max_files:
         raise SourceUnavailable(
-            f"source ({display}) must hold at most {max_files} files; got {len(names)}; raise source.max_files if it is "
+            f"source ({display}) must hold at most {max_files} files; got {len(names)}; raise "
+            "source.max_files if it is "
             "right"
         )
     return str(filesystem.unstrip_protocol(base)) + split_chain(url)[1], names
@@ -73,7 +78,10 @@ def read_files(root: str, options: Mapping[str, object], names: Sequence[str]) -
         filesystem, base = fsspec.core.url_to_fs(root, **options)
         paths = [posixpath.join(base, name) for name in names]
         found = cast("Mapping[str, bytes | Exception]", filesystem.cat(paths, on_error="return"))
-    return [data if isinstance(data, bytes) else _describe(data) for data in (found[path] for path in paths)]
+    return [
+        data if isinstance(data, bytes) else _describe(data)
+        for data in (found[path] for path in paths)
+    ]
 
 
 def _read_local(path: Path) -> bytes | str:

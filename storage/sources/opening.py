@@ -1,7 +1,7 @@
 """Reads the files of a source, once and from the start, on any file system that fsspec knows.
 
-Compression is told by a file's first bytes, not by its name: a browser or a proxy may have unpacked what still ends in
-`.gz`. The stored bytes are hashed on their way through.
+Compression is told by a file's first bytes, not by its name: a browser or a proxy may have unpacked
+what still ends in `.gz`. The stored bytes are hashed on their way through.
 """
 
 import bz2
@@ -80,7 +80,8 @@ class SourceStream:
         """
         start, self._at = self._at, self._at + size
         if self._at <= len(self._held):
-            # An archive is read in hundreds of thousands of small pieces: the quick way is the usual one.
+            # An archive is read in hundreds of thousands of small pieces: the quick way is the
+            # usual one.
             return self._held[start : self._at]
         rest = self._held[start:]
         with translated(self.display):
@@ -97,7 +98,8 @@ class SourceStream:
         data = self.read(size)
         if len(data) != size:
             raise SourceError(
-                f"file ({self.display}) must hold {size} bytes of {what}; got {len(data)} before its end; "
+                f"file ({self.display}) must hold {size} bytes of {what}; got {len(data)} before "
+                "its end; "
                 "it is cut off: fetch it again"
             )
         return data
@@ -161,7 +163,8 @@ def find_file(url: str, options: Mapping[str, object], candidates: Sequence[str]
             if filesystem.exists(join_url(path, candidate)):
                 return candidate
     raise SourceUnavailable(
-        f"file ({join_url(redact(url), candidates[0])}) must exist; got nothing there, nor under the names "
+        f"file ({join_url(redact(url), candidates[0])}) must exist; got nothing there, nor under "
+        "the names "
         f"{', '.join(candidates[1:]) or '(no others)'}; check the source's url and file names"
     )
 
@@ -198,34 +201,41 @@ def translated(display: str) -> Iterator[None]:
         ) from None
     except PermissionError:
         raise SourceUnavailable(
-            f"file ({display}) must be readable; got: permission denied; check its mode, or the credentials in the "
+            f"file ({display}) must be readable; got: permission denied; check its mode, or the "
+            "credentials in the "
             "environment"
         ) from None
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise SourceError(
-            f"file ({display}) must unpack to its end; got: {redact(str(error))}; it is cut off or damaged: "
+            f"file ({display}) must unpack to its end; got: {redact(str(error))}; it is cut off or "
+            "damaged: "
             "fetch it again"
         ) from error
     except ImportError as error:
         raise SourceUnavailable(
-            f"file ({display}) must lie on a file system that is installed; got: {error}; install that package"
+            f"file ({display}) must lie on a file system that is installed; got: {error}; install "
+            "that package"
         ) from error
     except Exception as error:  # noqa: BLE001 - every file system has errors of its own: botocore's, aiohttp's, ...
         # Not chained: a traceback would quote the URL with its secrets.
         if _is_damage(error):
             raise SourceError(
-                f"file ({display}) must be whole; got {type(error).__name__}: {redact(str(error))}; it is cut off or "
+                f"file ({display}) must be whole; got {type(error).__name__}: "
+                f"{redact(str(error))}; it is cut off or "
                 "damaged: fetch it again"
             ) from None
         raise SourceUnavailable(
-            f"file ({display}) must be readable; got {type(error).__name__}: {redact(str(error))}; check the address, "
+            f"file ({display}) must be readable; got {type(error).__name__}: {redact(str(error))}; "
+            "check the address, "
             "the network, and the credentials in the environment"
         ) from None
 
 
 def _is_damage(error: Exception) -> bool:
     """Whether a decoder found fault with the bytes: pyarrow in its own words, bzip2 as an OSError of no system call."""
-    return type(error).__module__ == "pyarrow.lib" or (type(error) is OSError and error.errno is None)
+    return type(error).__module__ == "pyarrow.lib" or (
+        type(error) is OSError and error.errno is None
+    )
 
 
 def _decompress(file: "io.BufferedReader[HashingReader]") -> BinaryIO:

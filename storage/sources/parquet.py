@@ -20,7 +20,8 @@ class ParquetSource(UrlSource):
     """Rows of Parquet files.
 
     Attributes:
-        splits: File of each split below the url, as `{train: train.parquet}`; empty where there is none.
+        splits: File of each split below the url, as `{train: train.parquet}`; empty where there is
+            none.
         max_files: Most files of the source.
     """
 
@@ -41,7 +42,10 @@ class ParquetSource(UrlSource):
             with translated(address):
                 file = _open_parquet(address, self.options)
                 check_columns(file.schema_arrow.names, table, address)
-                sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+                sizes = [
+                    file.metadata.row_group(number).num_rows
+                    for number in range(file.num_row_groups)
+                ]
                 file.close()
             first = start = rows = 0
             for number, size in enumerate(sizes):
@@ -60,7 +64,9 @@ class ParquetSource(UrlSource):
         address, first, stop = part.detail
         with translated(address):
             file = _open_parquet(address, self.options)
-            groups = file.read_row_groups(list(range(first, stop)), columns=list(table.columns), use_threads=False)
+            groups = file.read_row_groups(
+                list(range(first, stop)), columns=list(table.columns), use_threads=False
+            )
             file.close()
         rows, columns = build_rows(groups, table)
         return Decoded(rows, columns=columns, undeclared=find_undeclared(groups, table))

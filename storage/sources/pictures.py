@@ -1,7 +1,7 @@
 """One JPEG or PNG as pixels: upright, opaque, with the channels and the size that the recipe declares.
 
-The rules are those of the device's `deployments.targets.run.inputs`; a test holds the two side by side, because what a model
-learned from and what it is asked must be made alike.
+The rules are those of the device's `deployments.targets.run.inputs`; a test holds the two side by
+side, because what a model learned from and what it is asked must be made alike.
 """
 
 import io
@@ -34,7 +34,8 @@ def decode_picture(data: bytes, shape: tuple[int, int, int], *, resize: bool) ->
         Pixels of shape (H, W) or (H, W, C), in 0 to 255.
 
     Raises:
-        PictureFault: It is damaged, no JPEG or PNG, too large, or not of the shape where it may not be resized.
+        PictureFault: It is damaged, no JPEG or PNG, too large, or not of the shape where it may not
+            be resized.
     """
     from PIL import Image
 
@@ -49,7 +50,9 @@ def decode_picture(data: bytes, shape: tuple[int, int, int], *, resize: bool) ->
     except PictureFault:
         raise
     except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
-        raise PictureFault(f"cannot be read as JPEG or PNG: {type(error).__name__}: {error}"[:200]) from None
+        raise PictureFault(
+            f"cannot be read as JPEG or PNG: {type(error).__name__}: {error}"[:200]
+        ) from None
 
 
 def decode_pictures(
@@ -58,7 +61,8 @@ def decode_pictures(
     """Decodes many pictures into one array.
 
     Returns:
-        Images (N, C, H, W); which of the files they are; name and reason of each file that was left out.
+        Images (N, C, H, W); which of the files they are; name and reason of each file that was left
+        out.
     """
     channels, height, width = shape
     images = np.empty((len(files), *shape), dtype=np.uint8)
@@ -66,11 +70,14 @@ def decode_pictures(
     kept: list[int] = []
     faults: list[tuple[str, str]] = []
     with warnings.catch_warnings():
-        # Odd metadata is no fault of a picture, and its size is checked. Once for all: it costs as much as a small picture.
+        # Odd metadata is no fault of a picture, and its size is checked. Once for all: it costs as
+        # much as a small picture.
         warnings.simplefilter("ignore")
         for number, (name, data) in enumerate(files):
             try:
-                pixels[len(kept)] = decode_picture(data, shape, resize=resize).reshape(height, width, channels)
+                pixels[len(kept)] = decode_picture(data, shape, resize=resize).reshape(
+                    height, width, channels
+                )
             except PictureFault as fault:
                 faults.append((name, str(fault)))
                 continue
@@ -80,7 +87,9 @@ def decode_pictures(
 
 def _check_pixels(image: "Image") -> None:
     if image.width * image.height > MAX_PIXELS:
-        raise PictureFault(f"has {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read")
+        raise PictureFault(
+            f"has {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read"
+        )
 
 
 def _check_same(image: "Image", mode: str, shape: tuple[int, int, int]) -> None:
@@ -113,4 +122,6 @@ def _bring_to_shape(image: "Image", channels: int, width: int, height: int) -> "
     image = image if image.mode == MODES[channels] else image.convert(MODES[channels])
     if image.size == (width, height):
         return image
-    return image.resize((width, height), Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR)
+    return image.resize(
+        (width, height), Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    )

@@ -18,8 +18,9 @@ class SklearnSource(Source):
     """One of scikit-learn's built-in data sets, without a split of its own.
 
     Attributes:
-        dataset: `digits` are 1,797 images uint8 (1, 8, 8) with values 0 to 16 (Alpaydin and Kaynak, 1998); `iris`,
-            `wine` and `breast_cancer` are tables with a class; `diabetes` is one with a target.
+        dataset: `digits` are 1,797 images uint8 (1, 8, 8) with values 0 to 16 (Alpaydin and Kaynak,
+            1998); `iris`, `wine` and `breast_cancer` are tables with a class; `diabetes` is one
+            with a target.
     """
 
     type: Literal["sklearn"] = "sklearn"
@@ -50,10 +51,17 @@ class SklearnSource(Source):
         count = part.stop - part.start
         targets = np.frombuffer(part.payload[-8 * count :], dtype=target_dtype)
         values = np.frombuffer(part.payload[: -8 * count], dtype=dtype).reshape(count, *shape)
-        rows: Rows = {LABEL: targets.astype(np.int64)} if targets.dtype.kind == "i" else {TARGET: targets.copy()}
+        rows: Rows = (
+            {LABEL: targets.astype(np.int64)}
+            if targets.dtype.kind == "i"
+            else {TARGET: targets.copy()}
+        )
         if not names:
             return Decoded({"image": values.copy(), **rows})
-        rows |= {NUMBERS: values.copy(), NUMBERS + VALID_SUFFIX: np.ones(values.shape, dtype=np.bool_)}
+        rows |= {
+            NUMBERS: values.copy(),
+            NUMBERS + VALID_SUFFIX: np.ones(values.shape, dtype=np.bool_),
+        }
         return Decoded(rows, columns={NUMBERS: names, NUMBERS + VALID_SUFFIX: names})
 
 
@@ -63,10 +71,15 @@ def _load(name: str) -> tuple[NDArray[Any], NDArray[Any], tuple[str, ...]]:
         from sklearn import datasets
     except ImportError as error:
         raise SourceUnavailable(
-            f"source (sklearn) must have scikit-learn installed; got: {error}; install lepton-ai[platform]"
+            f"source (sklearn) must have scikit-learn installed; got: {error}; install "
+            "lepton-ai[platform]"
         ) from error
     bunch = getattr(datasets, f"load_{name}")()
     targets = bunch.target.astype("<i8" if bunch.target.dtype.kind == "i" else "<f8")
     if name == "digits":
         return bunch.images.astype(np.uint8)[:, np.newaxis], targets, ()
-    return np.ascontiguousarray(bunch.data, dtype="<f8"), targets, tuple(str(column) for column in bunch.feature_names)
+    return (
+        np.ascontiguousarray(bunch.data, dtype="<f8"),
+        targets,
+        tuple(str(column) for column in bunch.feature_names),
+    )

@@ -1,7 +1,8 @@
 """The members of a tar archive, one after another and never onto a disk, with bounds on names, count and sizes.
 
-Formats: POSIX.1-2001 ustar and pax, and GNU's long names and large sizes. Python's `tarfile` takes an archive that is
-cut off between two members for a whole one, and costs ten times as much a member.
+Formats: POSIX.1-2001 ustar and pax, and GNU's long names and large sizes. Python's `tarfile` takes
+an archive that is cut off between two members for a whole one, and costs ten times as much a
+member.
 """
 
 import posixpath
@@ -54,7 +55,8 @@ def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Faul
         bounds: What is too much.
 
     Yields:
-        Each plain file; a fault for what is no plain file, has an unsafe name, or is too large on its own.
+        Each plain file; a fault for what is no plain file, has an unsafe name, or is too large on
+        its own.
 
     Raises:
         SourceError: It is no tar archive, is cut off, or holds too many files or bytes.
@@ -66,9 +68,16 @@ def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Faul
             named |= _NAMING[header.kind](_read_content(stream, header, bounds))
             continue
         if any(key.startswith("GNU.sparse") for key in named) or header.kind == "S":
-            raise SourceError(f"archive ({stream.display}) must hold whole files; got {header.name}, which is sparse")
+            raise SourceError(
+                f"archive ({stream.display}) must hold whole files; got {header.name}, which is "
+                "sparse"
+            )
         if named:
-            header = replace(header, name=named.get("path", header.name), size=int(named.get("size", header.size)))
+            header = replace(
+                header,
+                name=named.get("path", header.name),
+                size=int(named.get("size", header.size)),
+            )
             named = {}
         if header.kind in _DIRECTORY:
             _skip_content(stream, header)
@@ -93,7 +102,8 @@ def _read_header(stream: SourceStream, count: int) -> Header | None:
     # POSIX: the sum of the header's bytes, its own field taken as spaces.
     if stated != sum(block) - sum(block[148:156]) + 8 * ord(" "):
         raise SourceError(
-            f"file ({stream.display}) must be a tar archive; got another header after {count} files; fetch it again, or "
+            f"file ({stream.display}) must be a tar archive; got another header after {count} "
+            "files; fetch it again, or "
             "check its type"
         )
     name, prefix = _parse_text(block[:100]), _parse_text(block[345:500])
@@ -102,13 +112,17 @@ def _read_header(stream: SourceStream, count: int) -> Header | None:
     kind = chr(block[156])
     size = 0 if kind in _EMPTY else _parse_number(block[124:136])
     if size is None or size < 0:
-        raise SourceError(f"archive ({stream.display}) must state the size of each file; got none for {full}")
+        raise SourceError(
+            f"archive ({stream.display}) must state the size of each file; got none for {full}"
+        )
     return Header(full, size, kind)
 
 
 def _read_content(stream: SourceStream, header: Header, bounds: Bounds) -> bytes:
     if header.size > max(bounds.file_bytes, _BLOCK):
-        raise SourceError(f"archive ({stream.display}) must have headers of a sane size; got {header.size} bytes")
+        raise SourceError(
+            f"archive ({stream.display}) must have headers of a sane size; got {header.size} bytes"
+        )
     return stream.read_exactly(header.size + -header.size % _BLOCK, header.name)[: header.size]
 
 
@@ -186,10 +200,12 @@ def find_unsafe(name: str) -> str | None:
 def _check_bounds(display: str, count: int, total: int, bounds: Bounds) -> None:
     if count > bounds.files:
         raise SourceError(
-            f"archive ({display}) must hold at most {bounds.files} files; got more; raise source.max_files if it is right"
+            f"archive ({display}) must hold at most {bounds.files} files; got more; raise "
+            "source.max_files if it is right"
         )
     if total > bounds.total_bytes:
         raise SourceError(
-            f"archive ({display}) must unpack to at most {bounds.total_bytes} bytes; got more; raise "
+            f"archive ({display}) must unpack to at most {bounds.total_bytes} bytes; got more; "
+            "raise "
             "source.max_total_bytes if it is right"
         )

@@ -30,13 +30,18 @@ class ShardLoader:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Ends the threads, and forgets shards that are not complete."""
         if self._threads:
             self._threads.shutdown(wait=True, cancel_futures=True)
         for shard, jobs in self._pending.items():
-            if not all(job.done() and not job.cancelled() and job.exception() is None for job in jobs):
+            if not all(
+                job.done() and not job.cancelled() and job.exception() is None for job in jobs
+            ):
                 self._memory.drop(shard)
         self._pending.clear()
 

@@ -1,18 +1,21 @@
 """The order in which a stream yields samples: arithmetic only, nothing is read here.
 
-An epoch is a shuffled line of shards, each with its samples shuffled inside. The line is cut into a fixed number of
-equal *canonical streams*, whatever the number of ranks; every global batch takes the same share from each, and a rank
-serves a consecutive run of them. So the global batches are the same for any number of ranks that divides the number of
-streams, and every rank works on whole shards of its own.
+An epoch is a shuffled line of shards, each with its samples shuffled inside. The line is cut into a
+fixed number of equal *canonical streams*, whatever the number of ranks; every global batch takes
+the same share from each, and a rank serves a consecutive run of them. So the global batches are the
+same for any number of ranks that divides the number of streams, and every rank works on whole
+shards of its own.
 
-A stream is consumed in *windows* of a whole number of steps; inside a window its samples are shuffled once more. All
-streams change windows at the same step, so that the shards of one window can be loaded while the last is consumed.
+A stream is consumed in *windows* of a whole number of steps; inside a window its samples are
+shuffled once more. All streams change windows at the same step, so that the shards of one window
+can be loaded while the last is consumed.
 
-Only a shard on the border of two streams is shared by both. Every other stream runs backwards: neighbours reach
-their common border in the same window, and a rank that serves both reads that shard once.
+Only a shard on the border of two streams is shared by both. Every other stream runs backwards:
+neighbours reach their common border in the same window, and a rank that serves both reads that
+shard once.
 
-Shuffling sorts the raw output of Philox, which numpy keeps stable for good, unlike its `permutation` (NEP 19):
-the order survives an upgrade, and so does a run that resumes after one.
+Shuffling sorts the raw output of Philox, which numpy keeps stable for good, unlike its
+`permutation` (NEP 19): the order survives an upgrade, and so does a run that resumes after one.
 """
 
 import hashlib
@@ -42,14 +45,16 @@ class Order:
 
     Attributes:
         samples: Samples of each shard, in the order of the manifest.
-        identity: What is streamed, such as the digest of the version: two data sets never share an order.
+        identity: What is streamed, such as the digest of the version: two data sets never share an
+            order.
         seed: The user's seed.
         epoch: Number of the epoch, from 0.
         batch_size: Samples of a global batch, over all ranks; a multiple of `streams`.
         streams: Canonical streams; the number of ranks divides it.
         window_steps: Steps of one window.
         shuffle: False keeps the stored order, stream by stream.
-        drop_last: True ends with the last full global batch; False fills the last one up with padding.
+        drop_last: True ends with the last full global batch; False fills the last one up with
+            padding.
     """
 
     samples: tuple[int, ...]
@@ -70,7 +75,11 @@ class Order:
     @cached_property
     def steps(self) -> int:
         """Global batches of the epoch."""
-        return self.total // self.batch_size if self.drop_last else math.ceil(self.total / self.batch_size)
+        return (
+            self.total // self.batch_size
+            if self.drop_last
+            else math.ceil(self.total / self.batch_size)
+        )
 
     @property
     def windows(self) -> int:
@@ -115,7 +124,11 @@ class Order:
 
     def shards(self, streams: range, window: int) -> list[int]:
         """Shards that a run of streams needs in a window, each once, in the order of first use."""
-        return list(dict.fromkeys(piece.shard for stream in streams for piece in self.pieces(stream, window)))
+        return list(
+            dict.fromkeys(
+                piece.shard for stream in streams for piece in self.pieces(stream, window)
+            )
+        )
 
     def batches(self, streams: range, window: int, offsets: Indices | None = None) -> Indices:
         """The samples of a window, batch by batch.
@@ -123,7 +136,8 @@ class Order:
         Args:
             streams: The consecutive canonical streams of one rank.
             window: Number of the window.
-            offsets: Number of the first sample of each shard, shape (shards,); None numbers them in stored order.
+            offsets: Number of the first sample of each shard, shape (shards,); None numbers them in
+                stored order.
 
         Returns:
             Sample numbers, shape (steps of the window, share x streams); -1 stands for padding.
@@ -139,16 +153,26 @@ class Order:
         return columns.reshape(steps, -1)
 
     def _window_samples(self, stream: int, window: int, offsets: Indices) -> Indices:
-        parts = [offsets[piece.shard] + self._shard_samples(piece) for piece in self.pieces(stream, window)]
+        parts = [
+            offsets[piece.shard] + self._shard_samples(piece)
+            for piece in self.pieces(stream, window)
+        ]
         joined = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
-        return joined[self._permute(len(joined), f"window {stream} {window}")] if self.shuffle else joined
+        return (
+            joined[self._permute(len(joined), f"window {stream} {window}")]
+            if self.shuffle
+            else joined
+        )
 
     def _shard_samples(self, piece: Piece) -> Indices:
         whole = piece.stop - piece.start == self.samples[piece.shard]
-        # A shard that is used in one piece is shuffled by its window: only a cut must be random by itself.
+        # A shard that is used in one piece is shuffled by its window: only a cut must be random by
+        # itself.
         if whole or not self.shuffle:
             return np.arange(piece.start, piece.stop)
-        return self._permute(self.samples[piece.shard], f"shard {piece.shard}")[piece.start : piece.stop]
+        return self._permute(self.samples[piece.shard], f"shard {piece.shard}")[
+            piece.start : piece.stop
+        ]
 
     def _span(self, stream: int, window: int) -> tuple[int, int]:
         """Positions on the line that a stream serves in a window: [start, stop)."""
@@ -166,8 +190,8 @@ class Order:
         """A permutation of range(count), shape (count,), drawn for this purpose alone."""
         text = f"{self.identity}\n{self.seed}\n{self.epoch}\n{purpose}"
         key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
-        # Each number carries its place in its low bits: sorting values is several times faster than sorting places, and
-        # no two are equal, so that the outcome does not hang on the algorithm.
+        # Each number carries its place in its low bits: sorting values is several times faster than
+        # sorting places, and no two are equal, so that the outcome does not hang on the algorithm.
         low_bits = np.uint64((1 << count.bit_length()) - 1)
         keys = Philox(key=key).random_raw(count) & ~low_bits | np.arange(count, dtype=np.uint64)
         keys.sort()
@@ -198,7 +222,9 @@ class MemoryPlan:
     @cached_property
     def _heaviest(self) -> tuple[Indices, Indices]:
         """Samples and pages summed over the shards, those with the most pages a sample first."""
-        samples, pages = (np.asarray(values, dtype=np.int64) for values in (self.samples, self.pages))
+        samples, pages = (
+            np.asarray(values, dtype=np.int64) for values in (self.samples, self.pages)
+        )
         used = samples > 0
         ranked = np.argsort(-pages[used] / samples[used], kind="stable")
         return np.cumsum(samples[used][ranked]), np.cumsum(pages[used][ranked])
@@ -215,7 +241,8 @@ class MemoryPlan:
     def window_steps(self, pages: int, most: int) -> int:
         """The longest window, up to `most` steps, of which two fit into so many pages; 0 where not even one step does.
 
-        Every stream is counted by itself, so that what fits one rank fits any number of ranks together.
+        Every stream is counted by itself, so that what fits one rank fits any number of ranks
+        together.
         """
         low, high = 0, max(1, most)
         while low < high:

@@ -12,8 +12,8 @@ from storage.stream.shard_fields import ShardFields
 MOST_STREAMS = 8
 # Small enough to waste little at a shard's end, large enough to decode most blocks at once.
 _PAGE_BYTES = 64 * 2**10
-# An epoch has about so many windows, but none smaller than this: the first batch comes early, and each window is read
-# while the one before it is served.
+# An epoch has about so many windows, but none smaller than this: the first batch comes early, and
+# each window is read while the one before it is served.
 _WINDOWS_PER_EPOCH = 8
 _LEAST_WINDOW_BYTES = 16 * 2**20
 
@@ -63,13 +63,15 @@ def plan_stream(
     total = sum(samples.counts)
     if total < (batch_size if drop_last else 1):
         raise InvalidInput(
-            f"{source.name} must hold samples for a batch of {batch_size}; got {total}; use a batch_size of at "
+            f"{source.name} must hold samples for a batch of {batch_size}; got {total}; use a "
+            "batch_size of at "
             f"most {total}"
         )
     shards = sum(count > 0 for count in samples.counts)
     if shards < world_size:
         raise InvalidInput(
-            f"{source.name} must have a shard for each of {world_size} ranks; got {shards}; use fewer ranks, or "
+            f"{source.name} must have a shard for each of {world_size} ranks; got {shards}; use "
+            "fewer ranks, or "
             "write it with a smaller target_shard_bytes"
         )
     page_rows = max(1, _PAGE_BYTES // source.row_bytes)
@@ -87,19 +89,25 @@ def plan_stream(
     window_steps = memory.window_steps(budget, most_steps)
     if not window_steps:
         raise InvalidInput(
-            f"memory_bytes ({memory_bytes}) must hold two windows of {memory.streams} canonical streams of {source.name}: "
-            f"{memory.least_pages * page_bytes} bytes; raise it, use fewer canonical_streams, or write "
+            f"memory_bytes ({memory_bytes}) must hold two windows of {memory.streams} canonical "
+            f"streams of {source.name}: "
+            f"{memory.least_pages * page_bytes} bytes; raise it, use fewer canonical_streams, or "
+            "write "
             "smaller shards"
         )
     if memory.streams % world_size:
         raise InvalidInput(
-            f"world_size ({world_size}) must divide the canonical streams; got {memory.streams}; use a number of ranks "
-            f"that divides {memory.streams}, or set canonical_streams to a multiple of the ranks (and raise memory_bytes)"
+            f"world_size ({world_size}) must divide the canonical streams; got {memory.streams}; "
+            "use a number of ranks "
+            f"that divides {memory.streams}, or set canonical_streams to a multiple of the ranks "
+            "(and raise memory_bytes)"
         )
     return StreamPlan(memory.streams, window_steps, page_rows, budget, sum(pages), memory)
 
 
-def _list_choices(batch_size: int, world_size: int, shuffle: bool, canonical_streams: int | None) -> list[int]:
+def _list_choices(
+    batch_size: int, world_size: int, shuffle: bool, canonical_streams: int | None
+) -> list[int]:
     """Numbers of canonical streams to try, the best first."""
     if canonical_streams is None and shuffle:
         common = math.gcd(batch_size, MOST_STREAMS)
@@ -107,5 +115,8 @@ def _list_choices(batch_size: int, world_size: int, shuffle: bool, canonical_str
     streams = world_size if canonical_streams is None else canonical_streams
     if streams < 1 or batch_size % streams:
         what = "world_size" if canonical_streams is None else "canonical_streams"
-        raise InvalidInput(f"batch_size ({batch_size}) must be a multiple of {what}; got {streams}; change one of them")
+        raise InvalidInput(
+            f"batch_size ({batch_size}) must be a multiple of {what}; got {streams}; change one of "
+            "them"
+        )
     return [streams]

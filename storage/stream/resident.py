@@ -1,8 +1,10 @@
 """Decoded shards in memory: the one block of memory a field that batches are gathered from.
 
-Memory is cut into pages of a few rows, so that shards of any length come and go without leaving holes, and is allocated
-once: on a fresh allocation the kernel's page faults cost more than the decoding. A shard's rows are numbered as if
-all shards lay one after the other, each from a page of its own; `locate` turns such numbers into places in memory.
+Memory is cut into pages of a few rows, so that shards of any length come and go without leaving
+holes, and is allocated
+once: on a fresh allocation the kernel's page faults cost more than the decoding. A shard's rows are
+numbered as if all shards lay one after the other, each from a page of its own; `locate` turns such
+numbers into places in memory.
 """
 
 import heapq
@@ -41,7 +43,8 @@ class ResidentShards:
         pages: int,
     ) -> None:
         self.arrays: dict[str, NDArray[Any]] = {
-            name: np.empty((pages * page_rows, *shape), dtype) for name, (dtype, shape) in fields.items()
+            name: np.empty((pages * page_rows, *shape), dtype)
+            for name, (dtype, shape) in fields.items()
         }
         self._page_rows = page_rows
         self._shard_rows = tuple(shard_rows)
@@ -77,8 +80,12 @@ class ResidentShards:
             if old not in keep:
                 self.drop(old)
         if len(self._free) < needed:
-            raise MemoryError(f"the shards of two windows must fit into memory; {needed - len(self._free)} pages short")
-        # The lowest pages first: they are neighbours more often, and untouched memory stays with the system.
+            raise MemoryError(
+                f"the shards of two windows must fit into memory; {needed - len(self._free)} pages "
+                "short"
+            )
+        # The lowest pages first: they are neighbours more often, and untouched memory stays with
+        # the system.
         self._pages_of(shard)[:] = [heapq.heappop(self._free) for _ in range(needed)]
         self._shards[shard] = None
 
@@ -96,7 +103,10 @@ class ResidentShards:
         pages = self._pages_of(shard)
         begins = [0, *(np.flatnonzero(np.diff(pages) != 1) + 1).tolist()]
         stops = [begin * size for begin in begins[1:]] + [total]
-        return [Run(begin * size, stop, int(pages[begin]) * size) for begin, stop in zip(begins, stops, strict=True)]
+        return [
+            Run(begin * size, stop, int(pages[begin]) * size)
+            for begin, stop in zip(begins, stops, strict=True)
+        ]
 
     def locate(self, rows: Indices) -> Indices:
         """Places in memory of rows, given by number; of any shape. Rows that are not resident are out of range."""

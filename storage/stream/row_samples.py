@@ -41,7 +41,9 @@ class RowSamples:
 
     def __init__(self, shard_rows: Sequence[int]) -> None:
         self.counts = tuple(shard_rows)
-        self.needs: tuple[tuple[int, ...], ...] = tuple((shard,) for shard in range(len(self.counts)))
+        self.needs: tuple[tuple[int, ...], ...] = tuple(
+            (shard,) for shard in range(len(self.counts))
+        )
 
     def offsets(self, memory: ResidentShards) -> Indices:
         """Rows carry the numbers that memory gives them."""

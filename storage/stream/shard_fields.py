@@ -1,7 +1,8 @@
 """The fields of one split's shards, read file by file into memory that is there already.
 
-One request fetches one array of a shard; where it is and how it is encoded stands in the manifest. Its bytes are held
-against the manifest's CRC-32C and fingerprint before one of them is used: damage is found, and so are swapped shards.
+One request fetches one array of a shard; where it is and how it is encoded stands in the manifest.
+Its bytes are held against the manifest's CRC-32C and fingerprint before one of them is used: damage
+is found, and so are swapped shards.
 """
 
 import itertools
@@ -19,7 +20,14 @@ from numpy.typing import NDArray
 
 from storage.base.errors import Corrupt, InvalidInput
 from storage.base.store import Store, sha256_bytes
-from storage.shards.blocks import BlockFault, BlockLayout, Bytes, decode_block, parse_layout, read_blocks
+from storage.shards.blocks import (
+    BlockFault,
+    BlockLayout,
+    Bytes,
+    decode_block,
+    parse_layout,
+    read_blocks,
+)
 from storage.shards.codecs import TEXT
 from storage.shards.shard import Encoding, ShardEntry, has_fingerprint, read_file, read_shard
 from storage.stream.resident import ResidentShards, Run
@@ -48,19 +56,31 @@ class ShardFields:
     """
 
     def __init__(
-        self, shards: Store, entries: Sequence[ShardEntry], name: str, fields: Sequence[str] | None, skip: Sequence[str]
+        self,
+        shards: Store,
+        entries: Sequence[ShardEntry],
+        name: str,
+        fields: Sequence[str] | None,
+        skip: Sequence[str],
     ) -> None:
         self._store, self._entries, self.name = shards, tuple(entries), name
         self.rows = tuple(entry.rows for entry in entries)
         specs = {field.name: field for field in entries[0].fields}
         fixed = [field for field in specs if specs[field].dtype != TEXT]
-        wanted = [field for field in fixed if field not in skip] if fields is None else list(dict.fromkeys(fields))
+        wanted = (
+            [field for field in fixed if field not in skip]
+            if fields is None
+            else list(dict.fromkeys(fields))
+        )
         if not wanted or not set(wanted) <= set(fixed):
             raise InvalidInput(
-                f"the fields to stream ({', '.join(wanted)}) must be fields of {name} with rows of a fixed size; "
+                f"the fields to stream ({', '.join(wanted)}) must be fields of {name} with rows of "
+                "a fixed size; "
                 f"it has {', '.join(sorted(fixed))}; choose among these"
             )
-        self.fields = {field: (np.dtype(specs[field].dtype), specs[field].shape) for field in wanted}
+        self.fields = {
+            field: (np.dtype(specs[field].dtype), specs[field].shape) for field in wanted
+        }
         self._layouts: dict[tuple[str, int, Encoding], BlockLayout | None] = {}
         self._scratch = _Scratch()
 
@@ -72,7 +92,10 @@ class ShardFields:
     @property
     def row_bytes(self) -> int:
         """Bytes of a row in memory, over all fields."""
-        return sum(dtype.itemsize * int(np.prod(shape, dtype=np.int64)) for dtype, shape in self.fields.values())
+        return sum(
+            dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+            for dtype, shape in self.fields.values()
+        )
 
     @cached_property
     def identity(self) -> str:
@@ -86,7 +109,9 @@ class ShardFields:
     def read_column(self, field: str) -> NDArray[Any]:
         """One field of all shards, in stored order, shape (N, ...)."""
         with ThreadPoolExecutor(_COLUMN_THREADS, "lepton-column") as threads:
-            parts = threads.map(lambda entry: read_shard(self._store, entry, [field], verify=False), self._entries)
+            parts = threads.map(
+                lambda entry: read_shard(self._store, entry, [field], verify=False), self._entries
+            )
             return np.concatenate([part[field] for part in parts])
 
     def read_into(self, shard: int, field: str, memory: ResidentShards) -> None:
@@ -112,7 +137,8 @@ class ShardFields:
                 _place_block(block, start, layout, runs, target)
         except BlockFault as fault:
             raise Corrupt(
-                f"{entry.find_file(field)} in {self._store.display} must decode; {fault}; write it again"
+                f"{entry.find_file(field)} in {self._store.display} must decode; {fault}; write it "
+                "again"
             ) from fault
 
     def _find_layout(self, entry: ShardEntry, field: str) -> BlockLayout | None:
@@ -156,7 +182,9 @@ class _Scratch(threading.local):
         return data, checksum
 
 
-def _place_block(block: Bytes | None, start: int, layout: BlockLayout, runs: list[Run], target: NDArray[Any]) -> None:
+def _place_block(
+    block: Bytes | None, start: int, layout: BlockLayout, runs: list[Run], target: NDArray[Any]
+) -> None:
     """Decodes one block to where its rows belong.
 
     Args:

@@ -1,8 +1,9 @@
 """The stream: rows of a version as shuffled batches, in one order for any number of ranks and threads.
 
-Shards are read whole and decoded in threads, one window ahead of the batches; a batch is one numpy index into the
-memory that holds them (`storage/stream/resident.py`). The order is arithmetic (`storage/stream/order.py`), so that a stream resumes
-in the middle of an epoch at once: it reads the shards of that window, and nothing that comes before it.
+Shards are read whole and decoded in threads, one window ahead of the batches; a batch is one numpy
+index into the memory that holds them (`storage/stream/resident.py`). The order is arithmetic
+(`storage/stream/order.py`), so that a stream resumes in the middle of an epoch at once: it reads
+the shards of that window, and nothing that comes before it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,17 +29,19 @@ _REMOTE_FACTOR = 8
 class Stream:
     """Batches of one split of a version, for one rank.
 
-    Iterating serves one epoch: dicts of contiguous, writable arrays, a row of the batch each along axis 0, which
-    belong to the caller. With `drop_last=False` they also have `padding`, bool of shape (rows,): True marks the rows of
-    zeros that fill up the last batch. A finished epoch moves the stream on to the next one; iterating again after an
-    unfinished one starts that epoch again, unless `load_state_dict` says where to go on.
+    Iterating serves one epoch: dicts of contiguous, writable arrays, a row of the batch each along
+    axis 0, which belong to the caller. With `drop_last=False` they also have `padding`, bool of
+    shape (rows,): True marks the rows of zeros that fill up the last batch. A finished epoch moves
+    the stream on to the next one; iterating again after an unfinished one starts that epoch again,
+    unless `load_state_dict` says where to go on.
 
-    With `window`, a sample is a window of a series: fields have shape (rows, lookback, ...), and `<field>__future`
-    of shape (rows, horizon, ...) is what comes after. `row_id`, `series_id` and `content_hash` are those of the last row
-    of the lookback. No window crosses an entity or a gap in time. What is asked for (the horizon; without one the last row)
-    lies in the split, so that each row is judged once. With `context`, the lookback may reach into the rows of other
-    splits that come before: the usual way to validate forecasts, since at that time the past is known. The training split
-    needs no context.
+    With `window`, a sample is a window of a series: fields have shape (rows, lookback, ...), and
+    `<field>__future` of shape (rows, horizon, ...) is what comes after. `row_id`, `series_id` and
+    `content_hash` are those of the last row of the lookback. No window crosses an entity or a gap
+    in time. What is asked for (the horizon; without one the last row) lies in the split, so that
+    each row is judged once. With `context`, the lookback may reach into the rows of other splits
+    that come before: the usual way to validate forecasts, since at that time the past is known. The
+    training split needs no context.
 
     Args:
         version: The version to read.
@@ -48,17 +51,21 @@ class Stream:
         epoch: First epoch.
         rank: This rank, from 0.
         world_size: Number of ranks; must divide the canonical streams.
-        shuffle: False keeps the stored order: with one rank, row by row; with more, each has a run of its own.
+        shuffle: False keeps the stored order: with one rank, row by row; with more, each has a run
+            of its own.
         drop_last: True for training: full batches only. False for evaluation: every row once.
         fields: Names of the fields to read; None for all of a fixed size but `content_hash`.
-        threads: Reading threads, eight times as many for a remote store; 0 reads in the caller's thread, when a window
-            is reached.
-        memory_bytes: Bound on the decoded rows in memory, over all ranks together. The order depends on it.
-        canonical_streams: Into how many streams the order is cut; must divide `batch_size`. The order depends on it.
-            None: when shuffled, the most of 8, 4, 2, 1 that `batch_size` and `memory_bytes` allow; else `world_size`.
+        threads: Reading threads, eight times as many for a remote store; 0 reads in the caller's
+            thread, when a window is reached.
+        memory_bytes: Bound on the decoded rows in memory, over all ranks together. The order
+            depends on it.
+        canonical_streams: Into how many streams the order is cut; must divide `batch_size`. The
+            order depends on it. None: when shuffled, the most of 8, 4, 2, 1 that `batch_size` and
+            `memory_bytes` allow; else `world_size`.
         window: Serve windows of series instead of rows.
-        context: Splits that a window's lookback may reach back into, as `("train",)` for validation and
-            `("train", "validation")` for held-out rows; those that the version does not have are passed over.
+        context: Splits that a window's lookback may reach back into, as `("train",)` for validation
+            and `("train", "validation")` for held-out rows; those that the version does not have
+            are passed over.
 
     Raises:
         NotFound: There is no such split.
@@ -84,10 +91,17 @@ class Stream:
         window: Window | None = None,
         context: Sequence[str] = (),
     ) -> None:
-        _check_numbers(batch_size=batch_size, epoch=epoch, rank=rank, world_size=world_size, threads=threads)
+        _check_numbers(
+            batch_size=batch_size, epoch=epoch, rank=rank, world_size=world_size, threads=threads
+        )
         name = f"the split {split!r} of {version.ref}" if split is not None else version.ref
-        own, past = tuple(version.iter_shards(split)), _list_context(version, split, window, context)
-        self._source = ShardFields(version.dataset.shards, (*own, *past), name, fields, skip=_SKIPPED_FIELDS)
+        own, past = (
+            tuple(version.iter_shards(split)),
+            _list_context(version, split, window, context),
+        )
+        self._source = ShardFields(
+            version.dataset.shards, (*own, *past), name, fields, skip=_SKIPPED_FIELDS
+        )
         if window is None:
             self._samples: Samples = RowSamples(self._source.rows)
         else:
@@ -103,7 +117,12 @@ class Stream:
             memory_bytes=memory_bytes,
             canonical_streams=canonical_streams,
         )
-        self._batch_size, self._seed, self._shuffle, self._drop_last = batch_size, seed, shuffle, drop_last
+        self._batch_size, self._seed, self._shuffle, self._drop_last = (
+            batch_size,
+            seed,
+            shuffle,
+            drop_last,
+        )
         self._threads, self._world_size = threads, world_size
         share = self._plan.streams // world_size
         self._streams = range(rank * share, (rank + 1) * share)
@@ -136,11 +155,14 @@ class Stream:
     def _serve_epoch(self, order: Order, step: int) -> Iterator[Batch]:
         memory, self._memory = self._memory or self._allocate(), None
         try:
-            # Leaving the block, at the end or because the caller drops the iterator, ends the threads.
+            # Leaving the block, at the end or because the caller drops the iterator, ends the
+            # threads.
             with ShardLoader(memory, self._source.read_into, self._count_threads()) as loader:
                 for window in range(step // order.window_steps, order.windows):
                     self._load_window(loader, order, window)
-                    for places in self._locate_window(memory, order, window)[step % order.window_steps :]:
+                    for places in self._locate_window(memory, order, window)[
+                        step % order.window_steps :
+                    ]:
                         step += 1
                         self._step = step
                         yield self._gather(memory, places)
@@ -201,7 +223,8 @@ def _list_context(
         return []
     if window is None or split is None or split in context:
         raise InvalidInput(
-            f"context ({', '.join(context)}) must be other splits than the one that is streamed as windows; got split "
+            f"context ({', '.join(context)}) must be other splits than the one that is streamed as "
+            "windows; got split "
             f"{split!r} {'without' if window is None else 'with'} a window; leave context out"
         )
     return [shard for shard in version.shards if shard.split in context]
@@ -214,13 +237,21 @@ def _read_series(version: Version, source: ShardFields, own_shards: int) -> Seri
         return SeriesRows(series, None, 0, own_shards)
     times = source.read_column(TIME)
     step_ns = version.info.get("series", {}).get("step_ns")
-    return SeriesRows(series, times, find_step(series, times) if step_ns is None else step_ns, own_shards)
+    return SeriesRows(
+        series, times, find_step(series, times) if step_ns is None else step_ns, own_shards
+    )
 
 
-def _check_numbers(*, batch_size: int, epoch: int, rank: int, world_size: int, threads: int) -> None:
+def _check_numbers(
+    *, batch_size: int, epoch: int, rank: int, world_size: int, threads: int
+) -> None:
     if world_size < 1 or not 0 <= rank < world_size:
-        raise InvalidInput(f"a stream's rank ({rank}) must be at least 0 and below world_size; got {world_size} ranks")
+        raise InvalidInput(
+            f"a stream's rank ({rank}) must be at least 0 and below world_size; got {world_size} "
+            "ranks"
+        )
     if batch_size < 1 or epoch < 0 or threads < 0:
         raise InvalidInput(
-            f"a stream must have batch_size >= 1, epoch >= 0 and threads >= 0; got {batch_size}, {epoch}, {threads}"
+            f"a stream must have batch_size >= 1, epoch >= 0 and threads >= 0; got {batch_size}, "
+            f"{epoch}, {threads}"
         )

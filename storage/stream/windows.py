@@ -1,8 +1,9 @@
 """Windows of series: which runs of rows are samples. They are cut while streaming and never stored.
 
-A window lies inside one entity and does not bridge a gap in time. Its *asked* rows, those of the horizon (or the last of
-the lookback where there is no horizon), always lie in the split that is streamed. Its lookback does as well, unless the
-stream is given other splits as context: then it may reach into rows of theirs that come before, never after.
+A window lies inside one entity and does not bridge a gap in time. Its *asked* rows, those of the
+horizon (or the last of the lookback where there is no horizon), always lie in the split that is
+streamed. Its lookback does as well, unless the stream is given other splits as context: then it may
+reach into rows of theirs that come before, never after.
 """
 
 from collections.abc import Sequence
@@ -27,9 +28,9 @@ class Window(BaseModel):
         lookback: Rows of the past that a model sees.
         horizon: Rows after them that it is asked for; 0 where only the past is wanted.
         stride: Rows between the starts of two samples of one entity.
-        max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the series; None for any. A
-            step is the most frequent time between two rows. 1.5 forgives clocks that jitter and months that differ, and
-            lets no missing row through.
+        max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the
+            series; None for any. A step is the most frequent time between two rows. 1.5 forgives
+            clocks that jitter and months that differ, and lets no missing row through.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -58,7 +59,8 @@ class SeriesRows:
         series: The entity of each row, shape (N,).
         times: The time of each row in nanoseconds, shape (N,); None where rows have none.
         step_ns: The usual time between two rows; 0 where it is not known.
-        own_shards: How many of the shards, the first ones, are of the split that is streamed; the others are context.
+        own_shards: How many of the shards, the first ones, are of the split that is streamed; the
+            others are context.
     """
 
     series: NDArray[np.generic]
@@ -67,11 +69,14 @@ class SeriesRows:
     own_shards: int
 
 
-def number_runs(series: NDArray[np.generic], times: NDArray[np.int64] | None, longest_ns: float | None) -> Indices:
+def number_runs(
+    series: NDArray[np.generic], times: NDArray[np.int64] | None, longest_ns: float | None
+) -> Indices:
     """Numbers the runs of rows that a window may lie in, shape (N,).
 
     Args:
-        series: The entity of each row, shape (N,); an entity is a run of equal values, sorted by time.
+        series: The entity of each row, shape (N,); an entity is a run of equal values, sorted by
+            time.
         times: The time of each row, shape (N,); None where only entities count.
         longest_ns: Longest time between two rows of a run, in nanoseconds; None for any.
     """
@@ -91,8 +96,8 @@ def find_windows(runs: Indices, window: Window, own: NDArray[np.bool_] | None = 
         own: Rows that a model may be asked for, shape (N,); None for all.
 
     Returns:
-        Row numbers in ascending order, shape (samples,). Strides count from the first possible window on: of a run, or of
-        each stretch of own rows in it.
+        Row numbers in ascending order, shape (samples,). Strides count from the first possible
+        window on: of a run, or of each stretch of own rows in it.
     """
     if len(runs) < window.length:
         return np.empty(0, dtype=np.int64)
@@ -134,7 +139,9 @@ class WindowSamples:
         InvalidInput: There is no window, or context is asked for where rows have no time.
     """
 
-    def __init__(self, rows: SeriesRows, shard_rows: Sequence[int], window: Window, name: str = "the rows") -> None:
+    def __init__(
+        self, rows: SeriesRows, shard_rows: Sequence[int], window: Window, name: str = "the rows"
+    ) -> None:
         self._window = window
         sizes = np.asarray(shard_rows, dtype=np.int64)
         self._ends = np.cumsum(sizes)
@@ -183,13 +190,16 @@ class WindowSamples:
         """The shards that the windows of each shard reach into; itself first."""
         shard_of = np.searchsorted(self._ends, self._line, side="right")
         needs: list[tuple[int, ...]] = []
-        for shard, (count, stop) in enumerate(zip(self.counts, np.cumsum(self.counts).tolist(), strict=True)):
+        for shard, (count, stop) in enumerate(
+            zip(self.counts, np.cumsum(self.counts).tolist(), strict=True)
+        ):
             if not count:
                 needs.append((shard,))
                 continue
             starts = self._starts[stop - count : stop]
             low, high = int(starts.min()), int(starts.max()) + self._window.length
-            # Begun and not yet ended windows at each row, so that what lies between two windows is not loaded for them.
+            # Begun and not yet ended windows at each row, so that what lies between two windows is
+            # not loaded for them.
             begun = np.bincount(starts - low, minlength=high - low + 1)
             ended = np.bincount(starts - low + self._window.length, minlength=high - low + 1)
             covered = np.cumsum(begun - ended)[: high - low] > 0
@@ -204,7 +214,8 @@ def _sort_line(rows: SeriesRows, shards: int) -> Indices:
         return np.arange(len(rows.series))
     if rows.times is None:
         raise InvalidInput(
-            "rows whose windows look back into other splits must have a field time; got none; leave context out"
+            "rows whose windows look back into other splits must have a field time; got none; "
+            "leave context out"
         )
     return np.lexsort((rows.times, rows.series))
 
@@ -214,11 +225,14 @@ def _describe_none(runs: Indices, own: NDArray[np.bool_], window: Window, name: 
     asked = int(np.bincount(runs[own]).max()) if own.any() else 0
     if longest >= window.length and asked < window.asked:
         return (
-            f"the rows that a window is asked for ({window.asked}) must lie in {name}, in one entity without a gap; the "
+            f"the rows that a window is asked for ({window.asked}) must lie in {name}, in one "
+            "entity without a gap; the "
             f"longest such run has {asked} rows; shorten the horizon, or give that split more rows"
         )
     return (
-        f"a window ({window.lookback} + {window.horizon} rows) must fit into the rows of one entity without a gap; "
-        f"in {name} the longest such run has {longest} rows; choose a shorter one, or a larger max_gap_steps (null for "
+        f"a window ({window.lookback} + {window.horizon} rows) must fit into the rows of one "
+        "entity without a gap; "
+        f"in {name} the longest such run has {longest} rows; choose a shorter one, or a larger "
+        "max_gap_steps (null for "
         "any gap)"
     )

@@ -1,7 +1,8 @@
 """Rows that share a key with others, found in bounded memory however many rows there are.
 
-Keys are compared one range of them after the other. A range is read for its keys' words, eight bytes a row, and only for
-words that occur twice is it read again: most data cost one reading, and what stays in memory is a word a row of a range.
+Keys are compared one range of them after the other. A range is read for its keys' words, eight
+bytes a row, and only for words that occur twice is it read again: most data cost one reading, and
+what stays in memory is a word a row of a range.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,9 @@ from storage.shards.shard import ShardEntry
 
 MOST_BYTES = 256 << 20
 _HELD_BYTES = 112  # a key, as it is joined, ordered and counted
-_ROW_BYTES = 48  # a word, as read and joined; or a word that occurs twice, its key, and what is noted of it
+_ROW_BYTES = (
+    48  # a word, as read and joined; or a word that occurs twice, its key, and what is noted of it
+)
 
 Keys = NDArray[np.uint64]
 Places = NDArray[np.intp]
@@ -33,10 +36,13 @@ def read_keys(entry: ShardEntry, version: Version, fields: Sequence[str]) -> tup
     known = {field.name for field in entry.fields}
     masks = [name + VALID_SUFFIX for name in fields if name + VALID_SUFFIX in known]
     rows = version.read_shard(entry, (*fields, *masks), verify=False)
-    words = [np.ascontiguousarray(rows[name]).reshape(entry.rows, -1).view(np.uint64) for name in fields]
+    words = [
+        np.ascontiguousarray(rows[name]).reshape(entry.rows, -1).view(np.uint64) for name in fields
+    ]
     keys = words[0] if len(words) == 1 else np.concatenate(words, axis=1)
     if tuple(fields) != (CONTENT_HASH,):
-        # With one of two columns a mixture of both tells the other; the mixture of one column tells it.
+        # With one of two columns a mixture of both tells the other; the mixture of one column tells
+        # it.
         keys = np.stack([mix_keys(keys, "repeats"), keys[:, 0]], axis=1)
     if not masks:
         return keys, np.arange(entry.rows)
@@ -56,10 +62,13 @@ def iter_repeats(
         most_bytes: Memory to take, beside one shard.
 
     Yields:
-        Number of a shard and places in it, ascending; a shard comes once for every range of keys that repeat in it.
+        Number of a shard and places in it, ascending; a shard comes once for every range of keys
+        that repeat in it.
     """
     entries = _list_shards(version, split)
-    for part in _cut_ranges(entries, partial(read_keys, version=version, fields=fields), most_bytes):
+    for part in _cut_ranges(
+        entries, partial(read_keys, version=version, fields=fields), most_bytes
+    ):
         table = part.find_table()
         seen = np.zeros(len(table.words), np.bool_)
         for number, places, slots in part.iter_slots(table):
@@ -75,7 +84,9 @@ def iter_duplicates(version: Version, most_bytes: int = MOST_BYTES) -> Iterator[
         yield from iter_repeats(version, (CONTENT_HASH,), split, most_bytes)
 
 
-def iter_alike(version: Version, fields: Sequence[str], most_bytes: int = MOST_BYTES) -> Iterator[tuple[int, Places]]:
+def iter_alike(
+    version: Version, fields: Sequence[str], most_bytes: int = MOST_BYTES
+) -> Iterator[tuple[int, Places]]:
     """All rows, the first ones too, with the values of another row, as `iter_repeats` gives them."""
     for part in _cut_ranges(
         _list_shards(version, None), partial(read_keys, version=version, fields=fields), most_bytes
@@ -99,10 +110,13 @@ def iter_shared(
         most_bytes: Memory to take, beside one shard.
 
     Yields:
-        Number of a shard, places in it, ascending, and numbers that are equal where the keys are, and ascend with them.
+        Number of a shard, places in it, ascending, and numbers that are equal where the keys are,
+        and ascend with them.
     """
     names = list(version.splits if splits is None else splits)
-    entries = [(number, entry) for number, entry in enumerate(version.shards) if entry.split in names]
+    entries = [
+        (number, entry) for number, entry in enumerate(version.shards) if entry.split in names
+    ]
     bits = {number: np.uint64(1 << names.index(entry.split)) for number, entry in entries}
     read = read or partial(read_keys, version=version, fields=(CONTENT_HASH,))
     for part in _cut_ranges(entries, read, most_bytes):
@@ -175,7 +189,11 @@ def _count_hits(asked: Keys, others: Iterator[Keys]) -> int:
 
 
 def _list_shards(version: Version, split: str | None) -> list[tuple[int, ShardEntry]]:
-    return [(number, entry) for number, entry in enumerate(version.shards) if split in (None, entry.split)]
+    return [
+        (number, entry)
+        for number, entry in enumerate(version.shards)
+        if split in (None, entry.split)
+    ]
 
 
 def _cut_ranges(entries: Numbered, read: ReadKeys, most_bytes: int) -> Iterator["_Range"]:

@@ -38,7 +38,8 @@ class RowEdit:
         self._found: dict[str, NDArray[np.uint64]] = {}
         if not len(self._ids) or len(np.unique(self._ids)) != len(self._ids):
             raise InvalidInput(
-                f"row ids to change must be given once each, at least one; got {len(self._ids)} with "
+                f"row ids to change must be given once each, at least one; got {len(self._ids)} "
+                "with "
                 f"{len(np.unique(self._ids))} different; leave the others out"
             )
 
@@ -64,7 +65,8 @@ class RowEdit:
             shards += [rewritten] if rewritten else []
         if missing:
             raise NotFound(
-                f"row ids {sorted(missing)[:20]} must be in the latest version of dataset {self._dataset.name}; they are "
+                f"row ids {sorted(missing)[:20]} must be in the latest version of dataset "
+                f"{self._dataset.name}; they are "
                 "not; check the ids, or whether they were deleted before"
             )
         return shards
@@ -83,7 +85,10 @@ class RowEdit:
 
 
 def find_row_ids(
-    dataset: Dataset, shards: Sequence[ShardEntry], row_ids: NDArray[np.uint64], known: dict[str, NDArray[np.uint64]]
+    dataset: Dataset,
+    shards: Sequence[ShardEntry],
+    row_ids: NDArray[np.uint64],
+    known: dict[str, NDArray[np.uint64]],
 ) -> None:
     """Adds which of the ids each shard holds to what is known, by the shard's digest; many shards are read at once."""
     unread = {shard.digest: shard for shard in shards if shard.digest not in known}
@@ -92,7 +97,9 @@ def find_row_ids(
         known |= zip(unread, found, strict=True)
 
 
-def count_row_ids(dataset: Dataset, shard: ShardEntry, row_ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def count_row_ids(
+    dataset: Dataset, shard: ShardEntry, row_ids: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
     """Those of the ids that a shard holds, ascending.
 
     Raises:
@@ -100,12 +107,15 @@ def count_row_ids(dataset: Dataset, shard: ShardEntry, row_ids: NDArray[np.uint6
     """
     if not any(field.name == ROW_ID for field in shard.fields):
         raise InvalidInput(
-            f"dataset {dataset.name} must have a field {ROW_ID} for rows to be changed; it has none; replace it as a whole"
+            f"dataset {dataset.name} must have a field {ROW_ID} for rows to be changed; it has "
+            "none; replace it as a whole"
         )
     return np.intersect1d(read_shard(dataset.shards, shard, [ROW_ID])[ROW_ID], row_ids)
 
 
-def drop_rows(dataset: Dataset, shard: ShardEntry, row_ids: NDArray[np.uint64]) -> ShardEntry | None:
+def drop_rows(
+    dataset: Dataset, shard: ShardEntry, row_ids: NDArray[np.uint64]
+) -> ShardEntry | None:
     """Writes a shard without some rows; None if none is left."""
     rows = read_shard(dataset.shards, shard)
     kept = ~np.isin(rows[ROW_ID], row_ids)
@@ -114,7 +124,9 @@ def drop_rows(dataset: Dataset, shard: ShardEntry, row_ids: NDArray[np.uint64]) 
     return rewrite_shard(dataset, shard, {name: array[kept] for name, array in rows.items()})
 
 
-def rewrite_shard(dataset: Dataset, shard: ShardEntry, rows: Mapping[str, NDArray[Any]]) -> ShardEntry:
+def rewrite_shard(
+    dataset: Dataset, shard: ShardEntry, rows: Mapping[str, NDArray[Any]]
+) -> ShardEntry:
     """Writes rows in place of a shard: same split, codecs, columns and source; what was derived of its rows is anew."""
     columns = {field.name: field.columns for field in shard.fields if field.columns}
     derived = any(name.startswith(PREFIX) for name in shard.statistics)
@@ -137,5 +149,6 @@ def _check_fields(shard: ShardEntry, rows: Rows) -> None:
     }
     if expected != got:
         raise InvalidInput(
-            f"rows that replace others must have their fields, types and shapes: {expected}; got {got}; convert them"
+            f"rows that replace others must have their fields, types and shapes: {expected}; got "
+            f"{got}; convert them"
         )

@@ -1,9 +1,10 @@
 """Garbage collection: deletes what killed writers left and what no version needs, never what a version needs.
 
-A shard may be written but not committed yet, and deleting takes time. So a collection first records in the log what it is
-about to delete, and at last that it has ended. A commit that comes before the first record is seen by the collection; one
-that comes between the two is refused if it needs something of what is listed; one that comes after them finds its files
-there or not. The log puts all of them in one order, so there is no moment in which a version could lose a file.
+A shard may be written but not committed yet, and deleting takes time. So a collection first records
+in the log what it is about to delete, and at last that it has ended. A commit that comes before the
+first record is seen by the collection; one that comes between the two is refused if it needs
+something of what is listed; one that comes after them finds its files there or not. The log puts
+all of them in one order, so there is no moment in which a version could lose a file.
 """
 
 import time
@@ -23,7 +24,8 @@ from storage.shards.shard import ShardEntry
 _SHARDS = "shards"
 _MANIFESTS = "manifests"
 SCRATCH = "scratch"
-# A collection that was killed must not block commits for long; one that was only slow must stop well before.
+# A collection that was killed must not block commits for long; one that was only slow must stop
+# well before.
 _LEASE = timedelta(minutes=5)
 _WORK_S = 120.0
 _THREADS = 8
@@ -54,8 +56,8 @@ def collect_garbage(dataset: Dataset, grace: timedelta, *, dry_run: bool = False
 
     Args:
         dataset: The dataset.
-        grace: Longer than any writer takes from its first shard to its commit. With a shorter one nothing breaks, but
-            a writer's commit can be refused and must write its shards again.
+        grace: Longer than any writer takes from its first shard to its commit. With a shorter one
+            nothing breaks, but a writer's commit can be refused and must write its shards again.
         dry_run: Whether only to say what would be deleted.
 
     Raises:
@@ -74,7 +76,12 @@ def collect_garbage(dataset: Dataset, grace: timedelta, *, dry_run: bool = False
         done.update(deleted)
         finished = len(deleted) == len(todo)
         _end(dataset)
-    return _report(dataset, {name: [] for name in done}, _sweep(dataset, cutoff, dry_run=False), sum(done.values()))
+    return _report(
+        dataset,
+        {name: [] for name in done},
+        _sweep(dataset, cutoff, dry_run=False),
+        sum(done.values()),
+    )
 
 
 def check_uncollected(
@@ -98,7 +105,8 @@ def check_uncollected(
     collecting = names & set(_find_collecting(head))
     if collecting:
         raise BeingCollected(
-            f"{sorted(collecting)[0]} of dataset {dataset.name} must not be collected while it is committed; a garbage "
+            f"{sorted(collecting)[0]} of dataset {dataset.name} must not be collected while it is "
+            "committed; a garbage "
             "collection is deleting it; write it again, and give collections a longer grace"
         )
     with ThreadPoolExecutor(_THREADS, "lepton-commit") as threads:
@@ -107,8 +115,10 @@ def check_uncollected(
         ):
             if missing:
                 raise Conflict(
-                    f"file {missing[0]} of shard {shard.digest} of dataset {dataset.name} must be there when it is "
-                    "committed; it is missing, perhaps collected as garbage; write it again, and give collections a "
+                    f"file {missing[0]} of shard {shard.digest} of dataset {dataset.name} must be "
+                    "there when it is "
+                    "committed; it is missing, perhaps collected as garbage; write it again, and "
+                    "give collections a "
                     "longer grace"
                 )
 
@@ -134,7 +144,10 @@ def find_live(dataset: Dataset, head: LoggedEntry | None, known: Known) -> set[s
             continue
         if digest not in known:
             node = read_node(dataset.manifests, digest)
-            known[digest] = frozenset(f"{_SHARDS}/{shard.digest}" for shard in node.shards), node.nodes
+            known[digest] = (
+                frozenset(f"{_SHARDS}/{shard.digest}" for shard in node.shards),
+                node.nodes,
+            )
         shards, below = known[digest]
         live |= {name, *shards}
         todo += below
@@ -153,7 +166,8 @@ def _start(dataset: Dataset, cutoff: datetime, known: Known) -> dict[str, list[s
     def change(head: LoggedEntry | None) -> dict[str, Any] | None:
         if _find_collecting(head):
             raise Conflict(
-                f"dataset {dataset.name} must have one garbage collection at a time; another one is at work, or was "
+                f"dataset {dataset.name} must have one garbage collection at a time; another one "
+                "is at work, or was "
                 f"killed; wait until {head.entry.collecting_until if head else None}"
             )
         abandoned.clear()
@@ -184,12 +198,18 @@ def _end(dataset: Dataset) -> None:
 
 def _find_collecting(head: LoggedEntry | None) -> tuple[str, ...]:
     """What a collection deletes right now; nothing if it must have given up."""
-    if head is None or head.entry.collecting_until is None or head.entry.collecting_until < datetime.now(UTC):
+    if (
+        head is None
+        or head.entry.collecting_until is None
+        or head.entry.collecting_until < datetime.now(UTC)
+    ):
         return ()
     return head.entry.collecting
 
 
-def _find_abandoned(dataset: Dataset, cutoff: datetime, head: LoggedEntry | None, known: Known) -> dict[str, list[str]]:
+def _find_abandoned(
+    dataset: Dataset, cutoff: datetime, head: LoggedEntry | None, known: Known
+) -> dict[str, list[str]]:
     """Files that no version needs, by name of their shard or manifest, if all of them are old or hold purged rows."""
     live, purged = find_live(dataset, head, known), _find_purged(dataset, head)
     groups: dict[str, list[str]] = {}
@@ -235,7 +255,8 @@ def _delete_file(dataset: Dataset, file: str) -> int:
 def _sweep(dataset: Dataset, cutoff: datetime, *, dry_run: bool) -> int:
     """Deletes what killed writers left of files that were never to stay; gives how many.
 
-    Temporary files go in the whole workspace: those of models and receipts have no collection of their own.
+    Temporary files go in the whole workspace: those of models and receipts have no collection of
+    their own.
     """
     swept = sweep_scratch(dataset, cutoff, dry_run=dry_run)
     swept += dataset.workspace.sweep(cutoff, dry_run=dry_run)
@@ -265,7 +286,9 @@ def _report(
     names = [name.partition("/") for name in sorted(abandoned)]
     return Collected(
         shards=tuple(name for folder, _, name in names if folder == _SHARDS),
-        manifests=tuple(name.removesuffix(".json") for folder, _, name in names if folder == _MANIFESTS),
+        manifests=tuple(
+            name.removesuffix(".json") for folder, _, name in names if folder == _MANIFESTS
+        ),
         temporary=temporary,
         size_bytes=found,
     )

@@ -1,8 +1,9 @@
 """Deletes rows for good, as the law can ask: from every version of a dataset, not only from the next one.
 
-The log is not rewritten. A purge adds an entry that says which manifest stands in for which, and then deletes the shards
-that held the rows. So every older version still opens, without the rows, and the chain of the log still proves what was
-done and when. Whoever publishes afterwards is refused if the rows come back, from the source for instance.
+The log is not rewritten. A purge adds an entry that says which manifest stands in for which, and
+then deletes the shards that held the rows. So every older version still opens, without the rows,
+and the chain of the log still proves what was done and when. Whoever publishes afterwards is
+refused if the rows come back, from the source for instance.
 """
 
 from collections.abc import Iterable, Sequence
@@ -87,7 +88,8 @@ def purge_everywhere(
             missing -= set(held.tolist())
     if missing:
         raise NotFound(
-            f"row ids {sorted(missing)} must be in a version of {', '.join(names)}; they are in none; check them"
+            f"row ids {sorted(missing)} must be in a version of {', '.join(names)}; they are in "
+            "none; check them"
         )
     return purged
 
@@ -96,10 +98,16 @@ def find_models(workspace: Store, name: str, versions: Iterable[int]) -> tuple[s
     """Ids of the models whose receipt names one of these versions of a dataset, sorted."""
     numbers, models = set(versions), set[str]()
     for file in workspace.listdir(RECEIPTS):
-        receipt = read_receipt(workspace, file.removesuffix(".json")).receipt if file.endswith(".json") else None
+        receipt = (
+            read_receipt(workspace, file.removesuffix(".json")).receipt
+            if file.endswith(".json")
+            else None
+        )
         if receipt is None or receipt.model is None:
             continue
-        if any(record.name == name and record.number in numbers for record in receipt.datasets.values()):
+        if any(
+            record.name == name and record.number in numbers for record in receipt.datasets.values()
+        ):
             models.add(receipt.model.id)
     return tuple(sorted(models))
 
@@ -112,7 +120,9 @@ def redirect_manifest(dataset: Dataset, manifest: str, purges: Sequence[int]) ->
     return manifest
 
 
-def check_unpurged(dataset: Dataset, shards: Sequence[ShardEntry], head: LoggedEntry | None) -> None:
+def check_unpurged(
+    dataset: Dataset, shards: Sequence[ShardEntry], head: LoggedEntry | None
+) -> None:
     """Refuses shards with a row that was deleted for good.
 
     Raises:
@@ -129,13 +139,17 @@ def check_unpurged(dataset: Dataset, shards: Sequence[ShardEntry], head: LoggedE
         found = np.intersect1d(read_shard(dataset.shards, shard, [ROW_ID])[ROW_ID], purged)
         if len(found):
             raise Conflict(
-                f"rows of dataset {dataset.name} that were deleted for good must not come back; got row ids "
-                f"{found[:20].tolist()} in shard {shard.digest}; remove them from the source, or collect again"
+                f"rows of dataset {dataset.name} that were deleted for good must not come back; "
+                "got row ids "
+                f"{found[:20].tolist()} in shard {shard.digest}; remove them from the source, or "
+                "collect again"
             )
 
 
 def _find_held(dataset: Dataset, row_ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    shards = {shard.digest: shard for version in dataset.iter_versions() for shard in version.shards}
+    shards = {
+        shard.digest: shard for version in dataset.iter_versions() for shard in version.shards
+    }
     held = [
         np.intersect1d(read_shard(dataset.shards, shard, [ROW_ID])[ROW_ID], row_ids)
         for shard in shards.values()
@@ -171,13 +185,18 @@ class _Purge:
                 shards = self._rewrite(before.shards)
                 manifest = write_manifest(self.dataset.manifests, shards, before)
                 fresh = [shard for shard in shards if id(shard) not in known]
-                check_uncollected(self.dataset, fresh, manifest.nodes.keys() - before.nodes.keys(), head)
+                check_uncollected(
+                    self.dataset, fresh, manifest.nodes.keys() - before.nodes.keys(), head
+                )
                 self._manifests[version.manifest_digest] = manifest.digest
                 self._nodes |= before.nodes.keys() - manifest.nodes.keys()
-        missing = np.setdiff1d(self.row_ids, np.concatenate([*self._found.values(), np.empty(0, np.uint64)]))
+        missing = np.setdiff1d(
+            self.row_ids, np.concatenate([*self._found.values(), np.empty(0, np.uint64)])
+        )
         if missing.size or head is None or latest is None:
             raise NotFound(
-                f"row ids {missing[:20].tolist()} must be in a version of dataset {self.dataset.name}; they are in none; "
+                f"row ids {missing[:20].tolist()} must be in a version of dataset "
+                f"{self.dataset.name}; they are in none; "
                 "check the ids"
             )
         info = {
@@ -214,5 +233,7 @@ class _Purge:
                 self.replaced[shard.digest] = drop_rows(self.dataset, shard, self.row_ids)
             rewritten = self.replaced[shard.digest]
             if rewritten is not None:
-                kept.append(rewritten.model_copy(update={"split": shard.split, "source": shard.source}))
+                kept.append(
+                    rewritten.model_copy(update={"split": shard.split, "source": shard.source})
+                )
         return kept

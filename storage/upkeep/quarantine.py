@@ -43,8 +43,14 @@ def set_aside(raw: Version, reasons: Mapping[int, str]) -> Version:
     quarantine = Dataset(raw.dataset.workspace, name_quarantine(raw.name))
     ids = np.array(sorted(reasons), np.uint64)
     latest = quarantine.latest()
-    held = latest.read(fields=[ROW_ID])[ROW_ID] if latest is not None and latest.rows else np.zeros(0, np.uint64)
-    entries = [_copy_rows(raw, entry, np.setdiff1d(ids, held), reasons, quarantine) for entry in raw.shards]
+    held = (
+        latest.read(fields=[ROW_ID])[ROW_ID]
+        if latest is not None and latest.rows
+        else np.zeros(0, np.uint64)
+    )
+    entries = [
+        _copy_rows(raw, entry, np.setdiff1d(ids, held), reasons, quarantine) for entry in raw.shards
+    ]
     found = [entry for entry in entries if entry is not None]
     info = {"raw": {"name": raw.name, "number": raw.number, "digest": raw.digest}}
     if not found:
@@ -88,7 +94,8 @@ def read_quarantine(workspace: Store, raw: str) -> Rows:
     latest = Dataset(workspace, name_quarantine(raw)).latest()
     if latest is None:
         raise NotFound(
-            f"dataset {raw} must have a quarantine; got none in {workspace.display}; a recipe sets rows aside with "
+            f"dataset {raw} must have a quarantine; got none in {workspace.display}; a recipe sets "
+            "rows aside with "
             "on_fail: {quarantine: {max_fraction: 0.01}}"
         )
     return latest.read() if latest.rows else {ROW_ID: np.zeros(0, np.uint64)}
@@ -101,15 +108,22 @@ def release_rows(workspace: Store, raw: str, row_ids: Sequence[int]) -> int:
         NotFound: A row is not in the quarantine.
     """
     if not row_ids:
-        raise InvalidInput("rows to release must be named, at least one; got none; `lepton quarantine list` lists them")
+        raise InvalidInput(
+            "rows to release must be named, at least one; got none; `lepton quarantine list` lists "
+            "them"
+        )
     rows = read_quarantine(workspace, raw)
     wanted = np.isin(rows[ROW_ID], np.array(row_ids, np.uint64))
     missing = sorted(set(row_ids) - set(rows[ROW_ID][wanted].tolist()))
     if missing:
-        raise NotFound(f"rows {missing[:20]} must be in the quarantine of {raw}; they are not; list what is")
+        raise NotFound(
+            f"rows {missing[:20]} must be in the quarantine of {raw}; they are not; list what is"
+        )
     kept = {name: rows[name][wanted] for name in (ROW_ID, CONTENT_HASH, REASON)}
     released = Dataset(workspace, raw.removesuffix("-raw") + RELEASED)
-    released.append([write_shard(released.shards, kept)], message=f"released {int(wanted.sum())} rows")
+    released.append(
+        [write_shard(released.shards, kept)], message=f"released {int(wanted.sum())} rows"
+    )
     Dataset(workspace, name_quarantine(raw)).delete_rows(sorted(set(row_ids)), message="released")
     return int(wanted.sum())
 
@@ -131,7 +145,11 @@ def find_released(raw: Version, row_ids: Sequence[int]) -> set[int]:
 
 
 def _copy_rows(
-    raw: Version, entry: ShardEntry, ids: NDArray[np.uint64], reasons: Mapping[int, str], quarantine: Dataset
+    raw: Version,
+    entry: ShardEntry,
+    ids: NDArray[np.uint64],
+    reasons: Mapping[int, str],
+    quarantine: Dataset,
 ) -> ShardEntry | None:
     """Writes the bad rows of one shard to the quarantine; None if it has none."""
     here = np.isin(raw.read_shard(entry, (ROW_ID,))[ROW_ID], ids)
@@ -140,10 +158,14 @@ def _copy_rows(
     rows = {name: values[here] for name, values in read_shard(raw.dataset.shards, entry).items()}
     text = np.dtypes.StringDType()
     rows[REASON] = np.array([reasons[row] for row in rows[ROW_ID].tolist()], text)
-    rows[SOURCE] = np.array([name_source(entry, place) for place in np.flatnonzero(here).tolist()], text)
+    rows[SOURCE] = np.array(
+        [name_source(entry, place) for place in np.flatnonzero(here).tolist()], text
+    )
     rows[ORIGIN] = np.array([raw.ref] * len(rows[ROW_ID]), text)
     columns = {field.name: field.columns for field in entry.fields if field.columns}
-    return write_shard(quarantine.shards, rows, split=entry.split, source=entry.source, columns=columns)
+    return write_shard(
+        quarantine.shards, rows, split=entry.split, source=entry.source, columns=columns
+    )
 
 
 def name_source(entry: ShardEntry, place: int) -> str:
@@ -158,6 +180,11 @@ def describe_rows(rows: Mapping[str, NDArray[Any]]) -> list[dict[str, str]]:
     """One record a row in quarantine: row_id, reason, source, origin."""
     listed = zip(rows[ROW_ID].tolist(), *(rows.get(name, []) for name in _EXTRA), strict=False)
     return [
-        {"row_id": f"0x{row:016x}", "reason": str(reason), "source": str(source), "origin": str(origin)}
+        {
+            "row_id": f"0x{row:016x}",
+            "reason": str(reason),
+            "source": str(source),
+            "origin": str(origin),
+        }
         for row, reason, source, origin in listed
     ]

@@ -85,12 +85,24 @@ def _verify_shard(version: Version, shard: ShardEntry) -> list[Fault]:
     store = version.dataset.shards
     faults = []
     if digest_files(shard.files) != shard.digest:
-        faults.append(Fault(f"{store.display}/{shard.digest}", f"shard {digest_files(shard.files)}", shard.digest))
+        faults.append(
+            Fault(
+                f"{store.display}/{shard.digest}",
+                f"shard {digest_files(shard.files)}",
+                shard.digest,
+            )
+        )
     for path, expected in shard.files.items():
         try:
             found = sha256_bytes(store.read(f"{shard.digest}/{path}"))
         except NotFound:
             found = "no file"
         if found != expected:
-            faults.append(Fault(f"{store.display}/{shard.digest}/{path}", f"a file with sha256 {expected}", found))
+            faults.append(
+                Fault(
+                    f"{store.display}/{shard.digest}/{path}",
+                    f"a file with sha256 {expected}",
+                    found,
+                )
+            )
     return faults

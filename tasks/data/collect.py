@@ -27,19 +27,25 @@ def collect(workspace: str, name: str, source: Source, data: RowsSpec, scheduler
         scheduler: Address of the Dask scheduler.
 
     Raises:
-        StageStopped: What was read is damaged, or not what the recipe says: a fault of the data, as those that gates find.
+        StageStopped: What was read is damaged, or not what the recipe says: a fault of the data, as
+            those that gates find.
         SourceUnavailable: Nothing was read, and nothing is known of the data.
     """
     dataset = Dataset(Store(workspace), f"{name}-raw")
     try:
         with Client(scheduler) as client:
-            version = collect_rows(source, dataset, client, spec=data, on_progress=report_steps("collect"))
+            version = collect_rows(
+                source, dataset, client, spec=data, on_progress=report_steps("collect")
+            )
     except SourceUnavailable:
         raise
     except SourceError as error:
         raise StageStopped("collect", (str(error),)) from error
     identity = SourceIdentity.model_validate(version.info["source"])
-    files = {file.name: FileRecord(sha256=file.sha256, size_bytes=file.size_bytes) for file in identity.files}
+    files = {
+        file.name: FileRecord(sha256=file.sha256, size_bytes=file.size_bytes)
+        for file in identity.files
+    }
     record = SourceRecord(type=identity.type, url=identity.url, digest=identity.digest, files=files)
     return Collected(source=record, dataset=describe_version(version))
 

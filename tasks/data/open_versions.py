@@ -18,7 +18,8 @@ def open_version(workspace: Store, record: DatasetRecord) -> Version:
     version = Dataset(workspace, record.name).open(record.number)
     if version.digest != record.digest:
         raise Corrupt(
-            f"dataset {record.ref} must have digest {record.digest}; got {version.digest}; the log was replaced: run again"
+            f"dataset {record.ref} must have digest {record.digest}; got {version.digest}; the log "
+            "was replaced: run again"
         )
     return version
 

@@ -16,13 +16,16 @@ from tasks.runtime.stage import stage
 
 
 @stage
-def prepare(workspace: str, name: str, collected: Collected, data: RowsSpec, scheduler: str) -> Prepared:
+def prepare(
+    workspace: str, name: str, collected: Collected, data: RowsSpec, scheduler: str
+) -> Prepared:
     """Drops, deduplicates, splits and shuffles, and fits statistics on the training split alone.
 
     Args:
         workspace: Folder or URL of the workspace.
         name: Name of the recipe; the dataset is called `<name>-prepared`.
-        collected: The raw rows, which have passed their gate; those that it has set aside are left out.
+        collected: The raw rows, which have passed their gate; those that it has set aside are left
+            out.
         data: What the recipe says of its rows.
         scheduler: Address of the Dask scheduler.
     """
@@ -31,4 +34,6 @@ def prepare(workspace: str, name: str, collected: Collected, data: RowsSpec, sch
     raw = find_cleaned(open_version(store, collected.dataset))
     with Client(scheduler) as client:
         version = prepare_rows(raw, data, dataset, client, on_progress=report_steps("prepare"))
-    return Prepared(dataset=describe_version(version), fitted=Fitted.model_validate(version.info["fitted"]))
+    return Prepared(
+        dataset=describe_version(version), fitted=Fitted.model_validate(version.info["fitted"])
+    )

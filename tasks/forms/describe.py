@@ -2,7 +2,13 @@
 
 from deployments.targets.trust.card import ColumnSpec, InputSpec, OutputSpec
 from lightning_modules.specs.model import ModelSpec, SampleSpec
-from lightning_modules.specs.samples import TASKS, AnySample, CategoryColumn, NumberColumn, RowSample
+from lightning_modules.specs.samples import (
+    TASKS,
+    AnySample,
+    CategoryColumn,
+    NumberColumn,
+    RowSample,
+)
 from storage.forms.columns import name_field
 from storage.forms.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
 from storage.pipeline.fitted import Fitted
@@ -35,7 +41,11 @@ def describe_sample(kind: str, data: RowsSpec, model: ModelSpec, fitted: Fitted)
         )
     if not isinstance(data, TableSpec):
         raise TypeError(f"data must be of images, tables or series; got {type(data).__name__}")
-    forecast = model.window.targets or data.numbers if model.window is not None and task == "forecasting" else ()
+    forecast = (
+        model.window.targets or data.numbers
+        if model.window is not None and task == "forecasting"
+        else ()
+    )
     order = [*forecast, *(name for name in data.numbers if name not in forecast)]
     return RowSample(
         task=task,
@@ -59,7 +69,8 @@ def _check_classes(task: str, fitted: Fitted) -> None:
         raise StageStopped(
             "train",
             (
-                f"training split must hold rows of every class; got none of {', '.join(absent)}; change data.split, or "
+                f"training split must hold rows of every class; got none of {', '.join(absent)}; "
+                "change data.split, or "
                 "take the class out of data.labels",
             ),
         )
@@ -88,9 +99,13 @@ def describe_input(sample: AnySample, data: RowsSpec) -> InputSpec:
     if not isinstance(data, TableSpec):
         raise TypeError(f"data must be of tables or series; got {type(data).__name__}")
     columns = [ColumnSpec(name=column.name) for column in sample.numbers]
-    columns += [ColumnSpec(name=column.name, vocabulary=column.vocabulary) for column in sample.categories]
+    columns += [
+        ColumnSpec(name=column.name, vocabulary=column.vocabulary) for column in sample.categories
+    ]
     if sample.time:
-        columns.append(ColumnSpec(name=data.time or "time", is_time=True, time_format=data.time_format))
+        columns.append(
+            ColumnSpec(name=data.time or "time", is_time=True, time_format=data.time_format)
+        )
     return InputSpec(
         name="row" if sample.form == "table" else "window",
         dtype="float64",

@@ -27,7 +27,8 @@ from storage.stream.stream import Stream
 from storage.stream.windows import Window
 
 TRAIN, VALIDATION, HELD_OUT = "train", "validation", "held_out"
-# What was known at the time: windows that validate or are held out may look back into the rows before their split.
+# What was known at the time: windows that validate or are held out may look back into the rows
+# before their split.
 CONTEXT = {TRAIN: (), VALIDATION: (TRAIN,), HELD_OUT: (TRAIN, VALIDATION)}
 READING_BATCH = 512
 
@@ -42,7 +43,9 @@ class SampleRows:
         world_size: Number of ranks.
     """
 
-    def __init__(self, version: Version, sample: AnySample, *, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self, version: Version, sample: AnySample, *, rank: int = 0, world_size: int = 1
+    ) -> None:
         self.version = version
         self.sample = sample
         self.rank = rank
@@ -51,7 +54,9 @@ class SampleRows:
     @cached_property
     def reader(self) -> SampleReader:
         """From rows of a stream to samples."""
-        return self._make_reader(self.sample) if isinstance(self.sample, RowSample) else ImageReader()
+        return (
+            self._make_reader(self.sample) if isinstance(self.sample, RowSample) else ImageReader()
+        )
 
     def open_training(self, spec: TrainSpec) -> Stream:
         """This rank's share of the shuffled training rows."""
@@ -70,7 +75,8 @@ class SampleRows:
         """This rank's share of a split, every row once, each rank the same number of batches."""
         ranks = self.world_size
         batch_size = -(-batch_size // ranks) * ranks
-        # A split of fewer shards than ranks is small: then every rank reads all of it, and answers its share.
+        # A split of fewer shards than ranks is small: then every rank reads all of it, and answers
+        # its share.
         shared = len(list(self.version.iter_shards(split))) >= ranks
         window = self._make_window(training=False)
         stream = Stream(
@@ -132,12 +138,17 @@ class SampleRows:
             return None
         names = [(name_field(column.name), column.vocabulary) for column in sample.categories]
         known = {field.name for field in self.version.fields}
-        wanted = [field for name, _ in names for field in (name, name + VALID_SUFFIX) if field in known]
+        wanted = [
+            field for name, _ in names for field in (name, name + VALID_SUFFIX) if field in known
+        ]
         ids, codes = [], []
         for entry in self.version.iter_shards():
             rows = self.version.read_shard(entry, ("row_id", *wanted))
             ids.append(rows["row_id"])
-            encoded = [encode_texts(rows[name], rows.get(name + VALID_SUFFIX), texts) for name, texts in names]
+            encoded = [
+                encode_texts(rows[name], rows.get(name + VALID_SUFFIX), texts)
+                for name, texts in names
+            ]
             codes.append(np.stack(encoded, axis=1))
         row_id = np.concatenate(ids)
         order = np.argsort(row_id)

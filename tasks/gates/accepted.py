@@ -29,16 +29,19 @@ def parse_data(document: Mapping[str, Any]) -> RowsSpec:
     return _SPECS[str(document.get("kind", "image"))].model_validate(document)
 
 
-def find_accepted(store: Store, current: Version, data: RowsSpec, before: str | None = None) -> Accepted:
+def find_accepted(
+    store: Store, current: Version, data: RowsSpec, before: str | None = None
+) -> Accepted:
     """The version that a new one is compared with.
 
-    A version is accepted if the gates on its data and the gate on the model that learned from it were green. One that a
-    red model gate followed is not: nobody has shown that it is any good.
+    A version is accepted if the gates on its data and the gate on the model that learned from it
+    were green. One that a red model gate followed is not: nobody has shown that it is any good.
 
     Args:
         store: The workspace.
         current: The version that is judged; it is never its own measure.
-        data: What the recipe says of the rows now; an accepted version that was collected by other rules is no measure.
+        data: What the recipe says of the rows now; an accepted version that was collected by other
+            rules is no measure.
         before: A run that does not count, because it is the one that is being reported.
     """
     receipts = sorted(list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True)
@@ -46,7 +49,12 @@ def find_accepted(store: Store, current: Version, data: RowsSpec, before: str | 
     changed = False
     for receipt in receipts:
         record = receipt.datasets.get("raw")
-        if record is None or record.name != current.name or not _is_accepted(receipt) or receipt.run == before:
+        if (
+            record is None
+            or record.name != current.name
+            or not _is_accepted(receipt)
+            or receipt.run == before
+        ):
             continue
         if record.digest == current.digest:
             return Accepted(None, f"{record.ref} itself was accepted")
@@ -71,7 +79,9 @@ def find_last_good(store: Store, name: str) -> Version:
         NotFound: There is no version at all.
     """
     dataset = Dataset(store, name)
-    for receipt in sorted(list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True):
+    for receipt in sorted(
+        list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True
+    ):
         record = receipt.datasets.get("raw")
         if record is not None and record.name == name and _is_accepted(receipt):
             version = dataset.open(record.number)
@@ -82,7 +92,9 @@ def find_last_good(store: Store, name: str) -> Version:
 
 def _is_accepted(receipt: Receipt) -> bool:
     passed = {str(gate.get("stage")): gate.get("passed") is True for gate in receipt.gates}
-    return passed.keys() >= _DATA_GATES and all(passed[name] for name in (_DATA_GATES | {"model"}) & passed.keys())
+    return passed.keys() >= _DATA_GATES and all(
+        passed[name] for name in (_DATA_GATES | {"model"}) & passed.keys()
+    )
 
 
 def _read_rules(receipt: Receipt) -> bytes:

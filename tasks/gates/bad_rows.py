@@ -46,7 +46,11 @@ Mask = NDArray[np.bool_]
 
 
 def count_bad_rows(
-    check: Check, version: Version, data: RowsSpec, limits: RawGate, client: TaskClient | None = None
+    check: Check,
+    version: Version,
+    data: RowsSpec,
+    limits: RawGate,
+    client: TaskClient | None = None,
 ) -> BadRows:
     """How many rows a failed check is about, and the names of the first of them."""
     return name_rows(version, iter_bad_rows(check, version, data, limits, client))
@@ -63,7 +67,9 @@ def name_rows(version: Version, found: Iterable[tuple[int, NDArray[np.intp]]]) -
     first: list[tuple[int, int]] = []
     for number, places in found:
         count += len(places)
-        first = sorted([*first, *((number, place) for place in places[:MAX_ROWS_NAMED].tolist())])[:MAX_ROWS_NAMED]
+        first = sorted([*first, *((number, place) for place in places[:MAX_ROWS_NAMED].tolist())])[
+            :MAX_ROWS_NAMED
+        ]
     names = []
     for number, group in groupby(first, key=itemgetter(0)):
         entry = version.shards[number]
@@ -71,26 +77,40 @@ def name_rows(version: Version, found: Iterable[tuple[int, NDArray[np.intp]]]) -
         for _, place in group:
             split = f"split {entry.split} " if entry.split else ""
             source = f" source {name_source(entry, place)}" if entry.source else ""
-            names.append(f"shard {entry.digest[:12]} row {place} {split}row_id {ids[place]}{source}")
+            names.append(
+                f"shard {entry.digest[:12]} row {place} {split}row_id {ids[place]}{source}"
+            )
     return BadRows(count, version.rows, names)
 
 
 def explain_bad_rows(
-    checks: Iterable[Check], version: Version, data: RowsSpec, limits: RawGate, client: TaskClient | None = None
+    checks: Iterable[Check],
+    version: Version,
+    data: RowsSpec,
+    limits: RawGate,
+    client: TaskClient | None = None,
 ) -> dict[int, str]:
     """What is wrong with each row that these failed checks are about, by its id."""
     reasons: dict[int, list[str]] = {}
     for check in checks:
         for number, places in iter_bad_rows(check, version, data, limits, client):
             entry = version.shards[number]
-            ids = version.read_shard(entry, (ROW_ID,), verify=False)[ROW_ID] if len(places) else np.zeros(0)
+            ids = (
+                version.read_shard(entry, (ROW_ID,), verify=False)[ROW_ID]
+                if len(places)
+                else np.zeros(0)
+            )
             for row in ids[places].tolist() if len(places) else ():
                 reasons.setdefault(row, []).append(f"{check.rule} on {check.about}")
     return {row: "; ".join(dict.fromkeys(why)) for row, why in reasons.items()}
 
 
 def iter_bad_rows(
-    check: Check, version: Version, data: RowsSpec, limits: RawGate, client: TaskClient | None = None
+    check: Check,
+    version: Version,
+    data: RowsSpec,
+    limits: RawGate,
+    client: TaskClient | None = None,
 ) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """Numbers of shards, with the places of their rows that a failed check is about."""
     about = check.about
@@ -104,7 +124,9 @@ def iter_bad_rows(
         yield from iter_unsorted(version)
         return
     columns = _list_bad_columns(about, version, data, limits)
-    work = partial(mark_shard, shards=version.dataset.shards, about=about, data=data, columns=columns)
+    work = partial(
+        mark_shard, shards=version.dataset.shards, about=about, data=data, columns=columns
+    )
     yield from enumerate(map_in_order(work, version.shards, client))
 
 
@@ -130,11 +152,15 @@ def mark_shard(
 def iter_unsorted(version: Version) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """Rows of series that lie in time before an earlier row of their entity, by shard; the others are in order.
 
-    Rows without a time are passed over. One shard is read at a time; the latest time of each entity is carried on.
+    Rows without a time are passed over. One shard is read at a time; the latest time of each entity
+    is carried on.
     """
     known = {field.name for field in version.fields}
     wanted = [name for name in (SERIES_ID, TIME, TIME + VALID_SUFFIX) if name in known]
-    latest: tuple[NDArray[np.int64], NDArray[np.int64]] = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+    latest: tuple[NDArray[np.int64], NDArray[np.int64]] = (
+        np.zeros(0, np.int64),
+        np.zeros(0, np.int64),
+    )
     for number, entry in enumerate(version.shards):
         rows = version.read_shard(entry, wanted, verify=False)
         dated = _get_mask(rows, TIME)
@@ -172,7 +198,10 @@ def _list_fields(about: str, data: RowsSpec) -> list[str]:
         FUTURE: [TIME],
         UNANSWERED: [fields.LABEL, TARGET],
         INFINITE: [NUMBERS, TARGET],
-        MISSING: [NUMBERS, *(name_field(name) for name in (data.texts if isinstance(data, TableSpec) else ()))],
+        MISSING: [
+            NUMBERS,
+            *(name_field(name) for name in (data.texts if isinstance(data, TableSpec) else ())),
+        ],
     }.get(about, [])
     return [field for name in names for field in (name, name + VALID_SUFFIX)]
 

@@ -37,7 +37,8 @@ def find_rules(store: Store, dataset: str) -> Rules:
         if any(record.name == dataset for record in receipt.datasets.values()):
             return _read_rules(receipt)
     raise NotFound(
-        f"dataset {dataset} must have been made by a run to be judged by its recipe; no receipt in {store.display} names "
+        f"dataset {dataset} must have been made by a run to be judged by its recipe; no receipt in "
+        f"{store.display} names "
         "it; name a recipe with --recipe"
     )
 
@@ -49,7 +50,9 @@ def _read_rules(receipt: Receipt) -> Rules:
     return Rules(spec, limits)
 
 
-def judge_by_hand(store: Store, version: Version, rules: Rules, suites: Sequence[str] = ()) -> GateReport:
+def judge_by_hand(
+    store: Store, version: Version, rules: Rules, suites: Sequence[str] = ()
+) -> GateReport:
     """Judges a version: a raw one by the recipe's gate and against the last accepted one; any by more suites.
 
     Args:
@@ -59,7 +62,12 @@ def judge_by_hand(store: Store, version: Version, rules: Rules, suites: Sequence
         suites: Further suites, by path or import path.
     """
     reports = []
-    if version.entry.kind in ("raw", "delete-rows", "replace-rows", "append") and version.name.endswith("-raw"):
+    if version.entry.kind in (
+        "raw",
+        "delete-rows",
+        "replace-rows",
+        "append",
+    ) and version.name.endswith("-raw"):
         accepted = find_accepted(store, version, rules.data)
         reports.append(judge_version(version, rules.data, rules.limits, accepted))
     if suites:
@@ -67,7 +75,8 @@ def judge_by_hand(store: Store, version: Version, rules: Rules, suites: Sequence
         reports.append(run_suite(suite, {ROWS: open_rows(version, rules.data)}))
     if not reports:
         raise NotFound(
-            f"dataset {version.ref} must be raw to have default expectations; it is of kind {version.entry.kind}; name a "
+            f"dataset {version.ref} must be raw to have default expectations; it is of kind "
+            f"{version.entry.kind}; name a "
             "suite with --suite"
         )
     return join_reports("by hand", reports)

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from gates.drift.divergence import Histogram
 from gates.drift.drift_gate import Distribution, Figure, judge_drift
-from gates.drift.profile import Grid, Profile, find_clock_shift, find_largest_change, make_grid, measure_profile
+from gates.drift.profile import (
+    Grid,
+    Profile,
+    find_clock_shift,
+    find_largest_change,
+    make_grid,
+    measure_profile,
+)
 from gates.drift.time_steps import compare_gaps, measure_steps
 from gates.engine.report import GateReport
 from gates.specs import DriftGate
@@ -31,7 +38,11 @@ from tasks.gates.survey import list_columns
 
 
 def gate_drift(
-    current: Version, accepted: Accepted, data: RowsSpec, limits: DriftGate, client: TaskClient | None = None
+    current: Version,
+    accepted: Accepted,
+    data: RowsSpec,
+    limits: DriftGate,
+    client: TaskClient | None = None,
 ) -> GateReport:
     """Judges a raw version against the last accepted one; with none, says so and passes."""
     statistics = current.statistics()
@@ -83,30 +94,57 @@ def compare_statistics(
         before: statistics of the accepted version.
         after: those of the current one.
         data: what the recipe says of the rows.
-        whole: whether columns and pixels come too, as coarse as their stored histograms are: enough for a picture.
+        whole: whether columns and pixels come too, as coarse as their stored histograms are: enough
+            for a picture.
     """
     compared: dict[str, Pair] = {}
-    names = {LABEL: LABEL} | {name_field(name): name for name in (data.texts if isinstance(data, TableSpec) else ())}
+    names = {LABEL: LABEL} | {
+        name_field(name): name for name in (data.texts if isinstance(data, TableSpec) else ())
+    }
     for field, name in names.items():
         old, new = before.get(field), after.get(field)
         if old is not None and new is not None and old.distinct is not None:
-            compared[_name_label(name, data)] = (old.distinct, new.distinct or {"more than 1000 values": new.count})
+            compared[_name_label(name, data)] = (
+                old.distinct,
+                new.distinct or {"more than 1000 values": new.count},
+            )
     for name, old in before.items():
         fresh = after.get(name)
-        if not name.startswith(PREFIX) or fresh is None or old.histogram is None or fresh.histogram is None:
+        if (
+            not name.startswith(PREFIX)
+            or fresh is None
+            or old.histogram is None
+            or fresh.histogram is None
+        ):
             continue
-        if not name.endswith(".flat") or isinstance(data, DataSpec | SeriesSpec):  # rows of a table come in any order
+        if not name.endswith(".flat") or isinstance(
+            data, DataSpec | SeriesSpec
+        ):  # rows of a table come in any order
             compared[_name_derived(name, data)] = align_histograms(old, fresh)
-    columns = [(name, key) for name, key, _ in list_columns(data)] if isinstance(data, TableSpec) else [("image",) * 2]
+    columns = (
+        [(name, key) for name, key, _ in list_columns(data)]
+        if isinstance(data, TableSpec)
+        else [("image",) * 2]
+    )
     for name, key in columns if whole else ():
         old, new = before.get(key), after.get(key)
-        if name not in compared and old is not None and new is not None and old.histogram and new.histogram:
+        if (
+            name not in compared
+            and old is not None
+            and new is not None
+            and old.histogram
+            and new.histogram
+        ):
             compared[name] = align_histograms(old, new)
     return compared
 
 
 def _name_label(name: str, data: RowsSpec) -> str:
-    return data.label if isinstance(data, TableSpec) and name == LABEL and data.label is not None else name
+    return (
+        data.label
+        if isinstance(data, TableSpec) and name == LABEL and data.label is not None
+        else name
+    )
 
 
 def _name_derived(name: str, data: RowsSpec) -> str:
@@ -141,10 +179,17 @@ def _measure_versions(accepted: Version, current: Version, limits: DriftGate) ->
 
 
 def _measure_missing(
-    before: Mapping[str, FieldStatistics], after: Mapping[str, FieldStatistics], data: RowsSpec, limits: DriftGate
+    before: Mapping[str, FieldStatistics],
+    after: Mapping[str, FieldStatistics],
+    data: RowsSpec,
+    limits: DriftGate,
 ) -> list[Figure]:
     """How much more is missing of each column."""
-    names = [(name, key) for name, key, _ in list_columns(data)] if isinstance(data, TableSpec) else [("label", LABEL)]
+    names = (
+        [(name, key) for name, key, _ in list_columns(data)]
+        if isinstance(data, TableSpec)
+        else [("label", LABEL)]
+    )
     figures = []
     for name, key in names:
         shares = []
@@ -157,7 +202,10 @@ def _measure_missing(
 
 
 def _measure_runs(
-    before: Mapping[str, FieldStatistics], after: Mapping[str, FieldStatistics], data: TableSpec, limits: DriftGate
+    before: Mapping[str, FieldStatistics],
+    after: Mapping[str, FieldStatistics],
+    data: TableSpec,
+    limits: DriftGate,
 ) -> list[Figure]:
     """How many more rows of a table stand in a long run of one value: what a stuck sensor leaves, and no reordering does."""
     figures = []
@@ -174,15 +222,27 @@ def _share_stuck(figures: FieldStatistics) -> float:
     histogram = figures.histogram
     if histogram is None:
         return 0.0
-    stuck = sum(count for (low, _), count in zip(histogram.edges, histogram.counts, strict=True) if low >= LONGEST_FLAT)
+    stuck = sum(
+        count
+        for (low, _), count in zip(histogram.edges, histogram.counts, strict=True)
+        if low >= LONGEST_FLAT
+    )
     return stuck / max(1, figures.count)
 
 
 def _compare_columns(
-    accepted: Version, current: Version, data: TableSpec, limits: DriftGate, client: TaskClient | None
+    accepted: Version,
+    current: Version,
+    data: TableSpec,
+    limits: DriftGate,
+    client: TaskClient | None,
 ) -> tuple[dict[str, Pair], list[Figure]]:
     """One pass over both versions: where values lie, how columns go together, and with the time of day."""
-    grids = {name: grid for name, grid in _make_grids(accepted, data).items() if not _is_ignored(name, limits)}
+    grids = {
+        name: grid
+        for name, grid in _make_grids(accepted, data).items()
+        if not _is_ignored(name, limits)
+    }
     if not grids:
         return {}, []
     step_ns = _find_step(accepted) if isinstance(data, SeriesSpec) else 0
@@ -190,13 +250,17 @@ def _compare_columns(
     spans = (_find_span(current) if step_ns else None, None)
     before, after = (
         reduce(
-            Profile.merge, map_in_order(partial(work, shards=version.dataset.shards, span=span), version.shards, client)
+            Profile.merge,
+            map_in_order(
+                partial(work, shards=version.dataset.shards, span=span), version.shards, client
+            ),
         )
         for version, span in zip((accepted, current), spans, strict=True)
     )
     if spans[0] is not None and before.rows < limits.min_rows:
         before = reduce(
-            Profile.merge, map_in_order(partial(work, shards=accepted.dataset.shards), accepted.shards, client)
+            Profile.merge,
+            map_in_order(partial(work, shards=accepted.dataset.shards), accepted.shards, client),
         )
     old, new = before.list_histograms(grids), after.list_histograms(grids)
     pairs: dict[str, Pair] = {name: (old[name], new[name]) for name in grids}
@@ -208,7 +272,9 @@ def _compare_columns(
     return pairs, figures
 
 
-def _measure_profiles(before: Profile, after: Profile, names: list[str], limits: DriftGate) -> list[Figure]:
+def _measure_profiles(
+    before: Profile, after: Profile, names: list[str], limits: DriftGate
+) -> list[Figure]:
     figures = []
     if before.products is not None and after.products is not None:
         related = names[: len(before.products) - 1]
@@ -232,10 +298,18 @@ def _measure_time(before: Profile, after: Profile, step_ns: int, limits: DriftGa
     change = abs(step_ns / usual - 1)
     gap = f"time: longest gap, over {show_time(max(old.longest_ns, usual))}"
     return [
-        Figure(f"time: change of the usual step, from {show_time(usual)}", change, most=limits.max_step_change),
+        Figure(
+            f"time: change of the usual step, from {show_time(usual)}",
+            change,
+            most=limits.max_step_change,
+        ),
         Figure(gap, compare_gaps(old, new, usual), most=limits.max_longest_gap_ratio),
         Figure("time: rise of the share that gaps are", gaps, most=limits.max_gap_rise),
-        Figure("time: rise of the share of rows that go back or stand still", back, most=limits.max_disorder_rise),
+        Figure(
+            "time: rise of the share of rows that go back or stand still",
+            back,
+            most=limits.max_disorder_rise,
+        ),
     ]
 
 
@@ -249,12 +323,19 @@ def _make_grids(accepted: Version, data: TableSpec) -> dict[str, Grid]:
     grids = {}
     for name, key, role in list_columns(data):
         figures = statistics.get(key)
-        if role not in ("number", "target") or figures is None or figures.histogram is None or figures.min is None:
+        if (
+            role not in ("number", "target")
+            or figures is None
+            or figures.histogram is None
+            or figures.min is None
+        ):
             continue
         quantiles = [figures.histogram.find_quantile(share) for share in (0.001, 0.999)]
         least, greatest = float(figures.min), float(figures.max or 0)
         low, high = (min(max(value, least), greatest) for value in quantiles)
-        grids[name] = make_grid((least, low, high, greatest), figures.mean or 0.0, figures.std or 0.0)
+        grids[name] = make_grid(
+            (least, low, high, greatest), figures.mean or 0.0, figures.std or 0.0
+        )
     return grids
 
 
@@ -289,12 +370,18 @@ def profile_shard(
     if span is not None:
         inside = (rows[TIME] >= span[0]) & (rows[TIME] <= span[1])
         if not inside.all():
-            part = measure_profile({name: values[inside] for name, values in columns.items()}, grids)
+            part = measure_profile(
+                {name: values[inside] for name, values in columns.items()}, grids
+            )
             profile = replace(profile, counts=part.counts, products=part.products)
     if not step_ns or TIME not in rows:
         return profile
     dated = rows.get(TIME + VALID_SUFFIX, np.ones(entry.rows, np.bool_))
-    return replace(profile, steps=measure_steps(rows[SERIES_ID][dated], rows[TIME][dated], step_ns), step_ns=step_ns)
+    return replace(
+        profile,
+        steps=measure_steps(rows[SERIES_ID][dated], rows[TIME][dated], step_ns),
+        step_ns=step_ns,
+    )
 
 
 def read_column(rows: Rows, name: str, data: TableSpec) -> NDArray[np.float64]:

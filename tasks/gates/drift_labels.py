@@ -42,7 +42,8 @@ class Look:
 
     Attributes:
         data: What the recipe says of them.
-        scales: Mean and standard deviation of each column of numbers of the accepted version, (2, D).
+        scales: Mean and standard deviation of each column of numbers of the accepted version, (2,
+            D).
         stride: Of so many rows one is taken.
     """
 
@@ -65,7 +66,11 @@ class Asked:
 
 
 def measure_labels(
-    accepted: Version, current: Version, data: RowsSpec, limits: DriftGate, client: TaskClient | None
+    accepted: Version,
+    current: Version,
+    data: RowsSpec,
+    limits: DriftGate,
+    client: TaskClient | None,
 ) -> list[Figure]:
     """How many labels a probe of the accepted version no longer agrees with, and what gives them away more than before."""
     classes = _count_classes(data)
@@ -76,7 +81,8 @@ def measure_labels(
     add = partial(sum_shard, shards=accepted.dataset.shards, look=look)
     # Each half adds up by itself: of all shards no more than two sums are held.
     sums = reduce(
-        lambda left, right: (left[0].merge(right[0]), left[1].merge(right[1])), map_in_order(add, entries, client)
+        lambda left, right: (left[0].merge(right[0]), left[1].merge(right[1])),
+        map_in_order(add, entries, client),
     )
     weights = [learn_probe([half]) for half in sums]
     found = []
@@ -85,12 +91,20 @@ def measure_labels(
         ask = partial(ask_shard, shards=version.dataset.shards, look=look, weights=weights)
         found.append(reduce(Asked.merge, map_in_order(ask, entries, client)))
     before, after = found
-    loss = measure_loss((before.agreed, before.rows), (after.agreed, after.rows), limits.max_p_value)
+    loss = measure_loss(
+        (before.agreed, before.rows), (after.agreed, after.rows), limits.max_p_value
+    )
     about = f"label: fall of their agreement with a probe, from {before.agreed / max(1, before.rows):.4g}"
-    change, name = find_strength_change(before.bins, after.bins, _name_features(data, len(before.bins)))
+    change, name = find_strength_change(
+        before.bins, after.bins, _name_features(data, len(before.bins))
+    )
     return [
         Figure(about, loss, most=limits.max_agreement_loss),
-        Figure(f"label: change of how nearly {name} alone predicts it", change, most=limits.max_strength_change),
+        Figure(
+            f"label: change of how nearly {name} alone predicts it",
+            change,
+            most=limits.max_strength_change,
+        ),
     ]
 
 
@@ -98,7 +112,9 @@ def _count_classes(data: RowsSpec) -> int:
     return len(data.labels) if isinstance(data, DataSpec | TableSpec) else 0
 
 
-def _pick_shards(version: Version, data: RowsSpec, scales: NDArray[np.float64]) -> tuple[list[ShardEntry], Look]:
+def _pick_shards(
+    version: Version, data: RowsSpec, scales: NDArray[np.float64]
+) -> tuple[list[ShardEntry], Look]:
     """Shards spread over the version, and how many of their rows are passed over: about `PROBE_ROWS` rows are left."""
     wanted = max(1, round(len(version.shards) * min(1.0, PROBE_ROWS / max(1, version.rows))))
     places = np.unique(np.linspace(0, len(version.shards) - 1, wanted).round().astype(int))
@@ -119,7 +135,10 @@ def ask_shard(entry: ShardEntry, shards: Store, look: Look, weights: Sequence[We
     """What the probes say to the half that they have not learned from; runs on a worker."""
     features, label, half = _read_features(entry, shards, look)
     wide = expand_features(features)
-    counts = [count_agreed(probe, wide[rows], label[rows]) for probe, rows in zip(weights, (~half, half), strict=True)]
+    counts = [
+        count_agreed(probe, wide[rows], label[rows])
+        for probe, rows in zip(weights, (~half, half), strict=True)
+    ]
     bins = bin_features(_scale_alone(features, look), label, _count_classes(look.data))
     return Asked(sum(agreed for agreed, _ in counts), sum(rows for _, rows in counts), bins)
 
@@ -128,10 +147,15 @@ def _read_features(
     entry: ShardEntry, shards: Store, look: Look
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
     """Features (N, F), labels (N,), below 0 where there is none, and which half each row belongs to by its content."""
-    rows = {name: values[:: look.stride] for name, values in read_shard(shards, entry, verify=False).items()}
+    rows = {
+        name: values[:: look.stride]
+        for name, values in read_shard(shards, entry, verify=False).items()
+    }
     valid = rows.get(LABEL + VALID_SUFFIX)
     label = rows[LABEL].astype(np.int64) if valid is None else np.where(valid, rows[LABEL], -1)
-    half = (rows[CONTENT_HASH].reshape(len(label), -1).view(np.uint64)[:, 0] & np.uint64(1)).astype(np.bool_)
+    half = (rows[CONTENT_HASH].reshape(len(label), -1).view(np.uint64)[:, 0] & np.uint64(1)).astype(
+        np.bool_
+    )
     if isinstance(look.data, DataSpec):
         return shrink_images(rows["image"], look.data.image.value_range), label, half
     return _build_features(rows, look), label, half
@@ -170,4 +194,6 @@ def _read_scales(accepted: Version, data: RowsSpec) -> NDArray[np.float64]:
     statistics = accepted.statistics()
     names = data.numbers if isinstance(data, TableSpec) else ()
     found = [statistics[f"{NUMBERS}.{name}"] for name in names]
-    return np.array([[figures.mean or 0.0 for figures in found], [figures.std or 1.0 for figures in found]])
+    return np.array(
+        [[figures.mean or 0.0 for figures in found], [figures.std or 1.0 for figures in found]]
+    )

@@ -40,7 +40,11 @@ from tasks.runtime.stage import gate
 
 @gate
 def gate_raw(
-    workspace: str, collected: Collected, data: RowsSpec, limits: GatesSpec | RawGate, scheduler: str | None = None
+    workspace: str,
+    collected: Collected,
+    data: RowsSpec,
+    limits: GatesSpec | RawGate,
+    scheduler: str | None = None,
 ) -> GateReport:
     """Judges the raw rows against what the recipe declares, and against the last version that was accepted.
 
@@ -63,7 +67,11 @@ def gate_raw(
 
 
 def quarantine_rows(
-    version: Version, data: RowsSpec, limits: RawGate, report: GateReport, client: TaskClient | None = None
+    version: Version,
+    data: RowsSpec,
+    limits: RawGate,
+    report: GateReport,
+    client: TaskClient | None = None,
 ) -> int:
     """Sets aside the rows that the checks of a green report and the recipe's own expectations want set aside.
 
@@ -89,13 +97,17 @@ def quarantine_rows(
     return len(reasons)
 
 
-def _explain_own(version: Version, data: RowsSpec, limits: RawGate, client: TaskClient | None) -> dict[int, str]:
+def _explain_own(
+    version: Version, data: RowsSpec, limits: RawGate, client: TaskClient | None
+) -> dict[int, str]:
     """What the recipe's own expectations find wrong with rows that are to be set aside, by row id."""
     own = gather_expectations(limits.expectations, limits.suites)
     wanted = [item for item in own if isinstance(item.on_fail, Quarantine)]
     if not wanted:
         return {}
-    found = find_quarantined(build_own_suite(wanted, "raw"), {ROWS: open_rows(version, data, client)}).get(ROWS, {})
+    found = find_quarantined(
+        build_own_suite(wanted, "raw"), {ROWS: open_rows(version, data, client)}
+    ).get(ROWS, {})
     ids = version.read(fields=["row_id"])["row_id"] if found else np.zeros(0, np.uint64)
     return {int(ids[position]): "; ".join(why) for position, why in found.items()}
 
@@ -108,7 +120,9 @@ def judge_version(
     client: TaskClient | None = None,
 ) -> GateReport:
     """Judges a raw version, alone and against an accepted one; None leaves the comparison out."""
-    find_rows = partial(count_bad_rows, version=version, data=data, limits=limits.raw, client=client)
+    find_rows = partial(
+        count_bad_rows, version=version, data=data, limits=limits.raw, client=client
+    )
     raw = judge_raw(limits.raw, describe_raw(version, data, client))
     reports = [apply_on_fail(raw, limits.raw.on_fail, find_rows)]
     suite = build_own_suite(gather_expectations(limits.raw.expectations, limits.raw.suites), "raw")
@@ -120,7 +134,9 @@ def judge_version(
     return join_reports("raw", reports)
 
 
-def describe_raw(version: Version, data: RowsSpec, client: TaskClient | None = None) -> RawFacts | ColumnsFacts:
+def describe_raw(
+    version: Version, data: RowsSpec, client: TaskClient | None = None
+) -> RawFacts | ColumnsFacts:
     """The facts that the raw gate judges, by the kind of data."""
     if isinstance(data, TableSpec):
         return survey_columns(version, data, client)
@@ -140,7 +156,10 @@ def describe_raw(version: Version, data: RowsSpec, client: TaskClient | None = N
 def _require_images(data: RowsSpec) -> DataSpec:
     if isinstance(data, DataSpec):
         return data
-    raise TypeError(f"data ({type(data).__name__}) must be of images, a table or series; got another; mend the recipe")
+    raise TypeError(
+        f"data ({type(data).__name__}) must be of images, a table or series; got another; mend the "
+        "recipe"
+    )
 
 
 def _can_compare(version: Version, accepted: Accepted) -> bool:
@@ -148,7 +167,11 @@ def _can_compare(version: Version, accepted: Accepted) -> bool:
     if accepted.version is None:
         return True
     fields = [
-        {(field.name, field.dtype, field.shape) for field in found.fields if not field.name.endswith(VALID_SUFFIX)}
+        {
+            (field.name, field.dtype, field.shape)
+            for field in found.fields
+            if not field.name.endswith(VALID_SUFFIX)
+        }
         for found in (version, accepted.version)
     ]
     return fields[0] == fields[1]
@@ -182,7 +205,8 @@ def gate_prepared(
         prepared: The splits.
         data: What the recipe says of its rows.
         limits: The recipe's.
-        start: What the model is to start from, which may have learned from the rows that it would be judged on.
+        start: What the model is to start from, which may have learned from the rows that it would
+            be judged on.
     """
     version = open_version(Store(workspace), prepared.dataset)
     facts = describe_prepared(version, collected, prepared, data, start)
@@ -190,7 +214,11 @@ def gate_prepared(
 
 
 def describe_prepared(
-    version: Version, collected: Collected, prepared: Prepared, data: RowsSpec, start: StartRecord | None = None
+    version: Version,
+    collected: Collected,
+    prepared: Prepared,
+    data: RowsSpec,
+    start: StartRecord | None = None,
 ) -> PreparedFacts:
     """The facts that the prepared gate judges, by the kind of data."""
     fitted = prepared.fitted
@@ -205,7 +233,9 @@ def describe_prepared(
         labels=data.labels if isinstance(data, DataSpec | TableSpec) else (),
         label_counts={split: count_labels(version, split) for split in version.splits},
         fitted={"image" if images is not None else NUMBERS: (fitted.mean, fitted.std)},
-        rows_collected=find_cleaned(open_version(version.dataset.workspace, collected.dataset)).rows,
+        rows_collected=find_cleaned(
+            open_version(version.dataset.workspace, collected.dataset)
+        ).rows,
         rows_dropped=fitted.dropped,
         columns=_tabulate_training(version, data) if isinstance(data, TableSpec) else None,
         crossings=tabulate_crossings(version) if isinstance(data, SeriesSpec) else None,

@@ -28,7 +28,9 @@ def gate_model(
 ) -> GateReport:
     """Judges the held-out answers: good enough, better than simpler means, no worse than the best champion."""
     store = Store(workspace)
-    sheet = _standardise(read_predictions(store, evaluated.predictions_path, evaluated.predictions), evaluated)
+    sheet = _standardise(
+        read_predictions(store, evaluated.predictions_path, evaluated.predictions), evaluated
+    )
     champion = _answer_as_champion(store, evaluated, sheet)
     # Of series the windows are judged, of which there are fewer than rows.
     windows = isinstance(evaluated.sample, RowSample) and evaluated.sample.window is not None
@@ -45,7 +47,9 @@ def gate_model(
         probabilities=sheet.values,
         champion_predicted=champion.predicted if champion is not None else None,
     )
-    return judge_model(limits, ModelFacts(predictions=predictions, rows_held_out=rows, labels=labels))
+    return judge_model(
+        limits, ModelFacts(predictions=predictions, rows_held_out=rows, labels=labels)
+    )
 
 
 def _standardise(sheet: AnswerSheet, evaluated: Evaluated) -> AnswerSheet:
@@ -65,20 +69,26 @@ def _list_regression(
     )
 
 
-def _answer_as_champion(store: Store, evaluated: Evaluated, sheet: AnswerSheet) -> AnswerSheet | None:
+def _answer_as_champion(
+    store: Store, evaluated: Evaluated, sheet: AnswerSheet
+) -> AnswerSheet | None:
     """What the best champion answers for the same rows; None before the first promotion."""
     if not evaluated.champions:
         return None
     name = evaluated.headline
     sign = -1 if name in LOWER_IS_BETTER else 1
     best = max(evaluated.champions, key=lambda champion: sign * champion.metrics[name])
-    found = _standardise(read_predictions(store, best.predictions_path, best.predictions), evaluated)
+    found = _standardise(
+        read_predictions(store, best.predictions_path, best.predictions), evaluated
+    )
     order = np.searchsorted(found.row_id, sheet.row_id)
     return AnswerSheet(sheet.row_id, sheet.truth, found.values[order])
 
 
 @gate
-def gate_artifact(workspace: str, evaluated: Evaluated, compressed: Compressed, limits: ArtifactGate) -> GateReport:
+def gate_artifact(
+    workspace: str, evaluated: Evaluated, compressed: Compressed, limits: ArtifactGate
+) -> GateReport:
     """Judges the chosen artifacts: the very bytes that would ship, read again from the workspace."""
     folder = model_folder(Store(workspace), compressed.model_id)
     is_error = evaluated.headline in LOWER_IS_BETTER

@@ -25,7 +25,10 @@ IDENTITY = (ROW_ID, "source")
 def open_labels(version: Version) -> ShardedTable:
     """One row a sample: row_id, source and label, if there is one; NaN where it is missing."""
     lost = version.statistics().get(LABEL, FieldStatistics()).null > 0
-    return ShardedTable(tuple(_open_shard(entry, version.dataset.shards, lost) for entry in version.shards), IDENTITY)
+    return ShardedTable(
+        tuple(_open_shard(entry, version.dataset.shards, lost) for entry in version.shards),
+        IDENTITY,
+    )
 
 
 def count_labels(version: Version, split: str | None = None) -> dict[int, int]:
@@ -38,7 +41,9 @@ def count_labels(version: Version, split: str | None = None) -> dict[int, int]:
     counts: dict[int, int] = {}
     for entry in version.iter_shards(split):
         labels = load_labels((LABEL,), entry, version.dataset.shards, lost=True)[LABEL].dropna()
-        for label, rows in zip(*np.unique(labels.to_numpy(np.int64), return_counts=True), strict=True):
+        for label, rows in zip(
+            *np.unique(labels.to_numpy(np.int64), return_counts=True), strict=True
+        ):
             counts[int(label)] = counts.get(int(label), 0) + int(rows)
     return counts
 
@@ -60,23 +65,31 @@ def _open_shard(entry: ShardEntry, shards: Store, lost: bool) -> Shard:
     return Shard(entry.digest[:12], entry.rows, head, load, _list_statistics(entry))
 
 
-def load_labels(columns: tuple[str, ...] | None, entry: ShardEntry, shards: Store, lost: bool) -> "pd.DataFrame":
+def load_labels(
+    columns: tuple[str, ...] | None, entry: ShardEntry, shards: Store, lost: bool
+) -> "pd.DataFrame":
     """The columns of a shard that are asked for; an empty shard has them all."""
     import pandas as pd
 
     def is_asked(name: str) -> bool:
         return columns is None or name in columns or not entry.rows
 
-    fields = [field for field in entry.fields if field.name in (ROW_ID, LABEL, LABEL + VALID_SUFFIX)]
+    fields = [
+        field for field in entry.fields if field.name in (ROW_ID, LABEL, LABEL + VALID_SUFFIX)
+    ]
     asked = [field.name for field in fields if is_asked(field.name.removesuffix(VALID_SUFFIX))]
     empty = {field.name: np.zeros(0, field.dtype) for field in fields}
     rows = read_shard(shards, entry, asked, verify=False) if entry.rows else empty
     found: dict[str, Any] = {ROW_ID: rows[ROW_ID]} if ROW_ID in rows else {}
     if LABEL in rows:
         valid = rows.get(LABEL + VALID_SUFFIX, True)
-        found[LABEL] = np.where(valid, rows[LABEL].astype(np.float64), np.nan) if lost else rows[LABEL]
+        found[LABEL] = (
+            np.where(valid, rows[LABEL].astype(np.float64), np.nan) if lost else rows[LABEL]
+        )
     if entry.source and is_asked("source"):
-        found["source"] = pd.Series([name_source(entry, place) for place in range(entry.rows)], dtype=object)
+        found["source"] = pd.Series(
+            [name_source(entry, place) for place in range(entry.rows)], dtype=object
+        )
     return pd.DataFrame(found)
 
 
@@ -87,6 +100,10 @@ def _list_statistics(entry: ShardEntry) -> dict[str, ColumnStatistics]:
     if ids is not None and ids.count == entry.rows:
         found[ROW_ID] = ColumnStatistics(missing=ids.null)
     if labels is not None and labels.count == entry.rows and labels.min is not None:
-        distinct = None if labels.distinct is None else tuple(int(label) for label in labels.distinct)
-        found[LABEL] = ColumnStatistics(missing=labels.null, min=labels.min, max=labels.max, distinct=distinct)
+        distinct = (
+            None if labels.distinct is None else tuple(int(label) for label in labels.distinct)
+        )
+        found[LABEL] = ColumnStatistics(
+            missing=labels.null, min=labels.min, max=labels.max, distinct=distinct
+        )
     return found

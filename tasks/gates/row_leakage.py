@@ -44,27 +44,36 @@ def tabulate_learned(version: Version, source: str, start: StartRecord) -> Table
     """
     learned = list(_iter_learned(version.dataset.workspace, start))
     parts = [part.version for part in learned]
-    content = count_known(key_contents(version, ("held_out",)), [key_contents(rows, LEARNED) for rows in parts])
+    content = count_known(
+        key_contents(version, ("held_out",)), [key_contents(rows, LEARNED) for rows in parts]
+    )
     looks = 0
     if _has_pictures(version):
         others = [key_looks(rows, LEARNED) for rows in parts if _has_pictures(rows)]
         looks = count_known(key_looks(version, ("held_out",)), others)
-    found = {"content": content, "place": count_same_places(version, source, learned), "looks": looks}
+    found = {
+        "content": content,
+        "place": count_same_places(version, source, learned),
+        "looks": looks,
+    }
     return tabulate_counts(**{name: BadRows(count, version.rows) for name, count in found.items()})
 
 
 def count_same_places(version: Version, source: str, learned: Sequence[Learned]) -> int:
     """How many held-out rows came from the same place in a source as rows that were learned from.
 
-    A column more, or another transform, gives a row another content, and by that another split. So rows of one source are
-    compared by their places in it, and so are rows of other fields, whose contents could never be equal, whatever the
-    source: a file that was added to is another one. Pictures of other sizes are compared by their looks.
+    A column more, or another transform, gives a row another content, and by that another split. So
+    rows of one source are compared by their places in it, and so are rows of other fields, whose
+    contents could never be equal, whatever the
+    source: a file that was added to is another one. Pictures of other sizes are compared by their
+        looks.
     """
     fields = _list_fields(version)
     same = [
         key_places(part.version, LEARNED)
         for part in learned
-        if part.source == source or (not _has_pictures(version) and _list_fields(part.version) != fields)
+        if part.source == source
+        or (not _has_pictures(version) and _list_fields(part.version) != fields)
     ]
     return count_known(key_places(version, ("held_out",)), same)
 
@@ -75,7 +84,11 @@ def _has_pictures(version: Version) -> bool:
 
 def _list_fields(version: Version) -> list[tuple[str, str, tuple[int, ...]]]:
     """What a row's content is made of, but for the values."""
-    return sorted((field.name, field.dtype, field.shape) for field in version.fields if field.name not in RESERVED)
+    return sorted(
+        (field.name, field.dtype, field.shape)
+        for field in version.fields
+        if field.name not in RESERVED
+    )
 
 
 def _iter_learned(workspace: Store, start: StartRecord) -> Iterator[Learned]:

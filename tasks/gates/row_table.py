@@ -37,22 +37,34 @@ def open_rows(version: Version, data: RowsSpec, client: TaskClient | None = None
     return ShardedTable(shards, IDENTITY, workers)
 
 
-def _map_on_workers(function: Callable[..., Any], items: Sequence[Any], client: TaskClient) -> Iterator[Any]:
+def _map_on_workers(
+    function: Callable[..., Any], items: Sequence[Any], client: TaskClient
+) -> Iterator[Any]:
     return map_in_order(function, items, client)
 
 
 def _open_shard(entry: ShardEntry, shards: Store, data: RowsSpec) -> Shard:
     load = partial(load_frame, entry=entry, shards=shards, data=data)
-    return Shard(entry.digest[:12], entry.rows, _make_head(entry, data), load, _list_statistics(entry, data))
+    return Shard(
+        entry.digest[:12], entry.rows, _make_head(entry, data), load, _list_statistics(entry, data)
+    )
 
 
-def load_frame(columns: tuple[str, ...] | None, entry: ShardEntry, shards: Store, data: RowsSpec) -> "pd.DataFrame":
+def load_frame(
+    columns: tuple[str, ...] | None, entry: ShardEntry, shards: Store, data: RowsSpec
+) -> "pd.DataFrame":
     """Rows of a shard as a frame; only the fields that the columns need are read. Runs on a worker."""
     plain = {"row_id", "source", "time", "series_id", "label", *_list_plain(data)}
     derived = columns is None or any(column not in plain for column in columns)
-    fields = sorted(field.name for field in entry.fields if derived or _is_needed(field.name, columns or (), data))
+    fields = sorted(
+        field.name
+        for field in entry.fields
+        if derived or _is_needed(field.name, columns or (), data)
+    )
     rows = read_shard(shards, entry, fields or ["row_id"], verify=False)
-    return make_frame(rows, entry, data, derived=derived, sources=columns is None or "source" in columns)
+    return make_frame(
+        rows, entry, data, derived=derived, sources=columns is None or "source" in columns
+    )
 
 
 def _list_plain(data: RowsSpec) -> tuple[str, ...]:
@@ -93,12 +105,16 @@ def make_frame(
     if table is not None and table.target is not None and TARGET in rows:
         columns[table.target] = _mask(rows[TARGET], rows.get(TARGET + VALID_SUFFIX), np.nan)
     if TIME in rows:
-        times = _mask(rows[TIME].view("datetime64[ns]"), rows.get(TIME + VALID_SUFFIX), np.datetime64("NaT"))
+        times = _mask(
+            rows[TIME].view("datetime64[ns]"), rows.get(TIME + VALID_SUFFIX), np.datetime64("NaT")
+        )
         columns["time"] = pd.Series(times)
     if SERIES_ID in rows:
         columns["series_id"] = rows[SERIES_ID]
     if LABEL in rows:
-        columns["label"] = _mask(rows[LABEL].astype(np.float64), rows.get(LABEL + VALID_SUFFIX), np.nan)
+        columns["label"] = _mask(
+            rows[LABEL].astype(np.float64), rows.get(LABEL + VALID_SUFFIX), np.nan
+        )
     if derived:
         named = {field.name: field.columns for field in entry.fields if field.columns}
         prefix = "image." if isinstance(data, DataSpec) else ""
@@ -116,7 +132,9 @@ def _name_sources(entry: ShardEntry) -> list[str]:
     if len(entry.source) == 1:
         span = entry.source[0]
         exact = span.stop - span.start == entry.rows
-        return [f"{span.name}:{span.start + row}" if exact else span.name for row in range(entry.rows)]
+        return [
+            f"{span.name}:{span.start + row}" if exact else span.name for row in range(entry.rows)
+        ]
     return [", ".join(sorted({span.name for span in entry.source}))] * entry.rows
 
 
@@ -132,8 +150,12 @@ def _make_head(entry: ShardEntry, data: RowsSpec) -> "pd.DataFrame":
 def _list_statistics(entry: ShardEntry, data: RowsSpec) -> dict[str, ColumnStatistics]:
     """What the manifest knows of the columns, so that a shard that is fine is not read."""
     prefix = "image." if isinstance(data, DataSpec) else ""
-    keys = {f"{NUMBERS}.{name}": name for name in (data.numbers if isinstance(data, TableSpec) else ())}
-    keys |= {key: prefix + key.removeprefix(PREFIX) for key in entry.statistics if key.startswith(PREFIX)}
+    keys = {
+        f"{NUMBERS}.{name}": name for name in (data.numbers if isinstance(data, TableSpec) else ())
+    }
+    keys |= {
+        key: prefix + key.removeprefix(PREFIX) for key in entry.statistics if key.startswith(PREFIX)
+    }
     keys |= {LABEL: "label"}
     found = {}
     for key, name in keys.items():
@@ -152,7 +174,9 @@ def _translate(figures: FieldStatistics) -> ColumnStatistics:
     )
 
 
-def gather_expectations(expectations: Sequence[OwnExpectation], suites: Sequence[str]) -> tuple[OwnExpectation, ...]:
+def gather_expectations(
+    expectations: Sequence[OwnExpectation], suites: Sequence[str]
+) -> tuple[OwnExpectation, ...]:
     """The recipe's own expectations and those of the suites that it names.
 
     Raises:
@@ -172,12 +196,16 @@ def load_suite(reference: str) -> tuple[OwnExpectation, ...]:
         try:
             made = getattr(importlib.import_module(module), name)()
         except (ImportError, AttributeError) as error:
-            raise SuiteError(f"suite ({reference}) must be importable; got: {error}; install its package") from error
+            raise SuiteError(
+                f"suite ({reference}) must be importable; got: {error}; install its package"
+            ) from error
         return read_suite(made, reference)
     try:
         text = Path(reference).expanduser().read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SuiteError(f"suite ({reference}) must be a readable file; got: {error}; check the path") from error
+        raise SuiteError(
+            f"suite ({reference}) must be a readable file; got: {error}; check the path"
+        ) from error
     return parse_suite(text, reference)
 
 
@@ -199,7 +227,9 @@ def draft_suite(version: Version, data: RowsSpec) -> dict[str, Any]:
 
 def _name_statistics(statistics: Mapping[str, FieldStatistics], data: RowsSpec) -> dict[str, str]:
     prefix = "image." if isinstance(data, DataSpec) else ""
-    names = {key: prefix + key.removeprefix(PREFIX) for key in statistics if key.startswith(PREFIX)} | {LABEL: "label"}
+    names = {
+        key: prefix + key.removeprefix(PREFIX) for key in statistics if key.startswith(PREFIX)
+    } | {LABEL: "label"}
     if isinstance(data, TableSpec):
         names |= {f"{NUMBERS}.{name}": name for name in data.numbers}
         names |= {name_field(name): name for name in data.texts}
@@ -220,7 +250,11 @@ def _draft_column(column: str, figures: FieldStatistics) -> list[dict[str, Any]]
     elif figures.min is not None and figures.max is not None:
         margin = 0.1 * (figures.max - figures.min)
         low, high = figures.min - margin, figures.max + margin
-        found.append(_draft("expect_column_values_to_be_between", column=column, min_value=low, max_value=high))
+        found.append(
+            _draft(
+                "expect_column_values_to_be_between", column=column, min_value=low, max_value=high
+            )
+        )
     return found
 
 

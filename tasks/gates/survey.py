@@ -29,7 +29,9 @@ SLACK = timedelta(days=1)
 MOST_PREDICTORS = 512
 
 
-def survey_columns(version: Version, data: TableSpec, client: TaskClient | None = None) -> ColumnsFacts:
+def survey_columns(
+    version: Version, data: TableSpec, client: TaskClient | None = None
+) -> ColumnsFacts:
     """The facts that the raw gate judges. Rows are read shard by shard."""
     statistics = version.statistics()
     label = statistics.get(LABEL)
@@ -50,7 +52,9 @@ def name_unread(version: Version) -> BadRows:
     """How many records of the source could not be read, and of the first ones which, and why."""
     count = int(version.info.get("fault_count", 0))
     first = version.info.get("faults", [])[:MAX_ROWS_NAMED]
-    return BadRows(count, version.rows + count, tuple(f"{fault['name']} {fault['reason']}" for fault in first))
+    return BadRows(
+        count, version.rows + count, tuple(f"{fault['name']} {fault['reason']}" for fault in first)
+    )
 
 
 def list_columns(data: TableSpec) -> list[tuple[str, str, str]]:
@@ -62,7 +66,9 @@ def list_columns(data: TableSpec) -> list[tuple[str, str, str]]:
     return found
 
 
-def _describe_columns(data: TableSpec, statistics: Mapping[str, FieldStatistics], rows: int) -> Iterator[ColumnFacts]:
+def _describe_columns(
+    data: TableSpec, statistics: Mapping[str, FieldStatistics], rows: int
+) -> Iterator[ColumnFacts]:
     for name, key, role in list_columns(data):
         figures = statistics.get(key, FieldStatistics(count=rows, null=rows))
         yield ColumnFacts.model_validate(
@@ -107,7 +113,11 @@ def _inspect_time(version: Version, data: TableSpec) -> dict[str, int]:
     if not isinstance(data, SeriesSpec):
         return found | {"repeated": 0, "unsorted": 0, "gaps": 0}
     report = inspect_series(Timeline(version.shards, read), unsorted)
-    return found | {"repeated": report.duplicate_count, "unsorted": unsorted, "gaps": report.gap_count}
+    return found | {
+        "repeated": report.duplicate_count,
+        "unsorted": unsorted,
+        "gaps": report.gap_count,
+    }
 
 
 def find_latest() -> int:
@@ -116,13 +126,26 @@ def find_latest() -> int:
 
 
 def _measure_predictors(
-    version: Version, data: TableSpec, statistics: Mapping[str, FieldStatistics], client: TaskClient | None
+    version: Version,
+    data: TableSpec,
+    statistics: Mapping[str, FieldStatistics],
+    client: TaskClient | None,
 ) -> dict[str, float]:
     """How nearly each column alone gives the answer away; empty where nothing is to be predicted."""
     if data.label is None and data.target is None:
         return {}
-    limits = {name: _read_limits(statistics, key) for name, key, role in list_columns(data) if role == "number"}
-    work = partial(bin_shard, shards=version.dataset.shards, data=data, limits=limits, answer=_read_scale(statistics))
+    limits = {
+        name: _read_limits(statistics, key)
+        for name, key, role in list_columns(data)
+        if role == "number"
+    }
+    work = partial(
+        bin_shard,
+        shards=version.dataset.shards,
+        data=data,
+        limits=limits,
+        answer=_read_scale(statistics),
+    )
     merged: dict[str, Bins] = {}
     for part in map_in_order(work, version.shards, client):
         for name, bins in part.items():
@@ -140,7 +163,9 @@ def bin_shard(
     """Sums of one shard by column; runs on a worker."""
     fields = (LABEL, TARGET, NUMBERS, SERIES_ID, *map(name_field, data.texts))
     wanted = {field for name in fields for field in (name, name + VALID_SUFFIX)}
-    rows = read_shard(shards, entry, [field.name for field in entry.fields if field.name in wanted], verify=False)
+    rows = read_shard(
+        shards, entry, [field.name for field in entry.fields if field.name in wanted], verify=False
+    )
     classes = len(data.labels)
     target = _read_answer(rows, data, answer)
     series = isinstance(data, SeriesSpec)
@@ -149,7 +174,9 @@ def bin_shard(
     found: dict[str, Bins] = {}
     for number, name in enumerate(data.numbers[:MOST_PREDICTORS]):
         values = np.where(rows[NUMBERS + VALID_SUFFIX][:, number], rows[NUMBERS][:, number], np.nan)
-        found[name] = bin_column(values, target, limits[name], classes=classes, leads=leads, entities=entities)
+        found[name] = bin_column(
+            values, target, limits[name], classes=classes, leads=leads, entities=entities
+        )
     for name in data.texts:
         codes = code_texts(rows[name_field(name)])
         found[name] = bin_column(codes, target, (0, BINS), classes=classes)
@@ -169,7 +196,11 @@ def _read_answer(rows: Rows, data: TableSpec, answer: tuple[float, float]) -> ND
 def _read_limits(statistics: Mapping[str, FieldStatistics], key: str) -> tuple[float, float]:
     figures = statistics.get(key)
     known = figures is not None and figures.min is not None and figures.max is not None
-    return (float(figures.min or 0), float(figures.max or 0)) if known and figures is not None else (0.0, 0.0)
+    return (
+        (float(figures.min or 0), float(figures.max or 0))
+        if known and figures is not None
+        else (0.0, 0.0)
+    )
 
 
 def _read_scale(statistics: Mapping[str, FieldStatistics]) -> tuple[float, float]:

@@ -26,7 +26,8 @@ def tabulate_crossings(version: Version, most_bytes: int = MOST_BYTES) -> Table:
 
     Args:
         version: Prepared series.
-        most_bytes: Memory that the spans of entities may take, beside one shard; more entities take further readings.
+        most_bytes: Memory that the spans of entities may take, beside one shard; more entities take
+            further readings.
     """
     counts = dict.fromkeys(AMONG, 0)
     first: dict[str, list[int]] = {name: [] for name in AMONG}
@@ -41,15 +42,24 @@ def tabulate_crossings(version: Version, most_bytes: int = MOST_BYTES) -> Table:
         for inner, others in AMONG.items():
             crossed = _count_crossed(version, spans, inner, others, (low, high))
             counts[inner] += int(crossed.sum())
-            entities = spans[inner].entities[np.flatnonzero(crossed)[:MAX_ROWS_NAMED]].tolist() if len(crossed) else []
+            entities = (
+                spans[inner].entities[np.flatnonzero(crossed)[:MAX_ROWS_NAMED]].tolist()
+                if len(crossed)
+                else []
+            )
             first[inner] = list(merge(first[inner], entities))[:MAX_ROWS_NAMED]
     named = {
-        name: BadRows(counts[name], version.rows, [f"entity {entity:016x}" for entity in first[name]]) for name in AMONG
+        name: BadRows(
+            counts[name], version.rows, [f"entity {entity:016x}" for entity in first[name]]
+        )
+        for name in AMONG
     }
     return tabulate_counts(**named)
 
 
-def _bound_splits(version: Version, low: int, high: int, most_bytes: int) -> dict[str, Spans] | None:
+def _bound_splits(
+    version: Version, low: int, high: int, most_bytes: int
+) -> dict[str, Spans] | None:
     """Spans of the entities of a range, by split; None where they are too many to be held."""
     found: dict[str, Spans] = {}
     for split in version.splits:
@@ -66,7 +76,11 @@ def _bound_splits(version: Version, low: int, high: int, most_bytes: int) -> dic
 
 
 def _count_crossed(
-    version: Version, spans: dict[str, Spans], inner: str, others: tuple[str, ...], bounds: tuple[int, int]
+    version: Version,
+    spans: dict[str, Spans],
+    inner: str,
+    others: tuple[str, ...],
+    bounds: tuple[int, int],
 ) -> NDArray[np.int64]:
     """Rows of other splits inside each span of one; nothing is read where no spans overlap."""
     crossed = np.zeros(len(spans[inner]) if inner in spans else 0, np.int64)

@@ -13,7 +13,12 @@ from tasks.runtime.outcomes import Evaluated, Prepared
 from tasks.training.answers import AnswerSheet, read_predictions
 
 DOTS = 600
-SHOWN = {"largest error": 1.0, "worse than three in four": 0.75, "typical": 0.5, "smallest error": 0.0}
+SHOWN = {
+    "largest error": 1.0,
+    "worse than three in four": 0.75,
+    "typical": 0.5,
+    "smallest error": 0.0,
+}
 """Which windows are drawn, by the share of the windows with a smaller error."""
 PAST_STEPS = 24
 
@@ -85,8 +90,12 @@ def pick_scatter(store: Store, evaluated: Evaluated) -> Scatter | None:
     if evaluated.headline != "mae":
         return None
     sheet = read_sheet(store, evaluated)
-    truth, values = (part if part.ndim == 1 else part[:, 0, 0] for part in (sheet.truth, sheet.values))
+    truth, values = (
+        part if part.ndim == 1 else part[:, 0, 0] for part in (sheet.truth, sheet.values)
+    )
     kept = np.linspace(0, len(truth) - 1, min(DOTS, len(truth))).astype(np.int64)
     names = [column.name for column in getattr(evaluated.sample, "numbers", ())]
     title = "Answers over truths" if sheet.truth.ndim == 1 else f"{names[0]}, one step ahead"
-    return Scatter(title=title, points=tuple((float(truth[place]), float(values[place])) for place in kept))
+    return Scatter(
+        title=title, points=tuple((float(truth[place]), float(values[place])) for place in kept)
+    )

@@ -17,7 +17,13 @@ from tasks.data.open_versions import open_version
 from tasks.gates.accepted import find_accepted, list_receipts, parse_data
 from tasks.gates.drift import compare_statistics
 from tasks.pages.offenders import pick_offenders, pick_pairs
-from tasks.pages.parts.gate_page import MAX_BARS, Distribution, GatePage, PastVerdict, render_gate_page
+from tasks.pages.parts.gate_page import (
+    MAX_BARS,
+    Distribution,
+    GatePage,
+    PastVerdict,
+    render_gate_page,
+)
 from tasks.pages.parts.page_data import Gate
 from tasks.pages.parts.text import format_number
 from tasks.runtime.outcomes import Collected, Prepared, RunRecord
@@ -31,12 +37,16 @@ def write_gate_pages(workspace: Store, record: RunRecord) -> list[str]:
     receipts = list_receipts(workspace)
     for report in record.reports:
         path = f"reports/{record.run}/gate-{report.stage}.html"
-        workspace.write(path, render_gate_page(fill_gate_page(workspace, record, report, receipts)).encode())
+        workspace.write(
+            path, render_gate_page(fill_gate_page(workspace, record, report, receipts)).encode()
+        )
         paths.append(path)
     return paths
 
 
-def fill_gate_page(workspace: Store, record: RunRecord, report: GateReport, receipts: list[Receipt]) -> GatePage:
+def fill_gate_page(
+    workspace: Store, record: RunRecord, report: GateReport, receipts: list[Receipt]
+) -> GatePage:
     """The page of one gate; rows are drawn on those of the gates on data."""
     page = GatePage(
         run=record.run,
@@ -51,13 +61,17 @@ def fill_gate_page(workspace: Store, record: RunRecord, report: GateReport, rece
     try:
         data = parse_data(document["data"])
         if report.stage == "prepared":
-            return page.model_copy(update=_show_prepared(workspace, record, collected, data, report))
+            return page.model_copy(
+                update=_show_prepared(workspace, record, collected, data, report)
+            )
         version = open_version(workspace, collected.dataset)
         accepted = find_accepted(workspace, version, data, before=record.run).version
         update = {
             "judged": version.ref,
             "accepted": accepted.ref if accepted is not None else "",
-            "distributions": _draw_distributions(accepted, version, data, report) if accepted is not None else (),
+            "distributions": _draw_distributions(accepted, version, data, report)
+            if accepted is not None
+            else (),
             "samples": tuple(pick_offenders(version, data, report)),
         }
     except StorageError:
@@ -83,7 +97,10 @@ def _list_history(record: RunRecord, stage: str, receipts: list[Receipt]) -> Ite
                 continue
             passed = gate.get("passed") is True
             yield PastVerdict(
-                run=receipt.run, created_at=receipt.created_at, passed=passed, reason=_find_reason(gate.get("checks"))
+                run=receipt.run,
+                created_at=receipt.created_at,
+                passed=passed,
+                reason=_find_reason(gate.get("checks")),
             )
 
 
@@ -101,7 +118,9 @@ def _draw_distributions(
     """Both distributions of each field; those of failed checks first."""
     pairs = compare_statistics(accepted.statistics(), current.statistics(), data, whole=True)
     failed = [check.about for check in report.checks if not check.passed]
-    names = sorted(pairs, key=lambda name: (not any(about.startswith(name) for about in failed), name))
+    names = sorted(
+        pairs, key=lambda name: (not any(about.startswith(name) for about in failed), name)
+    )
     return tuple(_make_distribution(name, *pairs[name]) for name in names[:MAX_DISTRIBUTIONS])
 
 
@@ -109,13 +128,21 @@ def _make_distribution(name: str, accepted: Found, current: Found) -> Distributi
     if isinstance(accepted, Histogram) and isinstance(current, Histogram):
         low, high = accepted.edges[0], accepted.edges[-1]
         ends = np.linspace(low, high, min(MAX_BARS, max(2, len(accepted.counts))) + 1)
-        shares = [np.diff(histogram.find_shares(ends.tolist())) for histogram in (accepted, current)]
+        shares = [
+            np.diff(histogram.find_shares(ends.tolist())) for histogram in (accepted, current)
+        ]
         edges = tuple(format_number(float(end)) for end in (ends[0], ends[-1]))
         return Distribution(
-            name=name, edges=edges, accepted=tuple(shares[0].tolist()), current=tuple(shares[1].tolist())
+            name=name,
+            edges=edges,
+            accepted=tuple(shares[0].tolist()),
+            current=tuple(shares[1].tolist()),
         )
     counts = [found if isinstance(found, dict) else {} for found in (accepted, current)]
     values = sorted(set(counts[0]) | set(counts[1]))[:MAX_BARS]
     totals = [max(1, sum(found.values())) for found in counts]
-    both = [tuple(found.get(value, 0) / total for value in values) for found, total in zip(counts, totals, strict=True)]
+    both = [
+        tuple(found.get(value, 0) / total for value in values)
+        for found, total in zip(counts, totals, strict=True)
+    ]
     return Distribution(name=name, edges=tuple(values), accepted=both[0], current=both[1])

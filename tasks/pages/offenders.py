@@ -47,8 +47,16 @@ def pick_offenders(version: Version, data: RowsSpec, report: GateReport) -> Iter
 
 def _draw_row(about: str, name: str, rows: Rows, place: int, data: RowsSpec) -> Offender:
     if isinstance(data, DataSpec):
-        return Offender(about=about, name=name, picture=encode_picture(rows["image"][place], data.image.value_range))
-    if isinstance(data, TableSpec) and about in (*data.numbers, data.target) and {NUMBERS, TARGET} & set(rows):
+        return Offender(
+            about=about,
+            name=name,
+            picture=encode_picture(rows["image"][place], data.image.value_range),
+        )
+    if (
+        isinstance(data, TableSpec)
+        and about in (*data.numbers, data.target)
+        and {NUMBERS, TARGET} & set(rows)
+    ):
         start = max(0, place - AROUND)
         around = read_column(rows, about, data)[start : place + AROUND]
         values = tuple(float(value) if np.isfinite(value) else None for value in around)
@@ -65,7 +73,9 @@ class _Row:
     row_id: int
 
 
-def pick_pairs(prepared: Version, raw: Version, data: RowsSpec, report: GateReport) -> Iterator[Offender]:
+def pick_pairs(
+    prepared: Version, raw: Version, data: RowsSpec, report: GateReport
+) -> Iterator[Offender]:
     """Pairs of rows that two splits of a prepared version share, or that look alike; nothing is read where none do.
 
     Args:
@@ -88,17 +98,25 @@ def pick_pairs(prepared: Version, raw: Version, data: RowsSpec, report: GateRepo
         yield first.model_copy(update={"twin": second})
 
 
-def _find_pairs(version: Version, splits: Iterable[str], read: ReadKeys | None) -> list[tuple[_Row, _Row]]:
+def _find_pairs(
+    version: Version, splits: Iterable[str], read: ReadKeys | None
+) -> list[tuple[_Row, _Row]]:
     """Some pairs of rows with the same key in two splits; of the lowest keys, so that they are always the same."""
     order = {split: number for number, split in enumerate(sorted(splits))}
     found: list[tuple[int, int, int, int]] = []
     for number, places, alike in iter_shared(version, read, list(order)):
         rank = order[version.shards[number].split]
-        found += [(key, rank, number, place) for key, place in zip(alike.tolist(), places.tolist(), strict=True)]
+        found += [
+            (key, rank, number, place)
+            for key, place in zip(alike.tolist(), places.tolist(), strict=True)
+        ]
         # One key has at most a row a split.
         found = sorted(found)[: (MAX_PAIRS + 1) * len(order)]
     pairs = [(first, second) for first, second in pairwise(found) if first[0] == second[0]]
-    return [(_locate(version, *first[2:]), _locate(version, *second[2:])) for first, second in pairs[:MAX_PAIRS]]
+    return [
+        (_locate(version, *first[2:]), _locate(version, *second[2:]))
+        for first, second in pairs[:MAX_PAIRS]
+    ]
 
 
 def _locate(version: Version, number: int, place: int) -> _Row:
@@ -116,7 +134,9 @@ def _find_sources(raw: Version, row_ids: list[int]) -> dict[int, str]:
     return found
 
 
-def _draw_paired(about: str, row: _Row, version: Version, data: RowsSpec, sources: dict[int, str]) -> Offender:
+def _draw_paired(
+    about: str, row: _Row, version: Version, data: RowsSpec, sources: dict[int, str]
+) -> Offender:
     name = f"{row.entry.split} row_id {row.row_id} source {sources.get(row.row_id, 'unknown')}"
     if not isinstance(data, DataSpec):
         return Offender(about=about, name=name)

@@ -64,7 +64,10 @@ def curve_path(run: str) -> str:
 def write_report(workspace: Store, record: RunRecord, signed: SignedReceipt) -> str:
     """Writes the page, and the gates' reports and the curve as JSON beside it. Returns the page's address."""
     for report in record.reports:
-        workspace.write(f"reports/{record.run}/gate-{report.stage}.json", report.model_dump_json(indent=2).encode())
+        workspace.write(
+            f"reports/{record.run}/gate-{report.stage}.json",
+            report.model_dump_json(indent=2).encode(),
+        )
     write_gate_pages(workspace, record)
     if trained := record.find(Trained):
         points = [point.model_dump(mode="json", exclude_none=True) for point in trained.curve]
@@ -76,7 +79,10 @@ def write_report(workspace: Store, record: RunRecord, signed: SignedReceipt) -> 
 
 def number_epochs(trained: Trained) -> tuple[CurvePoint, ...]:
     """The curve as people read it: its epochs are counted from 1, as they are while training goes on."""
-    return tuple(CurvePoint.model_validate(point.model_dump() | {"epoch": point.epoch + 1}) for point in trained.curve)
+    return tuple(
+        CurvePoint.model_validate(point.model_dump() | {"epoch": point.epoch + 1})
+        for point in trained.curve
+    )
 
 
 def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
@@ -89,8 +95,13 @@ def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
         case GateReport(reasons=reasons):
             return reasons
         case Prepared(dataset=dataset):
-            return (", ".join(f"{split} {rows:,}" for split, rows in dataset.rows.items()), dataset.ref)
-        case Trained(epochs=epochs, best_epoch=best, validation_figures=figures, precision=precision):
+            return (
+                ", ".join(f"{split} {rows:,}" for split, rows in dataset.rows.items()),
+                dataset.ref,
+            )
+        case Trained(
+            epochs=epochs, best_epoch=best, validation_figures=figures, precision=precision
+        ):
             name = "accuracy" if "accuracy" in figures else "error"
             kept = ", as it was begun on another machine" if outcome.precision_kept else ""
             return (
@@ -101,12 +112,17 @@ def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
             )
         case Evaluated(headline=name, metrics=metrics, baselines=baselines):
             beside = (
-                f"{show_figure(name, figures[name])} {by}" for by, figures in baselines.items() if name in figures
+                f"{show_figure(name, figures[name])} {by}"
+                for by, figures in baselines.items()
+                if name in figures
             )
             return (f"{show_figure(name, metrics[name])} held out", *beside)
         case Compressed(channels=channels, candidates=candidates):
             refused = (f"{entry.name} {entry.note}" for entry in candidates if entry.note)
-            return (*(f"{name}: {cleared.artifact}" for name, cleared in channels.items()), *refused)
+            return (
+                *(f"{name}: {cleared.artifact}" for name, cleared in channels.items()),
+                *refused,
+            )
         case Promoted(releases=releases):
             return tuple(f"{name}: release {number}" for name, number in releases.items())
         case None:
@@ -114,12 +130,20 @@ def describe_outcome(outcome: Outcome | None) -> tuple[str, ...]:
 
 
 def _name_start(start: StartRecord) -> str:
-    return f"from model {start.model[:12]}" if start.model else f"from {start.url}, sha256 {start.sha256[:12]}"
+    return (
+        f"from model {start.model[:12]}"
+        if start.model
+        else f"from {start.url}, sha256 {start.sha256[:12]}"
+    )
 
 
 def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> RunPage:
     receipt = signed.receipt
-    prepared, trained, evaluated = record.find(Prepared), record.find(Trained), record.find(Evaluated)
+    prepared, trained, evaluated = (
+        record.find(Prepared),
+        record.find(Trained),
+        record.find(Evaluated),
+    )
     labels = tuple(str(label) for label in _list_labels(receipt))
     document = receipt.recipe["document"]
     return RunPage(
@@ -131,23 +155,36 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         reasons=receipt.reasons,
         created_at=receipt.created_at,
         stages=tuple(_fill_stage(name, stage, receipt) for name, stage in record.stages.items()),
-        gates=tuple(Gate.model_validate(report.model_dump(mode="json")) for report in record.reports),
+        gates=tuple(
+            Gate.model_validate(report.model_dump(mode="json")) for report in record.reports
+        ),
         metrics=_fill_metrics(record, receipt),
         curve=number_epochs(trained) if trained else (),
         best_epoch=trained.best_epoch + 1 if trained else None,
-        confusion=Confusion(labels=labels, counts=evaluated.confusion) if evaluated and evaluated.confusion else None,
+        confusion=Confusion(labels=labels, counts=evaluated.confusion)
+        if evaluated and evaluated.confusion
+        else None,
         comparison=compare_baselines(evaluated) if evaluated else None,
         forecasts=pick_forecasts(workspace, prepared, evaluated) if prepared and evaluated else (),
         scatter=pick_scatter(workspace, evaluated) if evaluated else None,
         samples=_pick_samples(workspace, record, labels, receipt),
-        candidates=tuple(Candidate.model_validate(entry.model_dump(mode="json")) for entry in receipt.artifacts),
+        candidates=tuple(
+            Candidate.model_validate(entry.model_dump(mode="json")) for entry in receipt.artifacts
+        ),
         channels=_fill_channels(record, receipt),
-        source=Source.model_validate(receipt.source.model_dump(mode="json")) if receipt.source else None,
+        source=Source.model_validate(receipt.source.model_dump(mode="json"))
+        if receipt.source
+        else None,
         source_cut=receipt.source is not None and len(receipt.source.files) >= LISTED_FILES,
-        datasets={name: Dataset.model_validate(entry.model_dump()) for name, entry in receipt.datasets.items()},
+        datasets={
+            name: Dataset.model_validate(entry.model_dump())
+            for name, entry in receipt.datasets.items()
+        },
         receipt=_fill_receipt(signed),
         workspace=workspace.display,
-        operand="IMAGE.png" if evaluated is None or isinstance(evaluated.sample, SampleSpec) else "ROWS.csv",
+        operand="IMAGE.png"
+        if evaluated is None or isinstance(evaluated.sample, SampleSpec)
+        else "ROWS.csv",
     )
 
 
@@ -167,7 +204,9 @@ def _fill_stage(name: str, stage: StageRecord, receipt: Receipt) -> Stage:
         if state == "red" and isinstance(stage.outcome, GateReport)
         else facts
     )
-    return Stage.model_validate({"name": name, "state": state, "duration_s": stage.duration_s, "facts": shown})
+    return Stage.model_validate(
+        {"name": name, "state": state, "duration_s": stage.duration_s, "facts": shown}
+    )
 
 
 def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
@@ -180,7 +219,13 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
         smallest = min(chosen, key=lambda entry: entry.size_bytes)
         where = ", ".join(smallest.chosen_for)
         metrics.append(
-            Metric(name="smallest artifact", value=smallest.size_bytes, kind="bytes", note=where, headline=True)
+            Metric(
+                name="smallest artifact",
+                value=smallest.size_bytes,
+                kind="bytes",
+                note=where,
+                headline=True,
+            )
         )
         metrics.append(
             Metric(
@@ -195,7 +240,9 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
         name = "accuracy" if "accuracy" in trained.validation_figures else "error"
         kind: Literal["rate", "plain"] = "rate" if name == "accuracy" else "plain"
         shown = "MAE" if evaluated is not None and evaluated.headline == "mae" else name
-        metrics.append(Metric(name=f"validation {shown}", value=trained.validation_figures[name], kind=kind))
+        metrics.append(
+            Metric(name=f"validation {shown}", value=trained.validation_figures[name], kind=kind)
+        )
         metrics.append(
             Metric(
                 name="training",
@@ -217,12 +264,18 @@ def _fill_figures(evaluated: Evaluated) -> list[Metric]:
     """The held-out figures, each beside the best baseline's, and the champions' first one."""
     found = []
     for place, (name, value) in enumerate(evaluated.metrics.items()):
-        others = {by: figures[name] for by, figures in evaluated.baselines.items() if name in figures}
-        best = (min if name in LOWER_IS_BETTER else max)(others, key=lambda by: others[by], default=None)
+        others = {
+            by: figures[name] for by, figures in evaluated.baselines.items() if name in figures
+        }
+        best = (min if name in LOWER_IS_BETTER else max)(
+            others, key=lambda by: others[by], default=None
+        )
         note = f"{best} {show_figure(name, others[best])}" if best is not None else ""
         kind: Literal["rate", "plain"] = "rate" if name in RATES else "plain"
         shown = f"held-out {name_figure(name)}"
-        found.append(Metric(name=shown, value=value, kind=kind, note=note, headline=place < HEADLINES))
+        found.append(
+            Metric(name=shown, value=value, kind=kind, note=note, headline=place < HEADLINES)
+        )
     first = evaluated.headline
     return found + [
         Metric(
@@ -241,12 +294,16 @@ def compare_baselines(evaluated: Evaluated) -> Comparison:
     rows = {"model": evaluated.metrics, **evaluated.baselines}
     return Comparison(
         metrics=tuple(map(name_figure, names)),
-        rows=tuple((by, tuple(figures.get(name) for name in names)) for by, figures in rows.items()),
+        rows=tuple(
+            (by, tuple(figures.get(name) for name in names)) for by, figures in rows.items()
+        ),
         unit="standard deviations of the training rows" if evaluated.standard else "",
     )
 
 
-def _pick_samples(workspace: Store, record: RunRecord, labels: tuple[str, ...], receipt: Receipt) -> tuple[Sample, ...]:
+def _pick_samples(
+    workspace: Store, record: RunRecord, labels: tuple[str, ...], receipt: Receipt
+) -> tuple[Sample, ...]:
     """Held-out rows as pictures: the most confident mistakes first, then the least sure of the right ones."""
     prepared, evaluated = record.find(Prepared), record.find(Evaluated)
     if prepared is None or evaluated is None or not isinstance(evaluated.sample, SampleSpec):
@@ -258,7 +315,9 @@ def _pick_samples(workspace: Store, record: RunRecord, labels: tuple[str, ...], 
     right = np.flatnonzero(predicted == predictions.truth)
     worst = wrong[np.argsort(-confidence[wrong])][:WRONG_SHOWN]
     chosen = [*worst, *right[np.argsort(confidence[right])][:RIGHT_SHOWN]]
-    pictures = _read_images(workspace, prepared, {int(predictions.row_id[index]) for index in chosen})
+    pictures = _read_images(
+        workspace, prepared, {int(predictions.row_id[index]) for index in chosen}
+    )
     low, high = _value_range(receipt)
     return tuple(
         Sample(
@@ -278,7 +337,9 @@ def _value_range(receipt: Receipt) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _read_images(workspace: Store, prepared: Prepared, wanted: set[int]) -> dict[int, np.ndarray[Any, Any]]:
+def _read_images(
+    workspace: Store, prepared: Prepared, wanted: set[int]
+) -> dict[int, np.ndarray[Any, Any]]:
     """Images of held-out rows by row id, (C, H, W) each, one shard in memory at a time."""
     version = open_version(workspace, prepared.dataset)
     found: dict[int, np.ndarray[Any, Any]] = {}

@@ -1,6 +1,7 @@
 """Compress: artifacts from the checkpoint, measured on their exact bytes, and one chosen for each channel.
 
-Candidates are chosen on validation rows. Only the chosen ones then answer the held-out rows, once, for the gate.
+Candidates are chosen on validation rows. Only the chosen ones then answer the held-out rows, once,
+for the gate.
 """
 
 from collections.abc import Mapping
@@ -88,8 +89,16 @@ def compress(
         evaluated.model_id,
         {CHECKPOINT: checkpoint} | {f"{name}.onnx": content for name, content in contents.items()},
     )
-    bench = Bench(store, prepared, evaluated, describe_input(trained.sample, data), describe_output(trained.sample))
-    reference = unpack_answers(read_answers(Path(trained.directory), trained.validation_predictions))
+    bench = Bench(
+        store,
+        prepared,
+        evaluated,
+        describe_input(trained.sample, data),
+        describe_output(trained.sample),
+    )
+    reference = unpack_answers(
+        read_answers(Path(trained.directory), trained.validation_predictions)
+    )
     candidates = [bench.measure(name, content, reference) for name, content in contents.items()]
     chosen = {channel: _choose(channel, target, candidates) for channel, target in targets.items()}
     expected = {champion.channel: champion.release for champion in evaluated.champions}
@@ -100,11 +109,14 @@ def compress(
         start_s=start_s,
         files=files,
         candidates=tuple(
-            bench.record(candidate, chosen, _explain(candidate, targets, chosen)) for candidate in candidates
+            bench.record(candidate, chosen, _explain(candidate, targets, chosen))
+            for candidate in candidates
         ),
         channels={
             channel: ChannelRecord(
-                artifact=candidate.name, sha256=sha256_bytes(candidate.content), expected=expected.get(channel)
+                artifact=candidate.name,
+                sha256=sha256_bytes(candidate.content),
+                expected=expected.get(channel),
             )
             for channel, candidate in chosen.items()
         },
@@ -116,10 +128,16 @@ def _export(
 ) -> tuple[dict[str, bytes], float]:
     """Each candidate's bytes by name, and how long the export waited for its process to start, in seconds."""
     job = TrainJob(
-        directory=trained.directory, data=refer_data(workspace, prepared), steps=(Export(compress=spec),), devices=1
+        directory=trained.directory,
+        data=refer_data(workspace, prepared),
+        steps=(Export(compress=spec),),
+        devices=1,
     )
     result = trainer.run(job, timeout_s=TIMEOUT_S)
-    contents = {name: (Path(trained.directory) / made.file).read_bytes() for name, made in result.artifacts.items()}
+    contents = {
+        name: (Path(trained.directory) / made.file).read_bytes()
+        for name, made in result.artifacts.items()
+    }
     return contents, result.seconds["start"]
 
 
@@ -154,16 +172,24 @@ class Bench:
     def judge(self, sheet: AnswerSheet) -> float:
         """The figure that artifacts are held against, in the unit that figures are in."""
         sample = self.evaluated.sample
-        return measure_headline(standardise_sheet(sheet, sample, standard=self.evaluated.standard), sample)
+        return measure_headline(
+            standardise_sheet(sheet, sample, standard=self.evaluated.standard), sample
+        )
 
-    def record(self, candidate: Candidate, chosen: Mapping[str, Candidate], note: str) -> ArtifactRecord:
+    def record(
+        self, candidate: Candidate, chosen: Mapping[str, Candidate], note: str
+    ) -> ArtifactRecord:
         """What is written down of a candidate; a chosen one answers the held-out rows for it."""
-        channels = tuple(channel for channel, winner in chosen.items() if winner.name == candidate.name)
+        channels = tuple(
+            channel for channel, winner in chosen.items() if winner.name == candidate.name
+        )
         name = "error" if candidate.is_error else "accuracy"
         figures: dict[str, float] = {f"validation_{name}": candidate.score}
         if channels:
             sheet = self.answer(candidate.content, HELD_OUT)
-            reference = read_predictions(self.store, self.evaluated.predictions_path, self.evaluated.predictions)
+            reference = read_predictions(
+                self.store, self.evaluated.predictions_path, self.evaluated.predictions
+            )
             agreement = measure_agreement(sheet, reference, self.evaluated.sample)
             figures |= {name: self.judge(sheet), "agreement": agreement}
         measured = candidate.measured
@@ -197,7 +223,9 @@ def _choose(channel: str, target: TargetSpec, candidates: list[Candidate]) -> Ca
     raise StageStopped("compress", tuple(reasons))
 
 
-def _explain(candidate: Candidate, targets: Mapping[str, TargetSpec], chosen: Mapping[str, Candidate]) -> str:
+def _explain(
+    candidate: Candidate, targets: Mapping[str, TargetSpec], chosen: Mapping[str, Candidate]
+) -> str:
     """Why channels that prefer a candidate to the one that they got did not get it; empty where none does."""
     reasons = []
     for channel, target in targets.items():
@@ -218,7 +246,8 @@ def _find_faults(target: TargetSpec, candidate: Candidate) -> list[str]:
         ("memory in bytes", measured.memory_bytes, target.max_memory_bytes),
     ]
     return [
-        f"{what} must be at most {limit:.6g}; got {'no figure' if observed is None else format(observed, '.6g')}"
+        f"{what} must be at most {limit:.6g}; got "
+        f"{'no figure' if observed is None else format(observed, '.6g')}"
         for what, observed, limit in limits
         if limit is not None and (observed is None or observed > limit + 1e-12)
     ]

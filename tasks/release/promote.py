@@ -16,11 +16,17 @@ from tasks.runtime.stage import stage
 
 @stage
 def promote(
-    workspace: str, receipt: Receipt, compressed: Compressed, name: str, kind: str, labels: tuple[str, ...]
+    workspace: str,
+    receipt: Receipt,
+    compressed: Compressed,
+    name: str,
+    kind: str,
+    labels: tuple[str, ...],
 ) -> Promoted:
     """Publishes the chosen artifacts to the channels that the receipt clears, in the order of their names.
 
-    Every run takes the channels in the same order, so that of two runs at once the first to win a channel wins them all.
+    Every run takes the channels in the same order, so that of two runs at once the first to win a
+    channel wins them all.
 
     Raises:
         StageStopped: Another run's release took the place that this one was judged against.
@@ -67,8 +73,17 @@ def _publish(store: Store, signed: SignedReceipt, channel_name: str, cards: Card
     cleared = receipt.channels[channel_name]
     chosen = next(entry for entry in receipt.artifacts if entry.name == cleared.artifact)
     model_id = receipt.model.id if receipt.model is not None else ""
-    files = {chosen.file: model_folder(store, model_id).read(chosen.file), CARD_FILE: cards.make(chosen).to_bytes()}
+    files = {
+        chosen.file: model_folder(store, model_id).read(chosen.file),
+        CARD_FILE: cards.make(chosen).to_bytes(),
+    }
     channel = open_channel(store, channel_name)
     create_channel(channel)
-    release = publish(channel, receipt=signed.content, files=files, artifact=chosen.name, expected=cleared.expected)
+    release = publish(
+        channel,
+        receipt=signed.content,
+        files=files,
+        artifact=chosen.name,
+        expected=cleared.expected,
+    )
     return release.number

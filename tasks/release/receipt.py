@@ -54,12 +54,20 @@ def _require_green(record: RunRecord) -> None:
     missing = [name for name in ("raw", "prepared", "model", "artifact") if name not in green]
     if missing:
         raise StageStopped(
-            "promote", tuple(f"gate {name} must be green before promotion; got no green report" for name in missing)
+            "promote",
+            tuple(
+                f"gate {name} must be green before promotion; got no green report"
+                for name in missing
+            ),
         )
 
 
 def _describe_model(record: RunRecord) -> ModelRecord | None:
-    trained, evaluated, compressed = record.find(Trained), record.find(Evaluated), record.find(Compressed)
+    trained, evaluated, compressed = (
+        record.find(Trained),
+        record.find(Evaluated),
+        record.find(Compressed),
+    )
     if trained is None or evaluated is None:
         return None
     return ModelRecord(
@@ -92,9 +100,12 @@ def describe_metrics(record: RunRecord) -> dict[str, JsonValue]:
         }
         headline = evaluated.headline
         metrics |= {
-            f"champion_{headline}_{champion.channel}": champion.metrics[headline] for champion in evaluated.champions
+            f"champion_{headline}_{champion.channel}": champion.metrics[headline]
+            for champion in evaluated.champions
         }
-    started = [outcome.start_s for outcome in (trained, record.find(Compressed)) if outcome is not None]
+    started = [
+        outcome.start_s for outcome in (trained, record.find(Compressed)) if outcome is not None
+    ]
     if started:
         metrics["worker_imports_s"] = round(sum(started), 3)
     return metrics

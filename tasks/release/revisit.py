@@ -11,7 +11,15 @@ from storage.base.store import Store, sha256_bytes
 from storage.records.audit import audit_dataset
 from storage.records.models import CHECKPOINT, model_folder
 from storage.records.receipts import read_receipt
-from tasks.runtime.outcomes import Collected, Compressed, Evaluated, Outcome, Prepared, Promoted, Trained
+from tasks.runtime.outcomes import (
+    Collected,
+    Compressed,
+    Evaluated,
+    Outcome,
+    Prepared,
+    Promoted,
+    Trained,
+)
 
 
 def find_change(workspace: Store, outcome: Outcome, channels: Sequence[str]) -> str | None:
@@ -36,11 +44,16 @@ def _list_changes(workspace: Store, outcome: Outcome, channels: Sequence[str]) -
             yield from audit_dataset(workspace, dataset).faults
         case Trained():
             answers = (outcome.validation_predictions, outcome.held_out_predictions)
-            files = {CHECKPOINT: outcome.checkpoint.sha256} | {written.file: written.sha256 for written in answers}
+            files = {CHECKPOINT: outcome.checkpoint.sha256} | {
+                written.file: written.sha256 for written in answers
+            }
             yield from _list_altered(Store(Path(outcome.directory)), files)
         case Evaluated():
             sheets = {outcome.predictions_path: outcome.predictions.sha256}
-            sheets |= {champion.predictions_path: champion.predictions.sha256 for champion in outcome.champions}
+            sheets |= {
+                champion.predictions_path: champion.predictions.sha256
+                for champion in outcome.champions
+            }
             yield from _list_altered(workspace, sheets)
             yield from _list_new_champions(workspace, outcome, channels)
         case Compressed():
@@ -58,7 +71,9 @@ def _list_altered(store: Store, files: dict[str, str]) -> Iterator[str]:
             yield f"{store.display}/{name} must have sha256 {expected}; got {found}"
 
 
-def _list_new_champions(workspace: Store, evaluated: Evaluated, channels: Sequence[str]) -> Iterator[str]:
+def _list_new_champions(
+    workspace: Store, evaluated: Evaluated, channels: Sequence[str]
+) -> Iterator[str]:
     """Channels that were won by another model since: the challenger has not been held against that one."""
     known = {champion.channel: champion.release for champion in evaluated.champions}
     for name in channels:

@@ -1,8 +1,9 @@
 """Child processes that cannot outlive their parent.
 
-Every process that Lepton starts (the embedded server, the Dask cluster, training) holds the read end of a pipe of
-which only its parent holds the write end. However the parent ends, SIGKILL included, the kernel closes that pipe and
-the child ends too. No pid file, no polling, nothing specific to one operating system.
+Every process that Lepton starts (the embedded server, the Dask cluster, training) holds the read
+end of a pipe of which only its parent holds the write end. However the parent ends, SIGKILL
+included, the kernel closes that pipe and the child ends too. No pid file, no polling, nothing
+specific to one operating system.
 """
 
 import json
@@ -26,8 +27,9 @@ def start_child(
 ) -> subprocess.Popen[bytes]:
     """Starts `python -P -m module args...` as the leader of a process group of its own.
 
-    `-P` keeps the current directory off the child's path, so that a stranger's `tasks/` there is never imported. The
-    group of its own lets Ctrl-C reach the parent alone, which then ends the child in order.
+    `-P` keeps the current directory off the child's path, so that a stranger's `tasks/` there is
+    never imported. The group of its own lets Ctrl-C reach the parent alone, which then ends the
+    child in order.
 
     Args:
         module: Module to run; it must call `end_with_parent` before anything else.
@@ -80,16 +82,20 @@ def announce(**fields: str) -> None:
     sys.stdout.flush()
 
 
-def end_with_parent(finish: Callable[[], None] | None = None, on_line: Callable[[str], None] | None = None) -> None:
+def end_with_parent(
+    finish: Callable[[], None] | None = None, on_line: Callable[[str], None] | None = None
+) -> None:
     """Kills this process and its group as soon as the parent closes our standard input, or dies.
 
     Args:
         finish: Called first, to take away what would stay behind; it should be quick.
-        on_line: Called, in a thread of its own, with each line that the parent writes to our standard input.
+        on_line: Called, in a thread of its own, with each line that the parent writes to our
+            standard input.
     """
 
     def watch() -> None:
-        # A raw read: the interpreter's own stdin object must not be locked by a daemon thread at shutdown.
+        # A raw read: the interpreter's own stdin object must not be locked by a daemon thread at
+        # shutdown.
         rest = b""
         while data := os.read(0, 4096):
             *lines, rest = (rest + data).split(b"\n")

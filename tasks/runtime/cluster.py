@@ -16,15 +16,20 @@ START_TIMEOUT_S = 60.0
 SETTINGS = {
     "distributed.worker.daemon": True,
     "distributed.scheduler.allowed-failures": 3,
-    # A worker that died is started anew by its nanny. Dask looks once, so many seconds later, whether it is back, and
-    # gives it up for good if it is not: on a busy machine, or if it dies again, until no worker is left and all wait.
+    # A worker that died is started anew by its nanny. Dask looks once, so many seconds later,
+    # whether it is back, and gives it up for good if it is not: on a busy machine, or if it dies
+    # again, until no worker is left and all wait.
     "distributed.deploy.lost-worker-timeout": "365 days",
     # Should none come back, that is an error and not a silence.
     "distributed.scheduler.no-workers-timeout": "5 minutes",
     # A look at each worker's stack a hundred times a second, for a page that nobody opens.
     "distributed.worker.profile.enabled": False,
     # One thread each, and not the threshold of memory that Dask sets beside it, see `main`.
-    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1},
+    "distributed.nanny.pre-spawn-environ": {
+        "OMP_NUM_THREADS": 1,
+        "MKL_NUM_THREADS": 1,
+        "OPENBLAS_NUM_THREADS": 1,
+    },
 }
 
 
@@ -37,11 +42,13 @@ def count_cores() -> int:
 def open_cluster(scheduler: str | None = None, *, workers: int | None = None) -> Iterator[str]:
     """Yields a scheduler's address; a local cluster made for it ends with the block, or with this process.
 
-    The local cluster lives in a process of its own (`python -P -m tasks.runtime.cluster`), so that a user's script needs no
-    `if __name__ == "__main__"` guard, and listens on loopback only: a Dask scheduler unpickles what it is sent.
+    The local cluster lives in a process of its own (`python -P -m tasks.runtime.cluster`), so that
+    a user's script needs no `if __name__ == "__main__"` guard, and listens on loopback only: a Dask
+    scheduler unpickles what it is sent.
 
     Args:
-        scheduler: Address of a running scheduler, `tcp://host:port` or `tls://host:port`. Not ended by us.
+        scheduler: Address of a running scheduler, `tcp://host:port` or `tls://host:port`. Not ended
+            by us.
         workers: Worker processes of the local cluster, one thread each; by default one a core.
 
     Raises:
@@ -54,7 +61,8 @@ def open_cluster(scheduler: str | None = None, *, workers: int | None = None) ->
         child = start_child(
             "tasks.runtime.cluster",
             [str(workers or count_cores()), scratch],
-            # A task's fault is raised where its result is asked for; workers need not tell of it, too.
+            # A task's fault is raised where its result is asked for; workers need not tell of it,
+            # too.
             env={"DASK_LOGGING__DISTRIBUTED": "critical"},
             stdout=subprocess.PIPE,
         )
@@ -62,7 +70,8 @@ def open_cluster(scheduler: str | None = None, *, workers: int | None = None) ->
             announced = read_announcement(child, timeout_s=START_TIMEOUT_S)
             if announced is None:
                 raise ClusterError(
-                    f"local Dask cluster must start within {START_TIMEOUT_S:.0f} s; its process ended with status "
+                    f"local Dask cluster must start within {START_TIMEOUT_S:.0f} s; its process "
+                    "ended with status "
                     f"{child.wait()}; see the messages above, or give --scheduler ADDRESS"
                 )
             yield announced["address"]
@@ -73,9 +82,9 @@ def open_cluster(scheduler: str | None = None, *, workers: int | None = None) ->
 def main(workers: int, scratch: str) -> None:
     """The cluster's own process: starts it, prints its address as one JSON line, ends when the parent does."""
     end_with_parent(finish=lambda: shutil.rmtree(scratch, ignore_errors=True))
-    # Dask has the C library give memory back above 64 KiB: every picture of some kilobytes then faults its pages in
-    # anew, a seventh of the time of collecting them (measured). A Dask cluster in the process that called us has left
-    # that in the environment too, for good.
+    # Dask has the C library give memory back above 64 KiB: every picture of some kilobytes then
+    # faults its pages in anew, a seventh of the time of collecting them (measured). A Dask cluster
+    # in the process that called us has left that in the environment too, for good.
     os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
     import dask
     from distributed import LocalCluster

@@ -1,9 +1,8 @@
 """What can go wrong while a stage runs.
 
-TaskError
-|-- ClusterError     the Dask cluster did not start, or was lost
-|-- StartError       the weights that training is to start from are not those that the recipe means
-`-- StageStopped     the stage's outcome was not proven good: no fault of the program, and never retried
+TaskError |-- ClusterError     the Dask cluster did not start, or was lost |-- StartError       the
+weights that training is to start from are not those that the recipe means `-- StageStopped     the
+stage's outcome was not proven good: no fault of the program, and never retried
 """
 
 from gates.engine.report import GateReport
@@ -30,11 +29,15 @@ class StageStopped(TaskError):
         report: The gate's report, where a gate stopped it.
     """
 
-    def __init__(self, stage: str, reasons: tuple[str, ...], report: GateReport | None = None) -> None:
+    def __init__(
+        self, stage: str, reasons: tuple[str, ...], report: GateReport | None = None
+    ) -> None:
         self.stage = stage
         self.reasons = reasons
         self.report = report
         super().__init__(f"stopped at {stage}: " + "; ".join(reasons))
 
-    def __reduce__(self) -> tuple[type["StageStopped"], tuple[str, tuple[str, ...], GateReport | None]]:
+    def __reduce__(
+        self,
+    ) -> tuple[type["StageStopped"], tuple[str, tuple[str, ...], GateReport | None]]:
         return type(self), (self.stage, self.reasons, self.report)

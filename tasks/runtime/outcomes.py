@@ -9,7 +9,14 @@ from deployments.targets.trust.card import InputSpec, OutputSpec
 from gates.engine.report import GateReport
 from lightning_modules.specs.samples import AnySample, RowSample
 from storage.pipeline.fitted import Fitted
-from storage.records.receipts import ArtifactRecord, ChannelRecord, DatasetRecord, FileRecord, SourceRecord, StartRecord
+from storage.records.receipts import (
+    ArtifactRecord,
+    ChannelRecord,
+    DatasetRecord,
+    FileRecord,
+    SourceRecord,
+    StartRecord,
+)
 from tasks.training.job import Predictions
 
 STAGES = (
@@ -103,10 +110,12 @@ class Evaluated(Result):
         predictions_path: Where its answers lie in the workspace.
         predictions: Their digest.
         sample: What a sample is.
-        standard: Whether errors are in standard deviations of the training rows, not in the source's units.
+        standard: Whether errors are in standard deviations of the training rows, not in the
+            source's units.
         metrics: Figures by name: rates in 0..1, errors.
         baselines: The same figures of each baseline.
-        confusion: `confusion[truth][predicted]` counts rows of classes; empty for values and scores.
+        confusion: `confusion[truth][predicted]` counts rows of classes; empty for values and
+            scores.
         champions: What the promoted models answer.
     """
 
@@ -185,14 +194,21 @@ class RunRecord(Result):
     def with_stage(self, name: str, outcome: Any, duration_s: float) -> "RunRecord":
         """A copy that also knows this stage."""
         return self.model_copy(
-            update={"stages": {**self.stages, name: StageRecord(outcome=outcome, duration_s=duration_s)}}
+            update={
+                "stages": {**self.stages, name: StageRecord(outcome=outcome, duration_s=duration_s)}
+            }
         )
 
     def find(self, kind: type[T]) -> T | None:
         """The outcome of that kind, or None if the run did not get there."""
-        return next((stage.outcome for stage in self.stages.values() if isinstance(stage.outcome, kind)), None)
+        return next(
+            (stage.outcome for stage in self.stages.values() if isinstance(stage.outcome, kind)),
+            None,
+        )
 
     @property
     def reports(self) -> tuple[GateReport, ...]:
         """The gates' reports so far, in order."""
-        return tuple(stage.outcome for stage in self.stages.values() if isinstance(stage.outcome, GateReport))
+        return tuple(
+            stage.outcome for stage in self.stages.values() if isinstance(stage.outcome, GateReport)
+        )

@@ -40,7 +40,9 @@ class ProgressArtifact:
         self._shown_at = now
         percent = min(100.0, 100.0 * done / total)
         if self._id is None:
-            created: Any = create_progress_artifact(progress=percent, key=self.key, description=note)
+            created: Any = create_progress_artifact(
+                progress=percent, key=self.key, description=note
+            )
             self._id = created
         else:
             update_progress_artifact(artifact_id=self._id, progress=percent, description=note)

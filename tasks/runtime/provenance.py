@@ -36,10 +36,19 @@ RECORDED = (
 def describe_code() -> CodeRecord:
     """The release of Lepton, a digest over the files of its packages, and the commit where it runs from a checkout."""
     root = Path(__file__).resolve().parents[2]
-    files = sorted(path for name in PACKAGES for path in (root / name).rglob("*") if path.suffix in {".py", ".yaml"})
-    listing = "".join(f"{path.relative_to(root)} {sha256_bytes(path.read_bytes())}\n" for path in files)
+    files = sorted(
+        path
+        for name in PACKAGES
+        for path in (root / name).rglob("*")
+        if path.suffix in {".py", ".yaml"}
+    )
+    listing = "".join(
+        f"{path.relative_to(root)} {sha256_bytes(path.read_bytes())}\n" for path in files
+    )
     version = importlib.metadata.version("lepton-ai")
-    return CodeRecord(version=version, digest=sha256_bytes(listing.encode()), commit=_find_commit(root))
+    return CodeRecord(
+        version=version, digest=sha256_bytes(listing.encode()), commit=_find_commit(root)
+    )
 
 
 def _find_commit(root: Path) -> str | None:
@@ -47,7 +56,11 @@ def _find_commit(root: Path) -> str | None:
         return None
     try:
         reply = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False
+            ["git", "-C", str(root), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

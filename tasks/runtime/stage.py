@@ -29,10 +29,15 @@ def stage(function: Callable[P, R]) -> Task[P, R]:
 def resuming_stage(function: Callable[P, R]) -> Task[P, R]:
     """Makes a Prefect task of a stage that goes on from what a lost attempt left: after a crash it is tried once more.
 
-    What a worker says itself (a loss that diverged, rows that are damaged, no time left) would be said again: that ends it.
+    What a worker says itself (a loss that diverged, rows that are damaged, no time left) would be
+    said again: that ends it.
     """
     name = function.__name__.replace("_", " ")
-    options: dict[str, Any] = {"retries": 1, "retry_delay_seconds": 0, "retry_condition_fn": was_lost}
+    options: dict[str, Any] = {
+        "retries": 1,
+        "retry_delay_seconds": 0,
+        "retry_condition_fn": was_lost,
+    }
     return task(name=name, cache_policy=NO_CACHE, persist_result=False, **options)(function)
 
 

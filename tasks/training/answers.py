@@ -45,7 +45,9 @@ class AnswerSheet:
         return np.asarray(self.values.argmax(axis=1), dtype=np.int64)
 
 
-def answer_split(store: Store, prepared: Prepared, split: str, predictor: Predictor, sample: AnySample) -> AnswerSheet:
+def answer_split(
+    store: Store, prepared: Prepared, split: str, predictor: Predictor, sample: AnySample
+) -> AnswerSheet:
     """Answers every row of a split with an artifact, a batch at a time; ordered by row id."""
     rows = SampleRows(open_version(store, prepared.dataset), sample)
     parts = [
@@ -60,7 +62,11 @@ def answer_split(store: Store, prepared: Prepared, split: str, predictor: Predic
 
 def standardise_sheet(sheet: AnswerSheet, sample: AnySample, *, standard: bool) -> AnswerSheet:
     """The answers in the unit that figures are in: standard deviations of the training rows, if they are to be."""
-    if not standard or not isinstance(sample, RowSample) or sample.task not in ("regression", "forecasting"):
+    if (
+        not standard
+        or not isinstance(sample, RowSample)
+        or sample.task not in ("regression", "forecasting")
+    ):
         return sheet
     scale = np.array(sample.scales[1]) if sample.task == "forecasting" else sample.scales[1][0]
     baselines = {name: values / scale for name, values in sheet.baselines.items()}
@@ -73,7 +79,11 @@ def list_metrics(sample: AnySample) -> tuple[str, ...]:
         return ("accuracy", "macro_f1")
     if sample.task == "classification":
         return ("accuracy", "macro_f1", "average_precision", "auroc")
-    return ("average_precision", "auroc") if sample.task == "reconstruction" else ("mae", "rmse", "mse")
+    return (
+        ("average_precision", "auroc")
+        if sample.task == "reconstruction"
+        else ("mae", "rmse", "mse")
+    )
 
 
 def measure_sheet(sheet: AnswerSheet, values: NDArray[Any], sample: AnySample) -> dict[str, float]:
@@ -108,7 +118,12 @@ def pack_answers(sheet: AnswerSheet) -> bytes:
     """Answers as the bytes of an .npz file; equal answers give equal bytes."""
     target = io.BytesIO()
     baselines = {f"{BASELINE}{name}": values for name, values in sheet.baselines.items()}
-    arrays: dict[str, Any] = {"row_id": sheet.row_id, "truth": sheet.truth, "values": sheet.values, **baselines}
+    arrays: dict[str, Any] = {
+        "row_id": sheet.row_id,
+        "truth": sheet.truth,
+        "values": sheet.values,
+        **baselines,
+    }
     np.savez(target, **arrays)
     return target.getvalue()
 
@@ -116,7 +131,11 @@ def pack_answers(sheet: AnswerSheet) -> bytes:
 def unpack_answers(content: bytes) -> AnswerSheet:
     """Answers from the bytes of an .npz file."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        baselines = {name.removeprefix(BASELINE): arrays[name] for name in arrays.files if name.startswith(BASELINE)}
+        baselines = {
+            name.removeprefix(BASELINE): arrays[name]
+            for name in arrays.files
+            if name.startswith(BASELINE)
+        }
         return AnswerSheet(arrays["row_id"], arrays["truth"], arrays["values"], baselines)
 
 
@@ -129,7 +148,8 @@ def read_answers(directory: Path, written: Predictions) -> bytes:
     content = (directory / written.file).read_bytes()
     if (found := sha256_bytes(content)) != written.sha256:
         raise Corrupt(
-            f"predictions ({directory / written.file}) must have sha256 {written.sha256}; got {found}; run again"
+            f"predictions ({directory / written.file}) must have sha256 {written.sha256}; got "
+            f"{found}; run again"
         )
     return content
 
@@ -142,5 +162,7 @@ def read_predictions(store: Store, path: str, record: FileRecord) -> AnswerSheet
     """
     content = store.read(path)
     if (found := sha256_bytes(content)) != record.sha256:
-        raise Corrupt(f"predictions ({path}) must have sha256 {record.sha256}; got {found}; run again")
+        raise Corrupt(
+            f"predictions ({path}) must have sha256 {record.sha256}; got {found}; run again"
+        )
     return unpack_answers(content)

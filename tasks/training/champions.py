@@ -28,7 +28,8 @@ def open_champions(
         stage: Who asks.
 
     Yields:
-        Name of the channel, its release, and the model; its bytes are held against the signed release first.
+        Name of the channel, its release, and the model; its bytes are held against the signed
+        release first.
 
     Raises:
         StageStopped: A champion takes other samples: what cannot be compared is not replaced.
@@ -40,10 +41,13 @@ def open_champions(
             continue
         content = read_release(store, release)
         try:
-            predictor = Predictor(content, describe_input(sample, data), describe_output(sample), threads=1)
+            predictor = Predictor(
+                content, describe_input(sample, data), describe_output(sample), threads=1
+            )
         except BadArtifact as error:
             reason = (
-                f"channel {channel} must carry models for the same samples; got {release.title}, of which: {error}; name "
+                f"channel {channel} must carry models for the same samples; got {release.title}, "
+                f"of which: {error}; name "
                 "another channel in targets, or use another workspace"
             )
             raise StageStopped(stage, (reason,)) from error
@@ -59,7 +63,8 @@ def read_release(store: Store, release: Release) -> bytes:
     content = model_folder(store, release.model_id).read(release.file)
     if (found := sha256_bytes(content)) != release.sha256:
         raise Corrupt(
-            f"artifact (models/{release.model_id}/{release.file}) must have sha256 {release.sha256}, as {release.title} "
+            f"artifact (models/{release.model_id}/{release.file}) must have sha256 "
+            f"{release.sha256}, as {release.title} "
             f"signed; got {found}; run `lepton verify {release.model_id}`"
         )
     return content

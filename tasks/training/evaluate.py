@@ -59,7 +59,9 @@ def evaluate(
         sample=sample,
         standard=trained.standard,
         metrics={**measure_sheet(sheet, sheet.values, sample), "loss": result.figures["loss"]},
-        baselines={name: measure_sheet(sheet, values, sample) for name, values in sheet.baselines.items()},
+        baselines={
+            name: measure_sheet(sheet, values, sample) for name, values in sheet.baselines.items()
+        },
         confusion=_count_confusion(sheet) if describe_output(sample).kind == "classes" else (),
         champions=tuple(
             _judge_champion(store, directory.name, prepared, trained, *champion)
@@ -77,7 +79,13 @@ def _count_confusion(sheet: AnswerSheet) -> tuple[tuple[int, ...], ...]:
 
 
 def _judge_champion(
-    store: Store, run: str, prepared: Prepared, trained: Trained, channel: str, release: Release, predictor: Predictor
+    store: Store,
+    run: str,
+    prepared: Prepared,
+    trained: Trained,
+    channel: str,
+    release: Release,
+    predictor: Predictor,
 ) -> ChampionFigures:
     """A channel's promoted model on the held-out rows."""
     sample = trained.sample

@@ -30,7 +30,8 @@ class DataRef(Message):
 
     Attributes:
         workspace: Absolute path or URL of the workspace.
-        options: fsspec options of that file system; written to the job's file, which its owner alone can read.
+        options: fsspec options of that file system; written to the job's file, which its owner
+            alone can read.
         dataset: Name.
         version: Number.
     """
@@ -48,7 +49,8 @@ class Fit(Message):
         model: Head and network.
         train: How to train.
         sample: What a sample is.
-        start: Where in the workspace the weights lie that `train.start_from` names; None draws them.
+        start: Where in the workspace the weights lie that `train.start_from` names; None draws
+            them.
     """
 
     do: Literal["fit"] = "fit"
@@ -95,7 +97,8 @@ class TrainJob(Message):
     What one step has read, as the checkpoint, the next one need not read again.
 
     Attributes:
-        directory: Absolute local path; everything is written there. Without a `Fit`, the checkpoint is read from there.
+        directory: Absolute local path; everything is written there. Without a `Fit`, the checkpoint
+            is read from there.
         data: Where the rows are.
         steps: At least one.
         devices: Processes, one device each; "auto": every GPU, else one CPU process.
@@ -110,7 +113,9 @@ class TrainJob(Message):
     @model_validator(mode="after")
     def _check_order(self) -> "TrainJob":
         if any(isinstance(step, Fit) for step in self.steps[1:]):
-            raise ValueError("steps must hold at most one fit, and it comes first; make two jobs of them")
+            raise ValueError(
+                "steps must hold at most one fit, and it comes first; make two jobs of them"
+            )
         return self
 
 
@@ -138,7 +143,8 @@ class Artifact(Written):
     """An exported candidate.
 
     Attributes:
-        difference: Largest difference of any answer from the float network's, over the calibration rows.
+        difference: Largest difference of any answer from the float network's, over the calibration
+            rows.
         agreement: Fraction of those rows with the same answer.
     """
 
@@ -154,7 +160,8 @@ class WorkerResult(Message):
         fit: Figures of the training; None without a `Fit`.
         predictions: By split.
         artifacts: By candidate.
-        seconds: Wall time of each step, and of what the job waited for the process to be ready ("start": imports).
+        seconds: Wall time of each step, and of what the job waited for the process to be ready
+            ("start": imports).
     """
 
     format: Literal[1] = 1
@@ -168,7 +175,8 @@ class WorkerResult(Message):
 class Failure(Message):
     """Why a worker gave up, in one sentence of its own.
 
-    Its place on the disk is taken before the worker starts, blank, so that there is room to say that there is none.
+    Its place on the disk is taken before the worker starts, blank, so that there is room to say
+    that there is none.
 
     Attributes:
         kind: Class of the error.

@@ -1,8 +1,9 @@
 """Starts the training process, or one group of them, and sees it to its end.
 
-One launcher for every size (DESIGN section 5.6): one device is a plain subprocess, started while others still prepare
-its rows, and kept for the jobs that follow; several are torchrun with no restarts, since a fresh attempt that resumes
-from the newest state is surer than a restart in place. However the launcher ends, nothing it started stays behind.
+One launcher for every size (DESIGN section 5.6): one device is a plain subprocess, started while
+others still prepare its rows, and kept for the jobs that follow; several are torchrun with no
+restarts, since a fresh attempt that resumes from the newest state is surer than a restart in place.
+However the launcher ends, nothing it started stays behind.
 """
 
 import json
@@ -21,7 +22,16 @@ from storage.base.local import translate_faults
 from tasks.runtime.child import end_child, start_child
 from tasks.runtime.errors import TaskError
 from tasks.training.group import Group, Nodes, describe_group
-from tasks.training.job import FAILURE, FAILURE_BYTES, METRICS, OUTPUT, RESULT, Failure, TrainJob, WorkerResult
+from tasks.training.job import (
+    FAILURE,
+    FAILURE_BYTES,
+    METRICS,
+    OUTPUT,
+    RESULT,
+    Failure,
+    TrainJob,
+    WorkerResult,
+)
 from tasks.training.worker import STAND_BY
 
 Record = TypeVar("Record", bound=BaseModel)
@@ -38,8 +48,8 @@ class WorkerFailed(TaskError):
     """The training process did not finish its job.
 
     Attributes:
-        kind: Class of the fault that the worker named itself ("DivergedError", "Corrupt", ...); `TIMED_OUT`; None if it
-            was killed or crashed.
+        kind: Class of the fault that the worker named itself ("DivergedError", "Corrupt", ...);
+            `TIMED_OUT`; None if it was killed or crashed.
     """
 
     def __init__(self, message: str, *, kind: str | None = None) -> None:
@@ -63,21 +73,30 @@ class Trainer:
         """Starts the process for jobs of one device, unless it is up: its imports take seconds, so start it early."""
         if self._standing is None or self._standing.poll() is not None:
             self.close()
-            self._standing = self._start(WORKER, [STAND_BY, str(self.directory)], share_threads(count_cores(), 1))
+            self._standing = self._start(
+                WORKER, [STAND_BY, str(self.directory)], share_threads(count_cores(), 1)
+            )
 
     def run(
-        self, job: TrainJob, *, timeout_s: float, on_metrics: OnMetrics | None = None, group: Group | None = None
+        self,
+        job: TrainJob,
+        *,
+        timeout_s: float,
+        on_metrics: OnMetrics | None = None,
+        group: Group | None = None,
     ) -> WorkerResult:
         """Has a job done, and waits for its result.
 
         Args:
-            job: What to do; its directory is made, and keeps what an earlier attempt left to resume from.
+            job: What to do; its directory is made, and keeps what an earlier attempt left to resume
+                from.
             timeout_s: Wall time after which the processes are ended.
             on_metrics: Called with each line of the metric log, soon after it was written.
             group: Set where several machines train together.
 
         Raises:
-            WorkerFailed: The worker gave up, crashed, was killed, or ran out of time; says which, and the remedy.
+            WorkerFailed: The worker gave up, crashed, was killed, or ran out of time; says which,
+                and the remedy.
         """
         metrics = _Follower(Path(job.directory) / METRICS, on_metrics)
 
@@ -104,7 +123,9 @@ class Trainer:
         status = self._see_through(job, group.nodes, timeout_s, group.look)
         _check_end(Path(job.directory), status, self.directory / OUTPUT)
 
-    def _see_through(self, job: TrainJob, nodes: Nodes | None, timeout_s: float, look: Callable[[], None]) -> int:
+    def _see_through(
+        self, job: TrainJob, nodes: Nodes | None, timeout_s: float, look: Callable[[], None]
+    ) -> int:
         """Has a job done, and returns the exit status; `look` is called often meanwhile. Whatever it raises ends the job."""
         directory = Path(job.directory)
         directory.mkdir(parents=True, exist_ok=True)
@@ -120,8 +141,10 @@ class Trainer:
                     break
                 if time.monotonic() > deadline:
                     raise WorkerFailed(
-                        f"training process (pid {child.pid}) must finish within {timeout_s:g} s; it did not, and was "
-                        "ended; raise train.timeout_s, or run again: it goes on from its newest state",
+                        f"training process (pid {child.pid}) must finish within {timeout_s:g} s; "
+                        "it did not, and was "
+                        "ended; raise train.timeout_s, or run again: it goes on from its newest "
+                        "state",
                         kind=TIMED_OUT,
                     )
                 look()
@@ -138,7 +161,9 @@ class Trainer:
             end_child(self._standing, grace_s=0.0)
             self._standing = None
 
-    def _hand_over(self, job: TrainJob, job_file: Path, nodes: Nodes | None) -> subprocess.Popen[bytes]:
+    def _hand_over(
+        self, job: TrainJob, job_file: Path, nodes: Nodes | None
+    ) -> subprocess.Popen[bytes]:
         devices = count_devices(job.devices)
         if devices > 1 or nodes is not None:
             self.close()
@@ -156,7 +181,9 @@ class Trainer:
             self._standing.stdin.flush()
         return self._standing
 
-    def _start(self, module: str, arguments: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+    def _start(
+        self, module: str, arguments: list[str], env: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
         with (self.directory / OUTPUT).open("wb") as output:
             return start_child(module, arguments, env=env, stdout=output, stderr=output)
 
@@ -212,8 +239,15 @@ def count_cores() -> int:
 def share_threads(cores: int, processes: int) -> dict[str, str]:
     """Environment in which each process takes its share of the cores, and no more."""
     share = str(max(1, cores // processes))
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "BLOSC_NTHREADS")
-    # Waiting threads sleep: spinning costs three times the time when other processes want the cores (measured).
+    names = (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "BLOSC_NTHREADS",
+    )
+    # Waiting threads sleep: spinning costs three times the time when other processes want the cores
+    # (measured).
     return dict.fromkeys(names, share) | {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -221,7 +255,9 @@ def _read_result(directory: Path, status: int, output: Path) -> WorkerResult:
     _check_end(directory, status, output)
     result = _read(directory / RESULT, WorkerResult)
     if result is None:
-        raise WorkerFailed(f"training process must leave a result; {directory / RESULT} holds none; see {output}")
+        raise WorkerFailed(
+            f"training process must leave a result; {directory / RESULT} holds none; see {output}"
+        )
     return result
 
 
@@ -263,7 +299,8 @@ def _read(path: Path, model: type[Record]) -> Record | None:
 class _Follower:
     """Hands on the lines of a growing file, each once and whole.
 
-    An attempt replaces the file when it starts, with the lines that still hold: what is there before is not its own.
+    An attempt replaces the file when it starts, with the lines that still hold: what is there
+    before is not its own.
     """
 
     def __init__(self, path: Path, on_line: OnMetrics | None) -> None:

@@ -19,7 +19,8 @@ def keep_lost_batches(workspace: Store, directory: Path) -> Iterator[None]:
         directory: The training's, named after the run.
 
     Raises:
-        WorkerFailed: As the training did; the message also says where the batch lies and what is in it.
+        WorkerFailed: As the training did; the message also says where the batch lies and what is in
+            it.
     """
     for stale in directory.glob(PATTERN):
         stale.unlink()
@@ -34,5 +35,7 @@ def keep_lost_batches(workspace: Store, directory: Path) -> Iterator[None]:
         if not kept:
             raise
         raise WorkerFailed(
-            f"{failure}. The batch, with its sample, truth and row_id, is kept in {', '.join(kept)}", kind=failure.kind
+            f"{failure}. The batch, with its sample, truth and row_id, is kept in "
+            f"{', '.join(kept)}",
+            kind=failure.kind,
         ) from failure

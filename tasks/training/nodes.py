@@ -1,7 +1,8 @@
 """Several machines that train together: this one, and Dask workers that offer themselves as nodes.
 
-A worker offers itself by `dask worker SCHEDULER --resources node=1`, so a person says which machines train, and each takes
-one job at a time. All read the same workspace; rank 0 is here, and what it writes is the result.
+A worker offers itself by `dask worker SCHEDULER --resources node=1`, so a person says which
+machines train, and each takes one job at a time. All read the same workspace; rank 0 is here, and
+what it writes is the result.
 """
 
 import socket
@@ -45,8 +46,10 @@ def check_nodes(count: int, scheduler: str | None) -> None:
             offered = len(_find_offers(client))
     if offered < count - 1:
         raise ClusterError(
-            f"train.nodes ({count}) must not exceed one more than the Dask workers that offer themselves as nodes; got "
-            f"{offered} of them; on each further machine start `dask worker SCHEDULER --resources {NODE}=1`, and give the "
+            f"train.nodes ({count}) must not exceed one more than the Dask workers that offer "
+            "themselves as nodes; got "
+            f"{offered} of them; on each further machine start `dask worker SCHEDULER --resources "
+            f"{NODE}=1`, and give the "
             "run that --scheduler"
         )
 
@@ -58,13 +61,16 @@ def _find_offers(client: "Client") -> list[str]:
 
 
 @contextmanager
-def call_nodes(count: int, scheduler: str | None, job: TrainJob, *, timeout_s: float) -> Iterator[Group | None]:
+def call_nodes(
+    count: int, scheduler: str | None, job: TrainJob, *, timeout_s: float
+) -> Iterator[Group | None]:
     """Has the other nodes do a job, too, for the duration of the block.
 
     Args:
         count: Machines that train together, this one among them; with 1, nobody is called.
         scheduler: Address of the Dask scheduler that the others work for.
-        job: What this machine is about to do; the others do it in a folder of their own, which they remove.
+        job: What this machine is about to do; the others do it in a folder of their own, which they
+            remove.
         timeout_s: Wall time after which they end by themselves.
 
     Yields:
@@ -85,7 +91,9 @@ def call_nodes(count: int, scheduler: str | None, job: TrainJob, *, timeout_s: f
         here = Nodes(count=count, rank=0, rendezvous=_choose_rendezvous(_find_offers(client)))
         others = [here.model_copy(update={"rank": rank}) for rank in range(1, count)]
         futures = [
-            client.submit(join_training, job, nodes, timeout_s, over.name, pure=False, resources={NODE: 1})
+            client.submit(
+                join_training, job, nodes, timeout_s, over.name, pure=False, resources={NODE: 1}
+            )
             for nodes in others
         ]
         try:
@@ -116,7 +124,10 @@ def join_training(job: TrainJob, nodes: Nodes, timeout_s: float, over: str) -> N
 
     def look() -> None:
         if ended.is_set():
-            raise WorkerFailed(f"node {nodes.rank} must train as long as node 0 does; that has ended; see its fault")
+            raise WorkerFailed(
+                f"node {nodes.rank} must train as long as node 0 does; that has ended; see its "
+                "fault"
+            )
 
     with tempfile.TemporaryDirectory(prefix="lepton-node-") as folder:
         own = job.model_copy(update={"directory": folder})
@@ -125,9 +136,18 @@ def join_training(job: TrainJob, nodes: Nodes, timeout_s: float, over: str) -> N
 
 def _look_after(futures: "list[Future]") -> None:
     """Ends this node's part when another has given up: who waits for it to join would wait long."""
-    lost = next((rank for rank, future in enumerate(futures, start=1) if future.status in ("error", "cancelled")), None)
+    lost = next(
+        (
+            rank
+            for rank, future in enumerate(futures, start=1)
+            if future.status in ("error", "cancelled")
+        ),
+        None,
+    )
     if lost is not None:
-        raise WorkerFailed(f"node {lost} must train as long as this one does; it has ended; run again: it resumes")
+        raise WorkerFailed(
+            f"node {lost} must train as long as this one does; it has ended; run again: it resumes"
+        )
 
 
 def _find_cause(failed: WorkerFailed, futures: "list[Future]") -> WorkerFailed:

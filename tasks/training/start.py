@@ -21,7 +21,8 @@ def find_start(workspace: str, spec: StartSpec | None) -> StartRecord | None:
         spec: What the recipe says; None for drawn weights.
 
     Raises:
-        StartError: There is no such model, it was not promoted, or a file is not the one that was asked for.
+        StartError: There is no such model, it was not promoted, or a file is not the one that was
+            asked for.
         StorageError: The file cannot be read, or a model's weights are gone or altered.
     """
     if spec is None:
@@ -47,7 +48,9 @@ def _locate(store: Store, model_id: str) -> StartRecord:
         raise TypeError(f"receipt {receipt.id} must be of a model")
     file = receipt.model.files[CHECKPOINT]
     path = f"{FOLDER}/{receipt.model.id}/{CHECKPOINT}"
-    record = StartRecord(path=path, sha256=file.sha256, size_bytes=file.size_bytes, model=receipt.model.id)
+    record = StartRecord(
+        path=path, sha256=file.sha256, size_bytes=file.size_bytes, model=receipt.model.id
+    )
     read_recorded(store, record)
     return record
 
@@ -65,17 +68,26 @@ def find_model(store: Store, model_id: str) -> Receipt:
     found = list_model_receipts(store, model_id)
     if len({signed.receipt.model_id for signed in found}) != 1 or not found[-1].receipt.promoted:
         ids = sorted({str(signed.receipt.model_id) for signed in found})
-        got = f"{len(ids)} of that beginning" if len(ids) > 1 else "one that was stopped" if ids else "none"
+        got = (
+            f"{len(ids)} of that beginning"
+            if len(ids) > 1
+            else "one that was stopped"
+            if ids
+            else "none"
+        )
         damaged = "".join(f"; {fault}" for fault in find_damaged(store))
         raise StartError(
-            f"train.start_from.model ({model_id}) must be a promoted model of {store.display}; got {got}{damaged}; give "
+            f"train.start_from.model ({model_id}) must be a promoted model of {store.display}; got "
+            f"{got}{damaged}; give "
             "the whole id of one, or another workspace"
         )
     signed = found[-1]
     try:
         verify_receipt(signed.content, KeyRing().trusted_receipt_keys())
     except NotCleared as error:
-        raise StartError(f"train.start_from.model ({model_id}) must have a receipt that holds: {error}") from error
+        raise StartError(
+            f"train.start_from.model ({model_id}) must have a receipt that holds: {error}"
+        ) from error
     return signed.receipt
 
 
@@ -84,7 +96,8 @@ def _fetch(store: Store, url: str, sha256: str | None) -> StartRecord:
     found = sha256_bytes(content)
     if sha256 not in (None, found):
         raise StartError(
-            f"train.start_from.sha256 ({sha256}) must be that of {redact(url)}; got {found}; another file lies there: ask "
+            f"train.start_from.sha256 ({sha256}) must be that of {redact(url)}; got {found}; "
+            "another file lies there: ask "
             "who published it"
         )
     if (kept := _find_kept(store, found, redact(url))) is not None:
@@ -93,7 +106,8 @@ def _fetch(store: Store, url: str, sha256: str | None) -> StartRecord:
         deserialize(content)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise StartError(
-            f"train.start_from.url ({redact(url)}) must be a safetensors file; got {len(content)} bytes of something else: "
+            f"train.start_from.url ({redact(url)}) must be a safetensors file; got {len(content)} "
+            "bytes of something else: "
             f"{error}; convert it with safetensors.torch.save_file"
         ) from error
     return keep_weights(store, content, redact(url))

@@ -144,7 +144,8 @@ class Worker:
         if step.start is None or step.train.start_from is None:
             if step.start is not None or step.train.start_from is not None:
                 raise SpecError(
-                    "train.start_from must go with the weights that were found for it; got one without the other; hand "
+                    "train.start_from must go with the weights that were found for it; got one "
+                    "without the other; hand "
                     "`tasks.training.start.find_start` on to the training"
                 )
             return None
@@ -167,16 +168,22 @@ class Worker:
         if self.rank == 0:
             self.store.write(name, content)
         return Predictions(
-            **self.describe(name, content).model_dump(), rows=len(answers.row_id), figures=answers.figures
+            **self.describe(name, content).model_dump(),
+            rows=len(answers.row_id),
+            figures=answers.figures,
         )
 
-    def answer_baselines(self, split: str, sample: AnySample, answers: Answers) -> dict[str, NDArray[np.float32]]:
+    def answer_baselines(
+        self, split: str, sample: AnySample, answers: Answers
+    ) -> dict[str, NDArray[np.float32]]:
         """What simpler means answer to a split, ordered by row id; this rank does it alone."""
         rows = SampleRows(self.version, sample)
         baselines = fit_baselines(sample, lambda: rows.read(TRAIN))
         if not isinstance(sample, RowSample):
             # The majority needs no look at an image.
-            return answer_baselines(baselines, [Samples(answers.truth, answers.truth, answers.row_id)])
+            return answer_baselines(
+                baselines, [Samples(answers.truth, answers.truth, answers.row_id)]
+            )
         return answer_baselines(baselines, rows.read(split))
 
     def export(self, step: Export) -> dict[str, Artifact]:
@@ -193,7 +200,9 @@ class Worker:
             name = f"{made.name}.onnx"
             self.store.write(name, made.content)
             records[made.name] = Artifact(
-                **self.describe(name, made.content).model_dump(), difference=made.difference, agreement=made.agreement
+                **self.describe(name, made.content).model_dump(),
+                difference=made.difference,
+                agreement=made.agreement,
             )
         return records
 
@@ -202,7 +211,8 @@ class Worker:
         drawn = self.open_rows(sample).draw(step.compress.calibration_rows, step.seed)
         if drawn.shape[1:] != sample.shape:
             raise ModelError(
-                f"calibration rows must have the shape {sample.shape} of the checkpoint; got {drawn.shape[1:]}; "
+                f"calibration rows must have the shape {sample.shape} of the checkpoint; got "
+                f"{drawn.shape[1:]}; "
                 "use the data set that it was trained on"
             )
         return drawn
@@ -233,7 +243,9 @@ def open_split(rows: SampleRows, step: Predict) -> Stream | SlicedStream:
     """
     stream = rows.open_evaluation(step.split, step.batch_size)
     if len(stream) == 0:
-        raise ModelError(f"split ({step.split}) must hold at least one row; got none; change data.split")
+        raise ModelError(
+            f"split ({step.split}) must hold at least one row; got none; change data.split"
+        )
     return stream
 
 
@@ -258,7 +270,9 @@ class MetricLog:
         if step == 0 or not self.path.exists():
             return b""
         whole = self.path.read_bytes().rpartition(b"\n")[0]
-        return b"".join(line + b"\n" for line in whole.splitlines() if json.loads(line).get("step", 0) <= step)
+        return b"".join(
+            line + b"\n" for line in whole.splitlines() if json.loads(line).get("step", 0) <= step
+        )
 
 
 def identify_fit(job: TrainJob, step: Fit) -> str:
@@ -278,7 +292,9 @@ def open_version(job: TrainJob) -> Version:
 def pack_answers(answers: Answers) -> bytes:
     """Answers as the bytes of an .npz file."""
     baselines = {f"{BASELINE}{name}": values for name, values in answers.baselines.items()}
-    return pack_arrays({"row_id": answers.row_id, "truth": answers.truth, "values": answers.values, **baselines})
+    return pack_arrays(
+        {"row_id": answers.row_id, "truth": answers.truth, "values": answers.values, **baselines}
+    )
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -36,8 +36,8 @@ def train(
 ) -> Trained:
     """Fits the network on the training split; the weights that did best on the validation split are kept.
 
-    When they are chosen, the same process answers the validation and the held-out rows, once: starting another one
-    would cost seconds. Nothing looks at the held-out answers before evaluate.
+    When they are chosen, the same process answers the validation and the held-out rows, once:
+    starting another one would cost seconds. Nothing looks at the held-out answers before evaluate.
 
     Args:
         workspace: Folder or URL of the workspace.
@@ -46,9 +46,11 @@ def train(
         data: What a row is.
         model: Head and network.
         spec: How to train.
-        channels: Where the model is to be promoted to: what could not be compared there is not trained.
+        channels: Where the model is to be promoted to: what could not be compared there is not
+            trained.
         trainer: The training process; the checkpoint and the metric log lie in its folder.
-        scheduler: Address of the Dask scheduler that other nodes work for, where several are to train.
+        scheduler: Address of the Dask scheduler that other nodes work for, where several are to
+            train.
         start: Weights to start from; None draws them.
 
     Raises:
@@ -60,9 +62,16 @@ def train(
     for _ in open_champions(Store(workspace), channels, sample, data, stage="train"):
         pass  # Opening them is all.
     held_out = Predict(split=HELD_OUT, baselines=True)
-    steps = (Fit(model=model, train=hide_url(spec), sample=sample, start=start), Predict(split=VALIDATION), held_out)
+    steps = (
+        Fit(model=model, train=hide_url(spec), sample=sample, start=start),
+        Predict(split=VALIDATION),
+        held_out,
+    )
     job = TrainJob(
-        directory=str(trainer.directory), data=refer_data(workspace, prepared), steps=steps, devices=spec.devices
+        directory=str(trainer.directory),
+        data=refer_data(workspace, prepared),
+        steps=steps,
+        devices=spec.devices,
     )
     shown = ProgressArtifact("lepton-train-progress")
     with (
@@ -70,7 +79,10 @@ def train(
         call_nodes(spec.nodes, scheduler, job, timeout_s=spec.timeout_s) as group,
     ):
         result = trainer.run(
-            job, timeout_s=spec.timeout_s, on_metrics=lambda record: _show(record, spec.max_epochs, shown), group=group
+            job,
+            timeout_s=spec.timeout_s,
+            on_metrics=lambda record: _show(record, spec.max_epochs, shown),
+            group=group,
         )
     trained = _describe(result, trainer.directory, sample, standard=model.figures_in == "standard")
     return trained.model_copy(update={"start": start})
@@ -87,7 +99,9 @@ def hide_url(spec: TrainSpec) -> TrainSpec:
 def refer_data(workspace: str, prepared: Prepared) -> DataRef:
     """Where the training process finds the rows."""
     store = Store(workspace)
-    return DataRef(workspace=store.url, dataset=prepared.dataset.name, version=prepared.dataset.number)
+    return DataRef(
+        workspace=store.url, dataset=prepared.dataset.name, version=prepared.dataset.number
+    )
 
 
 def _show(record: dict[str, object], max_epochs: int, shown: ProgressArtifact) -> None:
@@ -97,7 +111,9 @@ def _show(record: dict[str, object], max_epochs: int, shown: ProgressArtifact) -
         shown.show(step, max(steps, 1), f"step {step} of {steps}")
     if record.get("event") != "epoch":
         return
-    epoch, accuracy, error = (record.get(name) for name in ("epoch", "validation_accuracy", "validation_error"))
+    epoch, accuracy, error = (
+        record.get(name) for name in ("epoch", "validation_accuracy", "validation_error")
+    )
     note = f"validation accuracy {accuracy:.2%}" if isinstance(accuracy, float) else ""
     note = f"validation error {error:.4g}" if isinstance(error, float) else note
     if isinstance(epoch, int):
@@ -105,7 +121,9 @@ def _show(record: dict[str, object], max_epochs: int, shown: ProgressArtifact) -
         shown.show(epoch + 1, max_epochs, note)
 
 
-def _describe(result: WorkerResult, directory: Path, sample: AnySample, *, standard: bool) -> Trained:
+def _describe(
+    result: WorkerResult, directory: Path, sample: AnySample, *, standard: bool
+) -> Trained:
     fit, checkpoint = result.fit, result.checkpoint
     if fit is None:
         raise RuntimeError(f"training in {directory} must report its fit; got none")
@@ -126,7 +144,9 @@ def _describe(result: WorkerResult, directory: Path, sample: AnySample, *, stand
         validation_predictions=result.predictions[VALIDATION],
         held_out_predictions=result.predictions[HELD_OUT],
         curve=tuple(
-            CurvePoint.model_validate({name: value for name, value in point.items() if name in names})
+            CurvePoint.model_validate(
+                {name: value for name, value in point.items() if name in names}
+            )
             for point in fit.history
         ),
     )

@@ -1,8 +1,9 @@
 """The training process: `python -P -m tasks.training.worker JOB.json` as each rank of a torchrun group, else `--stand-by DIR`.
 
-Standing by it makes its slow imports, then takes the jobs whose files the parent names on its standard input, a line of
-JSON each, one after another. Knows no Prefect. Reads a job, translates between storage and the network, and
-writes into the job's directory only; `result.json` comes last. Ends when its parent does.
+Standing by it makes its slow imports, then takes the jobs whose files the parent names on its
+standard input, a line of JSON each, one after another. Knows no Prefect. Reads a job, translates
+between storage and the network, and writes into the job's directory only; `result.json` comes last.
+Ends when its parent does.
 
 Exit status: 0 done; 3 a fault that `failure.json` explains; anything else is a crash.
 """
@@ -49,7 +50,8 @@ def main(arguments: list[str]) -> int:
 def die_with_agent() -> None:
     """Has the kernel kill this rank when torchrun's agent ends (Linux): one that hangs watches no pipe."""
     if sys.platform == "linux":
-        # PR_SET_PDEATHSIG of prctl(2); the agent starts its ranks from its main thread, whose end is the agent's.
+        # PR_SET_PDEATHSIG of prctl(2); the agent starts its ranks from its main thread, whose end
+        # is the agent's.
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
@@ -58,7 +60,8 @@ def do_job_file(path: str, *, told_at: float) -> int:
 
     Args:
         path: The job's file.
-        told_at: `time.monotonic()` at which the job was known: what lies between it and the first step is waiting.
+        told_at: `time.monotonic()` at which the job was known: what lies between it and the first
+            step is waiting.
     """
     from pydantic import ValidationError
 

@@ -1,4 +1,6 @@
-"""The section of recipes: what was not measured again stays, and says of itself when and on what it was measured."""
+"""The section of recipes: what was not measured again stays, and says of itself when and on what it
+was measured.
+"""
 
 import re
 from pathlib import Path
@@ -22,19 +24,26 @@ from benchmarks.recipe_table import (
 STATES = {"digits": "aaaa1111", "cifar": "bbbb2222", "photos": "cccc3333"}
 
 
-def make_entry(name: str, *, measured: str = "2026-01-02 03:04 UTC", curve: str = "", **cells: str) -> Entry:
+def make_entry(
+    name: str, *, measured: str = "2026-01-02 03:04 UTC", curve: str = "", **cells: str
+) -> Entry:
     row = {column: f"{column} of {name}" for column in COLUMNS}
     return Entry({**row, "recipe": name, "measured": measured, STATE: STATES[name], **cells}, curve)
 
 
 def make_points(accuracies: list[float], **more: Any) -> list[dict[str, Any]]:
-    return [{"epoch": epoch, "validation_accuracy": value, **more} for epoch, value in enumerate(accuracies)]
+    return [
+        {"epoch": epoch, "validation_accuracy": value, **more}
+        for epoch, value in enumerate(accuracies)
+    ]
 
 
 def test_what_is_shown_is_read_back() -> None:
     curve = show_curve({0: make_points([0.5, 0.75], cpu_s=90.0)})
     entries = {
-        "digits": make_entry("digits", on="2 x A | B processor", settings="train.max_epochs=3, x=|"),
+        "digits": make_entry(
+            "digits", on="2 x A | B processor", settings="train.max_epochs=3, x=|"
+        ),
         "cifar": make_entry("cifar", curve=curve),
         "photos": make_entry("photos", curve=curve.replace("0.7500", "0.1234")),
     }
@@ -46,7 +55,9 @@ def test_what_is_shown_is_read_back() -> None:
 
 
 def test_rows_of_recipes_that_were_not_run_stay_with_their_own_date() -> None:
-    kept = {name: make_entry(name, curve=f"curve of {name}") for name in ("cifar", "digits", "photos")}
+    kept = {
+        name: make_entry(name, curve=f"curve of {name}") for name in ("cifar", "digits", "photos")
+    }
     new = {"cifar": make_entry("cifar", measured="2026-05-06 07:08 UTC")}
     merged = merge_entries(kept, new, ["digits", "cifar"], STATES)
     assert list(merged) == ["digits", "cifar"]
@@ -59,7 +70,9 @@ def test_a_row_of_a_recipe_that_was_changed_since_says_so_until_it_is_changed_ba
     kept = {"digits": make_entry("digits")}
     changed = merge_entries(kept, {}, ["digits"], {"digits": "dddd4444"})
     again = merge_entries(changed, {}, ["digits"], {"digits": "eeee5555"})
-    assert changed["digits"].cells[STATE] == again["digits"].cells[STATE] == "aaaa1111, since changed"
+    assert (
+        changed["digits"].cells[STATE] == again["digits"].cells[STATE] == "aaaa1111, since changed"
+    )
     assert merge_entries(again, {}, ["digits"], STATES) == kept
     old = {"digits": make_entry("digits", **{STATE: NOT_SAID})}
     assert merge_entries(old, {}, ["digits"], STATES) == old
@@ -67,25 +80,42 @@ def test_a_row_of_a_recipe_that_was_changed_since_says_so_until_it_is_changed_ba
 
 def test_an_older_form_of_the_table_is_read_and_what_it_lacks_is_not_said() -> None:
     old = "| recipe | mean | goal |\n| --- | ---: | ---: |\n| digits | 1.0 | none |"
-    found = parse_section(f"## Recipes\n\nMeasured somewhere.\n\n{old}\n\nPublished:\n\n- digits: x")
+    found = parse_section(
+        f"## Recipes\n\nMeasured somewhere.\n\n{old}\n\nPublished:\n\n- digits: x"
+    )
     assert list(found) == ["digits"]
     cells = found["digits"].cells
-    assert (cells["mean"], cells["goal"], cells["measured"], cells[STATE]) == ("1.0", "none", NOT_SAID, NOT_SAID)
+    assert (cells["mean"], cells["goal"], cells["measured"], cells[STATE]) == (
+        "1.0",
+        "none",
+        NOT_SAID,
+        NOT_SAID,
+    )
     assert parse_section("") == {}
 
 
 def test_a_curve_holds_every_seed_and_the_first_ones_processor_time() -> None:
-    curve = show_curve({0: make_points([0.5, 0.75], cpu_s=90.0), 3: make_points([0.6], cpu_s=1.0), 4: []})
+    curve = show_curve(
+        {0: make_points([0.5, 0.75], cpu_s=90.0), 3: make_points([0.6], cpu_s=1.0), 4: []}
+    )
     lines = [re.split(r" *\| *", line)[1:-1] for line in curve.splitlines() if line.startswith("|")]
     assert lines[0] == ["epoch", "1", "2"]
-    assert lines[2:] == [["CPU min", "1.5", "3.0"], ["seed 0", "0.5000", "0.7500"], ["seed 3", "0.6000", ""]]
+    assert lines[2:] == [
+        ["CPU min", "1.5", "3.0"],
+        ["seed 0", "0.5000", "0.7500"],
+        ["seed 3", "0.6000", ""],
+    ]
     assert curve.startswith("Validation accuracy")
     assert show_curve({0: []}) == show_curve({}) == ""
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
     errors = [{"epoch": epoch, "validation_error": 1 / (epoch + 1)} for epoch in range(100)]
-    lines = [re.split(r" *\| *", line)[1:-1] for line in show_curve({0: errors}).splitlines() if line.startswith("|")]
+    lines = [
+        re.split(r" *\| *", line)[1:-1]
+        for line in show_curve({0: errors}).splitlines()
+        if line.startswith("|")
+    ]
     assert len(lines[0]) == 1 + WIDEST
     assert (lines[0][1], lines[0][-1]) == ("1", "100")
     assert (lines[-1][1], lines[-1][-1]) == ("1.0000", "0.0100")
@@ -101,8 +131,13 @@ def test_the_command_replaces_the_rows_of_what_it_ran_and_keeps_the_file_otherwi
     points = make_points([0.9, 0.95], cpu_s=30.0)
 
     def measure(name: str, accuracy: float, settings: list[str]) -> None:
-        summary = {"metrics": {"accuracy": accuracy, "majority_accuracy": 0.1}, "status": "promoted"}
-        entry = recipes.describe_case(case, [recipes.Run(5, summary, points, 120.0)], None, None, settings)
+        summary = {
+            "metrics": {"accuracy": accuracy, "majority_accuracy": 0.1},
+            "status": "promoted",
+        }
+        entry = recipes.describe_case(
+            case, [recipes.Run(5, summary, points, 120.0)], None, None, settings
+        )
         recipes.write_results({name: Entry({**entry.cells, "recipe": name}, entry.curve)})
 
     measure("digits", 0.99, [])
@@ -113,7 +148,10 @@ def test_the_command_replaces_the_rows_of_what_it_ran_and_keeps_the_file_otherwi
     assert (after["digits"], list(after)) == (before["digits"], ["digits", "mnist"])
     assert after["digits"].cells[STATE] == recipes.identify_recipe("digits")
     assert [entries["mnist"].cells["mean"] for entries in (before, after)] == ["0.9800", "0.9700"]
-    assert [entries["mnist"].cells["settings"] for entries in (before, after)] == ["train.max_epochs=1", "its own"]
+    assert [entries["mnist"].cells["settings"] for entries in (before, after)] == [
+        "train.max_epochs=1",
+        "its own",
+    ]
     assert after["mnist"].cells["seeds"] == "5"
     assert after["mnist"].cells["goal"] == "0.985 missed"
     assert "seed 5" in after["mnist"].curve

@@ -25,7 +25,9 @@ class Promoted:
 
 
 @pytest.fixture(scope="session")
-def promoted(tmp_path_factory: pytest.TempPathFactory, prefect_url: str, dask_scheduler: str) -> Promoted:
+def promoted(
+    tmp_path_factory: pytest.TempPathFactory, prefect_url: str, dask_scheduler: str
+) -> Promoted:
     """One promoted run of digits. Tests that change the workspace take `own_promoted`."""
     workspace = tmp_path_factory.mktemp("promoted") / "work space"
     return Promoted(workspace, run("digits", workspace, dask_scheduler))
@@ -33,7 +35,9 @@ def promoted(tmp_path_factory: pytest.TempPathFactory, prefect_url: str, dask_sc
 
 @pytest.fixture
 def own_promoted(promoted: Promoted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Promoted:
-    """A copy of the promoted workspace, to be changed, with keys that remember nothing of other copies."""
+    """A copy of the promoted workspace, to be changed, with keys that remember nothing of other
+    copies.
+    """
     config = tmp_path / "config"
     shutil.copytree(os.environ["LEPTON_CONFIG_DIR"], config)
     monkeypatch.setenv("LEPTON_CONFIG_DIR", str(config))

@@ -1,4 +1,6 @@
-"""Runs for tests: digits as idx files that can be spoiled, settings that train in seconds, the command in this process."""
+"""Runs for tests: digits as idx files that can be spoiled, settings that train in seconds, the
+command in this process.
+"""
 
 import gzip
 import json
@@ -45,17 +47,29 @@ def call(*arguments: str) -> Outcome:
     return Outcome(result.exit_code, result.stdout, result.stderr)
 
 
-def run(recipe: str, workspace: Path, scheduler: str, overrides: Mapping[str, Any] | None = None) -> Outcome:
+def run(
+    recipe: str, workspace: Path, scheduler: str, overrides: Mapping[str, Any] | None = None
+) -> Outcome:
     """Runs `lepton run RECIPE --json` with settings that train in seconds."""
-    settings = [f"--set={key}={json.dumps(value)}" for key, value in {**FAST, **(overrides or {})}.items()]
-    return call("run", recipe, "--workspace", str(workspace), "--scheduler", scheduler, "--json", *settings)
+    settings = [
+        f"--set={key}={json.dumps(value)}" for key, value in {**FAST, **(overrides or {})}.items()
+    ]
+    return call(
+        "run", recipe, "--workspace", str(workspace), "--scheduler", scheduler, "--json", *settings
+    )
 
 
 def write_idx(path: Path, array: np.ndarray[Any, Any]) -> None:
     """Writes an array in the format of the MNIST files, compressed."""
     kind = IDX_TYPES[array.dtype.name]
-    header = bytes([0, 0, kind, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
-    path.write_bytes(gzip.compress(header + array.astype(array.dtype.newbyteorder(">")).tobytes(), compresslevel=1))
+    header = bytes([0, 0, kind, array.ndim]) + b"".join(
+        size.to_bytes(4, "big") for size in array.shape
+    )
+    path.write_bytes(
+        gzip.compress(
+            header + array.astype(array.dtype.newbyteorder(">")).tobytes(), compresslevel=1
+        )
+    )
 
 
 def write_digits(
@@ -65,12 +79,17 @@ def write_digits(
     labels: np.ndarray[Any, Any] | None = None,
     held_out: int = 400,
 ) -> dict[str, Any]:
-    """Writes digits as four idx files, the last rows held out, and gives the settings that read them."""
+    """Writes digits as four idx files, the last rows held out, and gives the settings that read
+    them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     digits = load_digits()
     images = digits.images.astype(np.uint8) if images is None else images
     labels = digits.target.astype(np.uint8) if labels is None else labels
-    for name, start, stop in (("train", 0, len(images) - held_out), ("t10k", len(images) - held_out, len(images))):
+    for name, start, stop in (
+        ("train", 0, len(images) - held_out),
+        ("t10k", len(images) - held_out, len(images)),
+    ):
         write_idx(folder / f"{name}-images-idx3-ubyte.gz", images[start:stop])
         write_idx(folder / f"{name}-labels-idx1-ubyte.gz", labels[start:stop])
     return {
@@ -89,4 +108,8 @@ def digits() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 def read_channels(workspace: Path) -> dict[str, bytes]:
     """Every byte of the channels, to see that nothing touched them."""
     folder = workspace / "channels"
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -15,7 +15,9 @@ LEPTON = Path(sys.executable).with_name("lepton")
 
 
 class Command:
-    """`lepton ARGUMENTS` in a process of its own; everything that it starts carries its mark in the environment."""
+    """`lepton ARGUMENTS` in a process of its own; everything that it starts carries its mark in the
+    environment.
+    """
 
     def __init__(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
         self.mark = uuid.uuid4().hex
@@ -30,7 +32,8 @@ class Command:
                 stderr=log,
                 env={**os.environ, **(env or {}), MARK: self.mark},
                 start_new_session=True,
-                # A shell that runs us in the background has SIGINT ignored, and a child would inherit that.
+                # A shell that runs us in the background has SIGINT ignored, and a child would
+                # inherit that.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
@@ -67,7 +70,9 @@ class Command:
                     continue
                 if (folder / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
                     continue
-                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                line = (
+                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
                 found[int(folder.name)] = line
             except OSError:
                 continue
@@ -85,7 +90,9 @@ def find_torn(workspace: Path) -> list[str]:
     """Files in the making that were left in the parts of a workspace that others read."""
     parts = ("datasets", "models", "receipts", "channels")
     names = [path for part in parts for path in (workspace / part).rglob("*") if path.is_file()]
-    return [str(path) for path in names if path.name.startswith(".") or path.suffix in {".tmp", ".part"}]
+    return [
+        str(path) for path in names if path.name.startswith(".") or path.suffix in {".tmp", ".part"}
+    ]
 
 
 def fast_settings(overrides: Mapping[str, Any]) -> list[str]:

@@ -34,7 +34,9 @@ def test_deleted_rows_are_a_new_version_and_the_old_one_stays(own_promoted: Prom
     row = int(raw.open().read(fields=("row_id",))["row_id"][5])
     assert _call(own_promoted, "tag", "digits-raw", "before").status == 0
     assert _call(own_promoted, "delete", "digits-raw", "--row-id", hex(row)).status == 0
-    changed = json.loads(_call(own_promoted, "diff", "digits-raw@before", "digits-raw", "--json").out)
+    changed = json.loads(
+        _call(own_promoted, "diff", "digits-raw@before", "digits-raw", "--json").out
+    )
     assert changed["rows_removed"] == [row]
     assert sum(raw.open("before").splits.values()) == 1797
     assert sum(raw.open().splits.values()) == 1796
@@ -45,7 +47,15 @@ def test_a_purged_row_is_gone_from_history_and_its_models_are_named(own_promoted
     row = int(raw.open().read(fields=("row_id",))["row_id"][5])
     assert _call(own_promoted, "delete", "digits-raw", "--row-id", str(row), "--purge").status == 2
     done = _call(
-        own_promoted, "delete", "digits-raw", "--row-id", str(row), "--purge", "--reason", "asked to", "--json"
+        own_promoted,
+        "delete",
+        "digits-raw",
+        "--row-id",
+        str(row),
+        "--purge",
+        "--reason",
+        "asked to",
+        "--json",
     )
     assert done.status == 0, done.messages
     assert own_promoted.summary["model_id"] in json.loads(done.out)["models"]
@@ -54,12 +64,16 @@ def test_a_purged_row_is_gone_from_history_and_its_models_are_named(own_promoted
 def test_verify_names_the_damaged_shard(own_promoted: Promoted) -> None:
     assert _call(own_promoted, "verify", "digits-prepared").status == 0
     shards = own_promoted.workspace / "datasets" / "digits-prepared" / "shards"
-    victim = max((path for path in shards.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    victim = max(
+        (path for path in shards.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+    )
     victim.chmod(0o644)
     victim.write_bytes(victim.read_bytes()[:-1])
     outcome = _call(own_promoted, "verify", "digits-prepared")
     assert outcome.status == 1
-    assert victim.parent.name in outcome.messages.replace("\n", "") or str(victim) in outcome.messages.replace("\n", "")
+    assert victim.parent.name in outcome.messages.replace("\n", "") or str(
+        victim
+    ) in outcome.messages.replace("\n", "")
 
 
 def test_export_writes_a_plain_zarr_group(promoted: Promoted, tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The lifecycle as a deployment: real server and worker, a run triggered as the UI's button does, a schedule that fires."""
+"""The lifecycle as a deployment: real server and worker, a run triggered as the UI's button does, a
+schedule that fires.
+"""
 
 import os
 import signal
@@ -47,7 +49,9 @@ def server(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def deployed(server: dict[str, str], tmp_path: Path) -> Iterator[Path]:
-    """The project's prefect.yaml deployed on that server, with a worker that runs in an empty folder."""
+    """The project's prefect.yaml deployed on that server, with a worker that runs in an empty
+    folder.
+    """
     document = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     for deployment in document["deployments"]:
         deployment["parameters"]["workspace"] = str(tmp_path / "workspace")
@@ -78,7 +82,8 @@ def _started(command: tuple[str, ...], env: dict[str, str], log: Path, cwd: Path
     try:
         yield
     finally:
-        # A worker asked to end waits for the runs that the schedule has set going meanwhile; nobody needs them.
+        # A worker asked to end waits for the runs that the schedule has set going meanwhile; nobody
+        # needs them.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=60)
@@ -103,19 +108,28 @@ def _wait_completed(client: Any, run_id: Any, where: Path, timeout_s: float = 40
     while True:
         state = client.read_flow_run(run_id).state
         if state is not None and state.is_final():
-            assert state.name == "Completed", f"{state}\n{(where / 'worker.log').read_text()[-3000:]}"
+            assert state.name == "Completed", (
+                f"{state}\n{(where / 'worker.log').read_text()[-3000:]}"
+            )
             return
-        assert time.monotonic() < deadline, f"still {state}\n{(where / 'worker.log').read_text()[-3000:]}"
+        assert time.monotonic() < deadline, (
+            f"still {state}\n{(where / 'worker.log').read_text()[-3000:]}"
+        )
         time.sleep(0.5)
 
 
-def test_a_triggered_run_and_a_scheduled_run_are_both_promoted(deployed: Path, server: dict[str, str]) -> None:
+def test_a_triggered_run_and_a_scheduled_run_are_both_promoted(
+    deployed: Path, server: dict[str, str]
+) -> None:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.schedules import IntervalSchedule
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     workspace = deployed / "workspace"
-    with temporary_settings({PREFECT_API_URL: server["PREFECT_API_URL"]}), get_client(sync_client=True) as client:
+    with (
+        temporary_settings({PREFECT_API_URL: server["PREFECT_API_URL"]}),
+        get_client(sync_client=True) as client,
+    ):
         deployment = client.read_deployment_by_name("lifecycle/digits-nightly")
         assert [schedule.active for schedule in deployment.schedules] == [True]
         parameters = {"recipe": "digits", "workspace": str(workspace), "overrides": FAST}
@@ -142,7 +156,12 @@ def _wait_scheduled(client: Any, deployment_id: Any, known: Any, timeout_s: floa
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         for run in client.read_flow_runs(deployment_filter=chosen):
-            if run.id != known and run.auto_scheduled and run.state is not None and not run.state.is_scheduled():
+            if (
+                run.id != known
+                and run.auto_scheduled
+                and run.state is not None
+                and not run.state.is_scheduled()
+            ):
                 return run.id
         time.sleep(0.5)
     raise AssertionError("no scheduled run has started")

@@ -18,7 +18,10 @@ def test_full_disk_fails_the_run_and_tears_nothing(
     workspace = disk.path / "workspace"
     full = run("digits", workspace, dask_scheduler)
     assert full.status == 1
-    assert "must fit on its disk; got: No space left on device; free some space, then run again" in full.messages
+    assert (
+        "must fit on its disk; got: No space left on device; free some space, then run again"
+        in full.messages
+    )
     assert "Traceback" not in full.messages
     assert "  FAIL  " in full.messages
     assert not find_torn(workspace)

@@ -1,4 +1,6 @@
-"""Every gate goes red on a concrete fault: exit status 3, rule, observed and limit in the reason, channels untouched."""
+"""Every gate goes red on a concrete fault: exit status 3, rule, observed and limit in the reason,
+channels untouched.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -77,7 +79,8 @@ def _cut(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "word"), [(_cut, "must unpack to its end"), (lambda path: path.write_bytes(b""), "magic number")]
+    ("damage", "word"),
+    [(_cut, "must unpack to its end"), (lambda path: path.write_bytes(b""), "magic number")],
 )
 def test_a_file_that_is_cut_off_stops_at_collect_with_a_receipt(
     damage: Any, word: str, tmp_path: Path, prefect_url: str, dask_scheduler: str
@@ -95,8 +98,11 @@ def test_files_that_are_not_there_are_no_verdict_on_the_data(
 ) -> None:
     settings = write_digits(tmp_path / "files")
     workspace = tmp_path / "workspace"
-    # A folder that is not there is told of before anything starts, files in it when they are asked for.
-    outcome = run("mnist", workspace, dask_scheduler, {**settings, "source.url": str(tmp_path / "elsewhere")})
+    # A folder that is not there is told of before anything starts, files in it when they are asked
+    # for.
+    outcome = run(
+        "mnist", workspace, dask_scheduler, {**settings, "source.url": str(tmp_path / "elsewhere")}
+    )
     assert outcome.status == 1
     assert f"source ({tmp_path}/elsewhere) must be a path that exists" in outcome.messages
     assert not workspace.exists()
@@ -113,11 +119,18 @@ def test_a_held_out_row_copied_into_training_stops_at_the_prepared_gate(
     images, labels = digits()
     images[100], labels[100] = images[-1], labels[-1]
     workspace = tmp_path / "workspace"
-    outcome = run("mnist", workspace, dask_scheduler, write_digits(tmp_path / "files", images=images, labels=labels))
+    outcome = run(
+        "mnist",
+        workspace,
+        dask_scheduler,
+        write_digits(tmp_path / "files", images=images, labels=labels),
+    )
     _expect_stop(outcome, workspace, "gate prepared", "content hash between splits", "row_id")
 
 
-def test_shuffled_labels_stop_at_the_model_gate(own_promoted: Promoted, tmp_path: Path, dask_scheduler: str) -> None:
+def test_shuffled_labels_stop_at_the_model_gate(
+    own_promoted: Promoted, tmp_path: Path, dask_scheduler: str
+) -> None:
     images, labels = digits()
     labels = np.random.default_rng(0).permutation(labels)
     before = read_channels(own_promoted.workspace)
@@ -131,7 +144,11 @@ def test_a_candidate_worse_than_the_champion_stops_at_the_model_gate(
     own_promoted: Promoted, dask_scheduler: str
 ) -> None:
     before = read_channels(own_promoted.workspace)
-    weak = {"train.max_epochs": 1, "gates.model.min_accuracy": 0.0, "gates.model.min_gain_over_majority": 0.0}
+    weak = {
+        "train.max_epochs": 1,
+        "gates.model.min_accuracy": 0.0,
+        "gates.model.min_gain_over_majority": 0.0,
+    }
     outcome = run("digits", own_promoted.workspace, dask_scheduler, weak)
     _expect_stop(outcome, own_promoted.workspace, "gate model", "champion", "observed", "limit")
     assert read_channels(own_promoted.workspace) == before
@@ -196,6 +213,12 @@ def test_from_python_a_stop_raises_with_the_receipt_and_prefect_says_stopped(
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        runs = [entry for entry in client.read_flow_runs() if entry.parameters.get("workspace") == workspace]
-    states = [(entry.state.type.value, entry.state.name, entry.run_count) for entry in runs if entry.state]
+        runs = [
+            entry
+            for entry in client.read_flow_runs()
+            if entry.parameters.get("workspace") == workspace
+        ]
+    states = [
+        (entry.state.type.value, entry.state.name, entry.run_count) for entry in runs if entry.state
+    ]
     assert states == [("FAILED", "Stopped", 1)]

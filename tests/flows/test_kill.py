@@ -26,7 +26,9 @@ QUICK = ("train", "promote")
 
 def _start(workspace: Path, tmp_path: Path, overrides: dict[str, int] | None = None) -> Command:
     settings = fast_settings({**FAST, **(overrides or {})})
-    return Command("run", "digits", "--workspace", str(workspace), "--json", *settings, cwd=tmp_path)
+    return Command(
+        "run", "digits", "--workspace", str(workspace), "--json", *settings, cwd=tmp_path
+    )
 
 
 def _expect_promoted_once(workspace: Path, tmp_path: Path) -> None:
@@ -44,7 +46,8 @@ def _expect_promoted_once(workspace: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "stage", [stage if stage in QUICK else pytest.param(stage, marks=pytest.mark.slow) for stage in BEFORE]
+    "stage",
+    [stage if stage in QUICK else pytest.param(stage, marks=pytest.mark.slow) for stage in BEFORE],
 )
 def test_kill_in_the_middle_of_a_stage(stage: str, tmp_path: Path, prefect_url: str) -> None:
     workspace = tmp_path / "work space"

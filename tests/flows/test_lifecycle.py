@@ -1,4 +1,6 @@
-"""A run that is promoted: what it prints, writes, signs, shows in Prefect, and how its receipt is verified."""
+"""A run that is promoted: what it prints, writes, signs, shows in Prefect, and how its receipt is
+verified.
+"""
 
 import json
 from pathlib import Path
@@ -23,7 +25,11 @@ def test_a_good_run_is_promoted_on_both_channels(promoted: Promoted) -> None:
     assert summary["metrics"]["accuracy"] >= 0.9
     assert summary["metrics"]["precision"] == "fp32"
     assert {entry["name"] for entry in summary["artifacts"]} == {"fp32", "int8"}
-    for path in (summary["receipt"], summary["report"], *(entry["path"] for entry in summary["artifacts"])):
+    for path in (
+        summary["receipt"],
+        summary["report"],
+        *(entry["path"] for entry in summary["artifacts"]),
+    ):
         assert Path(path).is_absolute()
         assert Path(path).is_file()
 
@@ -73,7 +79,13 @@ def test_verify_and_trace_follow_the_chain(promoted: Promoted) -> None:
     for reference in (summary["receipt"], summary["model_id"], Path(summary["receipt"]).stem[:10]):
         assert call("verify", reference, *where).status == 0
     chain = call("trace", summary["model_id"][:12], *where).out
-    for word in ("digits-raw@", "digits-prepared@", "sklearn", Path(summary["receipt"]).stem, "int8.onnx"):
+    for word in (
+        "digits-raw@",
+        "digits-prepared@",
+        "sklearn",
+        Path(summary["receipt"]).stem,
+        "int8.onnx",
+    ):
         assert word in chain
 
 
@@ -83,13 +95,26 @@ def test_every_stage_is_a_task_with_an_artifact_in_prefect(promoted: Promoted) -
 
     with get_client(sync_client=True) as client:
         runs = [
-            entry for entry in client.read_flow_runs() if entry.parameters.get("workspace") == str(promoted.workspace)
+            entry
+            for entry in client.read_flow_runs()
+            if entry.parameters.get("workspace") == str(promoted.workspace)
         ]
         assert [entry.state.name for entry in runs if entry.state] == ["Completed"]
         kept = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[runs[0].id]))
-        response = client._client.post("/artifacts/filter", json={"artifacts": kept.model_dump(mode="json")})
+        response = client._client.post(
+            "/artifacts/filter", json={"artifacts": kept.model_dump(mode="json")}
+        )
     keys = {artifact["key"] for artifact in response.json()}
-    stages = ("collect", "gate-raw", "prepare", "gate-prepared", "train", "evaluate", "gate-model", "compress")
+    stages = (
+        "collect",
+        "gate-raw",
+        "prepare",
+        "gate-prepared",
+        "train",
+        "evaluate",
+        "gate-model",
+        "compress",
+    )
     assert keys >= {f"lepton-{stage}" for stage in (*stages, "gate-artifact", "promote")}
 
 
@@ -97,7 +122,9 @@ def test_called_from_python_it_returns_a_frozen_receipt_and_publishes_once(
     promoted: Promoted, own_promoted: Promoted, dask_scheduler: str
 ) -> None:
     before = sorted((own_promoted.workspace / "channels").rglob("*.targets.json"))
-    receipt = lifecycle("digits", workspace=str(own_promoted.workspace), overrides=FAST, scheduler=dask_scheduler)
+    receipt = lifecycle(
+        "digits", workspace=str(own_promoted.workspace), overrides=FAST, scheduler=dask_scheduler
+    )
     assert isinstance(receipt, Receipt)
     assert receipt.model_id == promoted.summary["model_id"]
     assert Path(receipt.address).is_file()
@@ -126,7 +153,9 @@ def test_recipes_are_listed() -> None:
     assert {line.split()[0] for line in call("recipes").out.splitlines()} >= {"digits", "mnist"}
 
 
-def test_a_workspace_that_cannot_be_written_is_named(dask_scheduler: str, tmp_path: Path, prefect_url: str) -> None:
+def test_a_workspace_that_cannot_be_written_is_named(
+    dask_scheduler: str, tmp_path: Path, prefect_url: str
+) -> None:
     file = tmp_path / "a file"
     file.write_text("not a folder")
     outcome = run("digits", file / "workspace", dask_scheduler)

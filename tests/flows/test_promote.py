@@ -23,7 +23,9 @@ def _redraft(promoted: Promoted, expected: int | None) -> Receipt:
     store = Store(str(promoted.workspace))
     receipt = list_model_receipts(store, promoted.summary["model_id"])[-1].receipt
     fp32 = next(entry for entry in receipt.artifacts if entry.name == "fp32")
-    edge = receipt.channels["edge"].model_copy(update={"artifact": "fp32", "sha256": fp32.sha256, "expected": expected})
+    edge = receipt.channels["edge"].model_copy(
+        update={"artifact": "fp32", "sha256": fp32.sha256, "expected": expected}
+    )
     artifacts = tuple(
         entry.model_copy(update={"chosen_for": ("edge",) if entry.name == "fp32" else ()})
         for entry in receipt.artifacts
@@ -40,10 +42,14 @@ def _promote(promoted: Promoted, expected: int | None) -> Outcome:
         output=OutputSpec(classes=len(recipe.data.labels)),
     )
     receipt = _redraft(promoted, expected)
-    return promote.fn(str(promoted.workspace), receipt, compressed, recipe.name, recipe.kind, recipe.data.labels)
+    return promote.fn(
+        str(promoted.workspace), receipt, compressed, recipe.name, recipe.kind, recipe.data.labels
+    )
 
 
-def test_the_release_that_was_judged_against_another_champion_is_stopped(own_promoted: Promoted) -> None:
+def test_the_release_that_was_judged_against_another_champion_is_stopped(
+    own_promoted: Promoted,
+) -> None:
     before = read_channels(own_promoted.workspace)
     with pytest.raises(StageStopped) as caught:
         _promote(own_promoted, None)
@@ -52,7 +58,9 @@ def test_the_release_that_was_judged_against_another_champion_is_stopped(own_pro
     assert read_channels(own_promoted.workspace) == before
 
 
-def test_the_release_that_was_judged_against_the_champion_follows_it(own_promoted: Promoted) -> None:
+def test_the_release_that_was_judged_against_the_champion_follows_it(
+    own_promoted: Promoted,
+) -> None:
     assert _promote(own_promoted, 1).releases == {"edge": 2}
 
 
@@ -62,10 +70,20 @@ def test_channel_that_carries_other_samples_stops_the_run_before_it_trains(
     images, labels = digits()
     settings = write_digits(tmp_path / "files", images=images[:, 1:, :], labels=labels)
     before = read_channels(own_promoted.workspace)
-    outcome = run("mnist", own_promoted.workspace, dask_scheduler, {**settings, "data.image.shape": [1, 7, 8]})
+    outcome = run(
+        "mnist", own_promoted.workspace, dask_scheduler, {**settings, "data.image.shape": [1, 7, 8]}
+    )
     assert outcome.status == 3
     assert outcome.summary["stopped_at"] == "train"
-    assert "channel edge must carry models for the same samples; got release 1" in outcome.summary["reasons"][0]
+    assert (
+        "channel edge must carry models for the same samples; got release 1"
+        in outcome.summary["reasons"][0]
+    )
     assert "another channel in targets, or use another workspace" in outcome.summary["reasons"][0]
     assert read_channels(own_promoted.workspace) == before
-    assert call("verify", outcome.summary["receipt"], "--workspace", str(own_promoted.workspace)).status == 0
+    assert (
+        call(
+            "verify", outcome.summary["receipt"], "--workspace", str(own_promoted.workspace)
+        ).status
+        == 0
+    )

@@ -14,7 +14,9 @@ from tests.flows.processes import Command, fast_settings
 pytestmark = pytest.mark.prefect
 
 
-def test_kill_in_training_then_resume_gives_the_same_weights(promoted: Promoted, tmp_path: Path) -> None:
+def test_kill_in_training_then_resume_gives_the_same_weights(
+    promoted: Promoted, tmp_path: Path
+) -> None:
     workspace = tmp_path / "work space"
     settings = fast_settings({**FAST, "train.checkpoint_every_steps": 5})
     victim = Command("run", "digits", "--workspace", str(workspace), *settings, cwd=tmp_path)
@@ -24,7 +26,9 @@ def test_kill_in_training_then_resume_gives_the_same_weights(promoted: Promoted,
     victim.end(signal.SIGKILL)
     victim.expect_nothing_left()
     (run,) = [path.name for path in (workspace / "runs").iterdir()]
-    assert not (workspace / "runs" / run / "checkpoint.safetensors").exists(), "training was over when it was killed"
+    assert not (workspace / "runs" / run / "checkpoint.safetensors").exists(), (
+        "training was over when it was killed"
+    )
 
     again = Command("run", "--resume", run, "--workspace", str(workspace), "--json", cwd=tmp_path)
     assert again.finish() == 0, again.messages
@@ -40,7 +44,9 @@ def test_kill_in_training_then_resume_gives_the_same_weights(promoted: Promoted,
     assert not list((workspace / "runs").iterdir())
 
 
-@pytest.mark.parametrize("arguments", [("digits", "--resume", "x"), ("--resume", "x", "--set", "train.max_epochs=3")])
+@pytest.mark.parametrize(
+    "arguments", [("digits", "--resume", "x"), ("--resume", "x", "--set", "train.max_epochs=3")]
+)
 def test_a_recipe_and_a_lost_run_exclude_each_other(arguments: tuple[str, ...]) -> None:
     outcome = call("run", *arguments)
     assert outcome.status == 2

@@ -1,4 +1,6 @@
-"""A whole run in a workspace on S3: collected, trained, promoted, verified and followed by a device."""
+"""A whole run in a workspace on S3: collected, trained, promoted, verified and followed by a
+device.
+"""
 
 import json
 from pathlib import Path
@@ -13,7 +15,9 @@ from tests.storage.object_store import create_bucket, start_object_store
 pytestmark = pytest.mark.prefect
 
 
-def test_run_on_s3_is_promoted_and_followed(tmp_path: Path, prefect_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_on_s3_is_promoted_and_followed(
+    tmp_path: Path, prefect_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     np.save(tmp_path / "digit.npy", np.zeros((8, 8), dtype=np.uint8))
     with start_object_store() as endpoint:
         create_bucket(endpoint, "bucket")

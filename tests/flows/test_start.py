@@ -1,4 +1,6 @@
-"""Runs that start from weights: traced to their origin, kept, and never judged on rows that were learned from."""
+"""Runs that start from weights: traced to their origin, kept, and never judged on rows that were
+learned from.
+"""
 
 import hashlib
 from pathlib import Path
@@ -34,23 +36,34 @@ def read_receipt(promoted: Promoted, model_id: str) -> Receipt:
 def count_learned(store: Store, version: int, start: str) -> dict[str, int]:
     """What the prepared gate counts for a version and a model to start from."""
     record = StartRecord(path="unread", sha256="", size_bytes=0, model=start)
-    found = tabulate_learned(Dataset(store, "digits-prepared").open(version), "another source", record)
+    found = tabulate_learned(
+        Dataset(store, "digits-prepared").open(version), "another source", record
+    )
     return {str(name): int(count) for name, count in found.frame.iloc[0].items()}
 
 
 def write_rows(store: Store, name: str, columns: int, first: int) -> Version:
-    """A table of 100 rows numbered from `first`, the second half held out; then the halves change places."""
+    """A table of 100 rows numbered from `first`, the second half held out; then the halves change
+    places.
+    """
     dataset, entries = Dataset(store, name), []
     for split, start in (("train", 50 * (columns % 2)), ("held_out", 50 - 50 * (columns % 2))):
         ids = np.arange(first + start, first + start + 50, dtype=np.uint64)
         rows = {"row_id": ids, "numbers": np.random.default_rng(columns).normal(size=(50, columns))}
-        entries.append(write_shard(dataset.shards, {**rows, "content_hash": hash_contents(rows)}, split=split))
+        entries.append(
+            write_shard(dataset.shards, {**rows, "content_hash": hash_contents(rows)}, split=split)
+        )
     return dataset.commit(entries, kind="prepared", parent=None)
 
 
-def test_run_starts_from_a_promoted_model_and_says_so(own_promoted: Promoted, dask_scheduler: str) -> None:
+def test_run_starts_from_a_promoted_model_and_says_so(
+    own_promoted: Promoted, dask_scheduler: str
+) -> None:
     parent = own_promoted.summary["model_id"]
-    settings = {"train.start_from": {"model": parent[:12], "freeze": ["hidden.0"]}, "train.max_epochs": 2}
+    settings = {
+        "train.start_from": {"model": parent[:12], "freeze": ["hidden.0"]},
+        "train.max_epochs": 2,
+    }
     outcome = run("digits", own_promoted.workspace, dask_scheduler, settings)
     assert outcome.status == 0, outcome.messages
     assert f"from model {parent[:12]}" in outcome.messages
@@ -58,14 +71,21 @@ def test_run_starts_from_a_promoted_model_and_says_so(own_promoted: Promoted, da
     # Whatever was typed, the recipe that was carried out names the model in full.
     document = receipt.recipe["document"]
     assert isinstance(document, dict)
-    assert Recipe.model_validate(document).train.start_from == StartSpec(model=parent, freeze=("hidden.0",))
+    assert Recipe.model_validate(document).train.start_from == StartSpec(
+        model=parent, freeze=("hidden.0",)
+    )
     made = receipt.model
     assert made is not None
     assert made.start is not None
     path = own_promoted.workspace / made.start.path
-    assert (made.start.model, made.start.sha256) == (parent, hashlib.sha256(path.read_bytes()).hexdigest())
+    assert (made.start.model, made.start.sha256) == (
+        parent,
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
     place = ("--workspace", str(own_promoted.workspace))
-    assert f"start    model {parent} sha256 {made.start.sha256}" in call("trace", made.id, *place).out
+    assert (
+        f"start    model {parent} sha256 {made.start.sha256}" in call("trace", made.id, *place).out
+    )
     assert call("verify", made.id, *place).status == 0
     path.write_bytes(path.read_bytes()[:-1])
     changed = call("verify", made.id, *place)
@@ -73,7 +93,9 @@ def test_run_starts_from_a_promoted_model_and_says_so(own_promoted: Promoted, da
     assert parent in changed.messages
 
 
-def test_held_out_rows_that_the_model_learned_from_stop_the_run(own_promoted: Promoted, dask_scheduler: str) -> None:
+def test_held_out_rows_that_the_model_learned_from_stop_the_run(
+    own_promoted: Promoted, dask_scheduler: str
+) -> None:
     parent, before = own_promoted.summary["model_id"], read_channels(own_promoted.workspace)
     settings = {"train.start_from": {"model": parent}, "data.split.seed": 8}
     outcome = run("digits", own_promoted.workspace, dask_scheduler, settings)
@@ -96,7 +118,9 @@ def test_held_out_rows_that_the_model_learned_from_stop_the_run(own_promoted: Pr
     )
     start = StartRecord(path="unread", sha256="", size_bytes=0, model=parent)
     child = receipt.model.model_copy(update={"id": "c" * 64, "start": start})
-    issue_receipt(store, receipt.model_copy(update={"model": child, "datasets": {"prepared": record}}))
+    issue_receipt(
+        store, receipt.model_copy(update={"model": child, "datasets": {"prepared": record}})
+    )
     assert count_learned(store, 1, child.id) == found
 
 
@@ -106,7 +130,8 @@ def test_file_of_weights_is_held_against_its_digest_and_kept(
     model = own_promoted.workspace / "models" / own_promoted.summary["model_id"]
     file = tmp_path / "weights.safetensors"
     tensors = load_file(model / "checkpoint.safetensors")
-    # As others would publish it: without what lies around the network, and what a model of this workspace tells of itself.
+    # As others would publish it: without what lies around the network, and what a model of this
+    # workspace tells of itself.
     save_file({name: value for name, value in tensors.items() if name.startswith("network.")}, file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     files = sorted(path for path in own_promoted.workspace.rglob("*") if path.is_file())
@@ -125,7 +150,10 @@ def test_file_of_weights_is_held_against_its_digest_and_kept(
     made = read_receipt(own_promoted, outcome.summary["model_id"]).model
     assert made is not None
     assert made.start == StartRecord(
-        path=f"weights/{digest}.safetensors", sha256=digest, size_bytes=file.stat().st_size, url=str(file)
+        path=f"weights/{digest}.safetensors",
+        sha256=digest,
+        size_bytes=file.stat().st_size,
+        url=str(file),
     )
     (own_promoted.workspace / made.start.path).unlink()
     assert call("verify", made.id, "--workspace", str(own_promoted.workspace)).status == 1
@@ -150,7 +178,9 @@ def test_lost_run_goes_on_from_the_weights_that_it_began_with(tmp_path: Path) ->
 
 def test_model_that_is_not_proven_is_no_start(own_promoted: Promoted, dask_scheduler: str) -> None:
     store, parent = Store(own_promoted.workspace), own_promoted.summary["model_id"]
-    with pytest.raises(StartError, match=r"start_from\.model \(12345678\) must be a promoted model of .*; got none"):
+    with pytest.raises(
+        StartError, match=r"start_from\.model \(12345678\) must be a promoted model of .*; got none"
+    ):
         find_model(store, "12345678")
     receipt = find_model(store, parent)
     assert receipt.model is not None
@@ -162,12 +192,16 @@ def test_model_that_is_not_proven_is_no_start(own_promoted: Promoted, dask_sched
         find_model(store, "d" * 64)
     (path,) = (own_promoted.workspace / "receipts").glob(f"{receipt.id}.json")
     path.write_bytes(path.read_bytes().replace(b'"promoted"', b'"stopped"'))
-    outcome = run("digits", own_promoted.workspace, dask_scheduler, {"train.start_from.model": parent})
+    outcome = run(
+        "digits", own_promoted.workspace, dask_scheduler, {"train.start_from.model": parent}
+    )
     assert outcome.status == 1
     assert "must hash to its name" in outcome.messages
 
 
-def test_checkpoint_of_this_workspace_is_a_model_under_whatever_path(own_promoted: Promoted, tmp_path: Path) -> None:
+def test_checkpoint_of_this_workspace_is_a_model_under_whatever_path(
+    own_promoted: Promoted, tmp_path: Path
+) -> None:
     store, parent = Store(own_promoted.workspace), own_promoted.summary["model_id"]
     file = tmp_path / "anything.safetensors"
     checkpoint = own_promoted.workspace / "models" / parent / "checkpoint.safetensors"
@@ -178,7 +212,9 @@ def test_checkpoint_of_this_workspace_is_a_model_under_whatever_path(own_promote
     # One that was stopped is no start under its path either.
     receipt = find_model(store, parent)
     assert receipt.model is not None
-    model = receipt.model.model_copy(update={"id": "d" * 64, "checkpoint": hashlib.sha256(b"other").hexdigest()})
+    model = receipt.model.model_copy(
+        update={"id": "d" * 64, "checkpoint": hashlib.sha256(b"other").hexdigest()}
+    )
     issue_receipt(store, receipt.model_copy(update={"status": "stopped", "model": model}))
     file.write_bytes(b"other")
     with pytest.raises(StartError, match="got one that was stopped"):
@@ -188,20 +224,25 @@ def test_checkpoint_of_this_workspace_is_a_model_under_whatever_path(own_promote
 def test_file_that_is_none_of_weights_is_refused_before_anything_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "weights.pth"
     file.write_bytes(b"PK\x03\x04 a pickle")
-    with pytest.raises(StartError, match=r"train\.start_from\.url \(.*weights\.pth\) must be a safetensors file"):
+    with pytest.raises(
+        StartError, match=r"train\.start_from\.url \(.*weights\.pth\) must be a safetensors file"
+    ):
         find_start(str(tmp_path / "workspace"), StartSpec(url=str(file)))
     assert not (tmp_path / "workspace").exists()
 
 
 def test_rows_are_known_by_their_place_where_their_contents_cannot_tell(tmp_path: Path) -> None:
-    """A column more makes another content, and so another split: rows that are held out then were learned from."""
+    """A column more makes another content, and so another split: rows that are held out then were
+    learned from.
+    """
     store = Store(tmp_path)
     learned = Learned(write_rows(store, "narrow-prepared", 2, 0), "one")
     wide = write_rows(store, "wide-prepared", 3, 0)
     assert count_same_places(wide, "one", [learned]) == 50
     assert count_same_places(wide, "a longer file of that name", [learned]) == 50
     assert count_same_places(write_rows(store, "later-prepared", 3, 1000), "one", [learned]) == 0
-    # Of the same columns rows are told apart by what they hold, unless their source is the same file.
+    # Of the same columns rows are told apart by what they hold, unless their source is the same
+    # file.
     other = Learned(write_rows(store, "other-prepared", 5, 50), "one")
     same = write_rows(store, "same-prepared", 5, 100)
     assert count_same_places(same, "another", [other]) == 0

@@ -1,4 +1,6 @@
-"""Lepton in strange surroundings: other people's packages in the current directory, paths with spaces, a bare device."""
+"""Lepton in strange surroundings: other people's packages in the current directory, paths with
+spaces, a bare device.
+"""
 
 import importlib.metadata
 import json
@@ -20,11 +22,15 @@ pytestmark = pytest.mark.prefect
 STRANGERS = ("deployments", "flows", "gates", "lightning_modules", "storage", "tasks")
 
 
-def test_a_strangers_packages_in_the_current_directory_are_not_imported(tmp_path: Path, prefect_url: str) -> None:
+def test_a_strangers_packages_in_the_current_directory_are_not_imported(
+    tmp_path: Path, prefect_url: str
+) -> None:
     folder = tmp_path / "a stranger's folder"
     for name in STRANGERS:
         (folder / name).mkdir(parents=True)
-        (folder / name / "__init__.py").write_text("raise SystemExit('the stranger was imported')\n")
+        (folder / name / "__init__.py").write_text(
+            "raise SystemExit('the stranger was imported')\n"
+        )
     command = Command("run", "digits", "--json", *fast_settings(FAST), cwd=folder)
     assert command.finish() == 0, command.messages
     assert "stranger was" not in command.messages
@@ -43,7 +49,9 @@ def _list_device_packages() -> list[importlib.metadata.Distribution]:
         for text in distribution.requires or []:
             needed = Requirement(text)
             extras = [*requirement.extras, ""]
-            if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+            if needed.marker is None or any(
+                needed.marker.evaluate({"extra": extra}) for extra in extras
+            ):
                 key = re.sub(r"[-_.]+", "-", needed.name).lower()
                 if key not in found or needed.extras:
                     wanted.append(needed)
@@ -64,7 +72,15 @@ def device_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if top not in {"..", "__pycache__"} and not (site / top).exists() and target.exists():
                 (site / top).symlink_to(target)
     root = Path(__file__).resolve().parents[2]
-    for name in ("deployments", "lepton_ai", "storage", "tasks", "flows", "gates", "lightning_modules"):
+    for name in (
+        "deployments",
+        "lepton_ai",
+        "storage",
+        "tasks",
+        "flows",
+        "gates",
+        "lightning_modules",
+    ):
         (site / name).symlink_to(root / name)
     return folder / "bin" / "python"
 
@@ -72,18 +88,26 @@ def device_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run_device(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     code = "from lepton_ai.cli import main; main()"
     return subprocess.run(
-        [str(python), "-P", "-c", code, *arguments], capture_output=True, text=True, timeout=120, check=False
+        [str(python), "-P", "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
-def test_the_device_install_predicts_from_a_channel(promoted: Promoted, device_python: Path, tmp_path: Path) -> None:
+def test_the_device_install_predicts_from_a_channel(
+    promoted: Promoted, device_python: Path, tmp_path: Path
+) -> None:
     images, labels = digits()
     files = []
     for index in (1, 2, 3):
         path = tmp_path / f"digit {index}.npy"
         np.save(path, images[index][None])
         files.append(str(path))
-    done = _run_device(device_python, "predict", "edge", *files, "--workspace", str(promoted.workspace), "--json")
+    done = _run_device(
+        device_python, "predict", "edge", *files, "--workspace", str(promoted.workspace), "--json"
+    )
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["file"] for answer in answers] == files
@@ -94,14 +118,20 @@ def test_the_device_install_predicts_from_a_channel(promoted: Promoted, device_p
 
 def test_the_device_install_has_no_platform_and_says_so(device_python: Path) -> None:
     for name in ("torch", "prefect", "dask", "zarr", "great_expectations", "pandas"):
-        code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is not None)"
-        assert subprocess.run([str(device_python), "-c", code], check=False).returncode == 0, f"{name} is there"
+        code = (
+            f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is not None)"
+        )
+        assert subprocess.run([str(device_python), "-c", code], check=False).returncode == 0, (
+            f"{name} is there"
+        )
     done = _run_device(device_python, "run", "digits")
     assert done.returncode == 2
     assert "lepton-ai[platform]" in done.stderr
 
 
-def test_predict_takes_pictures_of_any_size_onto_the_declared_range(promoted: Promoted, tmp_path: Path) -> None:
+def test_predict_takes_pictures_of_any_size_onto_the_declared_range(
+    promoted: Promoted, tmp_path: Path
+) -> None:
     images, labels = digits()
     files = []
     for index, suffix, side in ((10, "png", 8), (11, "png", 64), (12, "jpg", 200)):
@@ -115,11 +145,15 @@ def test_predict_takes_pictures_of_any_size_onto_the_declared_range(promoted: Pr
     assert answers == [str(labels[index]) for index in (10, 11, 12)]
 
 
-def test_predict_names_a_bad_file_and_answers_the_others(promoted: Promoted, tmp_path: Path) -> None:
+def test_predict_names_a_bad_file_and_answers_the_others(
+    promoted: Promoted, tmp_path: Path
+) -> None:
     good, bad = tmp_path / "good.npy", tmp_path / "bad.png"
     np.save(good, digits()[0][1][None])
     bad.write_bytes(b"no picture")
-    outcome = call("predict", "edge", str(bad), str(good), "--workspace", str(promoted.workspace), "--json")
+    outcome = call(
+        "predict", "edge", str(bad), str(good), "--workspace", str(promoted.workspace), "--json"
+    )
     assert outcome.status == 1
     assert "bad.png" in outcome.messages
     assert json.loads(outcome.out)["label"] == str(digits()[1][1])

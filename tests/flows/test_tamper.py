@@ -1,4 +1,6 @@
-"""One flipped byte anywhere that a receipt or a channel vouches for is found, and the file is named."""
+"""One flipped byte anywhere that a receipt or a channel vouches for is found, and the file is
+named.
+"""
 
 import json
 from pathlib import Path
@@ -27,7 +29,12 @@ def _verify(promoted: Promoted) -> tuple[int, str]:
 def _list_vouched(promoted: Promoted) -> list[Path]:
     """Every file that the receipt names: models, manifests, log entries, shards."""
     folders = ("models", "datasets")
-    files = [path for name in folders for path in (promoted.workspace / name).rglob("*") if path.is_file()]
+    files = [
+        path
+        for name in folders
+        for path in (promoted.workspace / name).rglob("*")
+        if path.is_file()
+    ]
     return sorted(path for path in files if "scratch" not in path.parts)
 
 
@@ -104,10 +111,14 @@ def test_a_tampered_channel_is_refused_and_the_last_verified_model_still_answers
     assert json.loads(second.out)["label"] == json.loads(first.out)["label"] == str(digits()[1][7])
 
 
-def test_a_tampered_channel_with_no_verified_model_answers_nothing(own_promoted: Promoted, tmp_path: Path) -> None:
+def test_a_tampered_channel_with_no_verified_model_answers_nothing(
+    own_promoted: Promoted, tmp_path: Path
+) -> None:
     file = tmp_path / "digit.npy"
     np.save(file, digits()[0][7][None])
     _flip(next((own_promoted.workspace / "channels" / "cloud" / "targets").glob("*.onnx")))
-    outcome = call("predict", "cloud", str(file), "--workspace", str(own_promoted.workspace), "--json")
+    outcome = call(
+        "predict", "cloud", str(file), "--workspace", str(own_promoted.workspace), "--json"
+    )
     assert outcome.status == 1
     assert outcome.out == ""

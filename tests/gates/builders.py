@@ -27,7 +27,9 @@ def make_field(**changes: Any) -> FieldFacts:
 
 def make_shards(**changes: Any) -> Table:
     """Four shards of 250 rows; the changes are applied to the image field of the second."""
-    shards = [ShardFacts(shard=f"ab{i}", rows=250, fields={"image": make_field()}) for i in range(4)]
+    shards = [
+        ShardFacts(shard=f"ab{i}", rows=250, fields={"image": make_field()}) for i in range(4)
+    ]
     shards[1] = ShardFacts(shard="ab1", rows=250, fields={"image": make_field(**changes)})
     return tabulate_shards(shards)
 
@@ -56,7 +58,9 @@ def tabulate_rows(
         "alike": name_rows(frame, frame.duplicated("row_id", keep=False)),
         "shared": name_rows(first, first.duplicated(["high", "low"], keep=False)),
         "splits": frame.split.value_counts().to_dict(),
-        "label_counts": {name: rows.label.value_counts().to_dict() for name, rows in known.groupby("split")},
+        "label_counts": {
+            name: rows.label.value_counts().to_dict() for name, rows in known.groupby("split")
+        },
     }
 
 
@@ -66,7 +70,9 @@ def name_rows(frame: pd.DataFrame, chosen: Any) -> BadRows:
 
 
 def make_table(frame: pd.DataFrame) -> ShardedTable:
-    return ShardedTable((make_shard("ab", frame[["row_id", "label"]]),) if len(frame) else (), ("row_id",))
+    return ShardedTable(
+        (make_shard("ab", frame[["row_id", "label"]]),) if len(frame) else (), ("row_id",)
+    )
 
 
 def make_raw_facts(**columns: Any) -> RawFacts:
@@ -79,7 +85,9 @@ def make_prepared_facts(**columns: Any) -> PreparedFacts:
     frame, found = tabulate_rows(**(make_columns() | {"split": SPLITS} | columns))
     del found["duplicates"]
     named = [name for name in dict.fromkeys(frame.split) if name]
-    shards = pd.concat([make_shards().frame.iloc[[0]].assign(split=name) for name in named], ignore_index=True)
+    shards = pd.concat(
+        [make_shards().frame.iloc[[0]].assign(split=name) for name in named], ignore_index=True
+    )
     return PreparedFacts(
         shards=Table(shards, identity=("shard", "source")),
         rows=make_table(frame),
@@ -101,7 +109,9 @@ def make_probabilities(wrong: int = 10) -> np.ndarray[Any, Any]:
     return probabilities
 
 
-def make_model_facts(champion_wrong: int | None = None, wrong: int = 10, **columns: Any) -> ModelFacts:
+def make_model_facts(
+    champion_wrong: int | None = None, wrong: int = 10, **columns: Any
+) -> ModelFacts:
     arrays: dict[str, Any] = {
         "row_id": np.arange(300, dtype=np.uint64),
         "label": np.arange(300) % 10,
@@ -138,7 +148,9 @@ def spoil(table: Table, row: int | slice, column: str, value: Any) -> Table:
 def find_failure(report: GateReport, about: str) -> str:
     """The message of the one failed check about this figure."""
     assert not report.passed
-    messages = [check.message for check in report.checks if not check.passed and check.about == about]
+    messages = [
+        check.message for check in report.checks if not check.passed and check.about == about
+    ]
     assert len(messages) == 1, (about, report.reasons)
     assert messages[0] in report.reasons
     return messages[0]

@@ -9,7 +9,9 @@ GATE = ArtifactGate()
 
 
 def test_good_artifacts_pass():
-    report = judge_artifacts(GATE, [make_artifact(), make_artifact(name="fp32.onnx", accuracy=0.991)])
+    report = judge_artifacts(
+        GATE, [make_artifact(), make_artifact(name="fp32.onnx", accuracy=0.991)]
+    )
     assert report.passed, report.reasons
 
 
@@ -20,7 +22,11 @@ def test_good_artifacts_pass():
         ({"agreement": 0.9}, "agreement", "observed 0.9, limit [0.98, 1]"),
         ({"size_bytes": 10**9}, "size_bytes", "observed 1000000000, limit [1, 67108864]"),
         ({"latency_ms_p50": 250.0}, "latency_ms_p50", "observed 250, limit (0, 100]"),
-        ({"loaded": False}, "loaded", "observed 1 unexpected of 1, such as [false], limit in [true]"),
+        (
+            {"loaded": False},
+            "loaded",
+            "observed 1 unexpected of 1, such as [false], limit in [true]",
+        ),
         (
             {"sha256_judged": "cd"},
             "sha256",
@@ -34,7 +40,9 @@ def test_a_bad_figure_is_named(change, figure, ending):
     assert len(report.reasons) == 1
 
 
-@pytest.mark.parametrize("figure", ["accuracy", "accuracy_float", "agreement", "size_bytes", "latency_ms_p50"])
+@pytest.mark.parametrize(
+    "figure", ["accuracy", "accuracy_float", "agreement", "size_bytes", "latency_ms_p50"]
+)
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), float("-inf")])
 def test_a_figure_that_is_not_a_number_never_passes(figure, value):
     assert not judge_artifacts(GATE, [make_artifact(**{figure: value})]).passed

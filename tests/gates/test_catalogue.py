@@ -17,4 +17,6 @@ def test_every_stock_expectation_is_in_the_table_once():
 
 def test_the_page_of_documentation_is_the_one_that_the_command_writes():
     page = Path(__file__).resolve().parents[2] / "docs" / "gates.md"
-    assert page.read_text("utf-8") == format_page(list_entries())  # else: python -m gates.catalogue docs/gates.md
+    assert page.read_text("utf-8") == format_page(
+        list_entries()
+    )  # else: python -m gates.catalogue docs/gates.md

@@ -1,4 +1,6 @@
-"""The bounded form of `python -m benchmarks.faults`: a dozen faults in real data, and resamples without one."""
+"""The bounded form of `python -m benchmarks.faults`: a dozen faults in real data, and resamples
+without one.
+"""
 
 import numpy as np
 import pytest
@@ -8,7 +10,12 @@ from benchmarks.fault_catalogue_later import FIRST
 from benchmarks.fault_data import LOADERS, SHARED, collect
 from benchmarks.faults import judge, judge_case
 
-FOLDERS = {"MNIST": "mnist", "AI4I 2020": "ai4i2020", "PeMS traffic": "traffic-pems-single", "ETTh1": "ett"}
+FOLDERS = {
+    "MNIST": "mnist",
+    "AI4I 2020": "ai4i2020",
+    "PeMS traffic": "traffic-pems-single",
+    "ETTh1": "ett",
+}
 CHOSEN = (
     ("MNIST", "all-black camera, 10 % of the images"),
     ("MNIST", "images transposed"),

@@ -25,7 +25,10 @@ def test_a_version_is_judged_by_hand_and_by_a_suite_of_ones_own(workspace):
     assert done.status == 0, done.messages
     assert json.loads(done.out)["passed"]
     suite = workspace / "suite.json"
-    item = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "heat", "max_value": 200}}
+    item = {
+        "type": "expect_column_values_to_be_between",
+        "kwargs": {"column": "heat", "max_value": 200},
+    }
     suite.write_text(json.dumps({"expectations": [item]}))
     done = call("gates", "run", "mills-raw", "--suite", str(suite), "--workspace", str(workspace))
     assert done.status == 3
@@ -41,7 +44,9 @@ def test_a_suite_is_drafted_for_a_recipe_that_is_known(workspace, tmp_path):
     done = call("gates", "draft", "no-such-recipe", "--workspace", str(workspace))
     assert done.status == 2
     assert "known recipe" in done.messages
-    assert call("gates", "draft", "digits", "--workspace", str(workspace)).status == 1  # nothing was collected yet
+    assert (
+        call("gates", "draft", "digits", "--workspace", str(workspace)).status == 1
+    )  # nothing was collected yet
 
 
 def test_rows_in_quarantine_are_listed_shown_and_released(workspace):
@@ -54,7 +59,10 @@ def test_rows_in_quarantine_are_listed_shown_and_released(workspace):
     assert "no rows were ever set aside" in call("quarantine", "list", *where).messages
     set_aside(raw, {row: "too hot"})
     assert call("quarantine", "list", *where).out == "mills-raw  1 rows\n"
-    assert json.loads(call("quarantine", "list", "--json", *where).out) == {"dataset": "mills-raw", "rows": 1}
+    assert json.loads(call("quarantine", "list", "--json", *where).out) == {
+        "dataset": "mills-raw",
+        "rows": 1,
+    }
     listed = call("quarantine", "list", "mills", "--json", *where)
     assert json.loads(listed.out)["reason"] == "too hot"
     assert "rows.csv:7  too hot" in call("quarantine", "list", "mills-raw", *where).out

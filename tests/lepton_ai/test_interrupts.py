@@ -24,7 +24,10 @@ def test_ctrl_c_that_was_swallowed_is_raised_at_the_next_step(step: str) -> None
     before = signal.getsignal(signal.SIGINT)
     interrupts = Interrupts()
     progress = ConsoleProgress(Console(quiet=True), interrupts.check)
-    calls = {"begin": lambda: progress.begin("train"), "advance": lambda: progress.advance("train", 1, 2, "")}
+    calls = {
+        "begin": lambda: progress.begin("train"),
+        "advance": lambda: progress.advance("train", 1, 2, ""),
+    }
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with interrupts:

@@ -24,7 +24,13 @@ def make_nothing(**_: object) -> None:
 
 
 def squared_error(logits: Tensor, label: Tensor, scale: float = 1.0) -> Tensor:
-    return scale * (torch.softmax(logits, 1) - nn.functional.one_hot(label, logits.shape[1])).square().sum(1).mean()
+    return (
+        scale
+        * (torch.softmax(logits, 1) - nn.functional.one_hot(label, logits.shape[1]))
+        .square()
+        .sum(1)
+        .mean()
+    )
 
 
 def each_row(logits: Tensor, label: Tensor) -> Tensor:
@@ -35,7 +41,9 @@ def plain_descent(parameters: object, lr: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=lr)  # type: ignore[arg-type]
 
 
-def halving(optimizer: torch.optim.Optimizer, total_steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+def halving(
+    optimizer: torch.optim.Optimizer, total_steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
     return torch.optim.lr_scheduler.StepLR(optimizer, max(1, total_steps // 2), gamma=0.5)
 
 

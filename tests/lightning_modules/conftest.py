@@ -1,4 +1,6 @@
-"""Small networks: one thread computes them fastest, and leaves the other cores to whoever else is at work."""
+"""Small networks: one thread computes them fastest, and leaves the other cores to whoever else is
+at work.
+"""
 
 import os
 

@@ -1,4 +1,6 @@
-"""A stream over rows in memory, with the manners of the real one: a fixed order a seed and epoch, resumable."""
+"""A stream over rows in memory, with the manners of the real one: a fixed order a seed and epoch,
+resumable.
+"""
 
 from collections.abc import Iterator
 from typing import Any

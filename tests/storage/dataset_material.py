@@ -27,7 +27,9 @@ def read_ids(version):
 
 
 def assert_nothing_else(dataset):
-    """Scratch space is empty, and a collection leaves the files of versions alone, all of them whole."""
+    """Scratch space is empty, and a collection leaves the files of versions alone, all of them
+    whole.
+    """
     assert not [path for path in dataset.files.local_path("scratch").rglob("*") if path.is_file()]
     assert_live_only(dataset)
 
@@ -41,7 +43,12 @@ def assert_live_only(dataset, tick_s=0.02):
     """
     time.sleep(tick_s)
     dataset.gc(0)
-    live = {f"shards/{s.digest}/{path}" for v in dataset.iter_versions() for s in v.shards for path in s.files}
+    live = {
+        f"shards/{s.digest}/{path}"
+        for v in dataset.iter_versions()
+        for s in v.shards
+        for path in s.files
+    }
     live |= {
         f"manifests/{node}.json"
         for version in dataset.iter_versions()

@@ -7,11 +7,16 @@ from pathlib import Path
 
 from storage.base import local as local_files
 
-MOMENTS = ("before it begins", "with half of a file written", "when all is written and nobody knows")
+MOMENTS = (
+    "before it begins",
+    "with half of a file written",
+    "when all is written and nobody knows",
+)
 
 
 class DeadlyClient:
-    """Passes tasks on; of each function, the first try of the first three tasks kills its worker, each at another moment.
+    """Passes tasks on; of each function, the first try of the first three tasks kills its worker,
+    each at another moment.
 
     Args:
         client: Client of a cluster that starts workers anew.

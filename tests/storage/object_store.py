@@ -18,7 +18,8 @@ def start_object_store():
     """Yields the endpoint of a moto server; it ends with the block."""
     script = (
         "import sys, threading; from moto.server import ThreadedMotoServer; "
-        "server = ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False); server.start(); "
+        "server = ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False); "
+        "server.start(); "
         "print(server.get_host_and_port()[1], flush=True); sys.stdin.read(); server.stop()"
     )
     process = subprocess.Popen(
@@ -47,7 +48,9 @@ def describe_options(endpoint):
 
 def create_bucket(endpoint, name):
     """Creates a bucket."""
-    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{name}", method="PUT"), timeout=30).close()
+    urllib.request.urlopen(
+        urllib.request.Request(f"{endpoint}/{name}", method="PUT"), timeout=30
+    ).close()
 
 
 def _wait_for(endpoint):
@@ -64,10 +67,12 @@ def _wait_for(endpoint):
 
 
 class Proxy:
-    """Passes requests on to an endpoint, counts them, and answers some with silence after they took effect.
+    """Passes requests on to an endpoint, counts them, and answers some with silence after they took
+    effect.
 
     Attributes:
-        lose: Called with method and path after a request took effect; true closes the connection without a reply.
+        lose: Called with method and path after a request took effect; true closes the connection
+            without a reply.
         strip: Names of request headers that are not passed on.
         requests: Method, path and size of each reply.
     """
@@ -84,7 +89,9 @@ class Proxy:
             def handle_request(self):
                 body = _read_body(self)
                 headers = {
-                    k: v for k, v in self.headers.items() if k.lower() not in (*proxy.strip, "transfer-encoding")
+                    k: v
+                    for k, v in self.headers.items()
+                    if k.lower() not in (*proxy.strip, "transfer-encoding")
                 }
                 if body is not None:
                     headers["Content-Length"] = str(len(body))

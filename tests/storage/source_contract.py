@@ -20,7 +20,9 @@ def read_all(source, spec=None, target_bytes=1 << 23):
 
 
 class SourceContract:
-    """Subclasses give the fixtures `source` and `expected_rows`, and `spec` where the source needs one."""
+    """Subclasses give the fixtures `source` and `expected_rows`, and `spec` where the source needs
+    one.
+    """
 
     @pytest.fixture
     def spec(self):

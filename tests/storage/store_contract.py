@@ -15,7 +15,12 @@ class StoreContract:
         store.write("a/b.bin", b"1")
         store.write("a/b.bin", b"22")
         assert store.read("a/b.bin") == b"22"
-        assert (store.size("a/b.bin"), store.exists("a/b.bin"), store.exists("a"), store.exists("a/c")) == (
+        assert (
+            store.size("a/b.bin"),
+            store.exists("a/b.bin"),
+            store.exists("a"),
+            store.exists("a/c"),
+        ) == (
             2,
             True,
             False,
@@ -62,7 +67,12 @@ class StoreContract:
         store.put_if_absent("warm", b"")
         for turn in range(5):
             with ThreadPoolExecutor(8) as threads:
-                won = list(threads.map(lambda i, turn=turn: store.put_if_absent(f"race/{turn}", bytes([i])), range(8)))
+                won = list(
+                    threads.map(
+                        lambda i, turn=turn: store.put_if_absent(f"race/{turn}", bytes([i])),
+                        range(8),
+                    )
+                )
             assert won.count(True) == 1
             assert store.read(f"race/{turn}") == bytes([won.index(True)])
 
@@ -76,7 +86,9 @@ class StoreContract:
         assert store.child("a", "b").read("y") == b""
 
     def test_what_is_not_there_is_empty(self, store):
-        assert store.list("nowhere") == store.listdir("nowhere") == store.child("nowhere").list() == []
+        assert (
+            store.list("nowhere") == store.listdir("nowhere") == store.child("nowhere").list() == []
+        )
 
     def test_a_folder_is_no_prefix(self, store):
         store.write_files({"ab/x": b"", "abc/y": b""})
@@ -110,7 +122,9 @@ class StoreContract:
             with pytest.raises(StorageError):
                 call(path)
 
-    @pytest.mark.parametrize("name", ["with space", "ümläut", "a+b=c,d", "100%", "a#b", "a?b", "tab\tx", "[1]*"])
+    @pytest.mark.parametrize(
+        "name", ["with space", "ümläut", "a+b=c,d", "100%", "a#b", "a?b", "tab\tx", "[1]*"]
+    )
     def test_takes_any_name(self, store, name):
         store.write(f"odd/{name}/{name}", name.encode())
         assert store.listdir("odd") == [name]

@@ -53,7 +53,13 @@ def make_job(workspace: Store, directory: Path, *steps: Step, devices: int = 1) 
 
 
 def make_fit(**changes: Any) -> Fit:
-    values = {"max_epochs": 3, "batch_size": 32, "log_every_steps": 4, "checkpoint_every_steps": 2, **changes}
+    values = {
+        "max_epochs": 3,
+        "batch_size": 32,
+        "log_every_steps": 4,
+        "checkpoint_every_steps": 2,
+        **changes,
+    }
     return Fit(model=MODEL, train=TrainSpec(**values), sample=SAMPLE)
 
 

@@ -1,4 +1,5 @@
-"""An augmentation of one's own that notes which rows were trained on, in which order, and can die at a batch.
+"""An augmentation of one's own that notes which rows were trained on, in which order, and can die
+at a batch.
 
 It changes the values as the built-in ones do, so that a resume must find them again, too.
 """
@@ -25,7 +26,8 @@ class Recorder:
     """Notes each batch as a line, (epoch, row ids), in a file of this attempt and rank.
 
     Args:
-        spec: Its `params` name the folder of the notes, and the deviation of each column; without one, samples are images.
+        spec: Its `params` name the folder of the notes, and the deviation of each column; without
+            one, samples are images.
         seed: Of the run.
     """
 

@@ -43,7 +43,10 @@ class Prepared:
         """The training, its rows noted in a folder."""
         sample = self.fit.sample
         std = [column.std for column in sample.numbers] if isinstance(sample, RowSample) else []
-        augmentation = {"name": "tests.tasks.recorder:Recorder", "params": {"folder": str(folder), "std": std}}
+        augmentation = {
+            "name": "tests.tasks.recorder:Recorder",
+            "params": {"folder": str(folder), "std": std},
+        }
         train = {**self.fit.train.model_dump(), "augmentation": augmentation, **changes}
         return self.fit.model_copy(update={"train": TrainSpec.model_validate(train)})
 
@@ -54,9 +57,16 @@ def write_table(kind: str) -> tuple[str, TableSpec]:
     bunch = load_diabetes() if kind == "tabular-regression" else load_breast_cancer()
     names = [str(name).replace(" ", "_") for name in bunch.feature_names]
     lines = [",".join([*names, "asked"])]
-    lines += [",".join(str(value) for value in row) for row in np.column_stack([bunch.data, bunch.target]).tolist()]
+    lines += [
+        ",".join(str(value) for value in row)
+        for row in np.column_stack([bunch.data, bunch.target]).tolist()
+    ]
     section: dict[str, Any] = {"numbers": names, "split": {"by": "hash", **SPLIT}}
-    section |= {"target": "asked"} if kind == "tabular-regression" else {"label": "asked", "labels": ["0.0", "1.0"]}
+    section |= (
+        {"target": "asked"}
+        if kind == "tabular-regression"
+        else {"label": "asked", "labels": ["0.0", "1.0"]}
+    )
     return "\n".join(lines), TableSpec.model_validate(section)
 
 
@@ -102,13 +112,21 @@ def prepare_kind(kind: str, folder: Path) -> Prepared:
     spec = {"max_epochs": 5, "log_every_steps": 1, "checkpoint_every_steps": 3}
     if kind == "image-classification":
         workspace = make_workspace(folder / "workspace")
-        return Prepared(workspace, NAME, Fit(model=MODEL, train=TrainSpec(batch_size=16, **spec), sample=SAMPLE))
+        return Prepared(
+            workspace, NAME, Fit(model=MODEL, train=TrainSpec(batch_size=16, **spec), sample=SAMPLE)
+        )
     write, section = ROWS[kind]
     text, data = write(kind)
     model = ModelSpec.model_validate(section)
     (folder / "rows.csv").write_text(text)
     workspace = Store(str(folder / "workspace"))
-    raw = collect_rows(CsvSource(url=str(folder / "rows.csv")), Dataset(workspace, "raw"), spec=data)
+    raw = collect_rows(
+        CsvSource(url=str(folder / "rows.csv")), Dataset(workspace, "raw"), spec=data
+    )
     version = prepare_rows(raw, data, Dataset(workspace, "prepared"), target_shard_bytes=16_384)
     sample = describe_sample(kind, data, model, Fitted.model_validate(version.info["fitted"]))
-    return Prepared(workspace, "prepared", Fit(model=model, train=TrainSpec(batch_size=24, **spec), sample=sample))
+    return Prepared(
+        workspace,
+        "prepared",
+        Fit(model=model, train=TrainSpec(batch_size=24, **spec), sample=sample),
+    )

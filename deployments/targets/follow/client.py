@@ -1,9 +1,10 @@
 """Following a channel, the device's side: update, verify, keep the model that was verified last.
 
-A channel's own first root says who it is; it is trusted only if its digest is pinned on this machine (never on first
-use), and an address stays bound to the channel that it was. The Update Framework's client workflow (specification 1.0,
-section 5) then guards against tampering, rollback, freezing and mixing; the receipt guards against anything that was
-published without passing its gates. Whatever fails, nothing new is taken and the last verified model goes on answering.
+A channel's own first root says who it is; it is trusted only if its digest is pinned on this
+machine (never on first use), and an address stays bound to the channel that it was. The Update
+Framework's client workflow (specification 1.0, section 5) then guards against tampering, rollback,
+freezing and mixing; the receipt guards against anything that was published without passing its
+gates. Whatever fails, nothing new is taken and the last verified model goes on answering.
 """
 
 import logging
@@ -23,7 +24,13 @@ from tuf.api.exceptions import (
 from tuf.api.metadata import Metadata, Timestamp
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from deployments.targets.errors import ChannelCorrupt, ChannelRefused, KeyAbsent, NotCleared, TargetError
+from deployments.targets.errors import (
+    ChannelCorrupt,
+    ChannelRefused,
+    KeyAbsent,
+    NotCleared,
+    TargetError,
+)
 from deployments.targets.follow.fetch import open_fetcher
 from deployments.targets.follow.state import FollowerState
 from deployments.targets.trust.address import METADATA, TARGETS, Location, locate_channel
@@ -61,8 +68,8 @@ class Update:
     """What came of an update, and the model that answers now.
 
     Attributes:
-        status: "updated": a newer release was taken; "current": there is none; "refused": the channel gave nothing that
-            can be trusted, and the last verified model goes on.
+        status: "updated": a newer release was taken; "current": there is none; "refused": the
+            channel gave nothing that can be trusted, and the last verified model goes on.
         reason: Why it was refused.
         model: The model that answers.
     """
@@ -73,7 +80,11 @@ class Update:
 
 
 def update_model(
-    channel: str, workspace: str | Store = "workspace", *, keys: KeyRing | None = None, cache: Path | None = None
+    channel: str,
+    workspace: str | Store = "workspace",
+    *,
+    keys: KeyRing | None = None,
+    cache: Path | None = None,
 ) -> Update:
     """Brings a channel's newest release onto this machine, verified.
 
@@ -107,12 +118,18 @@ def _follow(location: Location, ring: KeyRing, state: FollowerState) -> Update:
     release = _read_release(location, updater)
     last = state.read_verified()
     if last is not None and release.number < last.number:
-        raise ChannelCorrupt(f"channel ({location.display}) must not go back; got {release.title} after {last.title}")
+        raise ChannelCorrupt(
+            f"channel ({location.display}) must not go back; got {release.title} after {last.title}"
+        )
     if last == release:
         try:
-            return Update(status="current", reason=None, model=_load(location, ring, state, release))
+            return Update(
+                status="current", reason=None, model=_load(location, ring, state, release)
+            )
         except NotCleared as error:
-            logger.warning("The kept copy of %s is damaged (%s): fetching it again", release.title, error)
+            logger.warning(
+                "The kept copy of %s is damaged (%s): fetching it again", release.title, error
+            )
     files = _download(updater, release, state)
     model = _verify(location, ring, release, files)
     state.write_verified(release, files)
@@ -124,22 +141,27 @@ def _open_updater(
 ) -> tuple[Updater, str]:
     """A TUF client that starts from the pinned root of the channel which this address claims to be."""
     config = UpdaterConfig()
-    channel_id = sha256_bytes(fetcher.download_bytes(f"{METADATA}/{ROOT_FILE}", config.root_max_length))
+    channel_id = sha256_bytes(
+        fetcher.download_bytes(f"{METADATA}/{ROOT_FILE}", config.root_max_length)
+    )
     root = ring.pinned_root(channel_id)
     if root is None:
         raise KeyAbsent(
-            f"channel ({location.display}) must be pinned on this machine; got id {channel_id[:12]}, which is not in "
+            f"channel ({location.display}) must be pinned on this machine; got id "
+            f"{channel_id[:12]}, which is not in "
             f"{ring.directory}; import its publisher's public keys with `lepton keys import`"
         )
     name = name_channel(read_pinned_root(root, ROOT_FILE))
     if name != location.name:
         raise ChannelCorrupt(
-            f"channel ({location.display}) must be {location.name!r}; got the files of channel {name!r}"
+            f"channel ({location.display}) must be {location.name!r}; got the files of channel "
+            f"{name!r}"
         )
     bound = state.read_binding()
     if bound is not None and bound.channel_id != channel_id:
         raise ChannelCorrupt(
-            f"channel ({location.display}) must stay the one it was, {bound.channel_id[:12]}; got {channel_id[:12]}; "
+            f"channel ({location.display}) must stay the one it was, {bound.channel_id[:12]}; got "
+            f"{channel_id[:12]}; "
             f"if that is meant, remove {state.directory}"
         )
     state.metadata_dir.mkdir(mode=0o700, exist_ok=True)
@@ -156,11 +178,14 @@ def _open_updater(
 
 def _remember(location: Location, state: FollowerState, channel_id: str) -> None:
     """Binds the address, and checks the version against a record that survives a power cut, as TUF's cache may not."""
-    version = Metadata[Timestamp].from_file(str(state.metadata_dir / "timestamp.json")).signed.version
+    version = (
+        Metadata[Timestamp].from_file(str(state.metadata_dir / "timestamp.json")).signed.version
+    )
     bound = state.read_binding()
     if bound is not None and version < bound.version:
         raise ChannelCorrupt(
-            f"channel ({location.display}) must not go back; got version {version} after {bound.version}"
+            f"channel ({location.display}) must not go back; got version {version} after "
+            f"{bound.version}"
         )
     state.write_binding(channel_id, version)
 
@@ -169,11 +194,14 @@ def _read_release(location: Location, updater: Updater) -> Release:
     entry = updater.get_targetinfo(RECEIPT_FILE)
     if entry is None:
         raise ChannelCorrupt(
-            f"channel ({location.display}) must hold a release; got none; run a recipe that promotes to it"
+            f"channel ({location.display}) must hold a release; got none; run a recipe that "
+            "promotes to it"
         )
     release = Release.parse(entry.custom, location.display)
     if release.channel != location.name:
-        raise ChannelCorrupt(f"release must be for channel {location.name!r}; got one for {release.channel!r}")
+        raise ChannelCorrupt(
+            f"release must be for channel {location.name!r}; got one for {release.channel!r}"
+        )
     return release
 
 
@@ -183,12 +211,16 @@ def _download(updater: Updater, release: Release, state: FollowerState) -> dict[
         for name in (release.file, CARD_FILE, RECEIPT_FILE):
             entry = updater.get_targetinfo(name)
             if entry is None:
-                raise ChannelCorrupt(f"{release.title} must hold {name}; got no such file; publish it again")
+                raise ChannelCorrupt(
+                    f"{release.title} must hold {name}; got no such file; publish it again"
+                )
             files[name] = Path(updater.download_target(entry, str(Path(folder, name)))).read_bytes()
     return files
 
 
-def _verify(location: Location, ring: KeyRing, release: Release, files: dict[str, bytes]) -> VerifiedModel:
+def _verify(
+    location: Location, ring: KeyRing, release: Release, files: dict[str, bytes]
+) -> VerifiedModel:
     """Checks the receipt against the files, and both against the release."""
     try:
         receipt = files[RECEIPT_FILE]
@@ -196,19 +228,29 @@ def _verify(location: Location, ring: KeyRing, release: Release, files: dict[str
     except KeyError as error:
         raise NotCleared(f"{release.title} must be kept whole; got no {error.args[0]}") from error
     cleared = check_clearance(
-        receipt, shipped, channel=location.name, artifact=release.artifact, trusted=ring.trusted_receipt_keys()
+        receipt,
+        shipped,
+        channel=location.name,
+        artifact=release.artifact,
+        trusted=ring.trusted_receipt_keys(),
     )
     stated = (release.model_id, release.sha256, release.receipt, release.expected)
     if (got := (cleared.model_id, cleared.sha256, cleared.receipt, cleared.expected)) != stated:
         raise NotCleared(f"{release.title} must be what its receipt clears, {stated}; got {got}")
-    return VerifiedModel(release=release, card=cleared.card, data=shipped[release.file], receipt=receipt)
+    return VerifiedModel(
+        release=release, card=cleared.card, data=shipped[release.file], receipt=receipt
+    )
 
 
-def _load(location: Location, ring: KeyRing, state: FollowerState, release: Release) -> VerifiedModel:
+def _load(
+    location: Location, ring: KeyRing, state: FollowerState, release: Release
+) -> VerifiedModel:
     return _verify(location, ring, release, state.read_files(release))
 
 
-def _fall_back(location: Location, ring: KeyRing, state: FollowerState, reason: str) -> VerifiedModel:
+def _fall_back(
+    location: Location, ring: KeyRing, state: FollowerState, reason: str
+) -> VerifiedModel:
     release, model, kept = None, None, "no model was verified here before"
     try:
         release = state.read_verified()
@@ -221,9 +263,15 @@ def _fall_back(location: Location, ring: KeyRing, state: FollowerState, reason: 
             with suppress(StorageError):
                 location.require_named()
         raise ChannelRefused(
-            f"channel ({location.display}) must give a model that can be verified; got {reason}; {kept}"
+            f"channel ({location.display}) must give a model that can be verified; got {reason}; "
+            f"{kept}"
         )
-    logger.warning("Channel %s is refused: %s; %s goes on answering", location.display, reason, model.release.title)
+    logger.warning(
+        "Channel %s is refused: %s; %s goes on answering",
+        location.display,
+        reason,
+        model.release.title,
+    )
     return model
 
 

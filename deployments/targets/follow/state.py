@@ -1,9 +1,11 @@
 """What a follower remembers of a channel's address: who it is, how far it got, and the model verified last.
 
-<cache>/channels/<digest of the address>/channel.json   the channel id that the address is bound to; highest version
-                                        metadata/       TUF metadata, as python-tuf's client keeps it
-                                        models/<...>/   artifact, card.json and receipt.json of a verified release
-                                        verified.json   the release that answers; switched in one step
+<cache>/channels/<digest of the address>/channel.json   the channel id that the address is bound to;
+                                        highest version metadata/       TUF metadata, as
+                                        python-tuf's client keeps it models/<...>/   artifact,
+                                        card.json and receipt.json of a verified release
+                                        verified.json   the release that answers; switched in one
+                                        step
 """
 
 import contextlib
@@ -77,7 +79,8 @@ class FollowerState:
                 except BlockingIOError:
                     if time.monotonic() > deadline_s:
                         raise ChannelError(
-                            f"channel state ({self.directory}) must be free; got another process that holds it for "
+                            f"channel state ({self.directory}) must be free; got another process "
+                            "that holds it for "
                             f"over {LOCK_TIMEOUT_S:.0f} s; try again when it has ended"
                         ) from None
                     time.sleep(0.02)

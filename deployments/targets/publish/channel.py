@@ -1,7 +1,7 @@
 """Release channels, the publisher's side: a TUF repository with consistent snapshots, static files on any file system.
 
-Of two publishers at once, one writes the next snapshot, which is the commit; the other reads the channel again, and
-publishes only if the champion is still the one that its receipt expects.
+Of two publishers at once, one writes the next snapshot, which is the commit; the other reads the
+channel again, and publishes only if the champion is still the one that its receipt expects.
 """
 
 import secrets
@@ -35,7 +35,11 @@ _MAX_ATTEMPTS = 20
 
 
 def open_channel(
-    workspace: str | Store, name: str, *, keys: KeyRing | None = None, clock: Callable[[], datetime] = utc_now
+    workspace: str | Store,
+    name: str,
+    *,
+    keys: KeyRing | None = None,
+    clock: Callable[[], datetime] = utc_now,
 ) -> Channel:
     """The channel of a workspace, whether or not it exists yet.
 
@@ -45,7 +49,8 @@ def open_channel(
     location = locate_channel(name, workspace)
     if location.store is None:
         raise ChannelError(
-            f"channel ({location.display}) must be on a file system to publish; got http(s), which is read only"
+            f"channel ({location.display}) must be on a file system to publish; got http(s), which "
+            "is read only"
         )
     return Channel(store=location.store, name=location.name, keys=keys or KeyRing(), clock=clock)
 
@@ -70,30 +75,41 @@ def create_channel(channel: Channel) -> str:
 
 
 def publish(
-    channel: Channel, *, receipt: bytes, files: Mapping[str, bytes], artifact: str, expected: int | None
+    channel: Channel,
+    *,
+    receipt: bytes,
+    files: Mapping[str, bytes],
+    artifact: str,
+    expected: int | None,
 ) -> Release:
     """Publishes an artifact with its card and receipt, if the receipt clears exactly these bytes for the channel.
 
-    Publishing the champion again changes nothing. A call that was killed is completed by the next one.
+    Publishing the champion again changes nothing. A call that was killed is completed by the next
+    one.
 
     Args:
         channel: The channel; it must exist.
         receipt: The receipt's bytes.
         files: The artifact and card.json, by file name.
         artifact: Name of the artifact among the run's candidates, such as "int8".
-        expected: Number of the champion that the artifact was judged against; None: the channel has none.
+        expected: Number of the champion that the artifact was judged against; None: the channel has
+            none.
 
     Returns:
         The release, new or already there.
 
     Raises:
         NotCleared: The receipt does not clear these bytes. Nothing was written.
-        ChannelConflict: The champion is another one than expected. Nothing that a client reads was written.
-        ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
+        ChannelConflict: The champion is another one than expected. Nothing that a client reads was
+        written. ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
         KeyAbsent, KeyUnsafe: This machine cannot sign for the channel.
     """
     cleared = check_clearance(
-        receipt, files, channel=channel.name, artifact=artifact, trusted=channel.keys.trusted_receipt_keys()
+        receipt,
+        files,
+        channel=channel.name,
+        artifact=artifact,
+        trusted=channel.keys.trusted_receipt_keys(),
     )
     if cleared.expected != expected:
         raise _conflict(channel, cleared, expected=cleared.expected, found=expected, champion=None)
@@ -102,7 +118,10 @@ def publish(
     for _ in range(_MAX_ATTEMPTS):
         state = complete(channel, signers)
         champion = state.release
-        if champion is not None and (champion.model_id, champion.sha256) == (cleared.model_id, cleared.sha256):
+        if champion is not None and (champion.model_id, champion.sha256) == (
+            cleared.model_id,
+            cleared.sha256,
+        ):
             return champion
         found = champion.number if champion else None
         if found != expected:
@@ -114,7 +133,8 @@ def publish(
             complete(channel, signers)
             return release
     raise ChannelError(
-        f"channel ({channel.store.display}) must hold still to publish; got {_MAX_ATTEMPTS} other writes"
+        f"channel ({channel.store.display}) must hold still to publish; got {_MAX_ATTEMPTS} other "
+        "writes"
     )
 
 
@@ -152,10 +172,13 @@ def read_champion(channel: Channel) -> Release | None:
 
 
 def _put_first_root(channel: Channel) -> None:
-    signers: dict[Role, CryptoSigner] = {role: CryptoSigner(Ed25519PrivateKey.generate()) for role in ROLES}
+    signers: dict[Role, CryptoSigner] = {
+        role: CryptoSigner(Ed25519PrivateKey.generate()) for role in ROLES
+    }
     pems: dict[Role, bytes] = {role: signer.private_bytes for role, signer in signers.items()}
     root = build_root(channel.name, 1, signers, channel.clock())
-    # The keys are durable before the channel is visible: a channel that nobody can sign for could never be mended.
+    # The keys are durable before the channel is visible: a channel that nobody can sign for could
+    # never be mended.
     channel_id = channel.keys.add_channel(root, pems)
     if channel.store.put_if_absent(f"{METADATA}/{ROOT_FILE}", root):
         forget_channel(channel.store.url)
@@ -186,13 +209,20 @@ def _make_release(channel: Channel, cleared: Clearance) -> Release:
 
 
 def _conflict(
-    channel: Channel, cleared: Clearance, *, expected: int | None, found: int | None, champion: Release | None
+    channel: Channel,
+    cleared: Clearance,
+    *,
+    expected: int | None,
+    found: int | None,
+    champion: Release | None,
 ) -> ChannelConflict:
     after = "be the first release" if expected is None else f"follow release {expected}"
     there = champion.title if champion else "no release" if found is None else f"release {found}"
     return ChannelConflict(
-        f"{cleared.card.artifact.name} of model {cleared.model_id[:12]} on channel ({channel.store.display}) must "
-        f"{after}, as its receipt says; got {there} there; run the recipe again to be judged against it",
+        f"{cleared.card.artifact.name} of model {cleared.model_id[:12]} on channel "
+        f"({channel.store.display}) must "
+        f"{after}, as its receipt says; got {there} there; run the recipe again to be judged "
+        "against it",
         expected=expected,
         found=found,
     )

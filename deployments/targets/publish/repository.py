@@ -1,11 +1,11 @@
 """A channel's files: its newest committed state, the next commit, and completing one that was cut short.
 
-    <workspace>/channels/<channel>/metadata/<n>.root.json  <n>.targets.json  <n>.snapshot.json  timestamp.json
-    <workspace>/channels/<channel>/targets/<sha256>.<file>
+    <workspace>/channels/<channel>/metadata/<n>.root.json  <n>.targets.json  <n>.snapshot.json
+    timestamp.json <workspace>/channels/<channel>/targets/<sha256>.<file>
 
-`<n>.snapshot.json`, written if absent, is the commit: whoever writes it has published. All that it needs is written
-before it, under names that nobody reads yet. The timestamp after it is a pure function of it, so that anyone can
-complete the commit of a publisher that was killed in between.
+`<n>.snapshot.json`, written if absent, is the commit: whoever writes it has published. All that it
+needs is written before it, under names that nobody reads yet. The timestamp after it is a pure
+function of it, so that anyone can complete the commit of a publisher that was killed in between.
 """
 
 import re
@@ -91,22 +91,27 @@ def load_state(channel: Channel) -> ChannelState:
     first = _read_optional(channel, ROOT_FILE)
     if first is None:
         raise ChannelAbsent(
-            f"channel ({channel.store.display}) must exist; got no {METADATA}/{ROOT_FILE}; run a recipe that "
+            f"channel ({channel.store.display}) must exist; got no {METADATA}/{ROOT_FILE}; run a "
+            "recipe that "
             "promotes to it"
         )
     channel_id = sha256_bytes(first)
     if channel.keys.pinned_root(channel_id) is None:
         raise KeyAbsent(
-            f"channel ({channel.store.display}) must be pinned in {channel.keys.directory}; got id {channel_id[:12]}, "
+            f"channel ({channel.store.display}) must be pinned in {channel.keys.directory}; got id "
+            f"{channel_id[:12]}, "
             "which is not; run `lepton keys import` with its publisher's bundle"
         )
     names = channel.store.listdir(METADATA)
     root = read_pinned_root(first, channel.where(ROOT_FILE))
     while (following := f"{root.version + 1}.root.json") in names:
-        root = read_next_root(channel.store.read(f"{METADATA}/{following}"), root, channel.where(following))
+        root = read_next_root(
+            channel.store.read(f"{METADATA}/{following}"), root, channel.where(following)
+        )
     if name_channel(root) != channel.name:
         raise ChannelCorrupt(
-            f"channel ({channel.store.display}) must be {channel.name!r}; got the files of {name_channel(root)!r}; "
+            f"channel ({channel.store.display}) must be {channel.name!r}; got the files of "
+            f"{name_channel(root)!r}; "
             "restore it from a copy"
         )
     version = max(_numbers(names, "snapshot"), default=0)
@@ -127,7 +132,8 @@ def _read_version(channel: Channel, channel_id: str, root: Root, version: int) -
     targets = read_metadata(Targets, targets_data, root, targets_where)
     if (snapshot.version, targets.version) != (version, meta.version):
         raise ChannelCorrupt(
-            f"channel metadata ({where}) must have the version of its name; got {snapshot.version}; restore it "
+            f"channel metadata ({where}) must have the version of its name; got "
+            f"{snapshot.version}; restore it "
             "from a copy"
         )
     return ChannelState(
@@ -141,7 +147,11 @@ def _read_version(channel: Channel, channel_id: str, root: Root, version: int) -
 
 
 def commit(
-    channel: Channel, state: ChannelState, signers: Signers, entries: Mapping[str, TargetFile], release: Release | None
+    channel: Channel,
+    state: ChannelState,
+    signers: Signers,
+    entries: Mapping[str, TargetFile],
+    release: Release | None,
 ) -> bool:
     """Writes the next snapshot; False if another publisher did, and then its own targets are taken away again."""
     now, version = channel.clock(), state.version + 1
@@ -174,7 +184,8 @@ def _put_targets(
 def complete(channel: Channel, signers: Signers) -> ChannelState:
     """Brings the timestamp up to the newest snapshot, and looks again until nothing was left to do.
 
-    A publisher that was slow may have put an older timestamp over a newer one; its own second look mends that.
+    A publisher that was slow may have put an older timestamp over a newer one; its own second look
+    mends that.
     """
     while True:
         state = load_state(channel)
@@ -201,7 +212,8 @@ def _timestamp_version(channel: Channel, root: Root, data: bytes) -> int:
 def _refuse_rollback(channel: Channel, seen: int, version: int) -> None:
     if version < seen:
         raise ChannelCorrupt(
-            f"channel ({channel.store.display}) must not go back; got snapshot {version} after {seen} was published; "
+            f"channel ({channel.store.display}) must not go back; got snapshot {version} after "
+            f"{seen} was published; "
             "restore its newest metadata from a copy, devices refuse older ones"
         )
 

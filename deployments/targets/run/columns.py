@@ -1,7 +1,8 @@
 """Reading raw rows for a model of tables or series: a CSV file with a header, or a .npy array of numbers.
 
-A table's file holds one sample a row. A series' file holds rows in the order of time, of which the last ones are the window
-that a model looks back on. Nothing is scaled or filled in here: the model does that.
+A table's file holds one sample a row. A series' file holds rows in the order of time, of which the
+last ones are the window that a model looks back on. Nothing is scaled or filled in here: the model
+does that.
 """
 
 import csv
@@ -23,13 +24,14 @@ def read_csv_samples(data: bytes, spec: InputSpec, where: str) -> Rows:
     """Samples of a CSV file.
 
     Args:
-        data: The file, UTF-8, its first record the names of the columns; columns that the model does not take are
-            passed over.
+        data: The file, UTF-8, its first record the names of the columns; columns that the model
+            does not take are passed over.
         spec: What the model takes.
         where: The file, for messages.
 
     Returns:
-        (N, D) of a table, (1, L, D) of a series; NaN where a value is missing, or a category is unknown.
+        (N, D) of a table, (1, L, D) of a series; NaN where a value is missing, or a category is
+        unknown.
 
     Raises:
         BadInput: A column is missing, a value cannot be read, or there are too few rows.
@@ -37,19 +39,23 @@ def read_csv_samples(data: bytes, spec: InputSpec, where: str) -> Rows:
     try:
         records = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"input ({where}) must be a CSV file in UTF-8; got {error}; save it again") from error
+        raise BadInput(
+            f"input ({where}) must be a CSV file in UTF-8; got {error}; save it again"
+        ) from error
     records = [record for record in records if record]
     header = [name.strip() for name in records[0]] if records else []
     wrong = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
     if wrong is not None:
         raise BadInput(
-            f"input ({where}) must have commas between its values, whatever stood between those that were learned from; "
+            f"input ({where}) must have commas between its values, whatever stood between those "
+            "that were learned from; "
             f"got {wrong!r} in its first line; save it with commas, and points in its numbers"
         )
     absent = [column.name for column in spec.columns if column.name not in header]
     if absent:
         raise BadInput(
-            f"input ({where}) must have the columns {', '.join(column.name for column in spec.columns)}; got no "
+            f"input ({where}) must have the columns "
+            f"{', '.join(column.name for column in spec.columns)}; got no "
             f"{', '.join(absent)}; name them in its first line"
         )
     rows = records[1:]
@@ -59,7 +65,10 @@ def read_csv_samples(data: bytes, spec: InputSpec, where: str) -> Rows:
     places = [header.index(column.name) for column in spec.columns]
     first = len(records) - len(rows) + 1
     values = np.array(
-        [_read_record(record, places, spec, f"{where}, line {first + number}") for number, record in enumerate(rows)]
+        [
+            _read_record(record, places, spec, f"{where}, line {first + number}")
+            for number, record in enumerate(rows)
+        ]
     ).reshape(len(rows), len(places))
     return shape_samples(values, spec, where)
 
@@ -74,24 +83,30 @@ def _check_window(rows: list[list[str]], header: list[str], spec: InputSpec, whe
         found = list(dict.fromkeys(_read_cell(row, header, spec.entity) for row in rows[-length:]))
         if len(found) > 1:
             raise BadInput(
-                f"input ({where}) must end with {length} rows of one {spec.entity}; got {', '.join(found[:5])}; write a "
+                f"input ({where}) must end with {length} rows of one {spec.entity}; got "
+                f"{', '.join(found[:5])}; write a "
                 "file for each"
             )
     if spec.time is None or spec.time.name not in header:
         return
     recent = rows[-max(length, STEP_ROWS) :]
-    apart = np.diff([_read_time(_read_cell(row, header, spec.time.name), spec.time, where) for row in recent])
+    apart = np.diff(
+        [_read_time(_read_cell(row, header, spec.time.name), spec.time, where) for row in recent]
+    )
     inside = apart[len(apart) - length + 1 :] if len(apart) >= length else apart
     if len(inside) and inside.min() <= 0:
         raise BadInput(
-            f"input ({where}) must hold rows in the order of {spec.time.name}; got one that is no later than the one before "
+            f"input ({where}) must hold rows in the order of {spec.time.name}; got one that is no "
+            "later than the one before "
             "it; sort them"
         )
     step = float(np.median(apart)) if len(apart) else 0.0
     if len(inside) and spec.max_gap_steps is not None and inside.max() > spec.max_gap_steps * step:
         raise BadInput(
-            f"input ({where}) must end with {length} rows without a gap; got {inside.max():g} s between two of them, where "
-            f"{step:g} s are usual; give the rows that are missing, or only those behind the gap once there are enough"
+            f"input ({where}) must end with {length} rows without a gap; got {inside.max():g} s "
+            "between two of them, where "
+            f"{step:g} s are usual; give the rows that are missing, or only those behind the gap "
+            "once there are enough"
         )
 
 
@@ -102,9 +117,15 @@ def _read_cell(row: list[str], header: list[str], name: str) -> str:
 
 def _read_record(record: list[str], places: list[int], spec: InputSpec, where: str) -> list[float]:
     if len(record) <= max(places):
-        raise BadInput(f"input ({where}) must have a value in each column; got {len(record)} values; fill it up")
+        raise BadInput(
+            f"input ({where}) must have a value in each column; got {len(record)} values; fill it "
+            "up"
+        )
     texts = [record[place].strip() for place in places]
-    return [_read_value(text, column, spec, where) for text, column in zip(texts, spec.columns, strict=True)]
+    return [
+        _read_value(text, column, spec, where)
+        for text, column in zip(texts, spec.columns, strict=True)
+    ]
 
 
 def _read_value(text: str, column: ColumnSpec, spec: InputSpec, where: str) -> float:
@@ -120,17 +141,26 @@ def _read_value(text: str, column: ColumnSpec, spec: InputSpec, where: str) -> f
     except ValueError:
         value = math.inf
     if math.isinf(value):
-        raise BadInput(f"input ({where}) must hold a finite number in {column.name}; got {text[:40]!r}; correct it")
+        raise BadInput(
+            f"input ({where}) must hold a finite number in {column.name}; got {text[:40]!r}; "
+            "correct it"
+        )
     return value
 
 
 def _read_time(text: str, column: ColumnSpec, where: str) -> float:
     """Seconds since 1970; UTC unless the text says otherwise."""
     try:
-        moment = datetime.strptime(text, column.time_format) if column.time_format else datetime.fromisoformat(text)
+        moment = (
+            datetime.strptime(text, column.time_format)
+            if column.time_format
+            else datetime.fromisoformat(text)
+        )
     except ValueError as error:
         style = column.time_format or "ISO 8601"
-        raise BadInput(f"input ({where}) must hold a time as {style} in {column.name}; got {text[:40]!r}") from error
+        raise BadInput(
+            f"input ({where}) must hold a time as {style} in {column.name}; got {text[:40]!r}"
+        ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
@@ -147,9 +177,13 @@ def shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> Ro
     if samples.ndim != len(spec.shape) + 1 or samples.shape[1:] != spec.shape or not len(samples):
         steps = f"at least {spec.shape[0]} rows" if len(spec.shape) > 1 else "at least one row"
         raise BadInput(
-            f"input ({where}) must hold {steps} of {spec.shape[-1]} columns; got {values.shape}; give more rows, or "
+            f"input ({where}) must hold {steps} of {spec.shape[-1]} columns; got {values.shape}; "
+            "give more rows, or "
             "the columns that the model takes"
         )
     if np.isinf(samples).any():
-        raise BadInput(f"input ({where}) must hold finite numbers, or NaN where one is missing; got an infinite one")
+        raise BadInput(
+            f"input ({where}) must hold finite numbers, or NaN where one is missing; got an "
+            "infinite one"
+        )
     return np.ascontiguousarray(samples)

@@ -1,8 +1,8 @@
 """What an artifact's exact bytes cost: size, latency of one sample, and memory, each in a process of its own.
 
-A fresh process holds nothing but the runtime, so its peak memory and its latency are the artifact's; the process that
-asks may hold a training run. Run as `python -P -m deployments.targets.run.measure`; a header line and the bytes come on
-stdin.
+A fresh process holds nothing but the runtime, so its peak memory and its latency are the
+artifact's; the process that asks may hold a training run. Run as `python -P -m
+deployments.targets.run.measure`; a header line and the bytes come on stdin.
 """
 
 import json
@@ -32,7 +32,8 @@ class Measurement(BaseModel):
         latency_ms_p50: Median time of one sample, batch 1, after warming up.
         latency_ms_p95: 95th percentile of the same runs.
         load_ms: Time to parse the bytes and make the session.
-        memory_bytes: Growth of the process's peak resident memory by loading and answering; None where /proc is absent.
+        memory_bytes: Growth of the process's peak resident memory by loading and answering; None
+            where /proc is absent.
         runs: Number of timed runs.
         threads: Threads of the runtime.
     """
@@ -76,7 +77,8 @@ def measure_artifact(
 
     Args:
         data: Its bytes.
-        spec: The raw sample it takes; random values within its range are fed, zeros where it has none.
+        spec: The raw sample it takes; random values within its range are fed, zeros where it has
+            none.
         output: What it answers.
         threads: Threads of the runtime.
         max_runs: Most runs that are timed.
@@ -86,7 +88,9 @@ def measure_artifact(
     Raises:
         BadArtifact: The bytes cannot be loaded or run, or not in time.
     """
-    job = MeasureJob(spec=spec, output=output, threads=threads, max_runs=max_runs, budget_s=budget_s)
+    job = MeasureJob(
+        spec=spec, output=output, threads=threads, max_runs=max_runs, budget_s=budget_s
+    )
     command = [sys.executable, "-P", "-m", "deployments.targets.run.measure"]
     try:
         done = subprocess.run(
@@ -102,7 +106,10 @@ def measure_artifact(
         ) from error
     if done.returncode != 0:
         tail = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise BadArtifact(f"artifact must load and run; got exit {done.returncode}: {' '.join(tail)}; export it again")
+        raise BadArtifact(
+            f"artifact must load and run; got exit {done.returncode}: {' '.join(tail)}; export it "
+            "again"
+        )
     return Measurement.model_validate_json(done.stdout)
 
 
@@ -132,7 +139,9 @@ def _time_runs(predictor: Predictor, sample: NDArray[np.generic], job: MeasureJo
         predictor.predict(sample)
     times_ms: list[float] = []
     end_s = time.perf_counter() + job.budget_s
-    while len(times_ms) < min(20, job.max_runs) or (len(times_ms) < job.max_runs and time.perf_counter() < end_s):
+    while len(times_ms) < min(20, job.max_runs) or (
+        len(times_ms) < job.max_runs and time.perf_counter() < end_s
+    ):
         started = time.perf_counter()
         predictor.predict(sample)
         times_ms.append((time.perf_counter() - started) * 1e3)

@@ -53,7 +53,8 @@ class Prediction(BaseModel):
         where = self.file if self.row is None else f"{self.file} row {self.row}"
         if self.forecast is not None:
             steps = "; ".join(
-                f"{name}: {', '.join(f'{value:.6g}' for value in values)}" for name, values in self.forecast.items()
+                f"{name}: {', '.join(f'{value:.6g}' for value in values)}"
+                for name, values in self.forecast.items()
             )
             return f"{where}  {steps}"
         if self.value is not None:
@@ -78,14 +79,16 @@ def predict(
 
     Args:
         channel: A name in the workspace, or the address of a channel.
-        files: PNG, JPEG or .npy files of one sample each, or CSV or .npy files of rows; paths or fsspec URLs.
+        files: PNG, JPEG or .npy files of one sample each, or CSV or .npy files of rows; paths or
+            fsspec URLs.
         workspace: The workspace.
         keys: Pinned roots and trusted receipt keys; None: those of the config directory.
         cache: Where verified models are kept; None: the user's cache directory.
         threads: Threads of the runtime.
 
     Raises:
-        ChannelRefused: The channel gives nothing that can be trusted, and no model was verified here before.
+        ChannelRefused: The channel gives nothing that can be trusted, and no model was verified
+            here before.
         BadArtifact: The verified bytes are not the model that their card describes.
         BadInput: While iterating: a file is not what the model takes.
     """
@@ -96,14 +99,18 @@ def predict(
     return answer_files(update.model, predictor, files)
 
 
-def answer_files(model: VerifiedModel, predictor: Predictor, files: Iterable[str]) -> Iterator[Prediction]:
+def answer_files(
+    model: VerifiedModel, predictor: Predictor, files: Iterable[str]
+) -> Iterator[Prediction]:
     """Answers for files, one after the other, with a model that is loaded."""
     for file in files:
         answers = predictor.predict(load_input(file, model.card))
         several = len(answers.values) > 1
         for row in range(len(answers.values)):
             found = _describe_answer(model.card, answers, row)
-            yield Prediction(file=file, row=row if several else None, model_id=model.card.model_id, **found)
+            yield Prediction(
+                file=file, row=row if several else None, model_id=model.card.model_id, **found
+            )
 
 
 def _describe_answer(card: Card, answers: Answers, row: int) -> dict[str, Any]:
@@ -112,8 +119,16 @@ def _describe_answer(card: Card, answers: Answers, row: int) -> dict[str, Any]:
     if card.output.kind == "values":
         if not card.output.columns:
             return {"value": float(values)}
-        return {"forecast": {name: tuple(values[:, place].tolist()) for place, name in enumerate(card.output.columns)}}
+        return {
+            "forecast": {
+                name: tuple(values[:, place].tolist())
+                for place, name in enumerate(card.output.columns)
+            }
+        }
     label = card.labels[int(answers.classes[row])]
     if card.output.kind == "score":
         return {"label": label, "score": float(values)}
-    return {"label": label, "confidence": float(np.clip(values[int(answers.classes[row])], 0.0, 1.0))}
+    return {
+        "label": label,
+        "confidence": float(np.clip(values[int(answers.classes[row])], 0.0, 1.0)),
+    }

@@ -21,7 +21,8 @@ class Location:
         url: Absolute path or full URL, without a trailing slash.
         name: The channel's name: the last part of the address.
         store: Its files; None on http(s), which is read without a file system layer.
-        shelf: The folder of a workspace's channels, where it was named as one of them; None where its address was given.
+        shelf: The folder of a workspace's channels, where it was named as one of them; None where
+            its address was given.
     """
 
     url: str
@@ -45,16 +46,20 @@ class Location:
             return
         what = f"channel ({self.name}) must be one of workspace {self.shelf.display.removesuffix('/' + CHANNELS)}"
         if known:
-            raise ChannelAbsent(f"{what}; got a name that it does not have; its channels: {', '.join(known)}")
-        raise ChannelAbsent(f"{what}; got a workspace without channels; run a recipe there, or give --workspace")
+            raise ChannelAbsent(
+                f"{what}; got a name that it does not have; its channels: {', '.join(known)}"
+            )
+        raise ChannelAbsent(
+            f"{what}; got a workspace without channels; run a recipe there, or give --workspace"
+        )
 
 
 def locate_channel(channel: str, workspace: str | Store) -> Location:
     """Finds a channel.
 
     Args:
-        channel: A name, such as "edge", in the workspace; or a full URL or a path (anything with a slash) of a channel,
-            whose last part is its name.
+        channel: A name, such as "edge", in the workspace; or a full URL or a path (anything with a
+            slash) of a channel, whose last part is its name.
         workspace: The workspace.
 
     Raises:
@@ -64,7 +69,8 @@ def locate_channel(channel: str, workspace: str | Store) -> Location:
     name = channel if inside else urlsplit(channel).path.rstrip("/").rpartition("/")[2]
     if not _NAME.match(name):
         raise ChannelError(
-            f"channel ({redact(channel)}) must have a name of a-z, 0-9, '.', '_' and '-' at its end; got {name!r}; "
+            f"channel ({redact(channel)}) must have a name of a-z, 0-9, '.', '_' and '-' at its "
+            f"end; got {name!r}; "
             "give a name in the workspace, or the address of a channel that ends in its name"
         )
     if not inside:

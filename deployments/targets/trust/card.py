@@ -31,7 +31,8 @@ class ColumnSpec(_Record):
 
     Attributes:
         name: Its name in files.
-        vocabulary: Texts of a column of categories, which stand in a sample as their places here; empty for numbers.
+        vocabulary: Texts of a column of categories, which stand in a sample as their places here;
+            empty for numbers.
         is_time: Whether it is the time, which stands in a sample in seconds since 1970 (UTC).
         time_format: Format of the time in files after C's strptime; None for ISO 8601.
     """
@@ -46,8 +47,9 @@ class OutputSpec(_Record):
     """What an artifact answers.
 
     Attributes:
-        kind: "classes": `label` (N,) int64 and `probabilities` (N, K) float32; "values": `values` (N,), or (N, H, T) of a
-            forecast, float32, in the source's units; "score": `label` (N,), 1 for an anomaly, and `score` (N,) float32.
+        kind: "classes": `label` (N,) int64 and `probabilities` (N, K) float32; "values": `values`
+            (N,), or (N, H, T) of a forecast, float32, in the source's units; "score": `label` (N,),
+            1 for an anomaly, and `score` (N,) float32.
         classes: K.
         columns: Names of the T columns that are forecast.
         horizon: H steps; 0 where nothing is forecast.
@@ -70,17 +72,23 @@ class InputSpec(_Record):
     Attributes:
         name: Name of the input in the artifact.
         dtype: numpy name of its dtype.
-        shape: One sample's shape without the batch axis, such as (C, H, W), (D,) of a row or (L, D) of a window.
-        value_range: Smallest and largest raw value; None where any number may stand, and NaN where one is missing.
+        shape: One sample's shape without the batch axis, such as (C, H, W), (D,) of a row or (L, D)
+            of a window.
+        value_range: Smallest and largest raw value; None where any number may stand, and NaN where
+            one is missing.
         columns: The D columns of a row or of a window's rows; empty for images.
         missing: Texts that mean in files that there is no value.
-        entity: Column of files of a series that says whose a row is, where the model learned of several: a window is of one.
+        entity: Column of files of a series that says whose a row is, where the model learned of
+            several: a window is of one.
         time: Column of files of a series that says when a row was, where it has one.
-        max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the file's series; None for any.
+        max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the
+            file's series; None for any.
     """
 
     name: str = "image"
-    dtype: Literal["uint8", "int8", "uint16", "int16", "int32", "int64", "float32", "float64"] = "uint8"
+    dtype: Literal["uint8", "int8", "uint16", "int16", "int32", "int64", "float32", "float64"] = (
+        "uint8"
+    )
     shape: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1, max_length=8)
     value_range: tuple[int | float, int | float] | None = None
     columns: tuple[ColumnSpec, ...] = ()
@@ -91,11 +99,15 @@ class InputSpec(_Record):
 
     @field_validator("value_range")
     @classmethod
-    def _check_range(cls, value: tuple[int | float, int | float] | None) -> tuple[int | float, int | float] | None:
+    def _check_range(
+        cls, value: tuple[int | float, int | float] | None
+    ) -> tuple[int | float, int | float] | None:
         if value is None:
             return None
         if not all(math.isfinite(bound) for bound in value) or value[0] >= value[1]:
-            raise ValueError(f"value_range must be [low, high] with low < high, both finite; got {list(value)}")
+            raise ValueError(
+                f"value_range must be [low, high] with low < high, both finite; got {list(value)}"
+            )
         return value
 
     @property
@@ -106,9 +118,15 @@ class InputSpec(_Record):
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
         if (self.value_range is None) != bool(self.columns):
-            raise ValueError("input must have either a value_range or columns; got both or neither; publish it again")
+            raise ValueError(
+                "input must have either a value_range or columns; got both or neither; publish it "
+                "again"
+            )
         if self.columns and self.shape[-1] != len(self.columns):
-            raise ValueError(f"columns must be as many as the shape says; got {len(self.columns)} for {self.shape}")
+            raise ValueError(
+                f"columns must be as many as the shape says; got {len(self.columns)} for "
+                f"{self.shape}"
+            )
         return self
 
 
@@ -129,7 +147,8 @@ class Card(_Record):
         name: The recipe's name.
         kind: The recipe's kind, such as "image-classification".
         input: The raw sample it takes.
-        labels: Names of the classes, in the order of the output; of anomaly detection what is normal and what is not.
+        labels: Names of the classes, in the order of the output; of anomaly detection what is
+            normal and what is not.
         output: What it answers.
         artifact: The file it stands for.
         receipt: sha256 of the receipt that cleared it.
@@ -149,7 +168,9 @@ class Card(_Record):
     def _check_labels(self) -> Self:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must be unique; got {list(self.labels)}")
-        wanted = {"classes": self.output.classes or len(self.labels) or 1, "score": 2}.get(self.output.kind)
+        wanted = {"classes": self.output.classes or len(self.labels) or 1, "score": 2}.get(
+            self.output.kind
+        )
         if wanted is not None and len(self.labels) != wanted:
             raise ValueError(f"labels must name each of {wanted} answers; got {list(self.labels)}")
         return self
@@ -168,11 +189,17 @@ class Card(_Record):
         try:
             document = json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise BadArtifact(f"model card must be JSON; got {error}; publish the model again") from error
+            raise BadArtifact(
+                f"model card must be JSON; got {error}; publish the model again"
+            ) from error
         found = document.get("format") if isinstance(document, dict) else None
         if found != FORMAT:
-            raise BadArtifact(f"model card must have format {FORMAT}; got {found!r}; read it with a newer Lepton")
+            raise BadArtifact(
+                f"model card must have format {FORMAT}; got {found!r}; read it with a newer Lepton"
+            )
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            raise BadArtifact(f"model card must follow its format; got {error}; publish the model again") from error
+            raise BadArtifact(
+                f"model card must follow its format; got {error}; publish the model again"
+            ) from error

@@ -1,7 +1,7 @@
 """Clearance: is there a green receipt, signed by a trusted key, for exactly these bytes on this channel?
 
-Both ends ask it: the publisher before anything is written, the device before anything is used. There is no other way
-for bytes onto a channel, or from a channel into a runtime.
+Both ends ask it: the publisher before anything is written, the device before anything is used.
+There is no other way for bytes onto a channel, or from a channel into a runtime.
 """
 
 import json
@@ -59,31 +59,47 @@ def verify_receipt(receipt: bytes, trusted: Mapping[str, bytes]) -> dict[str, An
         NotCleared: It is not canonical JSON of a known format, or no trusted key signed it.
     """
     if len(receipt) > MAX_RECEIPT_BYTES:
-        raise NotCleared(f"receipt must be at most {MAX_RECEIPT_BYTES} bytes; got {len(receipt)}; {_REMEDY}")
+        raise NotCleared(
+            f"receipt must be at most {MAX_RECEIPT_BYTES} bytes; got {len(receipt)}; {_REMEDY}"
+        )
     try:
         envelope = json.loads(receipt)
-        # Parsers disagree about doubled keys and stray bytes; the canonical form leaves nothing to disagree about.
+        # Parsers disagree about doubled keys and stray bytes; the canonical form leaves nothing to
+        # disagree about.
         canonical = canonical_json(envelope) == receipt
     except (ValueError, RecursionError, StorageError) as error:
         raise NotCleared(f"receipt must be canonical JSON; got {error}; {_REMEDY}") from error
     if not canonical or not isinstance(envelope, dict) or set(envelope) != {"signatures", "signed"}:
         raise NotCleared(
-            f"receipt must be canonical JSON of its signatures and its signed body; got another; {_REMEDY}"
+            "receipt must be canonical JSON of its signatures and its signed body; got another; "
+            f"{_REMEDY}"
         )
     body = envelope["signed"]
     found = body.get("format") if isinstance(body, dict) else None
     if found != FORMAT:
-        raise NotCleared(f"receipt must have format {FORMAT}; got {found!r}; read it with a newer Lepton")
-    if not any(_is_signed(canonical_json(body), signature, trusted) for signature in _as_list(envelope["signatures"])):
         raise NotCleared(
-            f"receipt ({sha256_bytes(receipt)[:12]}) must be signed by one of {len(trusted)} trusted keys; got "
-            f"{_name_signers(envelope['signatures'])}; import the signer's public key with `lepton keys import`"
+            f"receipt must have format {FORMAT}; got {found!r}; read it with a newer Lepton"
+        )
+    if not any(
+        _is_signed(canonical_json(body), signature, trusted)
+        for signature in _as_list(envelope["signatures"])
+    ):
+        raise NotCleared(
+            f"receipt ({sha256_bytes(receipt)[:12]}) must be signed by one of {len(trusted)} "
+            "trusted keys; got "
+            f"{_name_signers(envelope['signatures'])}; import the signer's public key with `lepton "
+            "keys import`"
         )
     return dict(body)
 
 
 def check_clearance(
-    receipt: bytes, files: Mapping[str, bytes], *, channel: str, artifact: str, trusted: Mapping[str, bytes]
+    receipt: bytes,
+    files: Mapping[str, bytes],
+    *,
+    channel: str,
+    artifact: str,
+    trusted: Mapping[str, bytes],
 ) -> Clearance:
     """Checks that a receipt clears exactly these files, an artifact and its card, for a channel.
 
@@ -115,7 +131,9 @@ def check_clearance(
             expected=cleared["expected"],
         )
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
-        raise NotCleared(f"receipt must state all that it clears; got a fault at {error}; {_REMEDY}") from error
+        raise NotCleared(
+            f"receipt must state all that it clears; got a fault at {error}; {_REMEDY}"
+        ) from error
 
 
 def _require_green(body: Mapping[str, Any]) -> None:
@@ -124,15 +142,22 @@ def _require_green(body: Mapping[str, Any]) -> None:
     stages = {gate["stage"]: gate["passed"] for gate in _as_list(body["gates"])}
     red = [stage for stage, passed in stages.items() if passed is not True]
     if red or len(stages) != len(body["gates"]):
-        raise NotCleared(f"receipt's gates must all have passed, each once; got red: {red}; mend the data or the model")
+        raise NotCleared(
+            f"receipt's gates must all have passed, each once; got red: {red}; mend the data or "
+            "the model"
+        )
     missing = [stage for stage in REQUIRED_GATES if stage not in stages]
     if missing:
-        raise NotCleared(f"receipt's gates must be {', '.join(REQUIRED_GATES)}; got no {missing[0]}; {_REMEDY}")
+        raise NotCleared(
+            f"receipt's gates must be {', '.join(REQUIRED_GATES)}; got no {missing[0]}; {_REMEDY}"
+        )
 
 
 def _read_card(files: Mapping[str, bytes]) -> Card:
     if CARD_FILE not in files:
-        raise NotCleared(f"files must hold {CARD_FILE}; got {sorted(files)}; publish the model's card beside it")
+        raise NotCleared(
+            f"files must hold {CARD_FILE}; got {sorted(files)}; publish the model's card beside it"
+        )
     try:
         return Card.parse(files[CARD_FILE])
     except BadArtifact as error:
@@ -142,34 +167,53 @@ def _read_card(files: Mapping[str, bytes]) -> Card:
 def _only_artifact(files: Mapping[str, bytes], card: Card) -> bytes:
     expected = sorted([CARD_FILE, card.artifact.file])
     if sorted(files) != expected:
-        raise NotCleared(f"files must be {expected}; got {sorted(files)}; publish what the receipt lists, nothing else")
+        raise NotCleared(
+            f"files must be {expected}; got {sorted(files)}; publish what the receipt lists, "
+            "nothing else"
+        )
     return files[card.artifact.file]
 
 
 def _cleared_for(body: Mapping[str, Any], channel: str) -> Mapping[str, Any]:
     cleared: Mapping[str, Any] | None = body["channels"].get(channel)
     if cleared is None:
-        raise NotCleared(f"receipt must clear channel {channel!r}; got {sorted(body['channels'])}; {_REMEDY}")
+        raise NotCleared(
+            f"receipt must clear channel {channel!r}; got {sorted(body['channels'])}; {_REMEDY}"
+        )
     return cleared
 
 
 def _check_artifact(
-    body: Mapping[str, Any], card: Card, artifact: str, data: bytes, cleared: Mapping[str, Any], channel: str
+    body: Mapping[str, Any],
+    card: Card,
+    artifact: str,
+    data: bytes,
+    cleared: Mapping[str, Any],
+    channel: str,
 ) -> None:
     digest = sha256_bytes(data)
     measured = [entry for entry in _as_list(body["artifacts"]) if entry["name"] == artifact]
     if len(measured) != 1:
-        raise NotCleared(f"receipt must list artifact {artifact!r} once; got {len(measured)} times; {_REMEDY}")
+        raise NotCleared(
+            f"receipt must list artifact {artifact!r} once; got {len(measured)} times; {_REMEDY}"
+        )
     listed = {record["sha256"] for record in body["model"]["files"].values()}
-    _require(f"artifact ({card.artifact.file}) sha256 in the receipt", digest, measured[0]["sha256"])
-    _require(f"artifact ({card.artifact.file}) size_bytes in the receipt", len(data), measured[0]["size_bytes"])
+    _require(
+        f"artifact ({card.artifact.file}) sha256 in the receipt", digest, measured[0]["sha256"]
+    )
+    _require(
+        f"artifact ({card.artifact.file}) size_bytes in the receipt",
+        len(data),
+        measured[0]["size_bytes"],
+    )
     _require(f"artifact that channel {channel!r} is cleared for", artifact, cleared["artifact"])
     _require(f"sha256 that channel {channel!r} is cleared for", digest, cleared["sha256"])
     _require("card's artifact name", card.artifact.name, artifact)
     _require("card's artifact sha256", card.artifact.sha256, digest)
     if digest not in listed:
         raise NotCleared(
-            f"artifact ({card.artifact.file}) must be a file of the receipt's model; got {digest}; {_REMEDY}"
+            f"artifact ({card.artifact.file}) must be a file of the receipt's model; got {digest}; "
+            f"{_REMEDY}"
         )
 
 
@@ -190,11 +234,19 @@ def _check_card(body: Mapping[str, Any], card: Card, receipt: str) -> None:
         _require("card's value range", list(card.input.bounds), list(image["value_range"]))
         return
     names = [column.name for column in card.input.columns if not column.is_time]
-    _require("card's columns", sorted(names), sorted([*_as_list(data["numbers"]), *_as_list(data["texts"])]))
+    _require(
+        "card's columns",
+        sorted(names),
+        sorted([*_as_list(data["numbers"]), *_as_list(data["texts"])]),
+    )
     window = recipe["model"]["window"]
     steps = [] if window is None else [window["lookback"]]
     _require("card's input shape", list(card.input.shape), [*steps, len(card.input.columns)])
-    _require("card's horizon", card.output.horizon, window["horizon"] if window and card.output.columns else 0)
+    _require(
+        "card's horizon",
+        card.output.horizon,
+        window["horizon"] if window and card.output.columns else 0,
+    )
 
 
 def _require(what: str, got: object, expected: object) -> None:
@@ -212,7 +264,9 @@ def _is_signed(data: bytes, signature: object, trusted: Mapping[str, bytes]) -> 
     if public is None:
         return False
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(bytes.fromhex(str(signature.get("signature"))), data)
+        Ed25519PublicKey.from_public_bytes(public).verify(
+            bytes.fromhex(str(signature.get("signature"))), data
+        )
     except (InvalidSignature, ValueError):
         return False
     return True

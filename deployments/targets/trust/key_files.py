@@ -45,7 +45,8 @@ def make_private_dir(path: Path) -> None:
         mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o022:
         raise KeyUnsafe(
-            f"directory of keys ({path}) must be writable by its owner only; got mode {mode:04o}; run chmod 700 on it"
+            f"directory of keys ({path}) must be writable by its owner only; got mode {mode:04o}; "
+            "run chmod 700 on it"
         )
 
 
@@ -90,12 +91,17 @@ def read_private(path: Path) -> bytes:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError as error:
-        raise KeyAbsent(f"key ({path}) must be on this machine; got no such file; run `lepton keys import`") from error
+        raise KeyAbsent(
+            f"key ({path}) must be on this machine; got no such file; run `lepton keys import`"
+        ) from error
     except OSError as error:
-        raise KeyStoreError(f"key ({path}) must be readable; got {error.strerror}; check its owner") from error
+        raise KeyStoreError(
+            f"key ({path}) must be readable; got {error.strerror}; check its owner"
+        ) from error
     if mode & 0o077:
         raise KeyUnsafe(
-            f"key ({path}) must be closed to other users (mode 0600); got mode {mode:04o}; run chmod 600 on it"
+            f"key ({path}) must be closed to other users (mode 0600); got mode {mode:04o}; run "
+            "chmod 600 on it"
         )
     with _translated("key", path):
         return path.read_bytes()
@@ -174,6 +180,7 @@ def _translated(what: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise KeyStoreError(
-            f"{what} ({path}) must be readable and writable by this user; got {error.strerror or error}; "
+            f"{what} ({path}) must be readable and writable by this user; got "
+            f"{error.strerror or error}; "
             f"make it so, or set {CONFIG_VARIABLE} or {CACHE_VARIABLE} to a directory that is"
         ) from error

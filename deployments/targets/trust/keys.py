@@ -1,12 +1,13 @@
 """Keys: this machine's receipt-signing key, the channels' TUF keys, and whom it trusts. Never in a workspace.
 
-    <config>/receipt.pem                        signs this machine's receipts
-    <config>/trusted/<key id>.json              public keys whose receipts are accepted
-    <config>/channels/<channel id>/1.root.json  a pinned root; channel id = sha256 of it
-    <config>/channels/<channel id>/<role>.pem   the channel's own root, targets, snapshot and timestamp keys
+    <config>/receipt.pem                        signs this machine's receipts <config>/trusted/<key
+    id>.json              public keys whose receipts are accepted <config>/channels/<channel
+    id>/1.root.json  a pinned root; channel id = sha256 of it <config>/channels/<channel
+    id>/<role>.pem   the channel's own root, targets, snapshot and timestamp keys
 
-<config> is $LEPTON_CONFIG_DIR, else the user's config directory. $LEPTON_KEYS may hold an exported bundle (its JSON
-text) for machines that keep no files. All keys are ed25519 (RFC 8032), private ones as PKCS #8 PEM (RFC 5208).
+<config> is $LEPTON_CONFIG_DIR, else the user's config directory. $LEPTON_KEYS may hold an exported
+bundle (its JSON text) for machines that keep no files. All keys are ed25519 (RFC 8032), private
+ones as PKCS #8 PEM (RFC 5208).
 """
 
 import os
@@ -64,7 +65,9 @@ class TrustedKey(_Record):
     def _check_id(self) -> Self:
         raw = bytes.fromhex(self.public)
         if len(raw) != 32 or sha256_bytes(raw) != self.keyid:
-            raise ValueError(f"key id ({self.keyid}) must be the sha256 of its 32 byte public key; got another")
+            raise ValueError(
+                f"key id ({self.keyid}) must be the sha256 of its 32 byte public key; got another"
+            )
         return self
 
 
@@ -102,9 +105,12 @@ class KeyBundle(_Record):
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['type']}" for fault in error.errors())
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc']))}: {fault['type']}" for fault in error.errors()
+            )
             raise KeyStoreError(
-                f"key bundle ({where}) must follow format 1; got {faults}; export it again with `lepton keys export`"
+                f"key bundle ({where}) must follow format 1; got {faults}; export it again with "
+                "`lepton keys export`"
             ) from None
 
 
@@ -117,7 +123,11 @@ class ReceiptSigner:
 
     def sign(self, data: bytes) -> dict[str, str]:
         """A signature as a receipt holds it: `{"keyid", "method", "signature"}`."""
-        return {"keyid": self.keyid, "method": "ed25519", "signature": self._private.sign(data).hex()}
+        return {
+            "keyid": self.keyid,
+            "method": "ed25519",
+            "signature": self._private.sign(data).hex(),
+        }
 
 
 class KeyRing:
@@ -189,7 +199,9 @@ class KeyRing:
             try:
                 signers[role] = CryptoSigner(load_pem_private_key(pem, None))
             except ValueError as error:
-                raise KeyStoreError(f"key ({where}) must be a PKCS #8 PEM; got {error}; import it again") from error
+                raise KeyStoreError(
+                    f"key ({where}) must be a PKCS #8 PEM; got {error}; import it again"
+                ) from error
         return signers
 
     def add_channel(self, root: bytes, pems: dict[Role, bytes] | None = None) -> str:
@@ -197,11 +209,17 @@ class KeyRing:
         channel_id = sha256_bytes(root)
         folder = self._channel_dir(channel_id)
         make_private_dir(folder.parent)
-        publish_dir({ROOT_FILE: root, **{f"{role}.pem": pem for role, pem in (pems or {}).items()}}, folder)
+        publish_dir(
+            {ROOT_FILE: root, **{f"{role}.pem": pem for role, pem in (pems or {}).items()}}, folder
+        )
         for role, pem in (pems or {}).items():
-            if not put_private(folder / f"{role}.pem", pem) and read_private(folder / f"{role}.pem") != pem:
+            if (
+                not put_private(folder / f"{role}.pem", pem)
+                and read_private(folder / f"{role}.pem") != pem
+            ):
                 raise KeyConflict(
-                    f"key ({folder / role}.pem) must stay as it is; got another one for the same channel; "
+                    f"key ({folder / role}.pem) must stay as it is; got another one for the same "
+                    "channel; "
                     "move it away first"
                 )
         return channel_id
@@ -227,8 +245,14 @@ class KeyRing:
         ids = self.channel_ids()
         roots = {channel_id: self.pinned_root(channel_id) for channel_id in ids}
         return KeyBundle(
-            trusted=tuple(TrustedKey(keyid=keyid, public=raw.hex()) for keyid, raw in sorted(trusted.items())),
-            channels=tuple(PinnedChannel(id=i, root=root.decode()) for i, root in roots.items() if root is not None),
+            trusted=tuple(
+                TrustedKey(keyid=keyid, public=raw.hex()) for keyid, raw in sorted(trusted.items())
+            ),
+            channels=tuple(
+                PinnedChannel(id=i, root=root.decode())
+                for i, root in roots.items()
+                if root is not None
+            ),
             private=self._private_half(ids) if private else None,
         )
 
@@ -245,7 +269,9 @@ class KeyRing:
         for key in bundle.trusted:
             self._trust(key)
         for channel in bundle.channels:
-            pems = {role: pem.encode() for role, pem in private.channels.get(channel.id, {}).items()}
+            pems = {
+                role: pem.encode() for role, pem in private.channels.get(channel.id, {}).items()
+            }
             self.add_channel(channel.root.encode(), pems)
 
     def _add_receipt_key(self, pem: bytes) -> None:
@@ -256,8 +282,10 @@ class KeyRing:
         present = _make_signer(read_private(path), str(path))
         if present.keyid != offered.keyid:
             raise KeyConflict(
-                f"receipt key ({path}) must stay the one that this machine signs with, {present.keyid[:12]}; got "
-                f"{offered.keyid[:12]}; move the file away first, or import a bundle without private keys"
+                f"receipt key ({path}) must stay the one that this machine signs with, "
+                f"{present.keyid[:12]}; got "
+                f"{offered.keyid[:12]}; move the file away first, or import a bundle without "
+                "private keys"
             )
 
     def _trust(self, key: TrustedKey) -> None:
@@ -275,11 +303,15 @@ class KeyRing:
             missing = [role for role in ROLES if role not in held]
             if missing:
                 raise KeyAbsent(
-                    f"keys of channel {channel_id[:12]} in ${KEYS_VARIABLE} must be four; got no {missing[0]}"
+                    f"keys of channel {channel_id[:12]} in ${KEYS_VARIABLE} must be four; got no "
+                    f"{missing[0]}"
                 )
             return {role: (held[role].encode(), f"${KEYS_VARIABLE}") for role in ROLES}
         folder = self._channel_dir(channel_id)
-        return {role: (read_private(folder / f"{role}.pem"), str(folder / f"{role}.pem")) for role in ROLES}
+        return {
+            role: (read_private(folder / f"{role}.pem"), str(folder / f"{role}.pem"))
+            for role in ROLES
+        }
 
     def _private_half(self, channel_ids: tuple[str, ...]) -> PrivateKeys:
         channels: dict[Sha256, dict[Role, str]] = {}
@@ -310,7 +342,10 @@ def export_keys(path: str | Path, private: bool = False, ring: KeyRing | None = 
     bundle = (ring or KeyRing()).bundle(private=private)
     target = Path(path).absolute()
     if not put_private(target, bundle.model_dump_json(indent=2).encode()):
-        raise KeyStoreError(f"key bundle ({target}) must be a new file; got one that exists; remove it or name another")
+        raise KeyStoreError(
+            f"key bundle ({target}) must be a new file; got one that exists; remove it or name "
+            "another"
+        )
     return bundle
 
 
@@ -326,7 +361,10 @@ def import_keys(path: str | Path, ring: KeyRing | None = None) -> KeyBundle:
     source = Path(path).absolute()
     data = read_public(source)
     if data is None:
-        raise KeyAbsent(f"key bundle ({source}) must exist; got no such file; make one with `lepton keys export`")
+        raise KeyAbsent(
+            f"key bundle ({source}) must exist; got no such file; make one with `lepton keys "
+            "export`"
+        )
     bundle = KeyBundle.parse(data, str(source))
     if bundle.private is not None:
         read_private(source)
@@ -339,7 +377,8 @@ def _parse_trusted(data: bytes, path: Path) -> TrustedKey:
         return TrustedKey.model_validate_json(data)
     except ValidationError as error:
         raise KeyStoreError(
-            f"trusted key ({path}) must be a public key record; got {error.errors()[0]['msg']}; remove it, or import "
+            f"trusted key ({path}) must be a public key record; got {error.errors()[0]['msg']}; "
+            "remove it, or import "
             "it again"
         ) from error
 
@@ -348,7 +387,9 @@ def _new_private_pem() -> bytes:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
 
 
 def _make_signer(pem: bytes, where: str) -> ReceiptSigner:
@@ -358,10 +399,16 @@ def _make_signer(pem: bytes, where: str) -> ReceiptSigner:
     try:
         private = load_pem_private_key(pem, None)
     except ValueError as error:
-        raise KeyStoreError(f"receipt key ({where}) must be a PKCS #8 PEM; got {error}; import it again") from error
+        raise KeyStoreError(
+            f"receipt key ({where}) must be a PKCS #8 PEM; got {error}; import it again"
+        ) from error
     if not isinstance(private, Ed25519PrivateKey):
-        raise KeyStoreError(f"receipt key ({where}) must be an ed25519 key; got another kind; import it again")
-    return ReceiptSigner(keyid=sha256_bytes(private.public_key().public_bytes_raw()), _private=private)
+        raise KeyStoreError(
+            f"receipt key ({where}) must be an ed25519 key; got another kind; import it again"
+        )
+    return ReceiptSigner(
+        keyid=sha256_bytes(private.public_key().public_bytes_raw()), _private=private
+    )
 
 
 def _public_hex(signer: ReceiptSigner) -> str:

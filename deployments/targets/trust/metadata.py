@@ -1,8 +1,9 @@
 """A channel's TUF documents: made, signed, read and verified. No files here.
 
-The Update Framework specification 1.0 (https://theupdateframework.github.io/specification/latest/), with consistent
-snapshots. Two additions: the root names its channel, and `receipt.json` in targets carries the release; both in fields
-that TUF hands through (4.2, "custom" and unrecognised attributes).
+The Update Framework specification 1.0 (https://theupdateframework.github.io/specification/latest/),
+with consistent snapshots. Two additions: the root names its channel, and `receipt.json` in targets
+carries the release; both in fields that TUF hands through (4.2, "custom" and unrecognised
+attributes).
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,16 @@ from typing import TypeVar
 
 from securesystemslib.signer import CryptoSigner
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import (
+    Metadata,
+    MetaFile,
+    Root,
+    Signed,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
 from tuf.api.serialization.json import JSONSerializer
 
 from deployments.targets.errors import ChannelCorrupt, KeyConflict
@@ -29,7 +39,9 @@ LIFETIMES: Mapping[str, timedelta] = {
 SignedT = TypeVar("SignedT", Root, Timestamp, Snapshot, Targets)
 
 
-def build_root(channel: str, version: int, signers: Mapping[Role, CryptoSigner], now: datetime) -> bytes:
+def build_root(
+    channel: str, version: int, signers: Mapping[Role, CryptoSigner], now: datetime
+) -> bytes:
     """A root that names its channel and holds one key a role."""
     root = Root(
         version=version,
@@ -42,13 +54,22 @@ def build_root(channel: str, version: int, signers: Mapping[Role, CryptoSigner],
     return _sign(root, signers["root"])
 
 
-def build_targets(version: int, files: Mapping[str, TargetFile], signer: CryptoSigner, now: datetime) -> bytes:
+def build_targets(
+    version: int, files: Mapping[str, TargetFile], signer: CryptoSigner, now: datetime
+) -> bytes:
     """Targets that list a release's files; none for a channel without one."""
-    return _sign(Targets(version=version, expires=_expiry("targets", now), targets=dict(files)), signer)
+    return _sign(
+        Targets(version=version, expires=_expiry("targets", now), targets=dict(files)), signer
+    )
 
 
 def build_snapshot(
-    version: int, targets: tuple[int, bytes], release: Release | None, nonce: str, signer: CryptoSigner, now: datetime
+    version: int,
+    targets: tuple[int, bytes],
+    release: Release | None,
+    nonce: str,
+    signer: CryptoSigner,
+    now: datetime,
 ) -> bytes:
     """The commit: names the targets by version and digest, the release, and the champion that was expected."""
     record = {
@@ -71,7 +92,9 @@ def build_timestamp(snapshot: Snapshot, data: bytes, signer: CryptoSigner) -> by
     Ed25519 signatures are deterministic (RFC 8032, 5.1.6).
     """
     meta = MetaFile.from_data(snapshot.version, data, ["sha256"])
-    return _sign(Timestamp(version=snapshot.version, expires=snapshot.expires, snapshot_meta=meta), signer)
+    return _sign(
+        Timestamp(version=snapshot.version, expires=snapshot.expires, snapshot_meta=meta), signer
+    )
 
 
 def describe_files(files: Mapping[str, bytes], release: Release) -> dict[str, TargetFile]:
@@ -138,7 +161,8 @@ def check_signers(root: Root, signers: Mapping[Role, CryptoSigner], where: str) 
     for role in ROLES:
         if signers[role].public_key.keyid not in root.get_delegated_role(role).keyids:
             raise KeyConflict(
-                f"{role} key of {where} must be the one its root names; got another; import the right keys"
+                f"{role} key of {where} must be the one its root names; got another; import the "
+                "right keys"
             )
 
 
@@ -169,6 +193,7 @@ def _parse(kind: type[SignedT], data: bytes, where: str) -> Metadata[SignedT]:
 
 def _corrupt(where: str, found: object) -> ChannelCorrupt:
     return ChannelCorrupt(
-        f"channel metadata ({where}) must be signed by its channel's keys and match what lists it; got {found}; "
+        f"channel metadata ({where}) must be signed by its channel's keys and match what lists it; "
+        f"got {found}; "
         "restore the file from a copy of the channel"
     )

@@ -25,7 +25,8 @@ class Release(BaseModel):
         receipt: sha256 of the receipt that cleared it.
         expected: Number of the release that it followed; None: it was the first.
         published_at: When, ISO 8601 in UTC.
-        publication: Random name of this act of publishing, so that two alike never share a byte of metadata.
+        publication: Random name of this act of publishing, so that two alike never share a byte of
+            metadata.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,8 +58,12 @@ class Release(BaseModel):
         """
         found = document.get("format") if isinstance(document, dict) else None
         if found != FORMAT:
-            raise ChannelCorrupt(f"release ({where}) must have format {FORMAT}; got {found!r}; use a newer Lepton")
+            raise ChannelCorrupt(
+                f"release ({where}) must have format {FORMAT}; got {found!r}; use a newer Lepton"
+            )
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            raise ChannelCorrupt(f"release ({where}) must follow its format; got {error}; publish it again") from error
+            raise ChannelCorrupt(
+                f"release ({where}) must follow its format; got {error}; publish it again"
+            ) from error

@@ -70,7 +70,9 @@ def _draw_curve(
     grid = [
         join(
             [
-                element("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y(tick), y2=y(tick), class_="grid"),
+                element(
+                    "line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y(tick), y2=y(tick), class_="grid"
+                ),
                 text(_LEFT - 8, y(tick) + 4, _show_tick(tick, rate=rate), anchor="end"),
             ]
         )
@@ -103,7 +105,11 @@ def _scale_epochs(lines: Mapping[str, Sequence[Point]]) -> tuple[Scale, list[flo
     span = last - first or 1.0
     width = _WIDTH - _LEFT - _RIGHT
     step = max(1, math.ceil(span / 6))
-    named = [first + step * index for index in range(int(span // step) + 1)] if last > first else [first]
+    named = (
+        [first + step * index for index in range(int(span // step) + 1)]
+        if last > first
+        else [first]
+    )
     return lambda epoch: _LEFT + width * (epoch - first) / span, named
 
 
@@ -112,7 +118,9 @@ def _scale_values(values: Sequence[float], *, log: bool, rate: bool) -> tuple[Sc
     height = _HEIGHT - _TOP - _BOTTOM
     if log:
         low, high = math.log10(min(values)) - 0.08, math.log10(max(values)) + 0.08
-        return lambda value: _TOP + height * (high - math.log10(value)) / (high - low), _log_ticks(low, high)
+        return lambda value: _TOP + height * (high - math.log10(value)) / (high - low), _log_ticks(
+            low, high
+        )
     least = min(values) if rate else min(0.0, *values)
     ticks = _round_ticks(least, 1.0 if rate else max(values))
     low_value, span = ticks[0], (ticks[-1] - ticks[0]) or 1.0
@@ -148,7 +156,9 @@ def _draw_line(name: str, points: Sequence[Point], x: Scale, y: Scale) -> Markup
     return element("polyline", points=path, class_=f"line {name}")
 
 
-def _mark_best(best: int | None, lines: Mapping[str, Sequence[Point]], x: Scale, y: Scale) -> Markup:
+def _mark_best(
+    best: int | None, lines: Mapping[str, Sequence[Point]], x: Scale, y: Scale
+) -> Markup:
     """Return a mark on the epoch that was kept."""
     value = dict(lines.get("validation", ())).get(float(best)) if best is not None else None
     if best is None or value is None:
@@ -162,7 +172,9 @@ def _mark_best(best: int | None, lines: Mapping[str, Sequence[Point]], x: Scale,
     )
 
 
-def _name_ends(lines: Mapping[str, Sequence[Point]], y: Scale, show: Callable[[float], str]) -> Markup:
+def _name_ends(
+    lines: Mapping[str, Sequence[Point]], y: Scale, show: Callable[[float], str]
+) -> Markup:
     """Return each line's name and last value beside its end, at least two lines of text apart."""
     ends = sorted((y(points[-1][1]), name, points[-1][1]) for name, points in lines.items())
     placed: list[Markup] = []
@@ -179,7 +191,11 @@ def _name_ends(lines: Mapping[str, Sequence[Point]], y: Scale, show: Callable[[f
 def draw_share(share: float, label: str, class_: str = "bar") -> Markup:
     """Return a bar that fills `share` (0..1) of its track; `label` says it in words."""
     filled = min(1.0, max(0.0, share)) if is_finite(share) else 0.0
-    bar = element("rect", x=0, y=0, width=max(1.0, 100 * filled), height=6, class_="fill") if filled else ""
+    bar = (
+        element("rect", x=0, y=0, width=max(1.0, 100 * filled), height=6, class_="fill")
+        if filled
+        else ""
+    )
     track = element("rect", x=0, y=0, width=100, height=6, class_="track")
     return element(
         "svg",
@@ -204,7 +220,15 @@ def draw_parts(parts: Mapping[str, int]) -> Markup | None:
         width = 1000 * count / total
         title = element("title", f"{name}: {format_number(count)}")
         pieces.append(
-            element("rect", title, x=left, y=0, width=max(0.0, width - 3), height=14, class_=f"part part-{index % 4}")
+            element(
+                "rect",
+                title,
+                x=left,
+                y=0,
+                width=max(0.0, width - 3),
+                height=14,
+                class_=f"part part-{index % 4}",
+            )
         )
         left += width
     words = ", ".join(f"{name} {format_number(count)}" for name, count in parts.items())

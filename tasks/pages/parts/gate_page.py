@@ -39,7 +39,8 @@ class Offender(Part):
         name: shard, row id and source file.
         picture: PNG of an image; None for other rows.
         values: the column's values around the row, with its own at `place`; empty for images.
-        twin: the row of another split that it is shared with or looks like; None for a row by itself.
+        twin: the row of another split that it is shared with or looks like; None for a row by
+            itself.
     """
 
     about: Text
@@ -53,7 +54,9 @@ class Offender(Part):
     @classmethod
     def _must_be_png(cls, picture: bytes | None) -> bytes | None:
         if picture is not None and not is_png(picture):
-            raise ValueError(f"picture must be PNG bytes; got {picture[:8]!r}; make it with encode_picture")
+            raise ValueError(
+                f"picture must be PNG bytes; got {picture[:8]!r}; make it with encode_picture"
+            )
         return picture
 
     @property
@@ -133,8 +136,17 @@ def draw_distribution(distribution: Distribution) -> Markup:
         for number, share in enumerate(distribution.accepted)
         for x in (number * width, (number + 1) * width)
     )
-    line = element("polyline", points=points, class_="accepted", fill="none", stroke="currentColor", stroke_width=1.5)
-    first, last = (distribution.edges[0], distribution.edges[-1]) if distribution.edges else ("", "")
+    line = element(
+        "polyline",
+        points=points,
+        class_="accepted",
+        fill="none",
+        stroke="currentColor",
+        stroke_width=1.5,
+    )
+    first, last = (
+        (distribution.edges[0], distribution.edges[-1]) if distribution.edges else ("", "")
+    )
     return draw(
         _WIDTH,
         _HEIGHT,
@@ -156,12 +168,17 @@ def draw_plot(offender: Offender) -> Markup | None:
     scale = (high - low) or 1.0
     base, width = _HEIGHT - _FOOT, _WIDTH / max(1, len(offender.values) - 1)
     points = " ".join(
-        f"{place * width:.2f},{base - (base - _TOP) * (value - low) / scale:.2f}" for place, value in known
+        f"{place * width:.2f},{base - (base - _TOP) * (value - low) / scale:.2f}"
+        for place, value in known
     )
     mark = next((value for place, value in known if place == offender.place), None)
     spot = (
         element(
-            "circle", cx=offender.place * width, cy=base - (base - _TOP) * (mark - low) / scale, r=4, class_="share"
+            "circle",
+            cx=offender.place * width,
+            cy=base - (base - _TOP) * (mark - low) / scale,
+            r=4,
+            class_="share",
         )
         if mark is not None
         else ""

@@ -12,8 +12,14 @@ from tasks.pages.parts.text import is_finite, show_limit, show_observed
 def draw_gauge(check: Check) -> Markup | None:
     """Return an observed number on the scale of its limits: the band is what was allowed; None if not numbers."""
     limit = check.limit if isinstance(check.limit, dict) else {}
-    low, high = (_read_number(limit.get(key, limit.get("value"))) for key in ("min_value", "max_value"))
-    seen = check.observed["unexpected"] if isinstance(check.observed, dict) and "of" in check.observed else None
+    low, high = (
+        _read_number(limit.get(key, limit.get("value"))) for key in ("min_value", "max_value")
+    )
+    seen = (
+        check.observed["unexpected"]
+        if isinstance(check.observed, dict) and "of" in check.observed
+        else None
+    )
     value = _read_number(check.observed if seen is None else seen)
     if seen is not None:
         low, high = None, 0.0
@@ -62,7 +68,10 @@ def draw_strip(checks: Sequence[Check], most: int = 60) -> Markup | None:
     shown = checks[:most]
     if not shown:
         return None
-    counts = {word: sum(check.verdict == word for check in checks) for word in dict.fromkeys(c.verdict for c in checks)}
+    counts = {
+        word: sum(check.verdict == word for check in checks)
+        for word in dict.fromkeys(c.verdict for c in checks)
+    }
     marks = [
         element("g", element("title", _entitle(check)), _draw_mark(14.0 * index, check.verdict))
         for index, check in enumerate(shown)
@@ -70,7 +79,14 @@ def draw_strip(checks: Sequence[Check], most: int = 60) -> Markup | None:
     title = ", ".join(f"{count} {word}" for word, count in counts.items())
     width = 14.0 * len(shown) - 4
     return element(
-        "svg", *marks, class_="strip", viewBox=f"0 0 {width:g} 10", width=width, height=10, role="img", aria_label=title
+        "svg",
+        *marks,
+        class_="strip",
+        viewBox=f"0 0 {width:g} 10",
+        width=width,
+        height=10,
+        role="img",
+        aria_label=title,
     )
 
 

@@ -1,12 +1,21 @@
 """Short Markdown (CommonMark with GitHub's tables) for the artifacts that stages leave in Prefect.
 
-Every string is untrusted: punctuation is escaped, so that a label or a file name can make no link, picture or markup.
+Every string is untrusted: punctuation is escaped, so that a label or a file name can make no link,
+picture or markup.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 
-from tasks.pages.parts.page_data import Candidate, Comparison, Confusion, CurvePoint, Dataset, Gate, Metric
+from tasks.pages.parts.page_data import (
+    Candidate,
+    Comparison,
+    Confusion,
+    CurvePoint,
+    Dataset,
+    Gate,
+    Metric,
+)
 from tasks.pages.parts.render import show_metric
 from tasks.pages.parts.text import (
     clean_text,
@@ -21,7 +30,15 @@ from tasks.pages.parts.text import (
 )
 
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+.!|~$^=-])")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", ":": "&#58;", "@": "&#64;"}
+_ENTITIES = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "'": "&#39;",
+    ":": "&#58;",
+    "@": "&#64;",
+}
 _SIGNS = {"passed": "✓", "failed": "✕", "warning": "△", "quarantined": "△", "not applicable": "○"}
 _MAX_ROWS = 20
 
@@ -46,7 +63,9 @@ def render_gate_markdown(gate: Gate, page: str = "") -> str:
         page: Where the gate's page is once the run has ended; left out if empty.
     """
     passed = sum(check.verdict == "passed" for check in gate.checks)
-    verdict = f"**{'green' if gate.passed else 'red'}**: {passed} of {len(gate.checks)} checks passed"
+    verdict = (
+        f"**{'green' if gate.passed else 'red'}**: {passed} of {len(gate.checks)} checks passed"
+    )
     parts = [f"## Gate {escape_markdown(gate.stage)}\n\n{verdict}"]
     for word, checks in (("First to fail", gate.failed), ("First warning", gate.noted)):
         parts += [f"{word}: **{escape_markdown(checks[0].about)}**"] if checks else []
@@ -65,7 +84,9 @@ def render_gate_markdown(gate: Gate, page: str = "") -> str:
         for check in ordered
     ]
     parts.append(_tabulate(("check", "rule", "observed", "limit", "verdict"), table))
-    parts += [f"The gate's page, with offending rows drawn: {escape_markdown(page)}"] if page else []
+    parts += (
+        [f"The gate's page, with offending rows drawn: {escape_markdown(page)}"] if page else []
+    )
     return _assemble(parts)
 
 
@@ -83,24 +104,40 @@ def render_candidates_markdown(candidates: Sequence[Candidate]) -> str:
             candidate.name,
             format_bytes(candidate.size_bytes),
             format_milliseconds(candidate.latency_ms_p50),
-            _show_error(candidate) if errors else _show_rate(candidate.accuracy, candidate.validation_accuracy),
+            _show_error(candidate)
+            if errors
+            else _show_rate(candidate.accuracy, candidate.validation_accuracy),
             _show_rate(candidate.agreement, candidate.validation_agreement),
             ", ".join(candidate.chosen_for) or candidate.note or "not chosen",
             shorten_digest(candidate.sha256),
         )
         for candidate in candidates
     ]
-    head = ("artifact", "size", "latency p50", "error" if errors else "accuracy", "agreement", "chosen for", "sha256")
+    head = (
+        "artifact",
+        "size",
+        "latency p50",
+        "error" if errors else "accuracy",
+        "agreement",
+        "chosen for",
+        "sha256",
+    )
     return _assemble(["## Candidates", _tabulate(head, rows)])
 
 
 def _show_error(candidate: Candidate) -> str:
     held_out, validation = candidate.error, candidate.validation_error
-    return format_number(held_out) if held_out is not None else f"{format_number(validation)} (validation)"
+    return (
+        format_number(held_out)
+        if held_out is not None
+        else f"{format_number(validation)} (validation)"
+    )
 
 
 def _show_rate(held_out: float | None, validation: float | None) -> str:
-    return format_rate(held_out) if held_out is not None else f"{format_rate(validation)} (validation)"
+    return (
+        format_rate(held_out) if held_out is not None else f"{format_rate(validation)} (validation)"
+    )
 
 
 def render_dataset_markdown(dataset: Dataset, title: str = "Dataset") -> str:
@@ -110,7 +147,9 @@ def render_dataset_markdown(dataset: Dataset, title: str = "Dataset") -> str:
     return _assemble([f"## {escape_markdown(title)}", named, _tabulate(("split", "rows"), rows)])
 
 
-def render_training_markdown(curve: Sequence[CurvePoint], best_epoch: int | None, most: int = 12) -> str:
+def render_training_markdown(
+    curve: Sequence[CurvePoint], best_epoch: int | None, most: int = 12
+) -> str:
     """Return the last epochs and the one that was kept."""
     errors = any(point.validation_error is not None for point in curve)
     shown = [point for point in curve if point.epoch == best_epoch or point in curve[-most:]]
@@ -119,11 +158,18 @@ def render_training_markdown(curve: Sequence[CurvePoint], best_epoch: int | None
             f"{point.epoch}{' (kept)' if point.epoch == best_epoch else ''}",
             format_number(point.train_loss),
             format_number(point.validation_loss),
-            format_number(point.validation_error) if errors else format_rate(point.validation_accuracy),
+            format_number(point.validation_error)
+            if errors
+            else format_rate(point.validation_accuracy),
         )
         for point in shown
     ]
-    head = ("epoch", "training loss", "validation loss", "validation error" if errors else "validation accuracy")
+    head = (
+        "epoch",
+        "training loss",
+        "validation loss",
+        "validation error" if errors else "validation accuracy",
+    )
     return _assemble(["## Training", f"{len(curve)} epochs", _tabulate(head, rows)])
 
 
@@ -140,9 +186,13 @@ def render_confusion_markdown(confusion: Confusion, most: int = 16) -> str:
 
 def render_comparison_markdown(comparison: Comparison) -> str:
     """Return the model's figures beside those of simpler means."""
-    rows = [(name, *(format_number(value) for value in figures)) for name, figures in comparison.rows]
+    rows = [
+        (name, *(format_number(value) for value in figures)) for name, figures in comparison.rows
+    ]
     unit = f"Errors in {escape_markdown(comparison.unit)}." if comparison.unit else ""
-    return _assemble(["## Beside simpler means", unit, _tabulate(("answered by", *comparison.metrics), rows)])
+    return _assemble(
+        ["## Beside simpler means", unit, _tabulate(("answered by", *comparison.metrics), rows)]
+    )
 
 
 def _tabulate(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

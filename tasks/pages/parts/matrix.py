@@ -46,11 +46,17 @@ def summarize_classes(confusion: Confusion) -> tuple[ClassFigures, ...]:
     )
 
 
-def find_worst(classes: Sequence[ClassFigures], most: int = MAX_CLASSES) -> tuple[ClassFigures, ...]:
+def find_worst(
+    classes: Sequence[ClassFigures], most: int = MAX_CLASSES
+) -> tuple[ClassFigures, ...]:
     """Return the classes in order if they are few, else those of the lowest recall."""
     if len(classes) <= most:
         return tuple(classes)
-    return tuple(sorted(classes, key=lambda figures: 1.0 if figures.recall is None else figures.recall)[:most])
+    return tuple(
+        sorted(classes, key=lambda figures: 1.0 if figures.recall is None else figures.recall)[
+            :most
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -103,8 +109,9 @@ def _shorten(label: str) -> str:
 def draw_confusion(confusion: Confusion) -> Markup | None:
     """Return the heat map: truth down, answer across, rows counted in the cells; None if the classes are too many.
 
-    Shade is the share of the truth's rows. Right answers lie on the diagonal in the accent's colour; wrong ones beside
-    it in the colour of alarm, on a square root scale so that one mistake in a hundred is seen.
+    Shade is the share of the truth's rows. Right answers lie on the diagonal in the accent's
+    colour; wrong ones beside it in the colour of alarm, on a square root scale so that one mistake
+    in a hundred is seen.
     """
     size = len(confusion.labels)
     total = sum(map(sum, confusion.counts))
@@ -124,7 +131,10 @@ def draw_confusion(confusion: Confusion) -> Markup | None:
         title,
         text(grid.left, 12, "answered as →"),
         text(0, grid.top - 10, "truth ↓"),
-        *(_name_class(grid, _shorten(label), index) for index, label in enumerate(confusion.labels)),
+        *(
+            _name_class(grid, _shorten(label), index)
+            for index, label in enumerate(confusion.labels)
+        ),
         *cells,
         class_="chart matrix",
     )
@@ -136,8 +146,12 @@ def _name_class(grid: _Grid, label: str, index: int) -> Markup:
     x, y = grid.left + offset, grid.top - 10
     turn = f"rotate(-45 {x:.1f} {y:.1f})" if grid.turned else None
     anchor = "start" if grid.turned else "middle"
-    above = element("text", label, x=x - grid.gap / 2, y=y, class_="name", text_anchor=anchor, transform=turn)
-    return join([text(grid.left - 10, grid.top + offset + 4, label, class_="name", anchor="end"), above])
+    above = element(
+        "text", label, x=x - grid.gap / 2, y=y, class_="name", text_anchor=anchor, transform=turn
+    )
+    return join(
+        [text(grid.left - 10, grid.top + offset + 4, label, class_="name", anchor="end"), above]
+    )
 
 
 def _draw_cell(grid: _Grid, confusion: Confusion, truth: int, answer: int, share: float) -> Markup:
@@ -151,7 +165,14 @@ def _draw_cell(grid: _Grid, confusion: Confusion, truth: int, answer: int, share
     strong = right and share >= 0.5
     opacity = 0.84 + 0.32 * (share - 0.5) if strong else 0.10 + 0.25 * math.sqrt(share)
     words = f"{confusion.labels[truth]} answered as {confusion.labels[answer]}: {count} rows, {format_rate(share)}"
-    shade = element("rect", class_="cell right" if right else "cell wrong", fill_opacity=round(opacity, 3), **box)
+    shade = element(
+        "rect",
+        class_="cell right" if right else "cell wrong",
+        fill_opacity=round(opacity, 3),
+        **box,
+    )
     class_ = "figure on-strong" if strong else "figure"
-    figure = text(x + side / 2, y + side / 2 + 4, format_number(count), class_=class_, anchor="middle")
+    figure = text(
+        x + side / 2, y + side / 2 + 4, format_number(count), class_=class_, anchor="middle"
+    )
     return element("g", element("title", words), shade, figure if grid.step >= 22 else "")

@@ -1,13 +1,21 @@
 """What the run's page shows: plain data, no paths, no torch, no gates. Missing parts are simply not on the page.
 
-The records carry the same names as those of a receipt and of a gate's report, so that they are filled by
-`Gate.model_validate(report.model_dump())` and its like. Every string is untrusted.
+The records carry the same names as those of a receipt and of a gate's report, so that they are
+filled by `Gate.model_validate(report.model_dump())` and its like. Every string is untrusted.
 """
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
 from tasks.pages.parts.pictures import is_png
 from tasks.pages.parts.text import clean_text, clean_value
@@ -138,7 +146,8 @@ class Comparison(Part):
 
     Attributes:
         metrics: Names of the figures.
-        rows: For each answerer its name and its figures, None where one has none; the model comes first.
+        rows: For each answerer its name and its figures, None where one has none; the model comes
+            first.
         unit: Of errors.
     """
 
@@ -178,7 +187,9 @@ class Confusion(Part):
     def _must_be_square(self) -> Self:
         sizes = [len(row) for row in self.counts]
         if sizes != [len(self.labels)] * len(self.labels):
-            raise ValueError(f"counts must have {len(self.labels)} rows and columns, one a label; got {sizes}")
+            raise ValueError(
+                f"counts must have {len(self.labels)} rows and columns, one a label; got {sizes}"
+            )
         return self
 
 
@@ -195,7 +206,9 @@ class Sample(Part):
     @classmethod
     def _must_be_png(cls, picture: bytes) -> bytes:
         if not is_png(picture):
-            raise ValueError(f"picture must be PNG bytes; got {picture[:8]!r}; make it with encode_picture")
+            raise ValueError(
+                f"picture must be PNG bytes; got {picture[:8]!r}; make it with encode_picture"
+            )
         return picture
 
     @property
@@ -266,7 +279,8 @@ class ReceiptPart(Part):
         method: Of the signature.
         model_id: None for a run that ended before training.
         recipe_digest: sha256 of the canonical recipe.
-        code_version: Lepton's release; `code_digest` is the digest over its files, `commit` the checkout's.
+        code_version: Lepton's release; `code_digest` is the digest over its files, `commit` the
+            checkout's.
         packages: Versions by name.
         machine: What measured.
         files: Files of the model's directory.
@@ -329,7 +343,10 @@ class RunPage(Part):
     @model_validator(mode="after")
     def _stopped_says_where(self) -> Self:
         if (self.status == "stopped") != (self.stopped_at is not None):
-            raise ValueError(f"stopped_at must be given for stopped runs only; got {self.stopped_at!r}: {self.status}")
+            raise ValueError(
+                f"stopped_at must be given for stopped runs only; got {self.stopped_at!r}: "
+                f"{self.status}"
+            )
         return self
 
     @property

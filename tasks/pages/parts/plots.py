@@ -27,9 +27,13 @@ def draw_forecast(forecast: Forecast) -> Markup | None:
         """Where a step lies; the first that is forecast is number 0."""
         return _LEFT + inner * (step + given) / max(1, steps + given - 1)
 
-    lines = [_draw_line("past", range(-given, 0), forecast.past, across, low, high)] if given else []
+    lines = (
+        [_draw_line("past", range(-given, 0), forecast.past, across, low, high)] if given else []
+    )
     for name, line in forecast.lines.items():
-        lines.append(_draw_line(_CLASSES.get(name, "baseline"), range(len(line)), line, across, low, high))
+        lines.append(
+            _draw_line(_CLASSES.get(name, "baseline"), range(len(line)), line, across, low, high)
+        )
     now = across(-1) if given else _LEFT
     title = f"{forecast.title}: {', '.join(forecast.lines)}"
     return draw(
@@ -54,7 +58,12 @@ def _find_range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _draw_line(
-    class_: str, steps: Iterable[int], values: Sequence[float], across: Callable[[int], float], low: float, high: float
+    class_: str,
+    steps: Iterable[int],
+    values: Sequence[float],
+    across: Callable[[int], float],
+    low: float,
+    high: float,
 ) -> Markup:
     """Return one line; a value that is missing is left out."""
     points = [
@@ -79,7 +88,12 @@ def draw_scatter(scatter: Scatter) -> Markup | None:
     dots = [element("circle", cx=across(truth), cy=_place(answer, low, high), r=1.6, class_="dot validation")
             for truth, answer in pairs]  # fmt: skip
     corner = element(
-        "line", x1=across(low), x2=across(high), y1=_place(low, low, high), y2=_place(high, low, high), class_="grid"
+        "line",
+        x1=across(low),
+        x2=across(high),
+        y1=_place(low, low, high),
+        y2=_place(high, low, high),
+        class_="grid",
     )
     return draw(
         _WIDTH,

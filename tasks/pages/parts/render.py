@@ -43,8 +43,8 @@ class Command:
 def render_run_page(page: RunPage) -> str:
     """Return the page of one run as HTML5, UTF-8, self-contained.
 
-    Its content security policy (W3C CSP Level 3) allows nothing but its own style sheet and script, by hash, and
-    pictures inside the page.
+    Its content security policy (W3C CSP Level 3) allows nothing but its own style sheet and script,
+    by hash, and pictures inside the page.
     """
     css, script = _read("run.css"), _read("run.js")
     headlines = [metric for metric in page.metrics if metric.headline][:4]
@@ -122,9 +122,12 @@ def _read(name: str) -> str:
 
 def write_policy(css: str, script: str) -> str:
     """Return the content security policy; the hashes are of what stands between the tags."""
-    style, code = (base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (css, script))
+    style, code = (
+        base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (css, script)
+    )
     return (
-        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{code}'; img-src data:; "
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{code}'; img-src "
+        "data:; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -140,8 +143,12 @@ def show_metric(metric: Metric) -> str:
 
 def _order_samples(samples: tuple[Sample, ...]) -> list[Sample]:
     """Return samples, wrong ones first and the surest of them ahead; right ones follow, the least sure ahead."""
-    wrong = sorted((sample for sample in samples if not sample.correct), key=lambda sample: -sample.confidence)
-    right = sorted((sample for sample in samples if sample.correct), key=lambda sample: sample.confidence)
+    wrong = sorted(
+        (sample for sample in samples if not sample.correct), key=lambda sample: -sample.confidence
+    )
+    right = sorted(
+        (sample for sample in samples if sample.correct), key=lambda sample: sample.confidence
+    )
     return [*wrong[: max(MAX_WRONG, MAX_SAMPLES - len(right))], *right][:MAX_SAMPLES]
 
 
@@ -156,14 +163,19 @@ def _list_commands(page: RunPage) -> list[Command]:
     commands = []
     if page.receipt:
         commands.append(
-            Command("Re-hash every file that the receipt names", _write(["verify", page.receipt.id[:16]], where))
+            Command(
+                "Re-hash every file that the receipt names",
+                _write(["verify", page.receipt.id[:16]], where),
+            )
         )
         if page.receipt.model_id:
             trace = _write(["trace", page.receipt.model_id[:16]], where)
             commands.append(Command("Follow the model back to its source", trace))
     if page.promoted:
         commands += [
-            Command(f"Ask the model on {channel}", _write(["predict", channel], where, page.operand))
+            Command(
+                f"Ask the model on {channel}", _write(["predict", channel], where, page.operand)
+            )
             for channel in page.channels
         ]
     return commands

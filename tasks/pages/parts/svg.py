@@ -11,15 +11,21 @@ def element(name: str, *children: object, **attributes: object) -> Markup:
     Args:
         name: Of the element.
         *children: Text or markup.
-        **attributes: None is left out; a trailing underscore is dropped and others become hyphens, so that `class_`
-            and `text_anchor` can be written.
+        **attributes: None is left out; a trailing underscore is dropped and others become hyphens,
+            so that `class_` and `text_anchor` can be written.
     """
     written = Markup("").join(
-        Markup(' {}="{}"').format(_name(key), _number(value)) for key, value in attributes.items() if value is not None
+        Markup(' {}="{}"').format(_name(key), _number(value))
+        for key, value in attributes.items()
+        if value is not None
     )
     inner = join(children)
     tag = Markup(name)  # noqa: S704 - our own element names, never data
-    return Markup("<{0}{1}>{2}</{0}>").format(tag, written, inner) if inner else Markup("<{}{}/>").format(tag, written)
+    return (
+        Markup("<{0}{1}>{2}</{0}>").format(tag, written, inner)
+        if inner
+        else Markup("<{}{}/>").format(tag, written)
+    )
 
 
 def join(children: Iterable[object]) -> Markup:
@@ -27,7 +33,9 @@ def join(children: Iterable[object]) -> Markup:
     return Markup("").join(escape(child) for child in children)
 
 
-def draw(width: float, height: float, title: str, *children: object, class_: str = "chart") -> Markup:
+def draw(
+    width: float, height: float, title: str, *children: object, class_: str = "chart"
+) -> Markup:
     """Return an image of so many units, with a title that screen readers say."""
     return element(
         "svg",
@@ -40,7 +48,9 @@ def draw(width: float, height: float, title: str, *children: object, class_: str
     )
 
 
-def text(x: float, y: float, content: object, class_: str = "tick", anchor: str = "start") -> Markup:
+def text(
+    x: float, y: float, content: object, class_: str = "tick", anchor: str = "start"
+) -> Markup:
     """Return a line of text; anchor is start, middle or end."""
     return element("text", content, x=x, y=y, class_=class_, text_anchor=anchor)
 

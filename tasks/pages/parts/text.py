@@ -20,8 +20,9 @@ _HEX = re.compile(r"[0-9a-f]{24,}", re.IGNORECASE)
 def clean_text(value: object) -> object:
     """Return a string that can be shown: what cannot be encoded or seen becomes U+FFFD, very long text is cut.
 
-    Control characters and bidirectional overrides (Unicode categories Cc, Cf and Cs) could hide or reorder what a
-    person reads (Boucher and Anderson, "Trojan Source", 2021). Values that are no strings are returned as they are.
+    Control characters and bidirectional overrides (Unicode categories Cc, Cf and Cs) could hide or
+    reorder what a person reads (Boucher and Anderson, "Trojan Source", 2021). Values that are no
+    strings are returned as they are.
     """
     if not isinstance(value, str):
         return value
@@ -32,7 +33,11 @@ def clean_text(value: object) -> object:
 def _clean_character(character: str) -> str:
     if character in "\n\t":
         return " "
-    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in {"Cc", "Cf", "Cs"} else character
+    return (
+        "\N{REPLACEMENT CHARACTER}"
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs"}
+        else character
+    )
 
 
 def clean_value(value: object) -> object:
@@ -150,7 +155,10 @@ def _show(value: JsonValue) -> str:
         shown = [_show(item) for item in value[:_MAX_ITEMS]]
         more = [f"and {len(value) - _MAX_ITEMS} more"] if len(value) > _MAX_ITEMS else []
         return ", ".join(shown + more) or "none"
-    return ", ".join(f"{key} {_show(item)}" for key, item in list(value.items())[:_MAX_ITEMS]) or "none"
+    return (
+        ", ".join(f"{key} {_show(item)}" for key, item in list(value.items())[:_MAX_ITEMS])
+        or "none"
+    )
 
 
 def _is_run(values: list[JsonValue]) -> bool:
@@ -182,8 +190,16 @@ def show_limit(limit: JsonValue) -> str:
     elif low is not None and high is not None and not (strict_low or strict_high):
         words.append(f"{show_value(low)} to {show_value(high)}")
     else:
-        words += [f"{'above' if strict_low else 'at least'} {show_value(low)}"] if low is not None else []
-        words += [f"{'below' if strict_high else 'at most'} {show_value(high)}"] if high is not None else []
+        words += (
+            [f"{'above' if strict_low else 'at least'} {show_value(low)}"]
+            if low is not None
+            else []
+        )
+        words += (
+            [f"{'below' if strict_high else 'at most'} {show_value(high)}"]
+            if high is not None
+            else []
+        )
     if "value_set" in rest:
         words.append(f"in {show_value(rest.pop('value_set'))}")
     if "value" in rest:

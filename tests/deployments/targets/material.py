@@ -18,7 +18,9 @@ GATES = ("raw", "prepared", "model", "artifact")
 
 
 def make_onnx(seed: int = 0, *, classes: int = 10, shape: tuple[int, ...] = (1, 8, 8)) -> bytes:
-    """A linear classifier: uint8 (N, *shape) -> label int64 (N,), probabilities float32 (N, classes)."""
+    """A linear classifier: uint8 (N, *shape) -> label int64 (N,), probabilities float32 (N,
+    classes).
+    """
     size = int(np.prod(shape))
     weights = np.random.default_rng(seed).normal(size=(size, classes)).astype(np.float32)
     nodes = [
@@ -44,8 +46,12 @@ def make_onnx(seed: int = 0, *, classes: int = 10, shape: tuple[int, ...] = (1, 
     return bytes(model.SerializeToString())
 
 
-def make_body(data: bytes, channels: dict[str, int | None], *, artifact: str = "int8") -> dict[str, Any]:
-    """The body of a green receipt for one artifact, cleared for channels with the release each expects."""
+def make_body(
+    data: bytes, channels: dict[str, int | None], *, artifact: str = "int8"
+) -> dict[str, Any]:
+    """The body of a green receipt for one artifact, cleared for channels with the release each
+    expects.
+    """
     digest, model_id = sha256_bytes(data), sha256_bytes(b"model of " + data)
     return {
         "format": 1,
@@ -66,12 +72,22 @@ def make_body(data: bytes, channels: dict[str, int | None], *, artifact: str = "
             },
         },
         "gates": [{"stage": stage, "passed": True} for stage in GATES],
-        "model": {"id": model_id, "files": {f"{artifact}.onnx": {"sha256": digest, "size_bytes": len(data)}}},
+        "model": {
+            "id": model_id,
+            "files": {f"{artifact}.onnx": {"sha256": digest, "size_bytes": len(data)}},
+        },
         "artifacts": [
-            {"name": artifact, "file": f"{artifact}.onnx", "sha256": digest, "size_bytes": len(data), "accuracy": 0.99}
+            {
+                "name": artifact,
+                "file": f"{artifact}.onnx",
+                "sha256": digest,
+                "size_bytes": len(data),
+                "accuracy": 0.99,
+            }
         ],
         "channels": {
-            name: {"artifact": artifact, "sha256": digest, "expected": expected} for name, expected in channels.items()
+            name: {"artifact": artifact, "sha256": digest, "expected": expected}
+            for name, expected in channels.items()
         },
     }
 
@@ -82,7 +98,9 @@ def sign_body(body: dict[str, Any], keys: KeyRing) -> bytes:
     return canonical_json({"signatures": [signature], "signed": body})
 
 
-def make_card(body: dict[str, Any], signed: bytes, *, artifact: str = "int8", **changes: Any) -> Card:
+def make_card(
+    body: dict[str, Any], signed: bytes, *, artifact: str = "int8", **changes: Any
+) -> Card:
     """The card that goes with a receipt."""
     facts: dict[str, Any] = {
         "model_id": body["model"]["id"],
@@ -90,7 +108,9 @@ def make_card(body: dict[str, Any], signed: bytes, *, artifact: str = "int8", **
         "kind": "image-classification",
         "input": SPEC,
         "labels": LABELS,
-        "artifact": ArtifactRef(name=artifact, file=f"{artifact}.onnx", sha256=body["artifacts"][0]["sha256"]),
+        "artifact": ArtifactRef(
+            name=artifact, file=f"{artifact}.onnx", sha256=body["artifacts"][0]["sha256"]
+        ),
         "receipt": sha256_bytes(signed),
     }
     return Card(**{**facts, **changes})
@@ -102,7 +122,10 @@ def make_run(
     """A receipt and the files that it clears."""
     body = make_body(data, channels, artifact=artifact)
     receipt = sign_body(body, keys)
-    return receipt, {f"{artifact}.onnx": data, "card.json": make_card(body, receipt, artifact=artifact).to_bytes()}
+    return receipt, {
+        f"{artifact}.onnx": data,
+        "card.json": make_card(body, receipt, artifact=artifact).to_bytes(),
+    }
 
 
 def make_channel(workspace: object, name: str = "edge", **options: Any) -> Channel:

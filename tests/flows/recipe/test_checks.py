@@ -1,4 +1,6 @@
-"""Recipes of tables and series: what their sections must have to do with each other is said at once, without torch."""
+"""Recipes of tables and series: what their sections must have to do with each other is said at
+once, without torch.
+"""
 
 import subprocess
 import sys
@@ -22,18 +24,43 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("name", "overrides", "path", "message"),
     [
-        ("digits", {"model.network.params": {"widths": [-3, 8]}}, "model.network.params.widths.0", "greater than"),
+        (
+            "digits",
+            {"model.network.params": {"widths": [-3, 8]}},
+            "model.network.params.widths.0",
+            "greater than",
+        ),
         (
             "digits",
             {"model.network.params": {"depth": 3}},
             "model.network.params.depth",
             "be a parameter of cnn; known here: ",
         ),
-        ("digits", {"model.network.family": "dlinear"}, "model.network.family", "be a family for image rows"),
-        ("digits", {"model.window": {"lookback": 3}}, "model.window", "be given for series, and for nothing else"),
-        ("digits", {"model.head.denoise": {"name": "median"}}, "model.head.denoise", "be for series rows"),
+        (
+            "digits",
+            {"model.network.family": "dlinear"},
+            "model.network.family",
+            "be a family for image rows",
+        ),
+        (
+            "digits",
+            {"model.window": {"lookback": 3}},
+            "model.window",
+            "be given for series, and for nothing else",
+        ),
+        (
+            "digits",
+            {"model.head.denoise": {"name": "median"}},
+            "model.head.denoise",
+            "be for series rows",
+        ),
         ("digits", {"train.loss.name": "mse"}, "train.loss.name", "cross_entropy, focal"),
-        ("digits", {"train.augmentation.name": "jitter"}, "train.augmentation.name", "write affine"),
+        (
+            "digits",
+            {"train.augmentation.name": "jitter"},
+            "train.augmentation.name",
+            "write affine",
+        ),
         ("digits", {"kind": "image-clasification"}, "kind", "did you mean image-classification"),
         ("digits", {"data.kind": "series"}, "data.kind", "suit kind image-classification"),
         (
@@ -44,20 +71,59 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
         ),
         (
             "digits",
-            {"gates.raw.on_fail": {"rows in the future, fraction": {"quarantine": {"max_fraction": 0.1}}}},
+            {
+                "gates.raw.on_fail": {
+                    "rows in the future, fraction": {"quarantine": {"max_fraction": 0.1}}
+                }
+            },
             "gates.raw.on_fail",
             "image.min; image.max",
         ),
-        ("digits", {"train.devices": 3}, "train.devices", "(3) on nodes (1) must be at least 1 and divide batch_size"),
-        ("digits", {"data.split": {"by": "time", "held_out": 0.2}}, "data.split.by", "have a time to go by"),
-        ("digits", {"data.split": {"by": "entity", "held_out": 0.2}}, "data.split.by", "have entities to go by"),
-        ("traffic", {"data.split": {"by": "entity", "held_out": 0.2}}, "data.split.by", "write data.entity"),
-        ("digits", {"data.split.validation": 0}, "data.split.validation", "on which the best weights are chosen"),
+        (
+            "digits",
+            {"train.devices": 3},
+            "train.devices",
+            "(3) on nodes (1) must be at least 1 and divide batch_size",
+        ),
+        (
+            "digits",
+            {"data.split": {"by": "time", "held_out": 0.2}},
+            "data.split.by",
+            "have a time to go by",
+        ),
+        (
+            "digits",
+            {"data.split": {"by": "entity", "held_out": 0.2}},
+            "data.split.by",
+            "have entities to go by",
+        ),
+        (
+            "traffic",
+            {"data.split": {"by": "entity", "held_out": 0.2}},
+            "data.split.by",
+            "write data.entity",
+        ),
+        (
+            "digits",
+            {"data.split.validation": 0},
+            "data.split.validation",
+            "on which the best weights are chosen",
+        ),
         ("machine-failure", {"data.labels": ["0", "0"]}, "data.labels", "be names that differ"),
-        ("transformer-temperature", {"model.window.targets": ["OT", "OT"]}, "model.window.targets", "that differ"),
+        (
+            "transformer-temperature",
+            {"model.window.targets": ["OT", "OT"]},
+            "model.window.targets",
+            "that differ",
+        ),
         ("machine-failure", {"data.labels": []}, "data", "give label and labels together"),
         ("machine-failure", {"data.labels": ["1"]}, "data.labels", "two classes or more"),
-        ("machine-failure", {"model.network.params": {"members": 0}}, "model.network.params.members", "greater than"),
+        (
+            "machine-failure",
+            {"model.network.params": {"members": 0}},
+            "model.network.params.members",
+            "greater than",
+        ),
         (
             "machine-failure",
             {"train.early_stopping.patience_epochs": 3},
@@ -66,7 +132,12 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
         ),
         ("machine-failure", {"train.select_by": "mae"}, "train.select_by", "average_precision"),
         ("machine-failure", {"model.head.mirror": True}, "model.head.mirror", "be for image rows"),
-        ("machine-failure", {"model.head.instance_norm": True}, "model.head.instance_norm", "be for series rows"),
+        (
+            "machine-failure",
+            {"model.head.instance_norm": True},
+            "model.head.instance_norm",
+            "be for series rows",
+        ),
         (
             "machine-failure",
             {"model.head.products": [["Torque [Nm]", "speed"]]},
@@ -79,16 +150,46 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
             "model.head.differences.0",
             "be of two columns",
         ),
-        ("traffic", {"model.head.products": [["flow", "flow"]]}, "model.head.products", "be for table rows"),
+        (
+            "traffic",
+            {"model.head.products": [["flow", "flow"]]},
+            "model.head.products",
+            "be for table rows",
+        ),
         ("machine-failure", {"gates.model.max_mae": 3}, "gates.model.max_mae", "be a known key"),
-        ("machine-failure", {"kind": "tabular-regression", "gates.model": {}}, "data.target", "write target"),
-        ("traffic", {"model.window.horizon": 0}, "model.window.horizon", "be the steps to forecast"),
-        ("traffic", {"model.window.targets": ["speed"]}, "model.window.targets", "be columns of data.numbers"),
-        ("traffic", {"model.window.season": 288}, "model.window.season", "(288) must lie within the lookback"),
+        (
+            "machine-failure",
+            {"kind": "tabular-regression", "gates.model": {}},
+            "data.target",
+            "write target",
+        ),
+        (
+            "traffic",
+            {"model.window.horizon": 0},
+            "model.window.horizon",
+            "be the steps to forecast",
+        ),
+        (
+            "traffic",
+            {"model.window.targets": ["speed"]},
+            "model.window.targets",
+            "be columns of data.numbers",
+        ),
+        (
+            "traffic",
+            {"model.window.season": 288},
+            "model.window.season",
+            "(288) must lie within the lookback",
+        ),
         ("traffic", {"data.texts": ["weather"]}, "data.texts", "be empty for series"),
         ("traffic", {"data.time": None}, "data", "name the column of the time"),
         ("traffic", {"train.loss.name": "focal"}, "train.loss.name", "mse, mae, huber"),
-        ("traffic", {"model.head.denoise": {"name": "savgol", "steps": 4}}, "model.head.denoise.steps", "choose 5"),
+        (
+            "traffic",
+            {"model.head.denoise": {"name": "savgol", "steps": 4}},
+            "model.head.denoise.steps",
+            "choose 5",
+        ),
         (
             "traffic",
             {"model.network": {"family": "transformer", "params": {"patch": 25}}},
@@ -118,7 +219,11 @@ def test_what_does_not_go_together_is_refused_at_its_path(
 
 
 def test_wrong_parameters_are_told_with_the_faults_of_other_sections() -> None:
-    overrides = {"model.network.params": {"widths": [-3, 8]}, "train.max_epochs": 0, "data.labels": ["0", "0"]}
+    overrides = {
+        "model.network.params": {"widths": [-3, 8]},
+        "train.max_epochs": 0,
+        "data.labels": ["0", "0"],
+    }
     assert set(list_faults("digits", overrides)) == {
         "model.network.params.widths.0",
         "train.max_epochs",
@@ -141,14 +246,19 @@ def test_wrong_parameters_are_told_with_the_faults_of_other_sections() -> None:
 )
 def test_own_components_are_imported_before_the_run(path: str) -> None:
     assert "no attribute 'Missing'" in list_faults("traffic", {path: f"{MINE}:Missing"})[path]
-    assert "be importable and callable" in list_faults("traffic", {path: "no_such_package_anywhere:Thing"})[path]
+    assert (
+        "be importable and callable"
+        in list_faults("traffic", {path: "no_such_package_anywhere:Thing"})[path]
+    )
     assert load_recipe("traffic", {path: f"{MINE}:make_nothing"}).digest
 
 
 def test_own_component_that_only_this_process_finds_is_refused_before_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "beside_my_script.py").write_text("def loss(answer, truth): return (answer - truth).square().mean()\n")
+    (tmp_path / "beside_my_script.py").write_text(
+        "def loss(answer, truth): return (answer - truth).square().mean()\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     setting: dict[str, object] = {"train.loss.name": "beside_my_script:loss"}
     fault = list_faults("traffic", setting)["train.loss.name"]
@@ -166,7 +276,8 @@ def test_own_suites_are_imported_before_the_run() -> None:
 
 def test_recipes_cost_no_torch() -> None:
     code = (
-        "import sys; from flows.recipe.load import list_recipes, load_recipe; [load_recipe(name) for name in list_recipes()];"
+        "import sys; from flows.recipe.load import list_recipes, load_recipe; [load_recipe(name) "
+        "for name in list_recipes()];"
         "print({'torch', 'pytorch_lightning', 'onnx'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,6 @@
-"""Recipes: what is accepted, and that every fault is named at once with its path, its line, the value and the remedy."""
+"""Recipes: what is accepted, and that every fault is named at once with its path, its line, the
+value and the remedy.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -78,7 +80,9 @@ def test_every_fault_is_reported_at_once_with_path_line_value_and_remedy(tmp_pat
         ({"targets.edge.prefer": ["int9", "fp32"]}, "targets.edge.prefer"),
     ],
 )
-def test_an_impossible_value_is_refused_at_its_path(overrides: dict[str, object], path: str) -> None:
+def test_an_impossible_value_is_refused_at_its_path(
+    overrides: dict[str, object], path: str
+) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe("digits", overrides)
     assert [fault.path for fault in caught.value.faults] == [path]
@@ -137,24 +141,39 @@ def test_secrets_of_a_url_are_neither_in_the_document_nor_in_a_fault() -> None:
     [
         ({"model": 1234567890}, "train.start_from.model", "in quotes"),
         ({"model": "0" * 64, "url": ""}, "train.start_from", "not both"),
-        ({"model": "0" * 64, "freeze": ["layer1"], "fresh": ["layer1.0"]}, "train.start_from.freeze", "never learn"),
-        ({"model": "0" * 64, "freeze": ["layer1.0"], "fresh": ["layer1"]}, "train.start_from.freeze", "never learn"),
+        (
+            {"model": "0" * 64, "freeze": ["layer1"], "fresh": ["layer1.0"]},
+            "train.start_from.freeze",
+            "never learn",
+        ),
+        (
+            {"model": "0" * 64, "freeze": ["layer1.0"], "fresh": ["layer1"]},
+            "train.start_from.freeze",
+            "never learn",
+        ),
     ],
     ids=["digits alone", "two origins", "drawn inside frozen", "frozen inside drawn"],
 )
-def test_weights_to_start_from_that_make_no_sense_are_refused(start: dict[str, Any], path: str, said: str) -> None:
+def test_weights_to_start_from_that_make_no_sense_are_refused(
+    start: dict[str, Any], path: str, said: str
+) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe("mnist", {"train.start_from": start})
     (fault,) = caught.value.faults
     assert fault.path == path
     assert said in str(caught.value)
-    load_recipe("mnist", {"train.start_from": {"model": "0" * 64, "freeze": ["layer1"], "fresh": ["layer10"]}})
+    load_recipe(
+        "mnist",
+        {"train.start_from": {"model": "0" * 64, "freeze": ["layer1"], "fresh": ["layer10"]}},
+    )
 
 
 def test_preset_is_put_under_what_is_set_by_hand() -> None:
     plain, best = load_recipe("mnist"), load_recipe("mnist", {"train.preset": "best"})
     assert best.train.max_epochs > plain.train.max_epochs
-    assert load_recipe("mnist", {"train.preset": "best", "train.max_epochs": 2}).train.max_epochs == 2
+    assert (
+        load_recipe("mnist", {"train.preset": "best", "train.max_epochs": 2}).train.max_epochs == 2
+    )
     # A run goes by what the preset came to, wherever the recipe travels.
     by_hand = {"train.max_epochs": 24, "model.network.params.widths": [24, 48, 96]}
     assert load_recipe(best).digest == best.digest == load_recipe("mnist", by_hand).digest
@@ -182,13 +201,19 @@ def test_preset_that_is_not_there_is_told_with_the_other_faults() -> None:
 
 def test_secrets_of_a_url_are_not_told_to_prefect() -> None:
     url = "https://user:hunter2@example.invalid/data?token=hunter3"
-    overrides = {"train.start_from": {"url": url, "fresh": ["fc"]}, "source.url": url, "train.max_epochs": 3}
+    overrides = {
+        "train.start_from": {"url": url, "fresh": ["fc"]},
+        "source.url": url,
+        "train.max_epochs": 3,
+    }
     recipe = load_recipe("mnist", overrides)
     overrides |= {
         "source.options": {"secret": "hunter2", "keys": [{"token": "hunter2"}]},
         "source.options.key": "hunter2",
     }
-    shown = lifecycle.serialize_parameters({"recipe": recipe, "workspace": f"s3://{url}", "overrides": overrides})
+    shown = lifecycle.serialize_parameters(
+        {"recipe": recipe, "workspace": f"s3://{url}", "overrides": overrides}
+    )
     assert "hunter" not in str(shown)
     assert shown["overrides"]["train.start_from"] == {
         "url": "https://***@example.invalid/data?token=***",

@@ -11,14 +11,24 @@ PAGE = Path(__file__).parents[3] / "docs" / "recipe.md"
 
 
 def test_page_is_what_the_code_says() -> None:
-    assert PAGE.read_text("utf-8") == write_reference()  # else: python -m flows.recipe.reference docs/recipe.md
+    assert (
+        PAGE.read_text("utf-8") == write_reference()
+    )  # else: python -m flows.recipe.reference docs/recipe.md
 
 
 def test_every_section_and_bound_is_told() -> None:
     page = write_reference()
-    for heading in ("### data, of series", "### train.augmentation", "### model.head.denoise", "## targets.<channel>"):
+    for heading in (
+        "### data, of series",
+        "### train.augmentation",
+        "### model.head.denoise",
+        "## targets.<channel>",
+    ):
         assert f"\n{heading}\n" in page
-    assert "| `max_epochs` | whole number ≥ 1, ≤ 100000 | `24` | Passes over the training rows. |" in page
+    assert (
+        "| `max_epochs` | whole number ≥ 1, ≤ 100000 | `24` | Passes over the training rows. |"
+        in page
+    )
     assert "| `format` | `1` | must be given |" in page
 
 

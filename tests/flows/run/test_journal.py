@@ -7,7 +7,14 @@ import pytest
 
 from flows.errors import ResumeError
 from flows.recipe.load import load_recipe
-from flows.run.journal import NOTEBOOK, Notebook, begin_notebook, find_lost_run, recall_recipe, reopen_notebook
+from flows.run.journal import (
+    NOTEBOOK,
+    Notebook,
+    begin_notebook,
+    find_lost_run,
+    recall_recipe,
+    reopen_notebook,
+)
 from gates.engine.report import Check, GateReport
 from storage.base.store import Store, sha256_bytes
 from storage.datasets.dataset import Dataset
@@ -32,14 +39,18 @@ FILES = ("checkpoint.safetensors", "predictions.validation.npz", "predictions.he
 def write_files(directory: Path) -> dict[str, FileRecord]:
     for name in FILES:
         (directory / name).write_bytes(name.encode())
-    return {name: FileRecord(sha256=sha256_bytes(name.encode()), size_bytes=len(name)) for name in FILES}
+    return {
+        name: FileRecord(sha256=sha256_bytes(name.encode()), size_bytes=len(name)) for name in FILES
+    }
 
 
 def make_trained(directory: Path) -> Trained:
     files = write_files(directory)
 
     def describe(name: str) -> Predictions:
-        return Predictions(file=name, rows=1, figures={"accuracy": 1, "loss": 0}, **files[name].model_dump())
+        return Predictions(
+            file=name, rows=1, figures={"accuracy": 1, "loss": 0}, **files[name].model_dump()
+        )
 
     return Trained(
         directory=str(directory), checkpoint=files[FILES[0]], sample=SAMPLE, parameters=1, epochs=1, best_epoch=0,
@@ -58,7 +69,9 @@ def lost(tmp_path: Path) -> Notebook:
     outcomes = {
         "collect": Collected(source=SourceRecord(type="sklearn", digest="0"), dataset=version),
         "gate raw": GREEN,
-        "prepare": Prepared(dataset=version, fitted=Fitted(mean=(1.0,), std=(1.0,), rows=1, dropped={})),
+        "prepare": Prepared(
+            dataset=version, fitted=Fitted(mean=(1.0,), std=(1.0,), rows=1, dropped={})
+        ),
         "gate prepared": GREEN.model_copy(update={"stage": "prepared"}),
         "train": make_trained(notebook.directory),
         "evaluate": None,
@@ -78,7 +91,9 @@ def test_what_is_done_is_kept_and_gates_judge_again(lost: Notebook) -> None:
     found = reopen(lost)
     assert found.recipe == lost.recipe
     assert (found.record.run, found.record.stages) == (lost.record.run, {})
-    assert [found.recall(name) is not None for name in ("collect", "prepare", "train")] == [True] * 3
+    assert [found.recall(name) is not None for name in ("collect", "prepare", "train")] == [
+        True
+    ] * 3
     assert [found.recall(name) for name in ("gate raw", "gate prepared", "evaluate")] == [None] * 3
     (resumption,) = found.record.resumptions
     assert resumption.kept == ("collect", "prepare", "train")
@@ -96,7 +111,9 @@ def test_an_altered_file_and_all_behind_it_are_done_again(lost: Notebook) -> Non
 
 def test_an_altered_shard_is_found(lost: Notebook) -> None:
     shards = Path(lost.record.workspace) / "datasets" / NAME / "shards"
-    victim = max((path for path in shards.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    victim = max(
+        (path for path in shards.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+    )
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 1
     victim.write_bytes(bytes(content))
@@ -162,7 +179,9 @@ def test_only_the_owner_can_read_a_notebook(lost: Notebook) -> None:
     assert lost.directory.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize(("kind", "goes_on"), [(None, True), ("NotFound", True), ("SpecError", False)])
+@pytest.mark.parametrize(
+    ("kind", "goes_on"), [(None, True), ("NotFound", True), ("SpecError", False)]
+)
 def test_way_on_is_told_where_there_is_one(lost: Notebook, kind: str | None, goes_on: bool) -> None:
     error = WorkerFailed("lost", kind=kind)
     lost.leave(error)

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from gates.drift.divergence import Histogram, find_psi_chance, measure_chi_square, measure_ks, measure_psi
+from gates.drift.divergence import (
+    Histogram,
+    find_psi_chance,
+    measure_chi_square,
+    measure_ks,
+    measure_psi,
+)
 from gates.drift.drift_gate import judge_drift
 from gates.specs import DriftGate
 from tests.gates.builders import find_failure
@@ -52,23 +58,30 @@ def test_shifts_unit_changes_and_stuck_sensors_stop(after, about):
 
 
 def test_a_vanished_class_stops_although_every_label_is_known():
-    report = judge_drift(GATE, {"label": labels(0)}, {"label": labels(1, shares=(0.34, 0.33, 0.33, 0.0))})
+    report = judge_drift(
+        GATE, {"label": labels(0)}, {"label": labels(1, shares=(0.34, 0.33, 0.33, 0.0))}
+    )
     assert not report.passed
     assert any("label Cramer's V" in reason for reason in report.reasons)
 
 
 def test_too_few_rows_are_said_to_be_and_do_not_stop():
-    report = judge_drift(GATE, {"level": histogram(normal(0, 100))}, {"level": histogram(normal(1, 100, mean=3))})
+    report = judge_drift(
+        GATE, {"level": histogram(normal(0, 100))}, {"level": histogram(normal(1, 100, mean=3))}
+    )
     assert report.passed
     skipped = [check.message for check in report.checks if not check.applicable]
     assert skipped == [
-        "expect_column_max_to_be_between on level Kolmogorov-Smirnov distance: not applicable, only 100 of 200 rows"
+        "expect_column_max_to_be_between on level Kolmogorov-Smirnov distance: not applicable, "
+        "only 100 of 200 rows"
     ]
 
 
 def test_a_lost_field_and_a_field_of_another_kind_stop():
     before = {"level": histogram(normal(0)), "label": labels(0)}
-    assert "missing [label]" in find_failure(judge_drift(GATE, before, {"level": before["level"]}), "fields")
+    assert "missing [label]" in find_failure(
+        judge_drift(GATE, before, {"level": before["level"]}), "fields"
+    )
     changed = judge_drift(GATE, before, {"level": labels(0), "label": before["label"]})
     assert "level kind as accepted" in changed.reasons[0]
 
@@ -92,7 +105,9 @@ def test_figures_agree_with_scipy():
     effect, p_value = measure_chi_square(before, after)
     assert p_value == pytest.approx(chi.pvalue, rel=0.05, abs=1e-4)
     assert effect == pytest.approx(np.sqrt(chi.statistic / 700))
-    assert find_psi_chance(10, 1000, 1000, 0.001) == pytest.approx(stats.chi2.isf(0.001, 9) / 500, rel=0.01)
+    assert find_psi_chance(10, 1000, 1000, 0.001) == pytest.approx(
+        stats.chi2.isf(0.001, 9) / 500, rel=0.01
+    )
     assert measure_psi([50, 50], [50, 50]) == 0
     assert measure_psi([50, 50], [90, 10]) == pytest.approx(0.4 * np.log(1.8) - 0.4 * np.log(0.2))
 

@@ -1,9 +1,17 @@
-"""What the comparison of two versions is made of, each on data made to have or not to have the fault."""
+"""What the comparison of two versions is made of, each on data made to have or not to have the
+fault.
+"""
 
 import numpy as np
 import pytest
 
-from gates.drift.divergence import Histogram, measure_far, measure_novelty, measure_ratio, measure_spike
+from gates.drift.divergence import (
+    Histogram,
+    measure_far,
+    measure_novelty,
+    measure_ratio,
+    measure_spike,
+)
 from gates.drift.drift_gate import Figure, judge_drift
 from gates.drift.probe import (
     bin_features,
@@ -38,7 +46,9 @@ def measure(columns, times=None):
 
 
 @pytest.mark.parametrize(
-    ("shift", "minutes"), [(0, 0), (3, 180), (-5, 300), (np.repeat([0, 8], [672, 672]), 480)], ids=str
+    ("shift", "minutes"),
+    [(0, 0), (3, 180), (-5, 300), (np.repeat([0, 8], [672, 672]), 480)],
+    ids=str,
 )
 def test_a_clock_that_moved_is_found_and_one_that_did_not_is_not(shift, minutes):
     before = measure(*make_flow(0))
@@ -48,8 +58,13 @@ def test_a_clock_that_moved_is_found_and_one_that_did_not_is_not(shift, minutes)
 
 def test_without_a_pattern_of_the_day_no_clock_is_judged():
     columns, times = make_flow()
-    noise = {name: np.random.default_rng(5).normal(10, 4, len(values)) for name, values in columns.items()}
-    shift = find_clock_shift(measure(noise, times).hours, measure(noise, times + 3 * HOUR).hours, ["flow", "load"])
+    noise = {
+        name: np.random.default_rng(5).normal(10, 4, len(values))
+        for name, values in columns.items()
+    }
+    shift = find_clock_shift(
+        measure(noise, times).hours, measure(noise, times + 3 * HOUR).hours, ["flow", "load"]
+    )
     assert (shift.minutes, shift.column) == (0, "")
 
 
@@ -65,18 +80,25 @@ def test_a_column_joined_to_the_wrong_rows_changes_its_correlation():
 
 def test_a_column_that_is_late_is_told_where_columns_went_together_closely():
     columns, _ = make_flow()
-    columns["load"] = columns["flow"] + np.random.default_rng(5).normal(0, 0.3, len(columns["flow"]))
+    columns["load"] = columns["flow"] + np.random.default_rng(5).normal(
+        0, 0.3, len(columns["flow"])
+    )
     late = {**columns, "load": np.roll(columns["load"], 24)}
     before, after = measure(columns).products, measure(late).products
     assert find_largest_change(before, after, list(columns))[0] > DriftGate().max_relation_change
-    other = {name: values + np.random.default_rng(6).normal(0, 0.02, len(values)) for name, values in columns.items()}
+    other = {
+        name: values + np.random.default_rng(6).normal(0, 0.02, len(values))
+        for name, values in columns.items()
+    }
     assert find_largest_change(before, measure(other).products, list(columns))[0] < 0.1
 
 
 def test_a_column_that_stands_still_for_once_is_no_change_of_a_correlation():
     columns, _ = make_flow()
     still = {**columns, "load": np.full(len(columns["load"]), 10.0)}
-    assert find_largest_change(measure(columns).products, measure(still).products, list(columns)) == (0.0, "")
+    assert find_largest_change(
+        measure(columns).products, measure(still).products, list(columns)
+    ) == (0.0, "")
 
 
 def test_profiles_of_shards_add_up_to_that_of_all():
@@ -97,11 +119,19 @@ def test_spikes_far_values_and_vanished_categories():
     edges = tuple(np.linspace(-30, 30, 301).tolist())
     level = rng.normal(0, 1, 5000)
     stuck = np.where(np.arange(5000) < 400, 0.5, rng.normal(0, 1, 5000))
-    counts = [np.histogram(values, edges)[0].tolist() for values in (level, rng.normal(0, 1, 5000), stuck)]
-    assert measure_spike(counts[0], counts[1], 0.001) < 0.03 < measure_spike(counts[0], counts[2], 0.001)
+    counts = [
+        np.histogram(values, edges)[0].tolist() for values in (level, rng.normal(0, 1, 5000), stuck)
+    ]
+    assert (
+        measure_spike(counts[0], counts[1], 0.001)
+        < 0.03
+        < measure_spike(counts[0], counts[2], 0.001)
+    )
     absurd = np.histogram(np.r_[level, [25.0] * 10], edges)[0].tolist()
     before = Histogram(edges=edges, counts=tuple(counts[0]))
-    assert measure_far(before, Histogram(edges=edges, counts=tuple(absurd))) == pytest.approx(10 / 5010)
+    assert measure_far(before, Histogram(edges=edges, counts=tuple(absurd))) == pytest.approx(
+        10 / 5010
+    )
     assert measure_far(before, Histogram(edges=edges, counts=tuple(counts[1]))) == 0
     assert measure_ratio([500, 500], [700, 0], 0.001) > 100
     assert measure_ratio([500, 5], [700, 3], 0.001) == 1
@@ -174,7 +204,10 @@ def test_a_cell_that_gives_the_label_away_is_named_and_so_is_one_that_no_longer_
         assert name == "load"
         assert change > 0.6
     other = bin_features(rng.random((2000, 3)), rng.integers(0, 4, 2000), 4)
-    assert find_strength_change(before, other, ["heat", "load", "wear"])[0] < DriftGate().max_strength_change
+    assert (
+        find_strength_change(before, other, ["heat", "load", "wear"])[0]
+        < DriftGate().max_strength_change
+    )
 
 
 def test_a_rare_value_that_is_no_longer_rare_is_novel_and_a_common_one_that_grows_is_not():
@@ -198,7 +231,8 @@ def test_gaps_and_rows_that_go_back_are_counted_alike_in_one_shard_and_in_many()
     whole = measure_steps(entities, times, HOUR)
     assert (whole.back, whole.missing_ns, whole.longest_ns) == (1, 169 * HOUR, 169 * HOUR)
     cuts = [
-        measure_steps(entities[part], times[part], HOUR) for part in (slice(0, 200), slice(200, 205), slice(205, None))
+        measure_steps(entities[part], times[part], HOUR)
+        for part in (slice(0, 200), slice(200, 205), slice(205, None))
     ]
     merged = measure_steps(entities[:0], times[:0], HOUR)
     for part in cuts:

@@ -16,15 +16,29 @@ BETWEEN = {"column": "level", "min_value": 0, "max_value": 1}
 
 
 def test_the_three_ways_give_the_same_suite():
-    stated = OwnExpectation(type="expect_column_values_to_be_between", kwargs=BETWEEN, on_fail="warn")
+    stated = OwnExpectation(
+        type="expect_column_values_to_be_between", kwargs=BETWEEN, on_fail="warn"
+    )
     document = {
         "name": "mine",
-        "expectations": [{"type": stated.type, "kwargs": {**BETWEEN, "mostly": None}, "meta": {"on_fail": "warn"}}],
+        "expectations": [
+            {
+                "type": stated.type,
+                "kwargs": {**BETWEEN, "mostly": None},
+                "meta": {"on_fail": "warn"},
+            }
+        ],
     }
     old = [{"expectation_type": stated.type, "kwargs": BETWEEN, "meta": {"on_fail": "warn"}}]
-    assert parse_suite(json.dumps(document), "a.json") == parse_suite(json.dumps(old), "b.json") == (stated,)
+    assert (
+        parse_suite(json.dumps(document), "a.json")
+        == parse_suite(json.dumps(old), "b.json")
+        == (stated,)
+    )
     assert read_suite([stated], "m:f") == (stated,)
-    assert read_suite([{"type": stated.type, "kwargs": BETWEEN, "on_fail": "warn"}], "m:f") == (stated,)
+    assert read_suite([{"type": stated.type, "kwargs": BETWEEN, "on_fail": "warn"}], "m:f") == (
+        stated,
+    )
 
 
 def test_great_expectations_own_objects_are_read():
@@ -37,7 +51,9 @@ def test_great_expectations_own_objects_are_read():
     assert (found.type, found.kwargs["column"]) == ("expect_column_values_to_be_between", "level")
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"expectations": [{"kwargs": {}}]}', '{"expectations": [7]}', "7"])
+@pytest.mark.parametrize(
+    "text", ["{", "{}", '{"expectations": [{"kwargs": {}}]}', '{"expectations": [7]}', "7"]
+)
 def test_what_is_no_suite_is_refused_by_its_name(text):
     with pytest.raises(SuiteError, match=r"suite \(bad.json\) must be Great Expectations' JSON"):
         parse_suite(text, "bad.json")
@@ -75,7 +91,16 @@ QUARANTINE = {"quarantine": {"max_fraction": 0.01}}
     [
         ({"raw": {"on_fail": {"row count": QUARANTINE}}}, "write one of: image.min"),
         ({"raw": {"on_fail": {"image.*": QUARANTINE}}}, "write one of: image.min"),
-        ({"raw": {"expectations": [{"type": "expect_column_mean_to_be_between", "on_fail": QUARANTINE}]}}, "each row"),
+        (
+            {
+                "raw": {
+                    "expectations": [
+                        {"type": "expect_column_mean_to_be_between", "on_fail": QUARANTINE}
+                    ]
+                }
+            },
+            "each row",
+        ),
         ({"prepared": {"on_fail": {"label": QUARANTINE}}}, "write it under gates.raw.on_fail"),
         ({"drift": {"on_fail": {"*": QUARANTINE}}}, "write it under gates.raw.on_fail"),
     ],

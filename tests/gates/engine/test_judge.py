@@ -25,9 +25,13 @@ def test_an_empty_suite_never_passes():
 
 
 def test_an_empty_table_never_passes():
-    report = judge(FRAME.iloc[:0], expect("expect_column_values_to_be_between", "rows", column="value", min_value=0))
+    report = judge(
+        FRAME.iloc[:0],
+        expect("expect_column_values_to_be_between", "rows", column="value", min_value=0),
+    )
     assert report.reasons == (
-        "expect_column_values_to_be_between on value: observed nothing, limit >= 0; table rows is empty",
+        "expect_column_values_to_be_between on value: observed nothing, limit >= 0; table rows is "
+        "empty",
     )
 
 
@@ -57,18 +61,24 @@ def test_an_unknown_rule_never_passes_and_leaves_the_others_alone():
 
 
 def test_a_rule_that_raises_never_passes():
-    report = judge(FRAME, expect("expect_column_mean_to_be_between", "rows", column="name", min_value=0))
+    report = judge(
+        FRAME, expect("expect_column_mean_to_be_between", "rows", column="name", min_value=0)
+    )
     assert not report.passed
 
 
 def test_a_warning_does_not_stop():
     report = judge(
         FRAME,
-        expect("expect_column_max_to_be_between", "rows", column="value", max_value=2, severity="warn"),
+        expect(
+            "expect_column_max_to_be_between", "rows", column="value", max_value=2, severity="warn"
+        ),
         expect("expect_column_min_to_be_between", "rows", column="value", min_value=1),
     )
     assert report.passed
-    assert report.warnings == ("expect_column_max_to_be_between on value: observed 3, limit <= 2; row 2",)
+    assert report.warnings == (
+        "expect_column_max_to_be_between on value: observed 3, limit <= 2; row 2",
+    )
     assert report.reasons == ()
 
 
@@ -77,8 +87,22 @@ def test_few_bad_rows_are_set_aside_and_many_stop():
     between = "expect_column_values_to_be_between"
     for most, passed in ((0.05, True), (0.02, False)):
         expectations = (
-            expect(between, "rows", column="value", max_value=95, severity="quarantine", max_fraction=most),
-            expect(between, "rows", column="other", min_value=1, severity="quarantine", max_fraction=most),
+            expect(
+                between,
+                "rows",
+                column="value",
+                max_value=95,
+                severity="quarantine",
+                max_fraction=most,
+            ),
+            expect(
+                between,
+                "rows",
+                column="other",
+                min_value=1,
+                severity="quarantine",
+                max_fraction=most,
+            ),
         )
         suite = Suite(stage="raw", expectations=expectations)
         report = run_suite(suite, {"rows": Table(frame)})
@@ -94,7 +118,9 @@ def test_few_bad_rows_are_set_aside_and_many_stop():
 
 def test_offending_rows_are_capped():
     frame = pd.DataFrame({"value": np.arange(70_000.0)})
-    report = judge(frame, expect("expect_column_values_to_be_between", "rows", column="value", max_value=9))
+    report = judge(
+        frame, expect("expect_column_values_to_be_between", "rows", column="value", max_value=9)
+    )
     assert report.checks[0].rows == tuple(f"row {row}" for row in range(10, 30))
     assert report.checks[0].observed["unexpected"] == 69_990
 
@@ -114,19 +140,25 @@ RULES = [
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     values=st.lists(
-        st.one_of(st.none(), st.floats(width=32, allow_nan=True, allow_infinity=True)), min_size=0, max_size=4
+        st.one_of(st.none(), st.floats(width=32, allow_nan=True, allow_infinity=True)),
+        min_size=0,
+        max_size=4,
     )
 )
 def test_no_missing_or_infinite_observation_ever_passes(values):
     frame = pd.DataFrame({"value": pd.Series(values, dtype="float64")})
-    report = judge(frame, *(expect(rule, "rows", column="value", **limits) for rule, limits in RULES))
+    report = judge(
+        frame, *(expect(rule, "rows", column="value", **limits) for rule, limits in RULES)
+    )
     assert len(report.checks) == len(RULES)
     finite = [value for value in values if value is not None and not math.isnan(value)]
     for check in report.checks:
         if check.passed:
             assert finite
             assert check.observed is not None
-            figures = check.observed if isinstance(check.observed, dict) else {"value": check.observed}
+            figures = (
+                check.observed if isinstance(check.observed, dict) else {"value": check.observed}
+            )
             assert all(math.isfinite(figure) for figure in figures.values())
     if len(finite) < len(values) or not values:
         assert not report.passed

@@ -9,7 +9,14 @@ from gates.engine.report import Check, GateReport, is_proven, skip_check, to_pla
 
 
 def make_check(**changes):
-    fields = {"rule": "r", "about": "a", "observed": 1, "limit": {"max_value": 2}, "passed": True, "message": "m"}
+    fields = {
+        "rule": "r",
+        "about": "a",
+        "observed": 1,
+        "limit": {"max_value": 2},
+        "passed": True,
+        "message": "m",
+    }
     return Check(**(fields | changes))
 
 
@@ -34,7 +41,10 @@ def test_a_failed_warning_lets_the_report_pass():
 
 def test_records_survive_json():
     report = GateReport(
-        stage="raw", passed=False, suite_digest="d", checks=(make_check(observed="NaN", passed=False, rows=("row 1",)),)
+        stage="raw",
+        passed=False,
+        suite_digest="d",
+        checks=(make_check(observed="NaN", passed=False, rows=("row 1",)),),
     )
     assert GateReport.model_validate_json(report.model_dump_json()) == report
 

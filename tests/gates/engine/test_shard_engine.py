@@ -19,7 +19,11 @@ from gates.engine.suite import Suite, expect
 
 FORMATS = {
     "complete": {"result_format": "COMPLETE"},
-    "few": {"result_format": "SUMMARY", "partial_unexpected_count": 2, "include_unexpected_rows": True},
+    "few": {
+        "result_format": "SUMMARY",
+        "partial_unexpected_count": 2,
+        "include_unexpected_rows": True,
+    },
     "index": {"result_format": "COMPLETE", "unexpected_index_column_names": ["count"]},
 }
 REFUSED = {entry.rule for entry in list_entries() if entry.kind == "refused"}
@@ -67,7 +71,9 @@ def alike(left, right):
     if isinstance(left, pd.Series):
         return left.equals(right)
     if left is None or right is None or pd.isna(left) or pd.isna(right):
-        return left is right or (left is not None and right is not None and bool(pd.isna(left)) == bool(pd.isna(right)))
+        return left is right or (
+            left is not None and right is not None and bool(pd.isna(left)) == bool(pd.isna(right))
+        )
     if isinstance(left, float) and isinstance(right, float):
         return left == right or math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
     return type(left) is type(right) and left == right
@@ -89,9 +95,18 @@ def compare(frames, rules, result_format):
         assert alike(left.result, right.result), context
 
 
-numbers = st.one_of(st.none(), st.sampled_from([0.0, 1.0, 2.0, 3.0, -1.5]), st.floats(width=32, allow_infinity=False))
-texts = st.one_of(st.none(), st.just(math.nan), st.sampled_from(["a", "b", "c", "", "nan", "3", "2026", "é漢"]))
-dates = st.one_of(st.none(), st.sampled_from([pd.Timestamp("2026-01-01") + pd.Timedelta(days=day) for day in range(5)]))
+numbers = st.one_of(
+    st.none(),
+    st.sampled_from([0.0, 1.0, 2.0, 3.0, -1.5]),
+    st.floats(width=32, allow_infinity=False),
+)
+texts = st.one_of(
+    st.none(), st.just(math.nan), st.sampled_from(["a", "b", "c", "", "nan", "3", "2026", "é漢"])
+)
+dates = st.one_of(
+    st.none(),
+    st.sampled_from([pd.Timestamp("2026-01-01") + pd.Timedelta(days=day) for day in range(5)]),
+)
 rows = st.lists(st.tuples(numbers, st.integers(-3, 5), texts, dates), max_size=12)
 
 
@@ -110,7 +125,9 @@ def shard_lists(draw):
 
 
 def takes_condition(rule):
-    return not rule.startswith(("expect_table_column", "expect_column_to_exist", "expect_column_type_to_be"))
+    return not rule.startswith(
+        ("expect_table_column", "expect_column_to_exist", "expect_column_type_to_be")
+    )
 
 
 some_rules = st.lists(st.sampled_from(sorted(RULES)), min_size=3, max_size=6, unique=True)
@@ -154,8 +171,15 @@ def test_rules_that_do_not_merge_are_refused_by_name():
         Suite(
             stage="raw",
             expectations=(
-                expect("expect_table_row_count_to_equal_other_table", "rows", other_table_name="other"),
-                expect("expect_column_values_to_match_like_pattern", "rows", column="number", like_pattern="a%"),
+                expect(
+                    "expect_table_row_count_to_equal_other_table", "rows", other_table_name="other"
+                ),
+                expect(
+                    "expect_column_values_to_match_like_pattern",
+                    "rows",
+                    column="number",
+                    like_pattern="a%",
+                ),
             ),
         ),
         {"rows": table},
@@ -193,7 +217,13 @@ def test_statistics_spare_the_reading_and_agree_with_it():
             expect("expect_column_mean_to_be_between", "rows", column="value", max_value=3),
             expect("expect_column_stdev_to_be_between", "rows", column="value", max_value=3),
             expect("expect_column_sum_to_be_between", "rows", column="value", max_value=16),
-            expect("expect_column_values_to_be_between", "rows", column="value", min_value=1, max_value=5),
+            expect(
+                "expect_column_values_to_be_between",
+                "rows",
+                column="value",
+                min_value=1,
+                max_value=5,
+            ),
             expect("expect_table_row_count_to_be_between", "rows", min_value=1),
         ),
     )
@@ -212,14 +242,28 @@ def test_known_values_spare_the_reading_and_agree_with_it():
     good = Suite(
         stage="raw",
         expectations=(
-            expect("expect_column_values_to_be_in_set", "rows", column="value", value_set=[1, 2, 3, 4]),
-            expect("expect_column_distinct_values_to_contain_set", "rows", column="value", value_set=[1, 3]),
-            expect("expect_column_distinct_values_to_be_in_set", "rows", column="value", value_set=[1, 2]),
+            expect(
+                "expect_column_values_to_be_in_set", "rows", column="value", value_set=[1, 2, 3, 4]
+            ),
+            expect(
+                "expect_column_distinct_values_to_contain_set",
+                "rows",
+                column="value",
+                value_set=[1, 3],
+            ),
+            expect(
+                "expect_column_distinct_values_to_be_in_set",
+                "rows",
+                column="value",
+                value_set=[1, 2],
+            ),
         ),
     )
     bad = Suite(
         stage="raw",
-        expectations=(expect("expect_column_values_to_be_in_set", "rows", column="value", value_set=[1, 2]),),
+        expectations=(
+            expect("expect_column_values_to_be_in_set", "rows", column="value", value_set=[1, 2]),
+        ),
     )
     for suite, spared in ((good, True), (bad, False)):
         known, reads = count_reads(frame, {"value": statistics})
@@ -233,10 +277,14 @@ def test_unexpected_rows_name_their_shard_and_only_bad_shards_are_read():
     good = pd.DataFrame({"row_id": [1, 2], "value": [1.0, 2.0], "wide": [0, 0]})
     bad = pd.DataFrame({"row_id": [3, 4], "value": [2.0, 9.0], "wide": [0, 0]})
     first, first_reads = count_reads(good, {"value": ColumnStatistics(missing=0, min=1.0, max=2.0)})
-    second, second_reads = count_reads(bad, {"value": ColumnStatistics(missing=0, min=2.0, max=9.0)})
+    second, second_reads = count_reads(
+        bad, {"value": ColumnStatistics(missing=0, min=2.0, max=9.0)}
+    )
     suite = Suite(
         stage="raw",
-        expectations=(expect("expect_column_values_to_be_between", "rows", column="value", max_value=4),),
+        expectations=(
+            expect("expect_column_values_to_be_between", "rows", column="value", max_value=4),
+        ),
     )
     report = run_suite(suite, {"rows": ShardedTable((first, second), identity=("row_id",))})
     assert report.checks[0].rows == ("shard ab12 row 1 row_id 4",)
@@ -248,7 +296,10 @@ def test_a_shard_with_other_rows_than_stated_never_passes():
     frame = pd.DataFrame({"value": [1.0, 2.0]})
     torn = Shard("ab12", 3, frame.iloc[:0], lambda columns: frame)
     suite = Suite(
-        stage="raw", expectations=(expect("expect_column_values_to_be_between", "rows", column="value", max_value=4),)
+        stage="raw",
+        expectations=(
+            expect("expect_column_values_to_be_between", "rows", column="value", max_value=4),
+        ),
     )
     report = run_suite(suite, {"rows": ShardedTable((torn, torn))})
     assert "shard ab12 must have 3 rows; got 2" in report.reasons[0]
@@ -256,7 +307,9 @@ def test_a_shard_with_other_rows_than_stated_never_passes():
 
 def test_columns_too_large_to_gather_are_refused():
     frame = pd.DataFrame({"value": np.arange(1000.0)})
-    engine = ShardEngine([make_shard("a", frame), make_shard("b", frame)], gather_limit_bytes=10_000)
+    engine = ShardEngine(
+        [make_shard("a", frame), make_shard("b", frame)], gather_limit_bytes=10_000
+    )
     rules = [("expect_column_median_to_be_between", {"column": "value", "min_value": 0})]
     result = validate(engine, rules, FORMATS["few"])[0]
     assert not result.success
@@ -277,7 +330,10 @@ def test_shards_may_be_answered_elsewhere():
 
     engine = ShardEngine([make_shard("a", frame), make_shard("b", frame)], map_shards=map_elsewhere)
     rules = [
-        ("expect_column_value_z_scores_to_be_less_than", {"column": "value", "threshold": 1, "double_sided": True})
+        (
+            "expect_column_value_z_scores_to_be_less_than",
+            {"column": "value", "threshold": 1, "double_sided": True},
+        )
     ]
     result = validate(engine, rules, FORMATS["few"])[0]
     assert result.success, result

@@ -18,7 +18,8 @@ def test_a_good_first_model_passes_and_says_that_there_was_no_champion():
     report = judge_model(GATE, make_model_facts())
     assert report.passed, report.reasons
     assert [check.message for check in report.checks if not check.applicable] == [
-        f"expect_column_mean_to_be_between on {GAIN}: not applicable, no model has been promoted yet"
+        f"expect_column_mean_to_be_between on {GAIN}: not applicable, no model has been promoted "
+        "yet"
     ]
 
 
@@ -31,7 +32,8 @@ def test_shuffled_labels_stop():
 def test_accuracy_below_the_floor_stops():
     report = judge_model(ModelGate(min_accuracy=0.97), make_model_facts())
     assert find_failure(report, "held-out accuracy") == (
-        "expect_column_mean_to_be_between on held-out accuracy: observed 0.9666666667, limit >= 0.97"
+        "expect_column_mean_to_be_between on held-out accuracy: observed 0.9666666667, limit >= "
+        "0.97"
     )
 
 
@@ -43,7 +45,9 @@ def test_the_accuracy_s_interval_and_calibration_are_judged():
     probabilities[probabilities == 0.91] = 0.55
     probabilities[probabilities == 0.01] = 0.05
     report = judge_model(GATE, make_model_facts(probabilities=probabilities))
-    assert find_failure(report, "expected calibration error").endswith("observed 0.4166666667, limit [0, 0.2]")
+    assert find_failure(report, "expected calibration error").endswith(
+        "observed 0.4166666667, limit [0, 0.2]"
+    )
 
 
 def test_the_worst_slice_is_named():
@@ -53,14 +57,17 @@ def test_the_worst_slice_is_named():
     probabilities[np.arange(300), predicted] = 0.91
     report = judge_model(GATE, make_model_facts(probabilities=probabilities))
     assert find_failure(report, "worst slice's accuracy") == (
-        "expect_column_min_to_be_between on worst slice's accuracy: observed 0.3333333333, limit >= 0.5; slice class 4"
+        "expect_column_min_to_be_between on worst slice's accuracy: observed 0.3333333333, limit "
+        ">= 0.5; slice class 4"
     )
 
 
 def test_a_slice_of_a_metadata_column_is_named():
     site = np.where(np.arange(300) < 30, "attic", "cellar")
     facts = make_model_facts(wrong=25, metadata={"site": site})
-    report = judge_model(ModelGate(max_calibration_error=1), replace(facts, slice_columns=("site",)))
+    report = judge_model(
+        ModelGate(max_calibration_error=1), replace(facts, slice_columns=("site",))
+    )
     assert find_failure(report, "worst slice's accuracy").endswith("limit >= 0.5; slice site attic")
 
 
@@ -75,10 +82,13 @@ def test_the_paired_test_warns_and_agrees_with_the_binomial_tail():
     assert compare_paired(0, 0) == 1
     assert compare_paired(8, 1) == pytest.approx(10 / 512)
     assert compare_paired(1, 8) == pytest.approx(511 / 512)
-    report = judge_model(ModelGate(max_loss_to_champion=0.05), make_model_facts(wrong=10, champion_wrong=0))
+    report = judge_model(
+        ModelGate(max_loss_to_champion=0.05), make_model_facts(wrong=10, champion_wrong=0)
+    )
     assert report.passed
     assert report.warnings == (
-        "expect_column_min_to_be_between on p-value that the champion is no better (McNemar's exact test): "
+        "expect_column_min_to_be_between on p-value that the champion is no better (McNemar's "
+        "exact test): "
         "observed 0.0009765625, limit >= 0.01",
     )
 
@@ -89,7 +99,9 @@ def test_a_model_that_answers_the_commonest_class_stops():
     always[:, 3] = 0.91
     report = judge_model(GATE, make_model_facts(label=label, probabilities=always))
     said = find_failure(report, "held-out accuracy above the majority class's 0.95 by 0.1")
-    assert "observed 0.95, limit >= 1.05; no model reaches that: lower min_gain_over_majority" in said
+    assert (
+        "observed 0.95, limit >= 1.05; no model reaches that: lower min_gain_over_majority" in said
+    )
 
 
 def test_worse_than_the_champion_stops_and_within_the_margin_passes():
@@ -107,14 +119,18 @@ def test_improper_probabilities_name_the_row(value):
     probabilities[42, 0] = value
     report = judge_model(GATE, make_model_facts(probabilities=probabilities))
     assert not report.passed
-    assert any("probability_sum" in reason and "row_id 42" in reason for reason in report.reasons), report.reasons
+    assert any(
+        "probability_sum" in reason and "row_id 42" in reason for reason in report.reasons
+    ), report.reasons
 
 
 def test_negative_probabilities_that_sum_to_one_stop():
     probabilities = make_probabilities()
     probabilities[42, :2] = [-0.1, 0.12]
     report = judge_model(GATE, make_model_facts(probabilities=probabilities))
-    assert find_failure(report, "probability_min").endswith("such as [-0.1], limit [0, 1]; row_id 42")
+    assert find_failure(report, "probability_min").endswith(
+        "such as [-0.1], limit [0, 1]; row_id 42"
+    )
 
 
 def test_rows_left_out_or_judged_twice_stop():
@@ -122,11 +138,15 @@ def test_rows_left_out_or_judged_twice_stop():
     assert find_failure(report, "rows judged").endswith("observed 300, limit value 301")
     row_id = np.arange(300)
     row_id[1] = 0
-    assert "row_id 0 and 1 more" in find_failure(judge_model(GATE, make_model_facts(row_id=row_id)), "row_id")
+    assert "row_id 0 and 1 more" in find_failure(
+        judge_model(GATE, make_model_facts(row_id=row_id)), "row_id"
+    )
 
 
 def test_no_predictions_stop():
-    empty = tabulate_predictions(row_id=np.zeros(0), label=np.zeros(0), probabilities=np.zeros((0, 10)))
+    empty = tabulate_predictions(
+        row_id=np.zeros(0), label=np.zeros(0), probabilities=np.zeros((0, 10))
+    )
     report = judge_model(GATE, replace(make_model_facts(), predictions=empty, rows_held_out=0))
     assert not report.passed
     assert not any(check.passed for check in report.checks if check.applicable)
@@ -142,13 +162,19 @@ def test_a_rare_class_that_is_never_found_stops_by_its_average_precision():
     label = np.r_[np.zeros(285, dtype=int), np.ones(15, dtype=int)]
     probabilities = np.tile([0.9, 0.1], (300, 1))
     rare = ModelFacts(
-        tabulate_predictions(row_id=np.arange(300, dtype=np.uint64), label=label, probabilities=probabilities),
+        tabulate_predictions(
+            row_id=np.arange(300, dtype=np.uint64), label=label, probabilities=probabilities
+        ),
         300,
         ("normal", "failure"),
     )
-    limits = ModelGate(min_accuracy=0.9, min_gain_over_majority=0, min_slice_accuracy=0, min_average_precision=0.6)
+    limits = ModelGate(
+        min_accuracy=0.9, min_gain_over_majority=0, min_slice_accuracy=0, min_average_precision=0.6
+    )
     report = judge_model(limits, rare)
-    assert "observed 0.5, limit >= 0.6" in find_failure(report, "mean average precision of the classes")
+    assert "observed 0.5, limit >= 0.6" in find_failure(
+        report, "mean average precision of the classes"
+    )
     assert judge_model(limits.model_copy(update={"min_average_precision": None}), rare).passed
 
 
@@ -156,14 +182,18 @@ def test_gain_that_no_model_can_reach_says_so_and_can_be_left_to_the_average_pre
     label = np.r_[np.zeros(285, dtype=int), np.ones(15, dtype=int)]
     probabilities = np.where(label[:, np.newaxis] == [0, 1], 0.9, 0.1)
     rare = ModelFacts(
-        tabulate_predictions(row_id=np.arange(300, dtype=np.uint64), label=label, probabilities=probabilities),
+        tabulate_predictions(
+            row_id=np.arange(300, dtype=np.uint64), label=label, probabilities=probabilities
+        ),
         300,
         ("normal", "failure"),
     )
     report = judge_model(ModelGate(), rare)
     assert not report.passed
     assert "no model reaches that" in report.reasons[0]
-    assert judge_model(ModelGate(min_gain_over_majority=None, min_average_precision=0.6), rare).passed
+    assert judge_model(
+        ModelGate(min_gain_over_majority=None, min_average_precision=0.6), rare
+    ).passed
     for blind in (None, 0):
         with pytest.raises(ValidationError, match="nothing that tells the model from a constant"):
             ModelGate(min_gain_over_majority=None, min_average_precision=blind)

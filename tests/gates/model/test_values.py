@@ -5,7 +5,12 @@ import pytest
 
 from gates.artifact import judge_artifacts
 from gates.errors import SuiteError
-from gates.model.reconstruction import AnomalyFacts, judge_anomaly, measure_auroc, measure_average_precision
+from gates.model.reconstruction import (
+    AnomalyFacts,
+    judge_anomaly,
+    measure_auroc,
+    measure_average_precision,
+)
 from gates.model.values import RegressionFacts, judge_regression
 from gates.specs import AnomalyGate, ArtifactGate, RegressionGate
 from tests.gates.builders import find_failure, make_artifact
@@ -37,14 +42,18 @@ def test_good_answers_pass_and_the_best_baseline_is_named(shape):
 def test_no_better_than_a_baseline_stops():
     facts = make_facts()
     same = judge_regression(GATE, replace(facts, predicted=facts.baselines["last value"]))
-    assert find_failure(same, "skill over the best baseline, last value").endswith("observed 0, limit > 0")
+    assert find_failure(same, "skill over the best baseline, last value").endswith(
+        "observed 0, limit > 0"
+    )
     assert not judge_regression(GATE, make_facts(noise=1.5)).passed
 
 
 def test_errors_above_the_limit_stop_in_their_unit():
     report = judge_regression(RegressionGate(max_mae=0.1, max_rmse=0.1), make_facts())
     assert find_failure(report, "held-out mean absolute error, degrees").endswith("limit [0, 0.1]")
-    assert find_failure(report, "held-out root mean squared error, degrees").endswith("limit [0, 0.1]")
+    assert find_failure(report, "held-out root mean squared error, degrees").endswith(
+        "limit [0, 0.1]"
+    )
 
 
 def test_a_skill_that_chance_may_have_made_warns_or_stops():
@@ -52,7 +61,9 @@ def test_a_skill_that_chance_may_have_made_warns_or_stops():
     warned = judge_regression(RegressionGate(min_skill=-0.9), facts)
     assert any("lower end of the skill's 95 % interval" in warning for warning in warned.warnings)
     assert warned.passed
-    assert not judge_regression(RegressionGate(min_skill=-0.9, min_skill_lower_bound=0.0), facts).passed
+    assert not judge_regression(
+        RegressionGate(min_skill=-0.9, min_skill_lower_bound=0.0), facts
+    ).passed
 
 
 def test_worse_than_the_champion_on_the_same_rows_stops_and_the_paired_test_warns():
@@ -99,10 +110,14 @@ def make_scores(shift=3.0):
 def test_scores_that_find_the_anomalies_pass_and_chance_stops():
     assert judge_anomaly(ANOMALY, make_scores()).passed
     report = judge_anomaly(ANOMALY, make_scores(shift=0))
-    assert {"average precision", "area under the ROC curve"} <= {c.about for c in report.checks if not c.passed}
+    assert {"average precision", "area under the ROC curve"} <= {
+        c.about for c in report.checks if not c.passed
+    }
     lone = replace(make_scores(), label=np.arange(500) == 1)
     assert "anomalous rows" in " ".join(judge_anomaly(ANOMALY, lone).reasons)
-    assert not judge_anomaly(ANOMALY, replace(make_scores(), label=np.zeros(500, dtype=bool))).passed
+    assert not judge_anomaly(
+        ANOMALY, replace(make_scores(), label=np.zeros(500, dtype=bool))
+    ).passed
     assert not judge_anomaly(ANOMALY, replace(make_scores(), score=np.full(500, np.nan))).passed
 
 

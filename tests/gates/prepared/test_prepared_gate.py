@@ -21,7 +21,8 @@ def test_a_held_out_row_copied_into_train_stops():
     report = judge_prepared(GATE, make_prepared_facts(content_hash=hashes))
     message = find_failure(report, "content hash between splits")
     assert message == (
-        "expect_column_sum_to_be_between on content hash between splits: observed 2, limit <= 0; row_id 10003 and 1 more"
+        "expect_column_sum_to_be_between on content hash between splits: observed 2, limit <= 0; "
+        "row_id 10003 and 1 more"
     )
 
 
@@ -43,7 +44,8 @@ def test_a_class_absent_from_a_split_is_named():
     label[(SPLITS == "validation") & (label == 7)] = 1
     report = judge_prepared(GATE, make_prepared_facts(label=label))
     assert find_failure(report, "rows of a class in a split") == (
-        "expect_column_values_to_be_between on rows of a class in a split: observed 1 unexpected of 30, such as [0], "
+        "expect_column_values_to_be_between on rows of a class in a split: observed 1 unexpected "
+        "of 30, such as [0], "
         "limit >= 1; class 7 split validation"
     )
 
@@ -55,9 +57,13 @@ def test_small_and_missing_splits_stop():
     )
     report = judge_prepared(PreparedGate(min_train_share=0.7), make_prepared_facts())
     assert find_failure(report, "train share of rows").endswith("observed 0.6, limit >= 0.7")
-    report = judge_prepared(GATE, make_prepared_facts(split=np.where(SPLITS == "validation", "train", SPLITS)))
+    report = judge_prepared(
+        GATE, make_prepared_facts(split=np.where(SPLITS == "validation", "train", SPLITS))
+    )
     assert "missing [validation]" in find_failure(report, "splits")
-    report = judge_prepared(GATE, make_prepared_facts(split=np.where(SPLITS == "validation", "valid", SPLITS)))
+    report = judge_prepared(
+        GATE, make_prepared_facts(split=np.where(SPLITS == "validation", "valid", SPLITS))
+    )
     assert "unexpected [valid], missing [validation]" in find_failure(report, "splits")
 
 
@@ -80,9 +86,12 @@ def test_statistics_out_of_range_stop(fitted, about):
 
 
 def test_statistics_out_of_range_name_the_limit():
-    report = judge_prepared(GATE, replace(make_prepared_facts(), fitted={"image": ((4.9,), (0.0,))}))
+    report = judge_prepared(
+        GATE, replace(make_prepared_facts(), fitted={"image": ((4.9,), (0.0,))})
+    )
     assert find_failure(report, "image.std") == (
-        "expect_column_values_to_be_between on image.std: observed 1 unexpected of 1, such as [0], limit (0, 8]; "
+        "expect_column_values_to_be_between on image.std: observed 1 unexpected of 1, such as [0], "
+        "limit (0, 8]; "
         "channel 0"
     )
 
@@ -96,7 +105,9 @@ def test_rows_that_vanish_stop():
 
 def test_too_many_dropped_rows_stop():
     facts = replace(make_prepared_facts(), rows_collected=1200, rows_dropped={"unreadable": 200})
-    assert find_failure(judge_prepared(GATE, facts), "rows dropped").endswith("observed 200, limit [0, 120]")
+    assert find_failure(judge_prepared(GATE, facts), "rows dropped").endswith(
+        "observed 200, limit [0, 120]"
+    )
 
 
 def test_values_out_of_range_stop():

@@ -40,17 +40,23 @@ def test_good_rows_pass():
             "image.missing",
             "expect_column_sum_to_be_between on image.missing: observed 64, limit <= 0; shard ab1",
         ),
-        ({"inf": 2}, "image.inf", "expect_column_sum_to_be_between on image.inf: observed 2, limit <= 0; shard ab1"),
+        (
+            {"inf": 2},
+            "image.inf",
+            "expect_column_sum_to_be_between on image.inf: observed 2, limit <= 0; shard ab1",
+        ),
         (
             {"dtype": "float32"},
             "image.dtype",
-            "expect_column_values_to_be_in_set on image.dtype: observed 1 unexpected of 4, such as [float32], "
+            "expect_column_values_to_be_in_set on image.dtype: observed 1 unexpected of 4, such as "
+            "[float32], "
             "limit in [uint8]; shard ab1",
         ),
         (
             {"shape": (3, 8, 8)},
             "image.shape",
-            "expect_column_values_to_be_in_set on image.shape: observed 1 unexpected of 4, such as [(3, 8, 8)], "
+            "expect_column_values_to_be_in_set on image.shape: observed 1 unexpected of 4, such as "
+            "[(3, 8, 8)], "
             "limit in [(1, 8, 8)]; shard ab1",
         ),
     ],
@@ -64,8 +70,8 @@ def test_a_shard_without_a_finite_value_stops():
     report = judge_raw(GATE, replace(make_raw_facts(), shards=make_shards(min=None, max=None)))
     failed = [check.message for check in report.checks if not check.passed]
     assert (
-        "expect_column_values_to_not_be_null on image.max: observed 1 missing of 4, limit none missing; shard ab1"
-        in failed
+        "expect_column_values_to_not_be_null on image.max: observed 1 missing of 4, limit none "
+        "missing; shard ab1" in failed
     )
 
 
@@ -84,7 +90,8 @@ def test_a_missing_label_names_its_row():
     valid[5] = False
     report = judge_raw(GATE, make_raw_facts(label_valid=valid))
     assert find_failure(report, "label") == (
-        "expect_column_values_to_not_be_null on label: observed 1 missing of 1000, limit none missing; "
+        "expect_column_values_to_not_be_null on label: observed 1 missing of 1000, limit none "
+        "missing; "
         "shard ab row 5 row_id 10005"
     )
     allowed = RawGate(max_missing_fraction=0.002)
@@ -96,7 +103,8 @@ def test_a_class_without_rows_stops():
     label[label == 9] = 0
     report = judge_raw(GATE, make_raw_facts(label=label))
     assert find_failure(report, "classes") == (
-        "expect_column_distinct_values_to_contain_set on classes: observed unexpected [], missing [9], "
+        "expect_column_distinct_values_to_contain_set on classes: observed unexpected [], missing "
+        "[9], "
         "limit in [0, 1, 2, 3, 4, 5, 6, 7, and 2 more]"
     )
     assert find_failure(report, "class share").endswith("such as [0], limit [0.02, 0.5]; class 9")
@@ -129,9 +137,15 @@ def test_too_few_rows_stop():
 
 
 def test_no_rows_at_all_stop():
-    report = judge_raw(GATE, make_raw_facts(**{name: values[:0] for name, values in make_columns().items()}))
+    report = judge_raw(
+        GATE, make_raw_facts(**{name: values[:0] for name, values in make_columns().items()})
+    )
     assert not report.passed
-    assert all(not check.passed for check in report.checks if check.about in ("label", "row count", "class share"))
+    assert all(
+        not check.passed
+        for check in report.checks
+        if check.about in ("label", "row count", "class share")
+    )
 
 
 def test_a_field_that_no_shard_has_stops():

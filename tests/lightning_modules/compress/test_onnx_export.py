@@ -1,4 +1,6 @@
-"""Artifacts: they answer as the network does, take raw samples, and tell nothing of the machine they were made on."""
+"""Artifacts: they answer as the network does, take raw samples, and tell nothing of the machine
+they were made on.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,9 @@ def fitted() -> Fitted:
 
 def test_candidates_hold_up(fitted: Fitted) -> None:
     splits = split_digits()
-    fp32, int8 = make_artifacts(fitted.learner, SAMPLE, CompressSpec(), calibration=splits["train"]["image"][:256])
+    fp32, int8 = make_artifacts(
+        fitted.learner, SAMPLE, CompressSpec(), calibration=splits["train"]["image"][:256]
+    )
     assert (fp32.name, int8.name) == ("fp32", "int8")
     assert fp32.difference <= 1e-4
     assert len(fp32.content) >= 3 * len(int8.content)
@@ -65,7 +69,9 @@ def test_interface_is_the_one_that_devices_expect(fitted: Fitted) -> None:
             ("probabilities", onnx.TensorProto.FLOAT, ["N", 10]),
         ]
         for rows in (1, 7):
-            assert run_onnx(candidate.content, np.zeros((rows, 1, 8, 8), np.uint8))[0].shape == (rows,)
+            assert run_onnx(candidate.content, np.zeros((rows, 1, 8, 8), np.uint8))[0].shape == (
+                rows,
+            )
 
 
 def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> None:
@@ -74,7 +80,13 @@ def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> No
     assert first == again
     assert quantize_int8(first, rows) == quantize_int8(again, rows)
     for content in (first, quantize_int8(first, rows)):
-        for word in (b'.py"', b".py:", str(Path.cwd()).encode(), str(Path.home()).encode() + b"/", b"site-packages"):
+        for word in (
+            b'.py"',
+            b".py:",
+            str(Path.cwd()).encode(),
+            str(Path.home()).encode() + b"/",
+            b"site-packages",
+        ):
             assert word not in content
         model = onnx.load_from_string(content)
         assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
@@ -96,8 +108,12 @@ def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> No
     ],
 )
 def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> None:
-    sample = SampleSpec(shape=(3, 20, 12), dtype="float32", classes=5, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))
-    learner = build_learner(ModelSpec(network=NetworkSpec(family=family, params=params)), sample).eval()
+    sample = SampleSpec(
+        shape=(3, 20, 12), dtype="float32", classes=5, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0)
+    )
+    learner = build_learner(
+        ModelSpec(network=NetworkSpec(family=family, params=params)), sample
+    ).eval()
     image = np.random.default_rng(0).normal(size=(9, 3, 20, 12)).astype(np.float32)
     fp32, int8 = make_artifacts(learner, sample, CompressSpec(), calibration=image)
     assert fp32.difference <= 1e-4
@@ -105,22 +121,30 @@ def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> No
     assert int8.difference < 0.1
     for rows in (1, 5):
         np.testing.assert_allclose(
-            run_onnx(fp32.content, image[:rows])[1], run_onnx(fp32.content, image)[1][:rows], atol=1e-5
+            run_onnx(fp32.content, image[:rows])[1],
+            run_onnx(fp32.content, image)[1][:rows],
+            atol=1e-5,
         )
 
 
 def test_a_mirrored_answer_exports_exactly_and_its_network_stands_in_the_file_once() -> None:
     sample = SampleSpec(shape=(3, 16, 16), classes=5, mean=(100.0,), std=(60.0,))
-    network = NetworkSpec(family="cnn", params={"early_pool": True, "convolutions": 1, "widths": [8, 16, 32]})
+    network = NetworkSpec(
+        family="cnn", params={"early_pool": True, "convolutions": 1, "widths": [8, 16, 32]}
+    )
     image = np.random.default_rng(0).integers(0, 256, (9, 3, 16, 16)).astype(np.uint8)
     sizes = []
     for mirror in (False, True):
-        learner = build_learner(ModelSpec(head=HeadSpec(mirror=mirror), network=network), sample).eval()
+        learner = build_learner(
+            ModelSpec(head=HeadSpec(mirror=mirror), network=network), sample
+        ).eval()
         fp32, int8 = make_artifacts(learner, sample, CompressSpec(), calibration=image)
         assert fp32.difference <= 1e-4
         assert int8.difference < 0.1
         sizes.append([len(artifact.content) for artifact in (fp32, int8)])
-    np.testing.assert_allclose(run_onnx(fp32.content, image)[1], run_onnx(fp32.content, image[..., ::-1])[1], atol=1e-5)
+    np.testing.assert_allclose(
+        run_onnx(fp32.content, image)[1], run_onnx(fp32.content, image[..., ::-1])[1], atol=1e-5
+    )
     assert max(mirrored - plain for plain, mirrored in zip(*sizes, strict=True)) < 4096
 
 

@@ -12,7 +12,9 @@ NOTHING = {"shift": 0, "rotate_deg": 0, "scale": 0, "shear_deg": 0}
 
 
 def make_images(count: int = 12) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(0).integers(0, 17, (count, 1, 8, 8)).astype(np.uint8))
+    return torch.from_numpy(
+        np.random.default_rng(0).integers(0, 17, (count, 1, 8, 8)).astype(np.uint8)
+    )
 
 
 def test_a_row_is_changed_alike_in_any_batch() -> None:
@@ -29,8 +31,12 @@ def test_another_epoch_seed_or_row_changes_it_differently() -> None:
     images = make_images(1).expand(12, 1, 8, 8)
     changed = AffineAugmentation(AugmentationSpec(), seed=3)(images, IDS, epoch=5)
     assert len({tuple(row.flatten().tolist()) for row in changed}) == 12
-    assert not torch.equal(changed, AffineAugmentation(AugmentationSpec(), seed=3)(images, IDS, epoch=6))
-    assert not torch.equal(changed, AffineAugmentation(AugmentationSpec(), seed=4)(images, IDS, epoch=5))
+    assert not torch.equal(
+        changed, AffineAugmentation(AugmentationSpec(), seed=3)(images, IDS, epoch=6)
+    )
+    assert not torch.equal(
+        changed, AffineAugmentation(AugmentationSpec(), seed=4)(images, IDS, epoch=5)
+    )
 
 
 def test_without_ranges_nothing_changes() -> None:
@@ -57,7 +63,9 @@ def test_shift_moves_by_at_most_its_range() -> None:
 def test_mirror_flips_half_of_the_images() -> None:
     images = make_images(1).expand(400, 1, 8, 8)
     ids = np.arange(400, dtype=np.uint64)
-    changed = AffineAugmentation(AugmentationSpec(**{**NOTHING, "flip": True}), seed=0)(images, ids, epoch=0)
+    changed = AffineAugmentation(AugmentationSpec(**{**NOTHING, "flip": True}), seed=0)(
+        images, ids, epoch=0
+    )
     flipped = (changed - images.float().flip(3)).abs().amax((1, 2, 3)) < 1e-3
     kept = (changed - images.float()).abs().amax((1, 2, 3)) < 1e-3
     assert bool((flipped ^ kept).all())
@@ -68,7 +76,9 @@ def test_mirror_flips_half_of_the_images() -> None:
 def test_each_image_is_seen_either_way_equally_often(shift: float) -> None:
     images, ids = make_images(1).expand(400, 1, 8, 8), np.arange(400, dtype=np.uint64)
     still = AffineAugmentation(AugmentationSpec(**{**NOTHING, "shift": shift}), seed=0)
-    augment = AffineAugmentation(AugmentationSpec(**{**NOTHING, "shift": shift, "flip": True}), seed=0)
+    augment = AffineAugmentation(
+        AugmentationSpec(**{**NOTHING, "shift": shift, "flip": True}), seed=0
+    )
     kept = [(augment(images, ids, epoch=epoch) - still(images, ids, epoch=epoch)).abs().amax((1, 2, 3)) < 1e-3
             for epoch in range(4)]  # fmt: skip
     assert torch.equal(kept[0], ~kept[1])

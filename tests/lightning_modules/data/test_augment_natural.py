@@ -13,7 +13,14 @@ from lightning_modules.specs.training import AugmentationSpec, TrainSpec
 from lightning_modules.training.build import build_learner
 
 NOTHING: dict[str, Any] = {"shift": 0, "rotate_deg": 0, "scale": 0, "shear_deg": 0}
-ALL = {"flip": True, "crop": 3, "brightness": 0.2, "contrast": 0.3, "saturation": 0.4, "cutout": 0.4}
+ALL = {
+    "flip": True,
+    "crop": 3,
+    "brightness": 0.2,
+    "contrast": 0.3,
+    "saturation": 0.4,
+    "cutout": 0.4,
+}
 SAMPLE = SampleSpec(shape=(3, 12, 16), classes=2, value_range=(0, 255))
 IDS = np.arange(300, dtype=np.uint64) * np.uint64(2**57 + 11)
 
@@ -26,7 +33,9 @@ def build(**changes: Any) -> ImageAugmentation:
 
 
 def make_images(count: int = 300) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, 3, 12, 16)).astype(np.uint8))
+    return torch.from_numpy(
+        np.random.default_rng(0).integers(0, 256, (count, 3, 12, 16)).astype(np.uint8)
+    )
 
 
 def test_a_row_is_changed_alike_in_any_batch_and_differently_elsewhere() -> None:
@@ -34,7 +43,9 @@ def test_a_row_is_changed_alike_in_any_batch_and_differently_elsewhere() -> None
     whole = augment(images, IDS, epoch=5)
     assert whole.dtype == torch.float32
     order = np.array([7, 2, 211])
-    torch.testing.assert_close(augment(images[order], IDS[order], epoch=5), whole[order], atol=0, rtol=0)
+    torch.testing.assert_close(
+        augment(images[order], IDS[order], epoch=5), whole[order], atol=0, rtol=0
+    )
     same = images[:1].expand(300, 3, 12, 16)
     changed = augment(same, IDS, epoch=5)
     assert len({tuple(row.flatten().tolist()) for row in changed}) == 300
@@ -58,13 +69,17 @@ def test_crop_takes_every_shift_within_its_range_alike() -> None:
     image[0, :, 6, 8] = 200
     moved = build(crop=2)(image.expand(300, 3, 12, 16), IDS, epoch=0)
     places = [divmod(int(row[0].argmax()), 16) for row in moved]
-    assert {row - 6 for row, _ in places} == {column - 8 for _, column in places} == {-2, -1, 0, 1, 2}
+    assert (
+        {row - 6 for row, _ in places} == {column - 8 for _, column in places} == {-2, -1, 0, 1, 2}
+    )
     counts = np.bincount([row - 4 for row, _ in places])
     assert counts.min() > 35
     assert counts.max() < 90
 
 
-@pytest.mark.parametrize(("name", "largest"), [("brightness", 0.2 * 255), ("contrast", 0.2), ("saturation", 0.2)])
+@pytest.mark.parametrize(
+    ("name", "largest"), [("brightness", 0.2 * 255), ("contrast", 0.2), ("saturation", 0.2)]
+)
 def test_light_and_colour_stay_within_their_range(name: str, largest: float) -> None:
     images = make_images().float()
     changed = build(**{name: 0.2})(images, IDS, epoch=0)
@@ -92,7 +107,9 @@ def test_cutout_paints_one_square_with_the_mean() -> None:
 
 
 def test_a_crop_as_large_as_the_image_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"train.augmentation.crop \(12\) must be below the image's shorter edge"):
+    with pytest.raises(
+        SpecError, match=r"train.augmentation.crop \(12\) must be below the image's shorter edge"
+    ):
         build(crop=12)
 
 
@@ -117,5 +134,7 @@ def test_a_small_image_shows_what_the_whole_one_does() -> None:
 def test_small_images_that_a_network_does_not_take_are_refused_before_training() -> None:
     train = TrainSpec(augmentation=AugmentationSpec(small_from=0.5))
     build_learner(ModelSpec(network=NetworkSpec(family="cnn")), SAMPLE, train=train)
-    with pytest.raises(SpecError, match=r"small_from must leave images that the network takes; got 6 x 8 pixels"):
+    with pytest.raises(
+        SpecError, match=r"small_from must leave images that the network takes; got 6 x 8 pixels"
+    ):
         build_learner(ModelSpec(network=NetworkSpec(family="mlp")), SAMPLE, train=train)

@@ -1,4 +1,6 @@
-"""Heads, filters, figures and baselines of tables and series, held against other ways to compute them."""
+"""Heads, filters, figures and baselines of tables and series, held against other ways to compute
+them.
+"""
 
 from typing import Any
 
@@ -13,7 +15,12 @@ from lightning_modules.errors import SpecError
 from lightning_modules.heads.rows import InstanceNormalised, RowHead
 from lightning_modules.heads.time_filters import Denoiser
 from lightning_modules.objectives.baselines import answer_baselines, fit_baselines
-from lightning_modules.objectives.losses import CrossEntropy, FocalLoss, build_loss, build_value_loss
+from lightning_modules.objectives.losses import (
+    CrossEntropy,
+    FocalLoss,
+    build_loss,
+    build_value_loss,
+)
 from lightning_modules.objectives.metrics import (
     compute_auroc,
     compute_average_precision,
@@ -32,7 +39,10 @@ GRADE = CategoryColumn(name="grade", vocabulary=("H", "L", "M"))
 ROW = RowSample(task="classification", numbers=NUMBERS, categories=(GRADE,), classes=2)
 WINDOW = WindowSpec(lookback=6, horizon=4, season=3)
 FORECAST = RowSample(
-    task="forecasting", numbers=(NumberColumn(name="a", mean=5.0, std=2.0),), window=WINDOW, forecast=1
+    task="forecasting",
+    numbers=(NumberColumn(name="a", mean=5.0, std=2.0),),
+    window=WINDOW,
+    forecast=1,
 )
 
 
@@ -46,16 +56,24 @@ def test_head_normalises_fills_in_and_tells_what_is_missing() -> None:
 
 
 def test_head_combines_columns_in_their_own_units() -> None:
-    numbers = (NumberColumn(name="torque", mean=40.0, std=10.0), NumberColumn(name="speed", mean=1500.0, std=200.0))
+    numbers = (
+        NumberColumn(name="torque", mean=40.0, std=10.0),
+        NumberColumn(name="speed", mean=1500.0, std=200.0),
+    )
     sample = RowSample(task="classification", numbers=numbers, categories=(GRADE,), classes=2)
-    spec = HeadSpec(mask=True, products=(("torque", "speed"), ("torque", "torque")), differences=(("speed", "torque"),))
+    spec = HeadSpec(
+        mask=True,
+        products=(("torque", "speed"), ("torque", "torque")),
+        differences=(("speed", "torque"),),
+    )
     head = RowHead(sample, spec)
     draw = np.random.default_rng(0)
     torque, speed = draw.normal(40, 10, 20_000), draw.normal(1500, 200, 20_000)
     raw = np.stack([torque, speed, draw.integers(0, 3, 20_000)], 1)
     features = head(torch.from_numpy(raw)).numpy()
     assert features.shape[1] == head.width == 2 + 2 + 3 + 3
-    # Features are the combinations themselves but for level and scale, which are nearly those of independent columns.
+    # Features are the combinations themselves but for level and scale, which are nearly those of
+    # independent columns.
     for place, values in ((4, torque * speed), (6, speed - torque)):
         assert np.corrcoef(features[:, place], values)[0, 1] == pytest.approx(1.0, abs=1e-6)
         assert features[:, place].mean() == pytest.approx(0.0, abs=0.05)
@@ -65,7 +83,9 @@ def test_head_combines_columns_in_their_own_units() -> None:
     assert half == [0.0, 1.0, 1, 0, 0, 0, 0, 1, 0, 0]  # what needs a missing value is at its level
     plain = RowHead(sample, spec.model_copy(update={"normalise": "none"}))(torch.from_numpy(raw))
     np.testing.assert_allclose(plain[:, 4].numpy(), torque * speed, rtol=1e-6)
-    with pytest.raises(SpecError, match=r"differences \(wear - torque\) must combine .*; got no wear"):
+    with pytest.raises(
+        SpecError, match=r"differences \(wear - torque\) must combine .*; got no wear"
+    ):
         RowHead(sample, HeadSpec(differences=(("wear", "torque"),)))
 
 
@@ -92,7 +112,9 @@ def test_filters_take_out_noise_and_leave_what_they_should(name: str) -> None:
         assert denoise(spike).abs().max() == 0
     if name == "savgol":
         parabola = (torch.arange(21.0) ** 2)[None, :, None]
-        torch.testing.assert_close(denoise(parabola)[:, 4:-4], parabola[:, 4:-4], rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(
+            denoise(parabola)[:, 4:-4], parabola[:, 4:-4], rtol=1e-4, atol=1e-3
+        )
 
 
 def test_instance_normalisation_is_given_back() -> None:
@@ -107,7 +129,9 @@ def test_instance_normalisation_is_given_back() -> None:
 
 
 def test_categories_are_found_by_row_id_and_padding_has_none() -> None:
-    codes = encode_texts(np.array(["L", "X", "M", ""]), np.array([True, True, True, False]), GRADE.vocabulary)
+    codes = encode_texts(
+        np.array(["L", "X", "M", ""]), np.array([True, True, True, False]), GRADE.vocabulary
+    )
     np.testing.assert_array_equal(codes, [1, np.nan, 2, np.nan])
     book = CodeBook(np.array([3, 5, 7, 9], np.uint64), codes[:, None])
     reader = RowReader(ROW, ("b", "a"), book)
@@ -117,7 +141,9 @@ def test_categories_are_found_by_row_id_and_padding_has_none() -> None:
         "label": np.array([0, 1]),
         "row_id": np.array([7, 0], np.uint64),
     }
-    np.testing.assert_array_equal(reader.read(rows).sample, [[2.0, 1.0, 2.0], [np.nan, 3.0, np.nan]])
+    np.testing.assert_array_equal(
+        reader.read(rows).sample, [[2.0, 1.0, 2.0], [np.nan, 3.0, np.nan]]
+    )
     with pytest.raises(SpecError, match="got no a; use the data set that it was trained on"):
         RowReader(ROW, ("b",), book)
 
@@ -127,13 +153,17 @@ def test_figures_are_those_of_scikit_learn() -> None:
     truth = draw.integers(0, 2, 300)
     scores = np.round(0.3 * truth + draw.random(300), 1)  # with ties
     both = np.stack([1 - scores, scores], 1)
-    assert compute_average_precision(both, truth) == pytest.approx(average_precision_score(truth, scores))
+    assert compute_average_precision(both, truth) == pytest.approx(
+        average_precision_score(truth, scores)
+    )
     assert compute_auroc(scores, truth) == pytest.approx(roc_auc_score(truth, scores))
     many, probabilities = draw.integers(0, 4, 200), draw.dirichlet(np.ones(4), 200)
     assert compute_macro_f1(probabilities, many) == pytest.approx(
         f1_score(many, probabilities.argmax(1), average="macro")
     )
-    assert compute_auroc(probabilities, many) == pytest.approx(roc_auc_score(many, probabilities, multi_class="ovr"))
+    assert compute_auroc(probabilities, many) == pytest.approx(
+        roc_auc_score(many, probabilities, multi_class="ovr")
+    )
     assert np.isnan(compute_auroc(scores, np.zeros(300)))
     holes = np.array([1.0, np.nan, 3.0])
     assert compute_mae(np.array([2.0, 9.0, 1.0]), holes) == 1.5
@@ -143,7 +173,9 @@ def test_figures_are_those_of_scikit_learn() -> None:
 def test_rare_classes_weigh_more_where_they_are_balanced() -> None:
     logits, label = torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1])
     plain = build_loss(LossSpec(label_smoothing=0), (0.5, 5.0))(logits, label)
-    balanced = build_loss(LossSpec(label_smoothing=0, class_weights="balanced"), (0.5, 5.0))(logits, label)
+    balanced = build_loss(LossSpec(label_smoothing=0, class_weights="balanced"), (0.5, 5.0))(
+        logits, label
+    )
     assert balanced > plain
     same = FocalLoss(0.0)(logits, label)
     torch.testing.assert_close(same, plain)
@@ -155,7 +187,9 @@ def test_rare_classes_weigh_more_where_they_are_balanced() -> None:
 
 
 def test_smoothed_labels_of_a_common_class_do_not_speak_for_the_rare_ones() -> None:
-    """Each row counts by the weight of its own class: where all answers are right, none is better for being rarer."""
+    """Each row counts by the weight of its own class: where all answers are right, none is better
+    for being rarer.
+    """
     weights = (0.2, 40.0)
     logits, label = torch.tensor([[3.0, -3.0]]), torch.tensor([0])
     row = CrossEntropy(torch.tensor(weights), 0.1)(logits, label)
@@ -182,7 +216,9 @@ def test_baselines_of_forecasts_know_a_season_and_a_line() -> None:
     answers = answer_baselines(fit_baselines(FORECAST, lambda: asked), asked)
     assert set(answers) == {"persistence", "seasonal naive", "linear"}
     np.testing.assert_allclose(answers["seasonal naive"], season[:, 6:], atol=1e-5)
-    np.testing.assert_allclose(answers["persistence"], np.repeat(season[:, 5:6], 4, axis=1), atol=1e-5)
+    np.testing.assert_allclose(
+        answers["persistence"], np.repeat(season[:, 5:6], 4, axis=1), atol=1e-5
+    )
     trend = steps[..., None] * 0.5
     asked = make_samples(trend[:, :6], trend[:, 6:])
     found = answer_baselines(fit_baselines(FORECAST, lambda: asked), asked)["linear"]
@@ -198,9 +234,13 @@ def test_baselines_of_classes_and_values() -> None:
     counts = np.bincount(label)
     row = ROW.model_copy(update={"class_weights": tuple((100 / counts).tolist())})
     answers = answer_baselines(fit_baselines(row, lambda: asked), asked)
-    np.testing.assert_allclose(answers["majority"][0], [np.mean(label == 0), np.mean(label == 1)], atol=1e-6)
+    np.testing.assert_allclose(
+        answers["majority"][0], [np.mean(label == 0), np.mean(label == 1)], atol=1e-6
+    )
     assert np.mean(answers["linear"].argmax(1) == label) > 0.95
-    value = RowSample(task="regression", numbers=NUMBERS, categories=(GRADE,), target_mean=3.0, target_std=2.0)
+    value = RowSample(
+        task="regression", numbers=NUMBERS, categories=(GRADE,), target_mean=3.0, target_std=2.0
+    )
     asked = make_samples(raw, 3.0 + 0.5 * (rows[:, 0] - 1e9))
     answers = answer_baselines(fit_baselines(value, lambda: asked), asked)
     assert np.abs(answers["mean"] - 3.0).max() < 1e-6
@@ -229,16 +269,24 @@ def test_jitter_is_a_function_of_seed_epoch_and_row() -> None:
         ({}, {"augmentation": {"name": "affine"}}, "must suit the samples; got rows; write jitter"),
     ],
 )
-def test_misfits_are_refused_before_training(model: dict[str, Any], train: dict[str, Any], message: str) -> None:
+def test_misfits_are_refused_before_training(
+    model: dict[str, Any], train: dict[str, Any], message: str
+) -> None:
     spec = {"network": {"family": "mlp"}, **model}
     with pytest.raises(SpecError, match=message):
         build_learner(ModelSpec.model_validate(spec), ROW, train=TrainSpec.model_validate(train))
 
 
 def test_own_components_of_every_kind_are_used() -> None:
-    model = ModelSpec(head=HeadSpec(name=f"{MINE}:Twice", params={"times": 3.0}), network=NetworkSpec(family="linear"))
+    model = ModelSpec(
+        head=HeadSpec(name=f"{MINE}:Twice", params={"times": 3.0}),
+        network=NetworkSpec(family="linear"),
+    )
     train = TrainSpec.model_validate(
-        {"select_by": f"{MINE}:share_of_ones", "augmentation": {"name": f"{MINE}:NoChange", "params": {"note": 1}}}
+        {
+            "select_by": f"{MINE}:share_of_ones",
+            "augmentation": {"name": f"{MINE}:NoChange", "params": {"note": 1}},
+        }
     )
     learner = build_learner(model, ROW, train=train)
     assert learner.head(torch.ones(2, 3, dtype=torch.float64)).tolist() == [[3.0] * 3] * 2

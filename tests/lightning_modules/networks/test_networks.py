@@ -32,9 +32,17 @@ def test_every_family_answers_every_size(family: str, shape: tuple[int, int, int
     [
         ("cnn", {"width": 3}, r"network family \('cnn'\) must accept its parameters .*'width'"),
         ("cnn", {"widths": [8]}, "widths must name the stem and at least one stage"),
-        ("cnn", {"stem_stride": 3}, "stem_stride and convolutions must be 1 or 2; got stem_stride 3"),
+        (
+            "cnn",
+            {"stem_stride": 3},
+            "stem_stride and convolutions must be 1 or 2; got stem_stride 3",
+        ),
         ("cnn", {"convolutions": 0}, "got stem_stride 1, convolutions 0"),
-        ("resnet", {"blocks": [2, 2]}, r"must name one to four stages alike, each above 0; got \[2, 2\]"),
+        (
+            "resnet",
+            {"blocks": [2, 2]},
+            r"must name one to four stages alike, each above 0; got \[2, 2\]",
+        ),
         ("resnet", {"blocks": [0], "widths": [8]}, "each above 0"),
         ("resnet", {"stem": "huge"}, "stem must be auto, small or large; got 'huge'"),
         ("mlp", {"widths": []}, "widths must name at least one layer"),
@@ -49,25 +57,36 @@ def test_every_family_answers_every_size(family: str, shape: tuple[int, int, int
         ("no_such_package_anywhere:Net", {}, "must be importable; got ModuleNotFoundError"),
     ],
 )
-def test_misfit_is_refused_before_training(family: str, params: dict[str, Any], message: str) -> None:
+def test_misfit_is_refused_before_training(
+    family: str, params: dict[str, Any], message: str
+) -> None:
     with pytest.raises(SpecError, match=message):
         build_network(NetworkSpec(family=family, params=params), (1, 8, 8), 7)
 
 
 def test_resnet_18_has_the_usual_names_and_size() -> None:
     network = build_network(NetworkSpec(family="resnet"), (3, 96, 96), 1000)
-    # What torchvision's resnet18 has: 11,689,512 parameters (its documentation), 122 entries in its state dict.
+    # What torchvision's resnet18 has: 11,689,512 parameters (its documentation), 122 entries in its
+    # state dict.
     assert sum(value.numel() for value in network.parameters()) == 11_689_512
     state = network.state_dict()
     assert len(state) == 122
-    assert {"conv1.weight", "bn1.running_var", "layer1.0.conv1.weight", "layer4.1.bn2.bias", "fc.weight"} <= set(state)
+    assert {
+        "conv1.weight",
+        "bn1.running_var",
+        "layer1.0.conv1.weight",
+        "layer4.1.bn2.bias",
+        "fc.weight",
+    } <= set(state)
     assert tuple(state["conv1.weight"].shape) == (64, 3, 7, 7)
     assert tuple(state["layer2.0.downsample.0.weight"].shape) == (128, 64, 1, 1)
     assert "layer1.0.downsample.0.weight" not in state
 
 
 def test_resnet_keeps_small_images_at_their_size() -> None:
-    network = build_network(NetworkSpec(family="resnet", params={"blocks": [1], "widths": [8]}), (3, 32, 32), 7)
+    network = build_network(
+        NetworkSpec(family="resnet", params={"blocks": [1], "widths": [8]}), (3, 32, 32), 7
+    )
     assert tuple(network.get_submodule("layer1")(torch.rand(1, 8, 32, 32)).shape) == (1, 8, 32, 32)
     assert tuple(network.get_submodule("conv1").weight.shape) == (8, 3, 3, 3)  # type: ignore[union-attr]
 
@@ -100,7 +119,9 @@ def test_mirrored_answers_are_those_of_both_images_and_training_sees_one() -> No
 
 
 def test_own_network_is_built() -> None:
-    network = build_network(NetworkSpec(family=f"{MINE}:OneLayer", params={"bias": False}), (1, 8, 8), 7)
+    network = build_network(
+        NetworkSpec(family=f"{MINE}:OneLayer", params={"bias": False}), (1, 8, 8), 7
+    )
     assert [tuple(value.shape) for value in network.parameters()] == [(7, 64)]
 
 
@@ -151,15 +172,22 @@ def test_optimizers_lower_a_loss(name: str) -> None:
 
 def test_biases_do_not_decay() -> None:
     groups = build_optimizer(OptimizerSpec(weight_decay=0.3), torch.nn.Linear(4, 2)).param_groups
-    assert [(group["weight_decay"], group["params"][0].ndim) for group in groups] == [(0.3, 2), (0.0, 1)]
+    assert [(group["weight_decay"], group["params"][0].ndim) for group in groups] == [
+        (0.3, 2),
+        (0.0, 1),
+    ]
 
 
 def test_bad_optimizer_parameters_are_refused() -> None:
-    with pytest.raises(SpecError, match=r"optimizer \('adamw'\) must accept its parameters .*'nope'"):
+    with pytest.raises(
+        SpecError, match=r"optimizer \('adamw'\) must accept its parameters .*'nope'"
+    ):
         build_optimizer(OptimizerSpec(params={"nope": 1}), torch.nn.Linear(4, 2))
 
 
-@pytest.mark.parametrize(("name", "quarter"), [("cosine", 0.1 + 0.9 * (1 + 0.5**0.5) / 2), ("linear", 0.775)])
+@pytest.mark.parametrize(
+    ("name", "quarter"), [("cosine", 0.1 + 0.9 * (1 + 0.5**0.5) / 2), ("linear", 0.775)]
+)
 def test_learning_rate_warms_up_then_falls_to_its_floor(name: str, quarter: float) -> None:
     spec = SchedulerSpec(name=name, warmup_fraction=0.2, floor=0.1)
     factors = [compute_lr_factor(step, total_steps=100, spec=spec) for step in range(101)]

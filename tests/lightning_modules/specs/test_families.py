@@ -1,4 +1,5 @@
-"""Every family of tables and series: learns more than its baseline on real rows, and exports exactly, whatever the batch.
+"""Every family of tables and series: learns more than its baseline on real rows, and exports
+exactly, whatever the batch.
 
 An export costs seconds, training hardly anything: the short form exports each family once.
 """
@@ -26,7 +27,9 @@ HOURS = WindowSpec(lookback=48, horizon=12, season=24)
 
 
 def fit(model: ModelSpec, splits: dict[str, tables.Rows], sample: Any, **changes: Any) -> Fitted:
-    spec = TrainSpec(**{"max_epochs": 8, "batch_size": 32, "optimizer": OptimizerSpec(lr=3e-3), **changes})
+    spec = TrainSpec(
+        **{"max_epochs": 8, "batch_size": 32, "optimizer": OptimizerSpec(lr=3e-3), **changes}
+    )
     return fit_learner(
         model,
         spec,
@@ -38,7 +41,9 @@ def fit(model: ModelSpec, splits: dict[str, tables.Rows], sample: Any, **changes
 
 
 def check_artifacts(fitted: Fitted, sample: Any, rows: tables.Rows) -> None:
-    """Parity to 1e-4, one row or many, raw values with a hole in them, and equal weights after the checkpoint."""
+    """Parity to 1e-4, one row or many, raw values with a hole in them, and equal weights after the
+    checkpoint.
+    """
     raw = make_reader(sample).read_samples(rows)[:40]
     raw[3, ..., 0] = np.nan
     fp32, int8 = make_artifacts(fitted.learner, sample, CompressSpec(), calibration=raw)
@@ -46,7 +51,9 @@ def check_artifacts(fitted: Fitted, sample: Any, rows: tables.Rows) -> None:
     assert fp32.agreement == 1.0
     assert int8.agreement > 0.5
     whole = run_onnx(fp32.content, raw)[-1]
-    np.testing.assert_allclose(run_onnx(fp32.content, raw[3:4])[-1], whole[3:4], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        run_onnx(fp32.content, raw[3:4])[-1], whole[3:4], rtol=1e-4, atol=1e-4
+    )
     with torch.inference_mode():
         loaded = load_learner(fitted.checkpoint).answer_samples(torch.from_numpy(raw))[-1].numpy()
     np.testing.assert_allclose(loaded, whole, rtol=1e-3, atol=1e-3)
@@ -86,7 +93,9 @@ def test_tables_are_regressed_in_the_users_units(family: str) -> None:
     mean = np.full_like(answers.values, splits["train"]["target"].mean())
     assert answers.values.shape == answers.truth.shape
     assert compute_mae(answers.values, answers.truth) < 0.85 * compute_mae(mean, answers.truth)
-    assert answers.figures["error"] == pytest.approx(compute_mae(answers.values, answers.truth), rel=1e-4)
+    assert answers.figures["error"] == pytest.approx(
+        compute_mae(answers.values, answers.truth), rel=1e-4
+    )
     check_artifacts(fitted, sample, splits["held_out"])
 
 
@@ -99,15 +108,26 @@ def test_tables_are_regressed_in_the_users_units(family: str) -> None:
         ("mlp", {"widths": [64]}, HeadSpec(instance_norm=True)),
         pytest.param("mlp", {"mix": True}, HeadSpec(calendar=("day", "week")), marks=SLOW),
         ("cnn", {"width": 16, "layers": 3}, HeadSpec(instance_norm=True, calendar=("day",))),
-        pytest.param("rnn", {"cell": "gru", "width": 24}, HeadSpec(instance_norm=True, calendar=("day",)), marks=SLOW),
-        pytest.param("rnn", {"cell": "lstm", "width": 24}, HeadSpec(instance_norm=True), marks=SLOW),
+        pytest.param(
+            "rnn",
+            {"cell": "gru", "width": 24},
+            HeadSpec(instance_norm=True, calendar=("day",)),
+            marks=SLOW,
+        ),
+        pytest.param(
+            "rnn", {"cell": "lstm", "width": 24}, HeadSpec(instance_norm=True), marks=SLOW
+        ),
         ("transformer", {"patch": 8, "stride": 4, "width": 8}, HeadSpec(instance_norm=True)),
         pytest.param("linear", {}, HeadSpec(denoise=DenoiseSpec(name="gaussian")), marks=SLOW),
-        pytest.param("linear", {}, HeadSpec(denoise=DenoiseSpec(name="median", steps=3)), marks=SLOW),
+        pytest.param(
+            "linear", {}, HeadSpec(denoise=DenoiseSpec(name="median", steps=3)), marks=SLOW
+        ),
         ("linear", {}, HeadSpec(denoise=DenoiseSpec(name="savgol", steps=7, degree=2))),
     ],
 )
-def test_series_are_forecast_better_than_they_persist(family: str, params: dict[str, Any], head: HeadSpec) -> None:
+def test_series_are_forecast_better_than_they_persist(
+    family: str, params: dict[str, Any], head: HeadSpec
+) -> None:
     splits = split_rows(tables.load_transformer(48, 12), shuffle=False)
     sample = describe_rows(splits["train"], "forecasting", window=HOURS, time=bool(head.calendar))
     model = ModelSpec(head=head, network=NetworkSpec(family=family, params=params), window=HOURS)
@@ -129,7 +149,10 @@ def test_series_are_forecast_better_than_they_persist(family: str, params: dict[
         pytest.param("dlinear", {"kernel": 3}, marks=SLOW),
         pytest.param("mlp", {"widths": [64]}, marks=SLOW),
         pytest.param("cnn", {"width": 24, "layers": 2}, marks=SLOW),
-        ("rnn", {"cell": "gru", "width": 32}),  # Few steps: exporting a recurrent network costs a second each ten.
+        (
+            "rnn",
+            {"cell": "gru", "width": 32},
+        ),  # Few steps: exporting a recurrent network costs a second each ten.
         pytest.param("transformer", {"patch": 4, "stride": 2}, marks=SLOW),
     ],
 )
@@ -147,7 +170,9 @@ def test_series_are_told_apart(family: str, params: dict[str, Any]) -> None:
 def test_series_are_regressed() -> None:
     splits = split_rows(tables.load_strokes())
     sample = describe_rows(splits["train"], "regression", window=STROKES)
-    model = ModelSpec(network=NetworkSpec(family="cnn", params={"width": 16, "layers": 2}), window=STROKES)
+    model = ModelSpec(
+        network=NetworkSpec(family="cnn", params={"width": 16, "layers": 2}), window=STROKES
+    )
     fitted = fit(model, splits, sample)
     answers = predict_rows(fitted.learner, stream_rows(splits["held_out"], 64), make_reader(sample))
     mean = np.full_like(answers.values, sample.target_mean)
@@ -156,8 +181,12 @@ def test_series_are_regressed() -> None:
 
 
 @pytest.mark.parametrize("window", [None, pytest.param(STROKES, marks=SLOW)])
-def test_what_is_not_normal_is_found_by_what_it_was_never_trained_on(window: WindowSpec | None) -> None:
-    """Zeros are normal, other digits are not; of training rows only the normal ones are learned from."""
+def test_what_is_not_normal_is_found_by_what_it_was_never_trained_on(
+    window: WindowSpec | None,
+) -> None:
+    """Zeros are normal, other digits are not; of training rows only the normal ones are learned
+    from.
+    """
     rows = tables.load_strokes((0, 1, 7))
     rows["label"] = (rows["label"] > 0).astype(np.int64)
     if window is None:
@@ -165,7 +194,9 @@ def test_what_is_not_normal_is_found_by_what_it_was_never_trained_on(window: Win
         rows["numbers__valid"] = np.ones(rows["numbers"].shape, bool)
     splits = split_rows({name: values for name, values in rows.items() if name != "target"})
     sample = describe_rows(splits["train"], "reconstruction", window=window)
-    model = ModelSpec(network=NetworkSpec(family="autoencoder"), window=window, anomaly_quantile=0.9)
+    model = ModelSpec(
+        network=NetworkSpec(family="autoencoder"), window=window, anomaly_quantile=0.9
+    )
     fitted = fit(model, splits, sample, max_epochs=20)
     answers = predict_rows(fitted.learner, stream_rows(splits["held_out"], 64), make_reader(sample))
     threshold = float(fitted.learner.answer.get_buffer("threshold"))

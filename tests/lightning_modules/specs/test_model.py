@@ -48,7 +48,11 @@ def test_specs_are_frozen() -> None:
             {"batch_size": 100, "accumulate": 3},
             r"accumulate \(3\) must divide the batch; .* choose batch_size 99",
         ),
-        (TrainSpec, {"batch_size": 33, "devices": 2}, r"devices \(2\) on nodes \(1\) must be at least 1 and divide"),
+        (
+            TrainSpec,
+            {"batch_size": 33, "devices": 2},
+            r"devices \(2\) on nodes \(1\) must be at least 1 and divide",
+        ),
         (TrainSpec, {"devices": 0}, r"devices \(0\)"),
         (TrainSpec, {"clip_norm": -1}, "clip_norm"),
         (TrainSpec, {"clip_norm": float("nan")}, "clip_norm"),
@@ -61,7 +65,11 @@ def test_specs_are_frozen() -> None:
         (StartSpec, {"model": "edge-champion"}, r"model \(edge-champion\) must be 8 to 64 digits"),
         (StartSpec, {"url": "file", "sha256": "0" * 8}, r"sha256 \(00000000\) must be 64 digits"),
         (StartSpec, {"model": "0" * 64, "sha256": "0" * 64}, "must go with a url"),
-        (StartSpec, {"url": "file", "fresh": ["fc"], "freeze": ["fc", "conv1"]}, r"freeze \(fc\) must not name"),
+        (
+            StartSpec,
+            {"url": "file", "fresh": ["fc"], "freeze": ["fc", "conv1"]},
+            r"freeze \(fc\) must not name",
+        ),
         (OptimizerSpec, {"lr": 0}, "lr"),
         (OptimizerSpec, {"lr": float("inf")}, "lr"),
         (
@@ -72,7 +80,11 @@ def test_specs_are_frozen() -> None:
         (SchedulerSpec, {"name": "step"}, r"scheduler \('step'\)"),
         (SchedulerSpec, {"warmup_fraction": 0.9}, "warmup_fraction"),
         (LossSpec, {"name": "quadratic"}, r"loss \('quadratic'\)"),
-        (NetworkSpec, {"family": "resnet-9000"}, r"network family \('resnet-9000'\) .* package.module:Name"),
+        (
+            NetworkSpec,
+            {"family": "resnet-9000"},
+            r"network family \('resnet-9000'\) .* package.module:Name",
+        ),
         (NetworkSpec, {"family": "os.path"}, "import path"),
         (HeadSpec, {"normalise": "l2"}, "normalise"),
         (AugmentationSpec, {"shift": 0.9}, "shift"),

@@ -18,7 +18,9 @@ from tests.lightning_modules.streams import MemoryStream, split_digits
 MINE = "tests.lightning_modules.components"
 IMAGE = SampleSpec(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
 NUMBERS = (NumberColumn(name="a", mean=5.0, std=2.0), NumberColumn(name="b"))
-FORECAST = RowSample(task="forecasting", numbers=NUMBERS, window=WindowSpec(lookback=6, horizon=4), forecast=2)
+FORECAST = RowSample(
+    task="forecasting", numbers=NUMBERS, window=WindowSpec(lookback=6, horizon=4), forecast=2
+)
 
 
 class Untouched(MemoryStream):
@@ -42,7 +44,11 @@ class Untouched(MemoryStream):
             r"network .* must answer training samples .* KeyError",
         ),
         ({}, {"optimizer": {"name": f"{MINE}:RaisesInStep"}}, r"optimizer .* ZeroDivisionError"),
-        ({}, {"scheduler": {"name": f"{MINE}:RaisesInSchedule"}}, r"scheduler .* ZeroDivisionError"),
+        (
+            {},
+            {"scheduler": {"name": f"{MINE}:RaisesInSchedule"}},
+            r"scheduler .* ZeroDivisionError",
+        ),
         (
             {},
             {"augmentation": {"name": f"{MINE}:HalfAsMany"}},
@@ -57,7 +63,9 @@ class Untouched(MemoryStream):
         ({}, {"select_by": f"{MINE}:one_a_row"}, r"metric .* must give a number .* TypeError"),
     ],
 )
-def test_misfits_are_refused_before_a_row_is_read(model: dict[str, Any], train: dict[str, Any], message: str) -> None:
+def test_misfits_are_refused_before_a_row_is_read(
+    model: dict[str, Any], train: dict[str, Any], message: str
+) -> None:
     rows = split_digits()
     streams = {
         "train_stream": Untouched(rows["train"], batch_size=64),
@@ -66,16 +74,23 @@ def test_misfits_are_refused_before_a_row_is_read(model: dict[str, Any], train: 
     model = {"network": {"family": "mlp", "params": {"widths": [8]}}, **model}
     with pytest.raises(SpecError, match=message):
         fit_learner(
-            ModelSpec.model_validate(model), TrainSpec.model_validate({"max_epochs": 1, **train}), IMAGE, **streams
+            ModelSpec.model_validate(model),
+            TrainSpec.model_validate({"max_epochs": 1, **train}),
+            IMAGE,
+            **streams,
         )
 
 
-@pytest.mark.parametrize("kind", ["image", "classification", "regression", "reconstruction", "forecasting"])
+@pytest.mark.parametrize(
+    "kind", ["image", "classification", "regression", "reconstruction", "forecasting"]
+)
 def test_sound_components_of_every_kind_of_sample_pass_and_leave_no_trace(kind: str) -> None:
     samples: dict[str, AnySample] = {
         "image": IMAGE,
         "classification": RowSample(task="classification", numbers=NUMBERS, classes=3),
-        "regression": RowSample(task="regression", numbers=NUMBERS, target_mean=3.0, target_std=2.0),
+        "regression": RowSample(
+            task="regression", numbers=NUMBERS, target_mean=3.0, target_std=2.0
+        ),
         "reconstruction": RowSample(task="reconstruction", numbers=NUMBERS, labelled=True),
         "forecasting": FORECAST,
     }
@@ -83,7 +98,10 @@ def test_sound_components_of_every_kind_of_sample_pass_and_leave_no_trace(kind: 
     family = "autoencoder" if kind == "reconstruction" else "mlp"
     model = ModelSpec.model_validate({"network": {"family": family, "params": {"widths": [8]}}})
     train = TrainSpec.model_validate(
-        {"augmentation": {"name": f"{MINE}:NoChange"}, "optimizer": {"name": f"{MINE}:plain_descent"}}
+        {
+            "augmentation": {"name": f"{MINE}:NoChange"},
+            "optimizer": {"name": f"{MINE}:plain_descent"},
+        }
     )
     state = torch.get_rng_state()
     rehearse_step(model, train, sample, total_steps=10)
@@ -95,5 +113,7 @@ def test_sound_components_of_every_kind_of_sample_pass_and_leave_no_trace(kind: 
 
 
 def test_modules_that_raise_when_they_are_imported_are_told_of() -> None:
-    with pytest.raises(SpecError, match="must be importable; got RuntimeError: this package needs a licence"):
+    with pytest.raises(
+        SpecError, match="must be importable; got RuntimeError: this package needs a licence"
+    ):
         load_component("tests.lightning_modules.broken_module:Thing", what="loss", known={})

@@ -51,7 +51,10 @@ def test_rest_goes_as_adam_does() -> None:
     ours, theirs = nn.Linear(4, 2), nn.Linear(4, 2)
     theirs.load_state_dict(ours.state_dict())
     settings = {"lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.2}
-    optimizers = (Muon(ours.parameters(), **settings), torch.optim.AdamW(theirs.parameters(), **settings))
+    optimizers = (
+        Muon(ours.parameters(), **settings),
+        torch.optim.AdamW(theirs.parameters(), **settings),
+    )
     for _ in range(5):
         sample = torch.randn(16, 4)
         for module, optimizer in zip((ours, theirs), optimizers, strict=True):
@@ -76,7 +79,12 @@ def test_the_first_step_of_a_kernel_is_orthogonal_whatever_its_layout() -> None:
     assert singular.max() < 1.3
 
 
-@pytest.mark.parametrize("params", [{"momentum": 1.0}, {"newton_schulz_steps": 0}, {"betas": [0.9, 1.0]}, {"nope": 1}])
+@pytest.mark.parametrize(
+    "params", [{"momentum": 1.0}, {"newton_schulz_steps": 0}, {"betas": [0.9, 1.0]}, {"nope": 1}]
+)
 def test_bad_parameters_are_refused(params: dict[str, object]) -> None:
     with pytest.raises(SpecError, match=r"optimizer \('muon'\) must accept its parameters"):
-        build_optimizer(OptimizerSpec(name="muon", params=params), nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)))
+        build_optimizer(
+            OptimizerSpec(name="muon", params=params),
+            nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)),
+        )

@@ -11,12 +11,19 @@ from lightning_modules.training.build import build_learner
 from lightning_modules.training.precision import resolve_precision
 
 IMAGE = SampleSpec(shape=(1, 8, 8), classes=3)
-ROW = RowSample(task="classification", numbers=(NumberColumn(name="a"), NumberColumn(name="b")), classes=2)
+ROW = RowSample(
+    task="classification", numbers=(NumberColumn(name="a"), NumberColumn(name="b")), classes=2
+)
 GPU = {"cuda.is_available": True, "cuda.is_bf16_supported": True}
 OLD_GPU = {**GPU, "cuda.is_bf16_supported": False}
 AMX = {"cpu._is_amx_tile_supported": True, "cpu._is_avx512_bf16_supported": True}
 AVX512_BF16 = {"cpu._is_avx512_bf16_supported": True}
-FLAGS = ("cuda.is_available", "cuda.is_bf16_supported", "cpu._is_amx_tile_supported", "cpu._is_avx512_bf16_supported")
+FLAGS = (
+    "cuda.is_available",
+    "cuda.is_bf16_supported",
+    "cpu._is_amx_tile_supported",
+    "cpu._is_avx512_bf16_supported",
+)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +49,9 @@ def test_auto_is_bf16_where_the_hardware_says_that_it_is_fast(
     machine: dict[str, bool],
     expected: str,
 ) -> None:
-    network = build_learner(ModelSpec(network=NetworkSpec(family=family, params=params)), sample).network
+    network = build_learner(
+        ModelSpec(network=NetworkSpec(family=family, params=params)), sample
+    ).network
     for flag in FLAGS:
         monkeypatch.setattr(f"torch.{flag}", lambda flag=flag: machine.get(flag, False))
     assert resolve_precision("auto", network, sample) == expected

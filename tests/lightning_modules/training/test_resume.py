@@ -44,17 +44,29 @@ def make_rows(count: int) -> dict[str, np.ndarray]:
     draw = np.random.default_rng(1)
     label = draw.integers(0, 4, count)
     image = draw.integers(0, 8, (count, 1, 8, 8)) + 2 * label[:, None, None, None]
-    return {"image": image.astype(np.uint8), "label": label, "row_id": np.arange(count, dtype=np.uint64) + 7}
+    return {
+        "image": image.astype(np.uint8),
+        "label": label,
+        "row_id": np.arange(count, dtype=np.uint64) + 7,
+    }
 
 
 def make_spec(**changes: Any) -> TrainSpec:
-    return TrainSpec(**{"max_epochs": EPOCHS, "batch_size": BATCH, "checkpoint_every_steps": 1, **changes})
+    return TrainSpec(
+        **{"max_epochs": EPOCHS, "batch_size": BATCH, "checkpoint_every_steps": 1, **changes}
+    )
 
 
-def fit(spec: TrainSpec, states: Store | None, *, dies_at: int | None = None) -> tuple[Fitted, MortalStream]:
-    train = MortalStream(make_rows(BATCH * BATCHES + 3), batch_size=BATCH // spec.accumulate, dies_at=dies_at)
+def fit(
+    spec: TrainSpec, states: Store | None, *, dies_at: int | None = None
+) -> tuple[Fitted, MortalStream]:
+    train = MortalStream(
+        make_rows(BATCH * BATCHES + 3), batch_size=BATCH // spec.accumulate, dies_at=dies_at
+    )
     validation = MemoryStream(make_rows(21), batch_size=8, shuffle=False)
-    fitted = fit_learner(MODEL, spec, SAMPLE, train_stream=train, validation_stream=validation, states=states)
+    fitted = fit_learner(
+        MODEL, spec, SAMPLE, train_stream=train, validation_stream=validation, states=states
+    )
     return fitted, train
 
 

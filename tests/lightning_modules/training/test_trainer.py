@@ -28,7 +28,9 @@ SAMPLE = SampleSpec(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,
 
 
 def make_spec(**changes: Any) -> TrainSpec:
-    return TrainSpec(**{"max_epochs": 2, "batch_size": 64, "optimizer": OptimizerSpec(lr=5e-3), **changes})
+    return TrainSpec(
+        **{"max_epochs": 2, "batch_size": 64, "optimizer": OptimizerSpec(lr=5e-3), **changes}
+    )
 
 
 def fit(spec: TrainSpec, rows: dict[str, np.ndarray] | None = None, **kwargs: Any) -> Fitted:
@@ -93,16 +95,31 @@ def test_best_epoch_is_chosen_and_patience_ends_the_run() -> None:
     assert fitted.result.stopped_early
     assert fitted.result.epochs == fitted.result.best_epoch + 3 < 60
     assert fitted.result.best_epoch == int(np.argmin(losses))
-    answers = predict_rows(fitted.learner, MemoryStream(split_digits()["validation"], batch_size=64, shuffle=False))
-    assert answers.figures["accuracy"] == pytest.approx(fitted.result.validation_figures["accuracy"])
+    answers = predict_rows(
+        fitted.learner, MemoryStream(split_digits()["validation"], batch_size=64, shuffle=False)
+    )
+    assert answers.figures["accuracy"] == pytest.approx(
+        fitted.result.validation_figures["accuracy"]
+    )
 
 
 def test_last_epoch_is_taken_where_no_figure_is_to_choose() -> None:
-    changes = {"max_epochs": 8, "optimizer": OptimizerSpec(lr=0.02), "scheduler": SchedulerSpec(name="constant")}
-    chosen, last = fit(make_spec(**changes, select_by="loss")), fit(make_spec(**changes, select_by="last"))
+    changes = {
+        "max_epochs": 8,
+        "optimizer": OptimizerSpec(lr=0.02),
+        "scheduler": SchedulerSpec(name="constant"),
+    }
+    chosen, last = (
+        fit(make_spec(**changes, select_by="loss")),
+        fit(make_spec(**changes, select_by="last")),
+    )
     assert chosen.result.best_epoch < last.result.best_epoch == 7
-    answers = predict_rows(last.learner, MemoryStream(split_digits()["validation"], batch_size=64, shuffle=False))
-    assert answers.figures["loss"] == pytest.approx(last.result.history[-1]["validation_loss"], rel=1e-5)
+    answers = predict_rows(
+        last.learner, MemoryStream(split_digits()["validation"], batch_size=64, shuffle=False)
+    )
+    assert answers.figures["loss"] == pytest.approx(
+        last.result.history[-1]["validation_loss"], rel=1e-5
+    )
 
 
 def test_uneven_validation_rows_count_once() -> None:
@@ -111,7 +128,9 @@ def test_uneven_validation_rows_count_once() -> None:
     answers = predict_rows(fitted.learner, MemoryStream(validation, batch_size=50, shuffle=False))
     assert len(answers.row_id) == 126
     assert sorted(answers.row_id.tolist()) == answers.row_id.tolist()
-    assert answers.figures["accuracy"] == pytest.approx(fitted.result.validation_figures["accuracy"], abs=1e-12)
+    assert answers.figures["accuracy"] == pytest.approx(
+        fitted.result.validation_figures["accuracy"], abs=1e-12
+    )
     assert answers.figures["loss"] == pytest.approx(fitted.result.validation_loss, rel=1e-5)
 
 
@@ -119,7 +138,9 @@ def test_accumulation_takes_the_same_steps() -> None:
     whole, cut = fit(make_spec()), fit(make_spec(accumulate=4))
     assert cut.result.steps == whole.result.steps
     # Without dropout the gradients are equal up to rounding; with it the losses are only alike.
-    assert cut.result.history[0]["train_loss"] == pytest.approx(whole.result.history[0]["train_loss"], rel=0.1)
+    assert cut.result.history[0]["train_loss"] == pytest.approx(
+        whole.result.history[0]["train_loss"], rel=0.1
+    )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -130,7 +151,9 @@ def test_a_bad_row_stops_the_run_and_is_named(value: float) -> None:
     bad = int(rows["row_id"][100])
     kept: list[dict[str, np.ndarray]] = []
     spec = make_spec(augmentation=AugmentationSpec(enabled=False))
-    with pytest.raises(DivergedError, match=r"training loss \(epoch 0, step \d+\) must be finite") as caught:
+    with pytest.raises(
+        DivergedError, match=r"training loss \(epoch 0, step \d+\) must be finite"
+    ) as caught:
         fit(spec, rows, on_diverged=kept.append)
     assert bad in caught.value.row_ids
     assert bad in kept[0]["row_id"].tolist()
@@ -138,26 +161,36 @@ def test_a_bad_row_stops_the_run_and_is_named(value: float) -> None:
 
 
 def test_exploding_loss_stops_the_run() -> None:
-    spec = make_spec(optimizer=OptimizerSpec(name="sgd", lr=10.0), clip_norm=None, explode_factor=100.0, max_epochs=20)
+    spec = make_spec(
+        optimizer=OptimizerSpec(name="sgd", lr=10.0),
+        clip_norm=None,
+        explode_factor=100.0,
+        max_epochs=20,
+    )
     with pytest.raises(DivergedError, match=r"lower train.optimizer.lr"):
         fit(spec)
 
 
 def test_split_below_one_batch_is_refused() -> None:
     with pytest.raises(
-        SpecError, match=r"training split must hold at least one batch; got none; lower train.batch_size"
+        SpecError,
+        match=r"training split must hold at least one batch; got none; lower train.batch_size",
     ):
         fit(make_spec(), take(digits_rows(), np.arange(63)))
 
 
 def test_bf16_learns_too() -> None:
-    assert fit(make_spec(precision="bf16", max_epochs=8)).result.validation_figures["accuracy"] > 0.9
+    assert (
+        fit(make_spec(precision="bf16", max_epochs=8)).result.validation_figures["accuracy"] > 0.9
+    )
 
 
 def test_loader_resumes_behind_the_batch_that_was_handed_over() -> None:
     rows = take(digits_rows(), np.arange(100))
     loader = BatchLoader(MemoryStream(rows, batch_size=10))
-    first = [batch.row_id.tolist() for batch in loader] + [batch.row_id.tolist() for batch in loader]
+    first = [batch.row_id.tolist() for batch in loader] + [
+        batch.row_id.tolist() for batch in loader
+    ]
     for place in range(20):
         resumed = BatchLoader(MemoryStream(rows, batch_size=10))
         resumed.load_state_dict({"epoch": place // 10, "step": place % 10})

@@ -1,4 +1,6 @@
-"""Azure and Google by their real fsspec packages, against emulators: the promises of every store and of every dataset."""
+"""Azure and Google by their real fsspec packages, against emulators: the promises of every store
+and of every dataset.
+"""
 
 import pickle
 
@@ -20,7 +22,9 @@ from tests.storage.store_contract import StoreContract
 pytestmark = [
     pytest.mark.slow,
     # Sessions that these packages close late, in a thread of their own.
-    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
 ]
 
 
@@ -40,7 +44,9 @@ def azure():
 
 @pytest.fixture(scope="module")
 def simple_gcsfs():
-    """gcsfs would ask by gRPC first, which no emulator answers, whether a bucket is of the newest kind."""
+    """gcsfs would ask by gRPC first, which no emulator answers, whether a bucket is of the newest
+    kind.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
         yield
@@ -57,7 +63,9 @@ def google(simple_gcsfs):
 
 
 class CloudContract(StoreContract):
-    """What is promised of a store across a network. Subclasses give `store` and `reach`, a store through a proxy."""
+    """What is promised of a store across a network. Subclasses give `store` and `reach`, a store
+    through a proxy.
+    """
 
     def test_travels_to_another_process(self, store):
         store.write("a", b"1")
@@ -113,14 +121,20 @@ class TestAzure(CloudContract):
     def reach(self, store):
         return lambda endpoint: Store(store.url, describe_azure(endpoint))
 
-    @pytest.mark.parametrize("name", ["with space", "ümläut", "a+b=c,d", "100%", "a#b", "a?b", "[1]*"])
+    @pytest.mark.parametrize(
+        "name", ["with space", "ümläut", "a+b=c,d", "100%", "a#b", "a?b", "[1]*"]
+    )
     def test_takes_any_name(self, store, name):
-        """Any but those with control characters, which the rules for names of blobs discourage: XML changes a tab."""
+        """Any but those with control characters, which the rules for names of blobs discourage: XML
+        changes a tab.
+        """
         super().test_takes_any_name(store, name)
 
     def test_the_account_in_the_url_is_used(self, store, azure):
         options = {"connection_string": azure["connection_string"]}
-        url = store.url.replace("az://bucket/", "abfss://bucket@devstoreaccount1.dfs.core.windows.net/")
+        url = store.url.replace(
+            "az://bucket/", "abfss://bucket@devstoreaccount1.dfs.core.windows.net/"
+        )
         other = Store(url, options)
         assert other.put_if_absent("a/b", b"1") is True
         assert (store.read("a/b"), other.list(), other.listdir("a")) == (b"1", ["a/b"], ["b"])
@@ -128,7 +142,11 @@ class TestAzure(CloudContract):
     def test_wrong_credentials_are_named_and_not_shown(self, azure):
         wrong = azure["connection_string"].replace("AccountKey=Eby8", "AccountKey=AAAA")
         other = Store("az://bucket/x", {"connection_string": wrong})
-        for call in (other.read, lambda path: other.write(path, b""), lambda path: other.put_if_absent(path, b"")):
+        for call in (
+            other.read,
+            lambda path: other.write(path, b""),
+            lambda path: other.put_if_absent(path, b""),
+        ):
             with pytest.raises(NotWritable, match="must be open to these credentials") as caught:
                 call("a")
         assert "vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6" not in str(caught.value)

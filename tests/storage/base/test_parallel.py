@@ -13,7 +13,9 @@ def test_a_cluster_that_has_no_worker_left_is_an_error():
     settings = {**SETTINGS, "distributed.scheduler.no-workers-timeout": "100 ms"}
     with (
         dask.config.set(settings),
-        distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
+        distributed.LocalCluster(
+            n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        ) as cluster,
         distributed.Client(cluster) as client,
         pytest.raises(StorageError, match="none came back"),
     ):

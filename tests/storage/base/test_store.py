@@ -143,18 +143,23 @@ class TestLocal(StoreContract):
         first, second = b"a" * 300_000, b"b" * 300_000
         store.write("x", first)
         with ThreadPoolExecutor(1) as threads:
-            job = threads.submit(lambda: [store.write("x", data) for _ in range(30) for data in (first, second)])
+            job = threads.submit(
+                lambda: [store.write("x", data) for _ in range(30) for data in (first, second)]
+            )
             while not job.done():
                 assert store.read("x") in (first, second)
 
     def test_of_racing_processes_one_wins(self, store):
         script = (
-            "import sys; from storage.base.store import Store; store = Store(sys.argv[1]); sys.stdin.readline(); "
+            "import sys; from storage.base.store import Store; store = Store(sys.argv[1]); "
+            "sys.stdin.readline(); "
             "print([store.put_if_absent(f'r/{i}', sys.argv[2].encode()) for i in range(50)])"
         )
         command = [sys.executable, "-c", script, store.url]
         racers = [
-            subprocess.Popen([*command, str(i)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                [*command, str(i)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
             for i in range(4)
         ]
         for racer in racers:
@@ -193,7 +198,10 @@ def name_left_file(pid):
 class TestS3(StoreContract):
     @pytest.fixture
     def store(self, endpoint, request):
-        return Store(f"s3://bucket/{sha256_bytes(request.node.nodeid.encode())[:12]}", describe_options(endpoint))
+        return Store(
+            f"s3://bucket/{sha256_bytes(request.node.nodeid.encode())[:12]}",
+            describe_options(endpoint),
+        )
 
     def test_travels_to_another_process(self, store):
         store.write("a", b"1")
@@ -247,10 +255,18 @@ class TestS3(StoreContract):
             assert store.list() == []
 
     def test_wrong_credentials_are_named_and_not_shown(self):
-        options = {"key": "k", "secret": "not-a-real-secret", "client_kwargs": {"endpoint_url": "http://127.0.0.1:1"}}
+        options = {
+            "key": "k",
+            "secret": "not-a-real-secret",
+            "client_kwargs": {"endpoint_url": "http://127.0.0.1:1"},
+        }
         with pytest.raises(Unreachable, match="check the endpoint") as caught:
             Store(
-                "s3://bucket/x", {**options, "config_kwargs": {"retries": {"max_attempts": 0}, "connect_timeout": 1}}
+                "s3://bucket/x",
+                {
+                    **options,
+                    "config_kwargs": {"retries": {"max_attempts": 0}, "connect_timeout": 1},
+                },
             ).read("a")
         assert "not-a-real-secret" not in str(caught.value)
 
@@ -277,7 +293,11 @@ def test_a_store_that_cannot_keep_the_promises_is_refused(url, words):
 
 @pytest.mark.parametrize(
     ("url", "package", "extra"),
-    [("gs://bucket/x", "gcsfs", "gcs"), ("az://bucket/x", "adlfs", "azure"), ("abfs://b@a/x", "adlfs", "azure")],
+    [
+        ("gs://bucket/x", "gcsfs", "gcs"),
+        ("az://bucket/x", "adlfs", "azure"),
+        ("abfs://b@a/x", "adlfs", "azure"),
+    ],
 )
 def test_a_package_that_is_not_installed_is_named(monkeypatch, url, package, extra):
     import fsspec
@@ -320,7 +340,8 @@ def test_digests():
 
 
 @pytest.mark.parametrize(
-    "value", [math.nan, math.inf, {1: 2}, {None: 1}, [{"a": {1: 1}}], b"x", {1, 2}, "\ud800", object()]
+    "value",
+    [math.nan, math.inf, {1: 2}, {None: 1}, [{"a": {1: 1}}], b"x", {1, 2}, "\ud800", object()],
 )
 def test_canonical_json_refuses(value):
     with pytest.raises(InvalidInput, match="canonical JSON"):
@@ -333,7 +354,9 @@ JSON = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
 )
 
 

@@ -1,4 +1,6 @@
-"""Whatever happens to the files or to the writer, it is seen, named, and nothing half-made is published."""
+"""Whatever happens to the files or to the writer, it is seen, named, and nothing half-made is
+published.
+"""
 
 import json
 import os
@@ -23,7 +25,9 @@ from tests.storage.object_store import create_bucket, describe_options, start_ob
 @pytest.fixture
 def dataset(tmp_path):
     dataset = Dataset(Store(tmp_path), "demo")
-    dataset.append([add_shard(dataset, 0, split="train"), add_shard(dataset, 100, split="held_out")])
+    dataset.append(
+        [add_shard(dataset, 0, split="train"), add_shard(dataset, 100, split="held_out")]
+    )
     dataset.tag("gold")
     dataset.append([add_shard(dataset, 200, split="train")])
     dataset.delete_rows([3])
@@ -53,8 +57,14 @@ def test_one_flipped_byte_in_any_file_is_found_and_the_file_named(dataset):
 
 def test_one_flipped_byte_in_each_of_a_hundred_files_is_found_by_verify_and_by_the_stream(tmp_path):
     dataset = Dataset(Store(tmp_path), "demo")
-    version = dataset.append([add_shard(dataset, 100 * number, split="train") for number in range(25)])
-    files = {shard.find_file(field.name): field.name for shard in version.shards for field in shard.fields}
+    version = dataset.append(
+        [add_shard(dataset, 100 * number, split="train") for number in range(25)]
+    )
+    files = {
+        shard.find_file(field.name): field.name
+        for shard in version.shards
+        for field in shard.fields
+    }
     assert len(files) == 100
     rng = np.random.default_rng(0)
     intact = {path: dataset.shards.read(path) for path in files}
@@ -84,7 +94,8 @@ def test_any_deleted_truncated_or_emptied_file_is_found_and_named(dataset):
             dataset.files.write(path, damaged)
             assert path in list_named(dataset.verify()), (path, len(damaged))
         if path != last:
-            # Without its last entry a log is a shorter log: only a receipt, which names the entry, can tell.
+            # Without its last entry a log is a shorter log: only a receipt, which names the entry,
+            # can tell.
             dataset.files.delete(path)
             assert path in list_named(dataset.verify()), path
         dataset.files.write(path, data)
@@ -104,7 +115,9 @@ def test_damage_to_the_shards_of_a_version_is_found_by_reading_it(dataset):
 
 
 def test_swapped_shards_are_found(dataset):
-    first, second = (dataset.shards.local_path(shard.digest) for shard in dataset.latest().shards[-2:])
+    first, second = (
+        dataset.shards.local_path(shard.digest) for shard in dataset.latest().shards[-2:]
+    )
     shutil.move(first, f"{first}-x")
     shutil.move(second, first)
     shutil.move(f"{first}-x", second)
@@ -159,10 +172,12 @@ for line in sys.stdin:
 
 
 def kill_writers(store, times):
-    """Starts a writer, kills it at a random moment, and does so again; gives the acknowledged commits.
+    """Starts a writer, kills it at a random moment, and does so again; gives the acknowledged
+    commits.
 
-    Writers are forked off a process that has imported everything, which is what takes the time. The first one tells how
-    long a writer's first commit takes here; the others live for up to one and a half times as long.
+    Writers are forked off a process that has imported everything, which is what takes the time. The
+    first one tells how long a writer's first commit takes here; the others live for up to one and a
+    half times as long.
     """
     acknowledged, durations = set(), []
 
@@ -216,7 +231,8 @@ def check_killed(store, times, tick_s=0.02):
     return len(acknowledged)
 
 
-# Some writers live for longer than their first commit takes: with none acknowledged, kills would have met no commit.
+# Some writers live for longer than their first commit takes: with none acknowledged, kills would
+# have met no commit.
 KILLS = [pytest.param(4, id="bounded"), pytest.param(200, marks=pytest.mark.slow, id="long")]
 
 

@@ -1,4 +1,6 @@
-"""Versions: immutable, found by number, tag and date, changed at the cost of what changes, and never lost to a rival."""
+"""Versions: immutable, found by number, tag and date, changed at the cost of what changes, and
+never lost to a rival.
+"""
 
 import json
 import subprocess
@@ -31,7 +33,12 @@ class DatasetContract:
     @pytest.fixture
     def filled(self, dataset):
         """Three versions: 0..20 (train), + 100..120 (held_out), + 200..220 (train)."""
-        dataset.commit([add_shard(dataset, 0, split="train")], kind="collect", parent=None, info={"source": "x"})
+        dataset.commit(
+            [add_shard(dataset, 0, split="train")],
+            kind="collect",
+            parent=None,
+            info={"source": "x"},
+        )
         dataset.append([add_shard(dataset, 100, split="held_out")])
         dataset.append([add_shard(dataset, 200, split="train")])
         return dataset
@@ -46,9 +53,19 @@ class DatasetContract:
 
     def test_a_commit_is_there(self, filled):
         version = filled.open(0)
-        assert (version.ref, version.number, version.rows, version.splits) == ("demo@0", 0, 20, {"train": 20})
+        assert (version.ref, version.number, version.rows, version.splits) == (
+            "demo@0",
+            0,
+            20,
+            {"train": 20},
+        )
         assert version.info == {"source": "x"}
-        assert [field.name for field in version.fields] == ["content_hash", "image", "label", "row_id"]
+        assert [field.name for field in version.fields] == [
+            "content_hash",
+            "image",
+            "label",
+            "row_id",
+        ]
         assert version.digest == sha256_bytes(filled.history.files.read(name_entry(0)))
         assert version.entry.manifest == version.manifest_digest
         for name, array in make_rows(0).items():
@@ -85,7 +102,10 @@ class DatasetContract:
         assert later.number == 4
         times = [entry.created_at for entry in filled.log()]
         assert times == sorted(times)
-        assert [filled.open(asked).number for asked in (None, "latest", 0, "0", "gold", "demo@1", "demo@gold")] == [
+        assert [
+            filled.open(asked).number
+            for asked in (None, "latest", 0, "0", "gold", "demo@1", "demo@gold")
+        ] == [
             4,
             4,
             0,
@@ -127,7 +147,11 @@ class DatasetContract:
         before = filled.latest()
         after = filled.delete_rows([3, 7])
         assert read_ids(after) == sorted(set(read_ids(before)) - {3, 7})
-        assert [old == new for old, new in zip(before.shards, after.shards, strict=True)] == [False, True, True]
+        assert [old == new for old, new in zip(before.shards, after.shards, strict=True)] == [
+            False,
+            True,
+            True,
+        ]
         assert after.shards[0].split == "train"
         assert after.verify() == []
         assert read_ids(filled.open(2)) == read_ids(before)
@@ -149,15 +173,23 @@ class DatasetContract:
             assert all((read[name][place] == rows[name][number]).all() for name in rows)
         untouched = ~np.isin(read["row_id"], [210, 5, 0])
         np.testing.assert_array_equal(read["image"][untouched], before.read()["image"][untouched])
-        assert [old == new for old, new in zip(before.shards, after.shards, strict=True)] == [False, True, False]
+        assert [old == new for old, new in zip(before.shards, after.shards, strict=True)] == [
+            False,
+            True,
+            False,
+        ]
         with pytest.raises(InvalidInput, match="fields, types and shapes"):
             filled.replace_rows({**rows, "label": rows["label"].astype(np.int8)})
 
     def test_a_change_costs_what_changes(self, filled, monkeypatch):
-        """One shard is written for one that changes; tests/storage/datasets/test_manifest.py counts what the list of shards costs."""
+        """One shard is written for one that changes; tests/storage/datasets/test_manifest.py counts
+        what the list of shards costs.
+        """
         written = []
         write = Store.write_files
-        monkeypatch.setattr(Store, "write_files", lambda self, files: written.extend(files) or write(self, files))
+        monkeypatch.setattr(
+            Store, "write_files", lambda self, files: written.extend(files) or write(self, files)
+        )
         filled.delete_rows([3])
         assert len({path.partition("/")[0] for path in written if "/" in path}) == 1
         written.clear()
@@ -168,10 +200,20 @@ class DatasetContract:
         diff = filled.open(0).diff(filled.delete_rows([3, 205]))
         assert (diff.old, diff.new, diff.shards_kept) == ("demo@0", "demo@3", 0)
         assert diff.rows_removed == (3,)
-        assert diff.rows_added == (*range(100, 120), *(row for row in range(200, 220) if row != 205))
+        assert diff.rows_added == (
+            *range(100, 120),
+            *(row for row in range(200, 220) if row != 205),
+        )
         assert diff.rows_changed == diff.fields_added == diff.fields_removed == ()
-        changed = filled.latest().diff(filled.replace_rows({k: v[[1]] for k, v in make_rows(0, 20, seed=5).items()}))
-        assert (changed.rows_added, changed.rows_removed, changed.rows_changed, changed.shards_kept) == (
+        changed = filled.latest().diff(
+            filled.replace_rows({k: v[[1]] for k, v in make_rows(0, 20, seed=5).items()})
+        )
+        assert (
+            changed.rows_added,
+            changed.rows_removed,
+            changed.rows_changed,
+            changed.shards_kept,
+        ) == (
             (),
             (),
             (1,),
@@ -201,9 +243,12 @@ class DatasetContract:
         version = filled.latest()
         array = version.to_dask("image")
         assert array.chunks[0] == (20, 20, 20)
-        np.testing.assert_array_equal(array.compute(scheduler="synchronous"), version.read()["image"])
         np.testing.assert_array_equal(
-            version.to_dask("label", "train").compute(scheduler="threads"), version.read("train")["label"]
+            array.compute(scheduler="synchronous"), version.read()["image"]
+        )
+        np.testing.assert_array_equal(
+            version.to_dask("label", "train").compute(scheduler="threads"),
+            version.read("train")["label"],
         )
 
     def test_an_unknown_split_is_refused(self, filled):
@@ -237,13 +282,18 @@ class DatasetContract:
         """A bounded form of 8 writers x 60 commits, in threads."""
 
         def write(writer):
-            return [dataset.append([add_shard(dataset, 1000 * writer + 10 * turn, 5)]).number for turn in range(4)]
+            return [
+                dataset.append([add_shard(dataset, 1000 * writer + 10 * turn, 5)]).number
+                for turn in range(4)
+            ]
 
         with ThreadPoolExecutor(4) as threads:
             numbers = sorted(number for found in threads.map(write, range(4)) for number in found)
         assert numbers == list(range(16))
         assert dataset.history.list_numbers() == numbers
-        expected = sorted(1000 * w + 10 * t + r for w in range(4) for t in range(4) for r in range(5))
+        expected = sorted(
+            1000 * w + 10 * t + r for w in range(4) for t in range(4) for r in range(5)
+        )
         assert read_ids(dataset.latest()) == expected
         assert dataset.verify() == []
 
@@ -251,7 +301,11 @@ class DatasetContract:
         dataset.append([add_shard(dataset, 0, 40)])
 
         def edit(row):
-            return dataset.delete_rows([row]) if row % 2 else dataset.append([add_shard(dataset, 100 * row + 100, 3)])
+            return (
+                dataset.delete_rows([row])
+                if row % 2
+                else dataset.append([add_shard(dataset, 100 * row + 100, 3)])
+            )
 
         with ThreadPoolExecutor(4) as threads:
             list(threads.map(edit, range(8)))
@@ -296,10 +350,20 @@ class TestLocal(DatasetContract):
 
     def test_export_without_splits_and_with_text_and_columns(self, store, tmp_path):
         dataset = Dataset(store, "table")
-        rows = {"x": np.arange(6.0).reshape(3, 2), "name": np.array(["a", "", "ü"]), "x__valid": np.ones((3, 2), bool)}
+        rows = {
+            "x": np.arange(6.0).reshape(3, 2),
+            "name": np.array(["a", "", "ü"]),
+            "x__valid": np.ones((3, 2), bool),
+        }
         for count in (3, 2):
             dataset.append(
-                [write_shard(dataset.shards, {k: v[:count] for k, v in rows.items()}, columns={"x": ["l", "r"]})]
+                [
+                    write_shard(
+                        dataset.shards,
+                        {k: v[:count] for k, v in rows.items()},
+                        columns={"x": ["l", "r"]},
+                    )
+                ]
             )
         dataset.latest().export(str(tmp_path / "out"))
         group = zarr.open_group(tmp_path / "out", mode="r")
@@ -311,14 +375,18 @@ class TestLocal(DatasetContract):
         numbers = run_writers(store.url, {}, writers=8, commits=60)
         dataset = Dataset(store, "demo")
         assert sorted(numbers) == dataset.history.list_numbers() == list(range(480))
-        assert read_ids(dataset.latest()) == sorted(1000 * w + t for w in range(8) for t in range(60))
+        assert read_ids(dataset.latest()) == sorted(
+            1000 * w + t for w in range(8) for t in range(60)
+        )
         assert dataset.history.find_faults(dataset.history.list_numbers()) == []
 
     def test_processes_lose_no_acknowledged_commit(self, store):
         numbers = run_writers(store.url, {}, writers=3, commits=5)
         dataset = Dataset(store, "demo")
         assert sorted(numbers) == dataset.history.list_numbers() == list(range(15))
-        assert read_ids(dataset.latest()) == sorted(1000 * w + t for w in range(3) for t in range(5))
+        assert read_ids(dataset.latest()) == sorted(
+            1000 * w + t for w in range(3) for t in range(5)
+        )
 
 
 class TestMemory(DatasetContract):
@@ -335,7 +403,10 @@ class TestMemory(DatasetContract):
 class TestS3(DatasetContract):
     @pytest.fixture
     def store(self, endpoint, request):
-        return Store(f"s3://bucket/{sha256_bytes(request.node.nodeid.encode())[:12]}", describe_options(endpoint))
+        return Store(
+            f"s3://bucket/{sha256_bytes(request.node.nodeid.encode())[:12]}",
+            describe_options(endpoint),
+        )
 
     def test_lost_replies_lose_and_double_nothing(self, store, endpoint):
         with Proxy(endpoint) as proxy:
@@ -367,7 +438,9 @@ class TestS3(DatasetContract):
         numbers = run_writers(store.url, describe_options(endpoint), writers=3, commits=4)
         dataset = Dataset(store, "demo")
         assert sorted(numbers) == dataset.history.list_numbers() == list(range(12))
-        assert read_ids(dataset.latest()) == sorted(1000 * w + t for w in range(3) for t in range(4))
+        assert read_ids(dataset.latest()) == sorted(
+            1000 * w + t for w in range(3) for t in range(4)
+        )
 
 
 WRITER = """
@@ -391,13 +464,18 @@ def run_writers(url, options, writers, commits):
     command = [sys.executable, "-c", WRITER, url, json.dumps(options)]
     processes = [
         subprocess.Popen(
-            [*command, str(number), str(commits)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, str(number), str(commits)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for number in range(writers)
     ]
     outputs = [None] * writers
     threads = [
-        threading.Thread(target=lambda i, p: outputs.__setitem__(i, p.communicate("go\n")[0]), args=(i, p))
+        threading.Thread(
+            target=lambda i, p: outputs.__setitem__(i, p.communicate("go\n")[0]), args=(i, p)
+        )
         for i, p in enumerate(processes)
     ]
     for thread in threads:
@@ -419,14 +497,19 @@ class TestLog:
     def long(self, log):
         head = None
         for number in range(5):
-            head = log.put(head, kind="x", version=number, manifest="0" * 64, message=f"entry {number}")
+            head = log.put(
+                head, kind="x", version=number, manifest="0" * 64, message=f"entry {number}"
+            )
         return log
 
     def test_entries_form_a_chain(self, long):
         assert long.list_numbers() == list(range(5))
         assert long.find_faults(long.list_numbers()) == []
         entries = [long.read(number) for number in range(5)]
-        assert [logged.entry.parent for logged in entries] == [None, *(logged.digest for logged in entries[:-1])]
+        assert [logged.entry.parent for logged in entries] == [
+            None,
+            *(logged.digest for logged in entries[:-1]),
+        ]
         assert entries[4].digest == sha256_bytes(long.files.read(name_entry(4)))
 
     def test_only_one_writer_gets_a_number(self, long):
@@ -459,14 +542,22 @@ class TestLog:
 
     def test_a_missing_entry_is_found(self, long):
         long.files.delete(name_entry(2))
-        assert [fault[0].endswith(name_entry(2)) for fault in long.find_faults(long.list_numbers())] == [True]
+        assert [
+            fault[0].endswith(name_entry(2)) for fault in long.find_faults(long.list_numbers())
+        ] == [True]
         long.files.delete(name_entry(0))
-        assert [fault[0][-25:] for fault in long.find_faults(long.list_numbers())] == [name_entry(0), name_entry(2)]
+        assert [fault[0][-25:] for fault in long.find_faults(long.list_numbers())] == [
+            name_entry(0),
+            name_entry(2),
+        ]
 
     def test_swapped_entries_are_found(self, long):
         first, second = long.files.read(name_entry(1)), long.files.read(name_entry(3))
         long.files.write_files({name_entry(1): second, name_entry(3): first})
-        assert {fault[0][-25:] for fault in long.find_faults(range(5))} >= {name_entry(1), name_entry(3)}
+        assert {fault[0][-25:] for fault in long.find_faults(range(5))} >= {
+            name_entry(1),
+            name_entry(3),
+        }
 
     def test_a_newer_format_is_refused_by_name(self, long):
         body = json.loads(long.files.read(name_entry(4)))

@@ -23,7 +23,10 @@ def entry(tmp_path_factory):
 
 def make_entries(entry, numbers):
     """Entries as if of other shards; their files do not exist."""
-    return [entry.model_copy(update={"digest": sha256_bytes(str(number).encode()), "rows": 20}) for number in numbers]
+    return [
+        entry.model_copy(update={"digest": sha256_bytes(str(number).encode()), "rows": 20})
+        for number in numbers
+    ]
 
 
 class CountingStore(Store):
@@ -77,7 +80,9 @@ def test_what_was_written_comes_back_whatever_it_follows(tmp_path_factory, count
 
 @pytest.mark.parametrize("change", ["append", "delete", "replace"])
 def test_a_change_costs_the_same_among_many_shards(tmp_path, entry, change):
-    """Bytes written for one shard of 200 and for one of 4,000; and what a reader who knows the rest must read."""
+    """Bytes written for one shard of 200 and for one of 4,000; and what a reader who knows the rest
+    must read.
+    """
     written = {}
     for count in (200, 4000):
         costs = []
@@ -108,7 +113,12 @@ def test_a_change_costs_the_same_among_many_shards(tmp_path, entry, change):
 def many(tmp_path):
     """A dataset of 80 shards of 3 rows: a manifest of two levels."""
     dataset = Dataset(Store(tmp_path), "demo")
-    dataset.append([write_shard(dataset.shards, make_rows(10 * number, 3), codec="none") for number in range(80)])
+    dataset.append(
+        [
+            write_shard(dataset.shards, make_rows(10 * number, 3), codec="none")
+            for number in range(80)
+        ]
+    )
     assert len(dataset.read_manifest(dataset.latest().manifest_digest).nodes) > 3
     return dataset
 
@@ -118,7 +128,11 @@ def list_manifests(dataset):
 
 
 def list_nodes(dataset):
-    return {node for v in dataset.iter_versions() for node in read_manifest(dataset.manifests, v.manifest_digest).nodes}
+    return {
+        node
+        for v in dataset.iter_versions()
+        for node in read_manifest(dataset.manifests, v.manifest_digest).nodes
+    }
 
 
 def test_versions_of_many_shards_are_edited_purged_and_collected(many):
@@ -136,7 +150,9 @@ def test_versions_of_many_shards_are_edited_purged_and_collected(many):
     assert [version.rows for version in many.iter_versions()] == [239, 238, 240, 238]
     assert list_manifests(many) == list_nodes(many)
     assert many.verify() == []
-    assert not {402, 5001} & set(read_ids(many.open(0))) | {402, 5001} & set(read_ids(many.latest()))
+    assert not {402, 5001} & set(read_ids(many.open(0))) | {402, 5001} & set(
+        read_ids(many.latest())
+    )
     digests = {path.partition("/")[0] for path in many.shards.list()}
     assert digests == {shard.digest for version in many.iter_versions() for shard in version.shards}
 
@@ -188,6 +204,9 @@ def test_the_first_format_is_still_read_and_a_newer_one_refused_by_name(tmp_path
 def test_equal_shards_of_two_splits_are_one_each_and_twice_in_a_split_is_refused(tmp_path, entry):
     other = entry.model_copy(update={"split": "held_out"})
     written = write_manifest(Store(tmp_path), [entry, other])
-    assert json.loads(Store(tmp_path).read(name_manifest(written.digest)))["shards"][1]["split"] == "held_out"
+    assert (
+        json.loads(Store(tmp_path).read(name_manifest(written.digest)))["shards"][1]["split"]
+        == "held_out"
+    )
     with pytest.raises(InvalidInput, match="twice"):
         write_manifest(Store(tmp_path), [entry, other, entry])

@@ -31,7 +31,11 @@ def make_text(rows=200, seed=0):
     lines = ["a,b,kind,y,t,unused"]
     for number in range(rows):
         a, b, t = random.normal(size=3)
-        lines.append(f'{a!r},{b:.3f},"k,{number % 3}",{("no", "yes")[number % 2]},{t!r},x'.replace("np.float64", ""))
+        lines.append(
+            f'{a!r},{b:.3f},"k,{number % 3}",{("no", "yes")[number % 2]},{t!r},x'.replace(
+                "np.float64", ""
+            )
+        )
     return "\n".join(lines).replace("(", "").replace(")", "") + "\n"
 
 
@@ -73,7 +77,10 @@ class TestParquet(TestCsv):
     def source(self, tmp_path):
         random = np.random.default_rng(0)
         columns = {name: random.normal(size=200) for name in ("a", "b", "t")}
-        columns |= {"kind": [f"k{n % 3}" for n in range(200)], "y": [("no", "yes")[n % 2] for n in range(200)]}
+        columns |= {
+            "kind": [f"k{n % 3}" for n in range(200)],
+            "y": [("no", "yes")[n % 2] for n in range(200)],
+        }
         pq.write_table(pa.table(columns), tmp_path / "data.parquet", row_group_size=30)
         return ParquetSource(url=str(tmp_path / "data.parquet"))
 
@@ -82,12 +89,18 @@ class TestParquet(TestCsv):
 def test_times_of_parquet_that_do_not_fit_are_missing(tmp_path, unit):
     """64 bits of nanoseconds reach from 1677 to 2262: "never" is no time, and no other time either."""
     dates = {"date32": (pa.int32(), pa.date32(), "D"), "date64": (pa.int64(), pa.date64(), "ms")}
-    stored, kind, resolution = dates[unit] if unit in dates else (pa.int64(), pa.timestamp(unit, tz="UTC"), unit)
-    texts = ["2024-03-01", "2024-03-02"] if unit == "ns" else ["2024-03-01", "9999-12-31", "1000-01-01"]
+    stored, kind, resolution = (
+        dates[unit] if unit in dates else (pa.int64(), pa.timestamp(unit, tz="UTC"), unit)
+    )
+    texts = (
+        ["2024-03-01", "2024-03-02"] if unit == "ns" else ["2024-03-01", "9999-12-31", "1000-01-01"]
+    )
     moments = np.array(texts, f"datetime64[{resolution}]").astype(np.int64)
     column = pa.array([*moments.tolist(), None], stored).cast(kind)
     pq.write_table(
-        pa.table({"a": np.arange(len(column)) + 0.5, "at": column}), tmp_path / "data.parquet", version="2.6"
+        pa.table({"a": np.arange(len(column)) + 0.5, "at": column}),
+        tmp_path / "data.parquet",
+        version="2.6",
     )
     spec = SeriesSpec(numbers=["a"], time="at")
     rows = read_all(ParquetSource(url=str(tmp_path / "data.parquet")), spec)
@@ -144,7 +157,9 @@ def test_missing_and_unreadable_values_are_marked(tmp_path):
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_encodings_and_line_ends(tmp_path, mark, end):
     text = f"a,b,kind,y,t{end}1,2,é,yes,3{end}4,5,ü,no,6"
-    rows = read_text(tmp_path, text.encode(mark), encoding="latin-1" if mark == "latin-1" else "utf-8")
+    rows = read_text(
+        tmp_path, text.encode(mark), encoding="latin-1" if mark == "latin-1" else "utf-8"
+    )
     assert rows["kind"].tolist() == ["é", "ü"]
     assert rows["numbers"].tolist() == [[1, 2], [4, 5]]
     assert rows["target"].tolist() == [3, 6]
@@ -171,12 +186,15 @@ def test_file_of_a_split_that_is_absent_is_named(tmp_path):
 
 
 def test_files_without_a_header(tmp_path):
-    rows = read_text(tmp_path, "1;2;x;yes;3\n4;5;y;no;6\n", header=("a", "b", "kind", "y", "t"), delimiter=";")
+    rows = read_text(
+        tmp_path, "1;2;x;yes;3\n4;5;y;no;6\n", header=("a", "b", "kind", "y", "t"), delimiter=";"
+    )
     assert rows["numbers"].tolist() == [[1, 2], [4, 5]]
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("a,b,kind,y\n1,2,x,yes\n", "columns t"), ("a,a,b,kind,y,t\n", "one column")]
+    ("text", "words"),
+    [("a,b,kind,y\n1,2,x,yes\n", "columns t"), ("a,a,b,kind,y,t\n", "one column")],
 )
 def test_columns_that_are_missing_or_doubled_are_named(tmp_path, text, words):
     with pytest.raises(SourceError, match=words):
@@ -215,8 +233,12 @@ def read_all_cut(tmp_path, text):
 
 
 def test_a_table_can_be_prepared(tmp_path, dataset, prepared):
-    (tmp_path / "data.csv").write_text(make_text(2000) + ",,k,no,1,x\n1,2,k,maybe,1,x\n1,2,k,no,,x\n")
-    raw = collect_rows(CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=SPEC, target_shard_bytes=20_000)
+    (tmp_path / "data.csv").write_text(
+        make_text(2000) + ",,k,no,1,x\n1,2,k,maybe,1,x\n1,2,k,no,,x\n"
+    )
+    raw = collect_rows(
+        CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=SPEC, target_shard_bytes=20_000
+    )
     version = prepare_rows(raw, SPEC, prepared)
     fitted = version.info["fitted"]
     assert fitted["dropped"]["invalid_label"] == 2
@@ -233,14 +255,18 @@ def test_a_table_can_be_prepared(tmp_path, dataset, prepared):
 def test_groups_stay_together(tmp_path, dataset, prepared):
     lines = ["a,b,kind,y,t"] + [f"{n},{n % 7},patient {n % 40},no,1" for n in range(2000)]
     (tmp_path / "data.csv").write_text("\n".join(lines))
-    spec = SPEC.model_copy(update={"split": SPEC.split.model_copy(update={"by": "group", "field": "kind"})})
+    spec = SPEC.model_copy(
+        update={"split": SPEC.split.model_copy(update={"by": "group", "field": "kind"})}
+    )
     raw = collect_rows(CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=spec)
     version = prepare_rows(raw, TableSpec.model_validate(spec.model_dump()), prepared)
     groups = {split: set(version.read(split)["kind"].tolist()) for split in version.splits}
     assert len(groups) == 3
     assert not groups["train"] & groups["held_out"]
     assert not groups["train"] & groups["validation"]
-    wrong = TableSpec.model_validate({**spec.model_dump(), "split": {"by": "group", "field": "city", "held_out": 0.2}})
+    wrong = TableSpec.model_validate(
+        {**spec.model_dump(), "split": {"by": "group", "field": "city", "held_out": 0.2}}
+    )
     with pytest.raises(InvalidInput, match="choose one of: a, b"):
         prepare_rows(raw, wrong, prepared)
 
@@ -248,7 +274,10 @@ def test_groups_stay_together(tmp_path, dataset, prepared):
 def test_conditions_know_columns(tmp_path, dataset, prepared):
     (tmp_path / "data.csv").write_text(make_text(2000))
     spec = TableSpec.model_validate(
-        {**SPEC.model_dump(), "filter": [{"field": "a", "at_least": 0}, {"field": "kind", "none_of": ["k,1"]}]}
+        {
+            **SPEC.model_dump(),
+            "filter": [{"field": "a", "at_least": 0}, {"field": "kind", "none_of": ["k,1"]}],
+        }
     )
     raw = collect_rows(CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=spec)
     rows = prepare_rows(raw, spec, prepared).read()
@@ -260,7 +289,10 @@ def make_series(entities=3, rows=400):
     lines = ["when,who,load"]
     for number in range(rows):
         for entity in range(entities):
-            lines.append(f"2020-01-{1 + number // 24:02d} {number % 24:02d}:00,e{entity},{number + entity / 10}")
+            lines.append(
+                f"2020-01-{1 + number // 24:02d} "
+                f"{number % 24:02d}:00,e{entity},{number + entity / 10}"
+            )
     return lines
 
 
@@ -274,7 +306,9 @@ def test_series_are_sorted_and_what_is_wrong_is_reported(tmp_path, dataset, prep
     (tmp_path / "data.csv").write_text("\n".join(gone) + "\nnever,e1,3\n")
     split = {"by": "time", "held_out": 0.2, "validation": 0.1}
     spec = SeriesSpec.model_validate({**SERIES.model_dump(), "split": split})
-    raw = collect_rows(CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=spec, target_shard_bytes=5_000)
+    raw = collect_rows(
+        CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=spec, target_shard_bytes=5_000
+    )
     version = prepare_rows(raw, spec, prepared)
     report, dropped = version.info["series"], version.info["fitted"]["dropped"]
     assert (report["entities"], report["step_ns"], report["gap_count"]) == (3, 3600 * 10**9, 1)
@@ -295,7 +329,9 @@ def test_series_are_sorted_and_what_is_wrong_is_reported(tmp_path, dataset, prep
 
 def test_entities_stay_together(tmp_path, dataset, prepared):
     (tmp_path / "data.csv").write_text("\n".join(make_series(40, 40)))
-    spec = SeriesSpec.model_validate({**SERIES.model_dump(), "split": {"by": "entity", "held_out": 0.3}})
+    spec = SeriesSpec.model_validate(
+        {**SERIES.model_dump(), "split": {"by": "entity", "held_out": 0.3}}
+    )
     raw = collect_rows(CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=spec)
     version = prepare_rows(raw, spec, prepared)
     found = {split: set(version.read(split)["series_id"].tolist()) for split in version.splits}
@@ -306,13 +342,18 @@ def test_entities_stay_together(tmp_path, dataset, prepared):
 def test_a_transform_sees_whole_entities(tmp_path, dataset, prepared, monkeypatch):
     (tmp_path / "my_life.py").write_text(
         "import numpy as np\n\n\ndef add_life(rows):\n    life = np.zeros(len(rows['time']))\n"
-        "    for entity in np.unique(rows['series_id']):\n        here = rows['series_id'] == entity\n"
+        "    for entity in np.unique(rows['series_id']):\n        here = rows['series_id'] == "
+        "entity\n"
         "        life[here] = np.arange(here.sum())[::-1]\n    return {**rows, 'target': life}\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "data.csv").write_text("\n".join(make_series(40, 100)))
     spec = SeriesSpec.model_validate(
-        {**SERIES.model_dump(), "split": {"by": "entity", "held_out": 0.3}, "transform": "my_life:add_life"}
+        {
+            **SERIES.model_dump(),
+            "split": {"by": "entity", "held_out": 0.3},
+            "transform": "my_life:add_life",
+        }
     )
     raw = collect_rows(CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=spec)
     version = prepare_rows(raw, spec, prepared)
@@ -320,7 +361,9 @@ def test_a_transform_sees_whole_entities(tmp_path, dataset, prepared, monkeypatc
     for split in version.splits:
         rows = version.read(split)
         for entity in np.unique(rows["series_id"]):
-            np.testing.assert_array_equal(rows["target"][rows["series_id"] == entity], np.arange(100)[::-1])
+            np.testing.assert_array_equal(
+                rows["target"][rows["series_id"] == entity], np.arange(100)[::-1]
+            )
 
 
 @pytest.mark.skipif(not (SHARED / "ett").is_dir(), reason="../shared/data/ett is absent")
@@ -328,7 +371,12 @@ def test_ett_with_its_usual_months(dataset, prepared):
     spec = SeriesSpec(
         numbers=["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"],
         time="date",
-        split={"by": "time", "validation_from": "2017-06-26", "held_out_from": "2017-10-24", "end": "2018-02-21"},
+        split={
+            "by": "time",
+            "validation_from": "2017-06-26",
+            "held_out_from": "2017-10-24",
+            "end": "2018-02-21",
+        },
     )
     raw = collect_rows(CsvSource(url=str(SHARED / "ett" / "ETTh1.csv.gz")), dataset, spec=spec)
     version = prepare_rows(raw, spec, prepared)
@@ -339,11 +387,17 @@ def test_ett_with_its_usual_months(dataset, prepared):
 
 
 @pytest.mark.skipif(
-    not (SHARED / "traffic-pems-single").is_dir(), reason="../shared/data/traffic-pems-single is absent"
+    not (SHARED / "traffic-pems-single").is_dir(),
+    reason="../shared/data/traffic-pems-single is absent",
 )
 def test_traffic_with_its_days_first(dataset):
-    spec = SeriesSpec(numbers=["Lane 1 Flow (Veh/5 Minutes)"], time="5 Minutes", time_format="%d/%m/%Y %H:%M")
-    source = CsvSource(url=str(SHARED / "traffic-pems-single"), splits={"train": "train.csv", "held_out": "test.csv"})
+    spec = SeriesSpec(
+        numbers=["Lane 1 Flow (Veh/5 Minutes)"], time="5 Minutes", time_format="%d/%m/%Y %H:%M"
+    )
+    source = CsvSource(
+        url=str(SHARED / "traffic-pems-single"),
+        splits={"train": "train.csv", "held_out": "test.csv"},
+    )
     version = collect_rows(source, dataset, spec=spec)
     assert version.splits == {"held_out": 4320, "train": 7776}
     times = np.sort(version.read("train")["time"])
@@ -354,16 +408,28 @@ def test_traffic_with_its_days_first(dataset):
 @pytest.mark.skipif(not (SHARED / "ai4i2020").is_dir(), reason="../shared/data/ai4i2020 is absent")
 def test_machine_failures(dataset, prepared):
     spec = TableSpec(
-        numbers=["Air temperature [K]", "Torque [Nm]"], texts=["Type"], label="Machine_failure", labels=["0", "1"]
+        numbers=["Air temperature [K]", "Torque [Nm]"],
+        texts=["Type"],
+        label="Machine_failure",
+        labels=["0", "1"],
     )
-    raw = collect_rows(CsvSource(url=str(SHARED / "ai4i2020" / "ai4i2020.csv.gz")), dataset, spec=spec)
+    raw = collect_rows(
+        CsvSource(url=str(SHARED / "ai4i2020" / "ai4i2020.csv.gz")), dataset, spec=spec
+    )
     assert raw.statistics()["label"].distinct == {"0": 9661, "1": 339}
-    assert prepare_rows(raw, spec, prepared).info["fitted"]["vocabularies"] == {"Type": ["H", "L", "M"]}
+    assert prepare_rows(raw, spec, prepared).info["fitted"]["vocabularies"] == {
+        "Type": ["H", "L", "M"]
+    }
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{}, {"numbers": ["a"], "label": "y"}, {"numbers": ["a"], "target": "a"}, {"numbers": ["a"], "labels": ["x"]}],
+    [
+        {},
+        {"numbers": ["a"], "label": "y"},
+        {"numbers": ["a"], "target": "a"},
+        {"numbers": ["a"], "labels": ["x"]},
+    ],
 )
 def test_impossible_tables_are_refused(wrong):
     with pytest.raises(ValidationError):

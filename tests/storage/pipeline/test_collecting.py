@@ -34,7 +34,9 @@ class FaultySource(Source):
         if part.name == "a" and self.whole:
             return Decoded(rows)
         faults = (Fault(f"{part.name}/1.jpg", "cannot be read as an image"),)
-        return Decoded({name: values[:0] for name, values in rows.items()}, members=(), faults=faults)
+        return Decoded(
+            {name: values[:0] for name, values in rows.items()}, members=(), faults=faults
+        )
 
 
 @pytest.fixture
@@ -92,7 +94,11 @@ def test_wrong_values_reach_the_raw_version(dataset, folder):  # noqa: F811
     (folder / "train-labels-idx1-ubyte").write_bytes(make_idx(labels))
     version = collect_rows(IdxSource(url=str(folder), held_out=None), dataset)
     statistics = version.statistics()
-    assert (statistics["image"].nan, statistics["image"].inf, statistics["image"].max) == (1, 1, 1e9)
+    assert (statistics["image"].nan, statistics["image"].inf, statistics["image"].max) == (
+        1,
+        1,
+        1e9,
+    )
     assert statistics["label"].distinct["200"] == 1
     np.testing.assert_array_equal(version.read()["image"][:, 0], images)
 
@@ -115,7 +121,11 @@ def test_scratch_is_gone_afterwards(dataset, folder, tmp_path):  # noqa: F811
     (folder / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(SourceError):
         collect_rows(IdxSource(url=str(folder)), dataset)
-    assert not [path for path in (tmp_path / "workspace").rglob("*") if "scratch" in path.parts and path.is_file()]
+    assert not [
+        path
+        for path in (tmp_path / "workspace").rglob("*")
+        if "scratch" in path.parts and path.is_file()
+    ]
 
 
 def test_workers_write_the_same_shards(dataset, tmp_path, client):
@@ -123,7 +133,11 @@ def test_workers_write_the_same_shards(dataset, tmp_path, client):
     here = collect_rows(SklearnSource(), dataset, target_shard_bytes=20_000)
     there = collect_rows(SklearnSource(), other, client, target_shard_bytes=20_000)
     assert here.manifest_digest == there.manifest_digest
-    assert not [path for path in (tmp_path / "other").rglob("*") if "scratch" in path.parts and path.is_file()]
+    assert not [
+        path
+        for path in (tmp_path / "other").rglob("*")
+        if "scratch" in path.parts and path.is_file()
+    ]
 
 
 def test_an_error_in_a_worker_comes_through(dataset, folder, client):  # noqa: F811

@@ -25,9 +25,13 @@ def test_images_are_measured_row_by_row():
     assert found["contrast"] == pytest.approx(images.std(axis=(1, 2, 3)), rel=1e-5)
     assert found["channel.1"] == pytest.approx(images[:, 1].mean(axis=(1, 2)), rel=1e-5)
     black = derive_columns({"image": images * 0}, {})
-    assert not any(black[name].any() for name in ("brightness", "contrast", "sharpness", "saturation"))
+    assert not any(
+        black[name].any() for name in ("brightness", "contrast", "sharpness", "saturation")
+    )
     blurred = (images + np.roll(images, 1, axis=3).astype(np.float32)) / 2
-    assert derive_columns({"image": blurred}, {})["sharpness"].mean() < 0.8 * found["sharpness"].mean()
+    assert (
+        derive_columns({"image": blurred}, {})["sharpness"].mean() < 0.8 * found["sharpness"].mean()
+    )
     grey = np.repeat(images[:, :1], 3, axis=1)
     assert not derive_columns({"image": grey}, {})["saturation"].any()
 
@@ -51,13 +55,18 @@ def test_a_stuck_sensor_a_step_a_spike_and_noise_are_seen():
     spiked[100] += 5
     assert derive_columns(make_series(spiked), names)["level.spike"][1:-1].argmax() == 99
     noisy = wave + np.random.default_rng(0).normal(0, 1, 256)
-    assert np.nanmean(derive_columns(make_series(noisy), names)["level.energy"]) > 5 * np.nanmean(clean["level.energy"])
+    assert np.nanmean(derive_columns(make_series(noisy), names)["level.energy"]) > 5 * np.nanmean(
+        clean["level.energy"]
+    )
 
 
 def test_the_target_is_measured_like_any_column():
     wave = np.sin(np.arange(256) / 10)
     rows = make_series(wave)
-    rows[TARGET], rows[TARGET + "__valid"] = np.where(np.arange(256) >= 200, 0.3, wave), np.ones(256, np.bool_)
+    rows[TARGET], rows[TARGET + "__valid"] = (
+        np.where(np.arange(256) >= 200, 0.3, wave),
+        np.ones(256, np.bool_),
+    )
     found = derive_columns(rows, {NUMBERS: ("level",)})
     assert found["target.flat"].max() == 32
     assert found["target.step"][1:200] == pytest.approx(found["level.step"][1:200])
@@ -76,7 +85,9 @@ def test_nothing_is_measured_across_entities_or_missing_values():
 
 def test_texts_of_a_wrong_encoding_are_odd():
     names = np.array(["Zürich", "Genève"], dtype=np.dtypes.StringDType())
-    wrong = np.array([text.encode().decode("latin-1") for text in names.tolist()], dtype=np.dtypes.StringDType())
+    wrong = np.array(
+        [text.encode().decode("latin-1") for text in names.tolist()], dtype=np.dtypes.StringDType()
+    )
     assert not derive_columns({"city": names}, {})["city.odd"].any()
     assert derive_columns({"city": wrong}, {})["city.odd"].all()
 
@@ -96,7 +107,9 @@ def test_a_rewritten_shard_has_the_figures_of_the_rows_that_it_holds_now(tmp_pat
     assert raw.statistics()[PREFIX + "brightness"].min == 0
     cleaned = dataset.delete_rows([7])
     kept = {name: np.delete(values, 7, axis=0) for name, values in rows.items()}
-    found = {name: figures for name, figures in cleaned.statistics().items() if name.startswith(PREFIX)}
+    found = {
+        name: figures for name, figures in cleaned.statistics().items() if name.startswith(PREFIX)
+    }
     assert found == measure_derived(kept, {})
     assert found[PREFIX + "brightness"].min > 0
     black = dataset.replace_rows({"image": rows["image"][:1] * 0, "row_id": rows["row_id"][:1]})

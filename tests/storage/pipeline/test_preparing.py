@@ -111,7 +111,10 @@ def test_fitted_statistics_are_those_of_the_training_split(digits, prepared):
 
 
 def test_channels_are_fitted_apart(tmp_path, workspace, prepared):
-    images = np.random.default_rng(0).integers(0, 9, (400, 3, 4, 4)).astype("f4") + np.arange(3)[:, None, None] * 100
+    images = (
+        np.random.default_rng(0).integers(0, 9, (400, 3, 4, 4)).astype("f4")
+        + np.arange(3)[:, None, None] * 100
+    )
     source = write_pairs(tmp_path / "idx", images.astype("f4"), make_labels(400))
     raw = collect_rows(source, Dataset(workspace, "raw"), target_shard_bytes=20_000)
     spec = change(DIGITS, image={"shape": [3, 4, 4], "dtype": "float32", "value_range": [0, 300]})
@@ -124,12 +127,18 @@ def test_channels_are_fitted_apart(tmp_path, workspace, prepared):
 def test_preparing_again_commits_nothing(digits, prepared):
     first, second = prepare_rows(digits, DIGITS, prepared), prepare_rows(digits, DIGITS, prepared)
     assert (first.number, first.digest) == (second.number, second.digest)
-    assert dict(first.info["raw"]) == {"name": "digits-raw", "number": digits.number, "digest": digits.digest}
+    assert dict(first.info["raw"]) == {
+        "name": "digits-raw",
+        "number": digits.number,
+        "digest": digits.digest,
+    }
 
 
 def test_another_seed_makes_another_split(digits, prepared):
     first = prepare_rows(digits, DIGITS, prepared)
-    second = prepare_rows(digits, change(DIGITS, split={**DIGITS.split.model_dump(), "seed": 8}), prepared)
+    second = prepare_rows(
+        digits, change(DIGITS, split={**DIGITS.split.model_dump(), "seed": 8}), prepared
+    )
     assert second.number == first.number + 1
     assert not is_same_set(first.read("held_out")["row_id"], second.read("held_out")["row_id"])
 
@@ -142,10 +151,14 @@ def test_neither_workers_nor_grouping_nor_raw_shards_change_the_shards(
     monkeypatch,
 ):
     here = prepare_rows(digits, DIGITS, prepared)
-    there = prepare_rows(digits, DIGITS, Dataset(Store(str(tmp_path / "there")), "digits-prepared"), client)
+    there = prepare_rows(
+        digits, DIGITS, Dataset(Store(str(tmp_path / "there")), "digits-prepared"), client
+    )
     assert there.manifest_digest == here.manifest_digest
     finer = collect_rows(
-        SklearnSource(), Dataset(Store(str(tmp_path / "fine")), "digits-raw"), target_shard_bytes=9_000
+        SklearnSource(),
+        Dataset(Store(str(tmp_path / "fine")), "digits-raw"),
+        target_shard_bytes=9_000,
     )
     monkeypatch.setattr(prepare_module, "GROUP_BYTES", 30_000)
     again = prepare_rows(finer, DIGITS, Dataset(Store(str(tmp_path / "fine")), "digits-prepared"))
@@ -153,7 +166,9 @@ def test_neither_workers_nor_grouping_nor_raw_shards_change_the_shards(
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_workers_killed_in_either_pass_leave_no_trace(digits, prepared, tmp_path, client, monkeypatch):
+def test_workers_killed_in_either_pass_leave_no_trace(
+    digits, prepared, tmp_path, client, monkeypatch
+):
     here = prepare_rows(digits, DIGITS, prepared)
     raw = collect_rows(SklearnSource(), digits.dataset, target_shard_bytes=30_000)
     monkeypatch.setattr(prepare_module, "GROUP_BYTES", 50_000)
@@ -189,7 +204,9 @@ def test_duplicates_inside_a_split_are_dropped_and_the_first_is_kept(tmp_path, w
     labels = make_labels(2000)
     labels[150] = (labels[50] + 1) % 10
     raw = collect_rows(
-        write_pairs(tmp_path / "idx", images, labels), Dataset(workspace, "raw"), target_shard_bytes=8_000
+        write_pairs(tmp_path / "idx", images, labels),
+        Dataset(workspace, "raw"),
+        target_shard_bytes=8_000,
     )
     version = prepare_rows(raw, DIGITS, prepared)
     ids = raw.read()["row_id"]
@@ -206,10 +223,15 @@ def test_duplicates_across_groups_are_found(tmp_path, workspace, prepared, monke
 def test_duplicates_can_stay_and_stay_on_one_side(tmp_path, workspace, prepared):
     images = make_noise(2000)
     images[1000:] = images[:1000]
-    raw = collect_rows(write_pairs(tmp_path / "idx", images, make_labels(2000)), Dataset(workspace, "raw"))
+    raw = collect_rows(
+        write_pairs(tmp_path / "idx", images, make_labels(2000)), Dataset(workspace, "raw")
+    )
     version = prepare_rows(raw, change(DIGITS, deduplicate=False), prepared)
     assert version.rows == 2000
-    hashes = {split: {tuple(row) for row in version.read(split)["content_hash"].tolist()} for split in SPLITS}
+    hashes = {
+        split: {tuple(row) for row in version.read(split)["content_hash"].tolist()}
+        for split in SPLITS
+    }
     assert not hashes["train"] & hashes["held_out"]
     assert not hashes["train"] & hashes["validation"]
 
@@ -222,16 +244,26 @@ def test_a_row_in_two_splits_of_the_source_is_left_for_the_gate(tmp_path, worksp
     version = prepare_rows(raw, change(DIGITS, split={"by": "source", "validation": 0.1}), prepared)
     assert version.rows == 1300
     shared = {tuple(row) for row in version.read("held_out")["content_hash"].tolist()}
-    both = {tuple(row) for split in ("train", "validation") for row in version.read(split)["content_hash"].tolist()}
+    both = {
+        tuple(row)
+        for split in ("train", "validation")
+        for row in version.read(split)["content_hash"].tolist()
+    }
     assert len(shared & both) == 1
 
 
-def test_the_source_s_held_out_rows_stay_and_validation_is_carved_from_train(tmp_path, workspace, prepared):
-    source = write_pairs(tmp_path / "idx", make_noise(1000), make_labels(1000), make_noise(300, 1), make_labels(300))
+def test_the_source_s_held_out_rows_stay_and_validation_is_carved_from_train(
+    tmp_path, workspace, prepared
+):
+    source = write_pairs(
+        tmp_path / "idx", make_noise(1000), make_labels(1000), make_noise(300, 1), make_labels(300)
+    )
     raw = collect_rows(source, Dataset(workspace, "raw"))
     version = prepare_rows(raw, change(DIGITS, split={"by": "source", "validation": 0.2}), prepared)
     assert is_same_set(version.read("held_out")["row_id"], raw.read("held_out")["row_id"])
-    trained = np.concatenate([version.read("train")["row_id"], version.read("validation")["row_id"]])
+    trained = np.concatenate(
+        [version.read("train")["row_id"], version.read("validation")["row_id"]]
+    )
     assert is_same_set(trained, raw.read("train")["row_id"])
     assert version.splits["validation"] == pytest.approx(200, abs=50)
 
@@ -254,11 +286,15 @@ def test_rows_that_are_not_what_the_recipe_says_are_refused(digits, prepared, im
 
 def test_no_row_left_is_an_error_with_the_counts(digits, prepared):
     with pytest.raises(InvalidInput, match="'invalid_features': 1797"):
-        prepare_rows(digits, change(DIGITS, image={"shape": [1, 8, 8], "value_range": [50, 60]}), prepared)
+        prepare_rows(
+            digits, change(DIGITS, image={"shape": [1, 8, 8], "value_range": [50, 60]}), prepared
+        )
 
 
 def test_conditions_filter_rows(digits, prepared):
-    version = prepare_rows(digits, change(DIGITS, filter=[{"field": "label", "at_most": 4}]), prepared)
+    version = prepare_rows(
+        digits, change(DIGITS, filter=[{"field": "label", "at_most": 4}]), prepared
+    )
     assert set(np.unique(version.read()["label"])) == {0, 1, 2, 3, 4}
     assert version.info["fitted"]["dropped"]["filtered"] == 1797 - version.rows
     with pytest.raises(InvalidInput, match="label"):
@@ -267,7 +303,8 @@ def test_conditions_filter_rows(digits, prepared):
 
 def test_a_user_s_transform_is_applied(digits, prepared, tmp_path, monkeypatch):
     text = (
-        "def keep_even(rows):\n    even = rows['label'] % 2 == 0\n    return {k: v[even] for k, v in rows.items()}\n\n\n"
+        "def keep_even(rows):\n    even = rows['label'] % 2 == 0\n    return {k: v[even] for k, v "
+        "in rows.items()}\n\n\n"
         "def forget(rows):\n    return {'image': rows['image']}\n"
     )
     (tmp_path / "my_rows.py").write_text(text)
@@ -275,7 +312,11 @@ def test_a_user_s_transform_is_applied(digits, prepared, tmp_path, monkeypatch):
     version = prepare_rows(digits, change(DIGITS, transform="my_rows:keep_even"), prepared)
     assert set(np.unique(version.read()["label"])) == {0, 2, 4, 6, 8}
     assert version.info["fitted"]["dropped"]["transformed"] == 1797 - version.rows
-    for wrong, words in [("my_rows:nothing", "nothing"), ("my_rows:forget", "row_id"), ("no_such:thing", "no_such")]:
+    for wrong, words in [
+        ("my_rows:nothing", "nothing"),
+        ("my_rows:forget", "row_id"),
+        ("no_such:thing", "no_such"),
+    ]:
         with pytest.raises(InvalidInput, match=words):
             prepare_rows(digits, change(DIGITS, transform=wrong), prepared)
     sys.modules.pop("my_rows")
@@ -283,7 +324,9 @@ def test_a_user_s_transform_is_applied(digits, prepared, tmp_path, monkeypatch):
 
 def test_progress_is_told(digits, prepared):
     seen = []
-    prepare_rows(digits, DIGITS, prepared, on_progress=lambda done, steps: seen.append((done, steps)))
+    prepare_rows(
+        digits, DIGITS, prepared, on_progress=lambda done, steps: seen.append((done, steps))
+    )
     assert seen[-1][0] == seen[-1][1] == len(seen)
 
 
@@ -308,10 +351,16 @@ def test_a_bucket_is_as_good_as_a_folder(digits, prepared, s3_url, s3_options, r
     """The same shards, by the same workers or none, and nothing left of the scratch files."""
     client = request.getfixturevalue("client") if workers else None
     bucket = Store(f"{s3_url}/work", s3_options)
-    raw = collect_rows(SklearnSource(), Dataset(bucket, "raw"), client, codec="lz4", target_shard_bytes=30_000)
+    raw = collect_rows(
+        SklearnSource(), Dataset(bucket, "raw"), client, codec="lz4", target_shard_bytes=30_000
+    )
     there = prepare_rows(raw, DIGITS, Dataset(bucket, "prepared"), client, codec="lz4")
     here = prepare_rows(digits, DIGITS, prepared, codec="lz4")
     assert there.manifest_digest == here.manifest_digest
     assert there.info["fitted"] == here.info["fitted"]
     assert there.verify() == []
-    assert there.dataset.files.child("scratch").list() == raw.dataset.files.child("scratch").list() == []
+    assert (
+        there.dataset.files.child("scratch").list()
+        == raw.dataset.files.child("scratch").list()
+        == []
+    )

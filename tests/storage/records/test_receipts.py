@@ -1,4 +1,6 @@
-"""Receipts: written once under the digest of their bytes, found by any name a person has, refused when damaged."""
+"""Receipts: written once under the digest of their bytes, found by any name a person has, refused
+when damaged.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -8,7 +10,13 @@ from pydantic import ValidationError
 
 from storage.base.errors import Conflict, Corrupt, NotFound
 from storage.base.store import Store, canonical_json, sha256_bytes
-from storage.records.models import compute_model_id, keep_weights, model_folder, read_recorded, write_model_files
+from storage.records.models import (
+    compute_model_id,
+    keep_weights,
+    model_folder,
+    read_recorded,
+    write_model_files,
+)
 from storage.records.receipts import (
     CodeRecord,
     ModelRecord,
@@ -93,7 +101,11 @@ def test_what_is_not_there_is_not_found(tmp_path, name):
 
 def test_a_models_id_depends_on_weights_recipe_and_each_data_version():
     base = ("w", "r", ["raw", "prepared"])
-    others = [("x", "r", ["raw", "prepared"]), ("w", "s", ["raw", "prepared"]), ("w", "r", ["raw", "other"])]
+    others = [
+        ("x", "r", ["raw", "prepared"]),
+        ("w", "s", ["raw", "prepared"]),
+        ("w", "r", ["raw", "other"]),
+    ]
     ids = {compute_model_id(*base), *(compute_model_id(*other) for other in others)}
     assert len(ids) == 4
     assert compute_model_id(*base) == compute_model_id(*base)
@@ -114,8 +126,13 @@ def test_weights_from_elsewhere_are_kept_under_their_digest_and_never_others(tmp
     assert keep_weights(store, b"weights", record.url) == record
     assert read_recorded(store, record) == b"weights"
     (tmp_path / record.path).write_bytes(b"Weights")
-    for read in (lambda: read_recorded(store, record), lambda: keep_weights(store, b"weights", record.url)):
-        with pytest.raises(Corrupt, match=rf"{record.path}\) must have sha256 {record.sha256}; got"):
+    for read in (
+        lambda: read_recorded(store, record),
+        lambda: keep_weights(store, b"weights", record.url),
+    ):
+        with pytest.raises(
+            Corrupt, match=rf"{record.path}\) must have sha256 {record.sha256}; got"
+        ):
             read()
     (tmp_path / record.path).unlink()
     with pytest.raises(NotFound):

@@ -35,7 +35,10 @@ def write_array(path, rows, block_rows, codec="lz4", slack=0):
 
 def read_array(data, layout):
     return np.concatenate(
-        [decode_block(block, layout) for _, block in read_blocks(np.frombuffer(data, np.uint8), layout)]
+        [
+            decode_block(block, layout)
+            for _, block in read_blocks(np.frombuffer(data, np.uint8), layout)
+        ]
     )
 
 
@@ -43,7 +46,11 @@ def read_array(data, layout):
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "bool", "uint64"])
 @pytest.mark.parametrize("rows", [1, 63, 64, 65, 300])
 def test_reads_what_zarr_wrote(tmp_path, codec, dtype, rows):
-    values = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 200, (rows, 3, 2)).astype(dtype)
+    values = (
+        np.random.default_rng(0)
+        .integers(0, 2 if dtype == "bool" else 200, (rows, 3, 2))
+        .astype(dtype)
+    )
     layout, file = write_array(tmp_path / "a", values, 64, codec)
     read = read_array(file.read_bytes(), layout)[:rows]
     assert read.dtype == values.dtype
@@ -55,7 +62,10 @@ def test_blocks_that_were_left_out_hold_the_fill_value(tmp_path, slack):
     values = np.zeros((200, 4), np.float32)
     values[70] = 1
     layout, file = write_array(tmp_path / "a", values, 64, slack=slack)
-    assert [block is None for _, block in read_blocks(np.frombuffer(file.read_bytes(), np.uint8), layout)] == [
+    assert [
+        block is None
+        for _, block in read_blocks(np.frombuffer(file.read_bytes(), np.uint8), layout)
+    ] == [
         True,
         False,
         True,
@@ -95,7 +105,9 @@ def shard_file(tmp_path_factory):
         lambda meta: meta["codecs"][0]["configuration"].update(index_location="start"),
         lambda meta: meta["codecs"][0]["configuration"]["codecs"].pop(),
         lambda meta: meta["codecs"][0]["configuration"]["codecs"].insert(1, {"name": "transpose"}),
-        lambda meta: meta["codecs"][0]["configuration"]["codecs"][0].update(configuration={"endian": "big"}),
+        lambda meta: meta["codecs"][0]["configuration"]["codecs"][0].update(
+            configuration={"endian": "big"}
+        ),
         lambda meta: meta.update(codecs=[{"name": "bytes"}]),
         lambda meta: meta.update(data_type={"name": "fixed_length_utf32"}),
         lambda meta: meta["codecs"][0]["configuration"].update(chunk_shape=[64, 1]),

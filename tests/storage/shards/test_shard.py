@@ -1,4 +1,6 @@
-"""Shards: the same rows back, the same bytes for the same rows, plain Zarr for everyone, and no damage goes unseen."""
+"""Shards: the same rows back, the same bytes for the same rows, plain Zarr for everyone, and no
+damage goes unseen.
+"""
 
 import json
 import os
@@ -17,7 +19,15 @@ from zarr.storage import MemoryStore
 
 from storage.base.errors import Corrupt, InvalidInput
 from storage.base.store import Store, canonical_json, sha256_bytes
-from storage.shards.codecs import CODECS, DISK_NS, NETWORK_NS, choose_codec, describe_array, encode_array, name_chunk
+from storage.shards.codecs import (
+    CODECS,
+    DISK_NS,
+    NETWORK_NS,
+    choose_codec,
+    describe_array,
+    encode_array,
+    name_chunk,
+)
 from storage.shards.shard import ShardEntry, Span, digest_files, read_shard, write_shard
 from storage.shards.statistics import compute_statistics
 
@@ -63,7 +73,10 @@ def test_the_same_rows_come_back(shards, codec, count):
     assert (entry.rows, entry.split) == (count, "train")
     assert_equal(read_shard(shards, entry), rows)
     assert_equal(read_shard(shards, entry, verify=False), rows)
-    assert_equal(read_shard(shards, entry, ["label", "name"]), {name: rows[name] for name in ("label", "name")})
+    assert_equal(
+        read_shard(shards, entry, ["label", "name"]),
+        {name: rows[name] for name in ("label", "name")},
+    )
 
 
 @settings(deadline=None, max_examples=60)
@@ -80,7 +93,9 @@ def test_any_numbers_come_back_bit_for_bit(tmp_path_factory, values, codec):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1), st.sampled_from(CODECS))
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1), st.sampled_from(CODECS)
+)
 def test_any_text_comes_back(tmp_path_factory, texts, codec):
     shards = Store(tmp_path_factory.mktemp("shards"))
     read = read_shard(shards, write_shard(shards, {"x": np.array(texts, TEXT)}, codec=codec))["x"]
@@ -98,7 +113,10 @@ def test_equal_rows_are_one_shard(shards, entry):
         for name, array in swapped.items()
         if array.dtype.kind in "iuf"
     }
-    assert write_shard(shards, {**swapped, **big}, columns={"weight": ["a", "b", "c"]}).digest == entry.digest
+    assert (
+        write_shard(shards, {**swapped, **big}, columns={"weight": ["a", "b", "c"]}).digest
+        == entry.digest
+    )
 
 
 def test_other_rows_codecs_and_names_are_other_shards(shards, entry):
@@ -107,7 +125,9 @@ def test_other_rows_codecs_and_names_are_other_shards(shards, entry):
     others = [
         write_shard(shards, changed, columns={"weight": ["a", "b", "c"]}),
         write_shard(shards, rows),
-        write_shard(shards, {**{k: v for k, v in rows.items() if k != "flag"}, "flags": rows["flag"]}),
+        write_shard(
+            shards, {**{k: v for k, v in rows.items() if k != "flag"}, "flags": rows["flag"]}
+        ),
         write_shard(shards, rows, codec="none"),
         write_shard(shards, rows, codec="zstd"),
     ]
@@ -115,9 +135,16 @@ def test_other_rows_codecs_and_names_are_other_shards(shards, entry):
 
 
 def test_digest_is_that_of_the_files(shards, entry):
-    found = {path.removeprefix(f"{entry.digest}/"): sha256_bytes(shards.read(path)) for path in shards.list()}
+    found = {
+        path.removeprefix(f"{entry.digest}/"): sha256_bytes(shards.read(path))
+        for path in shards.list()
+    }
     assert found == entry.files
-    assert entry.digest == digest_files(found) == sha256_bytes(canonical_json(sorted([p, d] for p, d in found.items())))
+    assert (
+        entry.digest
+        == digest_files(found)
+        == sha256_bytes(canonical_json(sorted([p, d] for p, d in found.items())))
+    )
     assert entry.size_bytes == sum(shards.size(path) for path in shards.list())
 
 
@@ -139,7 +166,11 @@ def test_zarr_opens_a_shard(shards, entry):
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "float32", "int64", "string"])
 @pytest.mark.parametrize(("rows", "block_rows"), [(100, 100), (100, 17), (7, 1)])
 def test_bytes_are_those_of_zarr(codec, dtype, rows, block_rows):
-    values = np.random.default_rng(0).integers(0, 2, (rows, 3)).astype("uint8" if dtype == "string" else dtype)
+    values = (
+        np.random.default_rng(0)
+        .integers(0, 2, (rows, 3))
+        .astype("uint8" if dtype == "string" else dtype)
+    )
     values = np.array([f"{row}" for row in values], TEXT) if dtype == "string" else values
     size = 1 if dtype == "string" else values.dtype.itemsize
     shuffle = "shuffle" if size > 1 else "noshuffle"
@@ -187,7 +218,9 @@ def test_statistics_source_and_columns_are_in_the_entry(shards):
     assert entry.find_field("weight").columns == ("a", "b", "c")
     assert entry.statistics["label"] == compute_statistics(rows["label"])
     assert entry.statistics["weight"] == compute_statistics(rows["weight"], rows["weight__valid"])
-    assert entry.statistics["weight.b"] == compute_statistics(rows["weight"][:, 1].copy(), rows["weight__valid"][:, 1])
+    assert entry.statistics["weight.b"] == compute_statistics(
+        rows["weight"][:, 1].copy(), rows["weight__valid"][:, 1]
+    )
     assert entry.statistics["row_id"].min is None
 
 
@@ -259,7 +292,9 @@ def test_a_missing_or_short_file_never_reads_as_zeros(shards, entry, verify):
 
 @pytest.mark.parametrize("verify", [True, False])
 def test_swapped_shards_are_found(shards, entry, verify):
-    other = write_shard(shards, make_rows(seed=1), split="train", columns={"weight": ["a", "b", "c"]})
+    other = write_shard(
+        shards, make_rows(seed=1), split="train", columns={"weight": ["a", "b", "c"]}
+    )
     first, second = (shards.local_path(digest) for digest in (entry.digest, other.digest))
     shutil.move(first, f"{first}.x")
     shutil.move(second, first)
@@ -278,7 +313,9 @@ def test_reading_costs_one_request_an_array(shards, entry, monkeypatch):
 
 
 def test_a_killed_writer_leaves_no_half_file(shards):
-    """What exists under its final name is complete: the digests of all files of a partial shard are right."""
+    """What exists under its final name is complete: the digests of all files of a partial shard are
+    right.
+    """
     rows = make_rows(2000)
     entry = write_shard(shards, rows)
     shutil.rmtree(shards.local_path())

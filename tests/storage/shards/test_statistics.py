@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from storage.base.store import canonical_json
-from storage.shards.statistics import FieldStatistics, Histogram, compute_statistics, count_values, merge_statistics
+from storage.shards.statistics import (
+    FieldStatistics,
+    Histogram,
+    compute_statistics,
+    count_values,
+    merge_statistics,
+)
 
 NUMBERS = st.sampled_from(
     ["bool", "int8", "uint8", "int16", "uint32", "int64", "uint64", "float16", "float32", "float64"]
@@ -36,7 +42,9 @@ def test_figures_are_those_of_numpy(values):
     assert (statistics.min, statistics.max) == (finite.min(), finite.max())
     exact = [int(value) if values.dtype.kind != "f" else float(value) for value in finite.tolist()]
     biggest = max(abs(value) for value in exact) or 1
-    assert statistics.mean / biggest == pytest.approx(sum(value / biggest for value in exact) / len(exact), abs=1e-9)
+    assert statistics.mean / biggest == pytest.approx(
+        sum(value / biggest for value in exact) / len(exact), abs=1e-9
+    )
     assert sum(statistics.histogram.counts) == finite.size
     assert statistics.finite == finite.size
 
@@ -72,7 +80,10 @@ def test_statistics_of_parts_add_up(values, data):
 @given(VALUES)
 def test_statistics_survive_json(values):
     statistics = compute_statistics(values)
-    assert FieldStatistics.model_validate_json(canonical_json(statistics.model_dump(mode="json"))) == statistics
+    assert (
+        FieldStatistics.model_validate_json(canonical_json(statistics.model_dump(mode="json")))
+        == statistics
+    )
 
 
 def test_many_values_go_block_by_block():
@@ -84,7 +95,11 @@ def test_many_values_go_block_by_block():
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-3, 1, 1e4, 1e30])
 def test_quantiles_are_within_their_bound(scale):
-    values = np.random.default_rng(1).lognormal(0, 2, 50_000) * scale * np.random.default_rng(2).choice([-1, 1], 50_000)
+    values = (
+        np.random.default_rng(1).lognormal(0, 2, 50_000)
+        * scale
+        * np.random.default_rng(2).choice([-1, 1], 50_000)
+    )
     histogram = compute_statistics(values).histogram
     for q in (0.01, 0.1, 0.5, 0.9, 0.99):
         exact = np.quantile(values, q, method="inverted_cdf")
@@ -122,7 +137,10 @@ def test_missing_values_are_left_out():
 def test_distinct_values_are_counted_until_there_are_too_many():
     assert compute_statistics(np.array([3, 1, 3])).distinct == {"1": 1, "3": 2}
     assert compute_statistics(np.array([True, True])).distinct == {"True": 2}
-    assert compute_statistics(np.array(["b", "", "b"], np.dtypes.StringDType())).distinct == {"": 1, "b": 2}
+    assert compute_statistics(np.array(["b", "", "b"], np.dtypes.StringDType())).distinct == {
+        "": 1,
+        "b": 2,
+    }
     assert compute_statistics(np.arange(1001)).distinct is None
     half = compute_statistics(np.arange(600))
     assert half.merge(compute_statistics(np.arange(600, 1200))).distinct is None

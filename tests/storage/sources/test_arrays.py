@@ -45,7 +45,10 @@ class TestNpz(TestNpy):
 
 def test_both_forms_hold_the_same_rows(tmp_path):
     np.savez(tmp_path / "all.npz", **make_arrays())
-    packed, loose = ArraysSource(url=str(tmp_path / "all.npz")), save(tmp_path / "npy", make_arrays())
+    packed, loose = (
+        ArraysSource(url=str(tmp_path / "all.npz")),
+        save(tmp_path / "npy", make_arrays()),
+    )
     left, right = read_all(packed), read_all(loose)
     for name, values in left.items():
         np.testing.assert_array_equal(values, right[name])
@@ -64,7 +67,9 @@ def test_channels_that_come_last_are_moved(tmp_path):
 def test_rows_of_a_table(tmp_path):
     values = np.random.default_rng(0).normal(size=(30, 2)).astype(">f4")
     values[3, 1] = np.nan
-    source = save(tmp_path, {"x_train": values, "y_train": np.arange(30.0)}).model_copy(update={"held_out": None})
+    source = save(tmp_path, {"x_train": values, "y_train": np.arange(30.0)}).model_copy(
+        update={"held_out": None}
+    )
     rows = read_all(source, TableSpec(numbers=["a", "b"], target="y"))
     np.testing.assert_array_equal(rows["numbers"], values.astype(float))
     assert not rows["numbers__valid"][3, 1]
@@ -91,7 +96,11 @@ def test_damage_is_named(tmp_path):
     source = save(tmp_path, make_arrays())
     file = tmp_path / "x_test.npy"
     whole = file.read_bytes()
-    for content, words in ((whole[:-1], "1 bytes short"), (whole[:50], "x_test"), (b"no array", "x_test")):
+    for content, words in (
+        (whole[:-1], "1 bytes short"),
+        (whole[:50], "x_test"),
+        (b"no array", "x_test"),
+    ):
         file.write_bytes(content)
         with pytest.raises(SourceError, match=words):
             read_all(source)

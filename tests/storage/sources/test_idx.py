@@ -24,7 +24,11 @@ CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 def make_idx(values, code=None):
     code = CODES[values.dtype.str[1:]] if code is None else code
     sizes = struct.pack(f">{values.ndim}I", *values.shape)
-    return bytes([0, 0, code, values.ndim]) + sizes + values.astype(values.dtype.newbyteorder(">")).tobytes()
+    return (
+        bytes([0, 0, code, values.ndim])
+        + sizes
+        + values.astype(values.dtype.newbyteorder(">")).tobytes()
+    )
 
 
 def make_images(count, dtype="u1", shape=(3, 4), seed=0):
@@ -85,7 +89,9 @@ def test_wrong_values_survive(folder):
 def test_channels_come_first(folder):
     images = make_images(50, shape=(3, 4, 5))
     (folder / "train-images-idx3-ubyte").write_bytes(make_idx(images))
-    np.testing.assert_array_equal(read_all(IdxSource(url=str(folder), held_out=None))["image"], images)
+    np.testing.assert_array_equal(
+        read_all(IdxSource(url=str(folder), held_out=None))["image"], images
+    )
 
 
 def test_splits_are_the_source_s(folder):
@@ -98,7 +104,9 @@ def test_splits_are_the_source_s(folder):
 def test_gzip_changes_neither_rows_nor_ids(folder):
     plain = read_all(IdxSource(url=str(folder)))
     for file in list(folder.iterdir()):
-        file.with_name(file.name.replace("-idx", ".idx") + ".gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.with_name(file.name.replace("-idx", ".idx") + ".gz").write_bytes(
+            gzip.compress(file.read_bytes())
+        )
         file.unlink()
     packed = read_all(IdxSource(url=str(folder)))
     for name, values in plain.items():
@@ -243,7 +251,9 @@ def test_chains_of_file_systems_give_the_same_rows(folder, server, tmp_path_fact
     import fsspec
 
     fsspec.filesystem("memory").put(str(folder), "/idx-chain", recursive=True)
-    archive = shutil.make_archive(str(tmp_path_factory.mktemp("zip") / "all"), "zip", folder.parent, folder.name)
+    archive = shutil.make_archive(
+        str(tmp_path_factory.mktemp("zip") / "all"), "zip", folder.parent, folder.name
+    )
     local = read_all(IdxSource(url=str(folder)))
     for url in (
         f"simplecache::{server}/",
@@ -280,7 +290,18 @@ def test_an_unknown_protocol_is_a_source_error():
 def test_mnist_is_read_whole():
     rows = read_all(IdxSource(url=str(MNIST)))
     assert rows["image"].shape == (70_000, 1, 28, 28)
-    assert np.bincount(rows["label"][:60_000]).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.bincount(rows["label"][:60_000]).tolist() == [
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
     assert len(np.unique(rows["row_id"])) == 70_000
 
 
@@ -299,7 +320,12 @@ def test_s3_gives_the_same_rows(folder, s3_url, s3_options):
 
 
 def test_s3_without_the_right_to_read_says_so(s3_url):
-    options = {"endpoint_url": "http://127.0.0.1:9", "key": "id", "secret": "hunter2", "max_concurrency": 1}
+    options = {
+        "endpoint_url": "http://127.0.0.1:9",
+        "key": "id",
+        "secret": "hunter2",
+        "max_concurrency": 1,
+    }
     options["config_kwargs"] = {"retries": {"max_attempts": 1}, "connect_timeout": 1}
     with pytest.raises(SourceError, match=r"s3://.*must") as caught:
         read_all(IdxSource(url=f"{s3_url}/digits", options=options))

@@ -27,7 +27,9 @@ SPEC = DataSpec(image={"shape": [3, 8, 6]}, labels=["ant", "bee"])
 
 def make_picture(seed, size=(6, 8), mode="RGB", kind="PNG", **options):
     channels = {"L": (), "RGB": (3,), "RGBA": (4,)}[mode]
-    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], *channels)).astype(np.uint8)
+    pixels = (
+        np.random.default_rng(seed).integers(0, 256, (size[1], size[0], *channels)).astype(np.uint8)
+    )
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind, **options)
     return file.getvalue(), pixels
@@ -94,9 +96,15 @@ def test_folder_and_archive_hold_the_same_rows(tmp_path):
 
 def test_folders_name_the_splits(tmp_path):
     splits = {"train": "train", "held_out": "test"}
-    for url in (write_tree(tmp_path / "tree", make_members()), write_tar(tmp_path / "all.tar", make_members())):
+    for url in (
+        write_tree(tmp_path / "tree", make_members()),
+        write_tar(tmp_path / "all.tar", make_members()),
+    ):
         parts = ImagesSource(url=str(url), splits=splits).parts(1 << 20, SPEC)
-        assert {part.split: part.stop - part.start for part in parts} == {"train": 10, "held_out": 10}
+        assert {part.split: part.stop - part.start for part in parts} == {
+            "train": 10,
+            "held_out": 10,
+        }
 
 
 def test_a_glob_chooses_files(tmp_path):
@@ -167,7 +175,11 @@ def test_training_and_device_bring_pictures_to_shape_alike(name, channels):
 
 
 def test_other_sizes_and_modes_can_be_refused(tmp_path):
-    members = {"ant/0.png": make_picture(0)[0], "ant/1.png": PICTURES["larger"], "bee/2.png": PICTURES["grey"]}
+    members = {
+        "ant/0.png": make_picture(0)[0],
+        "ant/1.png": PICTURES["larger"],
+        "bee/2.png": PICTURES["grey"],
+    }
     source = ImagesSource(url=str(write_tree(tmp_path / "tree", members)), mismatch="refuse")
     version = collect_rows(source, Dataset(Store(str(tmp_path / "ws")), "raw"), spec=SPEC)
     assert version.rows == 1
@@ -176,7 +188,12 @@ def test_other_sizes_and_modes_can_be_refused(tmp_path):
 
 
 def damage(data, kind):
-    return {"empty": b"", "text": b"no picture", "cut": data[: len(data) // 2], "head": b"\0" + data[1:]}[kind]
+    return {
+        "empty": b"",
+        "text": b"no picture",
+        "cut": data[: len(data) // 2],
+        "head": b"\0" + data[1:],
+    }[kind]
 
 
 @pytest.mark.parametrize("kind", ["empty", "text", "cut", "head"])
@@ -184,8 +201,14 @@ def damage(data, kind):
 def test_damaged_files_are_quarantined_and_listed(tmp_path, kind, place):
     members = make_members()
     members["train/ant/0.png"] = damage(members["train/ant/0.png"], kind)
-    url = write_tree(tmp_path / place, members) if place == "tree" else write_tar(tmp_path / place, members)
-    version = collect_rows(ImagesSource(url=str(url)), Dataset(Store(str(tmp_path / "ws")), "raw"), spec=SPEC)
+    url = (
+        write_tree(tmp_path / place, members)
+        if place == "tree"
+        else write_tar(tmp_path / place, members)
+    )
+    version = collect_rows(
+        ImagesSource(url=str(url)), Dataset(Store(str(tmp_path / "ws")), "raw"), spec=SPEC
+    )
     assert version.rows == 19
     assert [fault["name"] for fault in version.info["faults"]] == ["train/ant/0.png"]
 
@@ -193,19 +216,29 @@ def test_damaged_files_are_quarantined_and_listed(tmp_path, kind, place):
 def test_hostile_members_are_left_out_and_listed(tmp_path):
     link = tarfile.TarInfo("train/ant/link.png")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-    members = {**make_members(4), "../out/ant/1.png": b"x", "/abs/ant/2.png": b"x", "train/ant/" + "a" * 2000: b"x"}
+    members = {
+        **make_members(4),
+        "../out/ant/1.png": b"x",
+        "/abs/ant/2.png": b"x",
+        "train/ant/" + "a" * 2000: b"x",
+    }
     source = ImagesSource(url=str(write_tar(tmp_path / "all.tar", members, [link])))
     version = collect_rows(source, Dataset(Store(str(tmp_path / "ws")), "raw"), spec=SPEC)
     assert version.rows == 4
     assert version.info["fault_count"] == 4
-    assert all(word in str(version.info["faults"]) for word in ("leads out", "link", "more than 1024"))
+    assert all(
+        word in str(version.info["faults"]) for word in ("leads out", "link", "more than 1024")
+    )
 
 
 @pytest.mark.parametrize(
-    ("bound", "value", "words"), [("max_files", 3, "at most 3 files"), ("max_total_bytes", 100, "at most 100 bytes")]
+    ("bound", "value", "words"),
+    [("max_files", 3, "at most 3 files"), ("max_total_bytes", 100, "at most 100 bytes")],
 )
 def test_archives_have_bounds(tmp_path, bound, value, words):
-    source = ImagesSource(url=str(write_tar(tmp_path / "all.tar", make_members())), **{bound: value})
+    source = ImagesSource(
+        url=str(write_tar(tmp_path / "all.tar", make_members())), **{bound: value}
+    )
     with pytest.raises(SourceError, match=words):
         read_all(source, SPEC)
 
@@ -214,7 +247,9 @@ def test_a_file_that_is_too_large_is_listed(tmp_path):
     members = {"ant/0.png": make_picture(0)[0], "ant/1.png": make_picture(1, size=(200, 200))[0]}
     for url in (write_tree(tmp_path / "tree", members), write_tar(tmp_path / "all.tar", members)):
         source = ImagesSource(url=str(url), max_file_bytes=10_000)
-        version = collect_rows(source, Dataset(Store(str(tmp_path / "ws")), url.name.replace(".", "")), spec=SPEC)
+        version = collect_rows(
+            source, Dataset(Store(str(tmp_path / "ws")), url.name.replace(".", "")), spec=SPEC
+        )
         assert (version.rows, version.info["fault_count"]) == (1, 1)
 
 
@@ -258,7 +293,9 @@ def test_s3_holds_the_same_rows(tmp_path, s3_url, s3_options):
         np.testing.assert_array_equal(values, remote[name])
 
 
-@pytest.mark.skipif(not (SHARED / "photos-ants-bees").is_dir(), reason="../shared/data/photos-ants-bees is absent")
+@pytest.mark.skipif(
+    not (SHARED / "photos-ants-bees").is_dir(), reason="../shared/data/photos-ants-bees is absent"
+)
 def test_photos_of_odd_sizes(tmp_path):
     spec = DataSpec(image={"shape": [3, 64, 64]}, labels=["ants", "bees"])
     source = ImagesSource(url=str(SHARED / "photos-ants-bees"))
@@ -271,7 +308,11 @@ def test_photos_of_odd_sizes(tmp_path):
 def test_every_tar_format_is_read(tmp_path, style):
     deep = "train/" + "/".join(["folder" * 4] * 4) + "/ant/0.png"
     long = "train/" + "x" * 60 + "/" + "y" * 80 + "/bee/0.png"
-    members = {"train/ant/été.png": make_picture(0)[0], deep: make_picture(1)[0], long: make_picture(2)[0]}
+    members = {
+        "train/ant/été.png": make_picture(0)[0],
+        deep: make_picture(1)[0],
+        long: make_picture(2)[0],
+    }
     with tarfile.open(tmp_path / "all.tar", "w", format=style) as archive:
         for name, data in members.items():
             folder = tarfile.TarInfo(name.rpartition("/")[0])
@@ -300,6 +341,9 @@ def test_a_zip_archive_is_a_folder_behind_a_chain(tmp_path):
     folder = write_tree(tmp_path / "tree", make_members())
     shutil.make_archive(str(tmp_path / "all"), "zip", folder)
     for url in (f"zip://::file://{tmp_path}/all.zip", f"simplecache::file://{folder}"):
-        local, chained = read_all(ImagesSource(url=str(folder)), SPEC), read_all(ImagesSource(url=url), SPEC)
+        local, chained = (
+            read_all(ImagesSource(url=str(folder)), SPEC),
+            read_all(ImagesSource(url=url), SPEC),
+        )
         for name, values in local.items():
             np.testing.assert_array_equal(values, chained[name])

@@ -43,7 +43,9 @@ class TestWine(SourceContract):
         return 178
 
 
-@pytest.mark.parametrize(("name", "rows", "columns"), [("iris", 150, 4), ("breast_cancer", 569, 30)])
+@pytest.mark.parametrize(
+    ("name", "rows", "columns"), [("iris", 150, 4), ("breast_cancer", 569, 30)]
+)
 def test_tables_with_a_class(name, rows, columns):
     read = read_all(SklearnSource(dataset=name))
     assert read["numbers"].shape == (rows, columns)

@@ -34,7 +34,9 @@ class Typeless(OwnSource):
 
 def add_points(monkeypatch, **points):
     found = [EntryPoint(name, value, "lepton.sources") for name, value in points.items()]
-    monkeypatch.setattr(sources, "entry_points", lambda group: [point for point in found if point.group == group])
+    monkeypatch.setattr(
+        sources, "entry_points", lambda group: [point for point in found if point.group == group]
+    )
 
 
 def test_those_that_come_with_lepton():
@@ -65,8 +67,14 @@ def test_the_type_chooses_the_source():
     class Recipe(BaseModel):
         source: AnySource
 
-    assert isinstance(Recipe.model_validate({"source": {"type": "idx", "url": "x"}}).source, IdxSource)
-    for wrong, words in (({"type": "nope"}, "sklearn"), ({"type": "idx", "url": " "}, "path or URL"), ({}, "type")):
+    assert isinstance(
+        Recipe.model_validate({"source": {"type": "idx", "url": "x"}}).source, IdxSource
+    )
+    for wrong, words in (
+        ({"type": "nope"}, "sklearn"),
+        ({"type": "idx", "url": " "}, "path or URL"),
+        ({}, "type"),
+    ):
         with pytest.raises(ValidationError, match=words):
             Recipe.model_validate({"source": wrong})
     assert "discriminator" in TypeAdapter(AnySource).json_schema()
@@ -74,6 +82,19 @@ def test_the_type_chooses_the_source():
 
 def test_specs_import_fast_and_alone():
     text = "import sys, storage.sources, storage.pipeline.preparing, storage.pipeline.collecting; print(*sys.modules)"
-    modules = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"torch", "dask", "distributed", "zarr", "pandas", "pyarrow", "sklearn", "fsspec", "PIL", "prefect"}
+    modules = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {
+        "torch",
+        "dask",
+        "distributed",
+        "zarr",
+        "pandas",
+        "pyarrow",
+        "sklearn",
+        "fsspec",
+        "PIL",
+        "prefect",
+    }
     assert not heavy & set(modules)

@@ -36,7 +36,11 @@ def global_batches(order, ranks):
     for rank in range(ranks):
         streams = range(rank * local, (rank + 1) * local)
         windows = [order.batches(streams, window) for window in range(order.windows)]
-        parts.append(np.concatenate(windows) if windows else np.empty((0, order.batch_size // ranks), np.int64))
+        parts.append(
+            np.concatenate(windows)
+            if windows
+            else np.empty((0, order.batch_size // ranks), np.int64)
+        )
     return np.concatenate(parts, axis=1)
 
 
@@ -88,7 +92,10 @@ def test_unshuffled_single_stream_keeps_the_stored_order():
 @pytest.mark.parametrize("samples", [(100,), (40, 60), (13,) * 9])
 def test_each_epoch_has_its_own_order_and_drops_other_samples(samples):
     epochs = [global_batches(Order(samples, "x", 1, epoch, 32, 8, 2), 1) for epoch in range(4)]
-    dropped = {tuple(sorted(set(range(sum(samples))) - set(batches.ravel().tolist()))) for batches in epochs}
+    dropped = {
+        tuple(sorted(set(range(sum(samples))) - set(batches.ravel().tolist())))
+        for batches in epochs
+    }
     assert len({batches.tobytes() for batches in epochs}) == 4
     assert len(dropped) == 4
 
@@ -96,7 +103,9 @@ def test_each_epoch_has_its_own_order_and_drops_other_samples(samples):
 @pytest.mark.parametrize("change", [{"seed": 2}, {"epoch": 1}, {"identity": "y"}])
 def test_seed_epoch_and_version_each_change_the_order(change):
     order = Order((50, 50), "x", 1, 0, 10, 2, 3)
-    assert (global_batches(order, 1) != global_batches(dataclasses.replace(order, **change), 1)).any()
+    assert (
+        global_batches(order, 1) != global_batches(dataclasses.replace(order, **change), 1)
+    ).any()
 
 
 def test_the_order_is_pinned():
@@ -131,7 +140,10 @@ def test_no_two_successive_windows_need_more_than_the_plan_says(order, page_rows
     plan = MemoryPlan(order.samples, pages, order.batch_size, order.streams)
     local = max(1, order.streams // ranks)
     for first in range(0, order.streams, local):
-        windows = [set(order.shards(range(first, first + local), window)) for window in range(order.windows)]
+        windows = [
+            set(order.shards(range(first, first + local), window))
+            for window in range(order.windows)
+        ]
         for current, upcoming in itertools.pairwise([set(), *windows]):
             needed = sum(pages[shard] for shard in current | upcoming)
             assert needed <= plan.pages_needed(order.window_steps, local)

@@ -1,4 +1,6 @@
-"""The stream: the same batches for any ranks and threads, every row once, exact resume, bounded memory, named faults."""
+"""The stream: the same batches for any ranks and threads, every row once, exact resume, bounded
+memory, named faults.
+"""
 
 import gc
 import itertools
@@ -81,11 +83,15 @@ class Setting:
 
 
 def global_ids(version, setting, ranks=1, **more):
-    """Row ids of every global batch, -1 for padding, put together from the ranks: shape (steps, batch size)."""
+    """Row ids of every global batch, -1 for padding, put together from the ranks: shape (steps,
+    batch size).
+    """
     parts = []
     for rank in range(ranks):
         stream = setting.open(version, rank=rank, world_size=ranks, **more)
-        parts.append([np.where(b.get("padding", False), -1, b["row_id"].astype(np.int64)) for b in stream])
+        parts.append(
+            [np.where(b.get("padding", False), -1, b["row_id"].astype(np.int64)) for b in stream]
+        )
     return np.array([np.concatenate(batches) for batches in zip(*parts, strict=True)])
 
 
@@ -146,7 +152,11 @@ def test_resuming_reads_no_shard_of_the_steps_before(version, monkeypatch):
     stream.load_state_dict({"epoch": 0, "step": len(stream) - 1})
     read = []
     read_into = stream._source.read_into
-    monkeypatch.setattr(stream._source, "read_into", lambda shard, *rest: (read.append(shard), read_into(shard, *rest)))
+    monkeypatch.setattr(
+        stream._source,
+        "read_into",
+        lambda shard, *rest: (read.append(shard), read_into(shard, *rest)),
+    )
     assert len(list(stream)) == 1
     assert 1 <= len(set(read)) <= len(SHARD_ROWS) / 6
 
@@ -182,7 +192,9 @@ def test_batches_hold_the_rows_that_were_written(tmp_path, codec, drop_last):
         rows = ~batch.get("padding", np.zeros(32, bool))
         written = make_rows(0, 345)
         for name in ("image", "label", "row_id"):
-            np.testing.assert_array_equal(batch[name][rows], written[name][batch["row_id"][rows].astype(int)])
+            np.testing.assert_array_equal(
+                batch[name][rows], written[name][batch["row_id"][rows].astype(int)]
+            )
             assert batch[name].dtype == written[name].dtype
             assert not batch[name][~rows].any()
         assert "content_hash" not in batch
@@ -210,7 +222,15 @@ def test_unshuffled_evaluation_on_one_rank_keeps_the_stored_order(version):
 def test_unshuffled_evaluation_on_more_ranks_gives_each_a_run_of_rows(version, ranks):
     ids = []
     for rank in range(ranks):
-        stream = Stream(version, "train", batch_size=30, shuffle=False, drop_last=False, rank=rank, world_size=ranks)
+        stream = Stream(
+            version,
+            "train",
+            batch_size=30,
+            shuffle=False,
+            drop_last=False,
+            rank=rank,
+            world_size=ranks,
+        )
         ids += [batch["row_id"][~batch["padding"]] for batch in stream]
     np.testing.assert_array_equal(np.concatenate(ids), np.arange(TOTAL))
 
@@ -257,7 +277,9 @@ def test_rows_that_fit_the_budget_are_read_once_over_all_epochs(version, monkeyp
     stream = Setting().open(version)
     read = []
     read_into = stream._source.read_into
-    monkeypatch.setattr(stream._source, "read_into", lambda *args: (read.append(args[:2]), read_into(*args)))
+    monkeypatch.setattr(
+        stream._source, "read_into", lambda *args: (read.append(args[:2]), read_into(*args))
+    )
     for _ in range(3):
         for _ in stream:
             pass
@@ -306,7 +328,9 @@ def damage_by_swap(shards, entry, other):
     return shards.local_path(entry.find_file("image"))
 
 
-@pytest.mark.parametrize("damage", [damage_by_flip, damage_by_truncation, damage_by_deletion, damage_by_swap])
+@pytest.mark.parametrize(
+    "damage", [damage_by_flip, damage_by_truncation, damage_by_deletion, damage_by_swap]
+)
 @pytest.mark.parametrize("threads", [0, 2])
 def test_damage_is_found_and_the_file_named(own_version, damage, threads):
     shards = own_version.dataset.shards
@@ -348,7 +372,10 @@ def test_after_a_fault_the_stream_can_be_used_again(own_version):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"batch_size": TOTAL + 1, "canonical_streams": None}, f"use a batch_size of at most {TOTAL}"),
+        (
+            {"batch_size": TOTAL + 1, "canonical_streams": None},
+            f"use a batch_size of at most {TOTAL}",
+        ),
         ({"batch_size": 0}, "batch_size >= 1"),
         ({"rank": 2, "world_size": 2}, "below world_size"),
         ({"threads": -1}, "threads >= 0"),
@@ -373,7 +400,8 @@ def test_an_unknown_split_is_refused(version):
 def test_fewer_streams_are_used_where_memory_is_short(version):
     tight = Setting(batch_size=8, canonical_streams=None, memory_bytes=5000)
     np.testing.assert_array_equal(
-        global_ids(version, tight), global_ids(version, Setting(batch_size=8, canonical_streams=1, memory_bytes=5000))
+        global_ids(version, tight),
+        global_ids(version, Setting(batch_size=8, canonical_streams=1, memory_bytes=5000)),
     )
 
 

@@ -21,7 +21,12 @@ def test_an_entity_that_is_too_short_gives_no_window():
     assert find_windows(np.array([1, 1, 2, 2]), Window(lookback=3)).tolist() == []
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 4), st.integers(0, 3), st.integers(1, 3))
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    st.integers(1, 4),
+    st.integers(0, 3),
+    st.integers(1, 3),
+)
 def test_all_windows_of_an_entity_and_no_other(lengths, lookback, horizon, stride):
     series = np.repeat(np.arange(len(lengths)), lengths)
     window = Window(lookback=lookback, horizon=horizon, stride=stride)

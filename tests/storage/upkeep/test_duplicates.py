@@ -1,4 +1,6 @@
-"""Rows that share keys, held against pandas on all rows at once; and what looking for them keeps in memory."""
+"""Rows that share keys, held against pandas on all rows at once; and what looking for them keeps in
+memory.
+"""
 
 import tracemalloc
 from dataclasses import replace
@@ -10,7 +12,14 @@ import pytest
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.shards.shard import write_shard
-from storage.upkeep.duplicates import count_known, iter_alike, iter_duplicates, iter_repeats, iter_shared, key_contents
+from storage.upkeep.duplicates import (
+    count_known,
+    iter_alike,
+    iter_duplicates,
+    iter_repeats,
+    iter_shared,
+    key_contents,
+)
 
 BUDGETS = pytest.mark.parametrize("most_bytes", [1 << 28, 2000])
 SEEDS = pytest.mark.parametrize("seed", range(4))
@@ -18,7 +27,9 @@ SPLITS = ("train", "held_out", "")
 
 
 def make_version(folder, seed, sizes=None, distinct=10):
-    """Shards of random length in three splits; contents repeat, also those of which only one half differs."""
+    """Shards of random length in three splits; contents repeat, also those of which only one half
+    differs.
+    """
     rng = np.random.default_rng(seed)
     dataset = Dataset(Store(folder), "mills-raw")
     halves = rng.integers(0, 1 << 64, (2, distinct), np.uint64)
@@ -35,7 +46,13 @@ def make_version(folder, seed, sizes=None, distinct=10):
         split = SPLITS[number % 3]
         entries.append(write_shard(dataset.shards, part, split=split))
         flat = {name: values for name, values in part.items() if values.ndim == 1}
-        named = {"high": key[:, 0], "low": key[:, 1], "split": split, "number": number, "place": np.arange(rows)}
+        named = {
+            "high": key[:, 0],
+            "low": key[:, 1],
+            "split": split,
+            "number": number,
+            "place": np.arange(rows),
+        }
         frames.append(pd.DataFrame({**flat, **named}))
     return dataset.commit(entries, kind="raw", parent=None), pd.concat(frames, ignore_index=True)
 
@@ -81,7 +98,11 @@ def test_rows_that_splits_share_are_those_of_pandas(tmp_path, seed, most_bytes):
     wanted = list_wanted(first, first.duplicated(["high", "low"], keep=False))
     found = list(iter_shared(version, most_bytes=most_bytes))
     assert list_spots(found) == wanted
-    ids = {(number, place): same for number, places, alike in found for place, same in zip(places, alike, strict=True)}
+    ids = {
+        (number, place): same
+        for number, places, alike in found
+        for place, same in zip(places, alike, strict=True)
+    }
     contents = first.set_index(["number", "place"])[["high", "low"]].apply(tuple, axis=1)
     assert len({(ids[spot], contents[spot]) for spot in wanted}) == len(set(ids.values()))
 
@@ -117,7 +138,9 @@ def measure_peak(work):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("distinct", [4, 150, 1 << 20], ids=["all repeat", "most repeat", "none repeats"])
+@pytest.mark.parametrize(
+    "distinct", [4, 150, 1 << 20], ids=["all repeat", "most repeat", "none repeats"]
+)
 def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tmp_path, distinct):
     budget, shard_rows = 1 << 19, 2000
     peaks = []
@@ -126,8 +149,12 @@ def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tm
         held_out, training = (key_contents(version, [split]) for split in ("held_out", "train"))
         works = [
             lambda version=version: [len(places) for _, places in iter_duplicates(version, budget)],
-            lambda version=version: [len(places) for _, places in iter_alike(version, ("row_id",), budget)],
-            lambda version=version: [len(places) for _, places, _ in iter_shared(version, most_bytes=budget)],
+            lambda version=version: [
+                len(places) for _, places in iter_alike(version, ("row_id",), budget)
+            ],
+            lambda version=version: [
+                len(places) for _, places, _ in iter_shared(version, most_bytes=budget)
+            ],
             lambda asked=held_out, among=training: count_known(asked, [among], budget),
         ]
         works[0]()  # what is kept once, such as imports

@@ -103,7 +103,9 @@ class CollectionContract:
         assert dataset.verify() == []
 
     def test_a_shard_that_is_being_collected_is_not_committed(self, dataset, monkeypatch):
-        """A commit between the two records of a collection: the files are still there, and written again, but listed."""
+        """A commit between the two records of a collection: the files are still there, and written
+        again, but listed.
+        """
         entry = add_shard(dataset, 500)
         wait_for_clock(self.tick_s)
         monkeypatch.setattr(gc, "_end", lambda _: None)
@@ -246,4 +248,7 @@ class TestS3(CollectionContract):
 
     @pytest.fixture
     def store(self, endpoint, request):
-        return Store(f"s3://bucket/{sha256_bytes(request.node.nodeid.encode())[:12]}", describe_options(endpoint))
+        return Store(
+            f"s3://bucket/{sha256_bytes(request.node.nodeid.encode())[:12]}",
+            describe_options(endpoint),
+        )

@@ -24,17 +24,26 @@ def dataset(tmp_path):
 
 def find_everywhere(dataset, row_id):
     """Shards on disk, live or not, that hold a row."""
-    entries = {shard.digest: shard for version in dataset.iter_versions() for shard in version.shards}
+    entries = {
+        shard.digest: shard for version in dataset.iter_versions() for shard in version.shards
+    }
     on_disk = {path.partition("/")[0] for path in dataset.shards.list()}
     assert on_disk == set(entries)
-    return [d for d in on_disk if row_id in read_shard(dataset.shards, entries[d], [ROW_ID])[ROW_ID]]
+    return [
+        d for d in on_disk if row_id in read_shard(dataset.shards, entries[d], [ROW_ID])[ROW_ID]
+    ]
 
 
 def test_a_purged_row_is_in_no_version_and_no_file(dataset):
     digests = [version.digest for version in dataset.iter_versions()]
     entries = [dataset.history.files.read(f"{number:020d}.json") for number in range(4)]
     purged = dataset.purge_rows([3, 7], reason="request 17")
-    assert (purged.number, purged.row_ids, purged.versions, purged.shards) == (4, (3, 7), (0, 1, 2), 2)
+    assert (purged.number, purged.row_ids, purged.versions, purged.shards) == (
+        4,
+        (3, 7),
+        (0, 1, 2),
+        2,
+    )
     assert find_everywhere(dataset, 3) == find_everywhere(dataset, 7) == []
     assert [len(read_ids(version)) for version in dataset.iter_versions()] == [38, 58, 58, 20]
     # The log is as it was: what a receipt names is still there, and the chain holds.
@@ -95,7 +104,9 @@ def test_a_commit_that_overtakes_a_purge_is_purged_too(dataset, monkeypatch):
 
     def overtake(self, head, **changes):
         if changes["kind"] == "purge" and not done:
-            done.append(rival.append([add_shard(rival, 600), write_shard(rival.shards, make_rows(7, 1))]))
+            done.append(
+                rival.append([add_shard(rival, 600), write_shard(rival.shards, make_rows(7, 1))])
+            )
         return put(self, head, **changes)
 
     monkeypatch.setattr(type(dataset.history), "put", overtake)
@@ -134,7 +145,9 @@ def test_all_datasets_of_a_row_and_the_models_that_saw_it(dataset):
     other.append([add_shard(other, 900)])
     model = write_receipt(dataset.workspace, {"raw": dataset.open(0), "prepared": prepared.open(0)})
     unaware = write_receipt(dataset.workspace, {"raw": dataset.open(3)})
-    done = purge_everywhere(dataset.workspace, ["demo", "demo-prepared", "other"], np.array([7], np.uint64), reason="x")
+    done = purge_everywhere(
+        dataset.workspace, ["demo", "demo-prepared", "other"], np.array([7], np.uint64), reason="x"
+    )
     assert [(purged.dataset, purged.versions, purged.models) for purged in done] == [
         ("demo", (0, 1, 2), (model,)),
         ("demo-prepared", (0,), (model,)),
@@ -151,7 +164,11 @@ def write_receipt(workspace, versions):
     model = sha256_bytes(canonical_json({name: version.ref for name, version in versions.items()}))
     records = {
         name: DatasetRecord(
-            name=version.name, number=version.number, digest=version.digest, manifest=version.manifest_digest, rows={}
+            name=version.name,
+            number=version.number,
+            digest=version.digest,
+            manifest=version.manifest_digest,
+            rows={},
         )
         for name, version in versions.items()
     }
@@ -166,5 +183,9 @@ def write_receipt(workspace, versions):
         datasets=records,
         model=ModelRecord(id=model, checkpoint="0"),
     )
-    write(workspace, receipt, lambda body: {"keyid": "k", "method": "ed25519", "signature": sha256_bytes(body)})
+    write(
+        workspace,
+        receipt,
+        lambda body: {"keyid": "k", "method": "ed25519", "signature": sha256_bytes(body)},
+    )
     return model

@@ -40,8 +40,18 @@ def test_rows_are_set_aside_with_reason_source_and_id(raw):
     assert set_aside(again, {3: "too hot", 12: "too cold"}).rows == 18  # and nothing is there twice
     listed = describe_rows(read_quarantine(raw.dataset.workspace, raw.name))
     assert listed == [
-        {"row_id": "0x0000000000000003", "reason": "too hot", "source": "mill.csv:3", "origin": "mills-raw@0"},
-        {"row_id": "0x000000000000000c", "reason": "too cold", "source": "mill.csv:12", "origin": "mills-raw@0"},
+        {
+            "row_id": "0x0000000000000003",
+            "reason": "too hot",
+            "source": "mill.csv:3",
+            "origin": "mills-raw@0",
+        },
+        {
+            "row_id": "0x000000000000000c",
+            "reason": "too cold",
+            "source": "mill.csv:12",
+            "origin": "mills-raw@0",
+        },
     ]
 
 
@@ -50,7 +60,9 @@ def test_released_rows_are_remembered_by_what_they_hold(raw):
     workspace = raw.dataset.workspace
     assert release_rows(workspace, raw.name, [3]) == 1
     assert find_released(raw, [3, 12]) == {3}
-    assert [row["row_id"] for row in describe_rows(read_quarantine(workspace, raw.name))] == ["0x000000000000000c"]
+    assert [row["row_id"] for row in describe_rows(read_quarantine(workspace, raw.name))] == [
+        "0x000000000000000c"
+    ]
     assert release_rows(workspace, raw.name, [12]) == 1
     assert describe_rows(read_quarantine(workspace, raw.name)) == []
 

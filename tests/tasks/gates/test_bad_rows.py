@@ -1,4 +1,6 @@
-"""Rows that the raw gate's default checks are about: set aside where they are few, and the run stops where they are not."""
+"""Rows that the raw gate's default checks are about: set aside where they are few, and the run
+stops where they are not.
+"""
 
 import numpy as np
 import pytest
@@ -18,7 +20,15 @@ from tasks.data.collect import describe_version
 from tasks.gates.accepted import Accepted
 from tasks.gates.gate_data import gate_raw, judge_version, quarantine_rows
 from tasks.runtime.outcomes import Collected
-from tests.tasks.gates.test_gate_data import SERIES, TABLE, collect, find_red, make_series, make_table, prepare
+from tests.tasks.gates.test_gate_data import (
+    SERIES,
+    TABLE,
+    collect,
+    find_red,
+    make_series,
+    make_table,
+    prepare,
+)
 
 STRICT = {
     "max_missing_fraction": 0,
@@ -61,7 +71,8 @@ def list_quarantined(version):
 
 
 @pytest.mark.parametrize(
-    ("make", "spec", "faults"), [(make_table, TABLE, TABLE_FAULTS), (make_series, SERIES, SERIES_FAULTS)]
+    ("make", "spec", "faults"),
+    [(make_table, TABLE, TABLE_FAULTS), (make_series, SERIES, SERIES_FAULTS)],
 )
 def test_rows_of_columns_are_set_aside_for_what_is_wrong_with_them(tmp_path, make, spec, faults):
     raw = collect(tmp_path / "t", spoil(make(), faults), spec)
@@ -91,7 +102,9 @@ def test_rows_out_of_order_are_set_aside_over_the_borders_of_shards(tmp_path):
     columns = {name: values[order] for name, values in columns.items()}
     collect(tmp_path / "files", columns, SERIES)
     dataset = Dataset(Store(tmp_path), "flows-raw")
-    raw = collect_rows(CsvSource(url=str(tmp_path / "files")), dataset, spec=SERIES, target_shard_bytes=4000)
+    raw = collect_rows(
+        CsvSource(url=str(tmp_path / "files")), dataset, spec=SERIES, target_shard_bytes=4000
+    )
     bounds = [entry.source[0].start for entry in raw.shards]
     assert len(bounds) > 5
     limits = make_limits(["rows out of order in time, fraction"], max_unsorted_fraction=0)
@@ -103,7 +116,9 @@ def test_rows_out_of_order_are_set_aside_over_the_borders_of_shards(tmp_path):
     assert quarantine_rows(raw, SERIES, limits.raw, report) == 4
     late = {f"rows.csv:{row}" for row in (101, 601, 602, 701)}
     assert {row["source"] for row in list_quarantined(raw)} == late
-    assert not find_red(judge_version(find_cleaned(raw), SERIES, make_limits((), max_unsorted_fraction=0)))
+    assert not find_red(
+        judge_version(find_cleaned(raw), SERIES, make_limits((), max_unsorted_fraction=0))
+    )
 
 
 def test_more_than_may_be_set_aside_stop_and_nothing_is_set_aside(tmp_path):
@@ -159,7 +174,10 @@ def test_images_are_set_aside_for_what_is_wrong_with_them(tmp_path):
         rows["label__valid"][230] = False
 
     data = DataSpec.model_validate(
-        {"image": {"dtype": "float32", "shape": [1, 6, 6], "value_range": [0, 1]}, "labels": ["shut", "open"]}
+        {
+            "image": {"dtype": "float32", "shape": [1, 6, 6], "value_range": [0, 1]},
+            "labels": ["shut", "open"],
+        }
     )
     raw = make_images(tmp_path, spoil_images)
     abouts = {"image.min", "image.max", "image.missing", "image.inf", "label", "duplicate fraction"}

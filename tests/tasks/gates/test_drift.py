@@ -1,4 +1,6 @@
-"""A version against the accepted one, from files to what stops it: what changed inside its range, and what did not."""
+"""A version against the accepted one, from files to what stops it: what changed inside its range,
+and what did not.
+"""
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from tasks.gates.accepted import Accepted
 from tasks.gates.gate_data import judge_version
 from tests.tasks.gates.test_gate_data import TABLE, collect, find_red, make_table
 
-SERIES = SeriesSpec(numbers=("flow",), target="level", time="time", split=SplitSpec(by="time", held_out=0.2))
+SERIES = SeriesSpec(
+    numbers=("flow",), target="level", time="time", split=SplitSpec(by="time", held_out=0.2)
+)
 
 
 def make_walk(rows=3000):
@@ -18,7 +22,11 @@ def make_walk(rows=3000):
     hours = np.arange(rows)
     level = 10 + 8 * hours / rows + 3 * np.sin(hours * np.pi / 12) + rng.normal(0, 0.5, rows)
     times = np.datetime64("2024-01-01T00") + hours.astype("timedelta64[h]")
-    return {"flow": (level * 2 + rng.normal(0, 1, rows)).round(3), "level": level.round(3), "time": times}
+    return {
+        "flow": (level * 2 + rng.normal(0, 1, rows)).round(3),
+        "level": level.round(3),
+        "time": times,
+    }
 
 
 def judge(tmp_path, before, after, spec):

@@ -28,7 +28,11 @@ from tasks.runtime.outcomes import Collected, Prepared
 
 TABLE = TableSpec(numbers=("heat", "load"), texts=("kind",), label="state", labels=("good", "bad"))
 SERIES = SeriesSpec(
-    numbers=("flow",), target="level", time="time", entity="mill", split=SplitSpec(by="time", held_out=0.2)
+    numbers=("flow",),
+    target="level",
+    time="time",
+    entity="mill",
+    split=SplitSpec(by="time", held_out=0.2),
 )
 START = datetime(2024, 1, 1)
 
@@ -60,7 +64,11 @@ def make_series(seed=0, rows=600):
 
 def collect(folder, columns, spec, name="mills-raw", raw_lines=()):
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [",".join(columns), *(",".join(row) for row in zip(*columns.values(), strict=True)), *raw_lines]
+    lines = [
+        ",".join(columns),
+        *(",".join(row) for row in zip(*columns.values(), strict=True)),
+        *raw_lines,
+    ]
     (folder / "rows.csv").write_text("\n".join(lines) + "\n", "utf-8")
     return collect_rows(CsvSource(url=str(folder)), Dataset(Store(folder.parent), name), spec=spec)
 
@@ -107,7 +115,9 @@ def test_a_fault_in_a_column_is_named(tmp_path, column, rows, value, about):
     columns = make_table()
     column_values = columns[column].astype(object)
     column_values[rows] = value
-    report = judge(collect(tmp_path / "t", {**columns, column: column_values.astype(str)}, TABLE), TABLE)
+    report = judge(
+        collect(tmp_path / "t", {**columns, column: column_values.astype(str)}, TABLE), TABLE
+    )
     assert about in find_red(report)
     if value == "goood":
         assert "data.labels lacks 'goood': add it, or mend the source" in report.reasons[0]
@@ -120,7 +130,9 @@ def test_unread_records_duplicates_and_a_column_that_is_the_answer_stop(tmp_path
     columns = make_table()
     report = judge(collect(tmp_path / "a", columns, TABLE, raw_lines=["1,2,3,4,5,6,7"]), TABLE)
     assert "unread records, fraction" in find_red(report)
-    told = next(check.message for check in report.checks if check.about == "unread records, fraction")
+    told = next(
+        check.message for check in report.checks if check.about == "unread records, fraction"
+    )
     assert "; rows.csv" in told
     twice = {name: np.tile(values[:300], 4) for name, values in columns.items()}
     assert "duplicate fraction" in find_red(judge(collect(tmp_path / "b", twice, TABLE), TABLE))
@@ -146,7 +158,10 @@ def spoil_times(columns, rows, change):
     [
         (lambda moment: "yesterday", "rows without a time, fraction"),
         (lambda moment: START.isoformat(), "rows with entity and time of another, fraction"),
-        (lambda moment: (moment + timedelta(days=36500)).isoformat(), "rows in the future, fraction"),
+        (
+            lambda moment: (moment + timedelta(days=36500)).isoformat(),
+            "rows in the future, fraction",
+        ),
         (
             lambda moment: (START + timedelta(minutes=hash_hour(moment))).isoformat(),
             "rows out of order in time, fraction",
@@ -170,12 +185,16 @@ def prepare(raw, spec):
     version = prepare_rows(find_cleaned(raw), spec, dataset)
     collected = Collected(source=SourceRecord(type="csv", digest=""), dataset=describe_version(raw))
     fitted = Fitted.model_validate(version.info["fitted"])
-    return describe_prepared(version, collected, Prepared(dataset=describe_version(version), fitted=fitted), spec)
+    return describe_prepared(
+        version, collected, Prepared(dataset=describe_version(version), fitted=fitted), spec
+    )
 
 
 def test_prepared_tables_and_series_pass_and_a_window_that_crosses_time_does_not(tmp_path):
     limits = PreparedGate()
-    assert not find_red(judge_prepared(limits, prepare(collect(tmp_path / "t", make_table(), TABLE), TABLE)))
+    assert not find_red(
+        judge_prepared(limits, prepare(collect(tmp_path / "t", make_table(), TABLE), TABLE))
+    )
     raw = collect(tmp_path / "s", make_series(), SERIES)
     assert not find_red(judge_prepared(limits, prepare(raw, SERIES)))
     torn = SERIES.model_copy(update={"split": SplitSpec(by="hash", held_out=0.2)})
@@ -194,12 +213,19 @@ def test_a_change_since_the_accepted_version_stops_and_may_be_allowed(tmp_path):
     report = judge_version(changed, TABLE, GatesSpec(), accepted)
     assert all(about.startswith("heat") or "correlation" in about for about in find_red(report))
     assert any("Kolmogorov-Smirnov" in reason for reason in report.reasons)
-    for drift in (DriftGate(enabled=False), DriftGate(ignore=("heat*",)), DriftGate(on_fail={"*": "warn"})):
+    for drift in (
+        DriftGate(enabled=False),
+        DriftGate(ignore=("heat*",)),
+        DriftGate(on_fail={"*": "warn"}),
+    ):
         assert judge_version(changed, TABLE, GatesSpec(drift=drift), accepted).passed
 
 
 def write_run(store, raw, passed, spec=TABLE, minutes=0):
-    gates = [{"stage": stage, "passed": passed.get(stage, True)} for stage in ("raw", "prepared", "model")]
+    gates = [
+        {"stage": stage, "passed": passed.get(stage, True)}
+        for stage in ("raw", "prepared", "model")
+    ]
     document = {"kind": "tabular-classification", "data": spec.model_dump(mode="json"), "gates": {}}
     receipt = Receipt(
         run=f"run-{minutes}",
@@ -217,7 +243,9 @@ def write_run(store, raw, passed, spec=TABLE, minutes=0):
 
 def test_the_accepted_version_is_the_newest_one_whose_gates_were_all_green(tmp_path):
     store = Store(tmp_path)
-    first, second, third = (collect(tmp_path / str(seed), make_table(seed), TABLE) for seed in range(3))
+    first, second, third = (
+        collect(tmp_path / str(seed), make_table(seed), TABLE) for seed in range(3)
+    )
     assert find_accepted(store, third, TABLE).reason == "no version has been accepted yet"
     write_run(store, first, {}, minutes=0)
     write_run(store, second, {"model": False}, minutes=1)
@@ -232,8 +260,13 @@ def test_few_bad_rows_are_set_aside_and_many_stop(tmp_path):
     columns = make_table()
     columns["heat"][[5, 700]] = "999"
     raw = collect(tmp_path / "t", columns, TABLE)
-    few = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "heat", "max_value": 200}}
-    limits = RawGate.model_validate({"expectations": [{**few, "on_fail": {"quarantine": {"max_fraction": 0.01}}}]})
+    few = {
+        "type": "expect_column_values_to_be_between",
+        "kwargs": {"column": "heat", "max_value": 200},
+    }
+    limits = RawGate.model_validate(
+        {"expectations": [{**few, "on_fail": {"quarantine": {"max_fraction": 0.01}}}]}
+    )
     report = judge_version(raw, TABLE, GatesSpec(raw=limits))
     assert report.passed
     assert "source rows.csv:5" in report.warnings[0]
@@ -241,11 +274,15 @@ def test_few_bad_rows_are_set_aside_and_many_stop(tmp_path):
     listed = describe_rows(read_quarantine(raw.dataset.workspace, raw.name))
     assert [row["source"] for row in listed] == ["rows.csv:5", "rows.csv:700"]
     assert "expect_column_values_to_be_between on heat" in listed[0]["reason"]
-    assert not find_red(judge_prepared(PreparedGate(), prepare(raw, TABLE)))  # every row is accounted for
+    assert not find_red(
+        judge_prepared(PreparedGate(), prepare(raw, TABLE))
+    )  # every row is accounted for
     release_rows(raw.dataset.workspace, raw.name, [int(listed[0]["row_id"], 0)])
     again = raw.dataset.replace(raw.shards, kind="raw")
     assert quarantine_rows(again, TABLE, limits, report) == 1
-    tight = RawGate.model_validate({"expectations": [{**few, "on_fail": {"quarantine": {"max_fraction": 0.001}}}]})
+    tight = RawGate.model_validate(
+        {"expectations": [{**few, "on_fail": {"quarantine": {"max_fraction": 0.001}}}]}
+    )
     assert not judge_version(raw, TABLE, GatesSpec(raw=tight)).passed
 
 
@@ -268,7 +305,10 @@ def test_rows_are_judged_on_workers_as_they_are_here(tmp_path, dask_scheduler, m
     columns = make_table()
     columns["heat"][5] = "999"
     raw = collect(tmp_path / "t", columns, TABLE)
-    own = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "heat", "max_value": 200}}
+    own = {
+        "type": "expect_column_values_to_be_between",
+        "kwargs": {"column": "heat", "max_value": 200},
+    }
     limits = GatesSpec.model_validate({"raw": {"expectations": [own]}})
     collected = Collected(source=SourceRecord(type="csv", digest=""), dataset=describe_version(raw))
     here = judge_version(raw, TABLE, limits, Accepted(None, "first"))
@@ -282,7 +322,10 @@ def test_the_raw_gate_itself_sets_rows_aside_when_it_is_green(tmp_path):
     columns = make_table()
     columns["heat"][5] = "999"
     raw = collect(tmp_path / "t", columns, TABLE)
-    own = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "heat", "max_value": 200}}
+    own = {
+        "type": "expect_column_values_to_be_between",
+        "kwargs": {"column": "heat", "max_value": 200},
+    }
     limits = GatesSpec.model_validate(
         {"raw": {"expectations": [{**own, "on_fail": {"quarantine": {"max_fraction": 0.01}}}]}}
     )

@@ -1,4 +1,6 @@
-"""What gates judge of single rows: the same as with all rows in memory, and no more than a shard of them is held."""
+"""What gates judge of single rows: the same as with all rows in memory, and no more than a shard of
+them is held.
+"""
 
 import gc
 import tracemalloc
@@ -31,7 +33,9 @@ def make_parts(seed, sizes, entities=6, labels=5):
             {
                 "row_id": np.arange(rows, dtype=np.uint64) + np.uint64(number * 1000),
                 "content_hash": rng.integers(0, 1 << 64, (rows, 2), np.uint64),
-                "image": looks[rng.integers(0, 6, rows)] if seed % 2 else rng.integers(0, 9, (rows, 1, 4, 4), np.uint8),
+                "image": looks[rng.integers(0, 6, rows)]
+                if seed % 2
+                else rng.integers(0, 9, (rows, 1, 4, 4), np.uint8),
                 "label": rng.integers(0, labels, rows),
                 "label__valid": rng.random(rows) < (0.9 if seed > 1 else 2),
                 "series_id": rng.integers(-(1 << 62), 1 << 62, rows) % entities - entities // 2,
@@ -51,7 +55,9 @@ def join(parts, name):
 
 
 @SEEDS
-@pytest.mark.parametrize("labels", [5, 3000], ids=["few labels", "more labels than the manifest lists"])
+@pytest.mark.parametrize(
+    "labels", [5, 3000], ids=["few labels", "more labels than the manifest lists"]
+)
 def test_labels_are_those_of_all_rows_in_memory(tmp_path, seed, labels):
     parts = list(make_parts(seed, [700, 800, 900, 600, 500], labels=labels))
     version = make_version(tmp_path, parts)
@@ -94,14 +100,20 @@ def test_crossings_are_those_of_a_plain_loop(tmp_path, seed, most_bytes):
 
 
 def test_splits_apart_in_time_do_not_cross_and_nothing_is_read_twice(tmp_path, monkeypatch):
-    parts = [(split, {**rows, "time": rows["time"] // 2}) for split, rows in make_parts(0, [40, 50, 60])]
+    parts = [
+        (split, {**rows, "time": rows["time"] // 2}) for split, rows in make_parts(0, [40, 50, 60])
+    ]
     for number, (_, rows) in enumerate(parts):
         rows["time"] = rows["time"] - rows["time"].min() + 100 * number
     version = make_version(tmp_path, parts)
     reads = []
     plain = type(version).read_shard
-    monkeypatch.setattr(type(version), "read_shard", lambda *args, **more: reads.append(1) or plain(*args, **more))
-    assert tabulate_crossings(version).frame.to_dict("records") == [{"held_out": 0, "validation": 0}]
+    monkeypatch.setattr(
+        type(version), "read_shard", lambda *args, **more: reads.append(1) or plain(*args, **more)
+    )
+    assert tabulate_crossings(version).frame.to_dict("records") == [
+        {"held_out": 0, "validation": 0}
+    ]
     assert len(reads) == 3
 
 
@@ -110,7 +122,12 @@ def test_held_out_pictures_that_look_like_training_pictures_are_counted(tmp_path
     parts = list(make_parts(seed, [40, 10, 30, 30]))
     version = make_version(tmp_path, parts)
     held, train = (
-        [tuple(pair) for name, rows in parts if name == split for pair in hash_pictures(rows["image"]).tolist()]
+        [
+            tuple(pair)
+            for name, rows in parts
+            if name == split
+            for pair in hash_pictures(rows["image"]).tolist()
+        ]
         for split in ("held_out", "train")
     )
     wanted = sum(pair in set(train) for pair in held)
@@ -121,7 +138,9 @@ def test_held_out_pictures_that_look_like_training_pictures_are_counted(tmp_path
 
 def test_the_first_rows_are_named_in_the_order_of_the_version(tmp_path):
     version = make_version(tmp_path, make_parts(0, [40, 50, 60]))
-    found = name_rows(version, iter([(2, np.arange(5, 30)), (0, np.array([7])), (2, np.array([1]))]))
+    found = name_rows(
+        version, iter([(2, np.arange(5, 30)), (0, np.array([7])), (2, np.array([1]))])
+    )
     assert (found.count, found.rows, len(found.names)) == (27, 150, 20)
     assert [f"{name.split(' row_id ')[0].split(' ', 3)[3]}" for name in found.names[:3]] == [
         "7 split train",
@@ -139,7 +158,9 @@ def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tm
         works = [
             lambda version=version: tabulate_crossings(version, budget),
             lambda version=version: count_labels(version, "train"),
-            lambda version=version: [len(shard.read(("label",))) for shard in open_labels(version).shards],
+            lambda version=version: [
+                len(shard.read(("label",))) for shard in open_labels(version).shards
+            ],
         ]
         works[2]()  # what is kept once, such as imports
         peaks.append([measure_peak(work) for work in works])

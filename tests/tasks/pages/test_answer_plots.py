@@ -1,4 +1,6 @@
-"""Pictures of answers that are numbers: what is drawn is what was answered, and hostile names stay text."""
+"""Pictures of answers that are numbers: what is drawn is what was answered, and hostile names stay
+text.
+"""
 
 import re
 
@@ -7,7 +9,11 @@ import pytest
 from flows.run.artifacts import _render
 from lightning_modules.specs.model import SampleSpec
 from storage.records.receipts import FileRecord
-from tasks.pages.parts.markdown import render_candidates_markdown, render_comparison_markdown, render_training_markdown
+from tasks.pages.parts.markdown import (
+    render_candidates_markdown,
+    render_comparison_markdown,
+    render_training_markdown,
+)
 from tasks.pages.parts.page_data import Candidate, Comparison, CurvePoint, Forecast, Scatter
 from tasks.pages.parts.plots import draw_forecast, draw_scatter
 from tasks.pages.report import compare_baselines, describe_outcome, number_epochs
@@ -28,7 +34,10 @@ def test_a_forecast_has_a_line_each_for_truth_answer_and_baseline() -> None:
         "truth": 3, "validation": 2, "baseline": 3
     }  # fmt: skip
     # The largest value stands highest.
-    heights = {name: [float(point.split(",")[1]) for point in points.split()] for points, name in found.items()}
+    heights = {
+        name: [float(point.split(",")[1]) for point in points.split()]
+        for points, name in found.items()
+    }
     assert heights["truth"] == sorted(heights["truth"], reverse=True)
     assert len(set(heights["baseline"])) == 1
 
@@ -38,7 +47,10 @@ def test_the_past_of_a_forecast_ends_where_the_steps_ahead_begin() -> None:
     picture = draw_forecast(Forecast(title="OT", lines=lines, past=(1.0, NAN, 2.0, 2.5)))
     assert picture is not None
     found = dict(re.findall(r'<polyline points="([^"]*)" class="line (\w+)"', picture))
-    across = {name: [float(point.split(",")[0]) for point in points.split()] for points, name in found.items()}
+    across = {
+        name: [float(point.split(",")[0]) for point in points.split()]
+        for points, name in found.items()
+    }
     assert len(across["past"]) == 3
     step = across["truth"][1] - across["truth"][0]
     assert across["truth"][0] - across["past"][-1] == pytest.approx(step, abs=0.2)
@@ -49,21 +61,35 @@ def test_the_past_of_a_forecast_ends_where_the_steps_ahead_begin() -> None:
 
 @pytest.mark.parametrize(
     ("figure", "name"),
-    [("mae", "MAE"), ("macro_f1", "macro F1"), ("auroc", "ROC AUC"), ("average_precision", "average precision")],
+    [
+        ("mae", "MAE"),
+        ("macro_f1", "macro F1"),
+        ("auroc", "ROC AUC"),
+        ("average_precision", "average precision"),
+    ],
 )
 def test_figures_have_the_names_that_people_write(figure: str, name: str) -> None:
     sample = SampleSpec(shape=(1, 2, 2), classes=2)
     record = FileRecord(sha256="0" * 64, size_bytes=1)
     evaluated = Evaluated(
-        model_id="m", predictions_path="p", predictions=record, sample=sample, metrics={figure: 0.5}, champions=()
+        model_id="m",
+        predictions_path="p",
+        predictions=record,
+        sample=sample,
+        metrics={figure: 0.5},
+        champions=(),
     )
     assert compare_baselines(evaluated).metrics == (name,)
 
 
 def test_a_scatter_puts_right_answers_on_the_line() -> None:
-    picture = draw_scatter(Scatter(title="flow", points=((0.0, 0.0), (10.0, 10.0), (5.0, 9.0), (1.0, NAN))))
+    picture = draw_scatter(
+        Scatter(title="flow", points=((0.0, 0.0), (10.0, 10.0), (5.0, 9.0), (1.0, NAN)))
+    )
     assert picture is not None
-    dots = [(float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', picture)]
+    dots = [
+        (float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', picture)
+    ]
     assert len(dots) == 3
     (low_x, low_y), (high_x, high_y), (x, y) = dots
     slope = (high_y - low_y) / (high_x - low_x)
@@ -77,18 +103,24 @@ def test_nothing_finite_is_no_picture(points: tuple[tuple[float, float], ...]) -
 
 
 def test_prefect_is_told_errors_as_errors_and_baselines_beside() -> None:
-    comparison = Comparison(metrics=("mae",), rows=(("model", (0.39,)), ("linear", (None,))), unit="hours")
+    comparison = Comparison(
+        metrics=("mae",), rows=(("model", (0.39,)), ("linear", (None,))), unit="hours"
+    )
     page = render_comparison_markdown(comparison)
     assert "| model | 0\\.39 |" in page
     assert "Errors in hours" in page
     point = CurvePoint(epoch=0, train_loss=1.0, validation_loss=2.0, validation_error=0.5)
     assert "validation error" in render_training_markdown([point], 0)
-    candidate = Candidate(name="int8", size_bytes=10, validation_error=6.5, error=6.6, agreement=0.99)
+    candidate = Candidate(
+        name="int8", size_bytes=10, validation_error=6.5, error=6.6, agreement=0.99
+    )
     assert "| 6\\.6 |" in render_candidates_markdown([candidate])
 
 
 def test_people_read_one_number_of_the_epoch_that_was_kept() -> None:
-    """The last of three epochs is the third: while it goes on, in the line behind it, on the page and in the artifact."""
+    """The last of three epochs is the third: while it goes on, in the line behind it, on the page
+    and in the artifact.
+    """
     record = FileRecord(sha256="0" * 64, size_bytes=1)
     answers = Predictions(file="p", rows=1, figures={}, **record.model_dump())
     trained = Trained(

@@ -1,4 +1,6 @@
-"""One page a gate: what failed first, offending rows, distributions, history; hostile text stays text."""
+"""One page a gate: what failed first, offending rows, distributions, history; hostile text stays
+text.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -19,35 +21,63 @@ from tasks.gates.accepted import Accepted
 from tasks.gates.gate_data import describe_prepared, judge_version
 from tasks.pages.gate_report import fill_gate_page, write_gate_pages
 from tasks.pages.offenders import SHARED, TWINS
-from tasks.pages.parts.gate_page import Distribution, GatePage, Offender, PastVerdict, render_gate_page
+from tasks.pages.parts.gate_page import (
+    Distribution,
+    GatePage,
+    Offender,
+    PastVerdict,
+    render_gate_page,
+)
 from tasks.pages.parts.page_data import Check, Gate
 from tasks.pages.parts.pictures import encode_picture
 from tasks.runtime.outcomes import Collected, Prepared, RunRecord
 from tests.tasks.gates.test_bad_rows import make_images
-from tests.tasks.gates.test_gate_data import SERIES, TABLE, collect, make_series, make_table, write_run
+from tests.tasks.gates.test_gate_data import (
+    SERIES,
+    TABLE,
+    collect,
+    make_series,
+    make_table,
+    write_run,
+)
 from tests.tasks.pages.test_pages import Reader
 from tests.tasks.pages.test_pages_hostile import ATTACKS, poison
 
 
 def make_page():
     check = Check(
-        rule="expect_column_max_to_be_between", about="heat", observed=9.0, limit={"max_value": 1}, passed=False
+        rule="expect_column_max_to_be_between",
+        about="heat",
+        observed=9.0,
+        limit={"max_value": 1},
+        passed=False,
     )
     picture = encode_picture(np.eye(8), (0, 1))
     return GatePage(
         run="run-1",
         recipe="mills",
         gate=Gate(
-            stage="raw", passed=False, checks=(check.model_copy(update={"message": "too hot", "rows": ("row 5",)}),)
+            stage="raw",
+            passed=False,
+            checks=(check.model_copy(update={"message": "too hot", "rows": ("row 5",)}),),
         ),
         judged="mills-raw@2",
         accepted="mills-raw@1",
-        distributions=(Distribution(name="heat", edges=("0", "9"), accepted=(0.9, 0.1), current=(0.1, 0.9)),),
+        distributions=(
+            Distribution(name="heat", edges=("0", "9"), accepted=(0.9, 0.1), current=(0.1, 0.9)),
+        ),
         samples=(
             Offender(about="image.brightness", name="row_id 7 source a.png", picture=picture),
-            Offender(about="heat", name="row_id 8 source rows.csv:5", values=(1.0, None, 9.0, 1.5), place=2),
+            Offender(
+                about="heat",
+                name="row_id 8 source rows.csv:5",
+                values=(1.0, None, 9.0, 1.5),
+                place=2,
+            ),
         ),
-        history=(PastVerdict(run="run-0", created_at=datetime(2026, 1, 1, tzinfo=UTC), passed=True),),
+        history=(
+            PastVerdict(run="run-0", created_at=datetime(2026, 1, 1, tzinfo=UTC), passed=True),
+        ),
     )
 
 
@@ -66,11 +96,17 @@ def test_the_page_says_what_failed_first_and_shows_it():
 
 
 def test_no_rule_of_the_style_changes_the_size_of_a_bar():
-    """A style's width wins over a rectangle's own: bars of one length would show a distribution that is not there."""
+    """A style's width wins over a rectangle's own: bars of one length would show a distribution
+    that is not there.
+    """
     html = render_gate_page(make_page())
-    classes = {name for found in re.findall(r'<rect [^>]*class="([^"]+)"', html) for name in found.split()}
+    classes = {
+        name for found in re.findall(r'<rect [^>]*class="([^"]+)"', html) for name in found.split()
+    }
     assert classes
-    rules = re.findall(r"([^{}]+)\{([^{}]*)\}", html[html.index("<style>") : html.index("</style>")])
+    rules = re.findall(
+        r"([^{}]+)\{([^{}]*)\}", html[html.index("<style>") : html.index("</style>")]
+    )
     for selector, body in rules:
         if any(re.search(rf"\.{name}(?![\w-])", selector) for name in classes):
             assert not re.search(r"(?<![\w-])(width|height)\s*:", body), selector
@@ -89,9 +125,14 @@ def test_no_string_becomes_markup(attack):
 def record_run(root, version, spec, report):
     document = {"kind": "tabular-classification", "data": spec.model_dump(mode="json")}
     record = RunRecord(
-        run="now", workspace=str(root), recipe={"name": "mills", "document": document}, started_at=datetime.now(UTC)
+        run="now",
+        workspace=str(root),
+        recipe={"name": "mills", "document": document},
+        started_at=datetime.now(UTC),
     )
-    collected = Collected(source=SourceRecord(type="csv", digest=""), dataset=describe_version(version))
+    collected = Collected(
+        source=SourceRecord(type="csv", digest=""), dataset=describe_version(version)
+    )
     return record.with_stage("collect", collected, 1.0).with_stage("gate raw", report, 1.0)
 
 
@@ -102,7 +143,10 @@ def test_a_red_raw_gate_leaves_a_page_with_the_rows_and_both_distributions(tmp_p
     columns = make_table(1)
     columns["heat"][:300] = "999"
     current = collect(tmp_path / "b", columns, TABLE)
-    own = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "heat", "max_value": 200}}
+    own = {
+        "type": "expect_column_values_to_be_between",
+        "kwargs": {"column": "heat", "max_value": 200},
+    }
     limits = GatesSpec(raw=RawGate.model_validate({"expectations": [own]}))
     report = judge_version(current, TABLE, limits, Accepted(accepted))
     (path,) = write_gate_pages(store, record_run(tmp_path, current, TABLE, report))
@@ -129,14 +173,19 @@ def test_the_prepared_page_shows_pairs_that_splits_share_with_both_files(tmp_pat
             rows["image"][200 + row] = np.clip(rows["image"][row] + 1e-4, 0, 1)
 
     data = DataSpec.model_validate(
-        {"image": {"dtype": "float32", "shape": [1, 6, 6], "value_range": [0, 1]}, "labels": ["shut", "open"]}
+        {
+            "image": {"dtype": "float32", "shape": [1, 6, 6], "value_range": [0, 1]},
+            "labels": ["shut", "open"],
+        }
     )
     raw = make_images(tmp_path, add_twins)
     prepared = prepare_rows(raw, data, Dataset(raw.dataset.workspace, "eyes-prepared"))
     leaked = next(prepared.iter_shards("train")).model_copy(update={"split": "validation"})
     version = prepared.dataset.replace([*prepared.shards, leaked], kind="prepared")
     record = record_run(tmp_path, raw, data, judge_version(raw, data, GatesSpec()))
-    handed = Prepared(dataset=describe_version(version), fitted=Fitted.model_validate(prepared.info["fitted"]))
+    handed = Prepared(
+        dataset=describe_version(version), fitted=Fitted.model_validate(prepared.info["fitted"])
+    )
     facts = describe_prepared(version, record.find(Collected), handed, data)
     report = judge_prepared(PreparedGate(max_twin_fraction=0), facts)
     record = record.with_stage("prepare", handed, 1.0).with_stage("gate prepared", report, 1.0)
@@ -152,6 +201,7 @@ def test_the_prepared_page_shows_pairs_that_splits_share_with_both_files(tmp_pat
     html = Store(tmp_path).read(write_gate_pages(Store(tmp_path), record)[-1]).decode()
     assert html.count('<li class="twins">') == len(samples)
     good = judge_prepared(
-        PreparedGate(max_twin_fraction=1), describe_prepared(prepared, record.find(Collected), handed, data)
+        PreparedGate(max_twin_fraction=1),
+        describe_prepared(prepared, record.find(Collected), handed, data),
     )
     assert not fill_gate_page(raw.dataset.workspace, record, good, []).samples

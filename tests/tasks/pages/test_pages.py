@@ -45,7 +45,9 @@ def digest(word: str) -> str:
 def make_sample(truth: str, predicted: str, confidence: float = 0.9, side: int = 8) -> Sample:
     pixels = np.random.default_rng(7).integers(0, 17, (1, side, side)).astype(np.uint8)
     picture = encode_picture(pixels, (0, 16))
-    return Sample(picture=picture, truth=truth, predicted=predicted, confidence=confidence, name="row 3")
+    return Sample(
+        picture=picture, truth=truth, predicted=predicted, confidence=confidence, name="row 3"
+    )
 
 
 def make_gate(stage: str, *, passed: bool = True) -> Gate:
@@ -59,13 +61,24 @@ def make_gate(stage: str, *, passed: bool = True) -> Gate:
         message=f"expect_column_max_to_be_between on {about}: observed {3 if passed else 255}, limit [0, 16]",
         rows=() if passed else ("shard ab12, row 417", "shard ab12, row 418"),
     )
-    sound = Check(rule="expect_table_row_count_to_equal", about="rows", observed=9, limit={"value": 9}, passed=True)
+    sound = Check(
+        rule="expect_table_row_count_to_equal",
+        about="rows",
+        observed=9,
+        limit={"value": 9},
+        passed=True,
+    )
     return Gate(stage=stage, passed=passed, checks=(check, sound), suite_digest=digest(stage))
 
 
 def make_page(**changes: Any) -> RunPage:
     stages = tuple(
-        Stage(name=name, state="green" if name.startswith("gate ") else "done", duration_s=1.5, facts=("a fact",))
+        Stage(
+            name=name,
+            state="green" if name.startswith("gate ") else "done",
+            duration_s=1.5,
+            facts=("a fact",),
+        )
         for name in CHAIN
     )
     base: dict[str, Any] = {
@@ -77,12 +90,17 @@ def make_page(**changes: Any) -> RunPage:
         "stages": stages,
         "gates": tuple(make_gate(stage) for stage in ("raw", "prepared", "model", "artifact")),
         "metrics": (
-            Metric(name="Held-out accuracy", value=0.9889, kind="rate", note="539 rows", headline=True),
+            Metric(
+                name="Held-out accuracy", value=0.9889, kind="rate", note="539 rows", headline=True
+            ),
             Metric(name="Parameters", value=28906, kind="count"),
         ),
         "curve": tuple(
             CurvePoint(
-                epoch=epoch, train_loss=2 / epoch, validation_loss=2.2 / epoch, validation_accuracy=1 - 1 / epoch
+                epoch=epoch,
+                train_loss=2 / epoch,
+                validation_loss=2.2 / epoch,
+                validation_accuracy=1 - 1 / epoch,
             )
             for epoch in range(1, 9)
         ),
@@ -90,7 +108,13 @@ def make_page(**changes: Any) -> RunPage:
         "confusion": Confusion(labels=("zero", "one"), counts=((41, 2), (0, 37))),
         "samples": (make_sample("zero", "zero"), make_sample("one", "zero", 0.6)),
         "candidates": (
-            Candidate(name="fp32", sha256=digest("f"), size_bytes=118_934, accuracy=0.98, latency_ms_p50=0.05),
+            Candidate(
+                name="fp32",
+                sha256=digest("f"),
+                size_bytes=118_934,
+                accuracy=0.98,
+                latency_ms_p50=0.05,
+            ),
             Candidate(
                 name="int8",
                 sha256=digest("i"),
@@ -102,11 +126,18 @@ def make_page(**changes: Any) -> RunPage:
             ),
         ),
         "channels": {"edge": Channel(artifact="int8.onnx", sha256=digest("i"), release=1)},
-        "source": Source(type="idx", url="sklearn:digits", files={"a.gz": File(sha256=digest("a"), size_bytes=57_523)}),
+        "source": Source(
+            type="idx",
+            url="sklearn:digits",
+            files={"a.gz": File(sha256=digest("a"), size_bytes=57_523)},
+        ),
         "datasets": {
             "raw": Dataset(name="digits-raw", number=1, digest=digest("r"), rows={"": 80}),
             "prepared": Dataset(
-                name="digits-prepared", number=2, digest=digest("p"), rows={"train": 60, "held_out": 20}
+                name="digits-prepared",
+                number=2,
+                digest=digest("p"),
+                rows={"train": 60, "held_out": 20},
             ),
         },
         "receipt": ReceiptPart(
@@ -133,7 +164,10 @@ def make_stopped(stage: str) -> RunPage:
     reached = names[: sum(name.startswith("gate ") for name in CHAIN[: at + 1])]
     trained = at > CHAIN.index("train")
     stages = tuple(
-        Stage(name=name, state="red" if name == stage else "green" if name.startswith("gate ") else "done")
+        Stage(
+            name=name,
+            state="red" if name == stage else "green" if name.startswith("gate ") else "done",
+        )
         for name in CHAIN[: at + 1]
     )
     gates = (*(make_gate(name) for name in reached[:-1]), make_gate(reached[-1], passed=False))
@@ -197,7 +231,11 @@ ALL = {
     "model": lambda: make_stopped("gate model"),
     "artifact": lambda: make_stopped("gate artifact"),
     "bare": lambda: RunPage(
-        run="r", recipe="x", status="stopped", stopped_at="promote", created_at=datetime(2026, 1, 1, tzinfo=UTC)
+        run="r",
+        recipe="x",
+        status="stopped",
+        stopped_at="promote",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
     ),
 }
 
@@ -233,7 +271,11 @@ def test_nothing_is_fetched(html: str) -> None:
     for tag, name, value in reader.attributes:
         if name in {"src", "href", "srcset", "action", "formaction", "poster", "data"}:
             assert value is not None
-            assert value.startswith(("data:image/png;base64,", "#")) or value == "data:,", (tag, name, value)
+            assert value.startswith(("data:image/png;base64,", "#")) or value == "data:,", (
+                tag,
+                name,
+                value,
+            )
     assert not re.search(r"https?://|//[a-z]+\.|url\(|@import|@font-face", html)
     assert "style" not in {name for _, name, _ in reader.attributes}, "the policy would refuse it"
     assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
@@ -254,7 +296,9 @@ def test_policy_allows_only_what_is_on_the_page(html: str) -> None:
 def test_pictures_have_words(html: str) -> None:
     reader = Reader(html)
     pictures = reader.tags.count("img")
-    alternatives = [value for tag, name, value in reader.attributes if (tag, name) == ("img", "alt")]
+    alternatives = [
+        value for tag, name, value in reader.attributes if (tag, name) == ("img", "alt")
+    ]
     assert len(alternatives) == pictures
     assert all(alternatives)
 
@@ -289,7 +333,13 @@ def test_stopped_page_says_first_what_stopped_it(stage: str) -> None:
     text = Reader(render_run_page(make_stopped(stage))).text
     finding = text[text.index("What stopped it") : text.index("The chain")]
     assert f"Stopped at {stage}" in text[: text.index("What stopped it")].split("digits", 2)[2]
-    for words in ("expect_column_max_to_be_between", "Observed 255", "Limit 0 to 16", "row 417", "row 418"):
+    for words in (
+        "expect_column_max_to_be_between",
+        "Observed 255",
+        "Limit 0 to 16",
+        "row 417",
+        "row 418",
+    ):
         assert words in finding
     assert text.count("not reached") == len(CHAIN) - CHAIN.index(stage) - 1
     assert "lepton predict" not in text
@@ -303,12 +353,23 @@ def test_what_was_not_reached_is_not_on_the_page() -> None:
     assert "<img" not in page
 
 
-@pytest.mark.parametrize(("severity", "contained"), [("warn", False), ("quarantine", True), ("quarantine", False)])
+@pytest.mark.parametrize(
+    ("severity", "contained"), [("warn", False), ("quarantine", True), ("quarantine", False)]
+)
 def test_page_says_of_a_failed_check_what_the_gate_says(severity: str, contained: bool) -> None:
-    fields: dict[str, Any] = {"rule": "r", "about": "label", "observed": 3, "limit": {"max_value": 0}}
-    check = GateCheck(passed=False, severity=severity, contained=contained, message="three rows", **fields)
+    fields: dict[str, Any] = {
+        "rule": "r",
+        "about": "label",
+        "observed": 3,
+        "limit": {"max_value": 0},
+    }
+    check = GateCheck(
+        passed=False, severity=severity, contained=contained, message="three rows", **fields
+    )
     sound = GateCheck(passed=True, message="fine", **{**fields, "observed": 0})
-    report = GateReport(stage="raw", passed=not check.stops, checks=(check, sound), suite_digest=digest("s"))
+    report = GateReport(
+        stage="raw", passed=not check.stops, checks=(check, sound), suite_digest=digest("s")
+    )
     gate = Gate.model_validate(report.model_dump(mode="json"))
     assert len(gate.failed) == len(report.reasons)
     assert len(gate.noted) == len(report.warnings)
@@ -318,7 +379,9 @@ def test_page_says_of_a_failed_check_what_the_gate_says(severity: str, contained
 
 
 def test_lost_promotion_shows_its_reasons() -> None:
-    page = make_page(status="stopped", stopped_at="promote", reasons=("edge went to another run",), channels={})
+    page = make_page(
+        status="stopped", stopped_at="promote", reasons=("edge went to another run",), channels={}
+    )
     text = Reader(render_run_page(page)).text
     assert "Stopped at promote" in text
     assert "edge went to another run" in text
@@ -354,7 +417,15 @@ def test_page_is_the_same_for_the_same_run() -> None:
 
 
 def test_gate_is_filled_from_a_gate_report() -> None:
-    check = GateCheck(rule="r", about="a", observed=1, limit={"max_value": 0}, passed=False, message="m", rows=("x",))
+    check = GateCheck(
+        rule="r",
+        about="a",
+        observed=1,
+        limit={"max_value": 0},
+        passed=False,
+        message="m",
+        rows=("x",),
+    )
     report = GateReport(stage="raw", passed=False, checks=(check,), suite_digest=digest("s"))
     gate = Gate.model_validate(report.model_dump(mode="json"))
     assert gate.failed[0].rows == ("x",)
@@ -371,7 +442,9 @@ def test_gate_is_filled_from_a_gate_report() -> None:
         (receipts.SourceRecord, Source),
     ],
 )
-def test_parts_carry_the_fields_of_their_records(record: type[BaseModel], part: type[BaseModel]) -> None:
+def test_parts_carry_the_fields_of_their_records(
+    record: type[BaseModel], part: type[BaseModel]
+) -> None:
     assert set(record.model_fields) == set(part.model_fields)
 
 

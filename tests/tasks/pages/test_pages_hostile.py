@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from tasks.pages.parts.page_data import Candidate, Check, Confusion, CurvePoint, File, Gate, Metric, Sample, Source
+from tasks.pages.parts.page_data import (
+    Candidate,
+    Check,
+    Confusion,
+    CurvePoint,
+    File,
+    Gate,
+    Metric,
+    Sample,
+    Source,
+)
 from tasks.pages.parts.pictures import encode_picture
 from tasks.pages.parts.render import render_run_page
 from tests.tasks.pages.test_pages import ALL, Reader, digest, make_page
@@ -27,7 +37,9 @@ ATTACKS = (
 def poison(value: Any, attack: str, field: str = "") -> Any:
     """The same record with an attack in every string, key and value."""
     if isinstance(value, BaseModel):
-        fields = {name: poison(getattr(value, name), attack, name) for name in type(value).model_fields}
+        fields = {
+            name: poison(getattr(value, name), attack, name) for name in type(value).model_fields
+        }
         return type(value)(**fields)
     if isinstance(value, str):
         return value if field in FIXED else attack + value
@@ -67,8 +79,24 @@ def test_odd_figures_draw_no_nonsense() -> None:
     )
     checks = tuple(
         Check(rule="r", about="a", observed=observed, limit=limit, passed=False)
-        for observed in (1e308, -1e308, "NaN", None, True, [1, "<b>"], {"unexpected": 2, "of": None}, 10**400)
-        for limit in ({"min_value": -1e308, "max_value": 1e308}, {"value": 3}, None, {}, [1], {"max_value": 0})
+        for observed in (
+            1e308,
+            -1e308,
+            "NaN",
+            None,
+            True,
+            [1, "<b>"],
+            {"unexpected": 2, "of": None},
+            10**400,
+        )
+        for limit in (
+            {"min_value": -1e308, "max_value": 1e308},
+            {"value": 3},
+            None,
+            {},
+            [1],
+            {"max_value": 0},
+        )
     )
     gate = Gate(stage="raw", passed=False, checks=checks)
     page = make_page(
@@ -78,23 +106,34 @@ def test_odd_figures_draw_no_nonsense() -> None:
         stopped_at="gate raw",
         gates=(gate,),
         confusion=Confusion(labels=("a", "b"), counts=((0, 0), (0, 0))),
-        metrics=(Metric(name="m", value=float("nan"), kind="rate"), Metric(name="n", value=None, kind="bytes")),
+        metrics=(
+            Metric(name="m", value=float("nan"), kind="rate"),
+            Metric(name="n", value=None, kind="bytes"),
+        ),
         candidates=(Candidate(name="none", size_bytes=0),),
     )
     html = render_run_page(page)
     assert Reader(html).faults == []
     for drawing in re.findall(r"<svg.*?</svg>", html, re.DOTALL):
         ElementTree.fromstring(drawing)
-        assert not re.search(r' (?:x|y|x1|x2|y1|y2|cx|cy|width|height|points|d)="[^"]*(?:nan|inf)', drawing)
+        assert not re.search(
+            r' (?:x|y|x1|x2|y1|y2|cx|cy|width|height|points|d)="[^"]*(?:nan|inf)', drawing
+        )
 
 
 def test_page_of_many_classes_and_large_samples_stays_small() -> None:
     labels = tuple(f"class number {index}" for index in range(200))
-    counts = tuple(tuple(50 if i == j else (i + j) % 3 // 2 for j in range(200)) for i in range(200))
+    counts = tuple(
+        tuple(50 if i == j else (i + j) % 3 // 2 for j in range(200)) for i in range(200)
+    )
     noise = np.random.default_rng(1).integers(0, 256, (3, 512, 512)).astype(np.uint8)
     picture = encode_picture(noise, (0, 255))
-    samples = tuple(Sample(picture=picture, truth="a", predicted="b", confidence=0.5) for _ in range(100))
-    files = {f"image-{index}.jpg": File(sha256=digest("f"), size_bytes=9) for index in range(60_000)}
+    samples = tuple(
+        Sample(picture=picture, truth="a", predicted="b", confidence=0.5) for _ in range(100)
+    )
+    files = {
+        f"image-{index}.jpg": File(sha256=digest("f"), size_bytes=9) for index in range(60_000)
+    }
     curve = tuple(CurvePoint(epoch=index, train_loss=1 / (index + 1)) for index in range(10_000))
     html = render_run_page(
         make_page(
@@ -110,7 +149,9 @@ def test_page_of_many_classes_and_large_samples_stays_small() -> None:
 
 
 def test_page_does_not_pass_the_first_files_off_for_all() -> None:
-    files = {f"{number}.png": File(sha256=digest(str(number)), size_bytes=1) for number in range(1000)}
+    files = {
+        f"{number}.png": File(sha256=digest(str(number)), size_bytes=1) for number in range(1000)
+    }
     whole = render_run_page(make_page(source=Source(type="images", files=files)))
     assert "1,000 source files" in whole
     assert "the first 1,000" not in whole

@@ -1,4 +1,6 @@
-"""The parts that the page is put together from: figures as words, pictures, charts, contrast, Markdown."""
+"""The parts that the page is put together from: figures as words, pictures, charts, contrast,
+Markdown.
+"""
 
 import io
 import re
@@ -12,7 +14,15 @@ from pydantic import JsonValue
 
 import tasks.pages.parts
 from tasks.pages.parts import charts, gauges, markdown, matrix, text
-from tasks.pages.parts.page_data import Candidate, Check, Confusion, CurvePoint, Dataset, Gate, Metric
+from tasks.pages.parts.page_data import (
+    Candidate,
+    Check,
+    Confusion,
+    CurvePoint,
+    Dataset,
+    Gate,
+    Metric,
+)
 from tasks.pages.parts.pictures import MAX_SIDE, encode_picture
 
 CSS = (Path(tasks.pages.parts.__file__).parent / "run.css").read_text("utf-8")
@@ -65,7 +75,10 @@ def test_limits_as_words(limit: JsonValue, expected: str) -> None:
 
 def test_observations_as_words() -> None:
     assert text.show_observed({"unexpected": 0, "of": 1797}) == "none of 1,797"
-    assert text.show_observed({"unexpected": 3, "of": 9, "examples": [10, 11]}) == "3 of 9, such as 10, 11"
+    assert (
+        text.show_observed({"unexpected": 3, "of": 9, "examples": [10, 11]})
+        == "3 of 9, such as 10, 11"
+    )
     assert len(text.show_value(["x" * 500] * 500)) <= 160
 
 
@@ -96,14 +109,21 @@ def test_picture_is_reduced_and_never_enlarged() -> None:
     assert decode(encode_picture(np.zeros((1, 8, 8)), (0, 1))).shape == (8, 8)
 
 
-@pytest.mark.parametrize(("shape", "value_range"), [((8,), (0, 1)), ((1, 0, 8), (0, 1)), ((1, 8, 8), (1, 1))])
-def test_picture_refuses_what_it_cannot_draw(shape: tuple[int, ...], value_range: tuple[float, float]) -> None:
+@pytest.mark.parametrize(
+    ("shape", "value_range"), [((8,), (0, 1)), ((1, 0, 8), (0, 1)), ((1, 8, 8), (1, 1))]
+)
+def test_picture_refuses_what_it_cannot_draw(
+    shape: tuple[int, ...], value_range: tuple[float, float]
+) -> None:
     with pytest.raises(ValueError, match="must be"):
         encode_picture(np.zeros(shape), value_range)
 
 
 def test_curve_lies_where_its_values_are() -> None:
-    curve = [CurvePoint(epoch=epoch, validation_accuracy=rate) for epoch, rate in ((1, 0.5), (2, 0.75), (3, 1.0))]
+    curve = [
+        CurvePoint(epoch=epoch, validation_accuracy=rate)
+        for epoch, rate in ((1, 0.5), (2, 0.75), (3, 1.0))
+    ]
     drawing = charts.draw_accuracy(curve, best_epoch=3)
     assert drawing is not None
     root = ElementTree.fromstring(drawing)
@@ -119,8 +139,12 @@ def test_curve_lies_where_its_values_are() -> None:
 
 
 def test_wide_losses_are_logarithmic() -> None:
-    wide = charts.draw_loss([CurvePoint(epoch=1, train_loss=2.0), CurvePoint(epoch=2, train_loss=0.002)], None)
-    near = charts.draw_loss([CurvePoint(epoch=1, train_loss=2.0), CurvePoint(epoch=2, train_loss=1.0)], None)
+    wide = charts.draw_loss(
+        [CurvePoint(epoch=1, train_loss=2.0), CurvePoint(epoch=2, train_loss=0.002)], None
+    )
+    near = charts.draw_loss(
+        [CurvePoint(epoch=1, train_loss=2.0), CurvePoint(epoch=2, train_loss=1.0)], None
+    )
     assert wide is not None
     assert near is not None
     assert "logarithmic" in wide
@@ -128,13 +152,17 @@ def test_wide_losses_are_logarithmic() -> None:
 
 
 def test_gauge_puts_the_mark_outside_its_band() -> None:
-    red = gauges.draw_gauge(Check(rule="r", about="a", observed=0.5, limit={"min_value": 0.9}, passed=False))
+    red = gauges.draw_gauge(
+        Check(rule="r", about="a", observed=0.5, limit={"min_value": 0.9}, passed=False)
+    )
     assert red is not None
     root = ElementTree.fromstring(red)
     band = next(node for node in root.iter("rect"))
     mark = next(node for node in root.iter("path"))
     assert float((mark.get("d") or "").split()[0][1:]) < float(band.get("x") or 0)
-    words = Check(rule="r", about="a", observed="uint8", limit={"value_set": ["uint8"]}, passed=True)
+    words = Check(
+        rule="r", about="a", observed="uint8", limit={"value_set": ["uint8"]}, passed=True
+    )
     assert gauges.draw_gauge(words) is None
 
 
@@ -143,7 +171,9 @@ def test_classes_add_up() -> None:
     a, b, c = matrix.summarize_classes(confusion)
     assert (a.rows, a.recall, a.precision) == (10, 0.8, pytest.approx(8 / 9))
     assert (b.recall, c.recall, c.precision) == (0.9, None, None)
-    assert [(mistake.truth, mistake.answer, mistake.rows) for mistake in matrix.find_mistakes(confusion)] == [
+    assert [
+        (mistake.truth, mistake.answer, mistake.rows) for mistake in matrix.find_mistakes(confusion)
+    ] == [
         ("a", "b", 2),
         ("b", "a", 1),
     ]
@@ -159,7 +189,10 @@ Colour = tuple[float, ...]
 def read_palettes() -> dict[str, dict[str, Colour]]:
     blocks = re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)
     palettes = [
-        {name: read_colour(value) for name, value in re.findall(r"--([\w-]+): (#[0-9a-f]+);", block)}
+        {
+            name: read_colour(value)
+            for name, value in re.findall(r"--([\w-]+): (#[0-9a-f]+);", block)
+        }
         for block in blocks
     ]
     return dict(zip(("light", "dark", "print"), palettes, strict=True))
@@ -178,7 +211,9 @@ def measure_contrast(first: Colour, second: Colour) -> float:
     """WCAG 2.2 contrast ratio, 1..21."""
     luminances = []
     for colour in (first, second):
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+        linear = [
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour
+        ]
         luminances.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
     return (max(luminances) + 0.05) / (min(luminances) + 0.05)
 
@@ -200,7 +235,11 @@ def test_figures_in_the_matrix_can_be_read(theme: str, right: int) -> None:
     confusion = Confusion(labels=("a", "b"), counts=((right, 100 - right), (0, 1)))
     drawing = matrix.draw_confusion(confusion)
     assert drawing is not None
-    cells = [group for group in ElementTree.fromstring(drawing).iter("g") if group.find("rect") is not None]
+    cells = [
+        group
+        for group in ElementTree.fromstring(drawing).iter("g")
+        if group.find("rect") is not None
+    ]
     assert cells
     for cell in cells:
         shade, figure = cell.find("rect"), cell.find("text")
@@ -239,12 +278,22 @@ def test_markdown_lets_no_string_become_markup() -> None:
                 ),
             )
         ),
-        markdown.render_metrics_markdown([Metric(name=HOSTILE, value=HOSTILE, note=HOSTILE)], title=HOSTILE),
-        markdown.render_candidates_markdown(
-            [Candidate(name=HOSTILE, size_bytes=1, note=HOSTILE, chosen_for=(HOSTILE,), sha256=HOSTILE)]
+        markdown.render_metrics_markdown(
+            [Metric(name=HOSTILE, value=HOSTILE, note=HOSTILE)], title=HOSTILE
         ),
-        markdown.render_dataset_markdown(Dataset(name=HOSTILE, number=1, digest=HOSTILE, rows={HOSTILE: 3})),
-        markdown.render_confusion_markdown(Confusion(labels=(HOSTILE, "b"), counts=((1, 0), (0, 1)))),
+        markdown.render_candidates_markdown(
+            [
+                Candidate(
+                    name=HOSTILE, size_bytes=1, note=HOSTILE, chosen_for=(HOSTILE,), sha256=HOSTILE
+                )
+            ]
+        ),
+        markdown.render_dataset_markdown(
+            Dataset(name=HOSTILE, number=1, digest=HOSTILE, rows={HOSTILE: 3})
+        ),
+        markdown.render_confusion_markdown(
+            Confusion(labels=(HOSTILE, "b"), counts=((1, 0), (0, 1)))
+        ),
     ):
         left = strip_markup(rendered)
         assert not set("<>[]`!") & set(left), left
@@ -269,7 +318,9 @@ def test_gate_markdown_says_what_stopped_the_run() -> None:
     )
     gate = Gate(stage="raw", passed=False, checks=(noted, check))
     rendered = markdown.render_gate_markdown(gate, "s3://mine/reports/r1/gate-raw.html")
-    assert rendered.startswith("## Gate raw\n\n**red**: 0 of 2 checks passed\n\nFirst to fail: **image max**\n")
+    assert rendered.startswith(
+        "## Gate raw\n\n**red**: 0 of 2 checks passed\n\nFirst to fail: **image max**\n"
+    )
     assert "First warning: **spread**" in rendered
     assert "- spread&#58; odd\n  - row 9\n" in rendered
     assert "drawn: s3&#58;//mine/reports/r1/gate\\-raw\\.html" in rendered
@@ -278,9 +329,13 @@ def test_gate_markdown_says_what_stopped_the_run() -> None:
 
 
 def test_other_markdown() -> None:
-    metrics = markdown.render_metrics_markdown([Metric(name="accuracy", value=0.9889, kind="rate", note="held out")])
+    metrics = markdown.render_metrics_markdown(
+        [Metric(name="accuracy", value=0.9889, kind="rate", note="held out")]
+    )
     assert "| accuracy | 98\\.89 % | held out |" in metrics
-    candidate = Candidate(name="int8", size_bytes=34_211, validation_accuracy=0.97, chosen_for=("edge",))
+    candidate = Candidate(
+        name="int8", size_bytes=34_211, validation_accuracy=0.97, chosen_for=("edge",)
+    )
     assert "97\\.00 % \\(validation\\)" in markdown.render_candidates_markdown([candidate])
     curve = [CurvePoint(epoch=epoch, train_loss=1 / epoch) for epoch in range(1, 40)]
     training = markdown.render_training_markdown(curve, best_epoch=3)

@@ -17,8 +17,12 @@ def read_settings() -> dict[str, Any]:
     return {"profile": dask.config.get("distributed.worker.profile.enabled"), **threads}
 
 
-def test_workers_keep_their_pages_and_look_at_themselves_no_more_than_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")  # as a Dask cluster leaves it in the process that had it
+def test_workers_keep_their_pages_and_look_at_themselves_no_more_than_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(
+        "MALLOC_TRIM_THRESHOLD_", "65536"
+    )  # as a Dask cluster leaves it in the process that had it
     with open_cluster(workers=1) as scheduler, Client(scheduler) as client:
         (settings,) = client.run(read_settings).values()
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

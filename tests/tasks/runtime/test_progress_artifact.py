@@ -14,7 +14,9 @@ from tasks.runtime.progress_artifact import ProgressArtifact
 
 
 @pytest.mark.prefect
-def test_it_shows_the_last_step_and_at_most_two_a_second(prefect_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_shows_the_last_step_and_at_most_two_a_second(
+    prefect_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls: list[float] = []
 
     def count(real: Callable[..., Any], **options: Any) -> Any:
@@ -22,7 +24,9 @@ def test_it_shows_the_last_step_and_at_most_two_a_second(prefect_url: str, monke
         return real(**options)
 
     for name in ("create_progress_artifact", "update_progress_artifact"):
-        monkeypatch.setattr(progress_artifact, name, partial(count, getattr(progress_artifact, name)))
+        monkeypatch.setattr(
+            progress_artifact, name, partial(count, getattr(progress_artifact, name))
+        )
     now = [0.0]
 
     @task
@@ -40,8 +44,14 @@ def test_it_shows_the_last_step_and_at_most_two_a_second(prefect_url: str, monke
     assert calls == [1.0, 26.0, 51.0, 76.0, 100.0]
     wanted = ArtifactFilter(key=ArtifactFilterKey(any_=["lepton-test-progress"]))
     with get_client(sync_client=True) as client:
-        (found,) = client._client.post("/artifacts/filter", json={"artifacts": wanted.model_dump(mode="json")}).json()
-    assert (found["type"], float(found["data"]), found["description"]) == ("progress", 100.0, "step 100")
+        (found,) = client._client.post(
+            "/artifacts/filter", json={"artifacts": wanted.model_dump(mode="json")}
+        ).json()
+    assert (found["type"], float(found["data"]), found["description"]) == (
+        "progress",
+        100.0,
+        "step 100",
+    )
 
 
 def test_outside_of_a_task_nothing_is_shown() -> None:

@@ -11,7 +11,12 @@ pytestmark = pytest.mark.prefect
 
 @pytest.mark.parametrize(
     ("kinds", "attempts", "ends"),
-    [((None,), 2, True), ((None, None), 2, False), (("DivergedError",), 1, False), ((TIMED_OUT,), 1, False)],
+    [
+        ((None,), 2, True),
+        ((None, None), 2, False),
+        (("DivergedError",), 1, False),
+        ((TIMED_OUT,), 1, False),
+    ],
 )
 def test_only_a_lost_attempt_is_tried_again(
     kinds: tuple[str | None, ...], attempts: int, ends: bool, prefect_url: str

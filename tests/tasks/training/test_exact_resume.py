@@ -24,7 +24,8 @@ LAUNCH = (
     "import sys; from pathlib import Path\n"
     "from tasks.training.launch import open_trainer; from tasks.training.job import TrainJob\n"
     "job = TrainJob.model_validate_json(sys.argv[1])\n"
-    "with open_trainer(Path(job.directory), job.devices) as trainer: trainer.run(job, timeout_s=300)"
+    "with open_trainer(Path(job.directory), job.devices) as trainer: trainer.run(job, "
+    "timeout_s=300)"
 )
 
 
@@ -67,7 +68,9 @@ class Training:
         return WorkerResult.model_validate_json((self.folder / "job" / RESULT).read_bytes())
 
     def kill(self, batch: Batch, ranks: int = 1) -> None:
-        """Trains until a batch is reached, then kills the launcher: all that it started dies with it."""
+        """Trains until a batch is reached, then kills the launcher: all that it started dies with
+        it.
+        """
         self._attempt({"epoch": batch[0], "row": batch[1][0], "raises": False})
         job = self.job.model_copy(update={"devices": ranks})
         launcher = subprocess.Popen([sys.executable, "-c", LAUNCH, job.model_dump_json()])
@@ -96,7 +99,9 @@ class Training:
         do_job(self.job, told_at=time.monotonic())
 
     def read_batches(self, attempt: int) -> list[Batch]:
-        """Epoch and rows of each global batch of an attempt; the rows sorted, since ranks share them."""
+        """Epoch and rows of each global batch of an attempt; the rows sorted, since ranks share
+        them.
+        """
         ranks = [
             [json.loads(line) for line in notes.read_text().splitlines()]
             for notes in sorted(self.folder.glob(f"{attempt:03}.*.rows"))
@@ -118,11 +123,16 @@ def wait_until(true: Callable[[], bool]) -> None:
 def strip_seconds(result: WorkerResult) -> list[dict[str, Any]]:
     assert result.fit is not None
     clocks = ("seconds", "cpu_s")
-    return [{name: value for name, value in record.items() if name not in clocks} for record in result.fit.history]
+    return [
+        {name: value for name, value in record.items() if name not in clocks}
+        for record in result.fit.history
+    ]
 
 
 def expect_the_same_rows(training: Training, whole: list[Batch], deaths: list[int]) -> None:
-    """Each attempt went on within a state's distance of the last one's end, over the same rows in the same batches."""
+    """Each attempt went on within a state's distance of the last one's end, over the same rows in
+    the same batches.
+    """
     last_epoch = 0
     for attempt in range(training.attempts):
         batches = training.read_batches(attempt)

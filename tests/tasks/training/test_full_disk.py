@@ -1,4 +1,6 @@
-"""A disk that is full while a network is trained: said in a sentence, nothing is lost, and training goes on later."""
+"""A disk that is full while a network is trained: said in a sentence, nothing is lost, and training
+goes on later.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +30,9 @@ def finish(workspace: Store, tmp_path_factory: pytest.TempPathFactory) -> Callab
 
     def finish_once(ranks: int) -> Written:
         if ranks not in weights:
-            job = make_job(workspace, tmp_path_factory.mktemp("whole"), make_fit(**CHANGES), devices=ranks)
+            job = make_job(
+                workspace, tmp_path_factory.mktemp("whole"), make_fit(**CHANGES), devices=ranks
+            )
             weights[ranks] = run_job(job, timeout_s=120).checkpoint
         return weights[ranks]
 
@@ -40,7 +44,11 @@ def finish(workspace: Store, tmp_path_factory: pytest.TempPathFactory) -> Callab
     ("ranks", "log_every_steps"), [(1, 1), (1, 1000), pytest.param(2, 1000, marks=pytest.mark.slow)]
 )
 def test_training_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
-    disk: SmallDisk, workspace: Store, finish: Callable[[int], Written], ranks: int, log_every_steps: int
+    disk: SmallDisk,
+    workspace: Store,
+    finish: Callable[[int], Written],
+    ranks: int,
+    log_every_steps: int,
 ) -> None:
     disk.mount("size=2m")
     fit = make_fit(**CHANGES, log_every_steps=log_every_steps)
@@ -59,7 +67,9 @@ def test_training_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
     (states,) = (disk.path / "job" / "resume").iterdir()
     kept = ResumeStates(Store(str(states)))
     assert kept.find_newest() == kept.list_names()[-1]
-    assert {path.name for path in states.iterdir()} == set(kept.list_names()), "something half written was left"
+    assert {path.name for path in states.iterdir()} == set(kept.list_names()), (
+        "something half written was left"
+    )
     disk.free()
     resumed = run_job(job, timeout_s=120)
     assert resumed.fit is not None

@@ -1,4 +1,6 @@
-"""Tables and series from a file to answers: what the training process writes, and that artifacts answer the same."""
+"""Tables and series from a file to answers: what the training process writes, and that artifacts
+answer the same.
+"""
 
 import gzip
 import time
@@ -82,7 +84,9 @@ NEXT_DAY = SeriesSpec.model_validate(
 SEASON = ModelSpec.model_validate(
     {"network": {"family": "mlp", "params": {"widths": [32]}}, "window": {"lookback": 24}}
 )
-MEAN = ModelSpec.model_validate({"network": {"family": "linear"}, "window": {"lookback": 24, "stride": 2}})
+MEAN = ModelSpec.model_validate(
+    {"network": {"family": "linear"}, "window": {"lookback": 24, "stride": 2}}
+)
 
 
 def cut_rows(file: Path, rows: int) -> str:
@@ -91,10 +95,15 @@ def cut_rows(file: Path, rows: int) -> str:
 
 
 def name_seasons(file: Path, rows: int) -> str:
-    """Hours of a transformer, each day a series of its own, with the half of the year that it lies in."""
+    """Hours of a transformer, each day a series of its own, with the half of the year that it lies
+    in.
+    """
     head, *lines = cut_rows(file, rows).splitlines()
     warm = [line[5:7] in ("04", "05", "06", "07", "08", "09") for line in lines]
-    named = [f"{line},{line[:10]},{'warm' if is_warm else 'cold'}" for line, is_warm in zip(lines, warm, strict=True)]
+    named = [
+        f"{line},{line[:10]},{'warm' if is_warm else 'cold'}"
+        for line, is_warm in zip(lines, warm, strict=True)
+    ]
     return "\n".join([f"{head},day,season", *named])
 
 
@@ -103,14 +112,18 @@ def add_next_day(file: Path, rows: int) -> str:
     head, *lines = cut_rows(file, rows).splitlines()
     oil = np.array([float(line.rsplit(",", 1)[1]) for line in lines])
     means = np.convolve(oil, np.ones(24) / 24, mode="valid")[1:]
-    return "\n".join([f"{head},next day", *(f"{line},{mean}" for line, mean in zip(lines, means, strict=False))])
+    return "\n".join(
+        [f"{head},next day", *(f"{line},{mean}" for line, mean in zip(lines, means, strict=False))]
+    )
 
 
 def prepare(folder: Path, text: str, data: TableSpec) -> tuple[Store, Prepared]:
     """A workspace with the rows of a CSV file, prepared."""
     (folder / "rows.csv").write_text(text)
     store = Store(str(folder / "workspace"))
-    raw = collect_rows(CsvSource(url=str(folder / "rows.csv")), Dataset(store, "some-raw"), spec=data)
+    raw = collect_rows(
+        CsvSource(url=str(folder / "rows.csv")), Dataset(store, "some-raw"), spec=data
+    )
     version = prepare_rows(raw, data, Dataset(store, "some-prepared"))
     fitted = Fitted.model_validate(version.info["fitted"])
     return store, Prepared(dataset=describe_version(version), fitted=fitted)
@@ -121,8 +134,12 @@ def work(store: Store, prepared: Prepared, folder: Path, *steps: Any) -> WorkerR
     from tasks.training.steps import do_job
 
     folder.mkdir(exist_ok=True)
-    ref = DataRef(workspace=store.url, dataset=prepared.dataset.name, version=prepared.dataset.number)
-    do_job(TrainJob(directory=str(folder), data=ref, steps=steps, devices=1), told_at=time.monotonic())
+    ref = DataRef(
+        workspace=store.url, dataset=prepared.dataset.name, version=prepared.dataset.number
+    )
+    do_job(
+        TrainJob(directory=str(folder), data=ref, steps=steps, devices=1), told_at=time.monotonic()
+    )
     return WorkerResult.model_validate_json((folder / RESULT).read_bytes())
 
 
@@ -152,8 +169,22 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
             "average_precision",
             {"majority", "linear"},
         ),
-        ("series-classification", lambda: name_seasons(HOURS, 6000), DAYS, SEASON, "accuracy", {"majority", "linear"}),
-        ("series-regression", lambda: add_next_day(HOURS, 6000), NEXT_DAY, MEAN, "mae", {"mean", "linear"}),
+        (
+            "series-classification",
+            lambda: name_seasons(HOURS, 6000),
+            DAYS,
+            SEASON,
+            "accuracy",
+            {"majority", "linear"},
+        ),
+        (
+            "series-regression",
+            lambda: add_next_day(HOURS, 6000),
+            NEXT_DAY,
+            MEAN,
+            "mae",
+            {"mean", "linear"},
+        ),
     ],
     ids=["forecasting", "tabular-classification", "series-classification", "series-regression"],
 )
@@ -169,20 +200,31 @@ def test_a_file_becomes_answers_in_the_users_units(
 ) -> None:
     store, prepared = prepare(tmp_path, text(), data)
     sample = describe_sample(kind, data, model, prepared.fitted)
-    train = TrainSpec(max_epochs=12, batch_size=64, optimizer=OptimizerSpec(lr=1e-2, weight_decay=0.0))
+    train = TrainSpec(
+        max_epochs=12, batch_size=64, optimizer=OptimizerSpec(lr=1e-2, weight_decay=0.0)
+    )
     fit = Fit(model=model, train=train, sample=sample)
     compress = CompressSpec(candidates=("fp32",))
     result = work(
-        store, prepared, tmp_path / "job", fit, Predict(split="held_out", baselines=True), Export(compress=compress)
+        store,
+        prepared,
+        tmp_path / "job",
+        fit,
+        Predict(split="held_out", baselines=True),
+        Export(compress=compress),
     )
     sheet = unpack_answers((tmp_path / "job" / "predictions.held_out.npz").read_bytes())
     own = measure_sheet(sheet, sheet.values, sample)[figure]
-    others = {name: measure_sheet(sheet, values, sample)[figure] for name, values in sheet.baselines.items()}
+    others = {
+        name: measure_sheet(sheet, values, sample)[figure]
+        for name, values in sheet.baselines.items()
+    }
     rows = prepared.dataset.rows["held_out"]
     assert result.predictions["held_out"].rows == len(sheet.row_id)
     assert set(others) == baselines
     if kind == "forecasting":
-        # Each held-out row is asked for, since windows look back into the rows before; targets are in the asked order.
+        # Each held-out row is asked for, since windows look back into the rows before; targets are
+        # in the asked order.
         assert sheet.truth.shape == (rows - 5, 6, 2)
         assert sheet.truth[..., 0].min() >= 0 < np.std(sheet.truth[..., 1])
         assert own < others["persistence"]
@@ -190,7 +232,9 @@ def test_a_file_becomes_answers_in_the_users_units(
         rows_again = SampleRows(open_version(store, prepared.dataset), sample)
         pasts = read_pasts(rows_again, sheet.row_id[[0, 40]])
         last = np.stack([pasts[int(name)][-1, :2] for name in sheet.row_id[[0, 40]]])
-        np.testing.assert_allclose(sheet.baselines["persistence"][[0, 40], 0], last, rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(
+            sheet.baselines["persistence"][[0, 40], 0], last, rtol=1e-5, atol=1e-4
+        )
     elif kind == "series-regression":
         assert sheet.truth.shape == (rows,)
         assert own < 0.6 * others["mean"]
@@ -213,7 +257,9 @@ def test_windows_longer_than_the_series_are_refused_before_training(tmp_path: Pa
     window = FORECAST.window.model_copy(update={"horizon": 2000}) if FORECAST.window else None
     model = FORECAST.model_copy(update={"window": window})
     sample = describe_sample("forecasting", SERIES, model, prepared.fitted)
-    with pytest.raises(InvalidInput, match=r"window \(24 \+ 2000 rows\) must fit .* choose a shorter one"):
+    with pytest.raises(
+        InvalidInput, match=r"window \(24 \+ 2000 rows\) must fit .* choose a shorter one"
+    ):
         work(store, prepared, tmp_path / "job", Fit(model=model, train=TrainSpec(), sample=sample))
 
 

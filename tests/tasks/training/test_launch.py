@@ -14,7 +14,14 @@ import pytest
 from lightning_modules.specs.model import NetworkSpec
 from storage.base.store import Store
 from tasks.training.job import METRICS, Predict
-from tasks.training.launch import TIMED_OUT, WorkerFailed, count_gpus, describe_status, open_trainer, share_threads
+from tasks.training.launch import (
+    TIMED_OUT,
+    WorkerFailed,
+    count_gpus,
+    describe_status,
+    open_trainer,
+    share_threads,
+)
 from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace, run_job
 
 LONG = {"max_epochs": 100_000}
@@ -43,12 +50,17 @@ def test_interrupt_ends_the_worker(workspace: Store, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_job(make_job(workspace, tmp_path, make_fit(**LONG)), timeout_s=120, on_metrics=interrupt)
+        run_job(
+            make_job(workspace, tmp_path, make_fit(**LONG)), timeout_s=120, on_metrics=interrupt
+        )
     assert_nothing_left(tmp_path)
 
 
 def test_time_limit_ends_the_worker(workspace: Store, tmp_path: Path) -> None:
-    with pytest.raises(WorkerFailed, match=r"must finish within 2 s; it did not, and was ended; raise train.timeout_s"):
+    with pytest.raises(
+        WorkerFailed,
+        match=r"must finish within 2 s; it did not, and was ended; raise train.timeout_s",
+    ):
         run_job(make_job(workspace, tmp_path, make_fit(**LONG)), timeout_s=2)
     assert_nothing_left(tmp_path)
 
@@ -64,14 +76,20 @@ def test_a_rank_that_hangs_is_ended_by_the_time_limit(workspace: Store, tmp_path
             os.kill(stopped[0], signal.SIGSTOP)
 
     with pytest.raises(WorkerFailed, match="must finish within") as caught:
-        run_job(make_job(workspace, tmp_path, make_fit(**LONG), devices=2), timeout_s=45, on_metrics=hang)
+        run_job(
+            make_job(workspace, tmp_path, make_fit(**LONG), devices=2),
+            timeout_s=45,
+            on_metrics=hang,
+        )
     assert stopped
     assert caught.value.kind == TIMED_OUT
     assert_nothing_left(tmp_path)
 
 
 @pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_killed_worker_is_told_of_and_resumes(workspace: Store, tmp_path: Path, devices: int) -> None:
+def test_killed_worker_is_told_of_and_resumes(
+    workspace: Store, tmp_path: Path, devices: int
+) -> None:
     job = make_job(workspace, tmp_path / "killed", make_fit(), devices=devices)
 
     def kill(record: dict[str, Any]) -> None:
@@ -97,13 +115,16 @@ def test_killed_worker_is_told_of_and_resumes(workspace: Store, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_worker_ends_with_a_launcher_that_is_killed(workspace: Store, tmp_path: Path, devices: int) -> None:
+def test_worker_ends_with_a_launcher_that_is_killed(
+    workspace: Store, tmp_path: Path, devices: int
+) -> None:
     job = make_job(workspace, tmp_path / "job", make_fit(**LONG), devices=devices)
     script = (
         "import sys; from pathlib import Path\n"
         "from tasks.training.launch import open_trainer; from tasks.training.job import TrainJob\n"
         "job = TrainJob.model_validate_json(sys.argv[1])\n"
-        "with open_trainer(Path(job.directory), job.devices) as trainer: trainer.run(job, timeout_s=300)"
+        "with open_trainer(Path(job.directory), job.devices) as trainer: trainer.run(job, "
+        "timeout_s=300)"
     )
     launcher = subprocess.Popen([sys.executable, "-c", script, job.model_dump_json()])
     try:
@@ -140,12 +161,18 @@ def test_crash_comes_back_with_the_last_lines(
     fit = make_fit()
     model = fit.model.model_copy(update={"network": NetworkSpec(family="crashing_network:Crash")})
     job = make_job(workspace, tmp_path / "job", fit.model_copy(update={"model": model}))
-    with pytest.raises(WorkerFailed, match=r"was killed by SIGSEGV; mend what its last lines name[\s\S]*about to fall"):
+    with pytest.raises(
+        WorkerFailed,
+        match=r"was killed by SIGSEGV; mend what its last lines name[\s\S]*about to fall",
+    ):
         run_job(job, timeout_s=60)
 
 
 def test_one_process_does_one_job_after_another(workspace: Store, tmp_path: Path) -> None:
-    fit, predict = make_job(workspace, tmp_path, make_fit()), make_job(workspace, tmp_path, Predict(split="held_out"))
+    fit, predict = (
+        make_job(workspace, tmp_path, make_fit()),
+        make_job(workspace, tmp_path, Predict(split="held_out")),
+    )
     with open_trainer(tmp_path, 1) as trainer:
         wait_until(lambda: bool(find_processes(str(tmp_path))))
         standing = find_processes(str(tmp_path))
@@ -167,7 +194,9 @@ def test_process_that_died_is_replaced(workspace: Store, tmp_path: Path) -> None
         assert trainer.run(make_job(workspace, tmp_path, make_fit()), timeout_s=60).fit is not None
         with pytest.raises(WorkerFailed, match=r"no_such"):
             trainer.run(make_job(workspace, tmp_path, Predict(split="no_such")), timeout_s=60)
-        assert trainer.run(make_job(workspace, tmp_path, Predict(split="held_out")), timeout_s=60).predictions
+        assert trainer.run(
+            make_job(workspace, tmp_path, Predict(split="held_out")), timeout_s=60
+        ).predictions
     assert_nothing_left(tmp_path)
 
 

@@ -19,12 +19,16 @@ from tests.tasks.jobs import MODEL, NAME, make_fit, make_workspace
 def test_the_batch_survives_the_run_and_is_named(tmp_path: Path) -> None:
     workspace: Store = make_workspace(tmp_path / "workspace")
     version = describe_version(Dataset(workspace, NAME).open())
-    prepared = Prepared(dataset=version, fitted=Fitted(mean=(5.0,), std=(4.0,), rows=256, dropped={}))
+    prepared = Prepared(
+        dataset=version, fitted=Fitted(mean=(5.0,), std=(4.0,), rows=256, dropped={})
+    )
     data = DataSpec.model_validate(
         {"image": {"shape": [1, 8, 8], "value_range": [0, 16]}, "labels": ["a", "b", "c"],
          "split": {"by": "hash", "held_out": 0.2}}
     )  # fmt: skip
-    spec = make_fit(optimizer={"name": "sgd", "lr": 10.0}, clip_norm=None, explode_factor=1.5, max_epochs=50).train
+    spec = make_fit(
+        optimizer={"name": "sgd", "lr": 10.0}, clip_norm=None, explode_factor=1.5, max_epochs=50
+    ).train
     directory = tmp_path / "runs" / "20260101-000000-abcdef"
     directory.mkdir(parents=True)
     (directory / "diverged.rank7.npz").write_bytes(b"of another attempt")

@@ -1,4 +1,6 @@
-"""Several machines that train together; here the other one is a Dask worker of this machine with a folder of its own."""
+"""Several machines that train together; here the other one is a Dask worker of this machine with a
+folder of its own.
+"""
 
 import os
 import signal
@@ -58,9 +60,13 @@ def find_other_node() -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def together(workspace: Store, scheduler: str, tmp_path_factory: pytest.TempPathFactory) -> WorkerResult:
+def together(
+    workspace: Store, scheduler: str, tmp_path_factory: pytest.TempPathFactory
+) -> WorkerResult:
     """An undisturbed training on two nodes."""
-    return train_on_two(make_job(workspace, tmp_path_factory.mktemp("nodes"), make_fit()), scheduler)
+    return train_on_two(
+        make_job(workspace, tmp_path_factory.mktemp("nodes"), make_fit()), scheduler
+    )
 
 
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all there is")
@@ -68,7 +74,9 @@ def test_one_worker_runs_what_belongs_together(request: pytest.FixtureRequest) -
     assert request.node.nodeid.endswith("@nodes")  # By which xdist knows them.
 
 
-def test_two_nodes_train_as_two_devices_do(workspace: Store, together: WorkerResult, tmp_path: Path) -> None:
+def test_two_nodes_train_as_two_devices_do(
+    workspace: Store, together: WorkerResult, tmp_path: Path
+) -> None:
     alone = run_job(make_job(workspace, tmp_path / "devices", make_fit(), devices=2), timeout_s=120)
     assert together.fit is not None
     assert together.fit.world_size == 2
@@ -105,16 +113,22 @@ def test_node_ends_with_the_first(workspace: Store, scheduler: str, tmp_path: Pa
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_on_two(make_job(workspace, tmp_path, make_fit(**LONG)), scheduler, on_metrics=interrupt)
+        train_on_two(
+            make_job(workspace, tmp_path, make_fit(**LONG)), scheduler, on_metrics=interrupt
+        )
     wait_until(lambda: not find_other_node(), timeout_s=10)
     assert_nothing_left(tmp_path)
 
 
 @pytest.mark.slow
-def test_what_a_node_says_is_what_the_run_says(workspace: Store, scheduler: str, tmp_path: Path) -> None:
+def test_what_a_node_says_is_what_the_run_says(
+    workspace: Store, scheduler: str, tmp_path: Path
+) -> None:
     # The other node cannot read the workspace: it is a folder of this machine's own.
     job = make_job(workspace, tmp_path / "job", make_fit())
-    elsewhere = job.model_copy(update={"data": job.data.model_copy(update={"workspace": str(tmp_path / "elsewhere")})})
+    elsewhere = job.model_copy(
+        update={"data": job.data.model_copy(update={"workspace": str(tmp_path / "elsewhere")})}
+    )
     with (
         pytest.raises(WorkerFailed, match=r"node 1: .*squares-prepared") as caught,
         open_trainer(tmp_path / "job", 1) as trainer,
@@ -128,7 +142,8 @@ def test_what_a_node_says_is_what_the_run_says(workspace: Store, scheduler: str,
 def test_more_nodes_than_offered_are_refused(scheduler: str, count: int) -> None:
     address = scheduler if count == 3 else None
     with pytest.raises(
-        ClusterError, match=rf"train.nodes \({count}\) must not exceed .*got {count - 2} of them; on each"
+        ClusterError,
+        match=rf"train.nodes \({count}\) must not exceed .*got {count - 2} of them; on each",
     ):
         check_nodes(count, address)
 
@@ -140,14 +155,18 @@ def test_refused_before_anything_starts(tmp_path: Path) -> None:
 
 
 def test_batch_must_be_divided_by_all_devices_of_all_nodes() -> None:
-    with pytest.raises(ValueError, match=r"devices \(2\) on nodes \(3\) must be at least 1 and divide"):
+    with pytest.raises(
+        ValueError, match=r"devices \(2\) on nodes \(3\) must be at least 1 and divide"
+    ):
         TrainSpec(batch_size=64, devices=2, nodes=3)
     assert TrainSpec(batch_size=96, devices=2, nodes=3).nodes == 3
 
 
 def test_ranks_follow_the_nodes_own() -> None:
     arguments, _ = describe_group(4, Nodes(count=3, rank=2, rendezvous="127.0.0.1:29500"))
-    assert {"--rdzv-backend=static", "--nnodes=3", "--node-rank=2", "--nproc-per-node=4"} <= set(arguments)
+    assert {"--rdzv-backend=static", "--nnodes=3", "--node-rank=2", "--nproc-per-node=4"} <= set(
+        arguments
+    )
 
 
 def test_interface_leads_to_the_first_node(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,8 +24,15 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def done(workspace: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainJob, WorkerResult, list[dict]]:
-    steps = (make_fit(max_epochs=7), Predict(split="validation"), Predict(split="held_out", batch_size=16), Export())
+def done(
+    workspace: Store, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainJob, WorkerResult, list[dict]]:
+    steps = (
+        make_fit(max_epochs=7),
+        Predict(split="validation"),
+        Predict(split="held_out", batch_size=16),
+        Export(),
+    )
     job = make_job(workspace, tmp_path_factory.mktemp("job"), *steps)
     records: list[dict] = []
     return job, run_job(job, timeout_s=120, on_metrics=records.append), records
@@ -36,16 +43,28 @@ def read_answers(job: TrainJob, split: str) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def test_every_file_is_the_one_that_is_told_of(done: tuple[TrainJob, WorkerResult, list[dict]]) -> None:
+def test_every_file_is_the_one_that_is_told_of(
+    done: tuple[TrainJob, WorkerResult, list[dict]],
+) -> None:
     job, result, _ = done
-    files: list[Written] = [result.checkpoint, *result.predictions.values(), *result.artifacts.values()]
+    files: list[Written] = [
+        result.checkpoint,
+        *result.predictions.values(),
+        *result.artifacts.values(),
+    ]
     assert {file.file for file in files} == {
         "checkpoint.safetensors", "predictions.validation.npz", "predictions.held_out.npz", "fp32.onnx", "int8.onnx"
     }  # fmt: skip
     for file in files:
         content = (Path(job.directory) / file.file).read_bytes()
         assert (sha256_bytes(content), len(content)) == (file.sha256, file.size_bytes)
-    assert list(result.seconds) == ["start", "fit", "predict validation", "predict held_out", "export"]
+    assert list(result.seconds) == [
+        "start",
+        "fit",
+        "predict validation",
+        "predict held_out",
+        "export",
+    ]
     assert (Path(job.directory) / "job.json").stat().st_mode & 0o077 == 0
     assert not list(Path(job.directory).glob("resume/*/*"))
 
@@ -62,12 +81,20 @@ def test_every_row_is_answered_once(done: tuple[TrainJob, WorkerResult, list[dic
         assert result.predictions[split].figures["accuracy"] == pytest.approx(right.mean())
         assert result.predictions[split].figures["accuracy"] > 0.9
     assert result.fit is not None
-    assert result.fit.validation_figures["accuracy"] == result.predictions["validation"].figures["accuracy"]
+    assert (
+        result.fit.validation_figures["accuracy"]
+        == result.predictions["validation"].figures["accuracy"]
+    )
 
 
-def test_metric_log_is_followed_line_by_line(done: tuple[TrainJob, WorkerResult, list[dict]]) -> None:
+def test_metric_log_is_followed_line_by_line(
+    done: tuple[TrainJob, WorkerResult, list[dict]],
+) -> None:
     job, result, records = done
-    lines = [json.loads(line) for line in (Path(job.directory) / "metrics.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (Path(job.directory) / "metrics.jsonl").read_text().splitlines()
+    ]
     assert records == lines
     assert result.fit is not None
     assert [line for line in lines if line["event"] == "epoch"] == list(result.fit.history)
@@ -120,7 +147,9 @@ def test_diverged_training_names_its_rows_and_keeps_them(workspace: Store, tmp_p
         assert str(rows["row_id"][0]) in str(caught.value)
 
 
-def test_split_that_cannot_be_answered_is_told_of_before_training(workspace: Store, tmp_path: Path) -> None:
+def test_split_that_cannot_be_answered_is_told_of_before_training(
+    workspace: Store, tmp_path: Path
+) -> None:
     job = make_job(workspace, tmp_path, make_fit(), Predict(split="no_such"))
     with pytest.raises(NotFound, match="no_such"):
         do_job(job, told_at=time.monotonic())
@@ -135,14 +164,18 @@ def test_only_the_same_training_is_resumed(workspace: Store, tmp_path: Path) -> 
     assert identify_fit(job, make_fit(max_epochs=4)) != same
 
 
-def test_weights_to_start_from_are_never_left_out_in_silence(workspace: Store, tmp_path: Path) -> None:
+def test_weights_to_start_from_are_never_left_out_in_silence(
+    workspace: Store, tmp_path: Path
+) -> None:
     fit = make_fit(start_from={"url": "weights.safetensors"})
     with pytest.raises(SpecError, match="must go with the weights that were found for it"):
         Worker(make_job(workspace, tmp_path, fit)).read_start(fit)
 
 
 def test_job_file_holds_no_secret_of_an_address() -> None:
-    spec = TrainSpec(start_from={"url": "https://user:hunter2@example.invalid/w?token=hunter3", "freeze": ["fc"]})
+    spec = TrainSpec(
+        start_from={"url": "https://user:hunter2@example.invalid/w?token=hunter3", "freeze": ["fc"]}
+    )
     hidden = hide_url(spec)
     assert "hunter" not in hidden.model_dump_json()
     assert hidden.start_from is not None

@@ -1,4 +1,6 @@
-"""The device's side of a channel: what it takes, what it refuses, and that the last verified model goes on."""
+"""The device's side of a channel: what it takes, what it refuses, and that the last verified model
+goes on.
+"""
 
 import http.server
 import shutil
@@ -98,7 +100,11 @@ def test_tampering_is_refused_and_the_last_model_answers(
     before = set(folder_of(workspace).glob("*/*"))
     publish_model(channel, 2, 1)
     newest = set(folder_of(workspace).glob("*/*")) - before
-    found = [path for path in folder_of(workspace).glob(TAMPER[kind]) if path in newest or "/targets/" not in str(path)]
+    found = [
+        path
+        for path in folder_of(workspace).glob(TAMPER[kind])
+        if path in newest or "/targets/" not in str(path)
+    ]
     assert len(found) == 1
     match fault:
         case "flip":
@@ -118,7 +124,9 @@ def test_tampering_is_refused_and_the_last_model_answers(
         update_model("edge", str(workspace), cache=workspace / "fresh")
 
 
-def test_a_refused_channel_that_is_mended_is_followed_again(workspace: Path, channel: Channel) -> None:
+def test_a_refused_channel_that_is_mended_is_followed_again(
+    workspace: Path, channel: Channel
+) -> None:
     follow(workspace)
     release = publish_model(channel, 2, 1)
     path = folder_of(workspace) / f"targets/{release.sha256}.int8.onnx"
@@ -128,7 +136,9 @@ def test_a_refused_channel_that_is_mended_is_followed_again(workspace: Path, cha
     assert (follow(workspace).status, follow(workspace).model.data) == ("updated", make_onnx(2))
 
 
-def test_rollback_of_the_whole_channel_is_refused(workspace: Path, channel: Channel, tmp_path: Path) -> None:
+def test_rollback_of_the_whole_channel_is_refused(
+    workspace: Path, channel: Channel, tmp_path: Path
+) -> None:
     copy_channel(folder_of(workspace), tmp_path / "old")
     publish_model(channel, 2, 1)
     follow(workspace)
@@ -165,7 +175,9 @@ def test_older_metadata_of_the_same_release_is_refused_without_tuf_s_cache(
     assert (update.status, update.model.data) == ("refused", make_onnx(1))
 
 
-def test_newer_metadata_of_an_older_release_is_refused(workspace: Path, channel: Channel, tmp_path: Path) -> None:
+def test_newer_metadata_of_an_older_release_is_refused(
+    workspace: Path, channel: Channel, tmp_path: Path
+) -> None:
     copy_channel(folder_of(workspace), tmp_path / "old")
     publish_model(channel, 2, 1)
     follow(workspace)
@@ -186,7 +198,9 @@ def test_a_signed_release_that_its_receipt_does_not_clear(
     follow(workspace)
     real = channel_module._make_release
     monkeypatch.setattr(
-        channel_module, "_make_release", lambda *given: real(*given).model_copy(update={"model_id": "0" * 64})
+        channel_module,
+        "_make_release",
+        lambda *given: real(*given).model_copy(update={"model_id": "0" * 64}),
     )
     publish_model(channel, 2, 1)
     update = follow(workspace)
@@ -199,7 +213,9 @@ def publish_at(workspace: Path, now: datetime, act: Callable[[Channel], Any]) ->
 
 
 @pytest.mark.parametrize(("days", "role"), [(15, "timestamp"), (400, "root")])
-def test_a_frozen_channel_is_refused_once_it_has_expired(workspace: Path, days: int, role: str) -> None:
+def test_a_frozen_channel_is_refused_once_it_has_expired(
+    workspace: Path, days: int, role: str
+) -> None:
     start = datetime.now(UTC) - timedelta(days=days)
     channel = make_channel(workspace, clock=lambda: start)
     publish_model(channel, 1, None)
@@ -225,7 +241,9 @@ def test_another_channel_s_files_at_this_address(workspace: Path, channel: Chann
         follow(workspace)
 
 
-def test_a_pinned_channel_of_the_same_name_at_a_bound_address(workspace: Path, channel: Channel) -> None:
+def test_a_pinned_channel_of_the_same_name_at_a_bound_address(
+    workspace: Path, channel: Channel
+) -> None:
     follow(workspace)
     other = workspace.parent / "other"
     publish_model(make_channel(other), 2, None)
@@ -270,7 +288,9 @@ def test_unknown_receipt_key_is_refused(workspace: Path, channel: Channel, tmp_p
 
 
 @pytest.mark.parametrize("name", ["int8.onnx", "card.json", "receipt.json"])
-def test_a_damaged_cached_model_is_fetched_again(workspace: Path, channel: Channel, tmp_path: Path, name: str) -> None:
+def test_a_damaged_cached_model_is_fetched_again(
+    workspace: Path, channel: Channel, tmp_path: Path, name: str
+) -> None:
     follow(workspace)
     flip(next((tmp_path / "cache").glob(f"channels/*/models/*/{name}")))
     update = follow(workspace)
@@ -278,7 +298,9 @@ def test_a_damaged_cached_model_is_fetched_again(workspace: Path, channel: Chann
     assert follow(workspace).status == "current"
 
 
-def test_a_damaged_cached_model_never_answers(workspace: Path, channel: Channel, tmp_path: Path) -> None:
+def test_a_damaged_cached_model_never_answers(
+    workspace: Path, channel: Channel, tmp_path: Path
+) -> None:
     follow(workspace)
     flip(next((tmp_path / "cache").glob("channels/*/models/*/int8.onnx")))
     shutil.rmtree(workspace)
@@ -308,7 +330,10 @@ def test_a_cache_that_cannot_be_written_names_the_remedy(
 
 def test_followers_at_once_share_the_state(workspace: Path, channel: Channel) -> None:
     found: list[bytes] = []
-    threads = [threading.Thread(target=lambda: found.append(follow(workspace).model.data)) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: found.append(follow(workspace).model.data))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -324,7 +349,9 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def server(workspace: Path) -> Iterator[http.server.ThreadingHTTPServer]:
     workspace.mkdir(exist_ok=True)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(workspace))) as made:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(_Quiet, directory=str(workspace))
+    ) as made:
         thread = threading.Thread(target=made.serve_forever)
         thread.start()
         yield made
@@ -332,7 +359,9 @@ def server(workspace: Path) -> Iterator[http.server.ThreadingHTTPServer]:
         thread.join()
 
 
-def test_http_channel_by_address_and_by_workspace(channel: Channel, server: http.server.ThreadingHTTPServer) -> None:
+def test_http_channel_by_address_and_by_workspace(
+    channel: Channel, server: http.server.ThreadingHTTPServer
+) -> None:
     base = f"http://127.0.0.1:{server.server_port}"
     assert update_model(f"{base}/channels/edge/").model.data == make_onnx(1)
     publish_model(channel, 2, 1)
@@ -349,7 +378,9 @@ def test_input_by_http(
         list(predict("edge", [f"{base}/none.npy"], base))
 
 
-def test_unreachable_host_keeps_the_last_model(channel: Channel, server: http.server.ThreadingHTTPServer) -> None:
+def test_unreachable_host_keeps_the_last_model(
+    channel: Channel, server: http.server.ThreadingHTTPServer
+) -> None:
     url = f"http://127.0.0.1:{server.server_port}/channels/edge"
     update_model(url)
     server.shutdown()

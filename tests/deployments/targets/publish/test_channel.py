@@ -16,7 +16,13 @@ from deployments.targets.errors import (
     KeyConflict,
     NotCleared,
 )
-from deployments.targets.publish.channel import create_channel, open_channel, publish, read_champion, refresh
+from deployments.targets.publish.channel import (
+    create_channel,
+    open_channel,
+    publish,
+    read_champion,
+    refresh,
+)
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.metadata import build_targets
 from storage.base.store import sha256_bytes
@@ -32,7 +38,11 @@ from tests.deployments.targets.material import (
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_a_new_channel_is_a_valid_repository_without_a_release(workspace: Path) -> None:
@@ -71,10 +81,18 @@ def test_no_key_lies_in_the_workspace(workspace: Path) -> None:
 def test_a_release_is_published_under_its_hash_and_read_back(workspace: Path) -> None:
     channel = make_channel(workspace)
     release = publish_model(channel, 1, None)
-    assert (release.number, release.expected, release.sha256) == (1, None, sha256_bytes(make_onnx(1)))
+    assert (release.number, release.expected, release.sha256) == (
+        1,
+        None,
+        sha256_bytes(make_onnx(1)),
+    )
     assert read_champion(channel) == release
-    assert (workspace / f"channels/edge/targets/{release.sha256}.int8.onnx").read_bytes() == make_onnx(1)
-    snapshot = json.loads((workspace / "channels/edge/metadata/2.snapshot.json").read_text())["signed"]
+    assert (
+        workspace / f"channels/edge/targets/{release.sha256}.int8.onnx"
+    ).read_bytes() == make_onnx(1)
+    snapshot = json.loads((workspace / "channels/edge/metadata/2.snapshot.json").read_text())[
+        "signed"
+    ]
     assert (snapshot["x-lepton"]["expected"], snapshot["x-lepton"]["release"]) == (None, 1)
 
 
@@ -93,7 +111,9 @@ def test_publishing_the_champion_again_is_no_operation(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize(("published", "expected"), [(1, None), (2, 1), (1, 2)])
-def test_another_champion_than_expected_names_both(workspace: Path, published: int, expected: int | None) -> None:
+def test_another_champion_than_expected_names_both(
+    workspace: Path, published: int, expected: int | None
+) -> None:
     channel = make_channel(workspace)
     for seed in range(1, published + 1):
         champion = publish_model(channel, seed, seed - 1 or None)
@@ -166,7 +186,9 @@ def test_a_key_that_is_gone_is_named_before_anything_is_written(workspace: Path)
 
 def test_keys_of_another_channel_are_refused(workspace: Path) -> None:
     edge, cloud = make_channel(workspace, "edge"), make_channel(workspace, "cloud")
-    folders = [edge.keys.directory / "channels" / create_channel(channel) for channel in (edge, cloud)]
+    folders = [
+        edge.keys.directory / "channels" / create_channel(channel) for channel in (edge, cloud)
+    ]
     (folders[0] / "targets.pem").write_bytes((folders[1] / "targets.pem").read_bytes())
     with pytest.raises(KeyConflict, match="targets key"):
         publish_model(edge, 1, None)
@@ -177,7 +199,9 @@ def test_refresh_signs_anew_and_keeps_the_release(workspace: Path) -> None:
     channel = make_channel(workspace, clock=lambda: start)
     release = publish_model(channel, 1, None)
     for days, root, targets in ((10, 1, 2), (60, 1, 3), (200, 2, 4)):
-        later = open_channel(str(workspace), "edge", clock=lambda days=days: start + timedelta(days=days))
+        later = open_channel(
+            str(workspace), "edge", clock=lambda days=days: start + timedelta(days=days)
+        )
         version = refresh(later)
         metadata = workspace / "channels/edge/metadata"
         timestamp = Metadata[Timestamp].from_file(str(metadata / "timestamp.json")).signed
@@ -198,7 +222,9 @@ def test_publishing_after_a_refresh_needs_no_new_receipt(workspace: Path) -> Non
 
 @pytest.mark.parametrize("name", ["1.root.json", "2.snapshot.json", "2.targets.json"])
 @pytest.mark.parametrize("damage", ["flip", "junk", "empty"])
-def test_damaged_metadata_is_named_by_publisher_and_reader(workspace: Path, name: str, damage: str) -> None:
+def test_damaged_metadata_is_named_by_publisher_and_reader(
+    workspace: Path, name: str, damage: str
+) -> None:
     channel = make_channel(workspace)
     publish_model(channel, 1, None)
     path = workspace / "channels/edge/metadata" / name
@@ -215,7 +241,9 @@ def test_signed_targets_that_were_not_committed_are_refused(workspace: Path) -> 
     channel = make_channel(workspace)
     publish_model(channel, 1, None)
     signer = channel.keys.channel_signers(create_channel(channel))["targets"]
-    (workspace / "channels/edge/metadata/2.targets.json").write_bytes(build_targets(2, {}, signer, channel.clock()))
+    (workspace / "channels/edge/metadata/2.targets.json").write_bytes(
+        build_targets(2, {}, signer, channel.clock())
+    )
     with pytest.raises(ChannelCorrupt, match=r"2\.targets\.json"):
         read_champion(channel)
 
@@ -247,7 +275,9 @@ def test_a_rolled_back_channel_is_not_built_upon(workspace: Path) -> None:
     old = files_of(workspace)
     publish_model(channel, 2, 1)
     for name in files_of(workspace):
-        (workspace / name).unlink() if name not in old else (workspace / name).write_bytes(old[name])
+        (workspace / name).unlink() if name not in old else (workspace / name).write_bytes(
+            old[name]
+        )
     with pytest.raises(ChannelCorrupt, match="must not go back"):
         publish_model(channel, 3, 1)
 

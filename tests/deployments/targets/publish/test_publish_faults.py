@@ -1,4 +1,6 @@
-"""Publishers at once, and publishers killed at every step: one wins, the channel stays valid, the next call heals."""
+"""Publishers at once, and publishers killed at every step: one wins, the channel stays valid, the
+next call heals.
+"""
 
 import multiprocessing
 import os
@@ -11,11 +13,18 @@ import pytest
 
 from deployments.targets.errors import ChannelConflict, ChannelCorrupt
 from deployments.targets.follow.client import update_model
-from deployments.targets.publish.channel import Channel, create_channel, open_channel, read_champion, refresh
+from deployments.targets.publish.channel import (
+    Channel,
+    create_channel,
+    open_channel,
+    read_champion,
+    refresh,
+)
 from storage.base.store import Store
 from tests.deployments.targets.material import make_channel, make_onnx, publish_model
 
-# A forked child here ends or is killed without touching a lock that a thread of its parent may hold.
+# A forked child here ends or is killed without touching a lock that a thread of its parent may
+# hold.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 every_step = pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
 STEPS = ("link", "replace", "fsync", "unlink", "mkdir")
@@ -26,7 +35,9 @@ def race(workspace: str, seed: int, rounds: int, barrier: Any, queue: Any) -> No
     for number in range(rounds):
         barrier.wait(timeout=60)
         try:
-            release = publish_model(open_channel(workspace, "edge"), 100 * seed + number, number or None)
+            release = publish_model(
+                open_channel(workspace, "edge"), 100 * seed + number, number or None
+            )
             queue.put((number, "won", release.publication))
         except ChannelConflict as error:
             queue.put((number, "lost", error.found))
@@ -48,7 +59,9 @@ def test_of_publishers_at_once_exactly_one_wins_every_time(workspace: Path) -> N
     rounds, publishers = 6, 3
     context = multiprocessing.get_context("fork")
     barrier, queue = context.Barrier(publishers), context.Queue()
-    run_workers(race, [(str(workspace), seed, rounds, barrier, queue) for seed in range(publishers)])
+    run_workers(
+        race, [(str(workspace), seed, rounds, barrier, queue) for seed in range(publishers)]
+    )
     results = [queue.get(timeout=10) for _ in range(rounds * publishers)]
     for number in range(rounds):
         outcomes = [result for result in results if result[0] == number]
@@ -76,7 +89,9 @@ def test_creators_at_once_make_one_channel(workspace: Path) -> None:
 
 
 def kill_at(step: int, act: Callable[[], Any]) -> bool:
-    """Forks, and kills the child (SIGKILL) just before or after its n-th change on disk; False if it got through."""
+    """Forks, and kills the child (SIGKILL) just before or after its n-th change on disk; False if
+    it got through.
+    """
     child = os.fork()
     if child == 0:
         _count_steps(step)
@@ -109,9 +124,14 @@ def _count_steps(fatal: int) -> None:
 
 
 def count_kills(
-    stride: int, act: Callable[[], Any], check: Callable[[int], None], prepare: Callable[[], None] = lambda: None
+    stride: int,
+    act: Callable[[], Any],
+    check: Callable[[int], None],
+    prepare: Callable[[], None] = lambda: None,
 ) -> int:
-    """Kills an act at its steps in turn, checks what is left each time; gives the number of the steps."""
+    """Kills an act at its steps in turn, checks what is left each time; gives the number of the
+    steps.
+    """
     for step in range(0, 1000, stride):
         prepare()
         killed = kill_at(step, act)
@@ -168,16 +188,23 @@ def test_kill_at_every_step_of_refresh(workspace: Path, tmp_path: Path, stride: 
     publish_model(channel, 1, None)
 
     def check(step: int) -> None:
-        assert update_model("edge", str(workspace), cache=tmp_path / "cache").status in ("updated", "current")
+        assert update_model("edge", str(workspace), cache=tmp_path / "cache").status in (
+            "updated",
+            "current",
+        )
         refresh(channel)
-        assert update_model("edge", str(workspace), cache=tmp_path / "cache").model.release.number == 1
+        assert (
+            update_model("edge", str(workspace), cache=tmp_path / "cache").model.release.number == 1
+        )
 
     assert count_kills(stride, lambda: refresh(channel), check) >= 8
 
 
 @every_step
 def test_kill_at_every_step_of_update(workspace: Path, tmp_path: Path, stride: int) -> None:
-    """A device that loses power at any point of an update answers with the old model or the new one."""
+    """A device that loses power at any point of an update answers with the old model or the new
+    one.
+    """
     channel: Channel = make_channel(workspace)
     publish_model(channel, 1, None)
     cache = tmp_path / "device"
@@ -197,7 +224,12 @@ def test_kill_at_every_step_of_update(workspace: Path, tmp_path: Path, stride: i
         assert seen.model.data in (make_onnx(number), make_onnx(number - 1))
         assert update_model("edge", str(workspace), cache=cache).model.data == make_onnx(number)
 
-    assert count_kills(stride, lambda: update_model("edge", str(workspace), cache=cache), check, prepare) >= 20
+    assert (
+        count_kills(
+            stride, lambda: update_model("edge", str(workspace), cache=cache), check, prepare
+        )
+        >= 20
+    )
 
 
 def test_an_orphan_of_a_killed_publisher_never_becomes_a_release(workspace: Path) -> None:
@@ -219,7 +251,9 @@ def test_a_stranger_s_snapshot_stops_everybody_clearly(workspace: Path) -> None:
     assert update_model("edge", str(workspace)).model.data == make_onnx(1)
 
 
-def interrupt(monkeypatch: pytest.MonkeyPatch, method: str, file: str, act: Callable[[], Any]) -> None:
+def interrupt(
+    monkeypatch: pytest.MonkeyPatch, method: str, file: str, act: Callable[[], Any]
+) -> None:
     """Lets another publisher act once, just before this one writes a file of that ending."""
     real = getattr(Store, method)
     pending = [act]
@@ -245,16 +279,22 @@ def test_a_publisher_beaten_before_its_commit_leaves_no_metadata(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = make_channel(workspace)
-    interrupt(monkeypatch, "put_if_absent", "2.snapshot.json", lambda: publish_model(channel, 2, None))
+    interrupt(
+        monkeypatch, "put_if_absent", "2.snapshot.json", lambda: publish_model(channel, 2, None)
+    )
     with pytest.raises(ChannelConflict) as caught:
         publish_model(channel, 1, None)
     assert (caught.value.expected, caught.value.found) == (None, 1)
-    names = sorted(path.name for path in (workspace / "channels/edge/metadata").glob("*targets.json"))
+    names = sorted(
+        path.name for path in (workspace / "channels/edge/metadata").glob("*targets.json")
+    )
     assert names == ["1.targets.json", "3.targets.json"]
     assert update_model("edge", str(workspace)).model.data == make_onnx(2)
 
 
-def test_a_refresh_in_between_is_no_conflict(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refresh_in_between_is_no_conflict(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     channel = make_channel(workspace)
     publish_model(channel, 1, None)
     interrupt(monkeypatch, "put_if_absent", "3.snapshot.json", lambda: refresh(channel))
@@ -262,7 +302,9 @@ def test_a_refresh_in_between_is_no_conflict(workspace: Path, monkeypatch: pytes
     assert update_model("edge", str(workspace)).model.data == make_onnx(2)
 
 
-def test_a_publish_in_between_survives_a_refresh(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_publish_in_between_survives_a_refresh(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     channel = make_channel(workspace)
     publish_model(channel, 1, None)
     interrupt(monkeypatch, "put_if_absent", "3.snapshot.json", lambda: publish_model(channel, 2, 1))

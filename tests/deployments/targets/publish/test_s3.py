@@ -10,7 +10,9 @@ from deployments.targets.publish.channel import open_channel, read_champion, ref
 from tests.deployments.targets.material import make_channel, make_onnx, publish_model
 
 pytest.importorskip("s3fs", reason="S3 needs the platform install")
-server_module = pytest.importorskip("moto.server", reason="the S3 emulator is a development package")
+server_module = pytest.importorskip(
+    "moto.server", reason="the S3 emulator is a development package"
+)
 
 
 @pytest.fixture

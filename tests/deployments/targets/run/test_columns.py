@@ -1,4 +1,6 @@
-"""Rows of tables and series on the device: what a CSV or .npy file must hold, and what is answered to it."""
+"""Rows of tables and series on the device: what a CSV or .npy file must hold, and what is answered
+to it.
+"""
 
 import io
 from pathlib import Path
@@ -14,14 +16,21 @@ TABLE = InputSpec(
     name="row",
     dtype="float64",
     shape=(3,),
-    columns=(ColumnSpec(name="speed"), ColumnSpec(name="wear"), ColumnSpec(name="grade", vocabulary=("H", "L"))),
+    columns=(
+        ColumnSpec(name="speed"),
+        ColumnSpec(name="wear"),
+        ColumnSpec(name="grade", vocabulary=("H", "L")),
+    ),
     missing=("", "NA"),
 )
 SERIES = InputSpec(
     name="window",
     dtype="float64",
     shape=(2, 2),
-    columns=(ColumnSpec(name="flow"), ColumnSpec(name="when", is_time=True, time_format="%d/%m/%Y %H:%M")),
+    columns=(
+        ColumnSpec(name="flow"),
+        ColumnSpec(name="when", is_time=True, time_format="%d/%m/%Y %H:%M"),
+    ),
 )
 
 
@@ -59,7 +68,9 @@ def test_of_a_series_the_last_rows_are_the_window(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, [[[2, start + 600], [3, start + 900]]])
 
 
-PARTED = SERIES.model_copy(update={"entity": "site", "time": SERIES.columns[1], "max_gap_steps": 1.5})
+PARTED = SERIES.model_copy(
+    update={"entity": "site", "time": SERIES.columns[1], "max_gap_steps": 1.5}
+)
 
 
 def write_rows(steps: list[tuple[str, int]]) -> str:
@@ -71,10 +82,16 @@ def write_rows(steps: list[tuple[str, int]]) -> str:
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        ([("Nord", 0), ("Nord", 1), ("Nord", 2), ("Süd", 3)], "must end with 2 rows of one site; got Nord, Süd"),
+        (
+            [("Nord", 0), ("Nord", 1), ("Nord", 2), ("Süd", 3)],
+            "must end with 2 rows of one site; got Nord, Süd",
+        ),
         ([("Nord", 0), ("Nord", 1), ("Nord", 2), ("Nord", 1)], "in the order of when"),
         ([("Nord", 0), ("Nord", 1), ("Nord", 2), ("Nord", 2)], "in the order of when"),
-        ([("Nord", 0), ("Nord", 1), ("Nord", 2), ("Nord", 4)], "got 600 s between two of them, where 300 s are usual"),
+        (
+            [("Nord", 0), ("Nord", 1), ("Nord", 2), ("Nord", 4)],
+            "got 600 s between two of them, where 300 s are usual",
+        ),
     ],
     ids=["two sites", "backwards", "twice", "gap"],
 )
@@ -86,7 +103,9 @@ def test_window_that_nothing_was_learned_from_is_refused(
     # Before the window all of that may be.
     after = [("Nord", 20), ("Nord", 21), ("Nord", 22)]
     assert read(tmp_path, write_rows([*steps, *after]), PARTED)[0, :, 0].tolist() == [21, 22]
-    assert read(tmp_path, write_rows(steps).replace("site", "other").replace("Süd", "Nord"), SERIES).shape == (1, 2, 2)
+    assert read(
+        tmp_path, write_rows(steps).replace("site", "other").replace("Süd", "Nord"), SERIES
+    ).shape == (1, 2, 2)
 
 
 def test_window_of_a_file_that_says_neither_whose_nor_when_is_taken(tmp_path: Path) -> None:
@@ -96,9 +115,16 @@ def test_window_of_a_file_that_says_neither_whose_nor_when_is_taken(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("shape", "spec", "wanted"),
-    [((3,), TABLE, (1, 3)), ((5, 3), TABLE, (5, 3)), ((7, 2), SERIES, (1, 2, 2)), ((4, 2, 2), SERIES, (4, 2, 2))],
+    [
+        ((3,), TABLE, (1, 3)),
+        ((5, 3), TABLE, (5, 3)),
+        ((7, 2), SERIES, (1, 2, 2)),
+        ((4, 2, 2), SERIES, (4, 2, 2)),
+    ],
 )
-def test_arrays_are_one_sample_or_many(tmp_path: Path, shape: tuple[int, ...], spec: InputSpec, wanted: tuple) -> None:
+def test_arrays_are_one_sample_or_many(
+    tmp_path: Path, shape: tuple[int, ...], spec: InputSpec, wanted: tuple
+) -> None:
     target = io.BytesIO()
     values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     np.save(target, values)
@@ -113,13 +139,21 @@ def test_arrays_are_one_sample_or_many(tmp_path: Path, shape: tuple[int, ...], s
         ("speed;wear;grade\n1;2;L\n", TABLE, "must have commas between its values"),
         ("speed\twear\tgrade\n1\t2\tL\n", TABLE, "must have commas between its values"),
         ("speed,wear\n1,2\n", TABLE, "must have the columns speed, wear, grade; got no grade"),
-        ("speed,wear,grade\n1,fast,L\n", TABLE, r"line 2\) must hold a finite number in wear; got 'fast'"),
+        (
+            "speed,wear,grade\n1,fast,L\n",
+            TABLE,
+            r"line 2\) must hold a finite number in wear; got 'fast'",
+        ),
         ("speed,wear,grade\n1,inf,L\n", TABLE, "finite number in wear"),
         ("speed,wear,grade\n1,2\n", TABLE, "must have a value in each column; got 2 values"),
         ("speed,wear,grade\n", TABLE, "must hold at least one row of 3 columns"),
         ("", TABLE, "got no speed, wear, grade"),
         ("when,flow\n04/03/2016 0:00,1\n", SERIES, "must hold at least 2 rows of 2 columns"),
-        ("when,flow\n04/03/2016 0:00,1\n2016-03-04,2\n", SERIES, "must hold a time as %d/%m/%Y %H:%M in when"),
+        (
+            "when,flow\n04/03/2016 0:00,1\n2016-03-04,2\n",
+            SERIES,
+            "must hold a time as %d/%m/%Y %H:%M in when",
+        ),
         (b"speed,wear,grade\n\xff\xfe,2,L\n", TABLE, "must be a CSV file in UTF-8"),
         ('speed,wear,grade\n"1,2,L\n', TABLE, "must be a CSV file in UTF-8"),
     ],

@@ -39,7 +39,9 @@ def save_array(array: np.ndarray, path: Path) -> str:
 
 
 def test_png_of_a_digit_comes_back_as_its_raw_values(card: Card, tmp_path: Path) -> None:
-    file = save(Image.fromarray(np.rint(DIGIT * (255 / 16)).astype(np.uint8)), tmp_path / "a digit.png")
+    file = save(
+        Image.fromarray(np.rint(DIGIT * (255 / 16)).astype(np.uint8)), tmp_path / "a digit.png"
+    )
     raw = load_input(file, card)
     assert raw.dtype == np.uint8
     np.testing.assert_array_equal(raw, DIGIT[None, None])
@@ -66,7 +68,9 @@ def test_relative_path(card: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_enlarged_digit_is_averaged_back(card: Card, tmp_path: Path) -> None:
     big = np.kron(DIGIT, np.ones((32, 32))) * (255 / 16)
-    raw = load_input(save(Image.fromarray(np.rint(big).astype(np.uint8)), tmp_path / "big.png"), card)
+    raw = load_input(
+        save(Image.fromarray(np.rint(big).astype(np.uint8)), tmp_path / "big.png"), card
+    )
     np.testing.assert_array_equal(raw, DIGIT[None, None])
     assert load_input(save(Image.new("L", (300, 200), 255), tmp_path / "w.png"), card).min() == 16
 
@@ -102,7 +106,9 @@ def test_exif_orientation_is_followed(card: Card, tmp_path: Path) -> None:
     pixels[:, :8] = 255
     exif = Image.Exif()
     exif[0x0112] = 6  # Rotate by 90 degrees clockwise: what is left comes to the top.
-    raw = load_input(save(Image.fromarray(pixels), tmp_path / "x.jpg", exif=exif, quality=100), card)
+    raw = load_input(
+        save(Image.fromarray(pixels), tmp_path / "x.jpg", exif=exif, quality=100), card
+    )
     np.testing.assert_array_equal(raw[0, 0], np.repeat([16, 0], 4)[:, None] * np.ones((1, 8)))
 
 
@@ -162,8 +168,13 @@ def test_pickled_npy_never_runs(card: Card, tmp_path: Path) -> None:
 
 
 def test_npy_header_that_claims_more_than_there_is(card: Card, tmp_path: Path) -> None:
-    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000, 1000), }".ljust(117) + b"\n"
-    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + b"\0" * 8)
+    header = (
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000, 1000), }".ljust(117)
+        + b"\n"
+    )
+    (tmp_path / "x.npy").write_bytes(
+        b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + b"\0" * 8
+    )
     with pytest.raises(BadInput, match="with 8 bytes of data"):
         load_input(str(tmp_path / "x.npy"), card)
 
@@ -172,11 +183,16 @@ def make_bomb(width: int, height: int) -> bytes:
     """A PNG of a few hundred bytes that claims a huge picture."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 100))
+        + chunk(b"IEND", b"")
     )
 
 
@@ -214,7 +230,9 @@ def test_flipped_bytes_give_an_answer_or_a_clear_error(card: Card, tmp_path: Pat
             assert raw.max() <= 16
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"GIF89a\x01\x00\x01\x00\x00\x00\x00;", b"\x93NUMPY", b"\x89PNG"])
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", b"GIF89a\x01\x00\x01\x00\x00\x00\x00;", b"\x93NUMPY", b"\x89PNG"]
+)
 def test_files_of_another_kind(card: Card, tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x").write_bytes(data)
     with pytest.raises(BadInput):

@@ -36,7 +36,9 @@ def files(tmp_path: Path) -> list[str]:
     return [str(tmp_path / "a.npy"), str(tmp_path / "b.png")]
 
 
-def test_one_answer_a_file_with_the_model_that_gave_it(workspace: Path, channel: Channel, files: list[str]) -> None:
+def test_one_answer_a_file_with_the_model_that_gave_it(
+    workspace: Path, channel: Channel, files: list[str]
+) -> None:
     found = list(predict("edge", files, str(workspace)))
     expected = Predictor(make_onnx(1), SPEC, OutputSpec(classes=10)).predict(DIGIT[None, None])
     assert [answer.file for answer in found] == files
@@ -46,14 +48,18 @@ def test_one_answer_a_file_with_the_model_that_gave_it(workspace: Path, channel:
         assert len(answer.model_id) == 64
 
 
-def test_a_refused_channel_answers_with_the_last_model(workspace: Path, channel: Channel, files: list[str]) -> None:
+def test_a_refused_channel_answers_with_the_last_model(
+    workspace: Path, channel: Channel, files: list[str]
+) -> None:
     before = list(predict("edge", files, str(workspace)))
     publish_model(channel, 2, 1)
     (workspace / "channels/edge/metadata/timestamp.json").write_text("junk")
     assert list(predict("edge", files, str(workspace))) == before
 
 
-def test_nothing_verified_is_an_error_at_the_call(workspace: Path, channel: Channel, files: list[str]) -> None:
+def test_nothing_verified_is_an_error_at_the_call(
+    workspace: Path, channel: Channel, files: list[str]
+) -> None:
     (workspace / "channels/edge/metadata/timestamp.json").write_text("junk")
     with pytest.raises(ChannelRefused, match="no model was verified here before"):
         predict("edge", files, str(workspace))
@@ -62,9 +68,13 @@ def test_nothing_verified_is_an_error_at_the_call(workspace: Path, channel: Chan
 def test_channel_that_is_not_there_is_told_from_a_broken_one(
     workspace: Path, channel: Channel, files: list[str]
 ) -> None:
-    with pytest.raises(ChannelAbsent, match=r"channel \(egde\) must be one of workspace .*; its channels: edge$"):
+    with pytest.raises(
+        ChannelAbsent, match=r"channel \(egde\) must be one of workspace .*; its channels: edge$"
+    ):
         predict("egde", files, str(workspace))
-    with pytest.raises(ChannelAbsent, match=r"got a workspace without channels; run a recipe there"):
+    with pytest.raises(
+        ChannelAbsent, match=r"got a workspace without channels; run a recipe there"
+    ):
         predict("edge", files, str(workspace.parent / "elsewhere"))
     before = list(predict("edge", files, str(workspace)))
     shutil.rmtree(workspace / "channels")
@@ -72,17 +82,25 @@ def test_channel_that_is_not_there_is_told_from_a_broken_one(
 
 
 @pytest.mark.parametrize("file", ["", "/"])
-def test_folder_is_not_an_input(workspace: Path, channel: Channel, tmp_path: Path, file: str) -> None:
+def test_folder_is_not_an_input(
+    workspace: Path, channel: Channel, tmp_path: Path, file: str
+) -> None:
     with pytest.raises(BadInput, match=r"must be one file; got a folder; name the files in it"):
         next(predict("edge", [f"{tmp_path}{file}"], str(workspace)))
 
 
-def test_absent_file_is_said_to_be_absent(workspace: Path, channel: Channel, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"absent\.png\) must exist; got no such file; check the path"):
+def test_absent_file_is_said_to_be_absent(
+    workspace: Path, channel: Channel, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        BadInput, match=r"absent\.png\) must exist; got no such file; check the path"
+    ):
         next(predict("edge", [str(tmp_path / "absent.png")], str(workspace)))
 
 
-def test_answers_before_a_bad_file_are_given(workspace: Path, channel: Channel, files: list[str]) -> None:
+def test_answers_before_a_bad_file_are_given(
+    workspace: Path, channel: Channel, files: list[str]
+) -> None:
     answers = predict("edge", [files[0], "none.png"], str(workspace))
     assert next(answers).file == files[0]
     with pytest.raises(BadInput, match=r"none\.png"):
@@ -99,9 +117,15 @@ print(json.dumps({"found": found, "modules": sorted(sys.modules), "peak_kb": pea
 """
 
 
-def test_a_cold_device_needs_none_of_the_platform(workspace: Path, channel: Channel, files: list[str]) -> None:
+def test_a_cold_device_needs_none_of_the_platform(
+    workspace: Path, channel: Channel, files: list[str]
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(workspace), *files], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", SCRIPT, str(workspace), *files],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     result = json.loads(done.stdout)
     assert [answer["file"] for answer in result["found"]] == files
@@ -111,12 +135,16 @@ def test_a_cold_device_needs_none_of_the_platform(workspace: Path, channel: Chan
 
 def test_the_publisher_s_side_needs_none_of_the_platform() -> None:
     code = "import sys, deployments.targets.publish.channel, deployments.targets.run.measure; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
     assert not set(PLATFORM) & {name.partition(".")[0] for name in done.stdout.split()}
 
 
 def test_specs_are_light() -> None:
     code = "import sys, deployments.targets.specs; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not loaded & {*PLATFORM, "numpy", "onnxruntime", "tuf", "fsspec", "PIL"}

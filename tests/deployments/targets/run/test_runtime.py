@@ -27,7 +27,9 @@ def softmax_by_hand(raw: np.ndarray) -> np.ndarray:
 
 def test_answers_are_those_of_the_network() -> None:
     raw = samples(7)
-    answers = Predictor(MODEL, SPEC, OutputSpec(classes=10), sha256=sha256_bytes(MODEL)).predict(raw)
+    answers = Predictor(MODEL, SPEC, OutputSpec(classes=10), sha256=sha256_bytes(MODEL)).predict(
+        raw
+    )
     expected = softmax_by_hand(raw)
     np.testing.assert_allclose(answers.values, expected, atol=1e-5)
     np.testing.assert_array_equal(answers.labels, expected.argmax(axis=1))
@@ -61,7 +63,9 @@ def test_bytes_that_are_no_model(data: bytes) -> None:
         ({}, 9, "tell 9 classes apart"),
     ],
 )
-def test_a_card_that_does_not_fit_the_model(change: dict[str, object], classes: int, message: str) -> None:
+def test_a_card_that_does_not_fit_the_model(
+    change: dict[str, object], classes: int, message: str
+) -> None:
     with pytest.raises(BadArtifact, match=message):
         Predictor(MODEL, SPEC.model_copy(update=change), OutputSpec(classes=classes))
 
@@ -112,7 +116,9 @@ def test_measurement_is_of_the_exact_bytes() -> None:
 def test_a_larger_model_measures_larger() -> None:
     wide = InputSpec(name="image", dtype="uint8", shape=(3, 512, 512), value_range=(0, 255))
     small = measure_artifact(MODEL, SPEC, OutputSpec(classes=10), budget_s=0.1)
-    large = measure_artifact(make_onnx(1, shape=(3, 512, 512)), wide, OutputSpec(classes=10), budget_s=0.1, max_runs=20)
+    large = measure_artifact(
+        make_onnx(1, shape=(3, 512, 512)), wide, OutputSpec(classes=10), budget_s=0.1, max_runs=20
+    )
     assert large.latency_ms_p50 > small.latency_ms_p50
     if small.memory_bytes is not None and large.memory_bytes is not None:
         assert large.memory_bytes > small.memory_bytes + large.size_bytes / 2
@@ -123,7 +129,9 @@ def test_measuring_what_does_not_run() -> None:
         measure_artifact(b"junk", SPEC, OutputSpec(classes=10))
 
 
-def test_measuring_does_not_import_from_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measuring_does_not_import_from_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "numpy.py").write_text("raise RuntimeError('a stranger')")
     monkeypatch.chdir(tmp_path)
     assert measure_artifact(MODEL, SPEC, OutputSpec(classes=10), budget_s=0.05).runs >= 20

@@ -28,9 +28,18 @@ def test_card_survives_the_trip(card: Card) -> None:
         ({"model_id": "x"}, "model_id"),
         ({"labels": []}, "labels"),
         ({"labels": ["a", "a"]}, "unique"),
-        ({"input": {"name": "image", "dtype": "object", "shape": [1], "value_range": [0, 1]}}, "dtype"),
-        ({"input": {"name": "image", "dtype": "uint8", "shape": [0], "value_range": [0, 1]}}, "shape"),
-        ({"input": {"name": "image", "dtype": "uint8", "shape": [1], "value_range": [1, 1]}}, "low < high"),
+        (
+            {"input": {"name": "image", "dtype": "object", "shape": [1], "value_range": [0, 1]}},
+            "dtype",
+        ),
+        (
+            {"input": {"name": "image", "dtype": "uint8", "shape": [0], "value_range": [0, 1]}},
+            "shape",
+        ),
+        (
+            {"input": {"name": "image", "dtype": "uint8", "shape": [1], "value_range": [1, 1]}},
+            "low < high",
+        ),
         ({"artifact": {"name": "a", "file": "../a.onnx", "sha256": "0" * 64}}, "file"),
         ({"extra": 1}, "extra"),
     ],

@@ -17,11 +17,17 @@ MODEL = make_onnx(1)
 
 
 def check(receipt: bytes, files: dict[str, bytes], keys: KeyRing, **changes: Any) -> Any:
-    options: dict[str, Any] = {"channel": "edge", "artifact": "int8", "trusted": keys.trusted_receipt_keys()}
+    options: dict[str, Any] = {
+        "channel": "edge",
+        "artifact": "int8",
+        "trusted": keys.trusted_receipt_keys(),
+    }
     return check_clearance(receipt, files, **{**options, **changes})
 
 
-def run_of(body: dict[str, Any], keys: KeyRing, data: bytes = MODEL) -> tuple[bytes, dict[str, bytes]]:
+def run_of(
+    body: dict[str, Any], keys: KeyRing, data: bytes = MODEL
+) -> tuple[bytes, dict[str, bytes]]:
     receipt = sign_body(body, keys)
     return receipt, {"int8.onnx": data, "card.json": make_card(body, receipt).to_bytes()}
 
@@ -37,26 +43,66 @@ BAD_BODIES: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("stopped", lambda body: body.update(status="stopped"), "status must be 'promoted'"),
     ("stopped at", lambda body: body.update(stopped_at="model"), "stopped_at must be None"),
     ("red gate", lambda body: body["gates"][2].update(passed=False), r"got red: \['model'\]"),
-    ("gate passed by a word", lambda body: body["gates"][0].update(passed="yes"), r"got red: \['raw'\]"),
+    (
+        "gate passed by a word",
+        lambda body: body["gates"][0].update(passed="yes"),
+        r"got red: \['raw'\]",
+    ),
     ("no gate", lambda body: body["gates"].pop(), "got no artifact"),
     ("no gates", lambda body: body.update(gates=[]), "got no raw"),
-    ("gate twice", lambda body: body["gates"].append({"stage": "raw", "passed": True}), "each once"),
-    ("other channel", lambda body: body.update(channels={"cloud": {}}), r"clear channel 'edge'; got \['cloud'\]"),
-    ("other artifact", lambda body: body["channels"]["edge"].update(artifact="fp32"), "must be 'fp32'; got 'int8'"),
-    ("other bytes", lambda body: body["channels"]["edge"].update(sha256="0" * 64), "cleared for must be"),
-    ("size", lambda body: body["artifacts"][0].update(size_bytes=1), "size_bytes in the receipt must be 1"),
+    (
+        "gate twice",
+        lambda body: body["gates"].append({"stage": "raw", "passed": True}),
+        "each once",
+    ),
+    (
+        "other channel",
+        lambda body: body.update(channels={"cloud": {}}),
+        r"clear channel 'edge'; got \['cloud'\]",
+    ),
+    (
+        "other artifact",
+        lambda body: body["channels"]["edge"].update(artifact="fp32"),
+        "must be 'fp32'; got 'int8'",
+    ),
+    (
+        "other bytes",
+        lambda body: body["channels"]["edge"].update(sha256="0" * 64),
+        "cleared for must be",
+    ),
+    (
+        "size",
+        lambda body: body["artifacts"][0].update(size_bytes=1),
+        "size_bytes in the receipt must be 1",
+    ),
     ("not measured", lambda body: body.update(artifacts=body["artifacts"] * 2), "got 2 times"),
-    ("not of the model", lambda body: body["model"].update(files={}), "must be a file of the receipt's model"),
+    (
+        "not of the model",
+        lambda body: body["model"].update(files={}),
+        "must be a file of the receipt's model",
+    ),
     ("newer format", lambda body: body.update(format=2), "newer Lepton"),
     ("no expectation", lambda body: body["channels"]["edge"].pop("expected"), "expected"),
-    ("other labels", lambda body: body["recipe"]["document"]["data"].update(labels=["a"]), "card's labels must be"),
-    ("range", lambda body: body["recipe"]["document"]["data"]["image"].update(value_range=[0, 1]), "value range"),
+    (
+        "other labels",
+        lambda body: body["recipe"]["document"]["data"].update(labels=["a"]),
+        "card's labels must be",
+    ),
+    (
+        "range",
+        lambda body: body["recipe"]["document"]["data"]["image"].update(value_range=[0, 1]),
+        "value range",
+    ),
     ("kind", lambda body: body["recipe"]["document"].update(kind="tabular"), "card's kind"),
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), [case[1:] for case in BAD_BODIES], ids=[case[0] for case in BAD_BODIES])
-def test_anything_less_clears_nothing(keys: KeyRing, change: Callable[[dict[str, Any]], Any], message: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"), [case[1:] for case in BAD_BODIES], ids=[case[0] for case in BAD_BODIES]
+)
+def test_anything_less_clears_nothing(
+    keys: KeyRing, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
     body = make_body(MODEL, {"edge": None})
     change(body)
     with pytest.raises(NotCleared, match=message):
@@ -75,7 +121,9 @@ def test_another_file_beside_the_cleared_ones(keys: KeyRing) -> None:
         check(receipt, {**files, "extra.bin": b"x"}, keys)
 
 
-@pytest.mark.parametrize("changes", [{"labels": ("x", "y")}, {"receipt": "0" * 64}, {"model_id": "1" * 64}])
+@pytest.mark.parametrize(
+    "changes", [{"labels": ("x", "y")}, {"receipt": "0" * 64}, {"model_id": "1" * 64}]
+)
 def test_a_card_that_says_something_else(keys: KeyRing, changes: dict[str, Any]) -> None:
     body = make_body(MODEL, {"edge": None})
     receipt = sign_body(body, keys)
@@ -97,7 +145,9 @@ def test_a_signature_in_the_name_of_a_trusted_key(keys: KeyRing, tmp_path: Path)
     forged = KeyRing(tmp_path / "stranger").receipt_signer().sign(canonical_json(body))
     forged["keyid"] = keys.receipt_signer().keyid
     with pytest.raises(NotCleared, match="trusted keys"):
-        verify_receipt(canonical_json({"signatures": [forged], "signed": body}), keys.trusted_receipt_keys())
+        verify_receipt(
+            canonical_json({"signatures": [forged], "signed": body}), keys.trusted_receipt_keys()
+        )
 
 
 def test_every_flipped_byte_of_a_receipt_is_refused(keys: KeyRing) -> None:
@@ -111,7 +161,16 @@ def test_every_flipped_byte_of_a_receipt_is_refused(keys: KeyRing) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"[]", b"null", b'{"signatures":[],"signed":{}}', b"[" * 100_000, b'{"signed":NaN}', b"\xff"],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"signatures":[],"signed":{}}',
+        b"[" * 100_000,
+        b'{"signed":NaN}',
+        b"\xff",
+    ],
     ids=["empty", "cut", "list", "null", "unsigned", "deep", "nan", "bytes"],
 )
 def test_what_is_no_receipt(keys: KeyRing, data: bytes) -> None:

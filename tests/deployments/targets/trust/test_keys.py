@@ -41,7 +41,9 @@ def test_absent_receipt_key_is_named(keys: KeyRing) -> None:
 def test_processes_that_ask_at_once_get_one_key(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    workers = [context.Process(target=ask_for_key, args=(str(tmp_path / "race"), queue)) for _ in range(4)]
+    workers = [
+        context.Process(target=ask_for_key, args=(str(tmp_path / "race"), queue)) for _ in range(4)
+    ]
     for worker in workers:
         worker.start()
     found = {queue.get(timeout=60) for _ in workers}
@@ -88,7 +90,9 @@ def test_trusted_key_must_match_its_id(keys: KeyRing) -> None:
         keys.trusted_receipt_keys()
 
 
-def test_device_bundle_holds_no_secret_and_lets_a_device_follow(workspace: Path, tmp_path: Path) -> None:
+def test_device_bundle_holds_no_secret_and_lets_a_device_follow(
+    workspace: Path, tmp_path: Path
+) -> None:
     channel = make_channel(workspace)
     publish_model(channel, 1, None)
     export_keys(tmp_path / "device.json")
