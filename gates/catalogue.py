@@ -1,7 +1,7 @@
 """The table of every stock expectation: exact over shards, exact on whole columns, or refused by name.
 
-`python -m gates.catalogue docs/gates.md` writes the page, worked out from the metrics that each
-expectation asks for and from the limits' own defaults and sentences.
+`python -m gates.catalogue docs/gates.md` writes the page, worked out from the metrics that each expectation asks for and
+from the limits' own defaults and sentences.
 """
 
 import sys

@@ -1,7 +1,6 @@
 """Every setting of a recipe, with what it may be and its default: `python -m flows.recipe.reference docs/recipe.md`.
 
-Worked out from the frozen models that a recipe is checked by, so that the page cannot say what the
-code does not do.
+Worked out from the frozen models that a recipe is checked by, so that the page cannot say what the code does not do.
 """
 
 import inspect

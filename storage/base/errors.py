@@ -1,13 +1,15 @@
 """What can go wrong with stored data.
 
-    StorageError |-- InvalidInput         a name, a path, rows or settings that storage cannot take
-    |-- NotFound             a file, a dataset or a version does not exist |-- Conflict
-    another writer was first, or other bytes are there already |   |-- Overtaken            another
-    writer created the next entry of a log |   `-- BeingCollected       garbage collection deletes
-    it just now |-- Corrupt              stored bytes are not the bytes that were written |--
-    SourceError          raw data cannot be read as its source declares: what was read is at fault |
-    `-- SourceUnavailable    nothing was read: it is absent, out of reach, or the recipe does not
-    say what it is `-- StoreError           the store itself
+    StorageError
+    |-- InvalidInput         a name, a path, rows or settings that storage cannot take
+    |-- NotFound             a file, a dataset or a version does not exist
+    |-- Conflict             another writer was first, or other bytes are there already
+    |   |-- Overtaken            another writer created the next entry of a log
+    |   `-- BeingCollected       garbage collection deletes it just now
+    |-- Corrupt              stored bytes are not the bytes that were written
+    |-- SourceError          raw data cannot be read as its source declares: what was read is at fault
+    |   `-- SourceUnavailable    nothing was read: it is absent, out of reach, or the recipe does not say what it is
+    `-- StoreError           the store itself
         |-- UnsupportedStore     it cannot keep the promises that commits need
         |-- NotWritable          permission denied, or read-only
         |-- OutOfSpace           disk or quota is full

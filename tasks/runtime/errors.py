@@ -1,8 +1,9 @@
 """What can go wrong while a stage runs.
 
-TaskError |-- ClusterError     the Dask cluster did not start, or was lost |-- StartError       the
-weights that training is to start from are not those that the recipe means `-- StageStopped     the
-stage's outcome was not proven good: no fault of the program, and never retried
+TaskError
+|-- ClusterError     the Dask cluster did not start, or was lost
+|-- StartError       the weights that training is to start from are not those that the recipe means
+`-- StageStopped     the stage's outcome was not proven good: no fault of the program, and never retried
 """
 
 from gates.engine.report import GateReport
