@@ -56,6 +56,7 @@ def make_fit(**changes: Any) -> Fit:
     values = {
         "max_epochs": 3,
         "batch_size": 32,
+        "precision": "fp32",
         "log_every_steps": 4,
         "checkpoint_every_steps": 2,
         **changes,

@@ -109,7 +109,7 @@ KINDS = ("image-classification", *ROWS)
 
 def prepare_kind(kind: str, folder: Path) -> Prepared:
     """A workspace with rows of a kind, and a training over them of about a dozen steps an epoch."""
-    spec = {"max_epochs": 5, "log_every_steps": 1, "checkpoint_every_steps": 3}
+    spec = {"max_epochs": 5, "precision": "fp32", "log_every_steps": 1, "checkpoint_every_steps": 3}
     if kind == "image-classification":
         workspace = make_workspace(folder / "workspace")
         return Prepared(

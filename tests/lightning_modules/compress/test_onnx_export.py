@@ -27,7 +27,7 @@ def fitted() -> Fitted:
     splits = split_digits()
     return fit_learner(
         ModelSpec(network=NetworkSpec(params={"widths": [16, 32, 64]})),
-        TrainSpec(max_epochs=3, batch_size=64),
+        TrainSpec(max_epochs=3, batch_size=64, precision="fp32"),
         SAMPLE,
         train_stream=MemoryStream(splits["train"], batch_size=64),
         validation_stream=MemoryStream(splits["validation"], batch_size=64, shuffle=False),

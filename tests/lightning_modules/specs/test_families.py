@@ -28,7 +28,13 @@ HOURS = WindowSpec(lookback=48, horizon=12, season=24)
 
 def fit(model: ModelSpec, splits: dict[str, tables.Rows], sample: Any, **changes: Any) -> Fitted:
     spec = TrainSpec(
-        **{"max_epochs": 8, "batch_size": 32, "optimizer": OptimizerSpec(lr=3e-3), **changes}
+        **{
+            "max_epochs": 8,
+            "batch_size": 32,
+            "precision": "fp32",
+            "optimizer": OptimizerSpec(lr=3e-3),
+            **changes,
+        }
     )
     return fit_learner(
         model,

@@ -53,7 +53,13 @@ def make_rows(count: int) -> dict[str, np.ndarray]:
 
 def make_spec(**changes: Any) -> TrainSpec:
     return TrainSpec(
-        **{"max_epochs": EPOCHS, "batch_size": BATCH, "checkpoint_every_steps": 1, **changes}
+        **{
+            "max_epochs": EPOCHS,
+            "batch_size": BATCH,
+            "precision": "fp32",
+            "checkpoint_every_steps": 1,
+            **changes,
+        }
     )
 
 

@@ -43,7 +43,13 @@ def fit(
             for name, rows in splits.items()
         }
     spec = TrainSpec(
-        **{"max_epochs": 3, "batch_size": 64, "optimizer": OptimizerSpec(lr=5e-3), **changes}
+        **{
+            "max_epochs": 3,
+            "batch_size": 64,
+            "precision": "fp32",
+            "optimizer": OptimizerSpec(lr=5e-3),
+            **changes,
+        }
     )
     return fit_learner(
         model,

@@ -29,7 +29,13 @@ SAMPLE = SampleSpec(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,
 
 def make_spec(**changes: Any) -> TrainSpec:
     return TrainSpec(
-        **{"max_epochs": 2, "batch_size": 64, "optimizer": OptimizerSpec(lr=5e-3), **changes}
+        **{
+            "max_epochs": 2,
+            "batch_size": 64,
+            "precision": "fp32",
+            "optimizer": OptimizerSpec(lr=5e-3),
+            **changes,
+        }
     )
 
 

@@ -201,7 +201,10 @@ def test_a_file_becomes_answers_in_the_users_units(
     store, prepared = prepare(tmp_path, text(), data)
     sample = describe_sample(kind, data, model, prepared.fitted)
     train = TrainSpec(
-        max_epochs=12, batch_size=64, optimizer=OptimizerSpec(lr=1e-2, weight_decay=0.0)
+        max_epochs=12,
+        batch_size=64,
+        precision="fp32",
+        optimizer=OptimizerSpec(lr=1e-2, weight_decay=0.0),
     )
     fit = Fit(model=model, train=train, sample=sample)
     compress = CompressSpec(candidates=("fp32",))
