@@ -22,11 +22,11 @@ class ServerError(FlowError):
 
 
 class ResumeError(FlowError):
-    """A run cannot go on: there is none of that name, it is at work, or its notebook was altered."""
+    """A run cannot go on: there is none of that name, it is at work, or its journal was altered."""
 
 
 @dataclass(frozen=True)
-class Fault:
+class RecipeFault:
     """One thing wrong with a recipe.
 
     Attributes:
@@ -50,7 +50,7 @@ class Fault:
 class RecipeError(FlowError):
     """A recipe with every fault found in it."""
 
-    def __init__(self, origin: str, faults: Sequence[Fault]) -> None:
+    def __init__(self, origin: str, faults: Sequence[RecipeFault]) -> None:
         self.origin = origin
         self.faults = tuple(faults)
         count = f"{len(self.faults)} fault{'s' if len(self.faults) > 1 else ''}"

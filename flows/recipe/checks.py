@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from flows.errors import Fault
+from flows.errors import RecipeFault
 from gates.engine.on_fail import ROW_CHECKS, Quarantine
 from lightning_modules.errors import SpecError
 from lightning_modules.specs.components import load_component
@@ -39,7 +39,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
 DEFAULT_HEAD = HeadSpec()
 
 
-def find_form(document: Mapping[str, Any]) -> tuple[str, Form, Fault | None]:
+def find_form(document: Mapping[str, Any]) -> tuple[str, Form, RecipeFault | None]:
     """The kind of a recipe, and the form of its rows; or the fault that hides them.
 
     Args:
@@ -53,14 +53,16 @@ def find_form(document: Mapping[str, Any]) -> tuple[str, Form, Fault | None]:
         return (
             "",
             "image",
-            Fault("kind", "absent" if kind is None else repr(kind), "be a known kind", remedy),
+            RecipeFault(
+                "kind", "absent" if kind is None else repr(kind), "be a known kind", remedy
+            ),
         )
     forms = FORMS[kind]
     data = document.get("data")
     written = data.get("kind", forms[0]) if isinstance(data, Mapping) else forms[0]
     if written not in forms:
         remedy = f"write {' or '.join(forms)}, or another kind of recipe"
-        return kind, forms[0], Fault("data.kind", repr(written), f"suit kind {kind}", remedy)
+        return kind, forms[0], RecipeFault("data.kind", repr(written), f"suit kind {kind}", remedy)
     return kind, written, None
 
 
@@ -100,7 +102,7 @@ def _name_known(detail: Any, form: Form, family: str) -> dict[str, Any]:
     }
 
 
-def check_recipe(recipe: "Recipe") -> list[Fault]:
+def check_recipe(recipe: "Recipe") -> list[RecipeFault]:
     """Every fault between sections that are sound by themselves."""
     form: Form = recipe.data.kind
     return [
@@ -116,14 +118,14 @@ def check_recipe(recipe: "Recipe") -> list[Fault]:
     ]
 
 
-def _check_targets(recipe: "Recipe") -> Iterator[Fault]:
+def _check_targets(recipe: "Recipe") -> Iterator[RecipeFault]:
     """A channel cannot prefer what is never made."""
     made = recipe.compress.candidates
     for channel, target in recipe.targets.items():
         unknown = [name for name in target.prefer if name not in made]
         if unknown:
             remedy = f"write one of {', '.join(made)}, or add it to compress.candidates"
-            yield Fault(
+            yield RecipeFault(
                 f"targets.{channel}.prefer",
                 ", ".join(unknown),
                 "name artifacts that compress makes",
@@ -131,11 +133,11 @@ def _check_targets(recipe: "Recipe") -> Iterator[Fault]:
             )
 
 
-def _check_family(recipe: "Recipe", form: Form) -> Iterator[Fault]:
+def _check_family(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
     family, known = recipe.model.network.family, FAMILIES[form]
     if family not in known and not is_import_path(family):
         remedy = f"choose one of {', '.join(known)}, or write your own as package.module:Name"
-        yield Fault(
+        yield RecipeFault(
             "model.network.family", repr(family), f"be a family for {recipe.data.kind} rows", remedy
         )
     reconstructs = TASKS[recipe.kind] == "reconstruction"
@@ -143,23 +145,25 @@ def _check_family(recipe: "Recipe", form: Form) -> Iterator[Fault]:
         remedy = (
             "write family: autoencoder" if reconstructs else f"choose another of {', '.join(known)}"
         )
-        yield Fault("model.network.family", repr(family), f"suit kind {recipe.kind}", remedy)
+        yield RecipeFault("model.network.family", repr(family), f"suit kind {recipe.kind}", remedy)
 
 
-def _check_columns(recipe: "Recipe", form: Form) -> Iterator[Fault]:
+def _check_columns(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
     data, task = recipe.data, TASKS[recipe.kind]
     if not isinstance(data, TableSpec):
         return
     if task == "classification" and (data.label is None or len(data.labels) < 2):
         remedy = "write label: its column, and labels: [...] with two classes or more"
-        yield Fault("data.labels", str(list(data.labels)), "name the classes to tell apart", remedy)
+        yield RecipeFault(
+            "data.labels", str(list(data.labels)), "name the classes to tell apart", remedy
+        )
     if task == "regression" and data.target is None:
-        yield Fault(
+        yield RecipeFault(
             "data.target", "absent", "name the column to be predicted", "write target: its column"
         )
     if task == "reconstruction" and data.label is not None and len(data.labels) != 2:
         remedy = "name what is normal first, as labels: [normal, broken]"
-        yield Fault(
+        yield RecipeFault(
             "data.labels",
             str(list(data.labels)),
             "be two, the first of them what is normal",
@@ -167,50 +171,54 @@ def _check_columns(recipe: "Recipe", form: Form) -> Iterator[Fault]:
         )
     if form == "series" and data.texts:
         remedy = "leave them out, or give them as numbers"
-        yield Fault("data.texts", ", ".join(data.texts), "be empty for series", remedy)
+        yield RecipeFault("data.texts", ", ".join(data.texts), "be empty for series", remedy)
     if form == "series" and not data.numbers:
-        yield Fault("data.numbers", "[]", "name the columns of the series", "write numbers: [...]")
+        yield RecipeFault(
+            "data.numbers", "[]", "name the columns of the series", "write numbers: [...]"
+        )
 
 
-def _check_split(recipe: "Recipe") -> Iterator[Fault]:
+def _check_split(recipe: "Recipe") -> Iterator[RecipeFault]:
     """What a split goes by must be in the rows, and some of them must be left to choose by."""
     data, split = recipe.data, recipe.data.split
     time = data.time if isinstance(data, TableSpec) else None
     if split.by == "time" and split.field is None and time is None:
         remedy = "write data.time: its column, or by: hash"
-        yield Fault("data.split.by", "'time'", "have a time to go by; the rows have none", remedy)
+        yield RecipeFault(
+            "data.split.by", "'time'", "have a time to go by; the rows have none", remedy
+        )
     if split.by == "entity" and (not isinstance(data, SeriesSpec) or data.entity is None):
         remedy = (
             "write data.entity: its column, or by: time"
             if isinstance(data, SeriesSpec)
             else "write by: hash"
         )
-        yield Fault(
+        yield RecipeFault(
             "data.split.by", "'entity'", "have entities to go by; the rows have none", remedy
         )
     if split.by != "source" and not split.validation and split.validation_from is None:
         remedy = "write validation: 0.1"
-        yield Fault(
+        yield RecipeFault(
             "data.split.validation", "0", "leave rows on which the best weights are chosen", remedy
         )
 
 
-def _check_window(recipe: "Recipe", form: Form) -> Iterator[Fault]:
+def _check_window(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
     window, params = recipe.model.window, recipe.model.network.params
     if (window is not None) != (form == "series"):
         remedy = "add window: {lookback: 96, horizon: 24}" if form == "series" else "remove it"
         got = "absent" if window is None else "given"
-        yield Fault("model.window", got, "be given for series, and for nothing else", remedy)
+        yield RecipeFault("model.window", got, "be given for series, and for nothing else", remedy)
     if window is None or not isinstance(recipe.data, TableSpec):
         return
     if recipe.kind == "forecasting" and not window.horizon:
-        yield Fault(
+        yield RecipeFault(
             "model.window.horizon", "0", "be the steps to forecast", "write a number from 1 on"
         )
     unknown = [name for name in window.targets if name not in recipe.data.numbers]
     if unknown:
         remedy = f"choose among {', '.join(recipe.data.numbers)}"
-        yield Fault(
+        yield RecipeFault(
             "model.window.targets", ", ".join(unknown), "be columns of data.numbers", remedy
         )
     for name, default in {"dlinear": {"kernel": 25}, "transformer": {"patch": 16}}.get(
@@ -219,7 +227,7 @@ def _check_window(recipe: "Recipe", form: Form) -> Iterator[Fault]:
         steps = params.get(name, default)
         if isinstance(steps, int) and steps > window.lookback:
             rule = f"be at most the lookback of {window.lookback} steps"
-            yield Fault(
+            yield RecipeFault(
                 f"model.network.params.{name}",
                 str(steps),
                 rule,
@@ -227,7 +235,7 @@ def _check_window(recipe: "Recipe", form: Form) -> Iterator[Fault]:
             )
 
 
-def _check_head(recipe: "Recipe", form: Form) -> Iterator[Fault]:
+def _check_head(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
     """Settings of the head that the form of the rows knows nothing of."""
     head = recipe.model.head
     suits = {
@@ -247,7 +255,7 @@ def _check_head(recipe: "Recipe", form: Form) -> Iterator[Fault]:
         if (value != getattr(DEFAULT_HEAD, name) and form not in forms) or (
             name == "normalise" and form not in forms
         ):
-            yield Fault(
+            yield RecipeFault(
                 f"model.head.{name}", repr(value), f"be for {' and '.join(forms)} rows", "remove it"
             )
     if form != "table" or not isinstance(recipe.data, TableSpec):
@@ -258,7 +266,7 @@ def _check_head(recipe: "Recipe", form: Form) -> Iterator[Fault]:
             unknown = [column for column in pair if column not in known]
             if unknown:
                 remedy = f"choose among {', '.join(known) or 'none; name some there'}"
-                yield Fault(
+                yield RecipeFault(
                     f"model.head.{name}.{place}",
                     ", ".join(unknown),
                     "be columns of data.numbers",
@@ -266,12 +274,12 @@ def _check_head(recipe: "Recipe", form: Form) -> Iterator[Fault]:
                 )
             elif name == "differences" and len(set(pair)) == 1:
                 rule = "be of two columns: it is 0 everywhere else"
-                yield Fault(
+                yield RecipeFault(
                     f"model.head.{name}.{place}", " - ".join(pair), rule, "name another column"
                 )
 
 
-def _check_training(recipe: "Recipe", form: Form) -> Iterator[Fault]:
+def _check_training(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
     """Loss, metric and augmentation that suit what is learned."""
     classes = TASKS[recipe.kind] == "classification"
     scored = TASKS[recipe.kind] == "reconstruction"
@@ -279,7 +287,7 @@ def _check_training(recipe: "Recipe", form: Form) -> Iterator[Fault]:
     others: tuple[str, ...] = LOSSES_OF_VALUES if classes else LOSSES_OF_CLASSES
     if recipe.train.loss.name in others:
         remedy = f"choose one of {', '.join(losses)}"
-        yield Fault(
+        yield RecipeFault(
             "train.loss.name", repr(recipe.train.loss.name), f"suit kind {recipe.kind}", remedy
         )
     metrics: tuple[str, ...] = METRICS_OF_CLASSES if classes else METRICS_OF_VALUES
@@ -292,17 +300,17 @@ def _check_training(recipe: "Recipe", form: Form) -> Iterator[Fault]:
         and not is_import_path(chosen)
     ):
         remedy = f"choose one of {', '.join(('loss', 'last', *metrics))}"
-        yield Fault("train.select_by", repr(chosen), f"suit kind {recipe.kind}", remedy)
+        yield RecipeFault("train.select_by", repr(chosen), f"suit kind {recipe.kind}", remedy)
     augmentation = recipe.train.augmentation.name
     wanted = "affine" if form == "image" else "jitter"
     if augmentation in ("affine", "jitter") and augmentation != wanted:
         rule = f"suit {form} rows"
-        yield Fault(
+        yield RecipeFault(
             "train.augmentation.name", repr(augmentation), rule, f"write {wanted}, or leave it out"
         )
 
 
-def _check_quarantines(recipe: "Recipe", form: Form) -> Iterator[Fault]:
+def _check_quarantines(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
     """Rows can be set aside by the checks that there are for rows of this form."""
     known = ROW_CHECKS[form]
     wanted = [
@@ -310,12 +318,12 @@ def _check_quarantines(recipe: "Recipe", form: Form) -> Iterator[Fault]:
     ]
     if unknown := [name for name in wanted if name not in known]:
         rule = f"name checks that are about {form} rows where they quarantine"
-        yield Fault(
+        yield RecipeFault(
             "gates.raw.on_fail", ", ".join(unknown), rule, f"write one of: {'; '.join(known)}"
         )
 
 
-def _check_components(recipe: "Recipe") -> Iterator[Fault]:
+def _check_components(recipe: "Recipe") -> Iterator[RecipeFault]:
     """A user's own components can be imported and called. What they import, torch perhaps, is imported here."""
     named: dict[str, tuple[str, str | None]] = {
         "model.network.family": ("network family", recipe.model.network.family),
@@ -344,7 +352,7 @@ def _check_components(recipe: "Recipe") -> Iterator[Fault]:
         except SpecError as error:
             _, _, found = str(error).partition("; got ")
             reason, _, remedy = found.partition("; ")
-            yield Fault(
+            yield RecipeFault(
                 path,
                 repr(name),
                 f"be importable and callable; {reason}",
@@ -353,7 +361,7 @@ def _check_components(recipe: "Recipe") -> Iterator[Fault]:
             continue
         if packages[path] in absent:
             rule = "be importable by other processes, which do not look into this one's folder"
-            yield Fault(
+            yield RecipeFault(
                 path,
                 repr(name),
                 rule,

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from deployments.targets.specs import TargetSpec
-from flows.errors import Fault, RecipeError
+from flows.errors import RecipeFault, RecipeError
 from flows.recipe.checks import SECTIONS, check_recipe, find_form, find_parameter_errors
 from gates.specs import GatesSpec, gates_for_kind
 from lightning_modules.specs.model import ModelSpec
@@ -154,7 +154,8 @@ def _parse_recipe(origin: str, text: str, overrides: Mapping[str, Any]) -> Recip
     if not isinstance(document, dict):
         got = type(document).__name__
         raise RecipeError(
-            origin, [Fault("(file)", got, "be a mapping of sections", "begin with `format: 1`", 1)]
+            origin,
+            [RecipeFault("(file)", got, "be a mapping of sections", "begin with `format: 1`", 1)],
         )
     faults = _check_format(document, lines)
     if faults:
@@ -180,7 +181,7 @@ def _parse_recipe(origin: str, text: str, overrides: Mapping[str, Any]) -> Recip
     return loaded
 
 
-def _add_line(fault: Fault, lines: Mapping[str, int]) -> Fault:
+def _add_line(fault: RecipeFault, lines: Mapping[str, int]) -> RecipeFault:
     """The fault with its line, or that of the nearest section around it."""
     parts = fault.path.split(".")
     known = (lines.get(".".join(parts[:end])) for end in range(len(parts), 0, -1))
@@ -194,7 +195,7 @@ def _read_text(recipe: str) -> tuple[str, str]:
             return str(path), path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8"
-            fault = Fault(
+            fault = RecipeFault(
                 "(file)", str(path), "be a readable YAML file", f"check the path: {reason}"
             )
             raise RecipeError(str(path), [fault]) from error
@@ -204,15 +205,16 @@ def _read_text(recipe: str) -> tuple[str, str]:
         hint = f"did you mean {close[0]}? " if close else ""
         remedy = f"{hint}known: {', '.join(names)}; a file of your own is given by its path"
         raise RecipeError(
-            recipe, [Fault("(name)", recipe, "be a known recipe or a path to a .yaml file", remedy)]
+            recipe,
+            [RecipeFault("(name)", recipe, "be a known recipe or a path to a .yaml file", remedy)],
         )
     return recipe, resources.files("flows.recipes").joinpath(f"{recipe}.yaml").read_text("utf-8")
 
 
-def _describe_yaml_error(error: yaml.YAMLError) -> Fault:
+def _describe_yaml_error(error: yaml.YAMLError) -> RecipeFault:
     mark = getattr(error, "problem_mark", None)
     problem = str(getattr(error, "problem", None) or error)
-    return Fault(
+    return RecipeFault(
         "(file)", problem, "be valid YAML", "mend the syntax there", mark.line + 1 if mark else None
     )
 
@@ -233,7 +235,7 @@ def _find_lines(node: yaml.Node | None, path: str = "") -> dict[str, int]:
     return found
 
 
-def _check_format(document: Mapping[str, Any], lines: Mapping[str, int]) -> list[Fault]:
+def _check_format(document: Mapping[str, Any], lines: Mapping[str, int]) -> list[RecipeFault]:
     """A format from the future is refused before its keys are misread."""
     got = document.get("format")
     if got == FORMAT:
@@ -243,12 +245,12 @@ def _check_format(document: Mapping[str, Any], lines: Mapping[str, int]) -> list
         if got is None
         else "use a Lepton that knows it, or write `format: 1`"
     )
-    return [Fault("format", _show(got), f"be {FORMAT}", remedy, lines.get("format"))]
+    return [RecipeFault("format", _show(got), f"be {FORMAT}", remedy, lines.get("format"))]
 
 
 def _apply_preset(
     document: dict[str, Any], overrides: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[Fault]]:
+) -> tuple[dict[str, Any], list[RecipeFault]]:
     """A copy of the document with the settings of the preset that `train.preset` names, and the overrides over them.
 
     Presets are a file's own, `presets: {best: {train.max_epochs: 20}}`; the recipe holds what they
@@ -266,7 +268,9 @@ def _apply_preset(
         remedy = (
             f"known here: {known}; or add it, as in presets: {{best: {{train.max_epochs: 20}}}}"
         )
-        faults.append(Fault("train.preset", _show(name), "be one of the recipe's presets", remedy))
+        faults.append(
+            RecipeFault("train.preset", _show(name), "be one of the recipe's presets", remedy)
+        )
     else:
         overridden, faults = _apply_overrides(document, {**presets[name], **overrides})
     overridden["train"] = {
@@ -277,7 +281,7 @@ def _apply_preset(
 
 def _apply_overrides(
     document: dict[str, Any], overrides: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[Fault]]:
+) -> tuple[dict[str, Any], list[RecipeFault]]:
     """A copy of the document with values set by dotted path."""
     faults = []
     for path, value in overrides.items():
@@ -288,7 +292,7 @@ def _apply_overrides(
             inner = section.get(parent, {})
             if not isinstance(inner, dict):
                 faults.append(
-                    Fault(
+                    RecipeFault(
                         path,
                         _show(value),
                         f"lie in a section; `{parent}` is a value",
@@ -305,7 +309,7 @@ def _apply_overrides(
 
 def _describe_fault(
     error: Mapping[str, Any], lines: Mapping[str, int], recipe_type: type[Recipe]
-) -> Fault:
+) -> RecipeFault:
     parts = [str(part) for part in error["loc"]]
     if parts[:1] == ["source"]:
         del parts[
@@ -322,11 +326,11 @@ def _describe_fault(
         None,
     )
     if kind == "extra_forbidden":
-        return Fault(
+        return RecipeFault(
             path, _show(error["input"]), "be a known key", _suggest_key(parts, recipe_type), line
         )
     if kind == "missing":
-        return Fault(path, "absent", "be given", f"add `{parts[-1]}:` there", line)
+        return RecipeFault(path, "absent", "be given", f"add `{parts[-1]}:` there", line)
     sentence = message.removeprefix("Value error, ")
     rule, _, remedy = sentence.partition("; ")
     told = re.match(r"(\w+) \((.*?)\) must ", sentence)
@@ -339,7 +343,7 @@ def _describe_fault(
     rule = re.sub(r"^.*? must |^(Input|Value|String|List|Tuple|Dictionary) should ", "", rule)
     rule = re.sub(r" after validation, not \d+$", "", rule)
     remedy = re.sub(r"^got [^;]*; ", "", remedy)
-    return Fault(path or "(recipe)", got, rule, remedy or "mend the value", line)
+    return RecipeFault(path or "(recipe)", got, rule, remedy or "mend the value", line)
 
 
 def _suggest_key(parts: Sequence[str], recipe_type: type[Recipe]) -> str:

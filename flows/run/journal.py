@@ -1,6 +1,6 @@
 """What a run writes down after every stage, so that one that was lost can go on: `lepton run --resume RUN`.
 
-A notebook lies in the run's own folder, which its owner alone can read, and is signed with this
+A journal lies in the run's own folder, which its owner alone can read, and is signed with this
 machine's receipt key. It is never taken on trust: what a stage handed on counts only while every
 file that it names still has the digest that was written down, and gates judge again. A lock that
 the kernel gives back when the process ends, however it ends, tells a run that was lost from one
@@ -33,7 +33,7 @@ from tasks.runtime.outcomes import Promoted, Resumption, RunRecord, StageRecord
 from tasks.runtime.provenance import describe_code
 from tasks.training.launch import FAULTS_OF_THE_RECIPE, WorkerFailed
 
-NOTEBOOK, LOCK = "notebook.json", "lock"
+JOURNAL, LOCK = "journal.json", "lock"
 FOLDER = "runs"
 
 
@@ -49,18 +49,18 @@ class _Page(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["notebook"] = "notebook"
+    kind: Literal["journal"] = "journal"
     format: Literal[1] = 1
     code: str
     recipe: dict[str, Any]
     record: RunRecord
 
 
-class Notebook:
-    """The notebook of one run, held by this process alone.
+class Journal:
+    """The journal of one run, held by this process alone.
 
     Attributes:
-        directory: The run's folder: the notebook, and files in the making.
+        directory: The run's folder: the journal, and files in the making.
         recipe: What is carried out.
         record: Where the run begins: no stage yet, and the times that it went on before.
     """
@@ -81,7 +81,7 @@ class Notebook:
         body = page.model_dump_json()
         signature = KeyRing().receipt_signer().sign(body.encode())
         Store(self.directory).write(
-            NOTEBOOK, canonical_json({"signature": signature, "signed": body})
+            JOURNAL, canonical_json({"signature": signature, "signed": body})
         )
         self._written = record
 
@@ -138,8 +138,8 @@ class Notebook:
             self._lock = -1
 
 
-def begin_notebook(workspace: Store, recipe: Recipe) -> Notebook:
-    """The empty notebook of a new run, whose id is time and chance: `20261121-053012-9f3a1c`."""
+def begin_journal(workspace: Store, recipe: Recipe) -> Journal:
+    """The empty journal of a new run, whose id is time and chance: `20261121-053012-9f3a1c`."""
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     directory = _locate_runs(workspace) / run
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -150,33 +150,33 @@ def begin_notebook(workspace: Store, recipe: Recipe) -> Notebook:
         recipe={"name": recipe.name, "digest": recipe.digest, "document": recipe.document},
         started_at=datetime.now(UTC),
     )
-    return Notebook(directory, recipe, record, _take_lock(directory))
+    return Journal(directory, recipe, record, _take_lock(directory))
 
 
-def reopen_notebook(workspace: Store, run: str) -> Notebook:
-    """The notebook of a lost run, with what of it still holds.
+def reopen_journal(workspace: Store, run: str) -> Journal:
+    """The journal of a lost run, with what of it still holds.
 
     Raises:
-        ResumeError: There is no such run, it is at work, or its notebook is not the one that was
+        ResumeError: There is no such run, it is at work, or its journal is not the one that was
             written.
     """
     directory = _find_directory(workspace, run)
     lock = _take_lock(directory)
     try:
         page = _read_page(directory)
-        notebook = Notebook(directory, _load_recipe(page), page.record, lock)
-        notebook.keep(workspace, page.code)
+        journal = Journal(directory, _load_recipe(page), page.record, lock)
+        journal.keep(workspace, page.code)
     except BaseException:
         os.close(lock)
         raise
-    return notebook
+    return journal
 
 
 def recall_recipe(workspace: str, run: str) -> Recipe:
     """The recipe that a lost run carries out.
 
     Raises:
-        ResumeError: As for `reopen_notebook`.
+        ResumeError: As for `reopen_journal`.
     """
     directory = _find_directory(Store(workspace), run)
     os.close(_take_lock(directory))
@@ -207,7 +207,7 @@ def list_done(record: RunRecord) -> list[str]:
 
 def _list_lost(workspace: Store) -> Iterator[RunRecord]:
     """Records of the runs that can go on, newest first."""
-    for directory in sorted(_locate_runs(workspace).glob(f"*/{NOTEBOOK}"), reverse=True):
+    for directory in sorted(_locate_runs(workspace).glob(f"*/{JOURNAL}"), reverse=True):
         try:
             os.close(_take_lock(directory.parent))
             record = _read_page(directory.parent).record
@@ -225,12 +225,12 @@ def _locate_runs(workspace: Store) -> Path:
 
 def _find_directory(workspace: Store, run: str) -> Path:
     directory = _locate_runs(workspace) / run
-    if run and Path(run).name == run and (directory / NOTEBOOK).is_file():
+    if run and Path(run).name == run and (directory / JOURNAL).is_file():
         return directory
     known = ", ".join(record.run for record in _list_lost(workspace)) or "none"
     raise ResumeError(
         f"run ({run}) must be one that was lost in {workspace.display} and can go on; got no "
-        "notebook of it; "
+        "journal of it; "
         f"those that can: {known}; or give --workspace"
     )
 
@@ -255,14 +255,14 @@ def _take_lock(directory: Path) -> int:
 
 
 def _read_page(directory: Path) -> _Page:
-    """A notebook, if its signature is this machine's: it is checked before anything is made of its content."""
+    """A journal, if its signature is this machine's: it is checked before anything is made of its content."""
     try:
-        envelope = json.loads(Store(directory).read(NOTEBOOK))
+        envelope = json.loads(Store(directory).read(JOURNAL))
         # Ed25519 signatures are deterministic (RFC 8032): the same key signs the same bytes alike.
         expected = KeyRing().receipt_signer().sign(envelope["signed"].encode())
         if envelope["signature"] != expected:
             raise ResumeError(
-                f"notebook ({directory / NOTEBOOK}) must be signed with this machine's key; got "
+                f"journal ({directory / JOURNAL}) must be signed with this machine's key; got "
                 "another signature; "
                 "it was altered or is another machine's: run the recipe again, or set "
                 "LEPTON_CONFIG_DIR to the keys it had"
@@ -270,7 +270,7 @@ def _read_page(directory: Path) -> _Page:
         return _Page.model_validate_json(envelope["signed"])
     except (ValueError, TypeError, KeyError, AttributeError, NotFound) as error:
         raise ResumeError(
-            f"notebook ({directory / NOTEBOOK}) must be one that this Lepton writes; got "
+            f"journal ({directory / JOURNAL}) must be one that this Lepton writes; got "
             f"{type(error).__name__}: "
             f"{str(error).splitlines()[0]}; run the recipe again"
         ) from error

@@ -1,4 +1,4 @@
-"""One run's notebook: what each stage handed on, how long it took, what stopped it, and the receipt of it all."""
+"""One run at work: what each stage handed on, how long it took, what stopped it, and its receipt."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from prefect.states import Failed
 from flows.errors import GateStopped
 from flows.recipe.load import Recipe
 from flows.run.artifacts import leave_artifact
-from flows.run.journal import begin_notebook, reopen_notebook
+from flows.run.journal import begin_journal, reopen_journal
 from gates.engine.report import GateReport
 from storage.base.store import Store
 from storage.records.receipts import Receipt, SignedReceipt, read_receipt
@@ -34,7 +34,7 @@ class Run:
         recipe: What is carried out.
         workspace: Where everything is written.
         directory: A local folder for files in the making.
-        notebook: What of all this is written down there.
+        journal: What of all this is written down there.
         record: Outcomes and timings so far.
         signed: The receipt, once the run is over.
     """
@@ -43,13 +43,13 @@ class Run:
         self.recipe = recipe
         self.workspace = Store(workspace)
         self.workspace.probe()
-        self.notebook = (
-            begin_notebook(self.workspace, recipe)
+        self.journal = (
+            begin_journal(self.workspace, recipe)
             if resume is None
-            else reopen_notebook(self.workspace, resume)
+            else reopen_journal(self.workspace, resume)
         )
-        self.directory = self.notebook.directory
-        self.record = self.notebook.record
+        self.directory = self.journal.directory
+        self.record = self.journal.record
         self.id = self.record.run
         self.signed: SignedReceipt | None = None
 
@@ -62,7 +62,7 @@ class Run:
         """
         name, progress = task.name, current_progress()
         progress.begin(name)
-        if (kept := self.notebook.recall(name)) is not None:
+        if (kept := self.journal.recall(name)) is not None:
             return cast(R, self._keep(name, kept))
         started = time.monotonic()
         outcome: R | GateReport | None = None
@@ -80,7 +80,7 @@ class Run:
             progress.end(name, word, note, took)
             if outcome is not None:
                 leave_artifact(name, outcome, self.recipe.data.labels, self.pages)
-        self.notebook.write(self.record)
+        self.journal.write(self.record)
         return outcome
 
     def _keep(self, name: str, stage: StageRecord) -> Outcome | None:
@@ -117,7 +117,7 @@ class Run:
         else:
             self.signed = issue_receipt(self.workspace, draft_receipt(self.record, stopped))
         write_report(self.workspace, self.record, self.signed)
-        self.notebook.remove()
+        self.journal.remove()
 
     def outcome(self) -> Any:
         """What the flow returns: the receipt, or a state Failed, named Stopped, whose result raises `GateStopped`."""
@@ -139,7 +139,7 @@ def _take(returned: R | State[R]) -> R:
 def open_run(recipe: Recipe, workspace: str, resume: str | None = None) -> Iterator[Run]:
     """A run for the duration of the block. However the block ends but by a crash, there is a receipt.
 
-    A crash leaves no receipt, for nothing was found out. The notebook stays, and with it what is
+    A crash leaves no receipt, for nothing was found out. The journal stays, and with it what is
     done: the error says how the run goes on.
 
     Args:
@@ -159,5 +159,5 @@ def open_run(recipe: Recipe, workspace: str, resume: str | None = None) -> Itera
         else:
             run.close()
     except BaseException as error:
-        run.notebook.leave(error)
+        run.journal.leave(error)
         raise

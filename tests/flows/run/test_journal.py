@@ -1,4 +1,4 @@
-"""A lost run's notebook: what of it is kept, and what is never taken on trust."""
+"""A lost run's journal: what of it is kept, and what is never taken on trust."""
 
 import json
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 from flows.errors import ResumeError
 from flows.recipe.load import load_recipe
 from flows.run.journal import (
-    NOTEBOOK,
-    Notebook,
-    begin_notebook,
+    JOURNAL,
+    Journal,
+    begin_journal,
     find_lost_run,
     recall_recipe,
-    reopen_notebook,
+    reopen_journal,
 )
 from gates.engine.report import Check, GateReport
 from storage.base.store import Store, sha256_bytes
@@ -60,12 +60,12 @@ def make_trained(directory: Path) -> Trained:
 
 
 @pytest.fixture
-def lost(tmp_path: Path) -> Notebook:
+def lost(tmp_path: Path) -> Journal:
     """A run that was killed behind train."""
     workspace = make_workspace(tmp_path / "work space")
     version = describe_version(Dataset(workspace, NAME).open())
-    notebook = begin_notebook(workspace, load_recipe("digits", {"train.max_epochs": 3}))
-    record = notebook.record
+    journal = begin_journal(workspace, load_recipe("digits", {"train.max_epochs": 3}))
+    record = journal.record
     outcomes = {
         "collect": Collected(source=SourceRecord(type="sklearn", digest="0"), dataset=version),
         "gate raw": GREEN,
@@ -73,21 +73,21 @@ def lost(tmp_path: Path) -> Notebook:
             dataset=version, fitted=Fitted(mean=(1.0,), std=(1.0,), rows=1, dropped={})
         ),
         "gate prepared": GREEN.model_copy(update={"stage": "prepared"}),
-        "train": make_trained(notebook.directory),
+        "train": make_trained(journal.directory),
         "evaluate": None,
     }
     for name, outcome in outcomes.items():
         record = record.with_stage(name, outcome, 1.5)
-    notebook.write(record)
-    notebook._unlock()
-    return notebook
+    journal.write(record)
+    journal._unlock()
+    return journal
 
 
-def reopen(lost: Notebook) -> Notebook:
-    return reopen_notebook(Store(lost.record.workspace), lost.record.run)
+def reopen(lost: Journal) -> Journal:
+    return reopen_journal(Store(lost.record.workspace), lost.record.run)
 
 
-def test_what_is_done_is_kept_and_gates_judge_again(lost: Notebook) -> None:
+def test_what_is_done_is_kept_and_gates_judge_again(lost: Journal) -> None:
     found = reopen(lost)
     assert found.recipe == lost.recipe
     assert (found.record.run, found.record.stages) == (lost.record.run, {})
@@ -100,7 +100,7 @@ def test_what_is_done_is_kept_and_gates_judge_again(lost: Notebook) -> None:
     assert resumption.reason is None
 
 
-def test_an_altered_file_and_all_behind_it_are_done_again(lost: Notebook) -> None:
+def test_an_altered_file_and_all_behind_it_are_done_again(lost: Journal) -> None:
     (lost.directory / FILES[2]).write_bytes(b"other answers")
     found = reopen(lost)
     assert found.recall("prepare") is not None
@@ -109,7 +109,7 @@ def test_an_altered_file_and_all_behind_it_are_done_again(lost: Notebook) -> Non
     assert FILES[2] in str(found.record.resumptions[0].reason)
 
 
-def test_an_altered_shard_is_found(lost: Notebook) -> None:
+def test_an_altered_shard_is_found(lost: Journal) -> None:
     shards = Path(lost.record.workspace) / "datasets" / NAME / "shards"
     victim = max(
         (path for path in shards.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
@@ -125,16 +125,16 @@ def test_an_altered_shard_is_found(lost: Notebook) -> None:
 @pytest.mark.parametrize("name", ["machine-failure", "transformer-temperature"])
 def test_a_run_of_any_kind_finds_its_own_recipe(name: str, tmp_path: Path) -> None:
     recipe = load_recipe(name, {"train.max_epochs": 2})
-    notebook = begin_notebook(Store(tmp_path), recipe)
-    notebook.write(notebook.record)
-    notebook._unlock()
-    found = recall_recipe(str(tmp_path), notebook.record.run)
+    journal = begin_journal(Store(tmp_path), recipe)
+    journal.write(journal.record)
+    journal._unlock()
+    found = recall_recipe(str(tmp_path), journal.record.run)
     assert type(found.gates.model) is type(recipe.gates.model)
     assert found.digest == recipe.digest
 
 
-def test_an_altered_notebook_is_refused(lost: Notebook) -> None:
-    path = lost.directory / NOTEBOOK
+def test_an_altered_journal_is_refused(lost: Journal) -> None:
+    path = lost.directory / JOURNAL
     envelope = json.loads(path.read_bytes())
     envelope["signed"] = envelope["signed"].replace('"max_epochs":3', '"max_epochs":4')
     path.write_text(json.dumps(envelope))
@@ -145,7 +145,7 @@ def test_an_altered_notebook_is_refused(lost: Notebook) -> None:
         reopen(lost)
 
 
-def test_a_run_at_work_is_left_alone(lost: Notebook) -> None:
+def test_a_run_at_work_is_left_alone(lost: Journal) -> None:
     first = reopen(lost)
     with pytest.raises(ResumeError, match="must have ended before it can go on"):
         reopen(lost)
@@ -154,35 +154,35 @@ def test_a_run_at_work_is_left_alone(lost: Notebook) -> None:
     assert reopen(lost).recall("train") is not None
 
 
-def test_an_unknown_run_is_answered_with_those_that_can_go_on(lost: Notebook) -> None:
+def test_an_unknown_run_is_answered_with_those_that_can_go_on(lost: Journal) -> None:
     for name in ("20200101-000000-aaaaaa", "", "..", "a/b"):
         with pytest.raises(ResumeError, match=f"those that can: {lost.record.run}"):
             recall_recipe(lost.record.workspace, name)
 
 
-def test_a_lost_run_is_told_of_with_the_command(lost: Notebook) -> None:
+def test_a_lost_run_is_told_of_with_the_command(lost: Journal) -> None:
     told = find_lost_run(lost.record.workspace, lost.recipe)
     command = f"lepton run --resume {lost.record.run} --workspace '{lost.record.workspace}'"
     assert told == f"run {lost.record.run} ended early, after train; to go on with it: {command}"
     assert find_lost_run(lost.record.workspace, load_recipe("digits")) is None
 
 
-def test_a_run_that_got_nowhere_leaves_nothing(lost: Notebook) -> None:
-    notebook = begin_notebook(Store(lost.record.workspace), lost.recipe)
+def test_a_run_that_got_nowhere_leaves_nothing(lost: Journal) -> None:
+    journal = begin_journal(Store(lost.record.workspace), lost.recipe)
     error = RuntimeError("fell")
-    notebook.leave(error)
-    assert not notebook.directory.exists()
+    journal.leave(error)
+    assert not journal.directory.exists()
     assert not hasattr(error, "__notes__")
 
 
-def test_only_the_owner_can_read_a_notebook(lost: Notebook) -> None:
+def test_only_the_owner_can_read_a_journal(lost: Journal) -> None:
     assert lost.directory.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize(
     ("kind", "goes_on"), [(None, True), ("NotFound", True), ("SpecError", False)]
 )
-def test_way_on_is_told_where_there_is_one(lost: Notebook, kind: str | None, goes_on: bool) -> None:
+def test_way_on_is_told_where_there_is_one(lost: Journal, kind: str | None, goes_on: bool) -> None:
     error = WorkerFailed("lost", kind=kind)
     lost.leave(error)
     assert any("--resume" in note for note in getattr(error, "__notes__", ())) == goes_on
