@@ -16,7 +16,11 @@ import numpy as np
 
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset, Version
-from storage.forms.specs import DataSpec, ImageField, RowsSpec, SeriesSpec, SplitSpec, TableSpec
+from storage.forms.base import RowsSpec
+from storage.forms.image import ImageField, ImageSpec
+from storage.forms.rules import SplitSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.pipeline.collecting import collect_rows
 from storage.sources.base import Source
 from storage.sources.csv import CsvSource
@@ -93,7 +97,7 @@ def load_mnist(rows: int = 12_000) -> Feed:
         images = np.frombuffer(stream.read()[16:], np.uint8).reshape(-1, 28, 28)[:rows]
     with gzip.open(folder / "train-labels-idx1-ubyte.gz") as stream:
         labels = np.frombuffer(stream.read()[8:], np.uint8)[:rows]
-    spec = DataSpec(
+    spec = ImageSpec(
         image=ImageField(shape=(1, 28, 28)),
         labels=tuple(str(digit) for digit in range(10)),
         split=SplitSpec(by="source", validation=0.1),

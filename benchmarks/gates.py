@@ -19,7 +19,8 @@ from gates.specs import GatesSpec
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
-from storage.forms.specs import RowsSpec, TableSpec
+from storage.forms.base import RowsSpec
+from storage.forms.table import TableSpec
 from storage.pipeline.derived import measure_derived
 from storage.shards.row_ids import hash_contents, hash_row_ids
 from storage.shards.shard import Span, write_shard

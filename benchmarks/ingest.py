@@ -30,7 +30,7 @@ from PIL import Image
 from benchmarks.results import describe_machine, make_table, write_section
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset, Version
-from storage.forms.specs import DataSpec
+from storage.forms.image import ImageSpec
 from storage.pipeline.collecting import collect_rows
 from storage.sources.arrays import ArraysSource
 from storage.sources.images import ImagesSource
@@ -95,7 +95,7 @@ def make_jpeg() -> bytes:
 
 def ingest_pictures(client: Any) -> tuple[float, Version]:
     """Pictures a second, and the version."""
-    spec = DataSpec(image={"shape": [3, 32, 32]}, labels=CLASSES)
+    spec = ImageSpec(image={"shape": [3, 32, 32]}, labels=CLASSES)
     with tempfile.TemporaryDirectory(prefix="lepton-bench-") as folder:
         started = time.perf_counter()
         version = collect_rows(
@@ -160,7 +160,7 @@ def write_noise(folder: Path, size_bytes: int) -> None:
 
 def measure_memory(folder: Path) -> dict[str, float]:
     """Peak resident memory, in MiB, of the process that scans and of the largest worker."""
-    spec = DataSpec(image={"shape": NOISE_SHAPE}, labels=CLASSES)
+    spec = ImageSpec(image={"shape": NOISE_SHAPE}, labels=CLASSES)
     with start_cluster() as client:
         idle = [read_peak(), max(client.run(read_peak).values())]
         source = ArraysSource(url=str(folder), held_out=None)

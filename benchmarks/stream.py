@@ -26,7 +26,7 @@ from benchmarks.peers import STREAM_PEERS, make_environment
 from benchmarks.results import describe_machine, make_table, write_section
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.forms.specs import DEFAULT_SHARD_BYTES
+from storage.forms.base import DEFAULT_SHARD_BYTES
 from storage.shards.shard import ShardEntry, write_shard
 from storage.stream.stream import Stream
 

@@ -20,13 +20,16 @@ from lightning_modules.specs.training import (
     METRICS_OF_CLASSES,
     METRICS_OF_VALUES,
 )
-from storage.forms.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
+from storage.forms.base import RowsSpec
+from storage.forms.image import ImageSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from tasks.runtime.child import find_absent_packages
 
 if TYPE_CHECKING:
     from flows.recipe.load import Recipe
 
-SECTIONS: dict[str, type[RowsSpec]] = {"image": DataSpec, "table": TableSpec, "series": SeriesSpec}
+SECTIONS: dict[str, type[RowsSpec]] = {"image": ImageSpec, "table": TableSpec, "series": SeriesSpec}
 FORMS: dict[str, tuple[Form, ...]] = {
     "image-classification": ("image",),
     "tabular-classification": ("table",),

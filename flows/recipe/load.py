@@ -19,7 +19,9 @@ from gates.specs import GatesSpec, gates_for_kind
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import CompressSpec, TrainSpec
 from storage.base.store import canonical_json, redact, sha256_bytes
-from storage.forms.specs import DataSpec, SeriesSpec, TableSpec
+from storage.forms.image import ImageSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.records.receipts import StartRecord
 from storage.sources import AnySource
 
@@ -59,7 +61,7 @@ class Recipe(BaseModel):
     description: str = ""
     kind: Kind
     source: AnySource
-    data: DataSpec | SeriesSpec | TableSpec
+    data: ImageSpec | SeriesSpec | TableSpec
     gates: GatesSpec = GatesSpec()
     model: ModelSpec = ModelSpec()
     train: TrainSpec = TrainSpec()

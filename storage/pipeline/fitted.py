@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, TARGET, name_field
-from storage.forms.specs import DataSpec, RowsSpec, TableSpec
+from storage.forms.image import ImageSpec
+from storage.forms.table import TableSpec
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows, count_rows
 
 MOST_TEXTS = 1000
@@ -94,12 +96,12 @@ class Figures(BaseModel):
 def measure_rows(rows: Rows, spec: RowsSpec) -> Figures:
     """Figures of some training rows."""
     count = count_rows(rows)
-    labels = spec.labels if isinstance(spec, DataSpec | TableSpec) else ()
+    labels = spec.labels if isinstance(spec, ImageSpec | TableSpec) else ()
     classes = (
         np.bincount(rows[LABEL], minlength=len(labels)) if labels else np.empty(0, dtype=np.int64)
     )
     figures = Figures(rows=count, class_counts=tuple(classes.tolist()))
-    if isinstance(spec, DataSpec):
+    if isinstance(spec, ImageSpec):
         return figures.model_copy(update={"moments": measure_channels(rows["image"])})
     if not isinstance(spec, TableSpec):
         return figures
@@ -153,7 +155,7 @@ def fit_statistics(
 ) -> Fitted:
     """Merges the figures of all training shards, in their order."""
     rows = sum(figure.rows for figure in figures)
-    labels = spec.labels if isinstance(spec, DataSpec | TableSpec) else ()
+    labels = spec.labels if isinstance(spec, ImageSpec | TableSpec) else ()
     moments, target = Moments(), Moments()
     for figure in figures:
         moments, target = moments.merge(figure.moments), target.merge(figure.target)

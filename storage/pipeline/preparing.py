@@ -19,16 +19,12 @@ from storage.base.errors import InvalidInput
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset, Version
+from storage.forms.base import DEFAULT_SHARD_BYTES, RowsSpec
 from storage.forms.columns import SERIES_ID, TIME, name_field
-from storage.forms.specs import (
-    DEFAULT_SHARD_BYTES,
-    DataSpec,
-    ImageField,
-    RowsSpec,
-    SeriesSpec,
-    SplitSpec,
-    TableSpec,
-)
+from storage.forms.image import ImageField, ImageSpec
+from storage.forms.rules import SplitSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.pipeline.collecting import Progress
 from storage.pipeline.fitted import Fitted, fit_statistics
 from storage.pipeline.publishing import open_scratch, publish_version
@@ -50,9 +46,9 @@ from storage.shards.shard import ShardEntry
 from storage.sources.base import SPLITS
 
 __all__ = [
-    "DataSpec",
     "Fitted",
     "ImageField",
+    "ImageSpec",
     "RowsSpec",
     "SeriesSpec",
     "SplitSpec",

@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.errors import InvalidInput
-from storage.forms.specs import Condition, DataSpec, ImageField, RowsSpec, SeriesSpec, TableSpec
+from storage.forms.base import RowsSpec
+from storage.forms.image import ImageField, ImageSpec
+from storage.forms.rules import Condition
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.pipeline.splits import find_column
 from storage.shards.row_ids import (
     CONTENT_HASH,
@@ -49,7 +53,7 @@ def select_rows(
     dropped["invalid_features"] = int(features.sum())
     dropped["invalid_label"] = int((label & ~features).sum())
     rows = take_rows(rows, ~(features | label))
-    if isinstance(spec, DataSpec):
+    if isinstance(spec, ImageSpec):
         rows = {name: values for name, values in rows.items() if name not in _IMAGE_MASKS}
     if spec.filter:
         kept = np.logical_and.reduce(
@@ -77,7 +81,7 @@ def find_invalid(rows: Rows, spec: RowsSpec) -> tuple[NDArray[np.bool_], NDArray
     none = np.zeros(count, dtype=np.bool_)
     if isinstance(spec, TableSpec):
         return _find_invalid_times(rows), _find_invalid_targets(rows, spec)
-    if not isinstance(spec, DataSpec):
+    if not isinstance(spec, ImageSpec):
         return none, none
     _check_field(rows, spec.image)
     features = _outside(rows["image"], spec.image.value_range) | ~_valid(rows, "image")

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.store import Store
-from storage.forms.specs import RowsSpec
+from storage.forms.base import RowsSpec
 from storage.pipeline.fitted import Figures, measure_rows
 from storage.pipeline.selection import REASONS, apply_transform, keep_first, select_rows, take_rows
 from storage.pipeline.sorting import SeriesPlan, sort_series

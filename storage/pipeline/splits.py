@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.errors import InvalidInput
+from storage.forms.base import RowsSpec
 from storage.forms.columns import name_field, parse_time
-from storage.forms.specs import RowsSpec, SplitSpec
+from storage.forms.rules import SplitSpec
 from storage.shards.row_ids import CONTENT_HASH, VALID_SUFFIX, Rows, draw_uniform, hash_contents
 from storage.sources.base import SPLITS
 

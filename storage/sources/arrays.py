@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.errors import SourceError
+from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, TARGET
-from storage.forms.specs import DataSpec, RowsSpec, TableSpec
+from storage.forms.image import ImageSpec
+from storage.forms.table import TableSpec
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource, cut_evenly
 from storage.sources.opening import join_url, open_stream, translated
@@ -183,7 +185,7 @@ def _put_channels_first(values: NDArray[Any], spec: RowsSpec | None) -> NDArray[
     """Images (N, C, H, W): a channel is added where there is none, and moved where it comes last."""
     if values.ndim == 3:
         return values[:, np.newaxis]
-    wanted = spec.image.shape if isinstance(spec, DataSpec) else None
+    wanted = spec.image.shape if isinstance(spec, ImageSpec) else None
     last = values.ndim == 4 and values.shape[1:] != wanted
     if last and wanted == (values.shape[3], *values.shape[1:3]):
         return np.ascontiguousarray(np.moveaxis(values, -1, 1))

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, 
 
 from storage.base.errors import SourceError, SourceUnavailable
 from storage.base.store import canonical_json, redact, sha256_bytes
-from storage.forms.specs import RowsSpec
+from storage.forms.base import RowsSpec
 from storage.shards.row_ids import (
     CONTENT_HASH,
     ROW_ID,

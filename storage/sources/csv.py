@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from storage.base.errors import SourceError, SourceUnavailable
+from storage.forms.base import RowsSpec
 from storage.forms.columns import build_rows, check_columns, find_undeclared, require_table
-from storage.forms.specs import RowsSpec, TableSpec
+from storage.forms.table import TableSpec
 from storage.sources.base import Decoded, Fault, Part, SourceFile, UrlSource
 from storage.sources.listing import list_files
 from storage.sources.opening import SourceStream, open_stream, translated
@@ -62,7 +63,7 @@ class CsvSource(UrlSource):
                 yield stream.finish()
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
-        """Fields of a table, as `storage.forms.specs.TableSpec` describes them."""
+        """Fields of a table, as `storage.forms.table.TableSpec` describes them."""
         table, faults = _parse_block(part, require_table(spec, self.display), self.delimiter)
         bad = {number for number, _ in faults}
         blank = _find_blank(part.payload)

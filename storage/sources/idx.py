@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from storage.base.errors import SourceError
-from storage.forms.specs import RowsSpec
+from storage.forms.base import RowsSpec
 from storage.shards.row_ids import LABEL
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource, cut_evenly
 from storage.sources.opening import SourceStream, find_file, join_url, open_stream

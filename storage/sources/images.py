@@ -9,7 +9,8 @@ from pydantic import Field, field_validator
 
 from storage.base.errors import SourceUnavailable
 from storage.base.store import redact, sha256_bytes
-from storage.forms.specs import DataSpec, RowsSpec
+from storage.forms.base import RowsSpec
+from storage.forms.image import ImageSpec
 from storage.shards.row_ids import LABEL, Rows
 from storage.sources.base import (
     MAX_CLASSES_NAMED,
@@ -229,7 +230,7 @@ def _cut_payload(part: Part) -> list[tuple[str, int, bytes]]:
 def _require_images(
     source: ImagesSource, spec: RowsSpec | None
 ) -> tuple[tuple[str, ...], tuple[int, int, int]]:
-    if not isinstance(spec, DataSpec):
+    if not isinstance(spec, ImageSpec):
         raise SourceUnavailable(
             f"source ({source.display}) must be told what its pictures become; got no data section "
             "with an image; add "

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from storage.forms.base import RowsSpec
 from storage.forms.columns import build_rows, check_columns, find_undeclared, require_table
-from storage.forms.specs import RowsSpec
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource
 from storage.sources.listing import list_files
 from storage.sources.opening import open_stream, translated
@@ -59,7 +59,7 @@ class ParquetSource(UrlSource):
                 yield stream.finish()
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
-        """Fields of a table, as `storage.forms.specs.TableSpec` describes them."""
+        """Fields of a table, as `storage.forms.table.TableSpec` describes them."""
         table = require_table(spec, self.display)
         address, first, stop = part.detail
         with translated(address):

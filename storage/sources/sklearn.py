@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from storage.base.errors import SourceUnavailable
 from storage.base.store import sha256_bytes
+from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, TARGET, check_columns
-from storage.forms.specs import RowsSpec, TableSpec
+from storage.forms.table import TableSpec
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
 from storage.sources.base import Decoded, Part, Source, SourceFile, cut_evenly
 

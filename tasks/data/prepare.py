@@ -4,7 +4,7 @@ from distributed import Client
 
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.forms.specs import RowsSpec
+from storage.forms.base import RowsSpec
 from storage.pipeline.fitted import Fitted
 from storage.pipeline.preparing import prepare_rows
 from storage.upkeep.quarantine import find_cleaned

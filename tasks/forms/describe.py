@@ -9,8 +9,11 @@ from lightning_modules.specs.samples import (
     NumberColumn,
     RowSample,
 )
+from storage.forms.base import RowsSpec
 from storage.forms.columns import name_field
-from storage.forms.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
+from storage.forms.image import ImageSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.pipeline.fitted import Fitted
 from tasks.runtime.errors import StageStopped
 
@@ -29,7 +32,7 @@ def describe_sample(kind: str, data: RowsSpec, model: ModelSpec, fitted: Fitted)
     """
     task = TASKS[kind]
     _check_classes(task, fitted)
-    if isinstance(data, DataSpec):
+    if isinstance(data, ImageSpec):
         return SampleSpec(
             shape=data.image.shape,
             dtype=data.image.dtype,

@@ -7,7 +7,10 @@ from typing import Any
 from storage.base.errors import Corrupt, NotFound
 from storage.base.store import Store, canonical_json
 from storage.datasets.dataset import Dataset, Version
-from storage.forms.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
+from storage.forms.base import RowsSpec
+from storage.forms.image import ImageSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.records.receipts import FOLDER, Receipt, read_receipt
 
 _DATA_GATES = frozenset({"raw", "prepared"})
@@ -21,7 +24,7 @@ class Accepted:
     reason: str = ""
 
 
-_SPECS: dict[str, type[RowsSpec]] = {"image": DataSpec, "table": TableSpec, "series": SeriesSpec}
+_SPECS: dict[str, type[RowsSpec]] = {"image": ImageSpec, "table": TableSpec, "series": SeriesSpec}
 
 
 def parse_data(document: Mapping[str, Any]) -> RowsSpec:

@@ -32,8 +32,10 @@ from gates.specs import RawGate
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.version import Version
+from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, SERIES_ID, TARGET, TIME, name_field
-from storage.forms.specs import DataSpec, RowsSpec, TableSpec
+from storage.forms.image import ImageSpec
+from storage.forms.table import TableSpec
 from storage.shards import row_ids as fields
 from storage.shards.row_ids import ROW_ID, VALID_SUFFIX, Rows
 from storage.shards.shard import ShardEntry, read_shard
@@ -142,7 +144,7 @@ def mark_shard(
     needed = [name for name in _list_fields(about, data) if name in known]
     rows = read_shard(shards, entry, (ROW_ID, *needed), verify=False)
     mark = _MARKS.get(about)
-    if isinstance(data, DataSpec) and mark is not None:
+    if isinstance(data, ImageSpec) and mark is not None:
         return np.flatnonzero(mark(rows, data))
     if isinstance(data, TableSpec):
         return np.flatnonzero(_mark_columns(about, rows, data, columns))
@@ -266,7 +268,7 @@ def _flatten(rows: Rows) -> NDArray[Any]:
     return rows[IMAGE].reshape(len(rows[IMAGE]), math.prod(rows[IMAGE].shape[1:]))
 
 
-def _mark_range(rows: Rows, data: DataSpec, *, lower: bool) -> Mask:
+def _mark_range(rows: Rows, data: ImageSpec, *, lower: bool) -> Mask:
     """Images with a value beyond one end of the declared range, or without any finite value."""
     values = _flatten(rows)
     finite = np.isfinite(values)
@@ -276,22 +278,22 @@ def _mark_range(rows: Rows, data: DataSpec, *, lower: bool) -> Mask:
     return bad
 
 
-def _mark_missing(rows: Rows, data: DataSpec) -> Mask:
+def _mark_missing(rows: Rows, data: ImageSpec) -> Mask:
     lost: Mask = np.asarray(np.isnan(_flatten(rows)).any(axis=1))
     return lost | ~rows.get(IMAGE + VALID_SUFFIX, np.ones(len(lost), np.bool_))
 
 
-def _mark_infinite(rows: Rows, data: DataSpec) -> Mask:
+def _mark_infinite(rows: Rows, data: ImageSpec) -> Mask:
     return np.asarray(np.isinf(_flatten(rows)).any(axis=1))
 
 
-def _mark_label(rows: Rows, data: DataSpec) -> Mask:
+def _mark_label(rows: Rows, data: ImageSpec) -> Mask:
     """Rows without a label, or with one that is not declared."""
     label = rows[fields.LABEL]
     return ~_get_mask(rows, fields.LABEL) | (label < 0) | (label >= len(data.labels))
 
 
-_MARKS: dict[str, Callable[[Rows, DataSpec], Mask]] = {
+_MARKS: dict[str, Callable[[Rows, ImageSpec], Mask]] = {
     IMAGE_MIN: partial(_mark_range, lower=True),
     IMAGE_MAX: partial(_mark_range, lower=False),
     IMAGE_MISSING: _mark_missing,

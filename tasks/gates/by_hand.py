@@ -11,7 +11,7 @@ from gates.specs import GatesSpec, gates_for_kind
 from storage.base.errors import NotFound
 from storage.base.store import Store
 from storage.datasets.version import Version
-from storage.forms.specs import RowsSpec
+from storage.forms.base import RowsSpec
 from storage.records.receipts import Receipt
 from tasks.gates.accepted import find_accepted, find_last_good, list_receipts, parse_data
 from tasks.gates.gate_data import judge_version

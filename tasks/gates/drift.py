@@ -25,8 +25,11 @@ from gates.specs import DriftGate
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.version import Version
+from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, SERIES_ID, TARGET, TIME, name_field
-from storage.forms.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
+from storage.forms.image import ImageSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.pipeline.derived import LONGEST_FLAT, PREFIX
 from storage.pipeline.sorting import find_step
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
@@ -118,7 +121,7 @@ def compare_statistics(
         ):
             continue
         if not name.endswith(".flat") or isinstance(
-            data, DataSpec | SeriesSpec
+            data, ImageSpec | SeriesSpec
         ):  # rows of a table come in any order
             compared[_name_derived(name, data)] = align_histograms(old, fresh)
     columns = (
@@ -152,7 +155,7 @@ def _name_derived(name: str, data: RowsSpec) -> str:
     if isinstance(data, TableSpec) and data.target is not None and TARGET not in data.numbers:
         column, _, kind = figure.rpartition(".")
         figure = f"{data.target}.{kind}" if column == TARGET else figure
-    return f"image.{figure}" if isinstance(data, DataSpec) else figure
+    return f"image.{figure}" if isinstance(data, ImageSpec) else figure
 
 
 def align_histograms(before: FieldStatistics, after: FieldStatistics) -> Pair:

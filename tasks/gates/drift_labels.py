@@ -24,8 +24,10 @@ from gates.specs import DriftGate
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.version import Version
+from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, name_field
-from storage.forms.specs import DataSpec, RowsSpec, TableSpec
+from storage.forms.image import ImageSpec
+from storage.forms.table import TableSpec
 from storage.shards.row_ids import CONTENT_HASH, LABEL, VALID_SUFFIX, Rows
 from storage.shards.shard import ShardEntry, read_shard
 from tasks.gates.survey import code_texts
@@ -109,7 +111,7 @@ def measure_labels(
 
 
 def _count_classes(data: RowsSpec) -> int:
-    return len(data.labels) if isinstance(data, DataSpec | TableSpec) else 0
+    return len(data.labels) if isinstance(data, ImageSpec | TableSpec) else 0
 
 
 def _pick_shards(
@@ -156,7 +158,7 @@ def _read_features(
     half = (rows[CONTENT_HASH].reshape(len(label), -1).view(np.uint64)[:, 0] & np.uint64(1)).astype(
         np.bool_
     )
-    if isinstance(look.data, DataSpec):
+    if isinstance(look.data, ImageSpec):
         return shrink_images(rows["image"], look.data.image.value_range), label, half
     return _build_features(rows, look), label, half
 

@@ -18,8 +18,11 @@ from gates.specs import GatesSpec, PreparedGate, RawGate
 from storage.base.parallel import TaskClient
 from storage.base.store import Store
 from storage.datasets.dataset import Version
+from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS
-from storage.forms.specs import DataSpec, RowsSpec, SeriesSpec, TableSpec
+from storage.forms.image import ImageSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.records.receipts import StartRecord
 from storage.shards.row_ids import ROW_ID, VALID_SUFFIX
 from storage.shards.shard import ShardEntry
@@ -153,8 +156,8 @@ def describe_raw(
     )
 
 
-def _require_images(data: RowsSpec) -> DataSpec:
-    if isinstance(data, DataSpec):
+def _require_images(data: RowsSpec) -> ImageSpec:
+    if isinstance(data, ImageSpec):
         return data
     raise TypeError(
         f"data ({type(data).__name__}) must be of images, a table or series; got another; mend the "
@@ -222,7 +225,7 @@ def describe_prepared(
 ) -> PreparedFacts:
     """The facts that the prepared gate judges, by the kind of data."""
     fitted = prepared.fitted
-    images = data if isinstance(data, DataSpec) else None
+    images = data if isinstance(data, ImageSpec) else None
     return PreparedFacts(
         shards=tabulate_shards(_describe_shard(entry, images) for entry in version.shards),
         rows=open_labels(version),
@@ -230,7 +233,7 @@ def describe_prepared(
         alike=name_rows(version, iter_alike(version, (ROW_ID,))),
         shared=name_rows(version, (found[:2] for found in iter_shared(version))),
         fields=_declare_fields(images) if images is not None else {},
-        labels=data.labels if isinstance(data, DataSpec | TableSpec) else (),
+        labels=data.labels if isinstance(data, ImageSpec | TableSpec) else (),
         label_counts={split: count_labels(version, split) for split in version.splits},
         fitted={"image" if images is not None else NUMBERS: (fitted.mean, fitted.std)},
         rows_collected=find_cleaned(
@@ -246,12 +249,12 @@ def describe_prepared(
     )
 
 
-def _declare_fields(data: DataSpec) -> dict[str, FieldRule]:
+def _declare_fields(data: ImageSpec) -> dict[str, FieldRule]:
     image = data.image
     return {"image": FieldRule(dtype=image.dtype, shape=image.shape, value_range=image.value_range)}
 
 
-def _describe_shard(entry: ShardEntry, data: DataSpec | None) -> ShardFacts:
+def _describe_shard(entry: ShardEntry, data: ImageSpec | None) -> ShardFacts:
     """A shard's figures, as its manifest states them."""
     fields = {}
     for name in ("image",) if data is not None else ():

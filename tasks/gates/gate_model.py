@@ -11,7 +11,9 @@ from gates.specs import AnomalyGate, ArtifactGate, ModelGate, RegressionGate
 from lightning_modules.objectives.metrics import LOWER_IS_BETTER
 from lightning_modules.specs.samples import RowSample
 from storage.base.store import Store, sha256_bytes
-from storage.forms.specs import DataSpec, RowsSpec, TableSpec
+from storage.forms.base import RowsSpec
+from storage.forms.image import ImageSpec
+from storage.forms.table import TableSpec
 from storage.records.models import model_folder
 from tasks.runtime.outcomes import Compressed, Evaluated, Prepared
 from tasks.runtime.stage import gate
@@ -40,7 +42,7 @@ def gate_model(
     if isinstance(limits, AnomalyGate):
         scores = champion.values if champion is not None else None
         return judge_anomaly(limits, AnomalyFacts(sheet.truth, sheet.values, scores, rows))
-    labels = data.labels if isinstance(data, DataSpec | TableSpec) else ()
+    labels = data.labels if isinstance(data, ImageSpec | TableSpec) else ()
     predictions = tabulate_predictions(
         row_id=sheet.row_id,
         label=sheet.truth,

@@ -14,8 +14,10 @@ from gates.errors import SuiteError
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.version import Version
+from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, SERIES_ID, TARGET, TIME, name_field
-from storage.forms.specs import DataSpec, RowsSpec, TableSpec
+from storage.forms.image import ImageSpec
+from storage.forms.table import TableSpec
 from storage.pipeline.derived import PREFIX, derive_columns
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
 from storage.shards.shard import ShardEntry, read_shard
@@ -117,7 +119,7 @@ def make_frame(
         )
     if derived:
         named = {field.name: field.columns for field in entry.fields if field.columns}
-        prefix = "image." if isinstance(data, DataSpec) else ""
+        prefix = "image." if isinstance(data, ImageSpec) else ""
         found = derive_columns(rows, named)
         columns |= {f"{prefix}{name}": values.astype(np.float64) for name, values in found.items()}
     return pd.DataFrame(columns)
@@ -149,7 +151,7 @@ def _make_head(entry: ShardEntry, data: RowsSpec) -> "pd.DataFrame":
 
 def _list_statistics(entry: ShardEntry, data: RowsSpec) -> dict[str, ColumnStatistics]:
     """What the manifest knows of the columns, so that a shard that is fine is not read."""
-    prefix = "image." if isinstance(data, DataSpec) else ""
+    prefix = "image." if isinstance(data, ImageSpec) else ""
     keys = {
         f"{NUMBERS}.{name}": name for name in (data.numbers if isinstance(data, TableSpec) else ())
     }
@@ -226,7 +228,7 @@ def draft_suite(version: Version, data: RowsSpec) -> dict[str, Any]:
 
 
 def _name_statistics(statistics: Mapping[str, FieldStatistics], data: RowsSpec) -> dict[str, str]:
-    prefix = "image." if isinstance(data, DataSpec) else ""
+    prefix = "image." if isinstance(data, ImageSpec) else ""
     names = {
         key: prefix + key.removeprefix(PREFIX) for key in statistics if key.startswith(PREFIX)
     } | {LABEL: "label"}

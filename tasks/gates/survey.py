@@ -17,7 +17,8 @@ from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.forms.columns import NUMBERS, SERIES_ID, TARGET, TIME, name_field
-from storage.forms.specs import SeriesSpec, TableSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.pipeline.sorting import count_unsorted, inspect_series
 from storage.pipeline.timeline import Timeline
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows

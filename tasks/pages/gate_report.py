@@ -11,7 +11,7 @@ from gates.engine.report import GateReport
 from storage.base.errors import StorageError
 from storage.base.store import Store
 from storage.datasets.version import Version
-from storage.forms.specs import RowsSpec
+from storage.forms.base import RowsSpec
 from storage.records.receipts import Receipt
 from tasks.data.open_versions import open_version
 from tasks.gates.accepted import find_accepted, list_receipts, parse_data

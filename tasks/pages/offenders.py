@@ -10,8 +10,10 @@ import numpy as np
 
 from gates.engine.report import GateReport
 from storage.datasets.version import Version
+from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, TARGET
-from storage.forms.specs import DataSpec, RowsSpec, TableSpec
+from storage.forms.image import ImageSpec
+from storage.forms.table import TableSpec
 from storage.shards.row_ids import ROW_ID, Rows
 from storage.shards.shard import ShardEntry
 from storage.upkeep.duplicates import ReadKeys, iter_shared
@@ -46,7 +48,7 @@ def pick_offenders(version: Version, data: RowsSpec, report: GateReport) -> Iter
 
 
 def _draw_row(about: str, name: str, rows: Rows, place: int, data: RowsSpec) -> Offender:
-    if isinstance(data, DataSpec):
+    if isinstance(data, ImageSpec):
         return Offender(
             about=about,
             name=name,
@@ -89,7 +91,7 @@ def pick_pairs(
     if SHARED in failed:
         pairs = _find_pairs(prepared, prepared.splits, None)
         found += [(SHARED, *pair) for pair in pairs]
-    if TWINS in failed and isinstance(data, DataSpec):
+    if TWINS in failed and isinstance(data, ImageSpec):
         pairs = _find_pairs(prepared, ("train", "held_out"), partial(read_looks, version=prepared))
         found += [(TWINS, *pair) for pair in pairs]
     sources = _find_sources(raw, [row.row_id for _, *pair in found for row in pair])
@@ -138,7 +140,7 @@ def _draw_paired(
     about: str, row: _Row, version: Version, data: RowsSpec, sources: dict[int, str]
 ) -> Offender:
     name = f"{row.entry.split} row_id {row.row_id} source {sources.get(row.row_id, 'unknown')}"
-    if not isinstance(data, DataSpec):
+    if not isinstance(data, ImageSpec):
         return Offender(about=about, name=name)
     image = version.read_shard(row.entry, ("image",))["image"][row.place]
     return Offender(about=about, name=name, picture=encode_picture(image, data.image.value_range))

@@ -14,7 +14,7 @@ from deployments.targets.specs import TargetSpec
 from deployments.targets.trust.card import InputSpec, OutputSpec
 from lightning_modules.specs.training import CompressSpec
 from storage.base.store import Store, sha256_bytes
-from storage.forms.specs import RowsSpec
+from storage.forms.base import RowsSpec
 from storage.records.models import CHECKPOINT, write_model_files
 from storage.records.receipts import ArtifactRecord, ChannelRecord
 from tasks.forms.describe import describe_input, describe_output

@@ -9,7 +9,7 @@ from deployments.targets.trust.release import Release
 from lightning_modules.specs.samples import AnySample
 from storage.base.errors import Corrupt
 from storage.base.store import Store, sha256_bytes
-from storage.forms.specs import RowsSpec
+from storage.forms.base import RowsSpec
 from storage.records.models import model_folder
 from tasks.forms.describe import describe_input, describe_output
 from tasks.runtime.errors import StageStopped

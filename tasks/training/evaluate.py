@@ -7,7 +7,7 @@ import numpy as np
 from deployments.targets.run.runtime import Predictor
 from deployments.targets.trust.release import Release
 from storage.base.store import Store, sha256_bytes
-from storage.forms.specs import RowsSpec
+from storage.forms.base import RowsSpec
 from storage.records.models import compute_model_id
 from storage.records.receipts import FileRecord
 from tasks.forms.describe import describe_output

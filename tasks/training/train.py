@@ -6,7 +6,7 @@ from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import AnySample
 from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store, redact
-from storage.forms.specs import RowsSpec
+from storage.forms.base import RowsSpec
 from storage.records.receipts import FileRecord, StartRecord
 from tasks.forms.describe import describe_sample
 from tasks.forms.streams import HELD_OUT, VALIDATION

@@ -17,7 +17,8 @@ from lightning_modules.specs.samples import RowSample
 from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.forms.specs import SeriesSpec, TableSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.pipeline.collecting import collect_rows
 from storage.pipeline.fitted import Fitted
 from storage.pipeline.preparing import prepare_rows

@@ -14,7 +14,8 @@ from storage.base.errors import InvalidInput, SourceError, SourceUnavailable
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.forms.columns import hash_entity
-from storage.forms.specs import SeriesSpec, TableSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.pipeline.collecting import collect_rows
 from storage.pipeline.preparing import prepare_rows
 from storage.sources.csv import CsvSource

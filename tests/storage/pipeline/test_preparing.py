@@ -11,14 +11,14 @@ from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.pipeline import preparing as prepare_module
 from storage.pipeline.collecting import collect_rows
-from storage.pipeline.preparing import DataSpec, SplitSpec, prepare_rows
+from storage.pipeline.preparing import ImageSpec, SplitSpec, prepare_rows
 from storage.sources.idx import IdxSource
 from storage.sources.sklearn import SklearnSource
 from tests.storage.dataset_material import assert_nothing_else
 from tests.storage.deadly import MOMENTS, DeadlyClient
 from tests.storage.sources.test_idx import make_idx, make_labels
 
-DIGITS = DataSpec(
+DIGITS = ImageSpec(
     image={"shape": [1, 8, 8], "value_range": [0, 16]},
     labels=[str(digit) for digit in range(10)],
     split={"by": "hash", "held_out": 0.3, "validation": 0.1, "seed": 7},
@@ -27,7 +27,7 @@ SPLITS = ("train", "validation", "held_out")
 
 
 def change(spec, **changes):
-    return DataSpec.model_validate({**spec.model_dump(), **changes})
+    return ImageSpec.model_validate({**spec.model_dump(), **changes})
 
 
 def write_pairs(folder, images, labels, held_images=None, held_labels=None):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from storage.base.errors import SourceError
-from storage.forms.specs import DataSpec, TableSpec
+from storage.forms.image import ImageSpec
+from storage.forms.table import TableSpec
 from storage.sources.arrays import ArraysSource
 from tests.storage.source_contract import SourceContract, read_all
 
@@ -59,7 +60,7 @@ def test_both_forms_hold_the_same_rows(tmp_path):
 def test_channels_that_come_last_are_moved(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (30, 5, 4, 3)).astype(np.uint8)
     source = save(tmp_path, {"x_train": pixels, "y_train": np.zeros((30, 1), np.int32)})
-    spec = DataSpec(image={"shape": [3, 5, 4]}, labels=["a", "b"])
+    spec = ImageSpec(image={"shape": [3, 5, 4]}, labels=["a", "b"])
     rows = read_all(source.model_copy(update={"held_out": None}), spec)
     np.testing.assert_array_equal(rows["image"], np.moveaxis(pixels, -1, 1))
 

@@ -13,7 +13,7 @@ from gates.specs import GatesSpec
 from storage.base.errors import SourceError
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.forms.specs import DataSpec
+from storage.forms.image import ImageSpec
 from storage.pipeline.collecting import collect_rows
 from storage.shards.row_ids import LABEL
 from storage.sources.images import ImagesSource
@@ -22,7 +22,7 @@ from tasks.gates.gate_data import judge_version
 from tests.storage.source_contract import SourceContract, read_all
 
 SHARED = Path("../shared/data")
-SPEC = DataSpec(image={"shape": [3, 8, 6]}, labels=["ant", "bee"])
+SPEC = ImageSpec(image={"shape": [3, 8, 6]}, labels=["ant", "bee"])
 
 
 def make_picture(seed, size=(6, 8), mode="RGB", kind="PNG", **options):
@@ -297,7 +297,7 @@ def test_s3_holds_the_same_rows(tmp_path, s3_url, s3_options):
     not (SHARED / "photos-ants-bees").is_dir(), reason="../shared/data/photos-ants-bees is absent"
 )
 def test_photos_of_odd_sizes(tmp_path):
-    spec = DataSpec(image={"shape": [3, 64, 64]}, labels=["ants", "bees"])
+    spec = ImageSpec(image={"shape": [3, 64, 64]}, labels=["ants", "bees"])
     source = ImagesSource(url=str(SHARED / "photos-ants-bees"))
     version = collect_rows(source, Dataset(Store(str(tmp_path)), "raw"), spec=spec)
     assert version.statistics()[LABEL].distinct == {"0": 15, "1": 15}

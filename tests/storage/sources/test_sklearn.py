@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from storage.base.errors import SourceError
-from storage.forms.specs import TableSpec
+from storage.forms.table import TableSpec
 from storage.sources.sklearn import SklearnSource
 from tests.storage.source_contract import SourceContract, read_all
 

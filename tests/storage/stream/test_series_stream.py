@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from storage.base.errors import InvalidInput
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.forms.specs import SeriesSpec
+from storage.forms.series import SeriesSpec
 from storage.pipeline.collecting import collect_rows
 from storage.pipeline.preparing import prepare_rows
 from storage.shards.shard import write_shard

@@ -9,7 +9,7 @@ from gates.prepared.prepared_gate import judge_prepared
 from gates.specs import GatesSpec, PreparedGate
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.forms.specs import DataSpec
+from storage.forms.image import ImageSpec
 from storage.pipeline.collecting import collect_rows
 from storage.records.receipts import SourceRecord
 from storage.shards.row_ids import hash_contents
@@ -173,7 +173,7 @@ def test_images_are_set_aside_for_what_is_wrong_with_them(tmp_path):
         rows["label"][25] = 2
         rows["label__valid"][230] = False
 
-    data = DataSpec.model_validate(
+    data = ImageSpec.model_validate(
         {
             "image": {"dtype": "float32", "shape": [1, 6, 6], "value_range": [0, 1]},
             "labels": ["shut", "open"],

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gates.specs import GatesSpec
-from storage.forms.specs import SeriesSpec, SplitSpec
+from storage.forms.rules import SplitSpec
+from storage.forms.series import SeriesSpec
 from tasks.gates.accepted import Accepted
 from tasks.gates.gate_data import judge_version
 from tests.tasks.gates.test_gate_data import TABLE, collect, find_red, make_table

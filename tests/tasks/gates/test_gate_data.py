@@ -11,7 +11,9 @@ from gates.prepared.prepared_gate import judge_prepared
 from gates.specs import ClassificationGates, DriftGate, GatesSpec, PreparedGate, RawGate
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.forms.specs import SeriesSpec, SplitSpec, TableSpec
+from storage.forms.rules import SplitSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
 from storage.pipeline.collecting import collect_rows
 from storage.pipeline.fitted import Fitted
 from storage.pipeline.preparing import prepare_rows

@@ -12,7 +12,7 @@ from gates.prepared.prepared_gate import judge_prepared
 from gates.specs import GatesSpec, PreparedGate, RawGate
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.forms.specs import DataSpec
+from storage.forms.image import ImageSpec
 from storage.pipeline.fitted import Fitted
 from storage.pipeline.preparing import prepare_rows
 from storage.records.receipts import SourceRecord
@@ -172,7 +172,7 @@ def test_the_prepared_page_shows_pairs_that_splits_share_with_both_files(tmp_pat
         for row in range(60):
             rows["image"][200 + row] = np.clip(rows["image"][row] + 1e-4, 0, 1)
 
-    data = DataSpec.model_validate(
+    data = ImageSpec.model_validate(
         {
             "image": {"dtype": "float32", "shape": [1, 6, 6], "value_range": [0, 1]},
             "labels": ["shut", "open"],

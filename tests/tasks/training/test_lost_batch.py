@@ -7,7 +7,7 @@ import pytest
 
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.forms.specs import DataSpec
+from storage.forms.image import ImageSpec
 from storage.pipeline.fitted import Fitted
 from tasks.data.collect import describe_version
 from tasks.runtime.outcomes import Prepared
@@ -22,7 +22,7 @@ def test_the_batch_survives_the_run_and_is_named(tmp_path: Path) -> None:
     prepared = Prepared(
         dataset=version, fitted=Fitted(mean=(5.0,), std=(4.0,), rows=256, dropped={})
     )
-    data = DataSpec.model_validate(
+    data = ImageSpec.model_validate(
         {"image": {"shape": [1, 8, 8], "value_range": [0, 16]}, "labels": ["a", "b", "c"],
          "split": {"by": "hash", "held_out": 0.2}}
     )  # fmt: skip

@@ -1,0 +1,93 @@
+"""What the data sections of all forms have in common."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.forms.rules import Condition, SplitSpec
+
+DEFAULT_SHARD_BYTES = 8 * 2**20
+IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+
+if TYPE_CHECKING:
+    neutral = property
+else:
+
+    class neutral:  # noqa: N801 - reads as `property` does
+        """A property that a subclass may have as a field; pydantic refuses that for `property`."""
+
+        def __init__(self, compute: Callable[[Any], Any]) -> None:
+            self.compute = compute
+            self.__doc__ = compute.__doc__
+
+        def __get__(self, section: Any, owner: type | None = None) -> Any:
+            if section is None:
+                raise AttributeError("a neutral property belongs to an instance")
+            return self.compute(section)
+
+
+class RowsSpec(BaseModel):
+    """Holds what the data sections of all forms have in common.
+
+    A section answers all properties below, whatever its form: with a neutral value where it has no
+    field of that name.
+
+    Attributes:
+        kind: The form of the rows, by its name in `storage.forms.registry.FORMS`.
+        split: How rows are split.
+        deduplicate: Keep only the first of rows with equal content inside a split.
+        filter: Conditions that every kept row meets.
+        transform: A function of your own, `package.module:function`, from rows to rows. It gets and
+            gives a dict of arrays that share axis 0, and is applied once, when rows are prepared.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(neutral,)
+    )
+
+    kind: str
+    split: SplitSpec = SplitSpec(by="hash", held_out=0.2)
+    deduplicate: bool = True
+    filter: tuple[Condition, ...] = ()
+    transform: str | None = Field(default=None, pattern=IMPORT_PATH)
+
+    @neutral
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes; none where rows have no class."""
+        return ()
+
+    @neutral
+    def numbers(self) -> tuple[str, ...]:
+        """Columns of numbers."""
+        return ()
+
+    @neutral
+    def texts(self) -> tuple[str, ...]:
+        """Columns of text."""
+        return ()
+
+    @neutral
+    def label(self) -> str | None:
+        """Column of the class."""
+        return None
+
+    @neutral
+    def target(self) -> str | None:
+        """Column of the number to be predicted."""
+        return None
+
+    @neutral
+    def time(self) -> str | None:
+        """Column of the time."""
+        return None
+
+    @neutral
+    def entity(self) -> str | None:
+        """Column that tells the entities of series apart."""
+        return None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        return ()

@@ -1,0 +1,90 @@
+"""What a recipe says of rows of any form: how they are split, and which are kept."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class SplitSpec(BaseModel):
+    """How rows come to be for training, for choosing, and for the one final measurement.
+
+    Attributes:
+        by: `hash`: by the row's content, so that equal rows are always on the same side; `source`:
+            as the source gives it; `group`: all rows of one value of `field` on the same side;
+            `entity`: the same for the entities of series; `time`: the last rows by `field` are held
+            out, those before them validate.
+        held_out: Fraction of all rows that is held out; None where the source gives it, or
+            `held_out_from` does.
+        validation: Fraction of the rows that are not held out on which candidates are chosen. Not
+            carved where the source gives validation rows, or `validation_from` does.
+        field: Field that `group` and `time` go by.
+        validation_from: First time that validates (ISO 8601, or a number), for `time`.
+        held_out_from: First time that is held out.
+        end: First time that is left out altogether.
+        seed: Another seed, another split.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    by: Literal["hash", "source", "group", "entity", "time"] = "hash"
+    held_out: float | None = Field(default=None, gt=0, lt=1)
+    validation: float = Field(default=0.1, ge=0, lt=1)
+    field: str | None = None
+    validation_from: str | float | None = None
+    held_out_from: str | float | None = None
+    end: str | float | None = None
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _check_rule(self) -> "SplitSpec":
+        given = self.held_out is not None
+        timed = {
+            name
+            for name in ("validation_from", "held_out_from", "end")
+            if getattr(self, name) is not None
+        }
+        if self.by == "source" and given:
+            raise ValueError(
+                "leave held_out out where the source gives it; remove held_out, or write by: hash"
+            )
+        if self.by != "time" and timed:
+            raise ValueError(
+                f"have {', '.join(sorted(timed))} only with by: time; remove them, or write by: "
+                "time"
+            )
+        if self.by != "source" and given == (self.held_out_from is not None):
+            raise ValueError(
+                f"say once how much is held out with by: {self.by}; write held_out: 0.2, or by: "
+                "source"
+            )
+        if self.by == "group" and self.field is None:
+            raise ValueError("name a field with by: group; write as field: patient")
+        return self
+
+
+class Condition(BaseModel):
+    """A rule that a row must meet to be kept, as `{field: speed, at_least: 0}`.
+
+    Attributes:
+        field: A field of one number or text a row.
+        at_least: Smallest value that is kept.
+        at_most: Largest value that is kept.
+        one_of: The only values that are kept.
+        none_of: Values that are dropped.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    field: str
+    at_least: float | None = None
+    at_most: float | None = None
+    one_of: tuple[str | float, ...] | None = None
+    none_of: tuple[str | float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _reject_empty(self) -> "Condition":
+        if all(
+            getattr(self, rule) is None for rule in ("at_least", "at_most", "one_of", "none_of")
+        ):
+            raise ValueError("state a limit; write at_least, at_most, one_of or none_of")
+        return self
