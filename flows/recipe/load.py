@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from deployments.targets.specs import TargetSpec
-from flows.errors import RecipeFault, RecipeError
+from flows.errors import RecipeError, RecipeFault
 from flows.recipe.checks import SECTIONS, check_recipe, find_form, find_parameter_errors
 from gates.specs import GatesSpec, gates_for_kind
 from lightning_modules.specs.model import ModelSpec

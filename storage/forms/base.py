@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from storage.forms.rules import Condition, SplitSpec
 
 DEFAULT_SHARD_BYTES = 8 * 2**20
+MAX_CLASSES_NAMED = 20
 IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 
 if TYPE_CHECKING:

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.errors import SourceError, SourceUnavailable
-from storage.forms.base import RowsSpec
+from storage.forms.base import MAX_CLASSES_NAMED, RowsSpec
 from storage.forms.series import SeriesSpec
 from storage.forms.table import TableSpec
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
-from storage.sources.base import MAX_CLASSES_NAMED
 
 if TYPE_CHECKING:
     import pyarrow as pa

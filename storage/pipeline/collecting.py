@@ -14,13 +14,12 @@ from storage.base.errors import SourceError
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset, Version
-from storage.forms.base import DEFAULT_SHARD_BYTES, RowsSpec
+from storage.forms.base import DEFAULT_SHARD_BYTES, MAX_CLASSES_NAMED, RowsSpec
 from storage.pipeline.derived import measure_derived
 from storage.pipeline.publishing import open_scratch, publish_version
 from storage.shards.row_ids import count_rows
 from storage.shards.shard import ShardEntry, Span, write_shard
 from storage.sources.base import (
-    MAX_CLASSES_NAMED,
     Fault,
     Part,
     Source,

@@ -33,7 +33,6 @@ from storage.shards.row_ids import (
 SPLITS = ("train", "validation", "held_out")
 LISTED_FILES = 1000
 MAX_FAULTS_NAMED = 20
-MAX_CLASSES_NAMED = 20
 
 _SECRET_KEY = re.compile(
     r"secret|token|password|credential|(^|[_.])key($|[_.])|sas|auth", re.IGNORECASE

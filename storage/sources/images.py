@@ -9,11 +9,10 @@ from pydantic import Field, field_validator
 
 from storage.base.errors import SourceUnavailable
 from storage.base.store import redact, sha256_bytes
-from storage.forms.base import RowsSpec
+from storage.forms.base import MAX_CLASSES_NAMED, RowsSpec
 from storage.forms.image import ImageSpec
 from storage.shards.row_ids import LABEL, Rows
 from storage.sources.base import (
-    MAX_CLASSES_NAMED,
     SPLITS,
     Decoded,
     Fault,
