@@ -235,8 +235,8 @@ class TrainSpec(Spec):
             their number.
         accumulate: Micro-batches that one such batch is cut into, to save memory; must divide it.
         clip_norm: Largest gradient norm; None leaves gradients as they are.
-        precision: "fp32", "bf16" (autocast), or "auto": bf16 where the hardware says that it is
-            fast, on a GPU for all, on a CPU for images (`precision.resolve_precision`); else fp32.
+        precision: "fp32", "bf16" (autocast), or "auto": bf16 where the hardware has units for it,
+            the samples are images, and a measured step is at least 1.3 times as fast; else fp32.
             A resumed training keeps the one that it began in.
         seed: Of initial weights, order of rows, augmentation and dropout.
         deterministic: Whether only deterministic algorithms are used: equal inputs then give

@@ -26,6 +26,7 @@ from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.result import TrainResult
 from lightning_modules.specs.samples import AnySample
 from lightning_modules.specs.training import TrainSpec
+from lightning_modules.training.auto_precision import resolve_precision
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.callbacks import (
     EpochJudge,
@@ -43,7 +44,7 @@ from lightning_modules.training.checkpoint import (
 )
 from lightning_modules.training.dry_run import rehearse_step
 from lightning_modules.training.learner import Learner
-from lightning_modules.training.precision import LIGHTNING_NAMES, Precision, resolve_precision
+from lightning_modules.training.precision import LIGHTNING_NAMES, Precision
 from lightning_modules.training.ranks import in_group, tell_ranks
 from lightning_modules.training.start_weights import Start
 from lightning_modules.training.threshold import fit_threshold
@@ -165,10 +166,7 @@ def fit_learner(
     callbacks = [judge, StepLog(train, write_record), LossAlarm(train, on_diverged)]
     if keeper is not None:
         callbacks.append(ResumeSaver(train, keeper))
-    precision = resolve_precision(train.precision, learner.network, sample)
-    if in_group():
-        # Another machine might have chosen otherwise: the first one's word holds.
-        precision = "bf16" if tell_ranks(precision.encode()) == b"bf16" else "fp32"
+    precision = _agree_on_precision(train, learner, sample)
     # A training ends as it began, on whatever machine: another precision would be another training.
     begun_in = keeper.read_precision(resume_from) if keeper and resume_from else precision
     with quiet_lightning():
@@ -190,6 +188,15 @@ def fit_learner(
         }
     )
     return _conclude(model, sample, learner, judge, data, result)
+
+
+def _agree_on_precision(train: TrainSpec, learner: Learner, sample: AnySample) -> Precision:
+    """The precision that the first rank chooses, for all: another machine might measure another."""
+    if not in_group():
+        return resolve_precision(train.precision, learner, sample)
+    first = os.environ.get("RANK", "0") == "0"
+    chosen = resolve_precision(train.precision, learner, sample) if first else "fp32"
+    return "bf16" if tell_ranks(chosen.encode()) == b"bf16" else "fp32"
 
 
 def _conclude(

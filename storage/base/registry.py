@@ -55,8 +55,7 @@ class Registry(Generic[T]):
         Raises:
             UnknownName: There is none, with the names that there are.
         """
-        if name not in self._rows:
-            load_plugins(self.floor)
+        load_plugins(self.floor)
         if name not in self._rows:
             raise UnknownName(
                 f"{self.what} ({name}) must be one of {', '.join(self._rows)}; got another; choose "

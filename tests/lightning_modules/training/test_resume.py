@@ -10,10 +10,12 @@ import pytest
 from lightning_modules.errors import CheckpointError
 from lightning_modules.specs.model import ModelSpec, NetworkSpec, SampleSpec
 from lightning_modules.specs.training import OptimizerSpec, SchedulerSpec, TrainSpec
+from lightning_modules.training import auto_precision
 from lightning_modules.training.checkpoint import ResumeStates
 from lightning_modules.training.trainer import Fitted, fit_learner
 from storage.base.store import Store
 from tests.lightning_modules.streams import MemoryStream
+from tests.processors import PROCESSORS, stand_on
 
 EPOCHS, BATCHES, BATCH = 3, 5, 16
 SAMPLE = SampleSpec(shape=(1, 8, 8), classes=4, value_range=(0, 16), mean=(8.0,), std=(5.0,))
@@ -122,21 +124,20 @@ def test_run_that_dies_twice_ends_with_the_same_bits(tmp_path: Path) -> None:
 def test_training_ends_in_the_precision_that_it_began_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun_in: str
 ) -> None:
-    def stand_on(machine: str) -> None:
-        monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
-        monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: machine == "bf16")
-
-    stand_on(begun_in)
-    whole, _ = fit(make_spec(), None)
+    monkeypatch.setattr(auto_precision, "measure_gain", lambda *_: 2.0)
+    machines = {"fp32": PROCESSORS["plain"], "bf16": PROCESSORS["avx512_bf16"]}
+    auto = make_spec(precision="auto")
+    stand_on(monkeypatch, machines[begun_in])
+    whole, _ = fit(auto, None)
     assert (whole.result.precision, whole.result.precision_kept) == (begun_in, False)
     with pytest.raises(Died):
-        fit(make_spec(), Store(str(tmp_path)), dies_at=8)
-    stand_on("fp32" if begun_in == "bf16" else "bf16")
-    resumed, _ = fit(make_spec(), Store(str(tmp_path)))
+        fit(auto, Store(str(tmp_path)), dies_at=8)
+    stand_on(monkeypatch, machines["fp32" if begun_in == "bf16" else "bf16"])
+    resumed, _ = fit(auto, Store(str(tmp_path)))
     assert resumed.result.resumed_step
     assert (resumed.result.precision, resumed.result.precision_kept) == (begun_in, True)
     assert resumed.checkpoint == whole.checkpoint
-    other, _ = fit(make_spec(), None)
+    other, _ = fit(auto, None)
     assert other.result.precision != begun_in
     assert other.checkpoint != whole.checkpoint
 
