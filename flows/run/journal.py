@@ -29,9 +29,9 @@ from gates.engine.report import GateReport
 from storage.base.errors import NotFound
 from storage.base.store import Store, canonical_json
 from tasks.release.revisit import find_change
+from tasks.runtime.errors import WorkerFailed
 from tasks.runtime.outcomes import Promoted, Resumption, RunRecord, StageRecord
 from tasks.runtime.provenance import describe_code
-from tasks.training.launch import FAULTS_OF_THE_RECIPE, WorkerFailed
 
 JOURNAL, LOCK = "journal.json", "lock"
 FOLDER = "runs"
@@ -120,7 +120,7 @@ class Journal:
 
         Where the recipe itself was at fault it could only be lost again.
         """
-        hopeless = isinstance(error, WorkerFailed) and error.kind in FAULTS_OF_THE_RECIPE
+        hopeless = isinstance(error, WorkerFailed) and error.is_hopeless
         if list_done(self._written) and not hopeless:
             error.add_note(describe_way_on(self._written))
             self._unlock()

@@ -3,10 +3,15 @@
 TaskError
 |-- ClusterError     the Dask cluster did not start, or was lost
 |-- StartError       the weights that training is to start from are not those that the recipe means
-`-- StageStopped     the stage's outcome was not proven good: no fault of the program, and never retried
+|-- WorkerFailed     the training process did not finish its job
+`-- StageStopped     the stage's outcome was not proven good: no fault of the program, never retried
 """
 
 from gates.engine.report import GateReport
+
+TIMED_OUT = "TimedOut"
+FAULTS_OF_THE_RECIPE = ("DivergedError", "InvalidInput", "SpecError")
+"""Kinds of faults that training would end in again, unless the recipe changes."""
 
 
 class TaskError(Exception):
@@ -18,7 +23,30 @@ class ClusterError(TaskError):
 
 
 class StartError(TaskError):
-    """The weights that training is to start from are not there, not proven, or not those that the recipe means."""
+    """The weights to start from are not there, not proven, or not those that the recipe means."""
+
+
+class WorkerFailed(TaskError):
+    """The training process did not finish its job.
+
+    Attributes:
+        kind: Class of the fault that the worker named itself ("DivergedError", "Corrupt", ...);
+            `TIMED_OUT`; None if it was killed or crashed.
+    """
+
+    def __init__(self, message: str, *, kind: str | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether the process was killed or crashed, so that another attempt may go further."""
+        return self.kind is None
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the recipe itself is at fault, so that another attempt would fail again."""
+        return self.kind in FAULTS_OF_THE_RECIPE
 
 
 class StageStopped(TaskError):

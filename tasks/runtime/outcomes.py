@@ -17,20 +17,7 @@ from storage.records.receipts import (
     SourceRecord,
     StartRecord,
 )
-from tasks.training.job import Predictions
-
-STAGES = (
-    "collect",
-    "gate raw",
-    "prepare",
-    "gate prepared",
-    "train",
-    "evaluate",
-    "gate model",
-    "compress",
-    "gate artifact",
-    "promote",
-)
+from tasks.runtime.predictions import Predictions
 
 
 class Result(BaseModel):

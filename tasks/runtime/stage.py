@@ -13,8 +13,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Failed
 
 from gates.engine.report import GateReport
-from tasks.runtime.errors import StageStopped
-from tasks.training.launch import WorkerFailed
+from tasks.runtime.errors import StageStopped, WorkerFailed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,10 +26,10 @@ def stage(function: Callable[P, R]) -> Task[P, R]:
 
 
 def resuming_stage(function: Callable[P, R]) -> Task[P, R]:
-    """Makes a Prefect task of a stage that goes on from what a lost attempt left: after a crash it is tried once more.
+    """Makes a Prefect task of a stage that resumes: after a crash it is tried once more.
 
-    What a worker says itself (a loss that diverged, rows that are damaged, no time left) would be
-    said again: that ends it.
+    It goes on from what the lost attempt left. What a worker says itself (a loss that diverged, rows
+    that are damaged, no time left) would be said again: that ends it.
     """
     name = function.__name__.replace("_", " ")
     options: dict[str, Any] = {
@@ -45,7 +44,7 @@ def was_lost(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Whether an attempt ended because its process was killed or crashed."""
     del task, run
     error = state.result(raise_on_failure=False)
-    return isinstance(error, WorkerFailed) and error.kind is None
+    return isinstance(error, WorkerFailed) and error.was_lost
 
 
 def gate(function: Callable[P, GateReport]) -> Task[P, GateReport]:

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.result import TrainResult
 from lightning_modules.specs.samples import AnySample
 from lightning_modules.specs.training import CompressSpec, TrainSpec
 from storage.records.receipts import StartRecord
+from tasks.runtime.predictions import Message, Predictions, Written
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
@@ -17,12 +18,6 @@ FAILURE = "failure.json"
 FAILURE_BYTES = 8192
 OUTPUT = "worker.log"
 BASELINE = "baseline "
-
-
-class Message(BaseModel):
-    """Base of all that crosses between the launcher and the worker."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class DataRef(Message):
@@ -117,26 +112,6 @@ class TrainJob(Message):
                 "steps must hold at most one fit, and it comes first; make two jobs of them"
             )
         return self
-
-
-class Written(Message):
-    """A file in the job's directory."""
-
-    file: str
-    sha256: str
-    size_bytes: int
-
-
-class Predictions(Written):
-    """Answers for one split, one a row, ordered by row id.
-
-    Attributes:
-        rows: Number of rows.
-        figures: By name: "loss", and "accuracy" in [0, 1] or "error".
-    """
-
-    rows: int
-    figures: dict[str, float]
 
 
 class Artifact(Written):

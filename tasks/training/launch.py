@@ -1,60 +1,31 @@
 """Starts the training process, or one group of them, and sees it to its end.
 
-One launcher for every size (DESIGN section 5.6): one device is a plain subprocess, started while
+One launcher for every size: one device is a plain subprocess, started while
 others still prepare its rows, and kept for the jobs that follow; several are torchrun with no
 restarts, since a fresh attempt that resumes from the newest state is surer than a restart in place.
 However the launcher ends, nothing it started stays behind.
 """
 
 import json
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ValidationError
-
-from storage.base.local import translate_faults
 from tasks.runtime.child import end_child, start_child
-from tasks.runtime.errors import TaskError
+from tasks.runtime.cluster import count_cores
+from tasks.runtime.errors import TIMED_OUT, WorkerFailed
+from tasks.training.devices import count_devices, share_threads
+from tasks.training.follow import Follower, OnMetrics
 from tasks.training.group import Group, Nodes, describe_group
-from tasks.training.job import (
-    FAILURE,
-    FAILURE_BYTES,
-    METRICS,
-    OUTPUT,
-    RESULT,
-    Failure,
-    TrainJob,
-    WorkerResult,
-)
+from tasks.training.handover import check_end, read_result, write_job
+from tasks.training.job import METRICS, OUTPUT, RESULT, TrainJob, WorkerResult
 from tasks.training.worker import STAND_BY
 
-Record = TypeVar("Record", bound=BaseModel)
-OnMetrics = Callable[[dict[str, Any]], None]
 WORKER = "tasks.training.worker"
 POLL_S = 0.05
-TAIL_LINES = 15
-TIMED_OUT = "TimedOut"
-# Kinds of faults that training would end in again, unless the recipe changes.
-FAULTS_OF_THE_RECIPE = ("DivergedError", "InvalidInput", "SpecError")
-
-
-class WorkerFailed(TaskError):
-    """The training process did not finish its job.
-
-    Attributes:
-        kind: Class of the fault that the worker named itself ("DivergedError", "Corrupt", ...);
-            `TIMED_OUT`; None if it was killed or crashed.
-    """
-
-    def __init__(self, message: str, *, kind: str | None = None) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 class Trainer:
@@ -70,7 +41,7 @@ class Trainer:
         directory.mkdir(parents=True, exist_ok=True)
 
     def stand_by(self) -> None:
-        """Starts the process for jobs of one device, unless it is up: its imports take seconds, so start it early."""
+        """Starts the process for jobs of one device, unless it is up; its imports take seconds."""
         if self._standing is None or self._standing.poll() is not None:
             self.close()
             self._standing = self._start(
@@ -98,7 +69,7 @@ class Trainer:
             WorkerFailed: The worker gave up, crashed, was killed, or ran out of time; says which,
                 and the remedy.
         """
-        metrics = _Follower(Path(job.directory) / METRICS, on_metrics)
+        metrics = Follower(Path(job.directory) / METRICS, on_metrics)
 
         def look() -> None:
             metrics.follow()
@@ -107,7 +78,7 @@ class Trainer:
 
         status = self._see_through(job, None if group is None else group.nodes, timeout_s, look)
         metrics.follow()
-        return _read_result(Path(job.directory), status, self.directory / OUTPUT)
+        return read_result(Path(job.directory), status, self.directory / OUTPUT)
 
     def join(self, job: TrainJob, group: Group, *, timeout_s: float) -> None:
         """Does the part of a node that is not the first: it leaves no result of its own.
@@ -121,17 +92,20 @@ class Trainer:
             WorkerFailed: As for `run`.
         """
         status = self._see_through(job, group.nodes, timeout_s, group.look)
-        _check_end(Path(job.directory), status, self.directory / OUTPUT)
+        check_end(Path(job.directory), status, self.directory / OUTPUT)
 
     def _see_through(
         self, job: TrainJob, nodes: Nodes | None, timeout_s: float, look: Callable[[], None]
     ) -> int:
-        """Has a job done, and returns the exit status; `look` is called often meanwhile. Whatever it raises ends the job."""
+        """Has a job done, and returns the exit status.
+
+        `look` is called often meanwhile; whatever it raises ends the job.
+        """
         directory = Path(job.directory)
         directory.mkdir(parents=True, exist_ok=True)
         (directory / RESULT).unlink(missing_ok=True)
         deadline = time.monotonic() + timeout_s
-        child = self._hand_over(job, _write_job(job, directory), nodes)
+        child = self._hand_over(job, write_job(job, directory), nodes)
         status = None
         try:
             while child.poll() is None:
@@ -203,119 +177,3 @@ def open_trainer(directory: Path, devices: int | Literal["auto"] = "auto") -> It
         yield trainer
     finally:
         trainer.close()
-
-
-def _write_job(job: TrainJob, directory: Path) -> Path:
-    """The job's file, for its owner's eyes only: it may hold credentials of the workspace; and room for a failure."""
-    path = directory / "job.json"
-    with translate_faults(str(path)):
-        path.unlink(missing_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(job.model_dump_json())
-        (directory / FAILURE).write_bytes(b" " * FAILURE_BYTES)
-    return path
-
-
-def count_devices(devices: int | Literal["auto"]) -> int:
-    """Processes on this machine that a job is done by: what it asks for, or one for every GPU, or one."""
-    return count_gpus() or 1 if devices == "auto" else devices
-
-
-def count_gpus() -> int:
-    """NVIDIA GPUs that this process may use, without importing torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    driver = Path("/proc/driver/nvidia/gpus")
-    return len(list(driver.iterdir())) if driver.is_dir() else 0
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def share_threads(cores: int, processes: int) -> dict[str, str]:
-    """Environment in which each process takes its share of the cores, and no more."""
-    share = str(max(1, cores // processes))
-    names = (
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-        "BLOSC_NTHREADS",
-    )
-    # Waiting threads sleep: spinning costs three times the time when other processes want the cores
-    # (measured).
-    return dict.fromkeys(names, share) | {"OMP_WAIT_POLICY": "PASSIVE"}
-
-
-def _read_result(directory: Path, status: int, output: Path) -> WorkerResult:
-    _check_end(directory, status, output)
-    result = _read(directory / RESULT, WorkerResult)
-    if result is None:
-        raise WorkerFailed(
-            f"training process must leave a result; {directory / RESULT} holds none; see {output}"
-        )
-    return result
-
-
-def _check_end(directory: Path, status: int, output: Path) -> None:
-    """Raises `WorkerFailed` for an end that was not a good one, with the worker's own word if it left one."""
-    failure = _read(directory / FAILURE, Failure)
-    if failure is not None:
-        raise WorkerFailed(failure.message, kind=failure.kind)
-    if status != 0:
-        lines = output.read_text("utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-        said = "\n".join(lines) or "(nothing)"
-        raise WorkerFailed(
-            f"training process must end with status 0 and a result; it {describe_status(status)}; "
-            f"{suggest_remedy(status)}. Its last lines, from {output}:\n{said}"
-        )
-
-
-def describe_status(status: int) -> str:
-    """An exit status in words."""
-    if status >= 0:
-        return f"ended with status {status}"
-    return f"was killed by {signal.Signals(-status).name}"
-
-
-def suggest_remedy(status: int) -> str:
-    """What to do about it."""
-    if status == -signal.SIGKILL:
-        return "if memory ran out, lower train.batch_size or raise train.accumulate; run again: it resumes"
-    return "mend what its last lines name, then run again: it resumes from its newest state"
-
-
-def _read(path: Path, model: type[Record]) -> Record | None:
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return None
-
-
-class _Follower:
-    """Hands on the lines of a growing file, each once and whole.
-
-    An attempt replaces the file when it starts, with the lines that still hold: what is there
-    before is not its own.
-    """
-
-    def __init__(self, path: Path, on_line: OnMetrics | None) -> None:
-        self.path = path
-        self.on_line = on_line
-        self._stale = path.stat().st_ino if path.exists() else None
-        self._offset = 0
-
-    def follow(self) -> None:
-        """Hands on what was written since the last call."""
-        if self.on_line is None or not self.path.exists() or self.path.stat().st_ino == self._stale:
-            return
-        with self.path.open("rb") as file:
-            file.seek(self._offset)
-            whole, newline, _ = file.read().rpartition(b"\n")
-        self._offset += len(whole) + len(newline)
-        for line in whole.splitlines():
-            self.on_line(json.loads(line))

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage.base.store import Store
-from tasks.training.launch import WorkerFailed
+from tasks.runtime.errors import WorkerFailed
 
 PATTERN = "diverged.rank*.npz"
 

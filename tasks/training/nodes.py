@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from tasks.runtime.errors import ClusterError
+from tasks.runtime.errors import ClusterError, WorkerFailed
 from tasks.training.group import Group, Nodes
 from tasks.training.job import TrainJob
-from tasks.training.launch import Trainer, WorkerFailed
+from tasks.training.launch import Trainer
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -21,10 +21,9 @@ from storage.datasets.dataset import Dataset
 from storage.pipeline.fitted import Fitted
 from storage.records.receipts import FileRecord, SourceRecord
 from tasks.data.collect import describe_version
-from tasks.runtime.errors import StageStopped
+from tasks.runtime.errors import StageStopped, WorkerFailed
 from tasks.runtime.outcomes import Collected, Prepared, Trained
-from tasks.training.job import Predictions
-from tasks.training.launch import WorkerFailed
+from tasks.runtime.predictions import Predictions
 from tests.tasks.jobs import NAME, SAMPLE, make_workspace
 
 GREEN = GateReport(

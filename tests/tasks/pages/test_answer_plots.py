@@ -19,7 +19,7 @@ from tasks.pages.parts.plots import draw_forecast, draw_scatter
 from tasks.pages.report import compare_baselines, describe_outcome, number_epochs
 from tasks.runtime.outcomes import CurvePoint as Measured
 from tasks.runtime.outcomes import Evaluated, Trained
-from tasks.training.job import Predictions
+from tasks.runtime.predictions import Predictions
 
 NAN = float("nan")
 

@@ -3,8 +3,8 @@
 import pytest
 from prefect import flow
 
+from tasks.runtime.errors import TIMED_OUT, WorkerFailed
 from tasks.runtime.stage import resuming_stage
-from tasks.training.launch import TIMED_OUT, WorkerFailed
 
 pytestmark = pytest.mark.prefect
 

@@ -9,8 +9,8 @@ import pytest
 
 from lightning_modules.training.checkpoint import ResumeStates
 from storage.base.store import Store
-from tasks.training.job import Written
-from tasks.training.launch import WorkerFailed
+from tasks.runtime.errors import WorkerFailed
+from tasks.runtime.predictions import Written
 from tests.small_disk import SmallDisk
 from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace, run_job
 

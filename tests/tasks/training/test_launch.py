@@ -13,15 +13,11 @@ import pytest
 
 from lightning_modules.specs.model import NetworkSpec
 from storage.base.store import Store
+from tasks.runtime.errors import TIMED_OUT, WorkerFailed
+from tasks.training.devices import count_gpus, share_threads
+from tasks.training.handover import describe_status
 from tasks.training.job import METRICS, Predict
-from tasks.training.launch import (
-    TIMED_OUT,
-    WorkerFailed,
-    count_gpus,
-    describe_status,
-    open_trainer,
-    share_threads,
-)
+from tasks.training.launch import open_trainer
 from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace, run_job
 
 LONG = {"max_epochs": 100_000}

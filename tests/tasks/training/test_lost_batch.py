@@ -10,8 +10,9 @@ from storage.datasets.dataset import Dataset
 from storage.forms.image import ImageSpec
 from storage.pipeline.fitted import Fitted
 from tasks.data.collect import describe_version
+from tasks.runtime.errors import WorkerFailed
 from tasks.runtime.outcomes import Prepared
-from tasks.training.launch import WorkerFailed, open_trainer
+from tasks.training.launch import open_trainer
 from tasks.training.train import train
 from tests.tasks.jobs import MODEL, NAME, make_fit, make_workspace
 

@@ -14,10 +14,10 @@ from distributed import LocalCluster
 from flows.lifecycle import lifecycle
 from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store
-from tasks.runtime.errors import ClusterError
+from tasks.runtime.errors import ClusterError, WorkerFailed
 from tasks.training.group import Nodes, choose_interface, describe_group
 from tasks.training.job import TrainJob, WorkerResult
-from tasks.training.launch import WorkerFailed, open_trainer
+from tasks.training.launch import open_trainer
 from tasks.training.nodes import NODE, call_nodes, check_nodes
 from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace, run_job
 from tests.tasks.training.test_launch import LONG, assert_nothing_left, wait_until

@@ -11,8 +11,9 @@ from lightning_modules.errors import SpecError
 from lightning_modules.specs.training import CompressSpec, TrainSpec
 from storage.base.errors import NotFound
 from storage.base.store import Store, sha256_bytes
-from tasks.training.job import Export, Predict, TrainJob, WorkerResult, Written
-from tasks.training.launch import WorkerFailed
+from tasks.runtime.errors import WorkerFailed
+from tasks.runtime.predictions import Written
+from tasks.training.job import Export, Predict, TrainJob, WorkerResult
 from tasks.training.steps import Worker, do_job, identify_fit
 from tasks.training.train import hide_url
 from tests.tasks.jobs import ROWS, make_fit, make_job, make_rows, make_workspace, run_job
