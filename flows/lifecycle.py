@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from flows.recipe.load import Recipe, load_recipe
+from flows.recipe.load import load_recipe
+from flows.recipe.model import Recipe
 from flows.run.journal import recall_recipe
 from flows.run.prefect_flow import lepton_flow
 from flows.run.run import open_run

@@ -1,113 +1,30 @@
-"""What the sections of a recipe must have to do with each other: checked when it is loaded, all at once, without torch."""
+"""What the sections of a recipe must have to do with each other: all at once, without torch."""
 
-import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from flows.errors import RecipeFault
+from flows.recipe.model import Recipe
 from gates.engine.on_fail import ROW_CHECKS, Quarantine
 from lightning_modules.errors import SpecError
 from lightning_modules.specs.components import load_component
-from lightning_modules.specs.families import FAMILIES, Form, check_params
+from lightning_modules.specs.families import FAMILIES
 from lightning_modules.specs.model import HeadSpec, is_import_path
-from lightning_modules.specs.samples import TASKS
 from lightning_modules.specs.training import (
     LOSSES_OF_CLASSES,
     LOSSES_OF_VALUES,
     METRICS_OF_CLASSES,
     METRICS_OF_VALUES,
 )
-from storage.forms.base import RowsSpec
-from storage.forms.image import ImageSpec
-from storage.forms.series import SeriesSpec
-from storage.forms.table import TableSpec
 from tasks.runtime.child import find_absent_packages
 
-if TYPE_CHECKING:
-    from flows.recipe.load import Recipe
-
-SECTIONS: dict[str, type[RowsSpec]] = {"image": ImageSpec, "table": TableSpec, "series": SeriesSpec}
-FORMS: dict[str, tuple[Form, ...]] = {
-    "image-classification": ("image",),
-    "tabular-classification": ("table",),
-    "tabular-regression": ("table",),
-    "forecasting": ("series",),
-    "series-classification": ("series",),
-    "series-regression": ("series",),
-    "anomaly-detection": ("table", "series"),
-}
 DEFAULT_HEAD = HeadSpec()
 
 
-def find_form(document: Mapping[str, Any]) -> tuple[str, Form, RecipeFault | None]:
-    """The kind of a recipe, and the form of its rows; or the fault that hides them.
-
-    Args:
-        document: The recipe as it was written.
-    """
-    kind = document.get("kind")
-    if kind not in FORMS:
-        close = difflib.get_close_matches(str(kind), FORMS, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        remedy = f"{hint}choose one of {', '.join(FORMS)}"
-        return (
-            "",
-            "image",
-            RecipeFault(
-                "kind", "absent" if kind is None else repr(kind), "be a known kind", remedy
-            ),
-        )
-    forms = FORMS[kind]
-    data = document.get("data")
-    written = data.get("kind", forms[0]) if isinstance(data, Mapping) else forms[0]
-    if written not in forms:
-        remedy = f"write {' or '.join(forms)}, or another kind of recipe"
-        return kind, forms[0], RecipeFault("data.kind", repr(written), f"suit kind {kind}", remedy)
-    return kind, written, None
-
-
-def find_parameter_errors(document: Mapping[str, Any], form: Form) -> list[dict[str, Any]]:
-    """Faults of the network's parameters, as pydantic tells them, whatever else is wrong with the recipe."""
-    section: Any = document
-    for name in ("model", "network"):
-        section = section.get(name) if isinstance(section, Mapping) else None
-    if not isinstance(section, Mapping):
-        return []
-    family, params = section.get("family", "cnn"), section.get("params", {})
-    if not isinstance(family, str) or not isinstance(params, dict):
-        return []
-    try:
-        check_params(form, family, params)
-    except ValidationError as error:
-        details = error.errors()
-        # A list with a wrong item is too short only because that item does not count.
-        inner = {detail["loc"][:-1] for detail in details}
-        return [
-            {**detail, "loc": ("model", "network", "params", *detail["loc"])}
-            | _name_known(detail, form, family)
-            for detail in details
-            if not (detail["type"] == "too_short" and detail["loc"] in inner)
-        ]
-    return []
-
-
-def _name_known(detail: Any, form: Form, family: str) -> dict[str, Any]:
-    """What could stand instead of a parameter that the family does not have."""
-    if detail["type"] != "extra_forbidden":
-        return {}
-    known = ", ".join(sorted(FAMILIES[form][family].model_fields)) or "none"
-    return {
-        "type": "value_error",
-        "msg": f"Value error, be a parameter of {family}; known here: {known}",
-    }
-
-
-def check_recipe(recipe: "Recipe") -> list[RecipeFault]:
+def check_recipe(recipe: Recipe) -> list[RecipeFault]:
     """Every fault between sections that are sound by themselves."""
-    form: Form = recipe.data.kind
+    form = recipe.data.kind
     return [
         *_check_targets(recipe),
         *_check_family(recipe, form),
@@ -121,7 +38,7 @@ def check_recipe(recipe: "Recipe") -> list[RecipeFault]:
     ]
 
 
-def _check_targets(recipe: "Recipe") -> Iterator[RecipeFault]:
+def _check_targets(recipe: Recipe) -> Iterator[RecipeFault]:
     """A channel cannot prefer what is never made."""
     made = recipe.compress.candidates
     for channel, target in recipe.targets.items():
@@ -136,14 +53,14 @@ def _check_targets(recipe: "Recipe") -> Iterator[RecipeFault]:
             )
 
 
-def _check_family(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
+def _check_family(recipe: Recipe, form: str) -> Iterator[RecipeFault]:
     family, known = recipe.model.network.family, FAMILIES[form]
     if family not in known and not is_import_path(family):
         remedy = f"choose one of {', '.join(known)}, or write your own as package.module:Name"
         yield RecipeFault(
             "model.network.family", repr(family), f"be a family for {recipe.data.kind} rows", remedy
         )
-    reconstructs = TASKS[recipe.kind] == "reconstruction"
+    reconstructs = recipe.objective == "reconstruction"
     if family in known and reconstructs != (family == "autoencoder"):
         remedy = (
             "write family: autoencoder" if reconstructs else f"choose another of {', '.join(known)}"
@@ -151,20 +68,18 @@ def _check_family(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
         yield RecipeFault("model.network.family", repr(family), f"suit kind {recipe.kind}", remedy)
 
 
-def _check_columns(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
-    data, task = recipe.data, TASKS[recipe.kind]
-    if not isinstance(data, TableSpec):
-        return
-    if task == "classification" and (data.label is None or len(data.labels) < 2):
+def _check_columns(recipe: Recipe, form: str) -> Iterator[RecipeFault]:
+    data, objective = recipe.data, recipe.objective
+    if objective == "classes" and len(data.labels) < 2:
         remedy = "write label: its column, and labels: [...] with two classes or more"
         yield RecipeFault(
             "data.labels", str(list(data.labels)), "name the classes to tell apart", remedy
         )
-    if task == "regression" and data.target is None:
+    if objective == "values" and data.target is None:
         yield RecipeFault(
             "data.target", "absent", "name the column to be predicted", "write target: its column"
         )
-    if task == "reconstruction" and data.label is not None and len(data.labels) != 2:
+    if objective == "reconstruction" and data.label is not None and len(data.labels) != 2:
         remedy = "name what is normal first, as labels: [normal, broken]"
         yield RecipeFault(
             "data.labels",
@@ -181,19 +96,18 @@ def _check_columns(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
         )
 
 
-def _check_split(recipe: "Recipe") -> Iterator[RecipeFault]:
+def _check_split(recipe: Recipe) -> Iterator[RecipeFault]:
     """What a split goes by must be in the rows, and some of them must be left to choose by."""
     data, split = recipe.data, recipe.data.split
-    time = data.time if isinstance(data, TableSpec) else None
-    if split.by == "time" and split.field is None and time is None:
+    if split.by == "time" and split.field is None and data.time is None:
         remedy = "write data.time: its column, or by: hash"
         yield RecipeFault(
             "data.split.by", "'time'", "have a time to go by; the rows have none", remedy
         )
-    if split.by == "entity" and (not isinstance(data, SeriesSpec) or data.entity is None):
+    if split.by == "entity" and data.entity is None:
         remedy = (
             "write data.entity: its column, or by: time"
-            if isinstance(data, SeriesSpec)
+            if "entity" in type(data).model_fields
             else "write by: hash"
         )
         yield RecipeFault(
@@ -206,15 +120,15 @@ def _check_split(recipe: "Recipe") -> Iterator[RecipeFault]:
         )
 
 
-def _check_window(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
+def _check_window(recipe: Recipe, form: str) -> Iterator[RecipeFault]:
     window, params = recipe.model.window, recipe.model.network.params
     if (window is not None) != (form == "series"):
         remedy = "add window: {lookback: 96, horizon: 24}" if form == "series" else "remove it"
         got = "absent" if window is None else "given"
         yield RecipeFault("model.window", got, "be given for series, and for nothing else", remedy)
-    if window is None or not isinstance(recipe.data, TableSpec):
+    if window is None:
         return
-    if recipe.kind == "forecasting" and not window.horizon:
+    if recipe.objective == "forecast" and not window.horizon:
         yield RecipeFault(
             "model.window.horizon", "0", "be the steps to forecast", "write a number from 1 on"
         )
@@ -238,7 +152,7 @@ def _check_window(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
             )
 
 
-def _check_head(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
+def _check_head(recipe: Recipe, form: str) -> Iterator[RecipeFault]:
     """Settings of the head that the form of the rows knows nothing of."""
     head = recipe.model.head
     suits = {
@@ -261,7 +175,7 @@ def _check_head(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
             yield RecipeFault(
                 f"model.head.{name}", repr(value), f"be for {' and '.join(forms)} rows", "remove it"
             )
-    if form != "table" or not isinstance(recipe.data, TableSpec):
+    if form != "table":
         return
     known = recipe.data.numbers
     for name, pairs in {"products": head.products, "differences": head.differences}.items():
@@ -282,10 +196,10 @@ def _check_head(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
                 )
 
 
-def _check_training(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
+def _check_training(recipe: Recipe, form: str) -> Iterator[RecipeFault]:
     """Loss, metric and augmentation that suit what is learned."""
-    classes = TASKS[recipe.kind] == "classification"
-    scored = TASKS[recipe.kind] == "reconstruction"
+    classes = recipe.objective == "classes"
+    scored = recipe.objective == "reconstruction"
     losses: tuple[str, ...] = LOSSES_OF_CLASSES if classes else LOSSES_OF_VALUES
     others: tuple[str, ...] = LOSSES_OF_VALUES if classes else LOSSES_OF_CLASSES
     if recipe.train.loss.name in others:
@@ -313,7 +227,7 @@ def _check_training(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
         )
 
 
-def _check_quarantines(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
+def _check_quarantines(recipe: Recipe, form: str) -> Iterator[RecipeFault]:
     """Rows can be set aside by the checks that there are for rows of this form."""
     known = ROW_CHECKS[form]
     wanted = [
@@ -326,7 +240,7 @@ def _check_quarantines(recipe: "Recipe", form: Form) -> Iterator[RecipeFault]:
         )
 
 
-def _check_components(recipe: "Recipe") -> Iterator[RecipeFault]:
+def _check_components(recipe: Recipe) -> Iterator[RecipeFault]:
     """A user's own components can be imported and called. What they import, torch perhaps, is imported here."""
     named: dict[str, tuple[str, str | None]] = {
         "model.network.family": ("network family", recipe.model.network.family),

@@ -1,122 +1,18 @@
-"""A recipe: one use case as data. The sections are frozen models beside their users; this file only collects them."""
+"""Reads a recipe from YAML: presets and overrides applied, every fault found before anything runs."""
 
 import difflib
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import cache
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import ValidationError
 
-from deployments.targets.specs import TargetSpec
 from flows.errors import RecipeError, RecipeFault
-from flows.recipe.checks import SECTIONS, check_recipe, find_form, find_parameter_errors
-from gates.specs import GatesSpec, gates_for_kind
-from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.training import CompressSpec, TrainSpec
-from storage.base.store import canonical_json, redact, sha256_bytes
-from storage.forms.image import ImageSpec
-from storage.forms.series import SeriesSpec
-from storage.forms.table import TableSpec
-from storage.records.receipts import StartRecord
-from storage.sources import AnySource
-
-FORMAT = 1
-Kind = Literal[
-    "image-classification",
-    "tabular-classification",
-    "tabular-regression",
-    "forecasting",
-    "series-classification",
-    "series-regression",
-    "anomaly-detection",
-]
-
-
-class Recipe(BaseModel):
-    """From a source to its targets: everything that makes one run differ from another.
-
-    Attributes:
-        format: Version of this format; newer ones are refused.
-        name: Short name; data sets are called `<name>-raw` and `<name>-prepared`.
-        description: One sentence for people.
-        kind: What is to be learned.
-        source: Where the rows come from.
-        data: Which rows and fields there are, and how they are split.
-        gates: The limits of the four gates.
-        model: Head and network.
-        train: How it learns.
-        compress: Which artifacts are made.
-        targets: The channels that the chosen artifacts are promoted to.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal[1]
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
-    description: str = ""
-    kind: Kind
-    source: AnySource
-    data: ImageSpec | SeriesSpec | TableSpec
-    gates: GatesSpec = GatesSpec()
-    model: ModelSpec = ModelSpec()
-    train: TrainSpec = TrainSpec()
-    compress: CompressSpec = CompressSpec()
-    targets: dict[str, TargetSpec] = Field(min_length=1)
-
-    @property
-    def digest(self) -> str:
-        """sha256 of the canonical recipe: every setting, defaults written out, secrets left out."""
-        return sha256_bytes(canonical_json(self.document))
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The recipe as plain data, defaults written out, secrets in URLs redacted."""
-        document: dict[str, Any] = self.model_dump(mode="json")
-        return {**document, **{name: _redact_urls(document[name]) for name in ("source", "train")}}
-
-    def pin_start(self, start: StartRecord | None) -> "Recipe":
-        """The recipe with the weights that it starts from named by their digest, or a model by its whole id.
-
-        So the receipt says which they were, and a run that was lost goes on from the same.
-        """
-        if start is None or self.train.start_from is None:
-            return self
-        named = (
-            {"sha256": start.sha256}
-            if self.train.start_from.model is None
-            else {"model": start.model}
-        )
-        pinned = self.train.start_from.model_copy(update=named)
-        return self.model_copy(
-            update={"train": self.train.model_copy(update={"start_from": pinned})}
-        )
-
-
-@cache
-def narrow_recipe(kind: str, form: str) -> type[Recipe]:
-    """The recipe of one kind and form of rows: its sections are those that go with them, and no others.
-
-    Args:
-        kind: One of `Kind`.
-        form: "image", "table" or "series".
-    """
-    gates = gates_for_kind(kind)
-    sections: dict[str, Any] = {"data": (SECTIONS[form], ...), "gates": (gates, gates())}
-    narrowed: type[Recipe] = create_model("Recipe", __base__=Recipe, **sections)
-    return narrowed
-
-
-def _redact_urls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _redact_urls(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_redact_urls(inner) for inner in value]
-    return redact(value) if isinstance(value, str) and "://" in value else value
+from flows.recipe.checks import check_recipe
+from flows.recipe.faults import add_line, describe_fault, find_parameter_errors, show_value
+from flows.recipe.model import FORMAT, Recipe, choose_form, narrow_recipe
 
 
 def list_recipes() -> dict[str, str]:
@@ -163,31 +59,24 @@ def _parse_recipe(origin: str, text: str, overrides: Mapping[str, Any]) -> Recip
     if faults:
         raise RecipeError(origin, faults)
     document, faults = _apply_preset(document, overrides)
-    kind, form, wrong = find_form(document)
-    if wrong is not None:
-        raise RecipeError(origin, [*faults, _add_line(wrong, lines)])
-    recipe_type = narrow_recipe(kind, form)
+    chosen = choose_form(document)
+    if isinstance(chosen, RecipeFault):
+        raise RecipeError(origin, [*faults, add_line(chosen, lines)])
+    recipe_type = narrow_recipe(*chosen)
     # Here besides, so that a wrong parameter is told of with the faults of all other sections.
     faults += [
-        _describe_fault(detail, lines, recipe_type)
-        for detail in find_parameter_errors(document, form)
+        describe_fault(detail, lines, recipe_type)
+        for detail in find_parameter_errors(document, chosen[1])
     ]
     try:
         loaded = recipe_type.model_validate(document)
     except ValidationError as error:
-        faults += [_describe_fault(dict(detail), lines, recipe_type) for detail in error.errors()]
+        faults += [describe_fault(dict(detail), lines, recipe_type) for detail in error.errors()]
         raise RecipeError(origin, faults) from None
-    faults += [_add_line(fault, lines) for fault in check_recipe(loaded)]
+    faults += [add_line(fault, lines) for fault in check_recipe(loaded)]
     if faults:
         raise RecipeError(origin, faults)
     return loaded
-
-
-def _add_line(fault: RecipeFault, lines: Mapping[str, int]) -> RecipeFault:
-    """The fault with its line, or that of the nearest section around it."""
-    parts = fault.path.split(".")
-    known = (lines.get(".".join(parts[:end])) for end in range(len(parts), 0, -1))
-    return replace(fault, line=next((line for line in known if line is not None), None))
 
 
 def _read_text(recipe: str) -> tuple[str, str]:
@@ -247,7 +136,7 @@ def _check_format(document: Mapping[str, Any], lines: Mapping[str, int]) -> list
         if got is None
         else "use a Lepton that knows it, or write `format: 1`"
     )
-    return [RecipeFault("format", _show(got), f"be {FORMAT}", remedy, lines.get("format"))]
+    return [RecipeFault("format", show_value(got), f"be {FORMAT}", remedy, lines.get("format"))]
 
 
 def _apply_preset(
@@ -271,7 +160,7 @@ def _apply_preset(
             f"known here: {known}; or add it, as in presets: {{best: {{train.max_epochs: 20}}}}"
         )
         faults.append(
-            RecipeFault("train.preset", _show(name), "be one of the recipe's presets", remedy)
+            RecipeFault("train.preset", show_value(name), "be one of the recipe's presets", remedy)
         )
     else:
         overridden, faults = _apply_overrides(document, {**presets[name], **overrides})
@@ -296,7 +185,7 @@ def _apply_overrides(
                 faults.append(
                     RecipeFault(
                         path,
-                        _show(value),
+                        show_value(value),
                         f"lie in a section; `{parent}` is a value",
                         "mend the path",
                     )
@@ -307,74 +196,3 @@ def _apply_overrides(
         else:
             section[last] = value
     return document, faults
-
-
-def _describe_fault(
-    error: Mapping[str, Any], lines: Mapping[str, int], recipe_type: type[Recipe]
-) -> RecipeFault:
-    parts = [str(part) for part in error["loc"]]
-    if parts[:1] == ["source"]:
-        del parts[
-            1:2
-        ]  # The source's type, by which pydantic tells one source's keys from another's.
-    path = ".".join(parts)
-    kind, message, got = str(error["type"]), str(error["msg"]), _show(error["input"])
-    line = next(
-        (
-            lines[".".join(parts[:end])]
-            for end in range(len(parts), 0, -1)
-            if ".".join(parts[:end]) in lines
-        ),
-        None,
-    )
-    if kind == "extra_forbidden":
-        return RecipeFault(
-            path, _show(error["input"]), "be a known key", _suggest_key(parts, recipe_type), line
-        )
-    if kind == "missing":
-        return RecipeFault(path, "absent", "be given", f"add `{parts[-1]}:` there", line)
-    sentence = message.removeprefix("Value error, ")
-    rule, _, remedy = sentence.partition("; ")
-    told = re.match(r"(\w+) \((.*?)\) must ", sentence)
-    if told and isinstance(error["input"], dict) and told[1] in _known_keys(parts, recipe_type):
-        # A section's own sentence says which of its keys is wrong.
-        path, got = f"{path}.{told[1]}", told[2]
-        line = lines.get(path, line)
-    # A section's own sentence, "<what> (<value>) must <rule>; got <x>; <remedy>", says again what
-    # stands here already.
-    rule = re.sub(r"^.*? must |^(Input|Value|String|List|Tuple|Dictionary) should ", "", rule)
-    rule = re.sub(r" after validation, not \d+$", "", rule)
-    remedy = re.sub(r"^got [^;]*; ", "", remedy)
-    return RecipeFault(path or "(recipe)", got, rule, remedy or "mend the value", line)
-
-
-def _suggest_key(parts: Sequence[str], recipe_type: type[Recipe]) -> str:
-    """What could be written instead of an unknown key."""
-    known = _known_keys(parts[:-1], recipe_type)
-    close = difflib.get_close_matches(parts[-1], known, n=1)
-    hint = f"did you mean `{close[0]}`? " if close else ""
-    return f"{hint}known here: {', '.join(known)}" if known else "remove it"
-
-
-def _known_keys(parents: Sequence[str], recipe_type: type[Recipe]) -> list[str]:
-    model: type[BaseModel] | None = recipe_type
-    for parent in parents:
-        field = model.model_fields.get(parent) if model is not None else None
-        if field is None:
-            return []
-        choices = [field.annotation, *get_args(field.annotation)]
-        model = next(
-            (
-                choice
-                for choice in choices
-                if isinstance(choice, type) and issubclass(choice, BaseModel)
-            ),
-            None,
-        )
-    return sorted(model.model_fields) if model is not None else []
-
-
-def _show(value: Any) -> str:
-    """A value as it stood in the file, short, without the secrets of a URL."""
-    text = redact(value if isinstance(value, str) and "://" in value else repr(value))
-    return text if len(text) <= 80 else text[:77] + "..."

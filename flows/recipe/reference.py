@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from deployments.targets.specs import TargetSpec
-from flows.recipe.checks import FORMS, SECTIONS
-from flows.recipe.load import Recipe
+from flows.kinds import KINDS
+from flows.recipe.model import SECTIONS, Recipe
 from lightning_modules.specs.families import FAMILIES
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import CompressSpec, TrainSpec
@@ -66,8 +66,10 @@ def write_reference() -> str:
 
 
 def _show_kinds() -> str:
-    rows = "\n".join(f"| {kind} | {' or '.join(forms)} |" for kind, forms in FORMS.items())
-    return f"| kind | form of the rows |\n|---|---|\n{rows}"
+    rows = "\n".join(
+        f"| {kind.name} | {' or '.join(kind.forms)} | {kind.objective} |" for kind in KINDS.rows
+    )
+    return f"| kind | form of the rows | objective |\n|---|---|---|\n{rows}"
 
 
 def _show_model(

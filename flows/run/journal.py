@@ -18,13 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.targets.trust.key_files import cache_dir
 from deployments.targets.trust.keys import KeyRing
 from flows.errors import ResumeError
-from flows.recipe.checks import find_form
-from flows.recipe.load import Recipe, narrow_recipe
+from flows.recipe.model import Recipe
 from gates.engine.report import GateReport
 from storage.base.errors import NotFound
 from storage.base.store import Store, canonical_json
@@ -278,8 +277,7 @@ def _read_page(directory: Path) -> _Page:
 
 def _load_recipe(page: _Page) -> Recipe:
     """The recipe of a run, as it was when the run began."""
-    kind, form, fault = find_form(page.recipe)
-    recipe = narrow_recipe(kind, form).model_validate(page.recipe) if fault is None else None
+    recipe = _validate(page.recipe)
     if recipe is None or recipe.digest != page.record.recipe["digest"]:
         raise ResumeError(
             f"recipe of run ({page.record.run}) must mean what it meant when the run began; got "
@@ -287,3 +285,10 @@ def _load_recipe(page: _Page) -> Recipe:
             "Lepton has changed since; run the recipe again"
         )
     return recipe
+
+
+def _validate(document: dict[str, Any]) -> Recipe | None:
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError:
+        return None

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from flows.errors import GateStopped
-from flows.recipe.load import Recipe
+from flows.recipe.model import Recipe
 from flows.run.artifacts import leave_artifact
 from flows.run.journal import begin_journal, reopen_journal
 from gates.engine.report import GateReport

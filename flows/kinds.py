@@ -1,0 +1,44 @@
+"""The kinds of recipes: what rows look like times what is asked of them. The one list of them.
+
+A form (`image`, `table`, `series`) and an objective (`classes`, `values`, `forecast`,
+`reconstruction`) each have one row in a table of every floor that they touch. A kind says which
+of them go together; its figures, losses and gates follow from the objective's rows.
+"""
+
+from dataclasses import dataclass
+
+from storage.base.registry import Registry
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What can be learned from rows.
+
+    Attributes:
+        name: What a recipe writes as its `kind`.
+        forms: Forms of rows that it can be learned from; the first is taken where `data.kind` is
+            not written.
+        objective: What is asked of the rows.
+    """
+
+    name: str
+    forms: tuple[str, ...]
+    objective: str
+
+
+KINDS: Registry[Kind] = Registry("kind of recipe", "flows")
+"""Every kind by its name; a plug-in's module `flows` registers its own."""
+
+
+def register_kind(kind: Kind) -> Kind:
+    """Adds a kind under its name."""
+    return KINDS.register(kind.name, kind)
+
+
+register_kind(Kind("image-classification", ("image",), "classes"))
+register_kind(Kind("tabular-classification", ("table",), "classes"))
+register_kind(Kind("tabular-regression", ("table",), "values"))
+register_kind(Kind("forecasting", ("series",), "forecast"))
+register_kind(Kind("series-classification", ("series",), "classes"))
+register_kind(Kind("series-regression", ("series",), "values"))
+register_kind(Kind("anomaly-detection", ("table", "series"), "reconstruction"))

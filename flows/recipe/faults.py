@@ -1,0 +1,132 @@
+"""What is wrong with a recipe, told by path, line, value and remedy."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from flows.errors import RecipeFault
+from flows.recipe.model import Recipe
+from lightning_modules.specs.families import FAMILIES, check_params
+from storage.base.store import redact
+
+
+def find_parameter_errors(document: Mapping[str, Any], form: str) -> list[dict[str, Any]]:
+    """Faults of the network's parameters, as pydantic tells them, whatever else is wrong."""
+    section: Any = document
+    for name in ("model", "network"):
+        section = section.get(name) if isinstance(section, Mapping) else None
+    if not isinstance(section, Mapping):
+        return []
+    family, params = section.get("family", "cnn"), section.get("params", {})
+    if not isinstance(family, str) or not isinstance(params, dict):
+        return []
+    try:
+        check_params(form, family, params)
+    except ValidationError as error:
+        details = error.errors()
+        # A list with a wrong item is too short only because that item does not count.
+        inner = {detail["loc"][:-1] for detail in details}
+        return [
+            {**detail, "loc": ("model", "network", "params", *detail["loc"])}
+            | _name_known(detail, form, family)
+            for detail in details
+            if not (detail["type"] == "too_short" and detail["loc"] in inner)
+        ]
+    return []
+
+
+def _name_known(detail: Any, form: str, family: str) -> dict[str, Any]:
+    """What could stand instead of a parameter that the family does not have."""
+    if detail["type"] != "extra_forbidden":
+        return {}
+    known = ", ".join(sorted(FAMILIES[form][family].model_fields)) or "none"
+    return {
+        "type": "value_error",
+        "msg": f"Value error, be a parameter of {family}; known here: {known}",
+    }
+
+
+def add_line(fault: RecipeFault, lines: Mapping[str, int]) -> RecipeFault:
+    """The fault with its line, or that of the nearest section around it."""
+    return replace(fault, line=_find_line(fault.path.split("."), lines))
+
+
+def _find_line(parts: Sequence[str], lines: Mapping[str, int]) -> int | None:
+    known = (lines.get(".".join(parts[:end])) for end in range(len(parts), 0, -1))
+    return next((line for line in known if line is not None), None)
+
+
+def describe_fault(
+    error: Mapping[str, Any], lines: Mapping[str, int], recipe_type: type[Recipe]
+) -> RecipeFault:
+    """A fault of one section, from what pydantic says of it.
+
+    Args:
+        error: One entry of `ValidationError.errors()`.
+        lines: Line of every key of the file, by dotted path.
+        recipe_type: What the recipe is checked by.
+    """
+    parts = [str(part) for part in error["loc"]]
+    if parts[:1] == ["source"]:
+        # The source's type, by which pydantic tells one source's keys from another's.
+        del parts[1:2]
+    path, got, line = ".".join(parts), show_value(error["input"]), _find_line(parts, lines)
+    if error["type"] == "extra_forbidden":
+        return RecipeFault(path, got, "be a known key", _suggest_key(parts, recipe_type), line)
+    if error["type"] == "missing":
+        return RecipeFault(path, "absent", "be given", f"add `{parts[-1]}:` there", line)
+    sentence = str(error["msg"]).removeprefix("Value error, ")
+    told = re.match(r"(\w+) \((.*?)\) must ", sentence)
+    if told and isinstance(error["input"], dict) and told[1] in _known_keys(parts, recipe_type):
+        # A section's own sentence says which of its keys is wrong.
+        path, got = f"{path}.{told[1]}", told[2]
+        line = lines.get(path, line)
+    rule, remedy = _split_sentence(sentence)
+    return RecipeFault(path or "(recipe)", got, rule, remedy or "mend the value", line)
+
+
+def _split_sentence(sentence: str) -> tuple[str, str]:
+    """Rule and remedy of a sentence, without what a fault's path and value say already.
+
+    A section's own sentence is "<what> (<value>) must <rule>; got <x>; <remedy>".
+    """
+    rule, _, remedy = sentence.partition("; ")
+    rule = re.sub(r"^.*? must |^(Input|Value|String|List|Tuple|Dictionary) should ", "", rule)
+    rule = re.sub(r" after validation, not \d+$", "", rule)
+    return rule, re.sub(r"^got [^;]*; ", "", remedy)
+
+
+def _suggest_key(parts: Sequence[str], recipe_type: type[Recipe]) -> str:
+    """What could be written instead of an unknown key."""
+    known = _known_keys(parts[:-1], recipe_type)
+    close = difflib.get_close_matches(parts[-1], known, n=1)
+    hint = f"did you mean `{close[0]}`? " if close else ""
+    return f"{hint}known here: {', '.join(known)}" if known else "remove it"
+
+
+def _known_keys(parents: Sequence[str], recipe_type: type[Recipe]) -> list[str]:
+    model: type[BaseModel] | None = recipe_type
+    for parent in parents:
+        field = model.model_fields.get(parent) if model is not None else None
+        if field is None:
+            return []
+        choices = [field.annotation, *get_args(field.annotation)]
+        model = next(
+            (
+                choice
+                for choice in choices
+                if isinstance(choice, type) and issubclass(choice, BaseModel)
+            ),
+            None,
+        )
+    return sorted(model.model_fields) if model is not None else []
+
+
+def show_value(value: Any) -> str:
+    """A value as it stood in the file, short, without the secrets of a URL."""
+    text = redact(value if isinstance(value, str) and "://" in value else repr(value))
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,176 @@
+"""A recipe: one use case as data. Its sections are frozen models that lie beside their users."""
+
+import difflib
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    SerializeAsAny,
+    create_model,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from deployments.targets.specs import TargetSpec
+from flows.errors import RecipeFault
+from flows.kinds import KINDS
+from gates.specs import GatesSpec, gates_for_kind
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.training import CompressSpec, TrainSpec
+from storage.base.store import canonical_json, redact, sha256_bytes
+from storage.forms.base import RowsSpec
+from storage.forms.image import ImageSpec
+from storage.forms.series import SeriesSpec
+from storage.forms.table import TableSpec
+from storage.records.receipts import StartRecord
+from storage.sources import AnySource
+
+FORMAT = 1
+SECTIONS: dict[str, type[RowsSpec]] = {"image": ImageSpec, "table": TableSpec, "series": SeriesSpec}
+
+
+class _SchemaOfForms:
+    """Tells a JSON schema that a data section is that of any form."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(spec.__pydantic_core_schema__) for spec in SECTIONS.values()]}
+
+
+def _name_kinds(schema: JsonSchemaValue) -> None:
+    schema["enum"] = list(KINDS)
+
+
+if TYPE_CHECKING:
+    AnyRows = RowsSpec
+else:
+    AnyRows = Annotated[SerializeAsAny[RowsSpec], _SchemaOfForms()]
+
+
+class Recipe(BaseModel):
+    """From a source to its targets: everything that makes one run differ from another.
+
+    Validated from a document, it is a recipe of that document's kind and form: `narrow_recipe`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    format: Literal[1]
+    """Version of this format; newer ones are refused."""
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    """Short name; data sets are called `<name>-raw` and `<name>-prepared`."""
+    description: str = ""
+    """One sentence for people."""
+    kind: str = Field(json_schema_extra=_name_kinds)
+    """What is to be learned."""
+    source: AnySource
+    """Where the rows come from."""
+    data: AnyRows
+    """Which rows and fields there are, and how they are split."""
+    gates: GatesSpec = GatesSpec()
+    """The limits of the four gates."""
+    model: ModelSpec = ModelSpec()
+    """Head and network."""
+    train: TrainSpec = TrainSpec()
+    """How it learns."""
+    compress: CompressSpec = CompressSpec()
+    """Which artifacts are made."""
+    targets: dict[str, TargetSpec] = Field(min_length=1)
+    """The channels that the chosen artifacts are promoted to."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _narrow(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Checks a document by the sections that go with its kind and form."""
+        if cls is not Recipe or not isinstance(value, Mapping):
+            return handler(value)
+        chosen = choose_form(value)
+        if isinstance(chosen, RecipeFault):
+            raise ValueError(str(chosen))  # noqa: TRY004 - pydantic takes no other
+        narrowed: Any = narrow_recipe(*chosen).model_validate(value)
+        return cast(Self, narrowed)
+
+    @property
+    def objective(self) -> str:
+        """What is asked of the rows, as `classes` or `forecast`."""
+        return KINDS.find(self.kind).objective
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical recipe: every setting, defaults written out, secrets left out."""
+        return sha256_bytes(canonical_json(self.document))
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The recipe as plain data, defaults written out, secrets in URLs redacted."""
+        document: dict[str, Any] = self.model_dump(mode="json")
+        return {**document, **{name: _redact_urls(document[name]) for name in ("source", "train")}}
+
+    def pin_start(self, start: StartRecord | None) -> "Recipe":
+        """The recipe with the weights that it starts from named by their digest, or a model by its whole id.
+
+        So the receipt says which they were, and a run that was lost goes on from the same.
+        """
+        if start is None or self.train.start_from is None:
+            return self
+        named = (
+            {"sha256": start.sha256}
+            if self.train.start_from.model is None
+            else {"model": start.model}
+        )
+        pinned = self.train.start_from.model_copy(update=named)
+        return self.model_copy(
+            update={"train": self.train.model_copy(update={"start_from": pinned})}
+        )
+
+
+def choose_form(document: Mapping[str, Any]) -> tuple[str, str] | RecipeFault:
+    """The kind of a recipe and the form of its rows, or the fault that hides them.
+
+    Args:
+        document: The recipe as it was written.
+    """
+    name = document.get("kind")
+    if not isinstance(name, str) or name not in KINDS:
+        close = difflib.get_close_matches(str(name), list(KINDS), n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        remedy = f"{hint}choose one of {', '.join(KINDS)}"
+        got = "absent" if name is None else repr(name)
+        return RecipeFault("kind", got, "be a known kind", remedy)
+    forms = KINDS.find(name).forms
+    data = document.get("data")
+    form = data.get("kind", forms[0]) if isinstance(data, Mapping) else forms[0]
+    if form not in forms:
+        remedy = f"write {' or '.join(forms)}, or another kind of recipe"
+        return RecipeFault("data.kind", repr(form), f"suit kind {name}", remedy)
+    return name, form
+
+
+@cache
+def narrow_recipe(kind: str, form: str) -> type[Recipe]:
+    """The recipe of one kind and form of rows: its sections are those that go with them alone.
+
+    Args:
+        kind: Name of a kind, as in `flows.kinds.KINDS`.
+        form: Name of one of its forms.
+    """
+    gates = gates_for_kind(kind)
+    sections: dict[str, Any] = {"data": (SECTIONS[form], ...), "gates": (gates, gates())}
+    narrowed: type[Recipe] = create_model("Recipe", __base__=Recipe, **sections)
+    return narrowed
+
+
+def _redact_urls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _redact_urls(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_redact_urls(inner) for inner in value]
+    return redact(value) if isinstance(value, str) and "://" in value else value
