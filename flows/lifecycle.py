@@ -4,6 +4,7 @@ from typing import Any
 
 from flows.recipe.load import load_recipe
 from flows.recipe.model import Recipe
+from flows.run.flow import Flow
 from flows.run.journal import recall_recipe
 from flows.run.prefect_flow import lepton_flow
 from flows.run.run import open_run
@@ -20,6 +21,23 @@ from tasks.training.launch import open_trainer
 from tasks.training.nodes import check_nodes
 from tasks.training.start import find_start
 from tasks.training.train import train
+
+FLOW = Flow(
+    name="lifecycle",
+    stages=(
+        collect,
+        gate_raw,
+        prepare,
+        gate_prepared,
+        train,
+        evaluate,
+        gate_model,
+        compress,
+        gate_artifact,
+        promote,
+    ),
+    required_gates=("raw", "prepared", "model", "artifact"),
+)
 
 
 @lepton_flow
@@ -57,7 +75,7 @@ def lifecycle(
     start = find_start(workspace, r.train.start_from)
     r = r.pin_start(start)
     with (
-        open_run(r, workspace, resume) as run,
+        open_run(FLOW, r, workspace, resume) as run,
         open_trainer(run.directory, r.train.devices) as trainer,
     ):
         with open_cluster(scheduler) as dask:

@@ -24,6 +24,7 @@ from deployments.targets.trust.key_files import cache_dir
 from deployments.targets.trust.keys import KeyRing
 from flows.errors import ResumeError
 from flows.recipe.model import Recipe
+from flows.run.flow import Flow
 from gates.engine.report import GateReport
 from storage.base.errors import NotFound
 from storage.base.store import Store, canonical_json
@@ -137,7 +138,7 @@ class Journal:
             self._lock = -1
 
 
-def begin_journal(workspace: Store, recipe: Recipe) -> Journal:
+def begin_journal(workspace: Store, recipe: Recipe, flow: Flow) -> Journal:
     """The empty journal of a new run, whose id is time and chance: `20261121-053012-9f3a1c`."""
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     directory = _locate_runs(workspace) / run
@@ -145,6 +146,8 @@ def begin_journal(workspace: Store, recipe: Recipe) -> Journal:
     directory.mkdir(mode=0o700)
     record = RunRecord(
         run=run,
+        flow=flow.name,
+        required_gates=flow.required_gates,
         workspace=workspace.url,
         recipe={"name": recipe.name, "digest": recipe.digest, "document": recipe.document},
         started_at=datetime.now(UTC),
@@ -152,8 +155,13 @@ def begin_journal(workspace: Store, recipe: Recipe) -> Journal:
     return Journal(directory, recipe, record, _take_lock(directory))
 
 
-def reopen_journal(workspace: Store, run: str) -> Journal:
+def reopen_journal(workspace: Store, run: str, flow: Flow) -> Journal:
     """The journal of a lost run, with what of it still holds.
+
+    Args:
+        workspace: Where the run wrote.
+        run: Id of the run.
+        flow: What goes on with it.
 
     Raises:
         ResumeError: There is no such run, it is at work, or its journal is not the one that was
@@ -163,12 +171,22 @@ def reopen_journal(workspace: Store, run: str) -> Journal:
     lock = _take_lock(directory)
     try:
         page = _read_page(directory)
-        journal = Journal(directory, _load_recipe(page), page.record, lock)
+        journal = Journal(directory, _load_recipe(page), _hand_over(page.record, flow), lock)
         journal.keep(workspace, page.code)
     except BaseException:
         os.close(lock)
         raise
     return journal
+
+
+def _hand_over(record: RunRecord, flow: Flow) -> RunRecord:
+    """The record of a lost run as its flow goes on with it, by the gates that are required now."""
+    if record.flow != flow.name:
+        raise ResumeError(
+            f"run ({record.run}) must be one of {flow.name}; got one of {record.flow}; go on with "
+            "it by that flow"
+        )
+    return record.model_copy(update={"required_gates": flow.required_gates})
 
 
 def recall_recipe(workspace: str, run: str) -> Recipe:

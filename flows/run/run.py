@@ -12,6 +12,7 @@ from prefect.states import Failed
 from flows.errors import GateStopped
 from flows.recipe.model import Recipe
 from flows.run.artifacts import leave_artifact
+from flows.run.flow import Flow
 from flows.run.journal import begin_journal, reopen_journal
 from gates.engine.report import GateReport
 from storage.base.store import Store
@@ -31,6 +32,7 @@ class Run:
 
     Attributes:
         id: Time and chance: `20261121-053012-9f3a1c`.
+        flow: What it is a run of.
         recipe: What is carried out.
         workspace: Where everything is written.
         directory: A local folder for files in the making.
@@ -39,14 +41,17 @@ class Run:
         signed: The receipt, once the run is over.
     """
 
-    def __init__(self, recipe: Recipe, workspace: str, resume: str | None = None) -> None:
+    def __init__(
+        self, flow: Flow, recipe: Recipe, workspace: str, resume: str | None = None
+    ) -> None:
+        self.flow = flow
         self.recipe = recipe
         self.workspace = Store(workspace)
         self.workspace.probe()
         self.journal = (
-            begin_journal(self.workspace, recipe)
+            begin_journal(self.workspace, recipe, flow)
             if resume is None
-            else reopen_journal(self.workspace, resume)
+            else reopen_journal(self.workspace, resume, flow)
         )
         self.directory = self.journal.directory
         self.record = self.journal.record
@@ -61,6 +66,7 @@ class Run:
                 run.
         """
         name, progress = task.name, current_progress()
+        self.flow.require_next(name, tuple(self.record.stages))
         progress.begin(name)
         if (kept := self.journal.recall(name)) is not None:
             return cast(R, self._keep(name, kept))
@@ -136,13 +142,16 @@ def _take(returned: R | State[R]) -> R:
 
 
 @contextmanager
-def open_run(recipe: Recipe, workspace: str, resume: str | None = None) -> Iterator[Run]:
+def open_run(
+    flow: Flow, recipe: Recipe, workspace: str, resume: str | None = None
+) -> Iterator[Run]:
     """A run for the duration of the block. However the block ends but by a crash, there is a receipt.
 
     A crash leaves no receipt, for nothing was found out. The journal stays, and with it what is
     done: the error says how the run goes on.
 
     Args:
+        flow: What it is a run of.
         recipe: What is carried out.
         workspace: Where everything is written.
         resume: A run that was lost and is to go on; its recipe is the one above.
@@ -150,7 +159,7 @@ def open_run(recipe: Recipe, workspace: str, resume: str | None = None) -> Itera
     Raises:
         ResumeError: That run cannot go on.
     """
-    run = Run(recipe, workspace, resume)
+    run = Run(flow, recipe, workspace, resume)
     try:
         try:
             yield run

@@ -51,7 +51,7 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
 
 def _require_green(record: RunRecord) -> None:
     green = {report.stage for report in record.reports if report.passed}
-    missing = [name for name in ("raw", "prepared", "model", "artifact") if name not in green]
+    missing = [name for name in record.required_gates if name not in green]
     if missing:
         raise StageStopped(
             "promote",

@@ -169,9 +169,22 @@ class Resumption(Result):
 
 
 class RunRecord(Result):
-    """All that is known of a run: what its receipt and its page are made of."""
+    """All that is known of a run: what its receipt and its page are made of.
+
+    Attributes:
+        run: Id of the run.
+        flow: Name of the flow that it is a run of.
+        required_gates: Gates that the flow requires to be green before anything is published.
+        workspace: Folder or URL that the run writes to.
+        recipe: Name, digest and document of the recipe.
+        started_at: When the run began, UTC.
+        stages: Every stage that was begun, in order.
+        resumptions: The times that the run went on after it was lost.
+    """
 
     run: str
+    flow: str
+    required_gates: tuple[str, ...]
     workspace: str
     recipe: dict[str, JsonValue]
     started_at: datetime

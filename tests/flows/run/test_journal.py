@@ -7,6 +7,7 @@ import pytest
 
 from flows.errors import ResumeError
 from flows.recipe.load import load_recipe
+from flows.run.flow import Flow
 from flows.run.journal import (
     JOURNAL,
     Journal,
@@ -26,6 +27,7 @@ from tasks.runtime.outcomes import Collected, Prepared, Trained
 from tasks.runtime.predictions import Predictions
 from tests.tasks.jobs import NAME, SAMPLE, make_workspace
 
+FLOW = Flow(name="lifecycle", stages=(), required_gates=())
 GREEN = GateReport(
     stage="raw",
     passed=True,
@@ -63,7 +65,7 @@ def lost(tmp_path: Path) -> Journal:
     """A run that was killed behind train."""
     workspace = make_workspace(tmp_path / "work space")
     version = describe_version(Dataset(workspace, NAME).open())
-    journal = begin_journal(workspace, load_recipe("digits", {"train.max_epochs": 3}))
+    journal = begin_journal(workspace, load_recipe("digits", {"train.max_epochs": 3}), FLOW)
     record = journal.record
     outcomes = {
         "collect": Collected(source=SourceRecord(type="sklearn", digest="0"), dataset=version),
@@ -83,7 +85,7 @@ def lost(tmp_path: Path) -> Journal:
 
 
 def reopen(lost: Journal) -> Journal:
-    return reopen_journal(Store(lost.record.workspace), lost.record.run)
+    return reopen_journal(Store(lost.record.workspace), lost.record.run, FLOW)
 
 
 def test_what_is_done_is_kept_and_gates_judge_again(lost: Journal) -> None:
@@ -124,7 +126,7 @@ def test_an_altered_shard_is_found(lost: Journal) -> None:
 @pytest.mark.parametrize("name", ["machine-failure", "transformer-temperature"])
 def test_a_run_of_any_kind_finds_its_own_recipe(name: str, tmp_path: Path) -> None:
     recipe = load_recipe(name, {"train.max_epochs": 2})
-    journal = begin_journal(Store(tmp_path), recipe)
+    journal = begin_journal(Store(tmp_path), recipe, FLOW)
     journal.write(journal.record)
     journal._unlock()
     found = recall_recipe(str(tmp_path), journal.record.run)
@@ -142,6 +144,12 @@ def test_an_altered_journal_is_refused(lost: Journal) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ResumeError, match="must be one that this Lepton writes"):
         reopen(lost)
+
+
+def test_a_run_goes_on_by_its_own_flow_alone(lost: Journal) -> None:
+    other = Flow(name="feedback", stages=(), required_gates=())
+    with pytest.raises(ResumeError, match="must be one of feedback; got one of lifecycle"):
+        reopen_journal(Store(lost.record.workspace), lost.record.run, other)
 
 
 def test_a_run_at_work_is_left_alone(lost: Journal) -> None:
@@ -167,7 +175,7 @@ def test_a_lost_run_is_told_of_with_the_command(lost: Journal) -> None:
 
 
 def test_a_run_that_got_nowhere_leaves_nothing(lost: Journal) -> None:
-    journal = begin_journal(Store(lost.record.workspace), lost.recipe)
+    journal = begin_journal(Store(lost.record.workspace), lost.recipe, FLOW)
     error = RuntimeError("fell")
     journal.leave(error)
     assert not journal.directory.exists()

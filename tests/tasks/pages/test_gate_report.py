@@ -126,6 +126,8 @@ def record_run(root, version, spec, report):
     document = {"kind": "tabular-classification", "data": spec.model_dump(mode="json")}
     record = RunRecord(
         run="now",
+        flow="lifecycle",
+        required_gates=("raw",),
         workspace=str(root),
         recipe={"name": "mills", "document": document},
         started_at=datetime.now(UTC),
