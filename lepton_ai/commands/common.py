@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from deployments.targets.errors import TargetError
+from lepton_ai.extras import explain_absence
 from storage.base.errors import StorageError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_STOPPED = 1, 2, 3
@@ -61,8 +62,4 @@ def translate_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 def require_platform(error: ImportError, command: str) -> typer.Exit:
     """The answer to a command that needs more than a device has."""
-    return fail(
-        f"`lepton {command}` must have the platform's packages; got no module {error.name!r}; "
-        "install them with: pip install 'lepton-ai[platform]'",
-        EXIT_USAGE,
-    )
+    return fail(explain_absence(f"`lepton {command}`", error), EXIT_USAGE)
