@@ -114,8 +114,8 @@ def show_curve(curves: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
     a seed.
 
     Args:
-        curves: The points of a run, in order, by seed: "epoch" from 0, figures, "cpu_s" of that
-            epoch.
+        curves: The points of a run, in order, by seed: "epoch" from 0 and "figures", `cpu_s`
+            of that epoch among them.
 
     Returns:
         Markdown; empty without points. Of many epochs some are shown, the first and the last
@@ -126,7 +126,7 @@ def show_curve(curves: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
         return ""
     first = next(iter(curves.values()))
     figure = next(
-        (name for name in ("accuracy", "error") if f"validation_{name}" in first[0]), "loss"
+        (name for name in ("accuracy", "error") if _find(first[0], name) is not None), "loss"
     )
     longest = max(curves.values(), key=len)
     shown = sorted(
@@ -134,14 +134,27 @@ def show_curve(curves: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
     )
     minutes, spent = [], 0.0
     for point in first:
-        spent += float(point.get("cpu_s", float("nan"))) / 60
+        spent += _find_or_nan(point, "cpu_s", "") / 60
         minutes.append(spent)
     rows = [["CPU min", *(_show(minutes, place, ".1f") for place in shown)]]
     for seed, points in curves.items():
-        values = [float(point[f"validation_{figure}"]) for point in points]
+        values = [_find_or_nan(point, figure, "validation") for point in points]
         rows.append([f"seed {seed}", *(_show(values, place, ".4f") for place in shown)])
     table = make_table(["epoch", *(str(place + 1) for place in shown)], rows)
     return f"Validation {figure}; processor time of training and validation, of the first seed.\n\n{table}"
+
+
+def _find(point: Mapping[str, Any], name: str, split: str = "validation") -> float | None:
+    """Return the value of a figure of an epoch; None where it was not measured."""
+    for figure in point["figures"]:
+        if (figure["name"], figure["split"]) == (name, split):
+            return None if figure["value"] is None else float(figure["value"])
+    return None
+
+
+def _find_or_nan(point: Mapping[str, Any], name: str, split: str) -> float:
+    found = _find(point, name, split)
+    return float("nan") if found is None else found
 
 
 def _show(values: Sequence[float], place: int, form: str) -> str:

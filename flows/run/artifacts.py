@@ -12,8 +12,8 @@ from tasks.pages.parts.markdown import (
     render_gate_markdown,
     render_training_markdown,
 )
-from tasks.pages.parts.page_data import Candidate, Confusion, Dataset, Gate
-from tasks.pages.report import compare_baselines, describe_outcome, number_epochs
+from tasks.pages.parts.page_data import Confusion, Dataset, Gate
+from tasks.pages.report import compare_baselines, describe_outcome, fill_candidate, number_epochs
 from tasks.runtime.outcomes import Collected, Compressed, Evaluated, Outcome, Prepared, Trained
 
 
@@ -55,9 +55,7 @@ def _render(stage: str, outcome: Outcome, labels: tuple[str, ...], folder: str) 
                 if part
             )
         case Compressed(candidates=candidates):
-            return render_candidates_markdown(
-                [Candidate.model_validate(entry.model_dump()) for entry in candidates]
-            )
+            return render_candidates_markdown([fill_candidate(entry) for entry in candidates])
         case _:
             facts = "\n".join(f"- {escape_markdown(fact)}" for fact in describe_outcome(outcome))
             return f"## {stage}\n\n{facts}\n"

@@ -16,7 +16,8 @@ from flows.run.flow import Flow
 from flows.run.journal import begin_journal, reopen_journal
 from gates.engine.report import GateReport
 from storage.base.store import Store
-from storage.records.receipts import Receipt, SignedReceipt, read_receipt
+from storage.records.receipt_files import SignedReceipt, read_receipt
+from storage.records.receipts import Receipt
 from tasks.pages.report import describe_outcome, write_report
 from tasks.release.receipt import draft_receipt, issue_receipt
 from tasks.runtime.errors import StageStopped

@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import JsonValue
+
+from storage.base.figures import find_value
 from storage.base.store import Store
-from storage.records.receipts import Receipt
+from storage.records.receipts import ArtifactRecord, Receipt
+from tasks.forms.streams import HELD_OUT, VALIDATION
 from tasks.pages.report import report_path
 
 
@@ -25,17 +29,17 @@ def summarize(receipt: Receipt, workspace: str) -> dict[str, Any]:
         "model_id": model.id if model else None,
         "receipt": receipt.address,
         "report": store.address(report_path(receipt.run)),
-        "metrics": receipt.metrics,
+        "metrics": list_metrics(receipt),
         "datasets": {name: _refer(receipt, name) for name in ("raw", "prepared")},
         "artifacts": [
             {
                 "name": entry.name,
                 "path": store.address(f"models/{model.id if model else ''}/{entry.file}"),
                 "sha256": entry.sha256,
-                "size_bytes": entry.size_bytes,
-                "accuracy": entry.accuracy,
-                "agreement": entry.agreement,
-                "latency_ms_p50": entry.latency_ms_p50,
+                "size_bytes": int(entry.find("size_bytes") or 0),
+                "accuracy": _find_accuracy(entry),
+                "agreement": entry.find("agreement", HELD_OUT),
+                "latency_ms_p50": entry.find("latency_ms_p50"),
                 "chosen_for": list(entry.chosen_for),
             }
             for entry in receipt.artifacts
@@ -43,6 +47,31 @@ def summarize(receipt: Receipt, workspace: str) -> dict[str, Any]:
         "channels": dict.fromkeys(_list_targets(receipt))
         | {name: cleared.artifact for name, cleared in receipt.channels.items()},
     }
+
+
+def list_metrics(receipt: Receipt) -> dict[str, JsonValue]:
+    """Return a receipt's figures under the flat names that programs read them by."""
+    metrics: dict[str, JsonValue] = {}
+    for figure in receipt.figures:
+        prefix = "validation_" if figure.split == VALIDATION else ""
+        metrics[prefix + figure.name] = figure.value
+    if (training := receipt.training) is not None:
+        metrics["epochs"] = training.epochs
+        metrics["training_s"] = training.seconds
+        metrics["precision"] = training.precision
+    for baseline, figures in receipt.baselines.items():
+        for figure in figures:
+            metrics[f"{baseline.replace(' ', '_')}_{figure.name}"] = figure.value
+    for channel, figures in receipt.champions.items():
+        name = receipt.headline
+        metrics[f"champion_{name}_{channel}"] = find_value(figures, name)
+    return metrics
+
+
+def _find_accuracy(entry: ArtifactRecord) -> float | None:
+    """Return how often an artifact is right on held-out rows; None where it answers with errors."""
+    score = entry.find_score(HELD_OUT)
+    return score.value if score is not None and score.direction == "higher" else None
 
 
 def _refer(receipt: Receipt, name: str) -> str | None:
@@ -71,15 +100,10 @@ def show_timings(
         imports_s: Time that this process spent importing.
         total_s: Wall time of the whole command.
     """
-
-    def figure(name: str) -> float:
-        value = receipt.metrics.get(name)
-        return float(value) if isinstance(value, int | float) else 0.0
-
     others = {
-        "training": figure("training_s"),
+        "training": receipt.training.seconds if receipt.training else 0.0,
         "Prefect server": durations_s.get("prefect server", 0.0),
-        "imports": imports_s + figure("worker_imports_s"),
+        "imports": imports_s + (find_value(receipt.figures, "worker_imports_s") or 0.0),
     }
     rows = [("imports, this process", imports_s), *durations_s.items()]
     rows.append(("other", total_s - imports_s - sum(durations_s.values())))

@@ -20,15 +20,15 @@ from lepton_ai.commands.common import (
 )
 from storage.base.errors import StorageError
 from storage.base.store import Store
-from storage.records.receipts import (
+from storage.records.receipt_files import (
     FOLDER,
-    Receipt,
     SignedReceipt,
     find_damaged,
     find_receipt,
     list_model_receipts,
     read_receipt,
 )
+from storage.records.receipts import Receipt
 
 Reference = Annotated[
     str, typer.Argument(help="Receipt id, path of a receipt, or model id; 8 digits are enough.")
@@ -109,7 +109,7 @@ def _describe_chain(signed: SignedReceipt) -> list[str]:
         f"  channel  {name}: {cleared.artifact}" for name, cleared in receipt.channels.items()
     ]
     lines += [
-        f"  artifact {entry.file} sha256 {entry.sha256} ({entry.size_bytes} bytes)"
+        f"  artifact {entry.file} sha256 {entry.sha256} ({int(entry.find('size_bytes') or 0)} bytes)"
         for entry in receipt.artifacts
     ]
     if model is not None:

@@ -1,25 +1,17 @@
 """Receipts: one signed, content-addressed record a run, promoted or stopped.
 
-A receipt file is the canonical JSON of `{"signatures": [...], "signed": body}`. It lies at
-`receipts/<sha256>.json`, named by the digest of its own bytes, so that one flipped bit anywhere in
-it is found by its name alone. Signing is handed in as a function: storage holds no keys.
+Figures are lists of numbers with a name, a unit, a direction and a split: a new kind of model adds
+names to them, never fields. `storage.records.receipt_files` writes and reads the files.
 """
 
-import json
-from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from storage.base.errors import Corrupt, NotFound
-from storage.base.store import Store, canonical_json, sha256_bytes
+from storage.base.figures import Figure, find_value
 
-FORMAT = 1
-FOLDER = "receipts"
-
-Sign = Callable[[bytes], dict[str, str]]
-"""Signs the canonical bytes of a body; gives `{"keyid", "method", "signature"}`."""
+FORMAT: Final = 2
 
 
 class Record(BaseModel):
@@ -80,27 +72,43 @@ class ModelRecord(Record):
     files: dict[str, FileRecord] = {}
 
 
-class ArtifactRecord(Record):
-    """What one candidate measured on its exact bytes. Rates lie in 0..1, times in milliseconds.
+class TrainingRecord(Record):
+    """How a network was trained: epochs (the best counted from 0), wall time in seconds, precision."""
 
-    A model of classes or scores has an accuracy (of scores the average precision), one of values a
-    mean absolute error.
+    epochs: int
+    best_epoch: int
+    seconds: float
+    precision: str
+
+
+class ArtifactRecord(Record):
+    """What one candidate measured on its exact bytes.
+
+    Attributes:
+        name: Its name among the candidates, such as "int8".
+        file: Its name in the model's directory.
+        sha256: Digest of its bytes.
+        figures: The receipt's headline figure and `agreement` (the share of answers that are the
+            float model's) on "validation" rows and, of a chosen one, on "held_out" rows;
+            `size_bytes`; `latency_ms_p50` and `latency_ms_p95` of one answer to one row.
+        chosen_for: Channels that get it.
+        note: Why a channel that prefers it did not get it.
     """
 
     name: str
     file: str
     sha256: str
-    size_bytes: int
-    validation_accuracy: float | None = None
-    validation_error: float | None = None
-    validation_agreement: float
-    accuracy: float | None = None
-    error: float | None = None
-    agreement: float | None = None
-    latency_ms_p50: float
-    latency_ms_p95: float
+    figures: tuple[Figure, ...] = ()
     chosen_for: tuple[str, ...] = ()
     note: str = ""
+
+    def find_score(self, split: str) -> Figure | None:
+        """Return the figure that says how well it answers the rows of a split: the first of them."""
+        return next((figure for figure in self.figures if figure.split == split), None)
+
+    def find(self, name: str, split: str = "") -> float | None:
+        """Return the value of a figure; None where it was not measured."""
+        return find_value(self.figures, name, split)
 
 
 class ChannelRecord(Record):
@@ -124,17 +132,26 @@ class Receipt(Record):
 
     `status` "promoted" means cleared for exactly the channels and bytes it lists; a channel names
     the receipt that it followed. A run that lost its channel to another one leaves a second
-    receipt, stopped at promote. `resumptions` says when a run that was lost went on, which stages
-    it kept, and by which code those were made.
+    receipt, stopped at promote. `id` and `address` say where the signed file lies; they are empty
+    before it is written, and no part of what is signed.
 
-    `id` and `address` say where the signed file lies; they are empty before it is written, and no
-    part of what is signed.
+    Attributes:
+        flow: Name of the flow that ran, such as "lifecycle".
+        required_gates: Stages whose gates must be green for a release, as the flow declares them.
+        headline: Name of the figure that the model is judged by first; "" before it was evaluated.
+        figures: The model's, on "validation" and "held_out" rows, and the run's own.
+        baselines: The held-out figures of answers that need no network, by baseline.
+        champions: The held-out figures of the promoted models on the same rows, by channel.
+        timings: Wall time of each stage, in seconds.
+        resumptions: When a run that was lost went on, which stages it kept, by which code.
     """
 
     id: str = Field(default="", exclude=True)
     address: str = Field(default="", exclude=True)
-    format: Literal[1] = 1
+    format: Literal[2] = FORMAT
     run: str
+    flow: str
+    required_gates: tuple[str, ...]
     status: Literal["promoted", "stopped"]
     stopped_at: str | None = None
     reasons: tuple[str, ...] = ()
@@ -149,7 +166,11 @@ class Receipt(Record):
     model: ModelRecord | None = None
     artifacts: tuple[ArtifactRecord, ...] = ()
     channels: dict[str, ChannelRecord] = {}
-    metrics: dict[str, JsonValue] = {}
+    training: TrainingRecord | None = None
+    headline: str = ""
+    figures: tuple[Figure, ...] = ()
+    baselines: dict[str, tuple[Figure, ...]] = {}
+    champions: dict[str, tuple[Figure, ...]] = {}
     timings: dict[str, float] = {}
     resumptions: tuple[dict[str, JsonValue], ...] = ()
 
@@ -162,141 +183,3 @@ class Receipt(Record):
     def model_id(self) -> str | None:
         """Identity of the model; None if the run did not get as far as one."""
         return self.model.id if self.model else None
-
-
-class SignedReceipt(Record):
-    """A receipt as it lies on disk.
-
-    Attributes:
-        id: sha256 of the file's bytes; its name.
-        receipt: The body.
-        signatures: One or more signatures over the body's canonical bytes.
-        content: The file's bytes.
-    """
-
-    id: str
-    receipt: Receipt
-    signatures: tuple[dict[str, str], ...]
-    content: bytes
-
-
-def path_of(receipt_id: str) -> str:
-    """Path of a receipt in its workspace."""
-    return f"{FOLDER}/{receipt_id}.json"
-
-
-def write_receipt(workspace: Store, receipt: Receipt, sign: Sign) -> SignedReceipt:
-    """Signs a receipt and writes it under the digest of its bytes. Never overwrites."""
-    body = receipt.model_dump(mode="json")
-    signatures = [sign(canonical_json(body))]
-    content = canonical_json({"signatures": signatures, "signed": body})
-    receipt_id = sha256_bytes(content)
-    workspace.put_if_absent(path_of(receipt_id), content)
-    return _locate(workspace, receipt_id, receipt, signatures, content)
-
-
-def _locate(
-    workspace: Store,
-    receipt_id: str,
-    receipt: Receipt,
-    signatures: Sequence[dict[str, str]],
-    content: bytes,
-) -> SignedReceipt:
-    located = receipt.model_copy(
-        update={"id": receipt_id, "address": workspace.address(path_of(receipt_id))}
-    )
-    return SignedReceipt(
-        id=receipt_id, receipt=located, signatures=tuple(signatures), content=content
-    )
-
-
-def read_receipt(workspace: Store, receipt_id: str) -> SignedReceipt:
-    """Reads a receipt and checks its bytes against its name.
-
-    The signature is not checked here: who is trusted is the reader's to say.
-
-    Raises:
-        NotFound: The workspace has no such receipt.
-        Corrupt: The bytes do not match the name, or are no receipt of a format known here.
-    """
-    content = workspace.read(path_of(receipt_id))
-    where = workspace.child(FOLDER).display + f"/{receipt_id}.json"
-    if (got := sha256_bytes(content)) != receipt_id:
-        raise Corrupt(
-            f"receipt ({where}) must hash to its name; got {got}; restore the file from a copy"
-        )
-    envelope = json.loads(content)
-    found = envelope["signed"].get("format")
-    if found != FORMAT:
-        raise Corrupt(
-            f"receipt ({where}) must have format {FORMAT}; got {found!r}; read it with a newer "
-            "Lepton"
-        )
-    try:
-        receipt = Receipt.model_validate(envelope["signed"])
-    except ValidationError as error:
-        raise Corrupt(
-            f"receipt ({where}) must follow its format; got {error.error_count()} faults: {error}"
-        ) from error
-    return _locate(workspace, receipt_id, receipt, envelope["signatures"], content)
-
-
-def find_receipt(workspace: Store, reference: str) -> str:
-    """The id of the receipt that a user means by an id, a unique prefix (8 digits or more), a path, or a model id.
-
-    A model id stands for its newest promoted receipt, else its newest.
-
-    Raises:
-        NotFound: Nothing, or more than one thing, goes by that name.
-    """
-    name = reference.rsplit("/", 1)[-1].removesuffix(".json").lower()
-    ids = [
-        entry.removesuffix(".json")
-        for entry in workspace.listdir(FOLDER)
-        if entry.endswith(".json")
-    ]
-    if name in ids:
-        return name
-    matches = [entry for entry in ids if len(name) >= 8 and entry.startswith(name)]
-    if len(matches) == 1:
-        return matches[0]
-    of_model = list_model_receipts(workspace, name)
-    if of_model:
-        return of_model[-1].id
-    raise NotFound(
-        f"receipt or model ({reference}) must be known in {workspace.display}; got {len(matches)} "
-        "matches among "
-        f"{len(ids)} receipts; list them in {FOLDER}/ or give more digits"
-    )
-
-
-def find_damaged(workspace: Store) -> list[str]:
-    """One sentence for each receipt of a workspace that is not what was written; it could be any model's."""
-    faults = []
-    for entry in workspace.listdir(FOLDER):
-        try:
-            read_receipt(workspace, entry.removesuffix(".json"))
-        except Corrupt as error:
-            faults.append(str(error))
-    return faults
-
-
-def list_model_receipts(workspace: Store, model_id: str) -> list[SignedReceipt]:
-    """Receipts of a model: stopped before promoted, each oldest first.
-
-    Args:
-        workspace: The workspace.
-        model_id: The model's id, a prefix of 8 digits or more, or the sha256 of its weights.
-    """
-    if len(model_id) < 8:
-        return []
-    found = []
-    for entry in workspace.listdir(FOLDER):
-        try:
-            signed = read_receipt(workspace, entry.removesuffix(".json"))
-        except Corrupt:
-            continue  # A damaged receipt speaks for nothing; `find_damaged` names it.
-        model = signed.receipt.model
-        if model is not None and (model.id.startswith(model_id) or model.checkpoint == model_id):
-            found.append(signed)
-    return sorted(found, key=lambda signed: (signed.receipt.promoted, signed.receipt.created_at))

@@ -18,8 +18,8 @@ from storage.base.store import Store
 from storage.datasets.dataset import Dataset, Version
 from storage.datasets.log import LoggedEntry
 from storage.datasets.manifest import count_splits, name_manifest, write_manifest
-from storage.records.receipts import FOLDER as RECEIPTS
-from storage.records.receipts import read_receipt
+from storage.records.receipt_files import FOLDER as RECEIPTS
+from storage.records.receipt_files import read_receipt
 from storage.shards.shard import ROW_ID, ShardEntry, read_shard
 from storage.upkeep.edits import drop_rows, find_row_ids
 from storage.upkeep.gc import check_uncollected, find_live

@@ -11,7 +11,8 @@ from storage.forms.base import RowsSpec
 from storage.forms.image import ImageSpec
 from storage.forms.series import SeriesSpec
 from storage.forms.table import TableSpec
-from storage.records.receipts import FOLDER, Receipt, read_receipt
+from storage.records.receipt_files import FOLDER, read_receipt
+from storage.records.receipts import Receipt
 
 _DATA_GATES = frozenset({"raw", "prepared"})
 

@@ -15,6 +15,8 @@ from storage.forms.base import RowsSpec
 from storage.forms.image import ImageSpec
 from storage.forms.table import TableSpec
 from storage.records.models import model_folder
+from storage.records.receipts import ArtifactRecord
+from tasks.forms.streams import HELD_OUT
 from tasks.runtime.outcomes import Compressed, Evaluated, Prepared
 from tasks.runtime.stage import gate
 from tasks.training.answers import AnswerSheet, read_predictions, standardise_sheet
@@ -93,24 +95,30 @@ def gate_artifact(
 ) -> GateReport:
     """Judges the chosen artifacts: the very bytes that would ship, read again from the workspace."""
     folder = model_folder(Store(workspace), compressed.model_id)
-    is_error = evaluated.headline in LOWER_IS_BETTER
-    score = evaluated.metrics[evaluated.headline]
+    name = evaluated.headline
+    is_error = name in LOWER_IS_BETTER
+    score = evaluated.metrics[name]
     facts = [
         ArtifactFacts(
             name=entry.file,
-            loaded=entry.agreement is not None,
+            loaded=entry.find("agreement", HELD_OUT) is not None,
             sha256_judged=entry.sha256,
             sha256_to_ship=sha256_bytes(folder.read(entry.file)),
             scored_by="error" if is_error else "accuracy",
             accuracy_float=None if is_error else score,
-            accuracy=entry.accuracy,
+            accuracy=None if is_error else entry.find(name, HELD_OUT),
             error_float=score if is_error else None,
-            error=entry.error,
-            agreement=entry.agreement,
-            size_bytes=entry.size_bytes,
-            latency_ms_p50=entry.latency_ms_p50,
+            error=entry.find(name, HELD_OUT) if is_error else None,
+            agreement=entry.find("agreement", HELD_OUT),
+            size_bytes=_count_bytes(entry),
+            latency_ms_p50=entry.find("latency_ms_p50"),
         )
         for entry in compressed.candidates
         if entry.chosen_for
     ]
     return judge_artifacts(limits, facts)
+
+
+def _count_bytes(entry: ArtifactRecord) -> int | None:
+    size = entry.find("size_bytes")
+    return None if size is None else int(size)

@@ -1,6 +1,7 @@
 """The run's page: filled from what the stages handed on and from the signed receipt, written as one offline file."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,10 +10,13 @@ from gates.engine.report import GateReport
 from lightning_modules.objectives.metrics import LOWER_IS_BETTER
 from lightning_modules.specs.model import SampleSpec
 from lightning_modules.specs.training import METRICS_OF_CLASSES
+from storage.base.figures import Figure
 from storage.base.store import Store
-from storage.records.receipts import Receipt, SignedReceipt, StartRecord
+from storage.records.receipt_files import SignedReceipt
+from storage.records.receipts import ArtifactRecord, Receipt, StartRecord
 from storage.sources.base import LISTED_FILES
 from tasks.data.open_versions import iter_rows, open_version
+from tasks.forms.streams import HELD_OUT, VALIDATION
 from tasks.pages.answer_plots import pick_forecasts, pick_scatter
 from tasks.pages.gate_report import write_gate_pages
 from tasks.pages.parts.page_data import (
@@ -70,7 +74,7 @@ def write_report(workspace: Store, record: RunRecord, signed: SignedReceipt) -> 
         )
     write_gate_pages(workspace, record)
     if trained := record.find(Trained):
-        points = [point.model_dump(mode="json", exclude_none=True) for point in trained.curve]
+        points = [point.model_dump(mode="json") for point in trained.curve]
         workspace.write(curve_path(record.run), json.dumps(points, indent=2).encode())
     path = report_path(record.run)
     workspace.write(path, render_run_page(_fill_page(workspace, record, signed)).encode())
@@ -80,8 +84,36 @@ def write_report(workspace: Store, record: RunRecord, signed: SignedReceipt) -> 
 def number_epochs(trained: Trained) -> tuple[CurvePoint, ...]:
     """The curve as people read it: its epochs are counted from 1, as they are while training goes on."""
     return tuple(
-        CurvePoint.model_validate(point.model_dump() | {"epoch": point.epoch + 1})
+        CurvePoint.model_validate({"epoch": point.epoch + 1} | _name_figures(point.figures))
         for point in trained.curve
+    )
+
+
+def _name_figures(figures: Sequence[Figure]) -> dict[str, float | None]:
+    """Return the figures of an epoch as its row on the page names them."""
+    shown = CurvePoint.model_fields
+    named = {f"{figure.split}_{figure.name}".lstrip("_"): figure.value for figure in figures}
+    return {name: value for name, value in named.items() if name in shown}
+
+
+def fill_candidate(entry: ArtifactRecord) -> Candidate:
+    """Return one artifact as pages show it."""
+    scores: dict[str, float | None] = {}
+    for split, prefix in ((VALIDATION, "validation_"), (HELD_OUT, "")):
+        if (score := entry.find_score(split)) is not None:
+            name = "error" if score.direction == "lower" else "accuracy"
+            scores[prefix + name] = score.value
+            scores[f"{prefix}agreement"] = entry.find("agreement", split)
+    return Candidate(
+        name=entry.name,
+        file=entry.file,
+        sha256=entry.sha256,
+        size_bytes=int(entry.find("size_bytes") or 0),
+        latency_ms_p50=entry.find("latency_ms_p50"),
+        latency_ms_p95=entry.find("latency_ms_p95"),
+        chosen_for=entry.chosen_for,
+        note=entry.note,
+        **scores,
     )
 
 
@@ -168,9 +200,7 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         forecasts=pick_forecasts(workspace, prepared, evaluated) if prepared and evaluated else (),
         scatter=pick_scatter(workspace, evaluated) if evaluated else None,
         samples=_pick_samples(workspace, record, labels, receipt),
-        candidates=tuple(
-            Candidate.model_validate(entry.model_dump(mode="json")) for entry in receipt.artifacts
-        ),
+        candidates=tuple(map(fill_candidate, receipt.artifacts)),
         channels=_fill_channels(record, receipt),
         source=Source.model_validate(receipt.source.model_dump(mode="json"))
         if receipt.source
@@ -214,7 +244,7 @@ def _fill_metrics(record: RunRecord, receipt: Receipt) -> tuple[Metric, ...]:
     evaluated, trained = record.find(Evaluated), record.find(Trained)
     if evaluated is not None:
         metrics += _fill_figures(evaluated)
-    chosen = [entry for entry in receipt.artifacts if entry.chosen_for]
+    chosen = [fill_candidate(entry) for entry in receipt.artifacts if entry.chosen_for]
     if chosen:
         smallest = min(chosen, key=lambda entry: entry.size_bytes)
         where = ", ".join(smallest.chosen_for)

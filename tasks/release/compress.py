@@ -13,6 +13,7 @@ from deployments.targets.run.runtime import Predictor
 from deployments.targets.specs import TargetSpec
 from deployments.targets.trust.card import InputSpec, OutputSpec
 from lightning_modules.specs.training import CompressSpec
+from storage.base.figures import Figure
 from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.records.models import CHECKPOINT, write_model_files
@@ -20,6 +21,7 @@ from storage.records.receipts import ArtifactRecord, ChannelRecord
 from tasks.forms.describe import describe_input, describe_output
 from tasks.forms.streams import HELD_OUT, VALIDATION
 from tasks.runtime.errors import StageStopped
+from tasks.runtime.figures import list_figures, measure_cost
 from tasks.runtime.outcomes import Compressed, Evaluated, Prepared, Trained
 from tasks.runtime.stage import stage
 from tasks.training.answers import (
@@ -183,28 +185,36 @@ class Bench:
         channels = tuple(
             channel for channel, winner in chosen.items() if winner.name == candidate.name
         )
-        name = "error" if candidate.is_error else "accuracy"
-        figures: dict[str, float] = {f"validation_{name}": candidate.score}
+        figures = self.list_scores(candidate.score, candidate.agreement, VALIDATION)
         if channels:
             sheet = self.answer(candidate.content, HELD_OUT)
             reference = read_predictions(
                 self.store, self.evaluated.predictions_path, self.evaluated.predictions
             )
             agreement = measure_agreement(sheet, reference, self.evaluated.sample)
-            figures |= {name: self.judge(sheet), "agreement": agreement}
+            figures += self.list_scores(self.judge(sheet), agreement, HELD_OUT)
         measured = candidate.measured
         return ArtifactRecord(
             name=candidate.name,
             file=candidate.file,
             sha256=measured.sha256,
-            size_bytes=measured.size_bytes,
-            validation_agreement=candidate.agreement,
-            latency_ms_p50=measured.latency_ms_p50,
-            latency_ms_p95=measured.latency_ms_p95,
+            figures=(*figures, *_list_costs(measured)),
             chosen_for=channels,
             note=note,
-            **figures,
         )
+
+    def list_scores(self, score: float, agreement: float, split: str) -> tuple[Figure, ...]:
+        """Return how well an artifact answers the rows of a split, as figures."""
+        values = {self.evaluated.headline: score, "agreement": agreement}
+        return list_figures(values, split, standard=self.evaluated.standard)
+
+
+def _list_costs(measured: Measurement) -> tuple[Figure, ...]:
+    return (
+        measure_cost("size_bytes", measured.size_bytes, "bytes"),
+        measure_cost("latency_ms_p50", measured.latency_ms_p50, "ms"),
+        measure_cost("latency_ms_p95", measured.latency_ms_p95, "ms"),
+    )
 
 
 def _choose(channel: str, target: TargetSpec, candidates: list[Candidate]) -> Candidate:

@@ -7,7 +7,8 @@ from deployments.targets.publish.channel import create_channel, open_channel, pu
 from deployments.targets.trust.card import CARD_FILE, UNNAMED, ArtifactRef, Card
 from storage.base.store import Store
 from storage.records.models import model_folder
-from storage.records.receipts import ArtifactRecord, Receipt, SignedReceipt
+from storage.records.receipt_files import SignedReceipt
+from storage.records.receipts import ArtifactRecord, Receipt
 from tasks.release.receipt import issue_receipt
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.outcomes import Compressed, Promoted

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime
 
-from pydantic import JsonValue
-
 from deployments.targets.trust.keys import KeyRing
+from storage.base.figures import Figure
 from storage.base.store import Store
-from storage.records.receipts import ModelRecord, Receipt, SignedReceipt, write_receipt
+from storage.records.receipt_files import SignedReceipt, write_receipt
+from storage.records.receipts import ModelRecord, Receipt, TrainingRecord
+from tasks.forms.streams import HELD_OUT, VALIDATION
 from tasks.runtime.errors import StageStopped
+from tasks.runtime.figures import list_figures, measure_cost
 from tasks.runtime.outcomes import Collected, Compressed, Evaluated, Prepared, RunRecord, Trained
 from tasks.runtime.provenance import describe_code, describe_machine, describe_packages
 
@@ -25,10 +27,12 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
     if stopped is None:
         _require_green(record)
     collected, prepared = record.find(Collected), record.find(Prepared)
-    compressed = record.find(Compressed)
+    evaluated, compressed = record.find(Evaluated), record.find(Compressed)
     stages = {"raw": collected, "prepared": prepared}
     return Receipt(
         run=record.run,
+        flow=record.flow,
+        required_gates=record.required_gates,
         status="stopped" if stopped else "promoted",
         stopped_at=stopped.stage if stopped else None,
         reasons=stopped.reasons if stopped else (),
@@ -43,7 +47,11 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
         model=_describe_model(record),
         artifacts=compressed.candidates if compressed else (),
         channels=compressed.channels if compressed and not stopped else {},
-        metrics=describe_metrics(record),
+        training=_describe_training(record),
+        headline=evaluated.headline if evaluated else "",
+        figures=(*list_model_figures(record), *_list_run_figures(record)),
+        baselines=_list_baselines(evaluated) if evaluated else {},
+        champions=_list_champions(evaluated) if evaluated else {},
         timings={name: round(stage.duration_s, 3) for name, stage in record.stages.items()},
         resumptions=tuple(resumption.model_dump(mode="json") for resumption in record.resumptions),
     )
@@ -79,36 +87,51 @@ def _describe_model(record: RunRecord) -> ModelRecord | None:
     )
 
 
-def describe_metrics(record: RunRecord) -> dict[str, JsonValue]:
-    """The run's figures by name, as far as it got. Rates in 0..1, times in seconds."""
-    metrics: dict[str, JsonValue] = {}
+def _describe_training(record: RunRecord) -> TrainingRecord | None:
+    trained = record.find(Trained)
+    if trained is None:
+        return None
+    return TrainingRecord(
+        epochs=trained.epochs,
+        best_epoch=trained.best_epoch,
+        seconds=round(trained.training_s, 3),
+        precision=trained.precision,
+    )
+
+
+def list_model_figures(record: RunRecord) -> tuple[Figure, ...]:
+    """Return the model's figures on validation and held-out rows, as far as the run got."""
+    figures: tuple[Figure, ...] = ()
     if (trained := record.find(Trained)) is not None:
-        metrics |= {
-            **{f"validation_{name}": value for name, value in trained.validation_figures.items()},
-            "epochs": trained.epochs,
-            "training_s": round(trained.training_s, 3),
-            "precision": trained.precision,
-        }
+        standard = trained.standard
+        figures += list_figures(trained.validation_figures, VALIDATION, standard=standard)
     if (evaluated := record.find(Evaluated)) is not None:
-        metrics |= {
-            **evaluated.metrics,
-            **{
-                f"{baseline.replace(' ', '_')}_{name}": value
-                for baseline, figures in evaluated.baselines.items()
-                for name, value in figures.items()
-            },
-        }
-        headline = evaluated.headline
-        metrics |= {
-            f"champion_{headline}_{champion.channel}": champion.metrics[headline]
-            for champion in evaluated.champions
-        }
-    started = [
-        outcome.start_s for outcome in (trained, record.find(Compressed)) if outcome is not None
+        figures += list_figures(evaluated.metrics, HELD_OUT, standard=evaluated.standard)
+    return figures
+
+
+def _list_run_figures(record: RunRecord) -> tuple[Figure, ...]:
+    """Return how long the run waited for the imports of its training processes."""
+    waits_s = [
+        outcome.start_s
+        for outcome in (record.find(Trained), record.find(Compressed))
+        if outcome is not None
     ]
-    if started:
-        metrics["worker_imports_s"] = round(sum(started), 3)
-    return metrics
+    return (measure_cost("worker_imports_s", round(sum(waits_s), 3), "s"),) if waits_s else ()
+
+
+def _list_baselines(evaluated: Evaluated) -> dict[str, tuple[Figure, ...]]:
+    return {
+        name: list_figures(figures, HELD_OUT, standard=evaluated.standard)
+        for name, figures in evaluated.baselines.items()
+    }
+
+
+def _list_champions(evaluated: Evaluated) -> dict[str, tuple[Figure, ...]]:
+    return {
+        champion.channel: list_figures(champion.metrics, HELD_OUT, standard=evaluated.standard)
+        for champion in evaluated.champions
+    }
 
 
 def issue_receipt(workspace: Store, receipt: Receipt) -> SignedReceipt:

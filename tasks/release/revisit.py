@@ -10,7 +10,7 @@ from storage.base.errors import StorageError
 from storage.base.store import Store, sha256_bytes
 from storage.records.audit import audit_dataset
 from storage.records.models import CHECKPOINT, model_folder
-from storage.records.receipts import read_receipt
+from storage.records.receipt_files import read_receipt
 from tasks.runtime.outcomes import (
     Collected,
     Compressed,

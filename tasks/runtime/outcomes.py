@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from deployments.targets.trust.card import InputSpec, OutputSpec
 from gates.engine.report import GateReport
 from lightning_modules.specs.samples import AnySample, RowSample
+from storage.base.figures import Figure
 from storage.pipeline.fitted import Fitted
 from storage.records.receipts import (
     ArtifactRecord,
@@ -41,20 +42,16 @@ class Prepared(Result):
 
 
 class CurvePoint(Result):
-    """One epoch of training. Accuracies in 0..1, errors in the figures' unit; None where not measured.
+    """One epoch of training.
 
     Attributes:
-        cpu_s: Processor time of the epoch and its validation, over all ranks, in seconds.
+        epoch: Its number, from 0.
+        figures: What was measured on the "train" and the "validation" rows, and `cpu_s`: the
+            processor time of the epoch and its validation, over all ranks, in seconds.
     """
 
     epoch: int
-    train_loss: float | None = None
-    train_accuracy: float | None = None
-    train_error: float | None = None
-    validation_loss: float | None = None
-    validation_accuracy: float | None = None
-    validation_error: float | None = None
-    cpu_s: float | None = None
+    figures: tuple[Figure, ...] = ()
 
 
 class Trained(Result):

@@ -8,7 +8,8 @@ from deployments.targets.trust.keys import KeyRing
 from lightning_modules.specs.training import StartSpec
 from storage.base.store import Store, redact, sha256_bytes
 from storage.records.models import CHECKPOINT, FOLDER, find_weights, keep_weights, read_recorded
-from storage.records.receipts import Receipt, StartRecord, find_damaged, list_model_receipts
+from storage.records.receipt_files import find_damaged, list_model_receipts
+from storage.records.receipts import Receipt, StartRecord
 from storage.sources.opening import read_file
 from tasks.runtime.errors import StartError
 

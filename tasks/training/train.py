@@ -1,15 +1,18 @@
 """Train: Lightning in a process of its own, told what to do by a job and watched until it is done."""
 
 from pathlib import Path
+from typing import Any
 
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import AnySample
 from lightning_modules.specs.training import TrainSpec
+from storage.base.figures import Figure
 from storage.base.store import Store, redact
 from storage.forms.base import RowsSpec
 from storage.records.receipts import FileRecord, StartRecord
 from tasks.forms.describe import describe_sample
 from tasks.forms.streams import HELD_OUT, VALIDATION
+from tasks.runtime.figures import list_figures, measure_cost
 from tasks.runtime.outcomes import CurvePoint, Prepared, Trained
 from tasks.runtime.progress import current_progress
 from tasks.runtime.progress_artifact import ProgressArtifact
@@ -127,7 +130,6 @@ def _describe(
     fit, checkpoint = result.fit, result.checkpoint
     if fit is None:
         raise RuntimeError(f"training in {directory} must report its fit; got none")
-    names = CurvePoint.model_fields
     return Trained(
         directory=str(directory),
         checkpoint=FileRecord(sha256=checkpoint.sha256, size_bytes=checkpoint.size_bytes),
@@ -144,9 +146,19 @@ def _describe(
         validation_predictions=result.predictions[VALIDATION],
         held_out_predictions=result.predictions[HELD_OUT],
         curve=tuple(
-            CurvePoint.model_validate(
-                {name: value for name, value in point.items() if name in names}
-            )
+            CurvePoint(epoch=point["epoch"], figures=_list_point(point, standard=standard))
             for point in fit.history
         ),
     )
+
+
+def _list_point(point: dict[str, Any], *, standard: bool) -> tuple[Figure, ...]:
+    """Return the figures of one epoch's record, in which each name starts with its split."""
+    figures: list[Figure] = []
+    for split in ("train", VALIDATION):
+        found = {name: point.get(f"{split}_{name}") for name in ("loss", "accuracy", "error")}
+        measured = {name: value for name, value in found.items() if value is not None}
+        figures += list_figures(measured, split, standard=standard)
+    if (cpu_s := point.get("cpu_s")) is not None:
+        figures.append(measure_cost("cpu_s", cpu_s, "s"))
+    return tuple(figures)

@@ -31,10 +31,13 @@ def make_entry(
     return Entry({**row, "recipe": name, "measured": measured, STATE: STATES[name], **cells}, curve)
 
 
-def make_points(accuracies: list[float], **more: Any) -> list[dict[str, Any]]:
+def make_points(
+    values: list[float], *, name: str = "accuracy", cpu_s: float | None = None
+) -> list[dict[str, Any]]:
+    spent = [] if cpu_s is None else [{"name": "cpu_s", "value": cpu_s, "split": ""}]
     return [
-        {"epoch": epoch, "validation_accuracy": value, **more}
-        for epoch, value in enumerate(accuracies)
+        {"epoch": epoch, "figures": [{"name": name, "value": value, "split": "validation"}, *spent]}
+        for epoch, value in enumerate(values)
     ]
 
 
@@ -110,7 +113,7 @@ def test_a_curve_holds_every_seed_and_the_first_ones_processor_time() -> None:
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
-    errors = [{"epoch": epoch, "validation_error": 1 / (epoch + 1)} for epoch in range(100)]
+    errors = make_points([1 / (epoch + 1) for epoch in range(100)], name="error")
     lines = [
         re.split(r" *\| *", line)[1:-1]
         for line in show_curve({0: errors}).splitlines()

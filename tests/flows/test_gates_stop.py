@@ -12,7 +12,7 @@ import pytest
 from flows.errors import GateStopped
 from flows.lifecycle import lifecycle
 from storage.base.store import Store
-from storage.records.receipts import list_model_receipts
+from storage.records.receipt_files import list_model_receipts
 from tasks.release import compress
 from tests.flows.conftest import Promoted
 from tests.flows.material import FAST, Outcome, call, digits, read_channels, run, write_digits

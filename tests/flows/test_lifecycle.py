@@ -65,9 +65,13 @@ def test_the_page_is_one_offline_file(promoted: Promoted) -> None:
 def test_the_curve_lies_beside_the_page(promoted: Promoted) -> None:
     points = json.loads(Path(promoted.summary["report"]).with_name("curve.json").read_bytes())
     assert [point["epoch"] for point in points] == list(range(FAST["train.max_epochs"]))
-    best = max(point["validation_accuracy"] for point in points)
+    figures = [
+        {(figure["split"], figure["name"]): figure["value"] for figure in point["figures"]}
+        for point in points
+    ]
+    best = max(named["validation", "accuracy"] for named in figures)
     assert best == promoted.summary["metrics"]["validation_accuracy"]
-    assert all(0 < point["cpu_s"] < 600 for point in points)
+    assert all(0 < named["", "cpu_s"] < 600 for named in figures)
 
 
 def test_nothing_is_left_in_the_making(promoted: Promoted) -> None:

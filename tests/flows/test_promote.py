@@ -7,7 +7,8 @@ import pytest
 from deployments.targets.trust.card import InputSpec, OutputSpec
 from flows.recipe.load import load_recipe
 from storage.base.store import Store
-from storage.records.receipts import Receipt, list_model_receipts
+from storage.records.receipt_files import list_model_receipts
+from storage.records.receipts import Receipt
 from tasks.release.promote import promote
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.outcomes import Compressed

@@ -16,7 +16,8 @@ from lightning_modules.specs.training import StartSpec
 from storage.base.errors import Corrupt
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset, Version
-from storage.records.receipts import Receipt, StartRecord, list_model_receipts
+from storage.records.receipt_files import list_model_receipts
+from storage.records.receipts import Receipt, StartRecord
 from storage.shards.row_ids import hash_contents
 from storage.shards.shard import write_shard
 from tasks.gates.row_leakage import Learned, count_same_places, tabulate_learned

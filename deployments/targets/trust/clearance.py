@@ -15,7 +15,7 @@ from deployments.targets.trust.card import CARD_FILE, UNNAMED, Card
 from storage.base.errors import StorageError
 from storage.base.store import canonical_json, sha256_bytes
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MAX_RECEIPT_BYTES = 8 * 2**20
 REQUIRED_GATES = ("raw", "prepared", "model", "artifact")
 _REMEDY = "run the recipe again to get a receipt for these bytes"
@@ -77,9 +77,8 @@ def verify_receipt(receipt: bytes, trusted: Mapping[str, bytes]) -> dict[str, An
     body = envelope["signed"]
     found = body.get("format") if isinstance(body, dict) else None
     if found != FORMAT:
-        raise NotCleared(
-            f"receipt must have format {FORMAT}; got {found!r}; read it with a newer Lepton"
-        )
+        remedy = _REMEDY if found in range(FORMAT) else "read it with a newer Lepton"
+        raise NotCleared(f"receipt must have format {FORMAT}; got {found!r}; {remedy}")
     if not any(
         _is_signed(canonical_json(body), signature, trusted)
         for signature in _as_list(envelope["signatures"])
@@ -197,24 +196,27 @@ def _check_artifact(
         raise NotCleared(
             f"receipt must list artifact {artifact!r} once; got {len(measured)} times; {_REMEDY}"
         )
-    listed = {record["sha256"] for record in body["model"]["files"].values()}
+    listed = body["model"]["files"].get(card.artifact.file)
+    if listed is None:
+        raise NotCleared(
+            f"artifact ({card.artifact.file}) must be a file of the receipt's model; got "
+            f"{sorted(body['model']['files'])}; {_REMEDY}"
+        )
     _require(
         f"artifact ({card.artifact.file}) sha256 in the receipt", digest, measured[0]["sha256"]
     )
     _require(
         f"artifact ({card.artifact.file}) size_bytes in the receipt",
         len(data),
-        measured[0]["size_bytes"],
+        listed["size_bytes"],
+    )
+    _require(
+        f"artifact ({card.artifact.file}) sha256 of the model's file", digest, listed["sha256"]
     )
     _require(f"artifact that channel {channel!r} is cleared for", artifact, cleared["artifact"])
     _require(f"sha256 that channel {channel!r} is cleared for", digest, cleared["sha256"])
     _require("card's artifact name", card.artifact.name, artifact)
     _require("card's artifact sha256", card.artifact.sha256, digest)
-    if digest not in listed:
-        raise NotCleared(
-            f"artifact ({card.artifact.file}) must be a file of the receipt's model; got {digest}; "
-            f"{_REMEDY}"
-        )
 
 
 def _check_card(body: Mapping[str, Any], card: Card, receipt: str) -> None:

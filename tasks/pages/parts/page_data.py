@@ -218,7 +218,7 @@ class Sample(Part):
 
 
 class Candidate(Part):
-    """One artifact with what its exact bytes measured; the fields of `storage.records.receipts.ArtifactRecord`."""
+    """One artifact with what its exact bytes measured."""
 
     name: Text
     file: Text = ""

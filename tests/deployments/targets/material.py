@@ -54,7 +54,9 @@ def make_body(
     """
     digest, model_id = sha256_bytes(data), sha256_bytes(b"model of " + data)
     return {
-        "format": 1,
+        "format": 2,
+        "flow": "lifecycle",
+        "required_gates": list(GATES),
         "run": "r1",
         "status": "promoted",
         "stopped_at": None,
@@ -81,8 +83,7 @@ def make_body(
                 "name": artifact,
                 "file": f"{artifact}.onnx",
                 "sha256": digest,
-                "size_bytes": len(data),
-                "accuracy": 0.99,
+                "figures": [],
             }
         ],
         "channels": {

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from storage.base.errors import Conflict, Corrupt, NotFound
+from storage.base.figures import Figure
 from storage.base.store import Store, canonical_json, sha256_bytes
 from storage.records.models import (
     compute_model_id,
@@ -17,15 +18,13 @@ from storage.records.models import (
     read_recorded,
     write_model_files,
 )
-from storage.records.receipts import (
-    CodeRecord,
-    ModelRecord,
-    Receipt,
+from storage.records.receipt_files import (
     find_receipt,
     list_model_receipts,
     read_receipt,
     write_receipt,
 )
+from storage.records.receipts import ArtifactRecord, CodeRecord, ModelRecord, Receipt
 
 MODEL = "ab" * 32
 
@@ -37,6 +36,8 @@ def _sign(data: bytes) -> dict[str, str]:
 def _make(run: str = "one", *, promoted: bool = True, model: str | None = MODEL) -> Receipt:
     return Receipt(
         run=run,
+        flow="lifecycle",
+        required_gates=("raw", "prepared", "model", "artifact"),
         status="promoted" if promoted else "stopped",
         stopped_at=None if promoted else "gate model",
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
@@ -75,12 +76,33 @@ def test_a_flipped_byte_anywhere_is_found(tmp_path, position):
         read_receipt(store, signed.id)
 
 
-def test_a_newer_format_is_refused(tmp_path):
-    content = canonical_json({"signatures": [], "signed": {"format": 2}})
+@pytest.mark.parametrize(
+    ("found", "remedy"), [(1, "run the recipe again"), (3, "read it with a newer Lepton")]
+)
+def test_another_format_is_refused_in_one_sentence(tmp_path, found, remedy):
+    content = canonical_json({"signatures": [], "signed": {"format": found}})
     name = sha256_bytes(content)
     Store(tmp_path).put_if_absent(f"receipts/{name}.json", content)
-    with pytest.raises(Corrupt, match="format 1; got 2; read it with a newer Lepton"):
+    with pytest.raises(Corrupt, match=f"format 2; got {found}; {remedy}$"):
         read_receipt(Store(tmp_path), name)
+
+
+def test_an_artifacts_figures_are_found_by_name_and_split():
+    entry = ArtifactRecord(
+        name="int8",
+        file="int8.onnx",
+        sha256="0" * 64,
+        figures=(
+            Figure(name="mae", value=6.5, unit="", direction="lower", split="validation"),
+            Figure(name="agreement", value=1.0, split="validation"),
+            Figure(name="size_bytes", value=10, unit="bytes", direction="lower"),
+        ),
+    )
+    assert entry.find("size_bytes") == 10
+    assert entry.find("agreement", "validation") == 1.0
+    assert entry.find("agreement", "held_out") is None
+    assert entry.find_score("validation").name == "mae"
+    assert entry.find_score("held_out") is None
 
 
 def test_a_receipt_is_found_by_id_prefix_path_and_model(tmp_path):

@@ -158,8 +158,13 @@ def test_all_datasets_of_a_row_and_the_models_that_saw_it(dataset):
 
 
 def write_receipt(workspace, versions):
-    from storage.records.receipts import CodeRecord, DatasetRecord, ModelRecord, Receipt
-    from storage.records.receipts import write_receipt as write
+    from storage.records.receipt_files import write_receipt as write
+    from storage.records.receipts import (
+        CodeRecord,
+        DatasetRecord,
+        ModelRecord,
+        Receipt,
+    )
 
     model = sha256_bytes(canonical_json({name: version.ref for name, version in versions.items()}))
     records = {
@@ -174,6 +179,8 @@ def write_receipt(workspace, versions):
     }
     receipt = Receipt(
         run="run",
+        flow="lifecycle",
+        required_gates=("raw", "prepared", "model", "artifact"),
         status="promoted",
         created_at=next(iter(versions.values())).created_at,
         lepton=CodeRecord(version="0", digest="0"),

@@ -17,7 +17,8 @@ from storage.forms.table import TableSpec
 from storage.pipeline.collecting import collect_rows
 from storage.pipeline.fitted import Fitted
 from storage.pipeline.preparing import prepare_rows
-from storage.records.receipts import CodeRecord, Receipt, SourceRecord, write_receipt
+from storage.records.receipt_files import write_receipt
+from storage.records.receipts import CodeRecord, Receipt, SourceRecord
 from storage.shards.shard import read_file
 from storage.sources.csv import CsvSource
 from storage.upkeep.quarantine import describe_rows, find_cleaned, read_quarantine, release_rows
@@ -231,6 +232,8 @@ def write_run(store, raw, passed, spec=TABLE, minutes=0):
     document = {"kind": "tabular-classification", "data": spec.model_dump(mode="json"), "gates": {}}
     receipt = Receipt(
         run=f"run-{minutes}",
+        flow="lifecycle",
+        required_gates=("raw", "prepared", "model", "artifact"),
         status="promoted",
         created_at=datetime.now(UTC) + timedelta(minutes=minutes),
         lepton=CodeRecord(version="0", digest=""),

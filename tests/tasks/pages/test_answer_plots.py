@@ -126,7 +126,7 @@ def test_people_read_one_number_of_the_epoch_that_was_kept() -> None:
     trained = Trained(
         directory="d", checkpoint=record, sample=SampleSpec(shape=(1, 2, 2), classes=2), parameters=1, epochs=3,
         best_epoch=2, training_s=1, start_s=1, validation_figures={"accuracy": 1}, validation_predictions=answers,
-        held_out_predictions=answers, curve=tuple(Measured(epoch=epoch, train_loss=1) for epoch in range(3)),
+        held_out_predictions=answers, curve=tuple(Measured(epoch=epoch) for epoch in range(3)),
     )  # fmt: skip
     assert "3 epochs, best 3" in describe_outcome(trained)
     assert [point.epoch for point in number_epochs(trained)] == [1, 2, 3]

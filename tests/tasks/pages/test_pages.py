@@ -436,7 +436,6 @@ def test_gate_is_filled_from_a_gate_report() -> None:
     [
         (GateReport, Gate),
         (GateCheck, Check),
-        (receipts.ArtifactRecord, Candidate),
         (receipts.DatasetRecord, Dataset),
         (receipts.FileRecord, File),
         (receipts.SourceRecord, Source),

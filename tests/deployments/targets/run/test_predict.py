@@ -110,7 +110,7 @@ def test_answers_before_a_bad_file_are_given(
 SCRIPT = """
 import sys, time, json, resource
 started = time.perf_counter()
-from deployments.targets.predict import predict
+from deployments.targets.run.predict import predict
 found = [answer.model_dump() for answer in predict("edge", sys.argv[2:], sys.argv[1])]
 peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps({"found": found, "modules": sorted(sys.modules), "peak_kb": peak, "s": time.perf_counter() - started}))
