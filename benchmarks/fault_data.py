@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.forms.image import ImageField, ImageSpec
 from storage.forms.rules import SplitSpec

@@ -22,7 +22,8 @@ from benchmarks.results import describe_machine, make_table, write_section
 from gates.prepared.prepared_gate import judge_prepared
 from gates.specs import GatesSpec
 from storage.base.errors import StorageError
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.pipeline.fitted import Fitted
 from storage.pipeline.preparing import prepare_rows
 from storage.records.receipts import SourceRecord

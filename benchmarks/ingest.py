@@ -29,7 +29,8 @@ from PIL import Image
 
 from benchmarks.results import describe_machine, make_table, write_section
 from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.forms.image import ImageSpec
 from storage.pipeline.collecting import collect_rows
 from storage.sources.arrays import ArraysSource

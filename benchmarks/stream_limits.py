@@ -20,7 +20,8 @@ from benchmarks.object_store import start_object_store
 from benchmarks.results import describe_machine, make_table, write_section
 from benchmarks.stream import BATCH_SIZE, THREADS
 from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.shards.shard import write_shard
 from storage.stream.stream import Stream
 

@@ -22,7 +22,8 @@ from lepton_ai.commands.common import (
 from storage.base.store import Store
 
 if TYPE_CHECKING:
-    from storage.datasets.dataset import Dataset, Version
+    from storage.datasets.dataset import Dataset
+    from storage.datasets.version import Version
 
 app = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Name of a dataset.")]
@@ -71,7 +72,7 @@ def _count(rows: dict[str, int]) -> str:
 @_on_platform
 def list_(workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
     """List the datasets of a workspace with their latest version."""
-    from storage.datasets.dataset import list_datasets
+    from storage.datasets.files import list_datasets
 
     for name in list_datasets(Store(workspace)):
         version = _open_dataset(workspace, name).latest()
@@ -139,7 +140,9 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Show what changed from one version to another."""
-    found = _open_version(workspace, old).diff(_open_version(workspace, new))
+    from storage.datasets.diff import compare_versions
+
+    found = compare_versions(_open_version(workspace, old), _open_version(workspace, new))
     text = (
         f"{found.old} -> {found.new}: rows +{len(found.rows_added)} -{len(found.rows_removed)} "
         f"changed {len(found.rows_changed)}; shards +{len(found.shards_added)} "
@@ -153,8 +156,10 @@ def diff(
 @_on_platform
 def verify(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
     """Hash again every file of a version. Exit status 1 if one is not what was written; it is named."""
+    from storage.datasets.verify import verify_version
+
     version = _open_version(workspace, reference)
-    faults = version.verify()
+    faults = verify_version(version)
     for fault in faults:
         say(f"BAD  {fault}", "red")
     if faults:
@@ -174,7 +179,7 @@ def tag(
 ) -> None:
     """Name a version."""
     version = _open_version(workspace, reference)
-    version.dataset.tag(name, version.number, move=move)
+    _open_dataset(workspace, version.name).tag(name, version.number, move=move)
     say(f"{version.ref} is now {version.name}@{name}")
 
 
@@ -190,7 +195,9 @@ def gc(
     as_json: AsJson = False,
 ) -> None:
     """Delete files that no version needs: what killed writers left."""
-    done = _open_dataset(workspace, name).gc(grace_s, dry_run=dry_run)
+    from storage.upkeep.gc import collect_garbage
+
+    done = collect_garbage(_open_dataset(workspace, name), grace_s, dry_run=dry_run)
     word = "would delete" if dry_run else "deleted"
     text = f"{word} {len(done.shards)} shards, {len(done.manifests)} manifests, {done.size_bytes:,} bytes"
     _print(dataclasses.asdict(done), text, as_json)
@@ -204,7 +211,9 @@ def export(
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Write a version as one plain Zarr group, for other programs."""
-    say(f"wrote {_open_version(workspace, reference).export(url)}")
+    from storage.datasets.zarr_export import export_version
+
+    say(f"wrote {export_version(_open_version(workspace, reference), Store(url))}")
 
 
 @app.command()
@@ -223,6 +232,9 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Delete rows: from the next version on, or with --purge from all of history."""
+    from storage.upkeep.edits import delete_rows
+    from storage.upkeep.purge import purge_rows
+
     try:
         ids = [int(text, 0) for text in row_id]
     except ValueError as error:
@@ -232,13 +244,13 @@ def delete(
     dataset = _open_dataset(workspace, name)
     if not purge:
         say(
-            f"{dataset.delete_rows(ids, message=reason).ref} no longer holds {len(ids)} rows; "
+            f"{delete_rows(dataset, ids, message=reason).ref} no longer holds {len(ids)} rows; "
             "earlier versions do"
         )
         return
     if not reason:
         raise fail("--purge must have a --reason; got none; it is kept in the log", EXIT_USAGE)
-    done = dataset.purge_rows(ids, reason=reason)
+    done = purge_rows(dataset, ids, reason=reason)
     seen = (
         f"models that had seen them: {', '.join(done.models)}"
         if done.models

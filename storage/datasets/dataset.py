@@ -6,40 +6,26 @@ comes second reads the new state and tries again. Nothing is ever overwritten, s
 version that it opened.
 """
 
-import random
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from storage.base.errors import BeingCollected, Conflict, InvalidInput, NotFound, Overtaken
-from storage.base.store import Store, canonical_json
-from storage.datasets.log import CommitLog, LogEntry, LoggedEntry
+from storage.base.errors import Conflict, InvalidInput, NotFound
+from storage.base.store import canonical_json
+from storage.datasets.files import DatasetFiles
+from storage.datasets.guards import check_uncollected, check_unpurged, redirect_manifest
+from storage.datasets.log import LogEntry, LoggedEntry
 from storage.datasets.lookup import LATEST, find_version, require_version
-from storage.datasets.manifest import Manifest, count_splits, read_manifest, write_manifest
+from storage.datasets.manifest import Manifest, count_splits, write_manifest
 from storage.datasets.version import Version
-from storage.shards.shard import Rows, ShardEntry
+from storage.shards.shard import ShardEntry
 
-if TYPE_CHECKING:
-    from storage.upkeep.gc import Collected
-    from storage.upkeep.purge import Purged
-    from storage.upkeep.verify import Fault
-
-__all__ = ["Dataset", "Version", "list_datasets"]
-
-FOLDER = "datasets"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,127}")
-_ATTEMPTS = 400
-_LONGEST_WAIT_S = 0.5
 
 
-class Dataset:
+class Dataset(DatasetFiles):
     """A named series of versions in a workspace.
 
     Args:
@@ -52,40 +38,7 @@ class Dataset:
         history: The commit log.
     """
 
-    def __init__(self, workspace: Store, name: str) -> None:
-        if not _NAME.fullmatch(name):
-            raise InvalidInput(
-                f"the name of a dataset ({name!r}) must be letters, digits, '.', '_' and '-', and "
-                "start with a letter or a "
-                "digit; rename it"
-            )
-        self.workspace = workspace
-        self.name = name
-        self.files = workspace.child(FOLDER, name)
-        self.shards = self.files.child("shards")
-        self.manifests = self.files.child("manifests")
-        self.history = CommitLog(self.files.child("log"), name)
-        self._manifest: Manifest | None = None
-
-    def __repr__(self) -> str:
-        return f"Dataset({self.files.display!r})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_manifest": None}
-
-    def read_manifest(self, digest: str) -> Manifest:
-        """A manifest to build the next one on. Nodes that it shares with the last one are not read again.
-
-        Raises:
-            Corrupt: A node is missing or damaged.
-        """
-        manifest = read_manifest(
-            self.manifests, digest, self._manifest.nodes if self._manifest else None
-        )
-        self._manifest = manifest
-        return manifest
-
-    def latest(self) -> "Version | None":
+    def latest(self) -> Version | None:
         """The newest version; None before the first commit."""
         head = self.history.find_head()
         return (
@@ -94,7 +47,7 @@ class Dataset:
             else None
         )
 
-    def open(self, version: int | str | datetime | None = None) -> "Version":
+    def open(self, version: int | str | datetime | None = None) -> Version:
         """A version.
 
         Args:
@@ -114,7 +67,7 @@ class Dataset:
             )
         return self._load(find_version(self.history, version, head), head)
 
-    def iter_versions(self, head: LoggedEntry | None = None) -> "Iterator[Version]":
+    def iter_versions(self, head: LoggedEntry | None = None) -> Iterator[Version]:
         """All versions up to an entry of the log, or to the latest, oldest first."""
         head = head or self.history.find_head()
         for number in self.history.list_numbers() if head else ():
@@ -129,7 +82,7 @@ class Dataset:
         parent: int | None,
         info: Mapping[str, Any] | None = None,
         message: str = "",
-    ) -> "Version":
+    ) -> Version:
         """Publishes shards as the next version.
 
         Args:
@@ -155,7 +108,7 @@ class Dataset:
                 )
             return shards
 
-        return self._publish(follow, kind=kind, info=info, message=message)
+        return self.publish(follow, kind=kind, info=info, message=message)
 
     def append(
         self,
@@ -163,7 +116,7 @@ class Dataset:
         *,
         info: Mapping[str, Any] | None = None,
         message: str = "",
-    ) -> "Version":
+    ) -> Version:
         """Adds shards to the latest version, whichever it is by then. Shards that are there already are not added.
 
         Raises:
@@ -176,7 +129,7 @@ class Dataset:
             known = {(shard.digest, shard.split) for shard in kept}
             return [*kept, *(shard for shard in shards if (shard.digest, shard.split) not in known)]
 
-        return self._publish(extend, kind="append", info=info, message=message)
+        return self.publish(extend, kind="append", info=info, message=message)
 
     def replace(
         self,
@@ -185,34 +138,9 @@ class Dataset:
         kind: str = "replace",
         info: Mapping[str, Any] | None = None,
         message: str = "",
-    ) -> "Version":
+    ) -> Version:
         """Makes these shards the whole content, whatever the latest version is; older versions stay."""
-        return self._publish(lambda _: shards, kind=kind, info=info, message=message)
-
-    def replace_rows(self, rows: Rows, *, message: str = "") -> "Version":
-        """Replaces the rows that have the `row_id` of given ones. Writes only the shards that held them.
-
-        Raises:
-            NotFound: A row id is not in the latest version.
-        """
-        from storage.upkeep.edits import RowEdit
-
-        return self._publish(
-            RowEdit(self, rows["row_id"], rows).apply, kind="replace-rows", message=message
-        )
-
-    def delete_rows(
-        self, row_ids: Sequence[int] | NDArray[np.uint64], *, message: str = ""
-    ) -> "Version":
-        """Deletes rows from the latest version. Writes only the shards that held them; older versions keep the rows.
-
-        Raises:
-            NotFound: A row id is not in the latest version.
-        """
-        from storage.upkeep.edits import RowEdit
-
-        ids = np.asarray(row_ids, np.uint64)
-        return self._publish(RowEdit(self, ids, None).apply, kind="delete-rows", message=message)
+        return self.publish(lambda _: shards, kind=kind, info=info, message=message)
 
     def tag(self, name: str, version: int | str | None = None, *, move: bool = False) -> LogEntry:
         """Names a version.
@@ -270,64 +198,26 @@ class Dataset:
 
         return self.record(change).entry
 
-    def log(self) -> list[LogEntry]:
-        """All entries of the log, oldest first."""
-        return [self.history.read(number).entry for number in self.history.list_numbers()]
-
-    def gc(self, grace_s: float = 24 * 3600, *, dry_run: bool = False) -> "Collected":
-        """Deletes files that no version needs; see `storage.upkeep.gc.collect_garbage`."""
-        from storage.upkeep.gc import collect_garbage
-
-        return collect_garbage(self, timedelta(seconds=grace_s), dry_run=dry_run)
-
-    def purge_rows(self, row_ids: Sequence[int] | NDArray[np.uint64], *, reason: str) -> "Purged":
-        """Deletes rows from every version, for good; see `storage.upkeep.purge.purge_rows`."""
-        from storage.upkeep.purge import purge_rows
-
-        return purge_rows(self, np.asarray(row_ids, np.uint64), reason=reason)
-
-    def verify(self) -> "list[Fault]":
-        """Checks the log and every file of every version; see `storage.upkeep.verify`."""
-        from storage.upkeep.verify import verify_dataset
-
-        return verify_dataset(self)
-
-    def record(self, change: Callable[[LoggedEntry | None], dict[str, Any] | None]) -> LoggedEntry:
-        """Adds an entry to the log, again and again until no other writer is in between.
-
-        Args:
-            change: Gets the latest entry, gives the fields of the next one, or None if there is
-                nothing to do.
-
-        Raises:
-            Conflict: Other writers won every time.
-        """
-        for attempt in range(_ATTEMPTS):
-            head = self.history.find_head()
-            try:
-                fields = change(head)
-                return (
-                    head
-                    if fields is None and head is not None
-                    else self.history.put(head, **(fields or {}))
-                )
-            except (Overtaken, BeingCollected):
-                if attempt == _ATTEMPTS - 1:
-                    raise
-                # Spread the writers, so that each gets its turn.
-                time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, 0.002 * 2 ** min(attempt, 8))))  # noqa: S311
-        raise Conflict(
-            f"an entry of dataset {self.name} must find its turn; got none; try again later"
-        )
-
-    def _publish(
+    def publish(
         self,
-        choose: Callable[["Version | None"], Sequence[ShardEntry]],
+        choose: Callable[[Version | None], Sequence[ShardEntry]],
         *,
         kind: str,
         info: Mapping[str, Any] | None = None,
         message: str = "",
-    ) -> "Version":
+    ) -> Version:
+        """Publishes what follows from the latest version, again while other writers are in between.
+
+        Args:
+            choose: Gets the latest version, None before the first; gives all shards of the next.
+            kind: What is done, such as "collect".
+            info: What should be known about the version, as JSON; None for that of the one before.
+            message: A sentence for people.
+
+        Raises:
+            Conflict: Other writers won every time, or a shard was collected as garbage meanwhile.
+            InvalidInput: The shards cannot be one version.
+        """
         canonical_json(dict(info or {}))
 
         def change(head: LoggedEntry | None) -> dict[str, Any] | None:
@@ -365,9 +255,6 @@ class Dataset:
         base: Manifest | None,
         head: LoggedEntry | None,
     ) -> None:
-        from storage.upkeep.gc import check_uncollected
-        from storage.upkeep.purge import check_unpurged
-
         known = {shard.digest for shard in base.shards} if base else set()
         new = [shard for shard in shards if shard.digest not in known]
         check_unpurged(self, new, head)
@@ -375,7 +262,7 @@ class Dataset:
             self, new, manifest.nodes.keys() - (base.nodes.keys() if base else ()), head
         )
 
-    def _load(self, number: int | None, head: LoggedEntry) -> "Version":
+    def _load(self, number: int | None, head: LoggedEntry) -> Version:
         if number is None:
             raise NotFound(
                 f"dataset {self.name} ({self.files.display}) must have a version; got none"
@@ -383,14 +270,7 @@ class Dataset:
         logged = head if number == head.entry.number else self.history.read(number)
         manifest = logged.entry.manifest or ""
         if head.entry.purges and head.entry.purges[-1] > number:
-            from storage.upkeep.purge import redirect_manifest
-
             manifest = redirect_manifest(
                 self, manifest, [n for n in head.entry.purges if n > number]
             )
         return Version(self, logged.entry, logged.digest, manifest)
-
-
-def list_datasets(workspace: Store) -> list[str]:
-    """Names of the datasets of a workspace, sorted."""
-    return [name for name in workspace.listdir(FOLDER) if _NAME.fullmatch(name)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from storage.datasets.dataset import Version
+from storage.datasets.version import Version
 from storage.shards.shard import CONTENT_HASH, ROW_ID, FieldSpec, ShardEntry
 
 

@@ -1,27 +1,20 @@
 """One version of a dataset: its shards, their statistics, and the ways to read it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from storage.base.errors import NotFound
-from storage.base.store import Store
+from storage.datasets.files import DatasetFiles
 from storage.datasets.log import LogEntry
 from storage.datasets.manifest import Manifest, count_splits, read_manifest
 from storage.shards.shard import FieldSpec, Rows, ShardEntry, read_shard
 from storage.shards.statistics import FieldStatistics, merge_statistics
-
-if TYPE_CHECKING:
-    import dask.array
-
-    from storage.datasets.dataset import Dataset
-    from storage.datasets.diff import VersionDiff
-    from storage.upkeep.verify import Fault
 
 _THREADS = 4
 
@@ -38,7 +31,7 @@ class Version:
         manifest: The manifest, where it has been read already.
     """
 
-    dataset: "Dataset"
+    dataset: DatasetFiles
     entry: LogEntry
     digest: str
     manifest_digest: str
@@ -96,13 +89,6 @@ class Version:
         """Rows of all splits."""
         return sum(shard.rows for shard in self.shards)
 
-    @cached_property
-    def duplicates(self) -> int:
-        """Number of rows with the content of an earlier row of their split; their hashes are read for it, once."""
-        from storage.upkeep.duplicates import iter_duplicates
-
-        return sum(len(places) for _, places in iter_duplicates(self))
-
     def iter_shards(self, split: str | None = None) -> Iterator[ShardEntry]:
         """Shards of a split, or all.
 
@@ -144,27 +130,3 @@ class Version:
         if not parts:
             raise NotFound(f"{self.ref} must have rows to be read; got none; collect data first")
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    def verify(self) -> "list[Fault]":
-        """Checks the log, the manifest and every file of every shard; no fault, no entry."""
-        from storage.upkeep.verify import verify_version
-
-        return verify_version(self)
-
-    def diff(self, other: "Version") -> "VersionDiff":
-        """What changed from this version to another."""
-        from storage.datasets.diff import compare_versions
-
-        return compare_versions(self, other)
-
-    def to_dask(self, name: str, split: str | None = None) -> "dask.array.Array":
-        """A field as a dask array whose chunks are the shards."""
-        from storage.datasets.zarr_export import open_dask
-
-        return open_dask(self, name, split)
-
-    def export(self, url: str, options: Mapping[str, object] | None = None) -> str:
-        """Writes the version as one plain Zarr group; see `storage.datasets.zarr_export.export_version`."""
-        from storage.datasets.zarr_export import export_version
-
-        return export_version(self, Store(url, options))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from storage.base.errors import Conflict, InvalidInput
 from storage.base.store import Store
-from storage.datasets.dataset import Version
+from storage.datasets.version import Version
 from storage.shards.codecs import TEXT
 from storage.shards.shard import FieldSpec, ShardEntry, read_shard
 

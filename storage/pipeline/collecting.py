@@ -13,10 +13,12 @@ from functools import partial
 from storage.base.errors import SourceError
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.scratch import open_scratch
+from storage.datasets.version import Version
 from storage.forms.base import DEFAULT_SHARD_BYTES, MAX_CLASSES_NAMED, RowsSpec
 from storage.pipeline.derived import measure_derived
-from storage.pipeline.publishing import open_scratch, publish_version
+from storage.pipeline.publishing import publish_version
 from storage.shards.row_ids import count_rows
 from storage.shards.shard import ShardEntry, Span, write_shard
 from storage.sources.base import (

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from storage.base.errors import InvalidInput
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.scratch import open_scratch
+from storage.datasets.version import Version
 from storage.forms.base import DEFAULT_SHARD_BYTES, RowsSpec
 from storage.forms.columns import SERIES_ID, TIME, name_field
 from storage.forms.image import ImageField, ImageSpec
@@ -27,7 +29,7 @@ from storage.forms.series import SeriesSpec
 from storage.forms.table import TableSpec
 from storage.pipeline.collecting import Progress
 from storage.pipeline.fitted import Fitted, fit_statistics
-from storage.pipeline.publishing import open_scratch, publish_version
+from storage.pipeline.publishing import publish_version
 from storage.pipeline.selection import REASONS
 from storage.pipeline.shuffle import (
     Gathered,

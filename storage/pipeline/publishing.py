@@ -1,37 +1,13 @@
-"""Publishing: scratch space for the work, and one commit of its outcome."""
+"""Publishing: one commit of the outcome of collecting or preparing."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from secrets import token_hex
+from collections.abc import Mapping, Sequence
 
 from storage.base.errors import Conflict
-from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.shards.shard import ShardEntry
-from storage.upkeep.gc import SCRATCH, sweep_scratch
 
 ATTEMPTS = 20
-STALE = timedelta(days=1)
-
-
-@contextmanager
-def open_scratch(dataset: Dataset) -> Iterator[Store]:
-    """A folder for this run's temporary files, on the store that all workers reach. Emptied at the end.
-
-    What killed runs left there more than a day ago goes as well, and so does the half file of a
-    worker that was killed.
-    """
-    stale = datetime.now(UTC) - STALE
-    sweep_scratch(dataset, stale)
-    dataset.files.child(SCRATCH).sweep(stale, folders=True)
-    scratch = dataset.files.child(SCRATCH, token_hex(8))
-    try:
-        yield scratch
-    finally:
-        for path in scratch.list():
-            scratch.delete(path)
-        scratch.sweep(datetime.now(UTC), folders=True)
 
 
 def publish_version(

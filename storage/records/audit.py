@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from storage.base.errors import StorageError
 from storage.base.store import Store, sha256_bytes
 from storage.datasets.dataset import Dataset
+from storage.datasets.verify import verify_version
 from storage.records.models import model_folder
 from storage.records.receipts import DatasetRecord, FileRecord, Receipt
 
@@ -58,7 +59,7 @@ def audit_dataset(workspace: Store, record: DatasetRecord) -> Audit:
     """Holds a version against its log entry, its manifest and its shards."""
     try:
         version = Dataset(workspace, record.name).open(record.number)
-        faults = [str(fault) for fault in version.verify()]
+        faults = [str(fault) for fault in verify_version(version)]
     except StorageError as error:
         return Audit(1, (str(error),))
     if (version.digest, version.manifest_digest) != (record.digest, record.manifest):

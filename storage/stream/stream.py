@@ -9,7 +9,7 @@ the shards of that window, and nothing that comes before it.
 from collections.abc import Iterator, Mapping, Sequence
 
 from storage.base.errors import InvalidInput
-from storage.datasets.dataset import Version
+from storage.datasets.version import Version
 from storage.forms.columns import SERIES_ID, TIME
 from storage.pipeline.sorting import find_step
 from storage.shards.shard import ShardEntry

@@ -7,7 +7,7 @@ what stays in memory is a word a row of a range.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 
 import numpy as np
@@ -76,6 +76,21 @@ def iter_repeats(
             repeated |= _mark_later(slots)
             seen[slots] = True
             yield number, places[repeated]
+
+
+def count_duplicates(version: Version) -> int:
+    """Counts the rows with the content of an earlier row of their split.
+
+    Their hashes are read for it, once for a version.
+    """
+    return _count_duplicates(version, version.manifest_digest)
+
+
+# By the manifest too: a purge changes what stands in for a version's rows.
+@lru_cache(maxsize=4)
+def _count_duplicates(version: Version, manifest_digest: str) -> int:
+    del manifest_digest
+    return sum(len(places) for _, places in iter_duplicates(version))
 
 
 def iter_duplicates(version: Version, most_bytes: int = MOST_BYTES) -> Iterator[tuple[int, Places]]:

@@ -11,11 +11,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.errors import InvalidInput, NotFound
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.pipeline.derived import PREFIX, measure_derived
 from storage.shards.shard import ROW_ID, Rows, ShardEntry, check_rows, read_shard, write_shard
 
 _THREADS = 16
+
+
+def replace_rows(dataset: Dataset, rows: Rows, *, message: str = "") -> Version:
+    """Replaces the rows that have the `row_id` of given ones; writes only the shards they lie in.
+
+    Raises:
+        NotFound: A row id is not in the latest version.
+    """
+    edit = RowEdit(dataset, rows[ROW_ID], rows)
+    return dataset.publish(edit.apply, kind="replace-rows", message=message)
+
+
+def delete_rows(
+    dataset: Dataset, row_ids: Sequence[int] | NDArray[np.uint64], *, message: str = ""
+) -> Version:
+    """Deletes rows from the latest version; writes only the shards that held them.
+
+    Older versions keep the rows.
+
+    Raises:
+        NotFound: A row id is not in the latest version.
+    """
+    edit = RowEdit(dataset, np.asarray(row_ids, np.uint64), None)
+    return dataset.publish(edit.apply, kind="delete-rows", message=message)
 
 
 class RowEdit:

@@ -8,27 +8,22 @@ all of them in one order, so there is no moment in which a version could lose a 
 """
 
 import time
-from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from storage.base.errors import BeingCollected, Conflict, NotFound
+from storage.base.errors import Conflict, NotFound
 from storage.datasets.dataset import Dataset
+from storage.datasets.files import MANIFESTS, SHARDS, name_node, name_shard
+from storage.datasets.guards import find_collecting
 from storage.datasets.log import LoggedEntry
-from storage.datasets.manifest import name_manifest, read_node
-from storage.shards.shard import ShardEntry
+from storage.datasets.manifest import read_node
+from storage.datasets.scratch import sweep_scratch
 
-_SHARDS = "shards"
-_MANIFESTS = "manifests"
-SCRATCH = "scratch"
 # A collection that was killed must not block commits for long; one that was only slow must stop
 # well before.
 _LEASE = timedelta(minutes=5)
 _WORK_S = 120.0
-_THREADS = 8
 
 Known = dict[str, tuple[frozenset[str], tuple[str, ...]]]
 """Nodes of manifests that were read: the names of their shards, and the digests of the nodes below."""
@@ -51,12 +46,14 @@ class Collected:
     size_bytes: int
 
 
-def collect_garbage(dataset: Dataset, grace: timedelta, *, dry_run: bool = False) -> Collected:
+def collect_garbage(
+    dataset: Dataset, grace_s: float = 24 * 3600, *, dry_run: bool = False
+) -> Collected:
     """Deletes files that no version needs and that are older than a grace time.
 
     Args:
         dataset: The dataset.
-        grace: Longer than any writer takes from its first shard to its commit. With a shorter one
+        grace_s: Seconds; longer than any writer takes from its first shard to its commit. With a shorter one
             nothing breaks, but a writer's commit can be refused and must write its shards again.
         dry_run: Whether only to say what would be deleted.
 
@@ -64,7 +61,7 @@ def collect_garbage(dataset: Dataset, grace: timedelta, *, dry_run: bool = False
         Conflict: Another collection is at work.
         Corrupt: A log entry or a manifest is damaged; nothing is deleted then.
     """
-    cutoff = datetime.now(UTC) - grace
+    cutoff = datetime.now(UTC) - timedelta(seconds=grace_s)
     known: Known = {}
     abandoned = _find_abandoned(dataset, cutoff, None, known)
     if dry_run or not abandoned:
@@ -84,45 +81,6 @@ def collect_garbage(dataset: Dataset, grace: timedelta, *, dry_run: bool = False
     )
 
 
-def check_uncollected(
-    dataset: Dataset, shards: Sequence[ShardEntry], nodes: Collection[str], head: LoggedEntry | None
-) -> None:
-    """Refuses to commit what a collection deletes, and what is not there.
-
-    Args:
-        dataset: The dataset.
-        shards: Shards that the version before does not have.
-        nodes: Digests of the nodes of the manifest that the version before does not have.
-        head: The latest entry of the log.
-
-    Raises:
-        BeingCollected: A collection has begun to delete one of them.
-        Conflict: A file of a shard is missing.
-    """
-    names = {f"{_SHARDS}/{shard.digest}" for shard in shards} | {
-        f"{_MANIFESTS}/{name_manifest(node)}" for node in nodes
-    }
-    collecting = names & set(_find_collecting(head))
-    if collecting:
-        raise BeingCollected(
-            f"{sorted(collecting)[0]} of dataset {dataset.name} must not be collected while it is "
-            "committed; a garbage "
-            "collection is deleting it; write it again, and give collections a longer grace"
-        )
-    with ThreadPoolExecutor(_THREADS, "lepton-commit") as threads:
-        for shard, missing in zip(
-            shards, threads.map(lambda shard: _find_missing(dataset, shard), shards), strict=True
-        ):
-            if missing:
-                raise Conflict(
-                    f"file {missing[0]} of shard {shard.digest} of dataset {dataset.name} must be "
-                    "there when it is "
-                    "committed; it is missing, perhaps collected as garbage; write it again, and "
-                    "give collections a "
-                    "longer grace"
-                )
-
-
 def find_live(dataset: Dataset, head: LoggedEntry | None, known: Known) -> set[str]:
     """Names of the shards and manifests of all versions, up to an entry of the log or to the latest.
 
@@ -139,13 +97,13 @@ def find_live(dataset: Dataset, head: LoggedEntry | None, known: Known) -> set[s
     todo = [version.manifest_digest for version in dataset.iter_versions(head)]
     while todo:
         digest = todo.pop()
-        name = f"{_MANIFESTS}/{name_manifest(digest)}"
+        name = name_node(digest)
         if name in live:
             continue
         if digest not in known:
             node = read_node(dataset.manifests, digest)
             known[digest] = (
-                frozenset(f"{_SHARDS}/{shard.digest}" for shard in node.shards),
+                frozenset(name_shard(shard.digest) for shard in node.shards),
                 node.nodes,
             )
         shards, below = known[digest]
@@ -154,17 +112,12 @@ def find_live(dataset: Dataset, head: LoggedEntry | None, known: Known) -> set[s
     return live
 
 
-def _find_missing(dataset: Dataset, shard: ShardEntry) -> list[str]:
-    there = {path.removeprefix(f"{shard.digest}/") for path in dataset.shards.list(shard.digest)}
-    return sorted(shard.files.keys() - there)
-
-
 def _start(dataset: Dataset, cutoff: datetime, known: Known) -> dict[str, list[str]]:
     """Records what is about to be deleted; gives the files by name of their shard or manifest."""
     abandoned: dict[str, list[str]] = {}
 
     def change(head: LoggedEntry | None) -> dict[str, Any] | None:
-        if _find_collecting(head):
+        if find_collecting(head):
             raise Conflict(
                 f"dataset {dataset.name} must have one garbage collection at a time; another one "
                 "is at work, or was "
@@ -196,24 +149,13 @@ def _end(dataset: Dataset) -> None:
     dataset.record(lambda _: {"kind": "gc-end", "collecting": (), "collecting_until": None})
 
 
-def _find_collecting(head: LoggedEntry | None) -> tuple[str, ...]:
-    """What a collection deletes right now; nothing if it must have given up."""
-    if (
-        head is None
-        or head.entry.collecting_until is None
-        or head.entry.collecting_until < datetime.now(UTC)
-    ):
-        return ()
-    return head.entry.collecting
-
-
 def _find_abandoned(
     dataset: Dataset, cutoff: datetime, head: LoggedEntry | None, known: Known
 ) -> dict[str, list[str]]:
     """Files that no version needs, by name of their shard or manifest, if all of them are old or hold purged rows."""
     live, purged = find_live(dataset, head, known), _find_purged(dataset, head)
     groups: dict[str, list[str]] = {}
-    for file in [*dataset.files.list(_SHARDS), *dataset.files.list(_MANIFESTS)]:
+    for file in [*dataset.files.list(SHARDS), *dataset.files.list(MANIFESTS)]:
         name = "/".join(file.split("/")[:2])
         if name not in live:
             groups.setdefault(name, []).append(file)
@@ -230,8 +172,8 @@ def _find_purged(dataset: Dataset, head: LoggedEntry | None) -> set[str]:
     names: set[str] = set()
     for number in head.entry.purges if head else ():
         info: Any = dataset.history.read(number).entry.info
-        names.update(f"{_SHARDS}/{digest}" for digest in info["shards"])
-        names.update(f"{_MANIFESTS}/{name_manifest(digest)}" for digest in info["nodes"])
+        names.update(name_shard(digest) for digest in info["shards"])
+        names.update(name_node(digest) for digest in info["nodes"])
     return names
 
 
@@ -264,19 +206,6 @@ def _sweep(dataset: Dataset, cutoff: datetime, *, dry_run: bool) -> int:
     return swept
 
 
-def sweep_scratch(dataset: Dataset, before: datetime, *, dry_run: bool = False) -> int:
-    """Deletes scratch files last written before a time; gives how many."""
-    scratch, swept = dataset.files.child(SCRATCH), 0
-    for path in scratch.list():
-        # Another run may sweep at the same time.
-        with suppress(NotFound):
-            if scratch.modified(path) < before:
-                swept += 1
-                if not dry_run:
-                    scratch.delete(path)
-    return swept
-
-
 def _report(
     dataset: Dataset, abandoned: dict[str, list[str]], temporary: int, size_bytes: int | None = None
 ) -> Collected:
@@ -285,9 +214,9 @@ def _report(
         found = sum(dataset.files.size(file) for files in abandoned.values() for file in files)
     names = [name.partition("/") for name in sorted(abandoned)]
     return Collected(
-        shards=tuple(name for folder, _, name in names if folder == _SHARDS),
+        shards=tuple(name for folder, _, name in names if folder == SHARDS),
         manifests=tuple(
-            name.removesuffix(".json") for folder, _, name in names if folder == _MANIFESTS
+            name.removesuffix(".json") for folder, _, name in names if folder == MANIFESTS
         ),
         temporary=temporary,
         size_bytes=found,

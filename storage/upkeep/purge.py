@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.base.errors import Conflict, NotFound
+from storage.base.errors import NotFound
 from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.files import name_node, name_shard
+from storage.datasets.guards import check_uncollected
 from storage.datasets.log import LoggedEntry
-from storage.datasets.manifest import count_splits, name_manifest, write_manifest
+from storage.datasets.manifest import count_splits, write_manifest
+from storage.datasets.version import Version
 from storage.records.receipt_files import FOLDER as RECEIPTS
 from storage.records.receipt_files import read_receipt
-from storage.shards.shard import ROW_ID, ShardEntry, read_shard
+from storage.shards.shard import ShardEntry
 from storage.upkeep.edits import drop_rows, find_row_ids
-from storage.upkeep.gc import check_uncollected, find_live
+from storage.upkeep.gc import find_live
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class Purged:
     shards: int
 
 
-def purge_rows(dataset: Dataset, row_ids: NDArray[np.uint64], *, reason: str) -> Purged:
+def purge_rows(
+    dataset: Dataset, row_ids: Sequence[int] | NDArray[np.uint64], *, reason: str
+) -> Purged:
     """Deletes rows from every version of a dataset.
 
     Args:
@@ -58,7 +63,7 @@ def purge_rows(dataset: Dataset, row_ids: NDArray[np.uint64], *, reason: str) ->
         NotFound: A row id is in no version.
         Conflict: Other writers won every time.
     """
-    job = _Purge(dataset, np.unique(row_ids), reason)
+    job = _Purge(dataset, np.unique(np.asarray(row_ids, np.uint64)), reason)
     logged = dataset.record(job.change)
     job.delete_files()
     return Purged(
@@ -69,29 +74,6 @@ def purge_rows(dataset: Dataset, row_ids: NDArray[np.uint64], *, reason: str) ->
         models=find_models(dataset.workspace, dataset.name, job.versions),
         shards=len(job.replaced),
     )
-
-
-def purge_everywhere(
-    workspace: Store, names: Sequence[str], row_ids: NDArray[np.uint64], *, reason: str
-) -> list[Purged]:
-    """Deletes rows from every one of some datasets that holds one of them; the raw and the prepared one, for instance.
-
-    Raises:
-        NotFound: A row id is in none of them.
-    """
-    purged, missing = [], set(np.unique(row_ids).tolist())
-    for name in names:
-        dataset = Dataset(workspace, name)
-        held = _find_held(dataset, row_ids)
-        if len(held):
-            purged.append(purge_rows(dataset, held, reason=reason))
-            missing -= set(held.tolist())
-    if missing:
-        raise NotFound(
-            f"row ids {sorted(missing)} must be in a version of {', '.join(names)}; they are in "
-            "none; check them"
-        )
-    return purged
 
 
 def find_models(workspace: Store, name: str, versions: Iterable[int]) -> tuple[str, ...]:
@@ -110,52 +92,6 @@ def find_models(workspace: Store, name: str, versions: Iterable[int]) -> tuple[s
         ):
             models.add(receipt.model.id)
     return tuple(sorted(models))
-
-
-def redirect_manifest(dataset: Dataset, manifest: str, purges: Sequence[int]) -> str:
-    """The manifest that stands in for another one after purges, given by their numbers in the log."""
-    for number in purges:
-        stands_in: Any = dataset.history.read(number).entry.info["manifests"]
-        manifest = stands_in.get(manifest, manifest)
-    return manifest
-
-
-def check_unpurged(
-    dataset: Dataset, shards: Sequence[ShardEntry], head: LoggedEntry | None
-) -> None:
-    """Refuses shards with a row that was deleted for good.
-
-    Raises:
-        Conflict: Names the rows.
-    """
-    if not head or not head.entry.purges or not shards:
-        return
-    rows: list[Any] = []
-    for number in head.entry.purges:
-        listed: Any = dataset.history.read(number).entry.info["row_ids"]
-        rows += [int(row) for row in listed]
-    purged = np.array(rows, np.uint64)
-    for shard in shards:
-        found = np.intersect1d(read_shard(dataset.shards, shard, [ROW_ID])[ROW_ID], purged)
-        if len(found):
-            raise Conflict(
-                f"rows of dataset {dataset.name} that were deleted for good must not come back; "
-                "got row ids "
-                f"{found[:20].tolist()} in shard {shard.digest}; remove them from the source, or "
-                "collect again"
-            )
-
-
-def _find_held(dataset: Dataset, row_ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    shards = {
-        shard.digest: shard for version in dataset.iter_versions() for shard in version.shards
-    }
-    held = [
-        np.intersect1d(read_shard(dataset.shards, shard, [ROW_ID])[ROW_ID], row_ids)
-        for shard in shards.values()
-        if any(field.name == ROW_ID for field in shard.fields)
-    ]
-    return np.unique(np.concatenate(held)) if held else np.empty(0, np.uint64)
 
 
 class _Purge:
@@ -217,10 +153,10 @@ class _Purge:
         """Deletes the shards and manifests with the rows, unless an equal one is still in use."""
         live = find_live(self.dataset, None, {})
         for digest in self.replaced:
-            for file in self.dataset.shards.list(digest) if f"shards/{digest}" not in live else ():
+            for file in self.dataset.shards.list(digest) if name_shard(digest) not in live else ():
                 self.dataset.shards.delete(file)
         for node in self._nodes:
-            if f"manifests/{name_manifest(node)}" not in live:
+            if name_node(node) not in live:
                 self.dataset.manifests.delete(name_manifest(node))
 
     def _rewrite(self, shards: Sequence[ShardEntry]) -> list[ShardEntry]:

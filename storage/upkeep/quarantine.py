@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from storage.base.errors import InvalidInput, NotFound
 from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version, list_datasets
+from storage.datasets.dataset import Dataset
+from storage.datasets.files import list_datasets
+from storage.datasets.version import Version
 from storage.shards.row_ids import CONTENT_HASH, ROW_ID, Rows
 from storage.shards.shard import ShardEntry, read_shard, write_shard
+from storage.upkeep.edits import delete_rows
 
 SUFFIX = "-quarantine"
 RELEASED = "-released"
@@ -40,6 +43,7 @@ def set_aside(raw: Version, reasons: Mapping[int, str]) -> Version:
     Raises:
         NotFound: A row is not in the latest version of the dataset.
     """
+    source = Dataset(raw.dataset.workspace, raw.name)
     quarantine = Dataset(raw.dataset.workspace, name_quarantine(raw.name))
     ids = np.array(sorted(reasons), np.uint64)
     latest = quarantine.latest()
@@ -60,14 +64,14 @@ def set_aside(raw: Version, reasons: Mapping[int, str]) -> Version:
         quarantine.replace(found, kind="quarantine", info=info)
     else:
         quarantine.append(found, info=info)
-    return raw.dataset.delete_rows(ids, message=f"{_WITHOUT} {raw.digest}")
+    return delete_rows(source, ids, message=f"{_WITHOUT} {raw.digest}")
 
 
 def find_cleaned(raw: Version) -> Version:
     """The version without the quarantined rows of a raw version; the version itself if none were."""
     if Dataset(raw.dataset.workspace, name_quarantine(raw.name)).latest() is None:
         return raw
-    for version in raw.dataset.iter_versions():
+    for version in Dataset(raw.dataset.workspace, raw.name).iter_versions():
         if version.entry.message == f"{_WITHOUT} {raw.digest}":
             return version
     return raw
@@ -124,7 +128,8 @@ def release_rows(workspace: Store, raw: str, row_ids: Sequence[int]) -> int:
     released.append(
         [write_shard(released.shards, kept)], message=f"released {int(wanted.sum())} rows"
     )
-    Dataset(workspace, name_quarantine(raw)).delete_rows(sorted(set(row_ids)), message="released")
+    quarantine = Dataset(workspace, name_quarantine(raw))
+    delete_rows(quarantine, sorted(set(row_ids)), message="released")
     return int(wanted.sum())
 
 

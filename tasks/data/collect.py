@@ -4,7 +4,8 @@ from distributed import Client
 
 from storage.base.errors import SourceError, SourceUnavailable
 from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.pipeline.collecting import collect_rows
 from storage.records.receipts import DatasetRecord, FileRecord, SourceRecord

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from storage.base.errors import Corrupt
 from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.records.receipts import DatasetRecord
 from storage.shards.row_ids import Rows
 

@@ -20,7 +20,7 @@ from lightning_modules.data.readers import (
 )
 from lightning_modules.specs.samples import AnySample, RowSample
 from lightning_modules.specs.training import TrainSpec
-from storage.datasets.dataset import Version
+from storage.datasets.version import Version
 from storage.forms.columns import name_field
 from storage.shards.row_ids import VALID_SUFFIX
 from storage.stream.stream import Stream

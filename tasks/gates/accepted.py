@@ -6,7 +6,8 @@ from typing import Any
 
 from storage.base.errors import Corrupt, NotFound
 from storage.base.store import Store, canonical_json
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.forms.image import ImageSpec
 from storage.forms.series import SeriesSpec
@@ -66,7 +67,7 @@ def find_accepted(
             changed = True
             continue
         try:
-            version = current.dataset.open(record.number)
+            version = Dataset(current.dataset.workspace, current.name).open(record.number)
         except (NotFound, Corrupt):
             continue
         if version.digest == record.digest:

@@ -35,6 +35,7 @@ from storage.pipeline.sorting import find_step
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
 from storage.shards.shard import ShardEntry, read_shard
 from storage.shards.statistics import FieldStatistics
+from storage.upkeep.duplicates import count_duplicates
 from tasks.gates.accepted import Accepted
 from tasks.gates.drift_labels import measure_labels
 from tasks.gates.survey import list_columns
@@ -177,7 +178,9 @@ def align_histograms(before: FieldStatistics, after: FieldStatistics) -> Pair:
 def _measure_versions(accepted: Version, current: Version, limits: DriftGate) -> Iterator[Figure]:
     ratio = current.rows / max(1, accepted.rows)
     yield Figure(f"rows over those of {accepted.ref}", ratio, least=limits.min_rows_ratio)
-    rise = current.duplicates / max(1, current.rows) - accepted.duplicates / max(1, accepted.rows)
+    rise = count_duplicates(current) / max(1, current.rows) - count_duplicates(accepted) / max(
+        1, accepted.rows
+    )
     yield Figure("duplicates: rise of their share", rise, most=limits.max_duplicate_rise)
 
 

@@ -17,7 +17,7 @@ from gates.raw.raw_gate import RawFacts, judge_raw
 from gates.specs import GatesSpec, PreparedGate, RawGate
 from storage.base.parallel import TaskClient
 from storage.base.store import Store
-from storage.datasets.dataset import Version
+from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS
 from storage.forms.image import ImageSpec

@@ -24,6 +24,7 @@ from storage.pipeline.timeline import Timeline
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
 from storage.shards.shard import ShardEntry, read_shard
 from storage.shards.statistics import FieldStatistics
+from storage.upkeep.duplicates import count_duplicates
 
 SLACK = timedelta(days=1)
 """How far ahead of this machine's clock a time may lie."""
@@ -40,7 +41,7 @@ def survey_columns(
         columns=tuple(_describe_columns(data, statistics, version.rows)),
         rows=version.rows,
         unread=name_unread(version),
-        duplicates=version.duplicates,
+        duplicates=count_duplicates(version),
         labels=data.labels,
         label_counts=_count_labels(label),
         undeclared=tuple(version.info.get("undeclared", ())),

@@ -26,7 +26,8 @@ from lightning_modules.training.start_weights import Start, read_start
 from lightning_modules.training.trainer import fit_learner, load_learner, read_sample
 from storage.base.local import translate_faults
 from storage.base.store import Store, canonical_json, sha256_bytes
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.records.models import read_recorded
 from storage.stream.stream import Stream
 from tasks.forms.streams import TRAIN, VALIDATION, SampleRows, SlicedStream

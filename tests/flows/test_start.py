@@ -15,7 +15,8 @@ from flows.recipe.load import Recipe, load_recipe
 from lightning_modules.specs.training import StartSpec
 from storage.base.errors import Corrupt
 from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.records.receipt_files import list_model_receipts
 from storage.records.receipts import Receipt, StartRecord
 from storage.shards.row_ids import hash_contents

@@ -5,7 +5,9 @@ import time
 import numpy as np
 
 from storage.datasets.manifest import read_manifest
+from storage.datasets.verify import verify_dataset
 from storage.shards.shard import write_shard
+from storage.upkeep.gc import collect_garbage
 
 
 def make_rows(start, count=20, seed=0):
@@ -42,7 +44,7 @@ def assert_live_only(dataset, tick_s=0.02):
         tick_s: After which a file is older than now, by the store's clock, in seconds.
     """
     time.sleep(tick_s)
-    dataset.gc(0)
+    collect_garbage(dataset, 0)
     live = {
         f"shards/{s.digest}/{path}"
         for v in dataset.iter_versions()
@@ -59,4 +61,4 @@ def assert_live_only(dataset, tick_s=0.02):
     if folder is not None:
         there = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
     assert {path for path in there if not path.startswith("log/")} == live
-    assert dataset.verify() == []
+    assert verify_dataset(dataset) == []

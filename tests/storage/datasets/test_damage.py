@@ -17,7 +17,10 @@ import pytest
 from storage.base.errors import Corrupt, StorageError
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
+from storage.datasets.verify import verify_dataset
 from storage.stream.stream import Stream
+from storage.upkeep.edits import delete_rows
+from storage.upkeep.purge import purge_rows
 from tests.storage.dataset_material import add_shard, assert_live_only, read_ids
 from tests.storage.object_store import create_bucket, describe_options, start_object_store
 
@@ -30,8 +33,8 @@ def dataset(tmp_path):
     )
     dataset.tag("gold")
     dataset.append([add_shard(dataset, 200, split="train")])
-    dataset.delete_rows([3])
-    dataset.purge_rows([4], reason="request")
+    delete_rows(dataset, [3])
+    purge_rows(dataset, [4], reason="request")
     dataset.append([add_shard(dataset, 300, split="train")])
     return dataset
 
@@ -50,9 +53,9 @@ def test_one_flipped_byte_in_any_file_is_found_and_the_file_named(dataset):
             changed = bytearray(data)
             changed[position] ^= 1 << int(rng.integers(8))
             dataset.files.write(path, bytes(changed))
-            assert path in list_named(dataset.verify()), (path, position)
+            assert path in list_named(verify_dataset(dataset)), (path, position)
         dataset.files.write(path, data)
-    assert dataset.verify() == []
+    assert verify_dataset(dataset) == []
 
 
 def test_one_flipped_byte_in_each_of_a_hundred_files_is_found_by_verify_and_by_the_stream(tmp_path):
@@ -82,7 +85,7 @@ def test_one_flipped_byte_in_each_of_a_hundred_files_is_found_by_verify_and_by_t
     assert len(list(Stream(version, "train", batch_size=50))) == 10
     for path, data in damaged.items():
         dataset.shards.local_path(path).write_bytes(data)
-    named = list_named(dataset.verify())
+    named = list_named(verify_dataset(dataset))
     assert [path for path in files if path not in named] == []
 
 
@@ -92,14 +95,14 @@ def test_any_deleted_truncated_or_emptied_file_is_found_and_named(dataset):
         data = dataset.files.read(path)
         for damaged in (b"", data[: len(data) // 2], data + b" "):
             dataset.files.write(path, damaged)
-            assert path in list_named(dataset.verify()), (path, len(damaged))
+            assert path in list_named(verify_dataset(dataset)), (path, len(damaged))
         if path != last:
             # Without its last entry a log is a shorter log: only a receipt, which names the entry,
             # can tell.
             dataset.files.delete(path)
-            assert path in list_named(dataset.verify()), path
+            assert path in list_named(verify_dataset(dataset)), path
         dataset.files.write(path, data)
-    assert dataset.verify() == []
+    assert verify_dataset(dataset) == []
 
 
 def test_damage_to_the_shards_of_a_version_is_found_by_reading_it(dataset):
@@ -121,7 +124,7 @@ def test_swapped_shards_are_found(dataset):
     shutil.move(first, f"{first}-x")
     shutil.move(second, first)
     shutil.move(f"{first}-x", second)
-    faults = list_named(dataset.verify())
+    faults = list_named(verify_dataset(dataset))
     assert first.name in faults
     assert second.name in faults
     with pytest.raises(StorageError):
@@ -132,7 +135,7 @@ def test_swapped_manifests_are_found(dataset):
     names = [f"{dataset.open(number).manifest_digest}.json" for number in (2, 5)]
     first, second = (dataset.manifests.read(name) for name in names)
     dataset.manifests.write_files({names[0]: second, names[1]: first})
-    assert all(name in list_named(dataset.verify()) for name in names)
+    assert all(name in list_named(verify_dataset(dataset)) for name in names)
     with pytest.raises(StorageError, match=names[1]):
         dataset.latest().read()
 
@@ -213,7 +216,7 @@ def check_killed(store, times, tick_s=0.02):
     """Kills writers; gives the number of acknowledged commits, all of which are there, and whole."""
     dataset = Dataset(store, "demo")
     acknowledged = kill_writers(store, times)
-    assert dataset.verify() == []
+    assert verify_dataset(dataset) == []
     known, published = {}, set()
     for version in dataset.iter_versions():
         for shard in version.shards:

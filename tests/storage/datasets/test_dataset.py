@@ -15,10 +15,15 @@ import zarr
 
 from storage.base.errors import Conflict, Corrupt, InvalidInput, NotFound
 from storage.base.store import Store, canonical_json, sha256_bytes
-from storage.datasets.dataset import Dataset, list_datasets
+from storage.datasets.dataset import Dataset
+from storage.datasets.diff import compare_versions
+from storage.datasets.files import list_datasets
 from storage.datasets.log import CommitLog, encode_entry, name_entry
+from storage.datasets.verify import verify_dataset, verify_version
+from storage.datasets.zarr_export import export_version, open_dask
 from storage.shards.shard import Span, write_shard
 from storage.shards.statistics import compute_statistics
+from storage.upkeep.edits import delete_rows, replace_rows
 from tests.storage.dataset_material import add_shard, make_rows, read_ids
 from tests.storage.object_store import Proxy, describe_options
 
@@ -45,7 +50,7 @@ class DatasetContract:
 
     def test_a_dataset_without_a_version(self, dataset):
         assert dataset.latest() is None
-        assert dataset.log() == dataset.verify() == []
+        assert dataset.log() == verify_dataset(dataset) == []
         with pytest.raises(NotFound, match="collect data first"):
             dataset.open()
         with pytest.raises(NotFound, match="collect data first"):
@@ -74,7 +79,7 @@ class DatasetContract:
     def test_a_version_never_changes(self, filled):
         first = filled.open(0)
         shards = first.shards
-        filled.delete_rows([0, 1])
+        delete_rows(filled, [0, 1])
         filled.replace([add_shard(filled, 500)])
         assert filled.open(0).shards == shards == first.shards
         assert read_ids(filled.open(0)) == read_ids(first) == list(range(20))
@@ -145,7 +150,7 @@ class DatasetContract:
 
     def test_deleting_rows_rewrites_only_their_shards(self, filled):
         before = filled.latest()
-        after = filled.delete_rows([3, 7])
+        after = delete_rows(filled, [3, 7])
         assert read_ids(after) == sorted(set(read_ids(before)) - {3, 7})
         assert [old == new for old, new in zip(before.shards, after.shards, strict=True)] == [
             False,
@@ -153,20 +158,20 @@ class DatasetContract:
             True,
         ]
         assert after.shards[0].split == "train"
-        assert after.verify() == []
+        assert verify_version(after) == []
         assert read_ids(filled.open(2)) == read_ids(before)
-        gone = filled.delete_rows(list(range(100, 120)))
+        gone = delete_rows(filled, list(range(100, 120)))
         assert (len(gone.shards), gone.splits) == (2, {"train": 38})
         with pytest.raises(NotFound, match=r"\[3, 999\]"):
-            filled.delete_rows([3, 4, 999])
+            delete_rows(filled, [3, 4, 999])
         with pytest.raises(InvalidInput, match="once each"):
-            filled.delete_rows([4, 4])
+            delete_rows(filled, [4, 4])
 
     def test_replacing_rows_rewrites_only_their_shards(self, filled):
         before = filled.latest()
         rows = make_rows(0, 220, seed=9)
         rows = {name: array[[210, 5, 0]] for name, array in rows.items()}
-        after = filled.replace_rows(rows)
+        after = replace_rows(filled, rows)
         read = after.read()
         for number, row_id in enumerate([210, 5, 0]):
             place = read["row_id"].tolist().index(row_id)
@@ -179,7 +184,7 @@ class DatasetContract:
             False,
         ]
         with pytest.raises(InvalidInput, match="fields, types and shapes"):
-            filled.replace_rows({**rows, "label": rows["label"].astype(np.int8)})
+            replace_rows(filled, {**rows, "label": rows["label"].astype(np.int8)})
 
     def test_a_change_costs_what_changes(self, filled, monkeypatch):
         """One shard is written for one that changes; tests/storage/datasets/test_manifest.py counts
@@ -190,14 +195,14 @@ class DatasetContract:
         monkeypatch.setattr(
             Store, "write_files", lambda self, files: written.extend(files) or write(self, files)
         )
-        filled.delete_rows([3])
+        delete_rows(filled, [3])
         assert len({path.partition("/")[0] for path in written if "/" in path}) == 1
         written.clear()
         filled.append([add_shard(filled, 300)])
         assert len({path.partition("/")[0] for path in written if "/" in path}) == 1
 
     def test_diff(self, filled):
-        diff = filled.open(0).diff(filled.delete_rows([3, 205]))
+        diff = compare_versions(filled.open(0), delete_rows(filled, [3, 205]))
         assert (diff.old, diff.new, diff.shards_kept) == ("demo@0", "demo@3", 0)
         assert diff.rows_removed == (3,)
         assert diff.rows_added == (
@@ -205,8 +210,9 @@ class DatasetContract:
             *(row for row in range(200, 220) if row != 205),
         )
         assert diff.rows_changed == diff.fields_added == diff.fields_removed == ()
-        changed = filled.latest().diff(
-            filled.replace_rows({k: v[[1]] for k, v in make_rows(0, 20, seed=5).items()})
+        changed = compare_versions(
+            filled.latest(),
+            replace_rows(filled, {k: v[[1]] for k, v in make_rows(0, 20, seed=5).items()}),
         )
         assert (
             changed.rows_added,
@@ -219,7 +225,7 @@ class DatasetContract:
             (1,),
             2,
         )
-        same = filled.latest().diff(filled.latest())
+        same = compare_versions(filled.latest(), filled.latest())
         assert (same.shards_added, same.shards_removed, same.shards_kept) == ((), (), 3)
 
     def test_statistics_come_from_the_manifest(self, filled, monkeypatch):
@@ -241,13 +247,13 @@ class DatasetContract:
 
     def test_opens_in_dask(self, filled):
         version = filled.latest()
-        array = version.to_dask("image")
+        array = open_dask(version, "image")
         assert array.chunks[0] == (20, 20, 20)
         np.testing.assert_array_equal(
             array.compute(scheduler="synchronous"), version.read()["image"]
         )
         np.testing.assert_array_equal(
-            version.to_dask("label", "train").compute(scheduler="threads"),
+            open_dask(version, "label", "train").compute(scheduler="threads"),
             version.read("train")["label"],
         )
 
@@ -276,7 +282,7 @@ class DatasetContract:
 
     def test_verify_finds_nothing_wrong(self, filled):
         filled.tag("gold")
-        assert filled.verify() == filled.latest().verify() == []
+        assert verify_dataset(filled) == verify_version(filled.latest()) == []
 
     def test_writers_lose_nothing(self, dataset):
         """A bounded form of 8 writers x 60 commits, in threads."""
@@ -295,14 +301,14 @@ class DatasetContract:
             1000 * w + 10 * t + r for w in range(4) for t in range(4) for r in range(5)
         )
         assert read_ids(dataset.latest()) == expected
-        assert dataset.verify() == []
+        assert verify_dataset(dataset) == []
 
     def test_edits_and_appends_at_once_lose_nothing(self, dataset):
         dataset.append([add_shard(dataset, 0, 40)])
 
         def edit(row):
             return (
-                dataset.delete_rows([row])
+                delete_rows(dataset, [row])
                 if row % 2
                 else dataset.append([add_shard(dataset, 100 * row + 100, 3)])
             )
@@ -323,14 +329,14 @@ class DatasetContract:
 
     def test_exports_as_plain_zarr(self, filled, tmp_path):
         version = filled.latest()
-        version.export(str(tmp_path / "out"))
+        export_version(version, Store(str(tmp_path / "out")))
         group = zarr.open_group(tmp_path / "out", mode="r")
         assert group.attrs["lepton"] == {"dataset": "demo", "number": 2, "digest": version.digest}
         for split in version.splits:
             for name, array in version.read(split).items():
                 np.testing.assert_array_equal(group[split][name][:], array)
         with pytest.raises(Conflict, match="must be empty"):
-            version.export(str(tmp_path / "out"))
+            export_version(version, Store(str(tmp_path / "out")))
 
 
 class TestLocal(DatasetContract):
@@ -365,7 +371,7 @@ class TestLocal(DatasetContract):
                     )
                 ]
             )
-        dataset.latest().export(str(tmp_path / "out"))
+        export_version(dataset.latest(), Store(str(tmp_path / "out")))
         group = zarr.open_group(tmp_path / "out", mode="r")
         assert group["name"][:].tolist() == ["a", "", "ü", "a", ""]
         assert group["x"].attrs["columns"] == ["l", "r"]
@@ -574,6 +580,6 @@ def test_source_spans_stay_with_rewritten_shards(tmp_path):
     dataset = Dataset(Store(tmp_path), "demo")
     spans = (Span(name="images.gz", start=0, stop=20),)
     dataset.append([write_shard(dataset.shards, make_rows(0), codec="zstd", source=spans)])
-    (shard,) = dataset.delete_rows([3]).shards
+    (shard,) = delete_rows(dataset, [3]).shards
     assert shard.source == spans
     assert {encoding.codec for encoding in shard.encodings.values()} == {"zstd"}

@@ -12,7 +12,11 @@ from storage.base.errors import Corrupt, InvalidInput
 from storage.base.store import Store, canonical_json, sha256_bytes
 from storage.datasets.dataset import Dataset
 from storage.datasets.manifest import cut_nodes, name_manifest, read_manifest, write_manifest
+from storage.datasets.verify import verify_dataset
 from storage.shards.shard import ROW_ID, read_shard, write_shard
+from storage.upkeep.edits import delete_rows
+from storage.upkeep.gc import collect_garbage
+from storage.upkeep.purge import purge_rows
 from tests.storage.dataset_material import make_rows, read_ids
 
 
@@ -136,20 +140,20 @@ def list_nodes(dataset):
 
 
 def test_versions_of_many_shards_are_edited_purged_and_collected(many):
-    many.delete_rows([401])
+    delete_rows(many, [401])
     many.append([write_shard(many.shards, make_rows(5000, 3), codec="none")])
     other = Dataset(many.workspace, "demo")
-    other.delete_rows([11, 790])
+    delete_rows(other, [11, 790])
     assert [version.rows for version in many.iter_versions()] == [240, 239, 242, 240]
     abandoned = write_manifest(many.manifests, list(many.latest().shards)[:50])
-    collected = many.gc(0)
+    collected = collect_garbage(many, 0)
     assert set(collected.manifests) == set(abandoned.nodes) - list_nodes(many)
     assert list_manifests(many) == list_nodes(many)
-    purged = many.purge_rows(np.array([402, 5001], np.uint64), reason="asked")
+    purged = purge_rows(many, np.array([402, 5001], np.uint64), reason="asked")
     assert len(purged.versions) == 4
     assert [version.rows for version in many.iter_versions()] == [239, 238, 240, 238]
     assert list_manifests(many) == list_nodes(many)
-    assert many.verify() == []
+    assert verify_dataset(many) == []
     assert not {402, 5001} & set(read_ids(many.open(0))) | {402, 5001} & set(
         read_ids(many.latest())
     )
@@ -160,9 +164,9 @@ def test_versions_of_many_shards_are_edited_purged_and_collected(many):
 def test_what_a_killed_purge_left_of_a_manifest_is_collected_without_grace(many, monkeypatch):
     many.append([write_shard(many.shards, make_rows(5000, 3), codec="none")])
     monkeypatch.setattr("storage.upkeep.purge._Purge.delete_files", lambda _: None)
-    many.purge_rows(np.array([402], np.uint64), reason="asked")
+    purge_rows(many, np.array([402], np.uint64), reason="asked")
     assert list_manifests(many) > list_nodes(many)
-    many.gc(3600)
+    collect_garbage(many, 3600)
     assert list_manifests(many) == list_nodes(many)
     held = [shard for v in many.iter_versions() for shard in v.shards]
     assert not any(402 in read_shard(many.shards, shard, [ROW_ID])[ROW_ID] for shard in held)
@@ -178,13 +182,13 @@ def test_damage_to_any_node_is_found_and_named(many, harm):
             many.manifests.write(name, data[:9] + bytes([data[9] ^ 1]) + data[10:])
         else:
             many.manifests.delete(name)
-        assert [name in fault.file for fault in many.verify()] == [True]
+        assert [name in fault.file for fault in verify_dataset(many)] == [True]
         with pytest.raises(Corrupt, match=name):
             many.latest().read()
         with pytest.raises(Corrupt, match=name):
-            many.gc(0)
+            collect_garbage(many, 0)
         many.manifests.write(name, data)
-    assert many.verify() == []
+    assert verify_dataset(many) == []
 
 
 def test_the_first_format_is_still_read_and_a_newer_one_refused_by_name(tmp_path, entry):

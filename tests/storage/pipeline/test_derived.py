@@ -6,6 +6,7 @@ from storage.datasets.dataset import Dataset
 from storage.forms.columns import NUMBERS, SERIES_ID, TARGET
 from storage.pipeline.derived import PREFIX, derive_columns, measure_derived
 from storage.shards.shard import write_shard
+from storage.upkeep.edits import delete_rows, replace_rows
 
 
 def make_images(count=600, channels=3, dtype=np.uint8):
@@ -105,14 +106,14 @@ def test_a_rewritten_shard_has_the_figures_of_the_rows_that_it_holds_now(tmp_pat
     first = write_shard(dataset.shards, rows, statistics=measure_derived(rows, {}))
     raw = dataset.commit([first], kind="raw", parent=None)
     assert raw.statistics()[PREFIX + "brightness"].min == 0
-    cleaned = dataset.delete_rows([7])
+    cleaned = delete_rows(dataset, [7])
     kept = {name: np.delete(values, 7, axis=0) for name, values in rows.items()}
     found = {
         name: figures for name, figures in cleaned.statistics().items() if name.startswith(PREFIX)
     }
     assert found == measure_derived(kept, {})
     assert found[PREFIX + "brightness"].min > 0
-    black = dataset.replace_rows({"image": rows["image"][:1] * 0, "row_id": rows["row_id"][:1]})
+    black = replace_rows(dataset, {"image": rows["image"][:1] * 0, "row_id": rows["row_id"][:1]})
     assert black.statistics()[PREFIX + "brightness"].min == 0
     plain = dataset.replace([write_shard(dataset.shards, rows)], kind="prepared")
-    assert plain.dataset.delete_rows([7]).statistics().keys() == {"image", "row_id"}
+    assert delete_rows(plain.dataset, [7]).statistics().keys() == {"image", "row_id"}

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from storage.base.errors import InvalidInput
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
+from storage.datasets.verify import verify_version
 from storage.pipeline import preparing as prepare_module
 from storage.pipeline.collecting import collect_rows
 from storage.pipeline.preparing import ImageSpec, SplitSpec, prepare_rows
@@ -358,7 +359,7 @@ def test_a_bucket_is_as_good_as_a_folder(digits, prepared, s3_url, s3_options, r
     here = prepare_rows(digits, DIGITS, prepared, codec="lz4")
     assert there.manifest_digest == here.manifest_digest
     assert there.info["fitted"] == here.info["fitted"]
-    assert there.verify() == []
+    assert verify_version(there) == []
     assert (
         there.dataset.files.child("scratch").list()
         == raw.dataset.files.child("scratch").list()

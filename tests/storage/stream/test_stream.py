@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from storage.base.errors import Corrupt, InvalidInput, NotFound
 from storage.base.store import Store
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.version import Version
 from storage.shards.shard import write_shard
 from storage.stream.stream import Stream
 from storage.stream.windows import Window

@@ -9,13 +9,15 @@ import pytest
 
 from storage.base.errors import BeingCollected, Conflict, Corrupt
 from storage.base.store import Store, sha256_bytes
-from storage.datasets import dataset as versions
+from storage.datasets import files, guards
 from storage.datasets.dataset import Dataset
 from storage.datasets.log import name_entry
 from storage.datasets.manifest import write_manifest
-from storage.pipeline.publishing import open_scratch
+from storage.datasets.scratch import SCRATCH, open_scratch
+from storage.datasets.verify import verify_dataset, verify_version
 from storage.upkeep import gc
-from storage.upkeep.gc import SCRATCH
+from storage.upkeep.edits import delete_rows
+from storage.upkeep.gc import collect_garbage
 from tests.storage.base.test_store import find_dead_pid, name_left_file
 from tests.storage.dataset_material import add_shard, read_ids
 from tests.storage.object_store import describe_options
@@ -43,25 +45,25 @@ class CollectionContract:
         abandoned = add_shard(dataset, 500)
         manifest = write_manifest(dataset.manifests, [abandoned]).digest
         wait_for_clock(self.tick_s)
-        preview = dataset.gc(0, dry_run=True)
+        preview = collect_garbage(dataset, 0, dry_run=True)
         assert (preview.shards, preview.manifests) == ((abandoned.digest,), (manifest,))
         assert preview.size_bytes > abandoned.size_bytes
         assert len(dataset.files.list()) == len(live) + len(abandoned.files) + 1
-        assert dataset.gc(0) == preview
+        assert collect_garbage(dataset, 0) == preview
         assert set(dataset.files.list()) == {*live, f"log/{name_entry(2)}", f"log/{name_entry(3)}"}
         assert [entry.kind for entry in dataset.log()] == ["append", "append", "gc", "gc-end"]
-        assert dataset.verify() == []
+        assert verify_dataset(dataset) == []
 
     def test_a_half_written_shard_goes(self, dataset):
         partial = add_shard(dataset, 500)
         dataset.shards.delete(partial.find_file("image"))
         dataset.shards.delete(f"{partial.digest}/zarr.json")
         wait_for_clock(self.tick_s)
-        assert dataset.gc(0).shards == (partial.digest,)
+        assert collect_garbage(dataset, 0).shards == (partial.digest,)
 
     def test_young_files_stay(self, dataset):
         entry = add_shard(dataset, 500)
-        collected = dataset.gc(3600)
+        collected = collect_garbage(dataset, 3600)
         assert (collected.shards, collected.manifests) == ((), ())
         assert dataset.append([entry]).number == 2
 
@@ -72,35 +74,35 @@ class CollectionContract:
             left = dataset.files.child(SCRATCH, "0123")
             left.write("00000001.rows", b"rows of a run that was killed")
             wait_for_clock(self.tick_s)
-            assert dataset.gc(3600).temporary == 0
-            assert dataset.gc(0, dry_run=True).temporary == 2
+            assert collect_garbage(dataset, 3600).temporary == 0
+            assert collect_garbage(dataset, 0, dry_run=True).temporary == 2
             assert left.list() == ["00000001.rows"]
-            assert dataset.gc(0).temporary == 2
+            assert collect_garbage(dataset, 0).temporary == 2
             assert dataset.files.list() == live
 
     def test_nothing_to_do_leaves_no_trace(self, dataset):
         before = dataset.files.list()
-        dataset.gc(0)
+        collect_garbage(dataset, 0)
         assert dataset.files.list() == before
 
     def test_every_version_stays(self, dataset):
         dataset.tag("gold", 0)
-        dataset.delete_rows([1, 101])
+        delete_rows(dataset, [1, 101])
         dataset.replace([add_shard(dataset, 900)])
         wait_for_clock(self.tick_s)
-        assert dataset.gc(0).shards == ()
+        assert collect_garbage(dataset, 0).shards == ()
         assert [read_ids(version)[0] for version in dataset.iter_versions()] == [0, 0, 0, 900]
-        assert dataset.verify() == []
+        assert verify_dataset(dataset) == []
 
     def test_a_shard_that_was_collected_is_not_committed(self, dataset):
         entry = add_shard(dataset, 500)
         wait_for_clock(self.tick_s)
-        dataset.gc(0)
+        collect_garbage(dataset, 0)
         with pytest.raises(Conflict, match="write it again"):
             dataset.append([entry])
         assert add_shard(dataset, 500) == entry
         assert dataset.append([entry]).number == 4
-        assert dataset.verify() == []
+        assert verify_dataset(dataset) == []
 
     def test_a_shard_that_is_being_collected_is_not_committed(self, dataset, monkeypatch):
         """A commit between the two records of a collection: the files are still there, and written
@@ -110,16 +112,16 @@ class CollectionContract:
         wait_for_clock(self.tick_s)
         monkeypatch.setattr(gc, "_end", lambda _: None)
         monkeypatch.setattr(gc, "_delete_file", lambda *_: 0)
-        dataset.gc(0)
-        monkeypatch.setattr(versions, "_ATTEMPTS", 3)
+        collect_garbage(dataset, 0)
+        monkeypatch.setattr(files, "_ATTEMPTS", 3)
         with pytest.raises(BeingCollected, match="write it again"):
             dataset.append([add_shard(dataset, 500)])
         with pytest.raises(Conflict, match="one garbage collection at a time"):
-            dataset.gc(0)
-        assert dataset.append([add_shard(dataset, 600)]).verify() == []
+            collect_garbage(dataset, 0)
+        assert verify_version(dataset.append([add_shard(dataset, 600)])) == []
         # A collection that was killed gives up in the end.
-        monkeypatch.setattr(gc, "_find_collecting", lambda _: ())
-        assert dataset.append([entry]).verify() == []
+        monkeypatch.setattr(guards, "find_collecting", lambda _: ())
+        assert verify_version(dataset.append([entry])) == []
 
     def test_a_writer_waits_for_a_collection(self, dataset):
         entry = add_shard(dataset, 500)
@@ -134,7 +136,7 @@ class CollectionContract:
             time.sleep(0.2)
             assert not writing.done()
             gc._end(dataset)
-            assert writing.result().verify() == []
+            assert verify_version(writing.result()) == []
 
     def test_a_commit_before_the_record_is_seen(self, dataset, monkeypatch):
         """A commit between the first look of a collection and its record."""
@@ -149,16 +151,16 @@ class CollectionContract:
             return record(self, change)
 
         monkeypatch.setattr(Dataset, "record", commit_first)
-        assert dataset.gc(0).shards == ()
-        assert rival.latest().verify() == []
+        assert collect_garbage(dataset, 0).shards == ()
+        assert verify_version(rival.latest()) == []
 
     def test_a_shard_of_an_old_version_can_come_back(self, dataset):
         (first, second) = dataset.latest().shards
         dataset.replace([second])
         add_shard(dataset, 500)
         wait_for_clock(self.tick_s)
-        assert len(dataset.gc(0).shards) == 1
-        assert dataset.append([first]).verify() == []
+        assert len(collect_garbage(dataset, 0).shards) == 1
+        assert verify_version(dataset.append([first])) == []
 
     def test_nothing_is_deleted_when_a_manifest_cannot_be_read(self, dataset):
         add_shard(dataset, 500)
@@ -168,7 +170,7 @@ class CollectionContract:
         dataset.manifests.write(name, data[:-1])
         files = dataset.shards.list()
         with pytest.raises(Corrupt, match=name):
-            dataset.gc(0)
+            collect_garbage(dataset, 0)
         assert dataset.shards.list() == files
 
     @pytest.mark.parametrize("number", [0, 1])
@@ -178,7 +180,7 @@ class CollectionContract:
         dataset.history.files.delete(name)
         files = dataset.shards.list()
         with pytest.raises(Corrupt, match=name):
-            dataset.gc(0)
+            collect_garbage(dataset, 0)
         assert dataset.shards.list() == files
 
 
@@ -191,8 +193,8 @@ class TestLocal(CollectionContract):
         left = dataset.shards.local_path() / name_left_file(find_dead_pid())
         left.write_bytes(b"half")
         wait_for_clock()
-        assert dataset.gc(3600).temporary == 0
-        assert dataset.gc(0).temporary == 1
+        assert collect_garbage(dataset, 3600).temporary == 0
+        assert collect_garbage(dataset, 0).temporary == 1
         assert not left.exists()
 
     def test_temporary_files_beside_datasets_go_and_so_do_empty_folders(self, dataset):
@@ -202,11 +204,11 @@ class TestLocal(CollectionContract):
         empty = dataset.shards.local_path() / ("0" * 64) / "image"
         empty.mkdir(parents=True)
         wait_for_clock()
-        assert dataset.gc(3600).temporary == 0
+        assert collect_garbage(dataset, 3600).temporary == 0
         assert (left.exists(), empty.exists()) == (True, True)
-        assert dataset.gc(0).temporary == 1
+        assert collect_garbage(dataset, 0).temporary == 1
         assert (left.exists(), empty.parent.exists()) == (False, False)
-        assert dataset.verify() == []
+        assert verify_dataset(dataset) == []
 
     def test_collections_amid_writers_never_hurt(self, dataset):
         """With no grace at all, writers may have to write again, but no version ever misses a file."""
@@ -215,7 +217,7 @@ class TestLocal(CollectionContract):
         def collect():
             rounds = 0
             while not stop.is_set():
-                dataset.gc(0)
+                collect_garbage(dataset, 0)
                 rounds += 1
             return rounds
 
@@ -239,7 +241,7 @@ class TestLocal(CollectionContract):
                 stop.set()
             assert collecting.result() > 0
         assert len(read_ids(dataset.latest())) == 40 + 3 * 6 * 3
-        assert dataset.verify() == []
+        assert verify_dataset(dataset) == []
 
 
 @pytest.mark.slow

@@ -6,9 +6,12 @@ import pytest
 from storage.base.errors import Conflict, NotFound
 from storage.base.store import Store, canonical_json, sha256_bytes
 from storage.datasets.dataset import Dataset
+from storage.datasets.verify import verify_dataset
 from storage.shards.shard import ROW_ID, read_shard, write_shard
 from storage.upkeep import purge
-from storage.upkeep.purge import find_models, purge_everywhere
+from storage.upkeep.edits import delete_rows
+from storage.upkeep.gc import collect_garbage
+from storage.upkeep.purge import find_models, purge_rows
 from tests.storage.dataset_material import add_shard, make_rows, read_ids
 
 
@@ -17,7 +20,7 @@ def dataset(tmp_path):
     dataset = Dataset(Store(tmp_path), "demo")
     dataset.append([add_shard(dataset, 0), add_shard(dataset, 100)])
     dataset.append([add_shard(dataset, 200)])
-    dataset.delete_rows([3])
+    delete_rows(dataset, [3])
     dataset.replace([add_shard(dataset, 500)])
     return dataset
 
@@ -37,7 +40,7 @@ def find_everywhere(dataset, row_id):
 def test_a_purged_row_is_in_no_version_and_no_file(dataset):
     digests = [version.digest for version in dataset.iter_versions()]
     entries = [dataset.history.files.read(f"{number:020d}.json") for number in range(4)]
-    purged = dataset.purge_rows([3, 7], reason="request 17")
+    purged = purge_rows(dataset, [3, 7], reason="request 17")
     assert (purged.number, purged.row_ids, purged.versions, purged.shards) == (
         4,
         (3, 7),
@@ -49,32 +52,32 @@ def test_a_purged_row_is_in_no_version_and_no_file(dataset):
     # The log is as it was: what a receipt names is still there, and the chain holds.
     assert [version.digest for version in dataset.iter_versions()] == digests
     assert [dataset.history.files.read(f"{number:020d}.json") for number in range(4)] == entries
-    assert dataset.verify() == []
+    assert verify_dataset(dataset) == []
     assert dataset.latest().ref == "demo@3"
     assert dataset.log()[-1].info["reason"] == "request 17"
-    assert dataset.gc(0).shards == ()
+    assert collect_garbage(dataset, 0).shards == ()
 
 
 def test_other_rows_stay_as_they_were(dataset):
     before = dataset.open(1).read()
-    dataset.purge_rows([7, 205], reason="x")
+    purge_rows(dataset, [7, 205], reason="x")
     kept = ~np.isin(before["row_id"], [7, 205])
     after = dataset.open(1).read()
     assert all((after[name] == before[name][kept]).all() for name in before)
 
 
 def test_purges_add_up(dataset):
-    dataset.purge_rows([7], reason="x")
+    purge_rows(dataset, [7], reason="x")
     dataset.append([add_shard(dataset, 700)])
-    purged = dataset.purge_rows([8, 701], reason="y")
+    purged = purge_rows(dataset, [8, 701], reason="y")
     assert purged.versions == (0, 1, 2, 5)
     assert [len(read_ids(version)) for version in dataset.iter_versions()] == [38, 58, 57, 20, 39]
-    assert dataset.verify() == []
+    assert verify_dataset(dataset) == []
     assert find_everywhere(dataset, 7) == find_everywhere(dataset, 8) == []
 
 
 def test_a_shard_of_only_purged_rows_disappears(dataset):
-    dataset.purge_rows(list(range(500, 520)), reason="x")
+    purge_rows(dataset, list(range(500, 520)), reason="x")
     assert dataset.open(3).rows == 0
     assert read_ids(dataset.open(0))[0] == 0
     assert dataset.append([add_shard(dataset, 900)]).rows == 20
@@ -83,14 +86,14 @@ def test_a_shard_of_only_purged_rows_disappears(dataset):
 def test_an_unknown_row_is_refused_and_nothing_changes(dataset):
     files = dataset.files.list()
     with pytest.raises(NotFound, match="9999"):
-        dataset.purge_rows([7, 9999], reason="x")
+        purge_rows(dataset, [7, 9999], reason="x")
     assert set(files) <= set(dataset.files.list())
     assert len(dataset.log()) == 4
     assert 7 in read_ids(dataset.open(0))
 
 
 def test_purged_rows_do_not_come_back(dataset):
-    dataset.purge_rows([7], reason="x")
+    purge_rows(dataset, [7], reason="x")
     for rows in (make_rows(0), make_rows(5)):
         entry = write_shard(dataset.shards, rows)
         with pytest.raises(Conflict, match=r"deleted for good.*\[7\]"):
@@ -110,28 +113,28 @@ def test_a_commit_that_overtakes_a_purge_is_purged_too(dataset, monkeypatch):
         return put(self, head, **changes)
 
     monkeypatch.setattr(type(dataset.history), "put", overtake)
-    purged = dataset.purge_rows([7], reason="x")
+    purged = purge_rows(dataset, [7], reason="x")
     assert (purged.number, purged.versions) == (5, (0, 1, 2, 4))
     assert find_everywhere(dataset, 7) == []
-    assert dataset.verify() == []
+    assert verify_dataset(dataset) == []
 
 
 def test_what_a_killed_purge_left_is_collected_without_grace(dataset, monkeypatch):
     monkeypatch.setattr(purge._Purge, "delete_files", lambda _: None)
     held = [shard.digest for shard in dataset.open(1).shards if 7 in make_ids(dataset, shard)]
-    dataset.purge_rows([7], reason="x")
-    assert set(dataset.gc(3600).shards) >= set(held)
+    purge_rows(dataset, [7], reason="x")
+    assert set(collect_garbage(dataset, 3600).shards) >= set(held)
     assert find_everywhere(dataset, 7) == []
-    assert dataset.verify() == []
+    assert verify_dataset(dataset) == []
 
 
 def test_a_kept_shard_that_equals_a_rewritten_one_stays(dataset):
     """The rest of a purged shard can be a shard that a version has already."""
     rest = {name: array[1:] for name, array in make_rows(500).items()}
     dataset.append([write_shard(dataset.shards, rest, split="x")])
-    dataset.purge_rows([500], reason="x")
-    dataset.gc(0)
-    assert dataset.verify() == []
+    purge_rows(dataset, [500], reason="x")
+    collect_garbage(dataset, 0)
+    assert verify_dataset(dataset) == []
 
 
 def make_ids(dataset, shard):
@@ -145,16 +148,14 @@ def test_all_datasets_of_a_row_and_the_models_that_saw_it(dataset):
     other.append([add_shard(other, 900)])
     model = write_receipt(dataset.workspace, {"raw": dataset.open(0), "prepared": prepared.open(0)})
     unaware = write_receipt(dataset.workspace, {"raw": dataset.open(3)})
-    done = purge_everywhere(
-        dataset.workspace, ["demo", "demo-prepared", "other"], np.array([7], np.uint64), reason="x"
-    )
+    done = [purge_rows(data, [7], reason="x") for data in (dataset, prepared)]
     assert [(purged.dataset, purged.versions, purged.models) for purged in done] == [
         ("demo", (0, 1, 2), (model,)),
         ("demo-prepared", (0,), (model,)),
     ]
     assert find_models(dataset.workspace, "demo", [3]) == (unaware,)
     with pytest.raises(NotFound, match=r"\[7\]"):
-        purge_everywhere(dataset.workspace, ["demo", "other"], np.array([7], np.uint64), reason="x")
+        purge_rows(other, [7], reason="x")
 
 
 def write_receipt(workspace, versions):

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 from storage.base.errors import Corrupt, NotFound
 from storage.base.store import sha256_bytes
-from storage.datasets.dataset import Dataset, Version
+from storage.datasets.dataset import Dataset
+from storage.datasets.files import DatasetFiles
 from storage.datasets.manifest import name_manifest, read_node
+from storage.datasets.version import Version
 from storage.shards.shard import ShardEntry, digest_files
 
 _THREADS = 4
 
 
 @dataclass(frozen=True)
-class Fault:
+class FileFault:
     """One file that is not what was written.
 
     Attributes:
@@ -30,12 +32,12 @@ class Fault:
         return f"{self.file} must be {self.expected}; got {self.got}"
 
 
-def verify_version(version: Version) -> list[Fault]:
+def verify_version(version: Version) -> list[FileFault]:
     """Faults of the log, of the version's manifest and of its shards, files by SHA-256."""
     return [*_verify_log(version.dataset), *_verify_content(version, set())]
 
 
-def verify_dataset(dataset: Dataset) -> list[Fault]:
+def verify_dataset(dataset: Dataset) -> list[FileFault]:
     """Faults of the log and of all versions; a shard of several versions is read once."""
     faults, seen = _verify_log(dataset), set[str]()
     for number in dataset.history.list_numbers():
@@ -48,22 +50,24 @@ def verify_dataset(dataset: Dataset) -> list[Fault]:
     return faults
 
 
-def _verify_log(dataset: Dataset) -> list[Fault]:
-    return [Fault(*fault) for fault in dataset.history.find_faults(dataset.history.list_numbers())]
+def _verify_log(dataset: DatasetFiles) -> list[FileFault]:
+    return [
+        FileFault(*fault) for fault in dataset.history.find_faults(dataset.history.list_numbers())
+    ]
 
 
-def _verify_content(version: Version, seen: set[str]) -> list[Fault]:
+def _verify_content(version: Version, seen: set[str]) -> list[FileFault]:
     shards, faults = _verify_manifest(version, seen)
     with ThreadPoolExecutor(_THREADS, "lepton-verify") as threads:
         found = threads.map(lambda shard: _verify_shard(version, shard), shards)
         return [*faults, *(fault for listed in found for fault in listed)]
 
 
-def _verify_manifest(version: Version, seen: set[str]) -> tuple[list[ShardEntry], list[Fault]]:
+def _verify_manifest(version: Version, seen: set[str]) -> tuple[list[ShardEntry], list[FileFault]]:
     """Reads the nodes of a manifest that were not seen yet; gives the shards that were not, and what is wrong."""
     manifests, todo = version.dataset.manifests, [version.manifest_digest]
     shards: dict[str, ShardEntry] = {}
-    faults: list[Fault] = []
+    faults: list[FileFault] = []
     while todo:
         digest = todo.pop()
         if digest in seen:
@@ -73,7 +77,7 @@ def _verify_manifest(version: Version, seen: set[str]) -> tuple[list[ShardEntry]
             node = read_node(manifests, digest)
         except Corrupt as error:
             name = f"{manifests.display}/{name_manifest(digest)}"
-            faults.append(Fault(name, f"a file with sha256 {digest}", str(error)))
+            faults.append(FileFault(name, f"a file with sha256 {digest}", str(error)))
             continue
         todo += reversed(node.nodes)
         shards |= {shard.digest: shard for shard in node.shards if shard.digest not in seen}
@@ -81,12 +85,12 @@ def _verify_manifest(version: Version, seen: set[str]) -> tuple[list[ShardEntry]
     return list(shards.values()), faults
 
 
-def _verify_shard(version: Version, shard: ShardEntry) -> list[Fault]:
+def _verify_shard(version: Version, shard: ShardEntry) -> list[FileFault]:
     store = version.dataset.shards
     faults = []
     if digest_files(shard.files) != shard.digest:
         faults.append(
-            Fault(
+            FileFault(
                 f"{store.display}/{shard.digest}",
                 f"shard {digest_files(shard.files)}",
                 shard.digest,
@@ -99,7 +103,7 @@ def _verify_shard(version: Version, shard: ShardEntry) -> list[Fault]:
             found = "no file"
         if found != expected:
             faults.append(
-                Fault(
+                FileFault(
                     f"{store.display}/{shard.digest}/{path}",
                     f"a file with sha256 {expected}",
                     found,
