@@ -19,7 +19,7 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.files import name_node, name_shard
 from storage.datasets.guards import check_uncollected
 from storage.datasets.log import LoggedEntry
-from storage.datasets.manifest import count_splits, write_manifest
+from storage.datasets.manifest import count_splits, name_manifest, write_manifest
 from storage.datasets.version import Version
 from storage.records.receipt_files import FOLDER as RECEIPTS
 from storage.records.receipt_files import read_receipt
