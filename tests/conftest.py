@@ -9,9 +9,30 @@ from pathlib import Path
 
 import pytest
 
+from tests.processors import PROCESSOR
 from tests.small_disk import SmallDisk
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+WORKERS = {"gw0": ("amx", 1), "gw1": ("plain", 2)}
+
+
+def pytest_configure() -> None:
+    """The suite's two processes stand on two processors, with one and with two threads."""
+    processor, threads = WORKERS.get(os.environ.get("PYTEST_XDIST_WORKER", ""), (None, 0))
+    if processor is not None:
+        os.environ[PROCESSOR] = processor
+        os.environ["LEPTON_PLUGINS"] = "tests.processors"
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+def pytest_report_header() -> str:
+    """Says how the processors are dealt out, so that a failure can be repeated."""
+    dealt = ", ".join(
+        f"{worker} {name}, {count} thread(s)" for worker, (name, count) in WORKERS.items()
+    )
+    return f"simulated processors: {dealt}"
 
 
 @pytest.hookimpl(tryfirst=True)
