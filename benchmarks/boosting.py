@@ -78,7 +78,7 @@ def read_splits(
     version = Dataset(Store(str(workspace)), f"{loaded.name}-prepared").open()
     fitted = Fitted.model_validate(version.info["fitted"])
     sample = describe_sample(loaded.kind, loaded.data, loaded.model, fitted)
-    if not isinstance(sample, RowSample) or sample.task != "classification":
+    if not isinstance(sample, RowSample) or sample.objective != "classes":
         raise TypeError(
             f"recipe {recipe} must classify rows of a table; got {loaded.kind}; choose another one"
         )

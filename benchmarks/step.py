@@ -23,7 +23,8 @@ from torch.nn.utils import clip_grad_norm_
 
 from benchmarks.results import describe_machine, make_table, write_section
 from flows.recipe.load import load_recipe
-from lightning_modules.specs.model import ModelSpec, SampleSpec
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.optim import build_optimizer, build_scheduler
@@ -32,7 +33,7 @@ from storage.base.store import Store
 
 GOAL = 1.05
 BATCH, WARMUP = 128, 20
-SAMPLE = SampleSpec(shape=(1, 28, 28), classes=10, mean=(33.3,), std=(78.6,))
+SAMPLE = ImageSample(shape=(1, 28, 28), classes=10, mean=(33.3,), std=(78.6,))
 SHARED_MNIST = (
     Path(__file__).parents[2] / "shared" / "data" / "mnist" / "train-images-idx3-ubyte.gz"
 )

@@ -25,7 +25,7 @@ PACKAGES = (
     "storage",
     "tasks",
 )
-ROOTS_OF_FORMS = ("RowsSpec", "Sample", "SampleSpec", "RowSample")
+ROOTS_OF_FORMS = ("RowsSpec", "Sample", "ImageSample", "RowSample")
 FORMS = ("image", "table", "series")
 OBJECTIVES = ("classes", "values", "forecast", "reconstruction")
 ASKED = ("kind", "form", "objective")

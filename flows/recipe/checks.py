@@ -8,15 +8,11 @@ from flows.errors import RecipeFault
 from flows.recipe.model import Recipe
 from gates.engine.on_fail import ROW_CHECKS, Quarantine
 from lightning_modules.errors import SpecError
+from lightning_modules.specs.base import is_import_path
 from lightning_modules.specs.components import load_component
-from lightning_modules.specs.families import FAMILIES
-from lightning_modules.specs.model import HeadSpec, is_import_path
-from lightning_modules.specs.training import (
-    LOSSES_OF_CLASSES,
-    LOSSES_OF_VALUES,
-    METRICS_OF_CLASSES,
-    METRICS_OF_VALUES,
-)
+from lightning_modules.specs.forms import FORMS, list_augmentations
+from lightning_modules.specs.model import HeadSpec
+from lightning_modules.specs.objectives import OBJECTIVES
 from tasks.runtime.child import find_absent_packages
 
 DEFAULT_HEAD = HeadSpec()
@@ -54,7 +50,7 @@ def _check_targets(recipe: Recipe) -> Iterator[RecipeFault]:
 
 
 def _check_family(recipe: Recipe, form: str) -> Iterator[RecipeFault]:
-    family, known = recipe.model.network.family, FAMILIES[form]
+    family, known = recipe.model.network.family, FORMS.find(form).families
     if family not in known and not is_import_path(family):
         remedy = f"choose one of {', '.join(known)}, or write your own as package.module:Name"
         yield RecipeFault(
@@ -198,18 +194,16 @@ def _check_head(recipe: Recipe, form: str) -> Iterator[RecipeFault]:
 
 def _check_training(recipe: Recipe, form: str) -> Iterator[RecipeFault]:
     """Loss, metric and augmentation that suit what is learned."""
-    classes = recipe.objective == "classes"
-    scored = recipe.objective == "reconstruction"
-    losses: tuple[str, ...] = LOSSES_OF_CLASSES if classes else LOSSES_OF_VALUES
-    others: tuple[str, ...] = LOSSES_OF_VALUES if classes else LOSSES_OF_CLASSES
+    objective = OBJECTIVES.find(recipe.objective)
+    losses = objective.losses
+    others = {name for row in OBJECTIVES.rows for name in row.losses if name not in losses}
     if recipe.train.loss.name in others:
         remedy = f"choose one of {', '.join(losses)}"
         yield RecipeFault(
             "train.loss.name", repr(recipe.train.loss.name), f"suit kind {recipe.kind}", remedy
         )
-    metrics: tuple[str, ...] = METRICS_OF_CLASSES if classes else METRICS_OF_VALUES
-    if scored:
-        metrics = ("average_precision", "auroc") if recipe.data.labels else ()
+    labels = recipe.data.labels
+    metrics = objective.list_metrics(len(labels), labelled=bool(labels))
     chosen = recipe.train.select_by
     if (
         chosen is not None
@@ -219,11 +213,14 @@ def _check_training(recipe: Recipe, form: str) -> Iterator[RecipeFault]:
         remedy = f"choose one of {', '.join(('loss', 'last', *metrics))}"
         yield RecipeFault("train.select_by", repr(chosen), f"suit kind {recipe.kind}", remedy)
     augmentation = recipe.train.augmentation.name
-    wanted = "affine" if form == "image" else "jitter"
-    if augmentation in ("affine", "jitter") and augmentation != wanted:
+    suited = FORMS.find(form).augmentations
+    if augmentation in list_augmentations() and augmentation not in suited:
         rule = f"suit {form} rows"
         yield RecipeFault(
-            "train.augmentation.name", repr(augmentation), rule, f"write {wanted}, or leave it out"
+            "train.augmentation.name",
+            repr(augmentation),
+            rule,
+            f"write {' or '.join(suited)}, or leave it out",
         )
 
 

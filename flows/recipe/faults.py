@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from flows.errors import RecipeFault
 from flows.recipe.model import Recipe
-from lightning_modules.specs.families import FAMILIES, check_params
+from lightning_modules.specs.forms import FORMS, check_params
 from storage.base.store import redact
 
 
@@ -43,7 +43,7 @@ def _name_known(detail: Any, form: str, family: str) -> dict[str, Any]:
     """What could stand instead of a parameter that the family does not have."""
     if detail["type"] != "extra_forbidden":
         return {}
-    known = ", ".join(sorted(FAMILIES[form][family].model_fields)) or "none"
+    known = ", ".join(sorted(FORMS.find(form).families[family].model_fields)) or "none"
     return {
         "type": "value_error",
         "msg": f"Value error, be a parameter of {family}; known here: {known}",

@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from deployments.targets.specs import TargetSpec
 from flows.kinds import KINDS
 from flows.recipe.model import SECTIONS, Recipe
-from lightning_modules.specs.families import FAMILIES
+from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import CompressSpec, TrainSpec
 from storage.sources import BUILT_IN, name_type
@@ -52,7 +52,7 @@ def write_reference() -> str:
         blocks += _show_model(f"data, of {FORMS_IN_WORDS[form]}", rows, level=3, told=told)
     blocks += ["## gates", GATES]
     blocks += _show_model("model", ModelSpec)
-    for form, families in FAMILIES.items():
+    for form, families in ((row.name, row.families) for row in FORMS.rows):
         for family, params in families.items():
             title = f"model.network.params, family: {family}, of {FORMS_IN_WORDS[form]}"
             blocks += _show_model(title, params, level=4)

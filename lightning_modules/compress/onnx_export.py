@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lightning_modules.errors import ExportError
-from lightning_modules.specs.samples import AnySample, RowSample
+from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.samples import RowSample
 from lightning_modules.training.learner import Learner
 
 OPSET = 20

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lightning_modules.data.augment import UINT64, AffineAugmentation, draw_uniform
 from lightning_modules.errors import SpecError
-from lightning_modules.specs.model import SampleSpec
+from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import AugmentationSpec
 
 # Another stream of draws than that of the affine map, whose columns these would repeat.
@@ -27,7 +27,7 @@ class ImageAugmentation:
         SpecError: A crop is as large as the image.
     """
 
-    def __init__(self, spec: AugmentationSpec, seed: int, sample: SampleSpec, epochs: int) -> None:
+    def __init__(self, spec: AugmentationSpec, seed: int, sample: ImageSample, epochs: int) -> None:
         if spec.crop >= min(sample.shape[1:]):
             raise SpecError(
                 f"train.augmentation.crop ({spec.crop}) must be below the image's shorter edge; "

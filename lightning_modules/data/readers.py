@@ -145,9 +145,9 @@ class RowReader:
         sample = self.sample
         found = ["row_id", *((NUMBERS, VALID) if sample.numbers else ())]
         found += [TIME] if sample.time else []
-        if sample.task == "classification" or sample.labelled:
+        if sample.objective == "classes" or sample.labelled:
             found.append(LABEL)
-        return (*found, *([TARGET] if sample.task == "regression" else []))
+        return (*found, *([TARGET] if sample.objective == "values" else []))
 
     def read(self, rows: Rows) -> Samples:
         """One batch of a stream."""
@@ -169,11 +169,11 @@ class RowReader:
     def read_truth(self, rows: Rows) -> NDArray[Any]:
         """Labels (N,) int64, or values (N,) or (N, H, T) float64."""
         sample = self.sample
-        if sample.task == "forecasting":
+        if sample.objective == "forecast":
             return read_numbers(rows, self.places[: sample.forecast], FUTURE)
-        if sample.task == "reconstruction" and not sample.labelled:
+        if sample.objective == "reconstruction" and not sample.labelled:
             return np.zeros(len(rows["row_id"]), dtype=np.int64)
-        return read_last(rows, TARGET if sample.task == "regression" else LABEL)
+        return read_last(rows, TARGET if sample.objective == "values" else LABEL)
 
 
 def read_numbers(rows: Rows, places: NDArray[np.int64], suffix: str = "") -> NDArray[np.float64]:

@@ -15,10 +15,9 @@ from lightning_modules.networks.rnn import RNN
 from lightning_modules.networks.transformer import Transformer
 from lightning_modules.networks.windows import SeriesCNN, SeriesMLP, SeriesRNN
 from lightning_modules.specs.components import build_component, load_component
-from lightning_modules.specs.families import Form
 from lightning_modules.specs.model import NetworkSpec
 
-BUILDERS: dict[Form, dict[str, type[nn.Module]]] = {
+BUILDERS: dict[str, dict[str, type[nn.Module]]] = {
     "image": {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "rnn": RNN, "transformer": Transformer},
     "table": {"linear": Linear, "mlp": TableMLP, "autoencoder": Autoencoder},
     "series": {
@@ -38,7 +37,7 @@ def build_network(
     input_shape: tuple[int, ...],
     outputs: int | tuple[int, ...],
     *,
-    form: Form = "image",
+    form: str = "image",
 ) -> nn.Module:
     """A network with fresh weights, drawn from torch's current seed.
 
@@ -46,7 +45,7 @@ def build_network(
         spec: Family and parameters.
         input_shape: Shape of one sample behind the head: (C, H, W), (D,) or (L, C).
         outputs: K, number of logits or values, or the shape of an answer.
-        form: Form of a sample, by which families are known.
+        form: str of a sample, by which families are known.
 
     Raises:
         SpecError: Unknown family, parameters that it refuses, or an answer of another shape.

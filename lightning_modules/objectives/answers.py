@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.objectives.losses import Loss, build_loss, build_value_loss
+from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.samples import AnySample, RowSample
+from lightning_modules.specs.samples import RowSample
 from lightning_modules.specs.training import LossSpec
 
 LABEL, PROBABILITIES, VALUES, SCORE = "label", "probabilities", "values", "score"
@@ -159,9 +160,9 @@ def build_answer(model: ModelSpec, sample: AnySample, loss: LossSpec) -> Answer:
     Raises:
         SpecError: The loss does not suit it, or cannot be built.
     """
-    if not isinstance(sample, RowSample) or sample.task == "classification":
+    if not isinstance(sample, RowSample) or sample.objective == "classes":
         return ClassAnswer(build_loss(loss, sample.class_weights))
-    if sample.task == "reconstruction":
+    if sample.objective == "reconstruction":
         return ReconstructionAnswer(build_value_loss(loss))
     return ValueAnswer(
         build_value_loss(loss), *sample.scales, standard=model.figures_in == "standard"

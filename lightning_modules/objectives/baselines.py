@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from lightning_modules.data.readers import Samples
 from lightning_modules.heads.rows import RowHead
+from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import HeadSpec
-from lightning_modules.specs.samples import AnySample, RowSample
+from lightning_modules.specs.samples import RowSample
 
 Floats = NDArray[np.float64]
 Batches = Iterable[Samples]
@@ -32,12 +33,12 @@ def fit_baselines(sample: AnySample, train: Callable[[], Batches]) -> dict[str, 
     if not isinstance(sample, RowSample):
         return _fit_majority(sample.classes, sample.class_weights)
     fitters = {
-        "classification": _fit_classes,
-        "regression": _fit_values,
-        "forecasting": _fit_forecasts,
+        "classes": _fit_classes,
+        "values": _fit_values,
+        "forecast": _fit_forecasts,
         "reconstruction": _fit_distances,
     }
-    return fitters[sample.task](sample, train)
+    return fitters[sample.objective](sample, train)
 
 
 def answer_baselines(

@@ -8,8 +8,12 @@ from torch import Tensor, nn
 
 from lightning_modules.errors import SpecError
 from lightning_modules.specs.components import load_component
-from lightning_modules.specs.training import LOSSES_OF_CLASSES, LOSSES_OF_VALUES, LossSpec
+from lightning_modules.specs.objectives import OBJECTIVES
+from lightning_modules.specs.training import LossSpec
 
+LOSSES_OF_CLASSES, LOSSES_OF_VALUES = (
+    OBJECTIVES.find(name).losses for name in ("classes", "values")
+)
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_modules.specs.components import load_component
-from lightning_modules.specs.training import METRICS_OF_CLASSES, METRICS_OF_VALUES
 
 Floats = NDArray[Any]
 Metric = Callable[[Floats, Floats], float]
-LOWER_IS_BETTER = frozenset({"loss", *METRICS_OF_VALUES})
+LOWER_IS_BETTER = frozenset({"loss", "mae", "mse", "rmse"})
 
 
 def compute_accuracy(answers: Floats, truth: Floats) -> float:
@@ -100,6 +99,8 @@ METRICS: dict[str, Metric] = {
     "macro_f1": compute_macro_f1,
     "average_precision": compute_average_precision,
     "auroc": compute_auroc,
+    "macro_average_precision": compute_average_precision,
+    "macro_auroc": compute_auroc,
     "mae": compute_mae,
     "mse": compute_mse,
     "rmse": compute_rmse,
@@ -118,8 +119,3 @@ def load_metric(name: str) -> Metric:
 def compute_figures(answers: Floats, truth: Floats, names: tuple[str, ...]) -> dict[str, float]:
     """Several metrics by name."""
     return {name: METRICS[name](answers, truth) for name in names}
-
-
-def list_metrics(*, values: bool) -> tuple[str, ...]:
-    """Names of the metrics that suit values, or classes."""
-    return METRICS_OF_VALUES if values else METRICS_OF_CLASSES

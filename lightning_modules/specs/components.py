@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from lightning_modules.errors import SpecError
-from lightning_modules.specs.model import is_import_path
+from lightning_modules.specs.base import is_import_path
 
 
 def load_component(

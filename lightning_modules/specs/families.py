@@ -5,20 +5,25 @@ lookback steps of C channels. The same name stands for the same idea in each for
 parameters that the form needs.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Form = Literal["image", "table", "series"]
+from lightning_modules.specs.base import Spec
+
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Layers = Annotated[int, Field(ge=1, le=256)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Params(BaseModel):
-    """Base of every family's parameters: immutable, unknown keys are refused. A None is left to the network."""
+class Params(Spec):
+    """Base of every family's parameters; a None is left to the network.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    Attributes:
+        restores: Whether the network gives its input back, for objectives that ask for it.
+    """
+
+    restores: ClassVar[bool] = False
 
 
 class LinearParams(Params):
@@ -230,42 +235,30 @@ class AutoencoderParams(Params):
         dropout: Probability after each hidden layer.
     """
 
+    restores: ClassVar[bool] = True
     widths: tuple[Width, ...] = Field(default=(64,), min_length=1)
     code: Width = 8
     dropout: Dropout = 0.0
 
 
-FAMILIES: dict[Form, dict[str, type[Params]]] = {
-    "image": {
-        "mlp": MLPParams,
-        "cnn": ImageCNNParams,
-        "resnet": ResNetParams,
-        "rnn": RNNParams,
-        "transformer": TransformerParams,
-    },
-    "table": {"linear": LinearParams, "mlp": TableMLPParams, "autoencoder": AutoencoderParams},
-    "series": {
-        "linear": LinearParams,
-        "dlinear": DLinearParams,
-        "mlp": SeriesMLPParams,
-        "cnn": SeriesCNNParams,
-        "rnn": RNNParams,
-        "transformer": SeriesTransformerParams,
-        "autoencoder": AutoencoderParams,
-    },
+IMAGE_FAMILIES: dict[str, type[Params]] = {
+    "mlp": MLPParams,
+    "cnn": ImageCNNParams,
+    "resnet": ResNetParams,
+    "rnn": RNNParams,
+    "transformer": TransformerParams,
 }
-
-
-def list_families() -> tuple[str, ...]:
-    """The names of all families, of any form."""
-    return tuple(dict.fromkeys(name for families in FAMILIES.values() for name in families))
-
-
-def check_params(form: Form, family: str, params: dict[str, Any]) -> Params | None:
-    """The parameters of a family, checked; None where the family is a user's own or unknown.
-
-    Raises:
-        pydantic.ValidationError: A parameter is unknown or impossible.
-    """
-    known = FAMILIES[form].get(family)
-    return None if known is None else known.model_validate(params)
+TABLE_FAMILIES: dict[str, type[Params]] = {
+    "linear": LinearParams,
+    "mlp": TableMLPParams,
+    "autoencoder": AutoencoderParams,
+}
+SERIES_FAMILIES: dict[str, type[Params]] = {
+    "linear": LinearParams,
+    "dlinear": DLinearParams,
+    "mlp": SeriesMLPParams,
+    "cnn": SeriesCNNParams,
+    "rnn": RNNParams,
+    "transformer": SeriesTransformerParams,
+    "autoencoder": AutoencoderParams,
+}

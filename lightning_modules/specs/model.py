@@ -5,41 +5,20 @@ is named (`family`, `name`), a user's own can stand instead, as the import path
 "package.module:Name".
 """
 
-import re
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from lightning_modules.specs.families import list_families
+from lightning_modules.specs.base import Spec, check_name
+from lightning_modules.specs.forms import list_families
+from lightning_modules.specs.window import WindowSpec
 
-IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 HEADS = ("standard",)
 
 
-def is_import_path(name: str) -> bool:
-    """Whether a component's name is a user's own, "package.module:Name"."""
-    return IMPORT_PATH.fullmatch(name) is not None
-
-
-def check_name(what: str, known: tuple[str, ...], name: str) -> str:
-    """The name, if it is one of those known or an import path; else a `ValueError` says what could stand there."""
-    if name not in known and not is_import_path(name):
-        raise ValueError(
-            f"{what} ({name!r}) must be one of {', '.join(known)}, or an import path; got neither; "
-            "choose one of them, or write your own as package.module:Name"
-        )
-    return name
-
-
-FamilyName = Annotated[str, AfterValidator(partial(check_name, "network family", list_families()))]
-HeadName = Annotated[str, AfterValidator(partial(check_name, "head", HEADS))]
-
-
-class Spec(BaseModel):
-    """Base of every spec: immutable, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+FamilyName = Annotated[str, AfterValidator(partial(check_name, "network family", list_families))]
+HeadName = Annotated[str, AfterValidator(partial(check_name, "head", lambda: HEADS))]
 
 
 class DenoiseSpec(Spec):
@@ -112,45 +91,6 @@ class HeadSpec(Spec):
     mirror: bool = False
 
 
-class WindowSpec(Spec):
-    """What a sample of a series is: some steps of the past, and what is asked about the time behind them.
-
-    Attributes:
-        lookback: Steps of the past that the network sees.
-        horizon: Steps that are forecast; 0 where nothing is.
-        stride: Steps between the starts of two training windows.
-        season: Steps of a season, for the seasonal naive baseline; at most `lookback`. None leaves
-            it out.
-        targets: Columns of `data.numbers` that are forecast; empty for all of them.
-        max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the
-            series; None for any.
-    """
-
-    lookback: int = Field(ge=1, le=100_000)
-    horizon: int = Field(default=0, ge=0, le=100_000)
-    stride: int = Field(default=1, ge=1)
-    season: int | None = Field(default=None, ge=1)
-    targets: tuple[str, ...] = ()
-    max_gap_steps: float | None = Field(default=1.5, ge=1)
-
-    @field_validator("targets")
-    @classmethod
-    def _reject_repeated(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(targets)) != len(targets):
-            raise ValueError("be columns that differ; remove the repeated one")
-        return targets
-
-    @model_validator(mode="after")
-    def _check_season(self) -> "WindowSpec":
-        if self.season is not None and self.season > self.lookback:
-            raise ValueError(
-                f"season ({self.season}) must lie within the lookback; got {self.lookback} steps; "
-                "lengthen lookback, or "
-                "leave season out"
-            )
-        return self
-
-
 class NetworkSpec(Spec):
     """Which network, and its own parameters.
 
@@ -186,28 +126,3 @@ class ModelSpec(Spec):
     window: WindowSpec | None = None
     figures_in: Literal["units", "standard"] = "units"
     anomaly_quantile: float = Field(default=0.99, gt=0, lt=1)
-
-
-class SampleSpec(Spec):
-    """What one image looks like, and what was fitted on the training rows; not part of a recipe.
-
-    Attributes:
-        kind: Tells it apart from a `samples.RowSample`.
-        shape: (C, H, W).
-        dtype: Of the raw values.
-        classes: K, at least 2.
-        class_weights: Weight of each class that evens out how often it occurs; empty where it is
-            not known.
-        value_range: Smallest and largest raw value that the recipe allows.
-        mean: Mean raw value of the training rows: of each channel, or one for all.
-        std: Standard deviation, likewise, >= 0.
-    """
-
-    kind: Literal["image"] = "image"
-    shape: tuple[int, int, int]
-    dtype: Literal["uint8", "int8", "uint16", "int16", "int32", "float32", "float64"] = "uint8"
-    classes: int = Field(ge=2)
-    class_weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
-    value_range: tuple[float, float] = (0.0, 255.0)
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[Annotated[float, Field(ge=0)], ...] = (1.0,)

@@ -1,91 +1,141 @@
-"""What one sample of a table or a series looks like to head and network, and what was fitted on the training rows.
+"""What one sample looks like to head and network, and what was fitted on the training rows.
 
-A sample is one array of float64: a row (D,), or a window of rows (L, D). NaN is a missing number.
-Its columns are the numbers, those that are forecast first, then the categories as places in their
-vocabulary (NaN where missing or unknown), then, if the head wants it, the time in seconds since
-1970 (UTC).
+A sample of rows is one array of float64: a row (D,), or a window of rows (L, D). NaN is a missing
+number. Its columns are the numbers, those that are forecast first, then the categories as places in
+their vocabulary (NaN where missing or unknown), then, if the head wants it, the time in seconds
+since 1970 (UTC).
 """
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from lightning_modules.specs.families import Form
-from lightning_modules.specs.model import SampleSpec, Spec, WindowSpec
+from lightning_modules.specs.base import Spec
+from lightning_modules.specs.window import WindowSpec
 
-Task = Literal["classification", "regression", "forecasting", "reconstruction"]
-TASKS: dict[str, Task] = {
-    "image-classification": "classification",
-    "tabular-classification": "classification",
-    "tabular-regression": "regression",
-    "forecasting": "forecasting",
-    "series-classification": "classification",
-    "series-regression": "regression",
-    "anomaly-detection": "reconstruction",
-}
+Weight = Annotated[float, Field(ge=0)]
+
+
+class Sample(Spec):
+    """Base of the samples of every form; what a form does not have, stays neutral.
+
+    A form's own sample adds `shape`, of one raw sample without its batch, and `dtype`, of the raw
+    values, as fields or properties.
+    """
+
+    form: str
+    """What a row is: "image", "table", "series", or a plug-in's."""
+    objective: str
+    """What is asked about it: "classes", "values", "forecast", "reconstruction", or a plug-in's."""
+    classes: int = Field(default=0, ge=0)
+    """Classes that are told apart; 0 where no class is asked for."""
+    class_weights: tuple[Weight, ...] = ()
+    """Weight of each class that evens out how often it occurs; empty where it is not known."""
+    positive: int = Field(default=1, ge=0)
+    """Of two classes the one that average precision and AUROC are of."""
+    labelled: bool = False
+    """Whether rows that need no label have one, 0 for what is normal."""
+    window: WindowSpec | None = None
+    """Steps of a sample; None where a sample is one row."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def shape(self) -> tuple[int, ...]:
+            """Shape of one raw sample."""
+
+        @property
+        def dtype(self) -> str:
+            """Type of the raw values."""
+
+    @property
+    def scales(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each value that is asked for; 0 and 1 where none is."""
+        return (0.0,), (1.0,)
+
+
+class ImageSample(Sample):
+    """An image, (C, H, W)."""
+
+    form: Literal["image"] = "image"
+    objective: str = "classes"
+    shape: tuple[int, int, int]
+    """(C, H, W)."""
+    dtype: Literal["uint8", "int8", "uint16", "int16", "int32", "float32", "float64"] = "uint8"
+    """Type of the raw values."""
+    value_range: tuple[float, float] = (0.0, 255.0)
+    """Smallest and largest raw value that the recipe allows."""
+    mean: tuple[float, ...] = (0.0,)
+    """Mean raw value of the training rows: of each channel, or one for all."""
+    std: tuple[Weight, ...] = (1.0,)
+    """Standard deviation, likewise."""
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> "ImageSample":
+        if self.objective == "classes" and self.classes < 2:
+            raise ValueError(
+                f"classes ({self.classes}) must be at least 2; got fewer; name them in data.labels"
+            )
+        return self
 
 
 class NumberColumn(Spec):
-    """A column of numbers: its name, and mean and standard deviation of the training rows in its own unit."""
+    """A column of numbers, with what was fitted on its training rows, in its own unit."""
 
     name: str
+    """Name of the column."""
     mean: float = 0.0
+    """Mean of the training rows."""
     std: float = Field(default=1.0, ge=0)
+    """Standard deviation of the training rows."""
 
 
 class CategoryColumn(Spec):
-    """A column of categories: its name, and the texts that the training rows hold, sorted."""
+    """A column of categories."""
 
     name: str
+    """Name of the column."""
     vocabulary: tuple[str, ...] = Field(min_length=1)
+    """The texts that the training rows hold, sorted."""
 
 
-class RowSample(Spec):
-    """A row of a table, or a window of a series.
+class RowSample(Sample):
+    """A row of a table, or a window of a series."""
 
-    Attributes:
-        kind: Tells it apart from a `specs.SampleSpec`, an image.
-        task: What is asked about it.
-        numbers: Columns of numbers, the forecast ones first.
-        categories: Columns of categories.
-        time: Whether the last column is the time.
-        window: Steps of a sample; None for a row of a table.
-        forecast: Number of columns that are forecast; 0 where none is.
-        classes: K; 0 where no class is asked for.
-        class_weights: Weight of each class that evens out how often it occurs.
-        labelled: Whether rows of anomaly detection have labels, 0 for what is normal.
-        target_mean: Mean of the number that is asked for over the training rows.
-        target_std: Its standard deviation.
-    """
-
-    kind: Literal["rows"] = "rows"
-    task: Task
+    form: Literal["table", "series"] = "table"
     numbers: tuple[NumberColumn, ...] = ()
+    """Columns of numbers, the forecast ones first."""
     categories: tuple[CategoryColumn, ...] = ()
+    """Columns of categories."""
     time: bool = False
-    window: WindowSpec | None = None
+    """Whether the last column is the time."""
     forecast: int = Field(default=0, ge=0)
-    classes: int = Field(default=0, ge=0)
-    class_weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
-    labelled: bool = False
+    """Number of columns that are forecast; 0 where none is."""
     target_mean: float = 0.0
+    """Mean of the number that is asked for over the training rows."""
     target_std: float = Field(default=1.0, ge=0)
+    """Standard deviation of that number."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_form(cls, found: Any) -> Any:
+        """A window makes a series of a row."""
+        if isinstance(found, dict) and "form" not in found:
+            return {"form": "table" if found.get("window") is None else "series", **found}
+        return found
 
     @model_validator(mode="after")
     def _check_columns(self) -> "RowSample":
         if not self.numbers and not self.categories:
             raise ValueError("a sample must have a column; got none; name numbers or texts in data")
-        if (self.task == "forecasting") != bool(self.forecast):
+        if (self.form == "series") != (self.window is not None):
+            raise ValueError(f"form ({self.form}) must be series where there is a window, only")
+        if (self.objective == "forecast") != bool(self.forecast):
             raise ValueError(
-                f"forecast ({self.forecast}) must be above 0 for forecasts only; got task "
-                f"{self.task}"
+                f"forecast ({self.forecast}) must be above 0 for forecasts only; got objective "
+                f"{self.objective}"
             )
         return self
-
-    @property
-    def form(self) -> Form:
-        """Form of the sample, by which families of networks are known."""
-        return "table" if self.window is None else "series"
 
     @property
     def width(self) -> int:
@@ -94,30 +144,18 @@ class RowSample(Spec):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(D,), or (L, D)."""
+        """Shape of a sample: (D,), or (L, D)."""
         return (self.width,) if self.window is None else (self.window.lookback, self.width)
 
     @property
     def dtype(self) -> str:
-        """Of the raw values."""
+        """Type of the raw values."""
         return "float64"
 
     @property
     def scales(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation (1 where it is 0) of what is asked for, one a value or forecast column."""
-        if self.task == "forecasting":
-            asked = self.numbers[: self.forecast]
-            return tuple(column.mean for column in asked), tuple(
-                column.std or 1.0 for column in asked
-            )
-        return (self.target_mean,), (self.target_std or 1.0,)
-
-    @property
-    def outputs(self) -> int | tuple[int, ...]:
-        """What a network gives: K classes, one value, or (H, T) steps of columns; 0 where it gives its input back."""
-        if self.task == "forecasting" and self.window is not None:
-            return (self.window.horizon, self.forecast)
-        return {"classification": self.classes, "regression": 1}.get(self.task, 0)
-
-
-AnySample = Annotated[SampleSpec | RowSample, Field(discriminator="kind")]
+        """Mean and standard deviation (1 where it is 0) of each value or column asked for."""
+        asked = self.numbers[: self.forecast]
+        if not asked:
+            return (self.target_mean,), (self.target_std or 1.0,)
+        return tuple(column.mean for column in asked), tuple(column.std or 1.0 for column in asked)

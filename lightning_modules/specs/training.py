@@ -6,30 +6,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from lightning_modules.specs.model import Spec, check_name
+from lightning_modules.specs.base import Spec, check_name
+from lightning_modules.specs.forms import list_augmentations
+from lightning_modules.specs.objectives import list_losses, list_metrics
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "muon")
 SCHEDULERS = ("cosine", "linear", "plateau", "constant")
-LOSSES_OF_CLASSES = ("cross_entropy", "focal")
-LOSSES_OF_VALUES = ("mse", "mae", "huber")
-METRICS_OF_CLASSES = ("accuracy", "macro_f1", "average_precision", "auroc")
-METRICS_OF_VALUES = ("mae", "mse", "rmse")
-AUGMENTATIONS = ("affine", "jitter")
 
 AugmentationName = Annotated[
-    str, AfterValidator(partial(check_name, "augmentation", AUGMENTATIONS))
+    str, AfterValidator(partial(check_name, "augmentation", list_augmentations))
 ]
 MetricName = Annotated[
-    str,
-    AfterValidator(
-        partial(check_name, "metric", ("loss", "last", *METRICS_OF_CLASSES, *METRICS_OF_VALUES))
-    ),
+    str, AfterValidator(partial(check_name, "metric", lambda: ("loss", "last", *list_metrics())))
 ]
-OptimizerName = Annotated[str, AfterValidator(partial(check_name, "optimizer", OPTIMIZERS))]
-SchedulerName = Annotated[str, AfterValidator(partial(check_name, "scheduler", SCHEDULERS))]
-LossName = Annotated[
-    str, AfterValidator(partial(check_name, "loss", LOSSES_OF_CLASSES + LOSSES_OF_VALUES))
-]
+OptimizerName = Annotated[str, AfterValidator(partial(check_name, "optimizer", lambda: OPTIMIZERS))]
+SchedulerName = Annotated[str, AfterValidator(partial(check_name, "scheduler", lambda: SCHEDULERS))]
+LossName = Annotated[str, AfterValidator(partial(check_name, "loss", list_losses))]
 
 
 class OptimizerSpec(Spec):

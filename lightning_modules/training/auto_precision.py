@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lightning_modules.specs.model import SampleSpec
-from lightning_modules.specs.samples import AnySample
+from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.samples import ImageSample
 from lightning_modules.training.dry_run import make_samples
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.precision import Precision
@@ -39,7 +39,7 @@ def resolve_precision(
     """
     if asked != "auto":
         return asked
-    if not has_bf16_units() or not isinstance(sample, SampleSpec):
+    if not has_bf16_units() or not isinstance(sample, ImageSample):
         return "fp32"
     return "bf16" if measure_gain(learner, sample) >= LEAST_GAIN else "fp32"
 

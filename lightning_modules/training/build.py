@@ -14,8 +14,10 @@ from lightning_modules.networks.factory import build_network
 from lightning_modules.networks.mirror import MirrorMean
 from lightning_modules.objectives.answers import build_answer
 from lightning_modules.specs.components import build_component, load_component
-from lightning_modules.specs.model import ModelSpec, SampleSpec
-from lightning_modules.specs.samples import AnySample, RowSample
+from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.objectives import OBJECTIVES
+from lightning_modules.specs.samples import ImageSample, RowSample
 from lightning_modules.specs.training import LossSpec, TrainSpec
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.start_weights import Start, apply_start
@@ -36,12 +38,12 @@ def build_learner(
     """
     torch.manual_seed(train.seed if train else 0)
     head, network = (
-        _build_rows(model, sample)
-        if isinstance(sample, RowSample)
-        else _build_images(model, sample)
+        _build_images(model, sample)
+        if isinstance(sample, ImageSample)
+        else _build_rows(model, sample)
     )
     frozen = apply_start(head, network, start) if start is not None else ()
-    values = isinstance(sample, RowSample) and sample.task != "classification"
+    values = sample.objective != "classes"
     # A network that only answers needs no loss, and not the user's own one.
     loss = (
         train.loss
@@ -84,7 +86,7 @@ def _probe_small_images(
         network.train(was_training)
 
 
-def _build_images(model: ModelSpec, sample: SampleSpec) -> tuple[nn.Module, nn.Module]:
+def _build_images(model: ModelSpec, sample: ImageSample) -> tuple[nn.Module, nn.Module]:
     head = fit_image_head(
         model.head.normalise,
         sample.shape[0],
@@ -99,18 +101,22 @@ def _build_images(model: ModelSpec, sample: SampleSpec) -> tuple[nn.Module, nn.M
 def _build_rows(model: ModelSpec, sample: RowSample) -> tuple[nn.Module, nn.Module]:
     head = build_row_head(model.head, sample)
     shape = probe_features(head, model.head.name, sample.shape)
-    if sample.task == "forecasting" and (len(shape) != 2 or shape[1] < sample.forecast):
+    if sample.objective == "forecast" and (len(shape) != 2 or shape[1] < sample.forecast):
         raise SpecError(
             f"head ({model.head.name!r}) must give windows (L, C) of at least {sample.forecast} "
             "channels, those that are "
             f"forecast first; got {shape}; correct it"
         )
-    outputs = shape if sample.task == "reconstruction" else sample.outputs
+    outputs = (
+        shape
+        if sample.objective == "reconstruction"
+        else OBJECTIVES.find(sample.objective).shape_output(sample)
+    )
     network = build_network(model.network, shape, outputs, form=sample.form)
     if model.head.instance_norm:
         restored = (
             0
-            if sample.task in ("classification", "regression")
+            if sample.objective in ("classes", "values")
             else sample.forecast or len(sample.numbers)
         )
         network = InstanceNormalised(network, len(sample.numbers), restored)
@@ -124,16 +130,16 @@ def build_augmentation(train: TrainSpec, sample: AnySample) -> Augmentation | No
         SpecError: It does not suit the samples, or cannot be built.
     """
     spec = train.augmentation
-    is_image = isinstance(sample, SampleSpec)
+    is_image = isinstance(sample, ImageSample)
     name = spec.name or ("affine" if is_image else None)
     if not spec.enabled or name is None:
         return None
     if name in ("affine", "jitter") and (name == "affine") != is_image:
         wanted = "affine" if is_image else "jitter"
         raise SpecError(
-            f"augmentation ({name!r}) must suit the samples; got {sample.kind}; write {wanted}"
+            f"augmentation ({name!r}) must suit the samples; got {sample.form}; write {wanted}"
         )
-    if isinstance(sample, SampleSpec) and name == "affine":
+    if isinstance(sample, ImageSample) and name == "affine":
         return ImageAugmentation(spec, train.seed, sample, train.max_epochs)
     if isinstance(sample, RowSample) and name == "jitter":
         return JitterAugmentation(spec, train.seed, [column.std for column in sample.numbers])

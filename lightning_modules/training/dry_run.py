@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from lightning_modules.errors import SpecError
-from lightning_modules.specs.model import ModelSpec, is_import_path
-from lightning_modules.specs.samples import AnySample, RowSample
+from lightning_modules.specs.base import is_import_path
+from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.objectives import OBJECTIVES
+from lightning_modules.specs.samples import RowSample
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.learner import Learner
@@ -101,7 +104,9 @@ def make_samples(sample: AnySample) -> tuple[Tensor, Tensor]:
     """Samples of noise, raw values (N, ...), with truths of every class or around the usual value."""
     draw = np.random.default_rng(0)
     classes = (
-        2 if isinstance(sample, RowSample) and sample.task == "reconstruction" else sample.classes
+        2
+        if isinstance(sample, RowSample) and sample.objective == "reconstruction"
+        else sample.classes
     )
     rows = max(ROWS, 2 * classes)
     if not isinstance(sample, RowSample):
@@ -112,10 +117,11 @@ def make_samples(sample: AnySample) -> tuple[Tensor, Tensor]:
     for place, column in enumerate(sample.numbers):
         values[..., place] = column.mean + column.std * draw.standard_normal(values.shape[:-1])
     raw = torch.from_numpy(values)
-    if sample.task in ("classification", "reconstruction"):
+    if sample.objective in ("classes", "reconstruction"):
         return raw, torch.arange(rows) % classes
     mean, std = (np.asarray(values) for values in sample.scales)
-    asked = (rows,) if sample.task == "regression" else (rows, *np.atleast_1d(sample.outputs))
+    outputs = OBJECTIVES.find(sample.objective).shape_output(sample)
+    asked = (rows, *outputs) if isinstance(outputs, tuple) else (rows,)
     return raw, torch.from_numpy(draw.standard_normal(asked) * std + mean)
 
 

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from lightning_modules.data.batches import IMAGES, Stream, StreamDataModule
 from lightning_modules.data.readers import SampleReader
 from lightning_modules.errors import CheckpointError, SpecError
+from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.result import TrainResult
-from lightning_modules.specs.samples import AnySample
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.auto_precision import resolve_precision
 from lightning_modules.training.build import build_learner

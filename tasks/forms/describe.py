@@ -1,17 +1,12 @@
 """From a recipe's data section and what preparing fitted to what one sample is, for network, artifact and device."""
 
 from deployments.targets.trust.card import ColumnSpec, InputSpec, OutputSpec
-from lightning_modules.specs.model import ModelSpec, SampleSpec
-from lightning_modules.specs.samples import (
-    TASKS,
-    AnySample,
-    CategoryColumn,
-    NumberColumn,
-    RowSample,
-)
+from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.objectives import OBJECTIVE_OF_KIND
+from lightning_modules.specs.samples import CategoryColumn, ImageSample, NumberColumn, RowSample
 from storage.forms.base import RowsSpec
 from storage.forms.columns import name_field
-from storage.forms.image import ImageSpec
 from storage.forms.series import SeriesSpec
 from storage.forms.table import TableSpec
 from storage.pipeline.fitted import Fitted
@@ -30,10 +25,10 @@ def describe_sample(kind: str, data: RowsSpec, model: ModelSpec, fitted: Fitted)
     Raises:
         StageStopped: The training rows lack what the task needs.
     """
-    task = TASKS[kind]
-    _check_classes(task, fitted)
+    objective = OBJECTIVE_OF_KIND[kind]
+    _check_classes(objective, fitted)
     if isinstance(data, ImageSpec):
-        return SampleSpec(
+        return ImageSample(
             shape=data.image.shape,
             dtype=data.image.dtype,
             classes=len(data.labels),
@@ -46,29 +41,29 @@ def describe_sample(kind: str, data: RowsSpec, model: ModelSpec, fitted: Fitted)
         raise TypeError(f"data must be of images, tables or series; got {type(data).__name__}")
     forecast = (
         model.window.targets or data.numbers
-        if model.window is not None and task == "forecasting"
+        if model.window is not None and objective == "forecast"
         else ()
     )
     order = [*forecast, *(name for name in data.numbers if name not in forecast)]
     return RowSample(
-        task=task,
+        objective=objective,
         numbers=tuple(_describe_number(name, data, fitted) for name in order),
         categories=tuple(_describe_category(name, fitted) for name in data.texts),
         time=bool(model.head.calendar),
         window=model.window,
         forecast=len(forecast),
-        classes=len(data.labels) if task == "classification" else 0,
-        class_weights=fitted.class_weights if task == "classification" else (),
-        labelled=task == "reconstruction" and data.label is not None,
+        classes=len(data.labels) if objective == "classes" else 0,
+        class_weights=fitted.class_weights if objective == "classes" else (),
+        labelled=objective == "reconstruction" and data.label is not None,
         target_mean=fitted.target_mean or 0.0,
         target_std=fitted.target_std or 0.0,
     )
 
 
-def _check_classes(task: str, fitted: Fitted) -> None:
+def _check_classes(objective: str, fitted: Fitted) -> None:
     """A class without a training row cannot be learned."""
     absent = [name for name, rows in fitted.class_counts.items() if not rows]
-    if task == "classification" and absent:
+    if objective == "classes" and absent:
         raise StageStopped(
             "train",
             (
@@ -97,10 +92,12 @@ def _describe_category(name: str, fitted: Fitted) -> CategoryColumn:
 
 def describe_input(sample: AnySample, data: RowsSpec) -> InputSpec:
     """The raw sample that an artifact takes, as a device's card tells it."""
-    if isinstance(sample, SampleSpec):
+    if isinstance(sample, ImageSample):
         return InputSpec(dtype=sample.dtype, shape=sample.shape, value_range=sample.value_range)
     if not isinstance(data, TableSpec):
         raise TypeError(f"data must be of tables or series; got {type(data).__name__}")
+    if not isinstance(sample, RowSample):
+        raise TypeError(f"sample must be of tables or series; got {type(sample).__name__}")
     columns = [ColumnSpec(name=column.name) for column in sample.numbers]
     columns += [
         ColumnSpec(name=column.name, vocabulary=column.vocabulary) for column in sample.categories
@@ -125,12 +122,12 @@ def describe_input(sample: AnySample, data: RowsSpec) -> InputSpec:
 
 def describe_output(sample: AnySample) -> OutputSpec:
     """What an artifact answers, as a device's card tells it."""
-    if isinstance(sample, SampleSpec):
+    if sample.objective == "classes":
         return OutputSpec(kind="classes", classes=sample.classes)
-    if sample.task == "classification":
-        return OutputSpec(kind="classes", classes=sample.classes)
-    if sample.task == "reconstruction":
+    if sample.objective == "reconstruction":
         return OutputSpec(kind="score")
+    if not isinstance(sample, RowSample):
+        raise TypeError(f"sample must be of tables or series; got {type(sample).__name__}")
     names = tuple(column.name for column in sample.numbers[: sample.forecast])
     horizon = sample.window.horizon if sample.window is not None else 0
     return OutputSpec(kind="values", columns=names, horizon=horizon if names else 0)

@@ -18,7 +18,8 @@ from lightning_modules.data.readers import (
     encode_texts,
     read_real,
 )
-from lightning_modules.specs.samples import AnySample, RowSample
+from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.samples import RowSample
 from lightning_modules.specs.training import TrainSpec
 from storage.datasets.version import Version
 from storage.forms.columns import name_field

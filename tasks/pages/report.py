@@ -8,8 +8,8 @@ import numpy as np
 
 from gates.engine.report import GateReport
 from lightning_modules.objectives.metrics import LOWER_IS_BETTER
-from lightning_modules.specs.model import SampleSpec
-from lightning_modules.specs.training import METRICS_OF_CLASSES
+from lightning_modules.specs.objectives import OBJECTIVES
+from lightning_modules.specs.samples import ImageSample
 from storage.base.figures import Figure
 from storage.base.store import Store
 from storage.records.receipt_files import SignedReceipt
@@ -51,7 +51,7 @@ from tasks.runtime.outcomes import (
 from tasks.training.answers import read_predictions
 
 WRONG_SHOWN, RIGHT_SHOWN = 18, 12
-RATES = frozenset(METRICS_OF_CLASSES)
+RATES = frozenset(figure.name for figure in OBJECTIVES.find("classes").list_figures(2))
 HEADLINES = 2
 
 
@@ -213,7 +213,7 @@ def _fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Ru
         receipt=_fill_receipt(signed),
         workspace=workspace.display,
         operand="IMAGE.png"
-        if evaluated is None or isinstance(evaluated.sample, SampleSpec)
+        if evaluated is None or isinstance(evaluated.sample, ImageSample)
         else "ROWS.csv",
     )
 
@@ -336,7 +336,7 @@ def _pick_samples(
 ) -> tuple[Sample, ...]:
     """Held-out rows as pictures: the most confident mistakes first, then the least sure of the right ones."""
     prepared, evaluated = record.find(Prepared), record.find(Evaluated)
-    if prepared is None or evaluated is None or not isinstance(evaluated.sample, SampleSpec):
+    if prepared is None or evaluated is None or not isinstance(evaluated.sample, ImageSample):
         return ()
     predictions = read_predictions(workspace, evaluated.predictions_path, evaluated.predictions)
     predicted = predictions.predicted

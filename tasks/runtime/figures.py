@@ -4,11 +4,10 @@ import math
 from collections.abc import Mapping
 
 from lightning_modules.objectives.metrics import LOWER_IS_BETTER
-from lightning_modules.specs.training import METRICS_OF_VALUES
 from storage.base.figures import Figure
 
 STANDARD_DEVIATIONS = "standard deviations"
-ERRORS = frozenset({"error", *METRICS_OF_VALUES})
+ERRORS = frozenset({"error", "mae", "mse", "rmse"})
 
 
 def list_figures(

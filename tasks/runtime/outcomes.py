@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from deployments.targets.trust.card import InputSpec, OutputSpec
 from gates.engine.report import GateReport
-from lightning_modules.specs.samples import AnySample, RowSample
+from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.objectives import OBJECTIVES
 from storage.base.figures import Figure
 from storage.pipeline.fitted import Fitted
 from storage.records.receipts import (
@@ -121,9 +122,7 @@ class Evaluated(Result):
 
 def name_headline(sample: AnySample) -> str:
     """The figure that a task is judged by first."""
-    if not isinstance(sample, RowSample) or sample.task == "classification":
-        return "accuracy"
-    return "average_precision" if sample.task == "reconstruction" else "mae"
+    return OBJECTIVES.find(sample.objective).headline
 
 
 class Compressed(Result):

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from deployments.targets.run.runtime import Predictor
 from lightning_modules.objectives.metrics import METRICS, compute_figures
-from lightning_modules.specs.samples import AnySample, RowSample
+from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.samples import RowSample
 from storage.base.errors import Corrupt
 from storage.base.store import Store, sha256_bytes
 from storage.records.receipts import FileRecord
@@ -65,10 +66,10 @@ def standardise_sheet(sheet: AnswerSheet, sample: AnySample, *, standard: bool) 
     if (
         not standard
         or not isinstance(sample, RowSample)
-        or sample.task not in ("regression", "forecasting")
+        or sample.objective not in ("values", "forecast")
     ):
         return sheet
-    scale = np.array(sample.scales[1]) if sample.task == "forecasting" else sample.scales[1][0]
+    scale = np.array(sample.scales[1]) if sample.objective == "forecast" else sample.scales[1][0]
     baselines = {name: values / scale for name, values in sheet.baselines.items()}
     return AnswerSheet(sheet.row_id, sheet.truth / scale, sheet.values / scale, baselines)
 
@@ -77,11 +78,11 @@ def list_metrics(sample: AnySample) -> tuple[str, ...]:
     """Names of the figures of a task; the rarer ones only where two classes make them worth a look."""
     if not isinstance(sample, RowSample):
         return ("accuracy", "macro_f1")
-    if sample.task == "classification":
+    if sample.objective == "classes":
         return ("accuracy", "macro_f1", "average_precision", "auroc")
     return (
         ("average_precision", "auroc")
-        if sample.task == "reconstruction"
+        if sample.objective == "reconstruction"
         else ("mae", "rmse", "mse")
     )
 
@@ -105,12 +106,14 @@ def measure_agreement(sheet: AnswerSheet, reference: AnswerSheet, sample: AnySam
         reference: Those of the float model to the same rows.
         sample: What a sample is.
     """
-    if not isinstance(sample, RowSample) or sample.task == "classification":
+    if not isinstance(sample, RowSample) or sample.objective == "classes":
         return float((sheet.predicted == reference.predicted).mean())
-    if sample.task == "reconstruction":
+    if sample.objective == "reconstruction":
         scale: Any = max(float(reference.values.std()), 1e-12)
     else:
-        scale = np.array(sample.scales[1]) if sample.task == "forecasting" else sample.scales[1][0]
+        scale = (
+            np.array(sample.scales[1]) if sample.objective == "forecast" else sample.scales[1][0]
+        )
     return float((np.abs(sheet.values - reference.values) <= AGREEMENT_STD * scale).mean())
 
 

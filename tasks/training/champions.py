@@ -6,7 +6,7 @@ from deployments.targets.errors import BadArtifact
 from deployments.targets.publish.channel import open_channel, read_champion
 from deployments.targets.run.runtime import Predictor
 from deployments.targets.trust.release import Release
-from lightning_modules.specs.samples import AnySample
+from lightning_modules.specs.forms import AnySample
 from storage.base.errors import Corrupt
 from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from lightning_modules.data.readers import Samples
 from lightning_modules.errors import ModelError, SpecError
 from lightning_modules.objectives.baselines import answer_baselines, fit_baselines
+from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.result import TrainResult
-from lightning_modules.specs.samples import AnySample, RowSample
+from lightning_modules.specs.samples import RowSample
 from lightning_modules.training.inference import Answers, predict_rows
 from lightning_modules.training.ranks import open_group
 from lightning_modules.training.start_weights import Start, read_start

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.samples import AnySample
 from lightning_modules.specs.training import TrainSpec
 from storage.base.figures import Figure
 from storage.base.store import Store, redact

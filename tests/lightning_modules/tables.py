@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_modules.data.readers import CodeBook, RowReader
-from lightning_modules.specs.model import WindowSpec
-from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample, Task
+from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
+from lightning_modules.specs.window import WindowSpec
 from tests.lightning_modules.streams import MemoryStream, take
 
 Rows = dict[str, NDArray[Any]]
@@ -84,7 +84,7 @@ def load_transformer(lookback: int, horizon: int, rows: int = 4000) -> Rows:
 
 
 def describe_rows(
-    rows: Rows, task: Task, *, window: WindowSpec | None = None, time: bool = False
+    rows: Rows, objective: str, *, window: WindowSpec | None = None, time: bool = False
 ) -> RowSample:
     """What a sample of training rows is."""
     flat = np.where(rows["numbers__valid"], rows["numbers"], np.nan).reshape(
@@ -97,17 +97,17 @@ def describe_rows(
     )
     labels = rows.get("label", np.zeros(1, np.int64))
     labels = labels if labels.ndim == 1 else labels[:, -1]
-    classes = int(labels.max()) + 1 if task == "classification" else 0
+    classes = int(labels.max()) + 1 if objective == "classes" else 0
     counts = np.bincount(labels, minlength=classes) if classes else np.empty(0)
     return RowSample(
-        task=task,
+        objective=objective,
         numbers=numbers,
         time=time,
         window=window,
-        forecast=len(numbers) if task == "forecasting" else 0,
+        forecast=len(numbers) if objective == "forecast" else 0,
         classes=classes,
         class_weights=tuple((counts.sum() / (classes * counts)).tolist()) if classes else (),
-        labelled=task == "reconstruction" and "label" in rows,
+        labelled=objective == "reconstruction" and "label" in rows,
         target_mean=float(rows["target"].mean()) if "target" in rows else 0.0,
         target_std=float(rows["target"].std()) if "target" in rows else 1.0,
     )

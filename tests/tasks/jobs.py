@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lightning_modules.specs.model import ModelSpec, NetworkSpec, SampleSpec
+from lightning_modules.specs.model import ModelSpec, NetworkSpec
+from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
@@ -15,7 +16,7 @@ from tasks.training.job import DataRef, Fit, Step, TrainJob, WorkerResult
 from tasks.training.launch import open_trainer
 
 NAME = "squares-prepared"
-SAMPLE = SampleSpec(shape=(1, 8, 8), classes=3, value_range=(0, 16), mean=(5.0,), std=(4.0,))
+SAMPLE = ImageSample(shape=(1, 8, 8), classes=3, value_range=(0, 16), mean=(5.0,), std=(4.0,))
 MODEL = ModelSpec(network=NetworkSpec(family="mlp", params={"widths": [16], "dropout": 0.0}))
 ROWS = {"train": 4 * 64, "validation": 45, "held_out": 61}
 

@@ -100,7 +100,7 @@ AUTOENCODER = {"family": "autoencoder", "params": {"widths": [16], "code": 4}}
 ROWS: dict[str, tuple[Callable[[str], tuple[str, TableSpec]], dict[str, Any]]] = {
     "tabular-classification": (write_table, {"network": MLP}),
     "tabular-regression": (write_table, {"network": MLP}),
-    "forecasting": (write_series, {"network": GRU, "window": {"lookback": 4, "horizon": 2}}),
+    "forecast": (write_series, {"network": GRU, "window": {"lookback": 4, "horizon": 2}}),
     "series-classification": (write_series, {"network": GRU, "window": {"lookback": 7}}),
     "series-regression": (write_series, {"network": MLP, "window": {"lookback": 6, "stride": 2}}),
     "anomaly-detection": (write_series, {"network": AUTOENCODER, "window": {"lookback": 5}}),

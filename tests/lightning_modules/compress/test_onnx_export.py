@@ -14,12 +14,13 @@ from lightning_modules.compress.candidates import make_artifacts
 from lightning_modules.compress.onnx_export import export_onnx, run_onnx
 from lightning_modules.compress.quantize import quantize_int8
 from lightning_modules.errors import ExportError
-from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec, SampleSpec
+from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec
+from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import CompressSpec, TrainSpec
 from lightning_modules.training.trainer import Fitted, build_learner, fit_learner
 from tests.lightning_modules.streams import MemoryStream, split_digits
 
-SAMPLE = SampleSpec(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
+SAMPLE = ImageSample(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> No
     ],
 )
 def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> None:
-    sample = SampleSpec(
+    sample = ImageSample(
         shape=(3, 20, 12), dtype="float32", classes=5, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0)
     )
     learner = build_learner(
@@ -128,7 +129,7 @@ def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> No
 
 
 def test_a_mirrored_answer_exports_exactly_and_its_network_stands_in_the_file_once() -> None:
-    sample = SampleSpec(shape=(3, 16, 16), classes=5, mean=(100.0,), std=(60.0,))
+    sample = ImageSample(shape=(3, 16, 16), classes=5, mean=(100.0,), std=(60.0,))
     network = NetworkSpec(
         family="cnn", params={"early_pool": True, "convolutions": 1, "widths": [8, 16, 32]}
     )

@@ -8,7 +8,8 @@ import torch
 
 from lightning_modules.data.augment_natural import ImageAugmentation, shift_pixels
 from lightning_modules.errors import SpecError
-from lightning_modules.specs.model import ModelSpec, NetworkSpec, SampleSpec
+from lightning_modules.specs.model import ModelSpec, NetworkSpec
+from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import AugmentationSpec, TrainSpec
 from lightning_modules.training.build import build_learner
 
@@ -21,7 +22,7 @@ ALL = {
     "saturation": 0.4,
     "cutout": 0.4,
 }
-SAMPLE = SampleSpec(shape=(3, 12, 16), classes=2, value_range=(0, 255))
+SAMPLE = ImageSample(shape=(3, 12, 16), classes=2, value_range=(0, 255))
 IDS = np.arange(300, dtype=np.uint64) * np.uint64(2**57 + 11)
 
 

@@ -28,18 +28,19 @@ from lightning_modules.objectives.metrics import (
     compute_mae,
     compute_rmse,
 )
-from lightning_modules.specs.model import DenoiseSpec, HeadSpec, ModelSpec, NetworkSpec, WindowSpec
+from lightning_modules.specs.model import DenoiseSpec, HeadSpec, ModelSpec, NetworkSpec
 from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
 from lightning_modules.specs.training import AugmentationSpec, LossSpec, TrainSpec
+from lightning_modules.specs.window import WindowSpec
 from lightning_modules.training.build import build_learner
 
 MINE = "tests.lightning_modules.components"
 NUMBERS = (NumberColumn(name="a", mean=1e9, std=2.0), NumberColumn(name="b", mean=-1.0, std=0.0))
 GRADE = CategoryColumn(name="grade", vocabulary=("H", "L", "M"))
-ROW = RowSample(task="classification", numbers=NUMBERS, categories=(GRADE,), classes=2)
+ROW = RowSample(objective="classes", numbers=NUMBERS, categories=(GRADE,), classes=2)
 WINDOW = WindowSpec(lookback=6, horizon=4, season=3)
 FORECAST = RowSample(
-    task="forecasting",
+    objective="forecast",
     numbers=(NumberColumn(name="a", mean=5.0, std=2.0),),
     window=WINDOW,
     forecast=1,
@@ -60,7 +61,7 @@ def test_head_combines_columns_in_their_own_units() -> None:
         NumberColumn(name="torque", mean=40.0, std=10.0),
         NumberColumn(name="speed", mean=1500.0, std=200.0),
     )
-    sample = RowSample(task="classification", numbers=numbers, categories=(GRADE,), classes=2)
+    sample = RowSample(objective="classes", numbers=numbers, categories=(GRADE,), classes=2)
     spec = HeadSpec(
         mask=True,
         products=(("torque", "speed"), ("torque", "torque")),
@@ -239,7 +240,7 @@ def test_baselines_of_classes_and_values() -> None:
     )
     assert np.mean(answers["linear"].argmax(1) == label) > 0.95
     value = RowSample(
-        task="regression", numbers=NUMBERS, categories=(GRADE,), target_mean=3.0, target_std=2.0
+        objective="values", numbers=NUMBERS, categories=(GRADE,), target_mean=3.0, target_std=2.0
     )
     asked = make_samples(raw, 3.0 + 0.5 * (rows[:, 0] - 1e9))
     answers = answer_baselines(fit_baselines(value, lambda: asked), asked)
@@ -266,7 +267,11 @@ def test_jitter_is_a_function_of_seed_epoch_and_row() -> None:
         ({"head": {"name": f"{MINE}:TwiceAsFloat64"}}, {}, "must give float32 features"),
         ({"network": {"family": f"{MINE}:make_nothing"}}, {}, "must build a torch.nn.Module"),
         ({}, {"select_by": f"{MINE}:NOT_CALLABLE"}, "must be a class or a function"),
-        ({}, {"augmentation": {"name": "affine"}}, "must suit the samples; got rows; write jitter"),
+        (
+            {},
+            {"augmentation": {"name": "affine"}},
+            "must suit the samples; got table; write jitter",
+        ),
     ],
 )
 def test_misfits_are_refused_before_training(

@@ -13,8 +13,9 @@ import torch
 from lightning_modules.compress.candidates import make_artifacts
 from lightning_modules.compress.onnx_export import run_onnx
 from lightning_modules.objectives.metrics import compute_auroc, compute_mae
-from lightning_modules.specs.model import DenoiseSpec, HeadSpec, ModelSpec, NetworkSpec, WindowSpec
+from lightning_modules.specs.model import DenoiseSpec, HeadSpec, ModelSpec, NetworkSpec
 from lightning_modules.specs.training import CompressSpec, LossSpec, OptimizerSpec, TrainSpec
+from lightning_modules.specs.window import WindowSpec
 from lightning_modules.training.inference import predict_rows
 from lightning_modules.training.trainer import Fitted, fit_learner, load_learner
 from tests.lightning_modules import tables
@@ -79,7 +80,7 @@ def check_artifacts(fitted: Fitted, sample: Any, rows: tables.Rows) -> None:
 )
 def test_tables_are_told_apart(family: str, params: dict[str, Any], head: HeadSpec) -> None:
     splits = split_rows(tables.load_cancer())
-    sample = describe_rows(splits["train"], "classification")
+    sample = describe_rows(splits["train"], "classes")
     model = ModelSpec(head=head, network=NetworkSpec(family=family, params=params))
     loss = LossSpec(name="focal", class_weights="balanced") if params else LossSpec()
     fitted = fit(model, splits, sample, loss=loss, select_by="average_precision")
@@ -93,7 +94,7 @@ def test_tables_are_told_apart(family: str, params: dict[str, Any], head: HeadSp
 @pytest.mark.parametrize("family", ["linear", pytest.param("mlp", marks=SLOW)])
 def test_tables_are_regressed_in_the_users_units(family: str) -> None:
     splits = split_rows(tables.load_diabetes())
-    sample = describe_rows(splits["train"], "regression")
+    sample = describe_rows(splits["train"], "values")
     fitted = fit(ModelSpec(network=NetworkSpec(family=family)), splits, sample, max_epochs=20)
     answers = predict_rows(fitted.learner, stream_rows(splits["held_out"], 64), make_reader(sample))
     mean = np.full_like(answers.values, splits["train"]["target"].mean())
@@ -135,7 +136,7 @@ def test_series_are_forecast_better_than_they_persist(
     family: str, params: dict[str, Any], head: HeadSpec
 ) -> None:
     splits = split_rows(tables.load_transformer(48, 12), shuffle=False)
-    sample = describe_rows(splits["train"], "forecasting", window=HOURS, time=bool(head.calendar))
+    sample = describe_rows(splits["train"], "forecast", window=HOURS, time=bool(head.calendar))
     model = ModelSpec(head=head, network=NetworkSpec(family=family, params=params), window=HOURS)
     fitted = fit(model, splits, sample, max_epochs=4, loss=LossSpec(name="huber"))
     answers = predict_rows(fitted.learner, stream_rows(splits["held_out"], 64), make_reader(sample))
@@ -164,7 +165,7 @@ def test_series_are_forecast_better_than_they_persist(
 )
 def test_series_are_told_apart(family: str, params: dict[str, Any]) -> None:
     splits = split_rows(tables.load_strokes())
-    sample = describe_rows(splits["train"], "classification", window=STROKES)
+    sample = describe_rows(splits["train"], "classes", window=STROKES)
     model = ModelSpec(network=NetworkSpec(family=family, params=params), window=STROKES)
     fitted = fit(model, splits, sample, max_epochs=5, select_by="macro_f1")
     answers = predict_rows(fitted.learner, stream_rows(splits["held_out"], 64), make_reader(sample))
@@ -175,7 +176,7 @@ def test_series_are_told_apart(family: str, params: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_series_are_regressed() -> None:
     splits = split_rows(tables.load_strokes())
-    sample = describe_rows(splits["train"], "regression", window=STROKES)
+    sample = describe_rows(splits["train"], "values", window=STROKES)
     model = ModelSpec(
         network=NetworkSpec(family="cnn", params={"width": 16, "layers": 2}), window=STROKES
     )

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec, SampleSpec, Spec
+from lightning_modules.specs.base import Spec
+from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec
+from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import (
     AugmentationSpec,
     CompressSpec,
@@ -94,8 +96,8 @@ def test_specs_are_frozen() -> None:
         (CompressSpec, {"candidates": ["int8"]}, r"candidates \(int8\) must hold fp32"),
         (CompressSpec, {"candidates": ["fp32", "fp32"]}, "each artifact once"),
         (CompressSpec, {"calibration_rows": 3}, "calibration_rows"),
-        (SampleSpec, {"shape": [1, 8, 8], "classes": 1}, "classes"),
-        (SampleSpec, {"shape": [1, 8, 8], "classes": 2, "std": [-1.0]}, "std"),
+        (ImageSample, {"shape": [1, 8, 8], "classes": 1}, "classes"),
+        (ImageSample, {"shape": [1, 8, 8], "classes": 2, "std": [-1.0]}, "std"),
     ],
 )
 def test_impossible_value_is_refused(spec: type[Spec], values: dict[str, Any], names: str) -> None:

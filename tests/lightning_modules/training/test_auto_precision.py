@@ -5,15 +5,16 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_modules.specs.model import ModelSpec, NetworkSpec, SampleSpec
-from lightning_modules.specs.samples import AnySample, NumberColumn, RowSample
+from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.model import ModelSpec, NetworkSpec
+from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
 from lightning_modules.training import auto_precision
 from lightning_modules.training.auto_precision import measure_gain, resolve_precision
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.learner import Learner
 from tests.processors import PROCESSORS, stand_on
 
-IMAGE = SampleSpec(shape=(1, 8, 8), classes=3)
+IMAGE = ImageSample(shape=(1, 8, 8), classes=3)
 ROW = RowSample(
     task="classification", numbers=(NumberColumn(name="a"), NumberColumn(name="b")), classes=2
 )

@@ -8,18 +8,20 @@ import torch
 
 from lightning_modules.errors import SpecError
 from lightning_modules.specs.components import load_component
-from lightning_modules.specs.model import ModelSpec, SampleSpec, WindowSpec
-from lightning_modules.specs.samples import AnySample, NumberColumn, RowSample
+from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
 from lightning_modules.specs.training import TrainSpec
+from lightning_modules.specs.window import WindowSpec
 from lightning_modules.training.dry_run import make_samples, rehearse_step
 from lightning_modules.training.trainer import fit_learner
 from tests.lightning_modules.streams import MemoryStream, split_digits
 
 MINE = "tests.lightning_modules.components"
-IMAGE = SampleSpec(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
+IMAGE = ImageSample(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
 NUMBERS = (NumberColumn(name="a", mean=5.0, std=2.0), NumberColumn(name="b"))
 FORECAST = RowSample(
-    task="forecasting", numbers=NUMBERS, window=WindowSpec(lookback=6, horizon=4), forecast=2
+    objective="forecast", numbers=NUMBERS, window=WindowSpec(lookback=6, horizon=4), forecast=2
 )
 
 
@@ -81,18 +83,14 @@ def test_misfits_are_refused_before_a_row_is_read(
         )
 
 
-@pytest.mark.parametrize(
-    "kind", ["image", "classification", "regression", "reconstruction", "forecasting"]
-)
+@pytest.mark.parametrize("kind", ["image", "classes", "values", "reconstruction", "forecast"])
 def test_sound_components_of_every_kind_of_sample_pass_and_leave_no_trace(kind: str) -> None:
     samples: dict[str, AnySample] = {
         "image": IMAGE,
-        "classification": RowSample(task="classification", numbers=NUMBERS, classes=3),
-        "regression": RowSample(
-            task="regression", numbers=NUMBERS, target_mean=3.0, target_std=2.0
-        ),
-        "reconstruction": RowSample(task="reconstruction", numbers=NUMBERS, labelled=True),
-        "forecasting": FORECAST,
+        "classes": RowSample(objective="classes", numbers=NUMBERS, classes=3),
+        "values": RowSample(objective="values", numbers=NUMBERS, target_mean=3.0, target_std=2.0),
+        "reconstruction": RowSample(objective="reconstruction", numbers=NUMBERS, labelled=True),
+        "forecast": FORECAST,
     }
     sample = samples[kind]
     family = "autoencoder" if kind == "reconstruction" else "mlp"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lightning_modules.errors import CheckpointError
-from lightning_modules.specs.model import ModelSpec, NetworkSpec, SampleSpec
+from lightning_modules.specs.model import ModelSpec, NetworkSpec
+from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import OptimizerSpec, SchedulerSpec, TrainSpec
 from lightning_modules.training import auto_precision
 from lightning_modules.training.checkpoint import ResumeStates
@@ -18,7 +19,7 @@ from tests.lightning_modules.streams import MemoryStream
 from tests.processors import PROCESSORS, stand_on
 
 EPOCHS, BATCHES, BATCH = 3, 5, 16
-SAMPLE = SampleSpec(shape=(1, 8, 8), classes=4, value_range=(0, 16), mean=(8.0,), std=(5.0,))
+SAMPLE = ImageSample(shape=(1, 8, 8), classes=4, value_range=(0, 16), mean=(8.0,), std=(5.0,))
 MODEL = ModelSpec(network=NetworkSpec(family="cnn", params={"widths": [4, 8], "dropout": 0.3}))
 
 

@@ -12,8 +12,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from lightning_modules.errors import CheckpointError, SpecError
-from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec, SampleSpec
-from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
+from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec
+from lightning_modules.specs.samples import CategoryColumn, ImageSample, NumberColumn, RowSample
 from lightning_modules.specs.training import OptimizerSpec, StartSpec, TrainSpec
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.checkpoint import copy_weights, pack_weights, unpack_weights
@@ -21,7 +21,7 @@ from lightning_modules.training.start_weights import Start, read_start
 from lightning_modules.training.trainer import Fitted, fit_learner
 from tests.lightning_modules.streams import MemoryStream, split_digits
 
-SAMPLE = SampleSpec(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
+SAMPLE = ImageSample(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
 CNN = ModelSpec(network=NetworkSpec(family="cnn", params={"widths": [4, 8], "dropout": 0.2}))
 RESNET = ModelSpec(
     network=NetworkSpec(family="resnet", params={"blocks": [1, 1], "widths": [4, 8]})
@@ -34,7 +34,7 @@ def make_start(content: bytes, **changes: Any) -> Start:
 
 
 def fit(
-    model: ModelSpec, sample: SampleSpec = SAMPLE, start: Start | None = None, **changes: Any
+    model: ModelSpec, sample: ImageSample = SAMPLE, start: Start | None = None, **changes: Any
 ) -> Fitted:
     splits = split_digits()
     if sample.classes < 10:
@@ -246,7 +246,7 @@ def test_embeddings_of_texts_are_taken_and_frozen_as_the_network_is() -> None:
     sample = RowSample(
         numbers=(NumberColumn(name="a", mean=1.0, std=2.0),),
         categories=(CategoryColumn(name="b", vocabulary=("x", "y", "z")),),
-        task="regression",
+        objective="values",
     )
     table = "head.categories.tables.0.weight"
     learned = build_learner(model, sample)

@@ -9,7 +9,8 @@ import torch
 
 from lightning_modules.data.batches import IMAGES, BatchLoader, to_batch
 from lightning_modules.errors import CheckpointError, DivergedError, SpecError
-from lightning_modules.specs.model import ModelSpec, NetworkSpec, SampleSpec
+from lightning_modules.specs.model import ModelSpec, NetworkSpec
+from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import (
     AugmentationSpec,
     EarlyStoppingSpec,
@@ -24,7 +25,7 @@ from lightning_modules.training.trainer import Fitted, fit_learner, load_learner
 from tests.lightning_modules.streams import MemoryStream, digits_rows, split_digits, take
 
 MODEL = ModelSpec(network=NetworkSpec(family="mlp", params={"widths": [64], "dropout": 0.2}))
-SAMPLE = SampleSpec(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
+SAMPLE = ImageSample(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
 
 
 def make_spec(**changes: Any) -> TrainSpec:

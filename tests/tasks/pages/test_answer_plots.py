@@ -7,7 +7,7 @@ import re
 import pytest
 
 from flows.run.artifacts import _render
-from lightning_modules.specs.model import SampleSpec
+from lightning_modules.specs.samples import ImageSample
 from storage.records.receipts import FileRecord
 from tasks.pages.parts.markdown import (
     render_candidates_markdown,
@@ -69,7 +69,7 @@ def test_the_past_of_a_forecast_ends_where_the_steps_ahead_begin() -> None:
     ],
 )
 def test_figures_have_the_names_that_people_write(figure: str, name: str) -> None:
-    sample = SampleSpec(shape=(1, 2, 2), classes=2)
+    sample = ImageSample(shape=(1, 2, 2), classes=2)
     record = FileRecord(sha256="0" * 64, size_bytes=1)
     evaluated = Evaluated(
         model_id="m",
@@ -124,7 +124,7 @@ def test_people_read_one_number_of_the_epoch_that_was_kept() -> None:
     record = FileRecord(sha256="0" * 64, size_bytes=1)
     answers = Predictions(file="p", rows=1, figures={}, **record.model_dump())
     trained = Trained(
-        directory="d", checkpoint=record, sample=SampleSpec(shape=(1, 2, 2), classes=2), parameters=1, epochs=3,
+        directory="d", checkpoint=record, sample=ImageSample(shape=(1, 2, 2), classes=2), parameters=1, epochs=3,
         best_epoch=2, training_s=1, start_s=1, validation_figures={"accuracy": 1}, validation_predictions=answers,
         held_out_predictions=answers, curve=tuple(Measured(epoch=epoch) for epoch in range(3)),
     )  # fmt: skip

@@ -1,0 +1,111 @@
+"""The forms of samples that networks are built for, in a table that plug-ins can add to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import SerializeAsAny, WrapValidator
+from pydantic_core.core_schema import ValidatorFunctionWrapHandler
+
+from lightning_modules.specs import families
+from lightning_modules.specs.families import Params
+from lightning_modules.specs.samples import ImageSample, RowSample, Sample
+from storage.base.registry import Registry
+
+
+@dataclass(frozen=True)
+class SampleForm:
+    """One form: what a recipe and a card can say about its samples.
+
+    Attributes:
+        name: "image", "table", "series", or a plug-in's.
+        sample: The class of its samples.
+        input_name: Name of an exported network's input.
+        families: Built-in networks by name, with the class of their parameters.
+        head_settings: Settings of `model.head` that mean something for it.
+        normalisations: Values of `model.head.normalise` that do.
+        augmentations: Built-in augmentations that suit it.
+        augmentation: The one of them that a recipe gets that names none; None for none.
+    """
+
+    name: str
+    sample: type[Sample]
+    input_name: str
+    families: Mapping[str, type[Params]]
+    head_settings: tuple[str, ...] = ()
+    normalisations: tuple[str, ...] = ("standard", "none")
+    augmentations: tuple[str, ...] = ()
+    augmentation: str | None = None
+
+
+FORMS: Registry[SampleForm] = Registry("form of samples", "lightning_modules")
+FORMS.register(
+    "image",
+    SampleForm(
+        name="image",
+        sample=ImageSample,
+        input_name="image",
+        families=families.IMAGE_FAMILIES,
+        head_settings=("normalise", "mirror"),
+        normalisations=("standard", "range", "none"),
+        augmentations=("affine",),
+        augmentation="affine",
+    ),
+)
+FORMS.register(
+    "table",
+    SampleForm(
+        name="table",
+        sample=RowSample,
+        input_name="row",
+        families=families.TABLE_FAMILIES,
+        head_settings=("name", "params", "normalise", "mask", "embed", "products", "differences"),
+        augmentations=("jitter",),
+    ),
+)
+FORMS.register(
+    "series",
+    SampleForm(
+        name="series",
+        sample=RowSample,
+        input_name="window",
+        families=families.SERIES_FAMILIES,
+        head_settings=(
+            *("name", "params", "normalise", "mask"),
+            *("denoise", "calendar", "instance_norm"),
+        ),
+        augmentations=("jitter",),
+    ),
+)
+
+
+def list_families() -> tuple[str, ...]:
+    """Returns the names of all families, of any form."""
+    return tuple(dict.fromkeys(name for form in FORMS.rows for name in form.families))
+
+
+def list_augmentations() -> tuple[str, ...]:
+    """Returns the names of all built-in augmentations, of any form."""
+    return tuple(dict.fromkeys(name for form in FORMS.rows for name in form.augmentations))
+
+
+def check_params(form: str, family: str, params: dict[str, Any]) -> Params | None:
+    """Returns the parameters of a family; None where the family is a user's own or unknown.
+
+    Raises:
+        pydantic.ValidationError: A parameter is unknown or impossible.
+    """
+    known = FORMS.find(form).families.get(family)
+    return None if known is None else known.model_validate(params)
+
+
+def _narrow_sample(found: Any, handler: ValidatorFunctionWrapHandler) -> Sample:
+    """Reads a sample as its form's own class, a plug-in's among them."""
+    if isinstance(found, Sample):
+        return found
+    if not isinstance(found, dict) or not isinstance(found.get("form"), str):
+        return handler(found)  # type: ignore[no-any-return]
+    return FORMS.find(found["form"]).sample.model_validate(found)
+
+
+AnySample = Annotated[SerializeAsAny[Sample], WrapValidator(_narrow_sample)]

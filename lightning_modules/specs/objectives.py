@@ -1,0 +1,187 @@
+"""The objectives that networks are trained for, in a table that plug-ins can add to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lightning_modules.specs.samples import Sample
+from storage.base.figures import Direction
+from storage.base.registry import Registry
+
+Outputs = int | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """One figure of an objective.
+
+    Attributes:
+        name: What is measured, such as "accuracy".
+        direction: Which way is better.
+        power: Power of the truth's own unit that it is in; 0 for rates and shares, whose unit is 1.
+    """
+
+    name: str
+    direction: Direction = "higher"
+    power: int = 0
+
+
+ERROR = FigureSpec("error", "lower", 1)
+ACCURACY, MACRO_F1 = FigureSpec("accuracy"), FigureSpec("macro_f1")
+RANKED = (FigureSpec("average_precision"), FigureSpec("auroc"))
+MACRO_RANKED = (FigureSpec("macro_average_precision"), FigureSpec("macro_auroc"))
+ERRORS = (
+    FigureSpec("mae", "lower", 1),
+    FigureSpec("rmse", "lower", 1),
+    FigureSpec("mse", "lower", 2),
+)
+
+
+class ObjectiveSpec:
+    """One objective: what a recipe, a gate and a page can say about it, without torch.
+
+    Attributes:
+        name: "classes", "values", "forecast", "reconstruction", or a plug-in's.
+        losses: Built-in losses that suit it; the first is the one of a recipe that names none.
+        headline: The figure by which artifacts and champions are compared.
+        watched: The figure that is measured beside the loss in every epoch.
+        asks: Column that the truth is in: "label", "target", or None where rows carry none.
+        restores: Whether the network gives its input back.
+        outputs: Names of an exported network's outputs, in order, with the type of each; the last
+            is the one that figures are of.
+    """
+
+    name: str
+    losses: tuple[str, ...] = ()
+    headline: str
+    watched: FigureSpec
+    asks: str | None = None
+    restores: bool = False
+    outputs: Mapping[str, str]
+
+    def list_metrics(self, classes: int, *, labelled: bool = False) -> tuple[str, ...]:
+        """Returns the figures that an epoch can be selected by.
+
+        Args:
+            classes: Classes that the recipe names.
+            labelled: Whether rows have labels where the objective does not need them.
+        """
+        del labelled
+        return tuple(figure.name for figure in self.list_figures(classes))
+
+    def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
+        """Returns the figures of answers to so many classes."""
+        raise NotImplementedError
+
+    def shape_output(self, sample: Sample) -> Outputs | None:
+        """Returns what a network gives for a sample; None where that is its input."""
+        raise NotImplementedError
+
+
+class Classes(ObjectiveSpec):
+    """To tell classes apart."""
+
+    name = "classes"
+    losses = ("cross_entropy", "focal")
+    headline = "accuracy"
+    watched = ACCURACY
+    asks = "label"
+    outputs: Mapping[str, str] = {"label": "int64", "probabilities": "float32"}
+
+    def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
+        """Returns accuracy and F1, and the ranking's: of the positive class, or of every one."""
+        return (ACCURACY, MACRO_F1, *(MACRO_RANKED if classes > 2 else RANKED))
+
+    def shape_output(self, sample: Sample) -> Outputs | None:
+        """Returns K, the number of logits."""
+        return sample.classes
+
+
+class Values(ObjectiveSpec):
+    """To predict a number."""
+
+    name = "values"
+    losses = ("mse", "mae", "huber")
+    headline = "mae"
+    watched = ERROR
+    asks: str | None = "target"
+    outputs: Mapping[str, str] = {"values": "float32"}
+
+    def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
+        """Returns the errors."""
+        del classes
+        return ERRORS
+
+    def shape_output(self, sample: Sample) -> Outputs | None:
+        """Returns 1, the one value."""
+        del sample
+        return 1
+
+
+class Forecast(Values):
+    """To predict the next steps of some columns."""
+
+    name = "forecast"
+    asks = None
+
+    def shape_output(self, sample: Sample) -> Outputs | None:
+        """Returns (H, T) steps of columns."""
+        horizon = sample.window.horizon if sample.window is not None else 1
+        return (horizon, len(sample.scales[0]))
+
+
+class Reconstruction(ObjectiveSpec):
+    """To give back what is normal, so that what is not shows."""
+
+    name = "reconstruction"
+    losses = ("mse", "mae", "huber")
+    headline = "average_precision"
+    watched = ERROR
+    restores = True
+    outputs: Mapping[str, str] = {"label": "int64", "score": "float32"}
+
+    def list_metrics(self, classes: int, *, labelled: bool = False) -> tuple[str, ...]:
+        """Returns the ranking's figures, where labels tell what is normal."""
+        return super().list_metrics(classes) if labelled else ()
+
+    def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
+        """Returns the ranking's figures, of what is not normal."""
+        del classes
+        return RANKED
+
+    def shape_output(self, sample: Sample) -> Outputs | None:
+        """Returns None: the network gives its input back."""
+        del sample
+        return None
+
+
+OBJECTIVES: Registry[ObjectiveSpec] = Registry("objective", "lightning_modules")
+for _objective in (Classes(), Values(), Forecast(), Reconstruction()):
+    OBJECTIVES.register(_objective.name, _objective)
+
+OBJECTIVE_OF_KIND = {
+    "image-classification": "classes",
+    "tabular-classification": "classes",
+    "tabular-regression": "values",
+    "forecasting": "forecast",
+    "series-classification": "classes",
+    "series-regression": "values",
+    "anomaly-detection": "reconstruction",
+}
+"""Stands in until the flows' own table of kinds says it."""
+
+
+def list_losses() -> tuple[str, ...]:
+    """Returns the names of all built-in losses, of any objective."""
+    return tuple(dict.fromkeys(name for row in OBJECTIVES.rows for name in row.losses))
+
+
+def list_metrics() -> tuple[str, ...]:
+    """Returns the names of all figures that epochs can be selected by, of any objective."""
+    return tuple(
+        dict.fromkeys(
+            name
+            for row in OBJECTIVES.rows
+            for classes in (2, 3)
+            for name in row.list_metrics(classes, labelled=True)
+        )
+    )
