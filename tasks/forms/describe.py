@@ -7,6 +7,7 @@ from lightning_modules.specs.objectives import OBJECTIVE_OF_KIND
 from lightning_modules.specs.samples import CategoryColumn, ImageSample, NumberColumn, RowSample
 from storage.forms.base import RowsSpec
 from storage.forms.columns import name_field
+from storage.forms.image import ImageSpec
 from storage.forms.series import SeriesSpec
 from storage.forms.table import TableSpec
 from storage.pipeline.fitted import Fitted
