@@ -1,7 +1,8 @@
 """A channel's files: its newest committed state, the next commit, and completing one that was cut short.
 
     <workspace>/channels/<channel>/metadata/<n>.root.json  <n>.targets.json  <n>.snapshot.json
-    timestamp.json <workspace>/channels/<channel>/targets/<sha256>.<file>
+                                            timestamp.json
+    <workspace>/channels/<channel>/targets/<sha256>.<file>
 
 `<n>.snapshot.json`, written if absent, is the commit: whoever writes it has published. All that it
 needs is written before it, under names that nobody reads yet. The timestamp after it is a pure

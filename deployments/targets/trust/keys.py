@@ -1,9 +1,9 @@
 """Keys: this machine's receipt-signing key, the channels' TUF keys, and whom it trusts. Never in a workspace.
 
-    <config>/receipt.pem                        signs this machine's receipts <config>/trusted/<key
-    id>.json              public keys whose receipts are accepted <config>/channels/<channel
-    id>/1.root.json  a pinned root; channel id = sha256 of it <config>/channels/<channel
-    id>/<role>.pem   the channel's own root, targets, snapshot and timestamp keys
+    <config>/receipt.pem                        signs this machine's receipts
+    <config>/trusted/<key id>.json              public keys whose receipts are accepted
+    <config>/channels/<channel id>/1.root.json  a pinned root; channel id = sha256 of it
+    <config>/channels/<channel id>/<role>.pem   the channel's own keys, one for each role
 
 <config> is $LEPTON_CONFIG_DIR, else the user's config directory. $LEPTON_KEYS may hold an exported
 bundle (its JSON text) for machines that keep no files. All keys are ed25519 (RFC 8032), private
