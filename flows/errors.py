@@ -1,4 +1,4 @@
-"""What can go wrong with a run.
+"""Names what can go wrong with a run.
 
 FlowError
 |-- RecipeError      the recipe is wrong: every fault at once, before anything starts
@@ -22,12 +22,12 @@ class ServerError(FlowError):
 
 
 class ResumeError(FlowError):
-    """A run cannot go on: there is none of that name, it is at work, or its journal was altered."""
+    """A run cannot go on: there is none of that name, or it is at work, or was altered."""
 
 
 @dataclass(frozen=True)
 class RecipeFault:
-    """One thing wrong with a recipe.
+    """Names one thing that is wrong with a recipe.
 
     Attributes:
         path: Dotted path of the key in the file.
@@ -48,7 +48,7 @@ class RecipeFault:
 
 
 class RecipeError(FlowError):
-    """A recipe with every fault found in it."""
+    """A recipe is wrong; carries every fault found in it."""
 
     def __init__(self, origin: str, faults: Sequence[RecipeFault]) -> None:
         self.origin = origin

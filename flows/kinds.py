@@ -1,4 +1,4 @@
-"""The kinds of recipes: what rows look like times what is asked of them. The one list of them.
+"""Lists the kinds of recipes: what rows look like times what is asked of them.
 
 A form (`image`, `table`, `series`) and an objective (`classes`, `values`, `forecast`,
 `reconstruction`) each have one row in a table of every floor that they touch. A kind says which
@@ -12,7 +12,7 @@ from storage.base.registry import Registry
 
 @dataclass(frozen=True)
 class Kind:
-    """What can be learned from rows.
+    """Says what can be learned from rows.
 
     Attributes:
         name: What a recipe writes as its `kind`.
@@ -27,7 +27,7 @@ class Kind:
 
 
 KINDS: Registry[Kind] = Registry("kind of recipe", "flows")
-"""Every kind by its name; a plug-in's module `flows` registers its own."""
+"""Holds every kind by its name; a plug-in's module `flows` registers its own."""
 
 
 def register_kind(kind: Kind) -> Kind:

@@ -1,4 +1,7 @@
-"""The lifecycle of a model, in order: raw data in, gated and signed releases out. Read this file first."""
+"""Carries out the lifecycle of a model: raw data in, gated and signed releases out.
+
+Read this file first.
+"""
 
 from typing import Any
 
@@ -48,7 +51,7 @@ def lifecycle(
     scheduler: str | None = None,
     resume: str | None = None,
 ) -> Receipt:
-    """Raw data to a gated, signed model on its channels.
+    """Turns raw data into a gated, signed model on its channels.
 
     Args:
         recipe: Name of a recipe that comes with Lepton, path to a YAML file, or a whole recipe.

@@ -1,4 +1,4 @@
-"""Keeping what was released alive: a channel's short-lived signatures are renewed before they run out."""
+"""Renews the short-lived signatures of channels before they run out."""
 
 from deployments.targets.publish.channel import open_channel, read_champion, refresh
 from flows.run.prefect_flow import lepton_flow
@@ -10,7 +10,9 @@ FOLDER = "channels"
 
 @lepton_flow
 def refresh_channels(workspace: str = "./workspace") -> dict[str, int]:
-    """Signs each channel of a workspace anew, so that devices go on trusting it. Changes no release.
+    """Signs each channel of a workspace anew, so that devices go on trusting it.
+
+    It changes no release.
 
     Args:
         workspace: Folder or URL of the workspace.
@@ -28,6 +30,10 @@ def refresh_channels(workspace: str = "./workspace") -> dict[str, int]:
 
 @stage
 def refresh_channel(workspace: str, name: str) -> int:
-    """Signs one channel anew, if it has a release. Returns the number of its snapshot; 0 if there is nothing to sign."""
+    """Signs one channel anew, if it has a release.
+
+    Returns:
+        The number of its snapshot; 0 if there is nothing to sign.
+    """
     channel = open_channel(workspace, name)
     return refresh(channel) if read_champion(channel) is not None else 0

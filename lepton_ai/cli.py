@@ -1,4 +1,7 @@
-"""The `lepton` command. Messages go to standard error; standard output holds only what was asked for."""
+"""Defines the `lepton` command.
+
+Messages go to standard error; standard output holds only what was asked for.
+"""
 
 import typer
 
@@ -33,5 +36,5 @@ app.add_typer(keys.app, name="keys", help="Move keys and trusted roots between m
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Runs the command."""
     app()

@@ -1,4 +1,4 @@
-"""A run on the terminal: one line a stage, a live bar where there is someone to watch it, plain lines elsewhere."""
+"""Shows a run on the terminal: one line a stage, and a live bar where someone watches."""
 
 import time
 from collections.abc import Callable

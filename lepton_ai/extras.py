@@ -1,10 +1,10 @@
-"""What to install where something needs more than a device has."""
+"""Says what to install where something needs more than a device has."""
 
 PLATFORM = "pip install 'lepton-ai[platform]'"
 
 
 def explain_absence(what: str, error: ImportError) -> str:
-    """One sentence on what needs which packages, and the command that installs them.
+    """Return one sentence on what needs which packages, with the command that installs them.
 
     Args:
         what: What was asked for, such as "`lepton run`".

@@ -238,7 +238,10 @@ def _check_quarantines(recipe: Recipe, form: str) -> Iterator[RecipeFault]:
 
 
 def _check_components(recipe: Recipe) -> Iterator[RecipeFault]:
-    """A user's own components can be imported and called. What they import, torch perhaps, is imported here."""
+    """Checks that a user's own components can be imported and called.
+
+    What they import, torch perhaps, is imported here.
+    """
     named: dict[str, tuple[str, str | None]] = {
         "model.network.family": ("network family", recipe.model.network.family),
         "model.head.name": ("head", recipe.model.head.name),

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, told by path, line, value and remedy."""
+"""Tells what is wrong with a recipe, by path, line, value and remedy."""
 
 import difflib
 import re
@@ -15,7 +15,10 @@ from storage.base.store import redact
 
 
 def find_parameter_errors(document: Mapping[str, Any], form: str) -> list[dict[str, Any]]:
-    """Faults of the network's parameters, as pydantic tells them, whatever else is wrong."""
+    """Return the faults of the network's parameters, whatever else is wrong.
+
+    They are told as pydantic tells them.
+    """
     section: Any = document
     for name in ("model", "network"):
         section = section.get(name) if isinstance(section, Mapping) else None
@@ -40,7 +43,7 @@ def find_parameter_errors(document: Mapping[str, Any], form: str) -> list[dict[s
 
 
 def _name_known(detail: Any, form: str, family: str) -> dict[str, Any]:
-    """What could stand instead of a parameter that the family does not have."""
+    """Return what could stand instead of a parameter that the family does not have."""
     if detail["type"] != "extra_forbidden":
         return {}
     known = ", ".join(sorted(FORMS.find(form).families[family].model_fields)) or "none"
@@ -51,7 +54,7 @@ def _name_known(detail: Any, form: str, family: str) -> dict[str, Any]:
 
 
 def add_line(fault: RecipeFault, lines: Mapping[str, int]) -> RecipeFault:
-    """The fault with its line, or that of the nearest section around it."""
+    """Return the fault with its line, or with that of the nearest section around it."""
     return replace(fault, line=_find_line(fault.path.split("."), lines))
 
 
@@ -63,7 +66,7 @@ def _find_line(parts: Sequence[str], lines: Mapping[str, int]) -> int | None:
 def describe_fault(
     error: Mapping[str, Any], lines: Mapping[str, int], recipe_type: type[Recipe]
 ) -> RecipeFault:
-    """A fault of one section, from what pydantic says of it.
+    """Return the fault of one section, made from what pydantic says of it.
 
     Args:
         error: One entry of `ValidationError.errors()`.
@@ -90,7 +93,7 @@ def describe_fault(
 
 
 def _split_sentence(sentence: str) -> tuple[str, str]:
-    """Rule and remedy of a sentence, without what a fault's path and value say already.
+    """Return rule and remedy of a sentence, without what path and value say already.
 
     A section's own sentence is "<what> (<value>) must <rule>; got <x>; <remedy>".
     """
@@ -101,7 +104,7 @@ def _split_sentence(sentence: str) -> tuple[str, str]:
 
 
 def _suggest_key(parts: Sequence[str], recipe_type: type[Recipe]) -> str:
-    """What could be written instead of an unknown key."""
+    """Return what could be written instead of an unknown key."""
     known = _known_keys(parts[:-1], recipe_type)
     close = difflib.get_close_matches(parts[-1], known, n=1)
     hint = f"did you mean `{close[0]}`? " if close else ""
@@ -127,6 +130,6 @@ def _known_keys(parents: Sequence[str], recipe_type: type[Recipe]) -> list[str]:
 
 
 def show_value(value: Any) -> str:
-    """A value as it stood in the file, short, without the secrets of a URL."""
+    """Return a value as it stood in the file, short, without the secrets of a URL."""
     text = redact(value if isinstance(value, str) and "://" in value else repr(value))
     return text if len(text) <= 80 else text[:77] + "..."

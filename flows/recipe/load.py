@@ -1,4 +1,4 @@
-"""Reads a recipe from YAML: presets and overrides applied, every fault found before anything runs."""
+"""Reads a recipe from YAML, and finds every fault of it before anything runs."""
 
 import difflib
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from flows.recipe.model import FORMAT, Recipe, choose_form, narrow_recipe
 
 
 def list_recipes() -> dict[str, str]:
-    """The recipes that come with Lepton: name to description."""
+    """Return the recipes that come with Lepton, name to description."""
     folder = resources.files("flows.recipes")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml"))
     documents = {
@@ -111,7 +111,7 @@ def _describe_yaml_error(error: yaml.YAMLError) -> RecipeFault:
 
 
 def _find_lines(node: yaml.Node | None, path: str = "") -> dict[str, int]:
-    """Line of every key, by dotted path."""
+    """Return the line of every key, by its dotted path."""
     found: dict[str, int] = {}
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
@@ -127,7 +127,7 @@ def _find_lines(node: yaml.Node | None, path: str = "") -> dict[str, int]:
 
 
 def _check_format(document: Mapping[str, Any], lines: Mapping[str, int]) -> list[RecipeFault]:
-    """A format from the future is refused before its keys are misread."""
+    """Refuses a format from the future before its keys are misread."""
     got = document.get("format")
     if got == FORMAT:
         return []
@@ -142,10 +142,10 @@ def _check_format(document: Mapping[str, Any], lines: Mapping[str, int]) -> list
 def _apply_preset(
     document: dict[str, Any], overrides: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[RecipeFault]]:
-    """A copy of the document with the settings of the preset that `train.preset` names, and the overrides over them.
+    """Return a copy of the document with a preset put over it, and the overrides over that.
 
-    Presets are a file's own, `presets: {best: {train.max_epochs: 20}}`; the recipe holds what they
-    come to.
+    `train.preset` names the preset. Presets are a file's own, as
+    `presets: {best: {train.max_epochs: 20}}`; the recipe holds what they come to.
     """
     document = {**document}
     presets = document.pop("presets", {})
@@ -173,7 +173,7 @@ def _apply_preset(
 def _apply_overrides(
     document: dict[str, Any], overrides: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[RecipeFault]]:
-    """A copy of the document with values set by dotted path."""
+    """Return a copy of the document with values set by dotted path."""
     faults = []
     for path, value in overrides.items():
         *parents, last = path.split(".")

@@ -1,4 +1,4 @@
-"""A recipe: one use case as data. Its sections are frozen models that lie beside their users."""
+"""Defines a recipe: one use case as data, in frozen sections that lie beside their users."""
 
 import difflib
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ else:
 
 
 class Recipe(BaseModel):
-    """From a source to its targets: everything that makes one run differ from another.
+    """Holds everything that makes one run differ from another, from source to targets.
 
     Validated from a document, it is a recipe of that document's kind and form: `narrow_recipe`.
     """
@@ -100,7 +100,7 @@ class Recipe(BaseModel):
 
     @property
     def objective(self) -> str:
-        """What is asked of the rows, as `classes` or `forecast`."""
+        """Name of what is asked of the rows, as `classes` or `forecast`."""
         return KINDS.find(self.kind).objective
 
     @property
@@ -110,12 +110,12 @@ class Recipe(BaseModel):
 
     @property
     def document(self) -> dict[str, Any]:
-        """The recipe as plain data, defaults written out, secrets in URLs redacted."""
+        """The recipe as plain data: defaults are written out, secrets in URLs are redacted."""
         document: dict[str, Any] = self.model_dump(mode="json")
         return {**document, **{name: _redact_urls(document[name]) for name in ("source", "train")}}
 
     def pin_start(self, start: StartRecord | None) -> "Recipe":
-        """The recipe with the weights that it starts from named by their digest, or a model by its whole id.
+        """Return the recipe with the weights that it starts from named by digest or whole id.
 
         So the receipt says which they were, and a run that was lost goes on from the same.
         """
@@ -133,7 +133,7 @@ class Recipe(BaseModel):
 
 
 def choose_form(document: Mapping[str, Any]) -> tuple[str, str] | RecipeFault:
-    """The kind of a recipe and the form of its rows, or the fault that hides them.
+    """Return the kind of a recipe and the form of its rows, or the fault that hides them.
 
     Args:
         document: The recipe as it was written.
@@ -156,7 +156,7 @@ def choose_form(document: Mapping[str, Any]) -> tuple[str, str] | RecipeFault:
 
 @cache
 def narrow_recipe(kind: str, form: str) -> type[Recipe]:
-    """The recipe of one kind and form of rows: its sections are those that go with them alone.
+    """Return the recipe type of one kind and form, which has the sections that go with them.
 
     Args:
         kind: Name of a kind, as in `flows.kinds.KINDS`.

@@ -1,4 +1,4 @@
-"""What each stage leaves in the Prefect UI: a short page of figures."""
+"""Leaves a short page of figures of each stage in the Prefect UI."""
 
 from prefect.artifacts import create_markdown_artifact
 

@@ -1,4 +1,4 @@
-"""What a flow declares: its stages in order, and the gates that publishing requires."""
+"""Defines what a flow declares: its stages in order, and the gates that publishing requires."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ PREFIX = "gate "
 
 @dataclass(frozen=True)
 class Flow:
-    """The one declaration of a flow; its runs, their journals and their receipts go by it.
+    """Declares a flow; its runs, their journals and their receipts go by it.
 
     Attributes:
         name: Name of the flow, as Prefect and receipts have it.

@@ -1,4 +1,6 @@
-"""What a run writes down after every stage, so that one that was lost can go on: `lepton run --resume RUN`.
+"""Writes down what every stage of a run handed on, so that a lost run can go on.
+
+`lepton run --resume RUN` goes on with it.
 
 A journal lies in the run's own folder, which its owner alone can read, and is signed with this
 machine's receipt key. It is never taken on trust: what a stage handed on counts only while every
@@ -38,7 +40,7 @@ FOLDER = "runs"
 
 
 class _Page(BaseModel):
-    """What is signed.
+    """Holds what is signed.
 
     Attributes:
         kind: Tells it from a receipt, which the same key signs.
@@ -57,7 +59,7 @@ class _Page(BaseModel):
 
 
 class Journal:
-    """The journal of one run, held by this process alone.
+    """Keeps the journal of one run, held by this process alone.
 
     Attributes:
         directory: The run's folder: the journal, and files in the making.
@@ -86,11 +88,14 @@ class Journal:
         self._written = record
 
     def recall(self, stage: str) -> StageRecord | None:
-        """What a stage of the lost attempt handed on, if it still holds; a gate's verdict never does."""
+        """Return what a stage of the lost attempt handed on, if it still holds.
+
+        A gate's verdict never does.
+        """
         return self._kept.get(stage)
 
     def keep(self, workspace: Store, code: str) -> None:
-        """Looks through everything that the lost attempt wrote down, in order: nothing behind a change is kept.
+        """Keeps what the lost attempt wrote down, in order; nothing behind a change is kept.
 
         Args:
             workspace: Where the run wrote.
@@ -139,7 +144,7 @@ class Journal:
 
 
 def begin_journal(workspace: Store, recipe: Recipe, flow: Flow) -> Journal:
-    """The empty journal of a new run, whose id is time and chance: `20261121-053012-9f3a1c`."""
+    """Begins the journal of a new run, whose id is time and chance: `20261121-053012-9f3a1c`."""
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     directory = _locate_runs(workspace) / run
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +161,7 @@ def begin_journal(workspace: Store, recipe: Recipe, flow: Flow) -> Journal:
 
 
 def reopen_journal(workspace: Store, run: str, flow: Flow) -> Journal:
-    """The journal of a lost run, with what of it still holds.
+    """Opens the journal of a lost run again, with what of it still holds.
 
     Args:
         workspace: Where the run wrote.
@@ -180,7 +185,7 @@ def reopen_journal(workspace: Store, run: str, flow: Flow) -> Journal:
 
 
 def _hand_over(record: RunRecord, flow: Flow) -> RunRecord:
-    """The record of a lost run as its flow goes on with it, by the gates that are required now."""
+    """Return the record of a lost run as its flow goes on with it, by today's required gates."""
     if record.flow != flow.name:
         raise ResumeError(
             f"run ({record.run}) must be one of {flow.name}; got one of {record.flow}; go on with "
@@ -190,7 +195,7 @@ def _hand_over(record: RunRecord, flow: Flow) -> RunRecord:
 
 
 def recall_recipe(workspace: str, run: str) -> Recipe:
-    """The recipe that a lost run carries out.
+    """Return the recipe that a lost run carries out.
 
     Raises:
         ResumeError: As for `reopen_journal`.
@@ -201,7 +206,7 @@ def recall_recipe(workspace: str, run: str) -> Recipe:
 
 
 def find_lost_run(workspace: str, recipe: Recipe) -> str | None:
-    """How to go on with the newest lost run of a recipe; None if there is none that got anywhere."""
+    """Return how to go on with the newest lost run of a recipe, or None without one."""
     for record in _list_lost(Store(workspace)):
         if record.recipe["digest"] == recipe.digest:
             return describe_way_on(record)
@@ -209,7 +214,7 @@ def find_lost_run(workspace: str, recipe: Recipe) -> str | None:
 
 
 def describe_way_on(record: RunRecord) -> str:
-    """One sentence on a lost run: how far it came, and the command that goes on with it."""
+    """Return a sentence on a lost run: how far it came, and the command that goes on with it."""
     where = shlex.quote(Store(record.workspace).display)
     command = f"lepton run --resume {record.run} --workspace {where}"
     return (
@@ -218,12 +223,12 @@ def describe_way_on(record: RunRecord) -> str:
 
 
 def list_done(record: RunRecord) -> list[str]:
-    """Names of the stages that handed something on."""
+    """Return the names of the stages that handed something on."""
     return [name for name, stage in record.stages.items() if stage.outcome is not None]
 
 
 def _list_lost(workspace: Store) -> Iterator[RunRecord]:
-    """Records of the runs that can go on, newest first."""
+    """Yield the records of the runs that can go on, newest first."""
     for directory in sorted(_locate_runs(workspace).glob(f"*/{JOURNAL}"), reverse=True):
         try:
             os.close(_take_lock(directory.parent))
@@ -235,7 +240,7 @@ def _list_lost(workspace: Store) -> Iterator[RunRecord]:
 
 
 def _locate_runs(workspace: Store) -> Path:
-    """Where runs of a workspace have their folders: in it, or on this machine where it is remote."""
+    """Return where runs of a workspace have their folders; on this machine if it is remote."""
     local = workspace.local_path(FOLDER)
     return local if local is not None else cache_dir() / FOLDER
 
@@ -272,7 +277,7 @@ def _take_lock(directory: Path) -> int:
 
 
 def _read_page(directory: Path) -> _Page:
-    """A journal, if its signature is this machine's: it is checked before anything is made of its content."""
+    """Reads a journal if its signature is this machine's, which is checked before all else."""
     try:
         envelope = json.loads(Store(directory).read(JOURNAL))
         # Ed25519 signatures are deterministic (RFC 8032): the same key signs the same bytes alike.
@@ -294,7 +299,7 @@ def _read_page(directory: Path) -> _Page:
 
 
 def _load_recipe(page: _Page) -> Recipe:
-    """The recipe of a run, as it was when the run began."""
+    """Return the recipe of a run, as it was when the run began."""
     recipe = _validate(page.recipe)
     if recipe is None or recipe.digest != page.record.recipe["digest"]:
         raise ResumeError(

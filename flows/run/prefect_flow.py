@@ -1,4 +1,4 @@
-"""A Prefect flow that brings its own server when nobody runs one, and returns what it promises."""
+"""Defines a Prefect flow that brings its own server when nobody runs one."""
 
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -13,10 +13,10 @@ R = TypeVar("R")
 
 
 class LeptonFlow(Flow[P, R]):
-    """A flow that, called from Python, finds a server first: the one named, the local one, or its own.
+    """Finds a server first when it is called from Python.
 
-    Started by a worker or by `serve`, a server is named already. Parameters are plain data; results
-    live in the workspace, so Prefect stores none.
+    That is the one named, the local one, or its own. Started by a worker or by `serve`, a server is
+    named already. Parameters are plain data; results live in the workspace, so Prefect stores none.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -25,13 +25,19 @@ class LeptonFlow(Flow[P, R]):
             return super().__call__(*args, **kwargs)
 
     def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """What Prefect keeps and shows of a call: its parameters without secrets. The flow gets them whole."""
+        """Return what Prefect keeps and shows of a call: its parameters without secrets.
+
+        The flow gets them whole.
+        """
         given = super().serialize_parameters(parameters)
         return {name: hide_secrets(name, value) for name, value in given.items()}
 
 
 def lepton_flow(function: Callable[P, R]) -> LeptonFlow[P, R]:
-    """Makes a flow of a function: never retried as a whole, for a gate's verdict does not change by asking again."""
+    """Makes a flow of a function.
+
+    It is never retried as a whole: a gate's verdict does not change by asking again.
+    """
     return LeptonFlow(
         function, name=function.__name__, retries=0, persist_result=False, log_prints=False
     )

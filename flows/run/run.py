@@ -1,4 +1,4 @@
-"""One run at work: what each stage handed on, how long it took, what stopped it, and its receipt."""
+"""Keeps a run at work: what each stage handed on, what it took, and the receipt of it all."""
 
 import time
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ R = TypeVar("R", bound=Outcome)
 
 
 class Run:
-    """A run in progress.
+    """Keeps what is known of a run in progress.
 
     Attributes:
         id: Time and chance: `20261121-053012-9f3a1c`.
@@ -60,7 +60,7 @@ class Run:
         self.signed: SignedReceipt | None = None
 
     def do(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Carries out one stage: timed, shown, recorded, and left behind as a Prefect artifact.
+        """Carries out one stage, which is timed, shown, recorded, and left as a Prefect artifact.
 
         Raises:
             StageStopped: A gate found the stage before it wanting, or a channel was lost to another
@@ -91,7 +91,7 @@ class Run:
         return outcome
 
     def _keep(self, name: str, stage: StageRecord) -> Outcome | None:
-        """What a stage handed on before the run was lost: shown and recorded, not done again."""
+        """Shows and records what a stage handed on before the run was lost; does nothing again."""
         self.record = self.record.model_copy(update={"stages": {**self.record.stages, name: stage}})
         current_progress().end(
             name, "done", ", ".join(("kept", *describe_outcome(stage.outcome))), 0.0
@@ -115,7 +115,7 @@ class Run:
         return draft_receipt(self.record)
 
     def close(self, stopped: StageStopped | None = None) -> None:
-        """Signs the receipt of a stopped run, writes the page of any run, and removes the files in the making."""
+        """Ends the run: signs the receipt of a stopped one, writes the page, tidies up."""
         if stopped is None:
             promoted = self.record.find(Promoted)
             if promoted is None:
@@ -127,7 +127,10 @@ class Run:
         self.journal.remove()
 
     def outcome(self) -> Any:
-        """What the flow returns: the receipt, or a state Failed, named Stopped, whose result raises `GateStopped`."""
+        """Return what the flow returns: the receipt, or a state whose result raises GateStopped.
+
+        That state is Failed, and named Stopped.
+        """
         if self.signed is None:
             raise RuntimeError(f"run {self.id} must be closed before it has an outcome")
         receipt = self.signed.receipt
@@ -138,7 +141,10 @@ class Run:
 
 
 def _take(returned: R | State[R]) -> R:
-    """What a task handed on. Prefect gives back the state itself where a task has named it, as a red gate does."""
+    """Return what a task handed on.
+
+    Prefect gives back the state itself where a task has named it, as a red gate does.
+    """
     return returned.result() if isinstance(returned, State) else returned
 
 
@@ -146,9 +152,10 @@ def _take(returned: R | State[R]) -> R:
 def open_run(
     flow: Flow, recipe: Recipe, workspace: str, resume: str | None = None
 ) -> Iterator[Run]:
-    """A run for the duration of the block. However the block ends but by a crash, there is a receipt.
+    """Opens a run for the duration of the block.
 
-    A crash leaves no receipt, for nothing was found out. The journal stays, and with it what is
+    However the block ends but by a crash, there is a receipt. A crash leaves none, for nothing was
+    found out: the journal stays, and with it what is
     done: the error says how the run goes on.
 
     Args:

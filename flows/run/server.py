@@ -1,4 +1,4 @@
-"""Which Prefect server a run reports to.
+"""Finds or starts the Prefect server that a run reports to.
 
 The one that PREFECT_API_URL names; else a local one that is already up; else one of our own, which
 lives exactly as long as this process. Prefect's built-in temporary server is not used: it survives
@@ -54,24 +54,26 @@ def prefect_server() -> Iterator[str]:
 
 
 def find_local_server() -> str | None:
-    """API URL of the Prefect server that already listens on this machine, or None."""
+    """Return the API URL of the Prefect server that listens on this machine, or None."""
     url = f"http://{PREFECT_SERVER_API_HOST.value()}:{PREFECT_SERVER_API_PORT.value()}/api"
     return url if is_healthy(url) else None
 
 
 def is_healthy(url: str) -> bool:
-    """Whether a Prefect server answers at an API URL."""
+    """Return whether a Prefect server answers at an API URL."""
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=PROBE_TIMEOUT_S) as reply:  # noqa: S310 - a loopback http URL
+        health = f"{url}/health"  # a loopback http URL
+        with urllib.request.urlopen(health, timeout=PROBE_TIMEOUT_S) as reply:  # noqa: S310
             return bool(json.loads(reply.read()) is True)
     except (OSError, ValueError):
         return False
 
 
 def _require_reachable(url: str) -> None:
-    """Any answer will do, a refusal included: who may do what is the server's to say."""
+    """Checks that a server answers; a refusal will do, for who may do what is its to say."""
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=NAMED_TIMEOUT_S):  # noqa: S310 - the user's own setting
+        health = f"{url}/health"  # the user's own setting
+        with urllib.request.urlopen(health, timeout=NAMED_TIMEOUT_S):  # noqa: S310
             return
     except urllib.error.HTTPError:
         return
@@ -99,13 +101,13 @@ def _start_and_show() -> str:
 
 
 def start_embedded_server() -> str:
-    """Starts a Prefect server that ends with this process, unless this process has one, and returns its API URL."""
+    """Return the API URL of this process's own server, which is started at the first call."""
     return _start_once()[0]
 
 
 @cache
 def _start_once() -> tuple[str, subprocess.Popen[bytes]]:
-    """The server's URL and its process: as long as that is held, its standard input stays open."""
+    """Starts the server; while its process is held, its standard input stays open."""
     home = Path(PREFECT_HOME.value())
     home.mkdir(parents=True, exist_ok=True)
     # Two servers must not create the same database at the same time.
@@ -135,7 +137,7 @@ def _start_once() -> tuple[str, subprocess.Popen[bytes]]:
 
 
 def main() -> None:
-    """The embedded server's own process: serves on a free loopback port until the parent ends."""
+    """Serves on a free loopback port until the parent ends, in the server's own process."""
     end_with_parent()
     import socket
 

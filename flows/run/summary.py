@@ -1,4 +1,4 @@
-"""A finished run in a few words: for programs as JSON, for people as a table of where the time went."""
+"""Tells of a finished run: to programs as JSON, to people as a table of its times."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from tasks.pages.report import report_path
 
 
 def summarize(receipt: Receipt, workspace: str) -> dict[str, Any]:
-    """What `lepton run --json` prints; every path is absolute, or a full URL.
+    """Return what `lepton run --json` prints; every path is absolute, or a full URL.
 
     Args:
         receipt: The run's receipt.
@@ -81,7 +81,7 @@ def _refer(receipt: Receipt, name: str) -> str | None:
 
 
 def _list_targets(receipt: Receipt) -> list[str]:
-    """Names of the channels that the recipe wanted."""
+    """Return the names of the channels that the recipe wanted."""
     document = receipt.recipe["document"]
     targets = document["targets"] if isinstance(document, dict) else {}
     return list(targets) if isinstance(targets, dict) else []
@@ -90,7 +90,7 @@ def _list_targets(receipt: Receipt) -> list[str]:
 def show_timings(
     receipt: Receipt, durations_s: Mapping[str, float], imports_s: float, total_s: float
 ) -> str:
-    """Where the time went, stage by stage, and what of it is Lepton's own, as a table for people.
+    """Return a table of where the time went, stage by stage, and what of it is Lepton's own.
 
     Lepton's own is all that is neither training, nor the Prefect server's start, nor imports.
 

@@ -1,8 +1,10 @@
-"""What the commands share: options, exit statuses, and how errors reach a person."""
+"""Holds what the commands share: options, exit statuses, output, and words for errors."""
 
 import functools
+import json
+import sys
 from collections.abc import Callable
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -32,8 +34,13 @@ stderr = Console(stderr=True)
 
 
 def say(message: str, style: str | None = None) -> None:
-    """A message to the person at the terminal; never to standard output."""
+    """Sends a message to the person at the terminal, never to standard output."""
     stderr.print(message, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def answer(fields: dict[str, Any], text: str, as_json: bool) -> None:
+    """Writes one line to standard output: the fields as JSON for programs, or the text."""
+    sys.stdout.write((json.dumps(fields, default=str) if as_json else text) + "\n")
 
 
 def fail(message: str, status: int = EXIT_FAILED) -> typer.Exit:
@@ -43,12 +50,12 @@ def fail(message: str, status: int = EXIT_FAILED) -> typer.Exit:
 
 
 def explain(error: BaseException) -> str:
-    """An error's sentence, and below it what those that it passed through have added."""
+    """Return an error's sentence, and below it the notes that were added on its way."""
     return "\n".join(text for text in (str(error), *getattr(error, "__notes__", ())) if text)
 
 
 def translate_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Known errors become one sentence and exit status 1; only the unforeseen keeps its traceback."""
+    """Turns known errors into a sentence and exit status 1; others keep their traceback."""
 
     @functools.wraps(command)
     def translated(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -60,6 +67,38 @@ def translate_errors(command: Callable[P, R]) -> Callable[P, R]:
     return translated
 
 
-def require_platform(error: ImportError, command: str) -> typer.Exit:
-    """The answer to a command that needs more than a device has."""
-    return fail(explain_absence(f"`lepton {command}`", error), EXIT_USAGE)
+def on_platform(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Makes a command that a device's install lacks the packages for say so, with exit status 2.
+
+    Known errors are translated, too. The command imports those packages when it is called.
+
+    Args:
+        name: Name of the command, as in `lepton NAME`.
+    """
+
+    def guard(command: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(command)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return translate_errors(command)(*args, **kwargs)
+            except ModuleNotFoundError as error:
+                raise fail(explain_absence(f"`lepton {name}`", error), EXIT_USAGE) from error
+
+        return guarded
+
+    return guard
+
+
+def parse_ids(texts: list[str], what: str) -> list[int]:
+    """Reads row ids, which are written decimal or 0x hexadecimal.
+
+    Args:
+        texts: As they were written.
+        what: What holds them, for the message.
+    """
+    try:
+        return [int(text, 0) for text in texts]
+    except ValueError as error:
+        raise fail(
+            f"{what} must be a whole number, decimal or 0x hexadecimal; got {texts}", EXIT_USAGE
+        ) from error

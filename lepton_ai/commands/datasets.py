@@ -1,11 +1,7 @@
 """`lepton datasets`: what is stored, how it came about, and that it is still what was written."""
 
 import dataclasses
-import functools
-import json
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,10 +10,11 @@ from lepton_ai.commands.common import (
     EXIT_USAGE,
     AsJson,
     Workspace,
+    answer,
     fail,
-    require_platform,
+    on_platform,
+    parse_ids,
     say,
-    translate_errors,
 )
 from storage.base.store import Store
 
@@ -31,21 +28,6 @@ Reference = Annotated[
     str,
     typer.Argument(help="NAME, NAME@NUMBER, NAME@TAG or NAME@DATE; without @ the latest version."),
 ]
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _on_platform(command: Callable[P, R]) -> Callable[P, R]:
-    """A command that a device's install does not have the packages for says so."""
-
-    @functools.wraps(command)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return translate_errors(command)(*args, **kwargs)
-        except ImportError as error:
-            raise require_platform(error, "datasets") from error
-
-    return guarded
 
 
 def _open_dataset(workspace: str, name: str) -> "Dataset":
@@ -60,16 +42,12 @@ def _open_version(workspace: str, reference: str) -> "Version":
     return _open_dataset(workspace, name).open(wanted)
 
 
-def _print(fields: dict[str, Any], text: str, as_json: bool) -> None:
-    sys.stdout.write((json.dumps(fields, default=str) if as_json else text) + "\n")
-
-
 def _count(rows: dict[str, int]) -> str:
     return ", ".join(f"{split or 'all'} {count:,}" for split, count in rows.items()) or "no rows"
 
 
 @app.command("list")
-@_on_platform
+@on_platform("datasets")
 def list_(workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
     """List the datasets of a workspace with their latest version."""
     from storage.datasets.files import list_datasets
@@ -83,22 +61,23 @@ def list_(workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> 
                 "rows": version.splits,
                 "digest": version.digest,
             }
-            _print(fields, f"{version.ref:<32} {_count(version.splits)}", as_json)
+            answer(fields, f"{version.ref:<32} {_count(version.splits)}", as_json)
 
 
 @app.command()
-@_on_platform
+@on_platform("datasets")
 def log(name: Name, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
     """Show every entry of a dataset's log, oldest first."""
     for entry in _open_dataset(workspace, name).log():
         tags = " ".join(f"[{tag}]" for tag, number in entry.tags.items() if number == entry.number)
         when = f"{entry.created_at:%Y-%m-%d %H:%M:%S}"
-        text = f"{entry.number:>5}  {when}  {entry.kind:<12} {_count(entry.rows)}  {tags} {entry.message}"
-        _print(entry.model_dump(mode="json"), text.rstrip(), as_json)
+        text = f"{entry.number:>5}  {when}  {entry.kind:<12} {_count(entry.rows)}  {tags} "
+        text += entry.message
+        answer(entry.model_dump(mode="json"), text.rstrip(), as_json)
 
 
 @app.command()
-@_on_platform
+@on_platform("datasets")
 def show(
     reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False
 ) -> None:
@@ -128,11 +107,11 @@ def show(
             else ""
         )
         lines.append(f"  {field.name:<16} {field.dtype:<8} {list(field.shape)!s:<14} {span}")
-    _print(fields, "\n".join(lines), as_json)
+    answer(fields, "\n".join(lines), as_json)
 
 
 @app.command()
-@_on_platform
+@on_platform("datasets")
 def diff(
     old: Reference,
     new: Reference,
@@ -149,13 +128,16 @@ def diff(
         f"-{len(found.shards_removed)} "
         f"kept {found.shards_kept}"
     )
-    _print(dataclasses.asdict(found), text, as_json)
+    answer(dataclasses.asdict(found), text, as_json)
 
 
 @app.command()
-@_on_platform
+@on_platform("datasets")
 def verify(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
-    """Hash again every file of a version. Exit status 1 if one is not what was written; it is named."""
+    """Hash again every file of a version.
+
+    Exit status: 0 all is as written, 1 something is not; each bad file is named.
+    """
     from storage.datasets.verify import verify_version
 
     version = _open_version(workspace, reference)
@@ -168,7 +150,7 @@ def verify(reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE) -> No
 
 
 @app.command()
-@_on_platform
+@on_platform("datasets")
 def tag(
     reference: Reference,
     name: Annotated[str, typer.Argument(help="The tag.")],
@@ -184,7 +166,7 @@ def tag(
 
 
 @app.command()
-@_on_platform
+@on_platform("datasets")
 def gc(
     name: Name,
     grace_s: Annotated[
@@ -199,12 +181,13 @@ def gc(
 
     done = collect_garbage(_open_dataset(workspace, name), grace_s, dry_run=dry_run)
     word = "would delete" if dry_run else "deleted"
-    text = f"{word} {len(done.shards)} shards, {len(done.manifests)} manifests, {done.size_bytes:,} bytes"
-    _print(dataclasses.asdict(done), text, as_json)
+    files = f"{len(done.shards)} shards, {len(done.manifests)} manifests"
+    text = f"{word} {files}, {done.size_bytes:,} bytes"
+    answer(dataclasses.asdict(done), text, as_json)
 
 
 @app.command()
-@_on_platform
+@on_platform("datasets")
 def export(
     reference: Reference,
     url: Annotated[str, typer.Argument(help="Folder or URL to write to; must not hold anything.")],
@@ -217,7 +200,7 @@ def export(
 
 
 @app.command()
-@_on_platform
+@on_platform("datasets")
 def delete(
     name: Name,
     row_id: Annotated[
@@ -235,12 +218,7 @@ def delete(
     from storage.upkeep.edits import delete_rows
     from storage.upkeep.purge import purge_rows
 
-    try:
-        ids = [int(text, 0) for text in row_id]
-    except ValueError as error:
-        raise fail(
-            f"--row-id must be a whole number, decimal or 0x hexadecimal; got {row_id}", EXIT_USAGE
-        ) from error
+    ids = parse_ids(row_id, "--row-id")
     dataset = _open_dataset(workspace, name)
     if not purge:
         say(
@@ -256,7 +234,7 @@ def delete(
         if done.models
         else "no model had seen them"
     )
-    _print(
+    answer(
         dataclasses.asdict(done),
         f"purged {len(done.row_ids)} rows from {len(done.versions)} versions; {seen}",
         as_json,

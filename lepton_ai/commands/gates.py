@@ -14,13 +14,13 @@ from lepton_ai.commands.common import (
     AsJson,
     Workspace,
     fail,
-    require_platform,
+    on_platform,
     say,
-    translate_errors,
 )
 from storage.base.store import Store
 
 if TYPE_CHECKING:
+    from flows.recipe.model import Recipe
     from gates.engine.report import GateReport
     from tasks.gates.by_hand import Rules
 
@@ -29,7 +29,7 @@ RecipeName = Annotated[str, typer.Argument(help="Name of a recipe, or path to a 
 
 
 @app.command("run")
-@translate_errors
+@on_platform("gates")
 def run_gates(
     reference: Annotated[
         str, typer.Argument(help="DATASET, DATASET@NUMBER, DATASET@TAG or DATASET@DATE.")
@@ -45,16 +45,14 @@ def run_gates(
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a version by the recipe's gates, against the last accepted one, and by suites of your own.
+    """Judge a version by the recipe's gates, against the last accepted one, and by your suites.
 
     Exit status: 0 green, 3 red, 2 bad usage, 1 anything else.
     """
-    try:
-        from gates.errors import GateError
-        from storage.datasets.dataset import Dataset
-        from tasks.gates.by_hand import find_rules, judge_by_hand
-    except ImportError as error:
-        raise require_platform(error, "gates") from error
+    from gates.errors import GateError
+    from storage.datasets.dataset import Dataset
+    from tasks.gates.by_hand import find_rules, judge_by_hand
+
     store = Store(workspace)
     name, _, number = reference.partition("@")
     version = Dataset(store, name).open(number or None)
@@ -71,7 +69,7 @@ def run_gates(
 
 
 @app.command()
-@translate_errors
+@on_platform("gates")
 def draft(
     recipe: RecipeName,
     out: Annotated[
@@ -79,20 +77,14 @@ def draft(
     ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
-    """Profile the last accepted version and write a suite in Great Expectations' JSON that you can edit.
+    """Profile the last accepted version and write a suite that you can edit.
 
-    Name the file in the recipe's `gates.raw.suites`, or give it to `lepton gates run --suite`.
+    It is Great Expectations' JSON. Name the file in the recipe's `gates.raw.suites`, or give it to
+    `lepton gates run --suite`.
     """
-    try:
-        from flows.errors import RecipeError
-        from flows.recipe.load import load_recipe
-        from tasks.gates.by_hand import draft_by_hand
-    except ImportError as error:
-        raise require_platform(error, "gates") from error
-    try:
-        loaded = load_recipe(recipe)
-    except RecipeError as error:
-        raise fail(str(error), EXIT_USAGE) from error
+    from tasks.gates.by_hand import draft_by_hand
+
+    loaded = _load_recipe(recipe)
     drafted = draft_by_hand(Store(workspace), loaded.name, loaded.data)
     text = json.dumps(drafted, indent=2, ensure_ascii=False) + "\n"
     if out is None:
@@ -111,15 +103,20 @@ def draft(
 
 
 def _load_rules(recipe: str) -> "Rules":
-    from flows.errors import RecipeError
-    from flows.recipe.load import load_recipe
     from tasks.gates.by_hand import Rules
 
+    loaded = _load_recipe(recipe)
+    return Rules(loaded.data, loaded.gates)
+
+
+def _load_recipe(recipe: str) -> "Recipe":
+    from flows.errors import RecipeError
+    from flows.recipe.load import load_recipe
+
     try:
-        loaded = load_recipe(recipe)
+        return load_recipe(recipe)
     except RecipeError as error:
         raise fail(str(error), EXIT_USAGE) from error
-    return Rules(loaded.data, loaded.gates)
 
 
 def _say_report(ref: str, report: "GateReport") -> None:
@@ -127,12 +124,8 @@ def _say_report(ref: str, report: "GateReport") -> None:
         say(f"STOP  {reason}", "red")
     for warning in report.warnings:
         say(f"WARN  {warning}", "yellow")
-    failed = len(report.reasons)
-    word = (
-        f"{len(report.checks)} checks passed"
-        if report.passed
-        else f"{failed} of {len(report.checks)} checks failed"
-    )
-    say(
-        f"{'green' if report.passed else 'red'}  {ref}: {word}", "green" if report.passed else "red"
-    )
+    count = len(report.checks)
+    if report.passed:
+        say(f"green  {ref}: {count} checks passed", "green")
+    else:
+        say(f"red  {ref}: {len(report.reasons)} of {count} checks failed", "red")

@@ -1,4 +1,4 @@
-"""Ctrl-C that is never lost."""
+"""Makes sure that no Ctrl-C is lost."""
 
 import signal
 import threading
@@ -6,7 +6,7 @@ from types import FrameType, TracebackType
 
 
 class Interrupts:
-    """For the duration of a block, a Ctrl-C that something swallowed is raised again at the next step.
+    """Raises a Ctrl-C that something swallowed again at the next step, inside a block.
 
     Python raises it wherever the main thread happens to be. Inside a finaliser or a callback of the
     import system it is printed as ignored, and the run would go on to publish what its user wanted
@@ -38,7 +38,7 @@ class Interrupts:
         signal.default_int_handler(number, frame)
 
     def check(self) -> None:
-        """Called at every step of a run.
+        """Raises a swallowed Ctrl-C; called at every step of a run.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed before; in the main thread only.

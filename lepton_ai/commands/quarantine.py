@@ -2,28 +2,29 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from lepton_ai.commands.common import (
     DEFAULT_WORKSPACE,
-    EXIT_USAGE,
     AsJson,
     Workspace,
+    answer,
     fail,
-    require_platform,
+    on_platform,
+    parse_ids,
     say,
-    translate_errors,
 )
 from storage.base.store import Store
 
 app = typer.Typer(no_args_is_help=True)
+ROW_ID = "a row id"
 Raw = Annotated[str, typer.Argument(help="Name of a recipe, or of its raw data set.")]
 
 
 @app.command("list")
-@translate_errors
+@on_platform("quarantine")
 def list_(
     name: Annotated[
         str | None,
@@ -32,27 +33,28 @@ def list_(
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
-    """List the rows in quarantine: id, reason, source; without a name the quarantines of the workspace."""
+    """List the rows in quarantine by id, reason and source; without a name all quarantines."""
     if name is None:
         _list_all(workspace, as_json=as_json)
         return
-    describe, read = _load_reader()
-    for row in describe(read(Store(workspace), _name_raw(name))):
-        text = f"{row['row_id']}  {row['source']}  {row['reason']}"
-        sys.stdout.write((json.dumps(row) if as_json else text) + "\n")
+    from storage.upkeep.quarantine import describe_rows, read_quarantine
+
+    for row in describe_rows(read_quarantine(Store(workspace), _name_raw(name))):
+        answer(row, f"{row['row_id']}  {row['source']}  {row['reason']}", as_json)
 
 
 @app.command()
-@translate_errors
+@on_platform("quarantine")
 def show(
     name: Raw,
     row_id: Annotated[str, typer.Argument(help="Id of the row, decimal or 0x hexadecimal.")],
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Show all fields of one row in quarantine, as JSON."""
-    _, read = _load_reader()
-    rows = read(Store(workspace), _name_raw(name))
-    wanted = _parse_ids([row_id])[0]
+    from storage.upkeep.quarantine import read_quarantine
+
+    rows = read_quarantine(Store(workspace), _name_raw(name))
+    wanted = parse_ids([row_id], ROW_ID)[0]
     places = [place for place, found in enumerate(rows["row_id"].tolist()) if found == wanted]
     if not places:
         raise fail(
@@ -71,53 +73,29 @@ def show(
 
 
 @app.command()
-@translate_errors
+@on_platform("quarantine")
 def release(
     name: Raw,
     row_id: Annotated[list[str], typer.Argument(help="Ids of rows, decimal or 0x hexadecimal.")],
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Take rows out of quarantine: the next run that collects them keeps them."""
-    try:
-        from storage.upkeep.quarantine import release_rows
-    except ImportError as error:
-        raise require_platform(error, "quarantine") from error
-    count = release_rows(Store(workspace), _name_raw(name), _parse_ids(row_id))
+    from storage.upkeep.quarantine import release_rows
+
+    count = release_rows(Store(workspace), _name_raw(name), parse_ids(row_id, ROW_ID))
     say(f"released {count} rows of {_name_raw(name)}; the next run keeps them")
 
 
 def _list_all(workspace: str, *, as_json: bool) -> None:
-    """One line a quarantine: its data set, and how many rows it holds."""
-    try:
-        from storage.upkeep.quarantine import list_quarantines
-    except ImportError as error:
-        raise require_platform(error, "quarantine") from error
+    """Lists each quarantine in a line: its data set, and how many rows it holds."""
+    from storage.upkeep.quarantine import list_quarantines
+
     found = list_quarantines(Store(workspace))
     for name, rows in found.items():
-        sys.stdout.write(
-            (json.dumps({"dataset": name, "rows": rows}) if as_json else f"{name}  {rows} rows")
-            + "\n"
-        )
+        answer({"dataset": name, "rows": rows}, f"{name}  {rows} rows", as_json)
     if not found:
         say(f"no rows were ever set aside in {Store(workspace).display}")
 
 
-def _load_reader() -> tuple[Any, Any]:
-    try:
-        from storage.upkeep.quarantine import describe_rows, read_quarantine
-    except ImportError as error:
-        raise require_platform(error, "quarantine") from error
-    return describe_rows, read_quarantine
-
-
 def _name_raw(name: str) -> str:
     return name if name.endswith("-raw") else f"{name.removesuffix('-quarantine')}-raw"
-
-
-def _parse_ids(texts: list[str]) -> list[int]:
-    try:
-        return [int(text, 0) for text in texts]
-    except ValueError as error:
-        raise fail(
-            f"a row id must be a whole number, decimal or 0x hexadecimal; got {texts}", EXIT_USAGE
-        ) from error

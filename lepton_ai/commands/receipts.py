@@ -1,7 +1,5 @@
 """`lepton verify` and `lepton trace`: what a receipt says, and whether it is still true."""
 
-import json
-import sys
 from typing import Annotated
 
 import typer
@@ -13,8 +11,9 @@ from lepton_ai.commands.common import (
     DEFAULT_WORKSPACE,
     AsJson,
     Workspace,
+    answer,
     fail,
-    require_platform,
+    on_platform,
     say,
     translate_errors,
 )
@@ -35,7 +34,7 @@ Reference = Annotated[
 ]
 
 
-@translate_errors
+@on_platform("verify")
 def verify(
     reference: Reference, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False
 ) -> None:
@@ -43,10 +42,8 @@ def verify(
 
     Exit status: 0 all is as signed, 1 something is not; each bad file is named.
     """
-    try:
-        from storage.records.audit import audit_receipt
-    except ImportError as error:
-        raise require_platform(error, "verify") from error
+    from storage.records.audit import audit_receipt
+
     folder, separator, _ = reference.rpartition(f"/{FOLDER}/")
     store = Store(folder if separator else workspace)
     # A damaged receipt may be the very one that is asked for by its model.
@@ -63,9 +60,7 @@ def verify(
     audit = audit_receipt(store, signed.receipt)
     faults += [str(fault) for fault in audit.faults]
     if as_json:
-        sys.stdout.write(
-            json.dumps({"receipt": receipt_id, "files": audit.files, "faults": faults}) + "\n"
-        )
+        answer({"receipt": receipt_id, "files": audit.files, "faults": faults}, "", as_json)
     for fault in faults:
         say(f"BAD  {fault}", "red")
     if faults:
@@ -93,23 +88,26 @@ def trace(
             "--workspace"
         )
     signed = found[-1]
-    if as_json:
-        sys.stdout.write(
-            json.dumps({"receipt": signed.id, **signed.receipt.model_dump(mode="json")}) + "\n"
-        )
-        return
-    sys.stdout.write("\n".join(_describe_chain(signed)) + "\n")
+    fields = {"receipt": signed.id, **signed.receipt.model_dump(mode="json")}
+    answer(fields, "\n".join(_describe_chain(signed)), as_json)
 
 
 def _describe_chain(signed: SignedReceipt) -> list[str]:
-    receipt: Receipt = signed.receipt
+    return [
+        *_describe_model(signed.receipt),
+        *_describe_clearance(signed),
+        *_describe_origin(signed.receipt),
+    ]
+
+
+def _describe_model(receipt: Receipt) -> list[str]:
     model = receipt.model
     lines = [f"model      {model.id if model else '-'}"]
     lines += [
         f"  channel  {name}: {cleared.artifact}" for name, cleared in receipt.channels.items()
     ]
     lines += [
-        f"  artifact {entry.file} sha256 {entry.sha256} ({int(entry.find('size_bytes') or 0)} bytes)"
+        f"  artifact {entry.file} sha256 {entry.sha256} ({entry.size_bytes} bytes)"
         for entry in receipt.artifacts
     ]
     if model is not None:
@@ -117,25 +115,33 @@ def _describe_chain(signed: SignedReceipt) -> list[str]:
         if model.start is not None:
             origin = f"model {model.start.model}" if model.start.model else model.start.url
             lines.append(f"  start    {origin} sha256 {model.start.sha256}")
-    lines.append(
+    return lines
+
+
+def _describe_clearance(signed: SignedReceipt) -> list[str]:
+    receipt = signed.receipt
+    lines = [
         f"receipt    {signed.id} ({receipt.status}, run {receipt.run}, "
         f"{receipt.created_at:%Y-%m-%d %H:%M} UTC)"
-    )
+    ]
     lines += [f"  signed by {signature['keyid']}" for signature in signed.signatures]
     for gate in receipt.gates:
         checks = gate["checks"]
         count = len(checks) if isinstance(checks, list) else 0
-        lines.append(
-            f"gate       {gate['stage']}: {'green' if gate['passed'] else 'RED'} ({count} checks)"
-        )
+        color = "green" if gate["passed"] else "RED"
+        lines.append(f"gate       {gate['stage']}: {color} ({count} checks)")
+    return lines
+
+
+def _describe_origin(receipt: Receipt) -> list[str]:
+    lines = []
     for name, dataset in reversed(receipt.datasets.items()):
         rows = ", ".join(f"{split or 'all'} {count}" for split, count in dataset.rows.items())
         lines.append(f"{name:<10} {dataset.ref} digest {dataset.digest} ({rows} rows)")
     lines.append(f"recipe     {receipt.recipe['name']} digest {receipt.recipe['digest']}")
-    commit = f", commit {receipt.lepton.commit}" if receipt.lepton.commit else ""
-    lines.append(
-        f"code       lepton-ai {receipt.lepton.version} digest {receipt.lepton.digest}{commit}"
-    )
+    code = receipt.lepton
+    commit = f", commit {code.commit}" if code.commit else ""
+    lines.append(f"code       lepton-ai {code.version} digest {code.digest}{commit}")
     if receipt.source is not None:
         lines.append(f"source     {receipt.source.type} {receipt.source.url or ''}".rstrip())
         lines += [

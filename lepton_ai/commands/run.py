@@ -1,10 +1,10 @@
 """`lepton run` and `lepton recipes`."""
 
-import json
 import logging
 import os
-import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,12 +15,12 @@ from lepton_ai.commands.common import (
     EXIT_USAGE,
     AsJson,
     Workspace,
+    answer,
     explain,
     fail,
-    require_platform,
+    on_platform,
     say,
     stderr,
-    translate_errors,
 )
 from lepton_ai.commands.interrupts import Interrupts
 from lepton_ai.console import ConsoleProgress
@@ -52,10 +52,10 @@ LIMITS = {
     "gate model": "gates.model",
     "gate artifact": "gates.artifact",
 }
-"""Where the limits of a gate are set."""
+"""Says in which sections of a recipe the limits of a gate are set."""
 
 
-@translate_errors
+@on_platform("run")
 def run(
     recipe: Annotated[
         str | None,
@@ -68,7 +68,7 @@ def run(
     timings: Timings = False,
     resume: Resume = None,
 ) -> None:
-    """Carry out a recipe, or go on with a run that was lost: raw data to a gated, signed model on its channels.
+    """Carry out a recipe, or go on with a lost run: raw data to a gated, signed model on channels.
 
     Exit status: 0 promoted, 3 stopped by a gate, 2 bad usage or recipe, 1 anything else.
     """
@@ -80,18 +80,41 @@ def run(
             EXIT_USAGE,
         )
     _quiet_libraries()
+    _look_ahead(recipe, workspace, overrides, resume)
+    # Great Expectations takes seconds to import: here, where it is counted as such.
+    import gates.engine.runner  # noqa: F401
+    from flows.errors import GateStopped
+    from flows.lifecycle import lifecycle
+    from flows.run.summary import show_timings, summarize
+
+    imports_s = time.monotonic() - started
+    interrupts = Interrupts()
+    console = ConsoleProgress(stderr, interrupts.check)
+    with _translate_stops(console), interrupts:
+        try:
+            receipt = lifecycle(recipe or "", workspace, overrides, scheduler, resume)
+        except GateStopped as stopped:
+            receipt = stopped.receipt
+    summary = summarize(receipt, workspace)
+    _say_outcome(receipt, summary)
+    if timings:
+        total_s = time.monotonic() - started
+        say(show_timings(receipt, console.durations_s, imports_s, total_s))
+    if as_json:
+        answer(summary, "", as_json)
+    if not receipt.promoted:
+        raise typer.Exit(EXIT_STOPPED)
+
+
+def _look_ahead(
+    recipe: str | None, workspace: str, overrides: dict[str, Any], resume: str | None
+) -> None:
+    """Answers a wrong recipe at once, before anything slow, and a path where there is nothing."""
+    from flows.errors import RecipeError, ResumeError
+    from flows.recipe.load import load_recipe
+    from flows.run.journal import find_lost_run, recall_recipe
+
     try:
-        from flows.errors import FlowError, GateStopped, RecipeError, ResumeError
-        from flows.recipe.load import load_recipe
-        from flows.run.journal import find_lost_run, recall_recipe
-        from flows.run.summary import show_timings, summarize
-        from tasks.runtime.errors import TaskError
-        from tasks.runtime.progress import PROGRESS
-    except ImportError as error:
-        raise require_platform(error, "run") from error
-    try:
-        # Before anything slow: a wrong recipe is answered at once, and so is a path where there is
-        # nothing.
         if resume is not None:
             recall_recipe(workspace, resume)
         elif recipe is not None:
@@ -101,24 +124,18 @@ def run(
                 say(f"note: {lost}")
     except (RecipeError, ResumeError) as error:
         raise fail(str(error), EXIT_USAGE) from error
-    import gates.engine.runner  # noqa: F401 - Great Expectations takes seconds to import: here, where it is counted as such
-    from flows.lifecycle import lifecycle
 
-    imported = time.monotonic()
-    interrupts = Interrupts()
-    console = ConsoleProgress(stderr, interrupts.check)
+
+@contextmanager
+def _translate_stops(console: ConsoleProgress) -> Iterator[None]:
+    """Shows a run's stages, and says in one sentence what ended it early."""
+    from flows.errors import FlowError
+    from tasks.runtime.errors import TaskError
+    from tasks.runtime.progress import PROGRESS
+
     token = PROGRESS.set(console)
     try:
-        with interrupts:
-            receipt = lifecycle(
-                recipe or "",
-                workspace=workspace,
-                overrides=overrides,
-                scheduler=scheduler,
-                resume=resume,
-            )
-    except GateStopped as stopped:
-        receipt = stopped.receipt
+        yield
     except (FlowError, TaskError) as error:
         raise fail(explain(error)) from error
     except KeyboardInterrupt as error:
@@ -126,44 +143,24 @@ def run(
         raise
     finally:
         PROGRESS.reset(token)
-    summary = summarize(receipt, workspace)
-    _say_outcome(receipt, summary)
-    if timings:
-        say(
-            show_timings(
-                receipt, console.durations_s, imported - started, time.monotonic() - started
-            )
-        )
-    if as_json:
-        sys.stdout.write(json.dumps(summary) + "\n")
-    if not receipt.promoted:
-        raise typer.Exit(EXIT_STOPPED)
 
 
-@translate_errors
+@on_platform("recipes")
 def recipes(as_json: AsJson = False) -> None:
     """List the recipes that come with Lepton."""
-    try:
-        from flows.recipe.load import list_recipes
-    except ImportError as error:
-        raise require_platform(error, "recipes") from error
+    from flows.recipe.load import list_recipes
+
     found = list_recipes()
     width = max(map(len, found))
     for name, description in found.items():
-        line = (
-            json.dumps({"name": name, "description": description})
-            if as_json
-            else f"{name:<{width}}  {description}"
-        )
-        sys.stdout.write(line + "\n")
+        fields = {"name": name, "description": description}
+        answer(fields, f"{name:<{width}}  {description}", as_json)
 
 
 def _parse_settings(settings: list[str]) -> dict[str, Any]:
     """`["train.max_epochs=3"]` as `{"train.max_epochs": 3}`; values are read as YAML."""
-    try:
-        import yaml
-    except ImportError as error:
-        raise require_platform(error, "run") from error
+    import yaml
+
     parsed = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -183,7 +180,7 @@ def _parse_settings(settings: list[str]) -> dict[str, Any]:
 
 
 def _quiet_libraries() -> None:
-    """No telemetry leaves the machine, and the terminal is for the run's own lines: the server still gets every log."""
+    """Keeps telemetry on the machine and other logs off the terminal; the server gets every log."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_LOGGING_COLORS", "false")
