@@ -29,7 +29,8 @@ from storage.pipeline.preparing import prepare_rows
 from storage.records.receipts import SourceRecord
 from tasks.data.collect import describe_version
 from tasks.gates.accepted import Accepted
-from tasks.gates.gate_data import describe_prepared, judge_version
+from tasks.gates.prepared import describe_prepared
+from tasks.gates.raw import judge_version
 from tasks.runtime.outcomes import Collected, Prepared
 
 CLEAN_DRAWS = 5

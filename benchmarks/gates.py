@@ -25,8 +25,9 @@ from storage.pipeline.derived import measure_derived
 from storage.shards.row_ids import hash_contents, hash_row_ids
 from storage.shards.shard import Span, write_shard
 from tasks.gates.accepted import Accepted
-from tasks.gates.gate_data import judge_version
-from tasks.gates.row_table import draft_suite, open_rows
+from tasks.gates.own_suites import draft_suite
+from tasks.gates.raw import judge_version
+from tasks.gates.row_table import open_rows
 
 IMAGES, TABLE_ROWS, SHARD_ROWS = 60_000, 10_000_000, 200_000
 GOAL = 0.05

@@ -14,8 +14,10 @@ from flows.run.run import open_run
 from storage.records.receipts import Receipt
 from tasks.data.collect import collect
 from tasks.data.prepare import prepare
-from tasks.gates.gate_data import gate_prepared, gate_raw
-from tasks.gates.gate_model import gate_artifact, gate_model
+from tasks.gates.artifact import gate_artifact
+from tasks.gates.model import gate_model
+from tasks.gates.prepared import gate_prepared
+from tasks.gates.raw import gate_raw
 from tasks.release.compress import compress
 from tasks.release.promote import promote
 from tasks.runtime.cluster import open_cluster

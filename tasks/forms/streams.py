@@ -1,4 +1,4 @@
-"""Rows of a version as the samples of a network: which fields, which windows, which splits they look back into."""
+"""Rows of a version as samples of a network: which fields, windows and splits to look back into."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -7,25 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_modules.data.readers import (
-    NUMBERS,
-    CodeBook,
-    ImageReader,
-    RowReader,
-    Rows,
-    SampleReader,
-    Samples,
-    encode_texts,
-    read_real,
-)
-from lightning_modules.specs.forms import AnySample
-from lightning_modules.specs.samples import RowSample
+from lightning_modules.data.readers import SampleReader, Samples, read_real
+from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import TrainSpec
 from storage.datasets.version import Version
-from storage.forms.columns import name_field
-from storage.shards.row_ids import VALID_SUFFIX
+from storage.shards.row_ids import Rows
 from storage.stream.stream import Stream
 from storage.stream.windows import Window
+from tasks.forms.registry import FORMS
 
 TRAIN, VALIDATION, HELD_OUT = "train", "validation", "held_out"
 # What was known at the time: windows that validate or are held out may look back into the rows
@@ -35,7 +24,7 @@ READING_BATCH = 512
 
 
 class SampleRows:
-    """A version's rows as samples.
+    """Gives a version's rows as samples.
 
     Args:
         version: A prepared version.
@@ -45,7 +34,7 @@ class SampleRows:
     """
 
     def __init__(
-        self, version: Version, sample: AnySample, *, rank: int = 0, world_size: int = 1
+        self, version: Version, sample: Sample, *, rank: int = 0, world_size: int = 1
     ) -> None:
         self.version = version
         self.sample = sample
@@ -54,13 +43,11 @@ class SampleRows:
 
     @cached_property
     def reader(self) -> SampleReader:
-        """From rows of a stream to samples."""
-        return (
-            self._make_reader(self.sample) if isinstance(self.sample, RowSample) else ImageReader()
-        )
+        """Reads rows of a stream into samples."""
+        return FORMS.find(self.sample.form).open_reader(self.version, self.sample)
 
     def open_training(self, spec: TrainSpec) -> Stream:
-        """This rank's share of the shuffled training rows."""
+        """Open this rank's share of the shuffled training rows."""
         return Stream(
             self.version,
             TRAIN,
@@ -73,7 +60,7 @@ class SampleRows:
         )
 
     def open_evaluation(self, split: str, batch_size: int) -> "Stream | SlicedStream":
-        """This rank's share of a split, every row once, each rank the same number of batches."""
+        """Open this rank's share of a split: every row once, as many batches as other ranks."""
         ranks = self.world_size
         batch_size = -(-batch_size // ranks) * ranks
         # A split of fewer shards than ranks is small: then every rank reads all of it, and answers
@@ -95,11 +82,11 @@ class SampleRows:
         return stream if shared else SlicedStream(stream, self.rank, ranks)
 
     def read(self, split: str) -> Iterator[Samples]:
-        """Every row of a split once, in stored order, batch by batch."""
+        """Read every row of a split once, in stored order, batch by batch."""
         return read_real(self.reader, self.open_evaluation(split, READING_BATCH))
 
     def draw(self, rows: int, seed: int) -> NDArray[Any]:
-        """Training samples in a shuffled order, raw values (N, ...), as many as asked for and there are."""
+        """Draw training samples in a shuffled order, raw (N, ...), as many as asked for and there are."""
         window = self._make_window(training=False)
         wanted = min(rows, self.version.splits[TRAIN])
         stream = Stream(
@@ -119,7 +106,7 @@ class SampleRows:
         return np.concatenate(drawn)
 
     def _make_window(self, *, training: bool) -> Window | None:
-        window = self.sample.window if isinstance(self.sample, RowSample) else None
+        window = self.sample.window
         if window is None:
             return None
         return Window(
@@ -129,35 +116,9 @@ class SampleRows:
             max_gap_steps=window.max_gap_steps,
         )
 
-    def _make_reader(self, sample: RowSample) -> RowReader:
-        stored = {field.name: field.columns or () for field in self.version.fields}
-        return RowReader(sample, tuple(stored.get(NUMBERS, ())), self._read_codes(sample))
-
-    def _read_codes(self, sample: RowSample) -> CodeBook | None:
-        """Places of all rows' texts in their vocabularies: 8 bytes a row and column in memory."""
-        if not sample.categories:
-            return None
-        names = [(name_field(column.name), column.vocabulary) for column in sample.categories]
-        known = {field.name for field in self.version.fields}
-        wanted = [
-            field for name, _ in names for field in (name, name + VALID_SUFFIX) if field in known
-        ]
-        ids, codes = [], []
-        for entry in self.version.iter_shards():
-            rows = self.version.read_shard(entry, ("row_id", *wanted))
-            ids.append(rows["row_id"])
-            encoded = [
-                encode_texts(rows[name], rows.get(name + VALID_SUFFIX), texts)
-                for name, texts in names
-            ]
-            codes.append(np.stack(encoded, axis=1))
-        row_id = np.concatenate(ids)
-        order = np.argsort(row_id)
-        return CodeBook(row_id[order], np.concatenate(codes)[order])
-
 
 class SlicedStream:
-    """One rank's part of every batch of a stream that all ranks read."""
+    """Gives one rank's part of every batch of a stream that all ranks read."""
 
     def __init__(self, stream: Stream, rank: int, ranks: int) -> None:
         self.stream = stream
@@ -171,13 +132,13 @@ class SlicedStream:
             yield {name: values[self.part] for name, values in rows.items()}
 
     def set_epoch(self, epoch: int) -> None:
-        """Goes to the start of an epoch."""
+        """Go to the start of an epoch."""
         self.stream.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """That of the stream."""
+        """Return the state of the stream."""
         return dict(self.stream.state_dict())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes to where `state_dict` was taken."""
+        """Go to where `state_dict` was taken."""
         self.stream.load_state_dict(state)

@@ -14,8 +14,9 @@ from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.records.receipts import Receipt
 from tasks.gates.accepted import find_accepted, find_last_good, list_receipts, parse_data
-from tasks.gates.gate_data import judge_version
-from tasks.gates.row_table import draft_suite, gather_expectations, open_rows
+from tasks.gates.own_suites import draft_suite, gather_expectations
+from tasks.gates.raw import judge_version
+from tasks.gates.row_table import open_rows
 
 
 @dataclass(frozen=True)

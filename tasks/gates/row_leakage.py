@@ -1,4 +1,4 @@
-"""Held-out rows that were learned from: by this version's training rows, or by a model that the network starts from."""
+"""Held-out rows that a model which the network starts from has learned from."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from storage.records.receipts import StartRecord
 from storage.shards.row_ids import RESERVED
 from storage.upkeep.duplicates import count_known, key_contents, key_places
 from tasks.data.open_versions import open_version
-from tasks.gates.gate_rows import key_looks
+from tasks.gates.row_looks import Form, has_looks, key_looks
 from tasks.training.start import find_model
 
 LEARNED = ("train", "validation")
@@ -25,19 +25,14 @@ class Learned:
     source: str | None
 
 
-def tabulate_twins(version: Version) -> Table:
-    """How many held-out pictures look like a training picture; one shard of pictures in memory at a time."""
-    alike = count_known(key_looks(version, ("held_out",)), [key_looks(version, ("train",))])
-    return tabulate_counts(rows=BadRows(alike, version.rows))
-
-
-def tabulate_learned(version: Version, source: str, start: StartRecord) -> Table:
-    """How many held-out rows a model to start from had for training or validation, it or those that it started from.
+def tabulate_learned(version: Version, source: str, start: StartRecord, form: Form) -> Table:
+    """Count the held-out rows that a model to start from, or one before it, has learned from.
 
     Args:
         version: Prepared rows.
         source: Digest of the source that they came from.
         start: Names a model.
+        form: Form of the rows.
 
     Raises:
         StorageError: What a model learned from is gone or altered, so that it cannot be compared.
@@ -48,42 +43,37 @@ def tabulate_learned(version: Version, source: str, start: StartRecord) -> Table
         key_contents(version, ("held_out",)), [key_contents(rows, LEARNED) for rows in parts]
     )
     looks = 0
-    if _has_pictures(version):
-        others = [key_looks(rows, LEARNED) for rows in parts if _has_pictures(rows)]
-        looks = count_known(key_looks(version, ("held_out",)), others)
+    if has_looks(version, form):
+        others = [key_looks(rows, LEARNED, form) for rows in parts if has_looks(rows, form)]
+        looks = count_known(key_looks(version, ("held_out",), form), others)
     found = {
         "content": content,
-        "place": count_same_places(version, source, learned),
+        "place": count_same_places(version, source, learned, form),
         "looks": looks,
     }
     return tabulate_counts(**{name: BadRows(count, version.rows) for name, count in found.items()})
 
 
-def count_same_places(version: Version, source: str, learned: Sequence[Learned]) -> int:
-    """How many held-out rows came from the same place in a source as rows that were learned from.
+def count_same_places(version: Version, source: str, learned: Sequence[Learned], form: Form) -> int:
+    """Count the held-out rows from the same place in a source as rows that were learned from.
 
     A column more, or another transform, gives a row another content, and by that another split. So
     rows of one source are compared by their places in it, and so are rows of other fields, whose
-    contents could never be equal, whatever the
-    source: a file that was added to is another one. Pictures of other sizes are compared by their
-        looks.
+    contents could never be equal, whatever the source: a file that was added to is another one.
+    Pictures of other sizes are compared by their looks.
     """
     fields = _list_fields(version)
     same = [
         key_places(part.version, LEARNED)
         for part in learned
         if part.source == source
-        or (not _has_pictures(version) and _list_fields(part.version) != fields)
+        or (not has_looks(version, form) and _list_fields(part.version) != fields)
     ]
     return count_known(key_places(version, ("held_out",)), same)
 
 
-def _has_pictures(version: Version) -> bool:
-    return any(field.name == "image" for field in version.fields)
-
-
 def _list_fields(version: Version) -> list[tuple[str, str, tuple[int, ...]]]:
-    """What a row's content is made of, but for the values."""
+    """List what a row's content is made of, but for the values."""
     return sorted(
         (field.name, field.dtype, field.shape)
         for field in version.fields
@@ -92,7 +82,7 @@ def _list_fields(version: Version) -> list[tuple[str, str, tuple[int, ...]]]:
 
 
 def _iter_learned(workspace: Store, start: StartRecord) -> Iterator[Learned]:
-    """What a model learned from, and the one that it started from, and so on."""
+    """Walk what a model learned from, then what the one before it did, and so on."""
     following: StartRecord | None = start
     while following is not None and following.model is not None:
         receipt = find_model(workspace, following.model)

@@ -21,8 +21,8 @@ _SPAN_BYTES = 96  # entity, first and last time, as they are kept, joined and so
 _WORDS = 1 << 64
 
 
-def tabulate_crossings(version: Version, most_bytes: int = MOST_BYTES) -> Table:
-    """One row: how many rows lie among `held_out` and among `validation` rows of their entity; such entities are named.
+def tabulate_time_leakage(version: Version, most_bytes: int = MOST_BYTES) -> Table:
+    """Count the rows among `held_out` and among `validation` rows of their entity; name entities.
 
     Args:
         version: Prepared series.
@@ -31,36 +31,38 @@ def tabulate_crossings(version: Version, most_bytes: int = MOST_BYTES) -> Table:
     """
     counts = dict.fromkeys(AMONG, 0)
     first: dict[str, list[int]] = {name: [] for name in AMONG}
+    for bounds, spans in _iter_spans(version, most_bytes):
+        for inner, others in AMONG.items():
+            leaked = _count_leaked(version, spans, inner, others, bounds)
+            counts[inner] += int(leaked.sum())
+            if len(leaked):
+                places = np.flatnonzero(leaked)[:MAX_ROWS_NAMED]
+                entities = spans[inner].entities[places].tolist()
+                first[inner] = list(merge(first[inner], entities))[:MAX_ROWS_NAMED]
+    named = {name: [f"entity {entity:016x}" for entity in first[name]] for name in AMONG}
+    found = {name: BadRows(counts[name], version.rows, named[name]) for name in AMONG}
+    return tabulate_counts(**found)
+
+
+def _iter_spans(
+    version: Version, most_bytes: int
+) -> Iterator[tuple[tuple[int, int], dict[str, Spans]]]:
+    """Walk ranges of entities, halved until the spans of one can be held, with these spans."""
     ranges = [(0, _WORDS - 1)]
     while ranges:
         low, high = ranges.pop()
         spans = _bound_splits(version, low, high, most_bytes)
-        if spans is None:
-            middle = (low + high) // 2
-            ranges += [(low, middle), (middle + 1, high)]
+        if spans is not None:
+            yield (low, high), spans
             continue
-        for inner, others in AMONG.items():
-            crossed = _count_crossed(version, spans, inner, others, (low, high))
-            counts[inner] += int(crossed.sum())
-            entities = (
-                spans[inner].entities[np.flatnonzero(crossed)[:MAX_ROWS_NAMED]].tolist()
-                if len(crossed)
-                else []
-            )
-            first[inner] = list(merge(first[inner], entities))[:MAX_ROWS_NAMED]
-    named = {
-        name: BadRows(
-            counts[name], version.rows, [f"entity {entity:016x}" for entity in first[name]]
-        )
-        for name in AMONG
-    }
-    return tabulate_counts(**named)
+        middle = (low + high) // 2
+        ranges += [(low, middle), (middle + 1, high)]
 
 
 def _bound_splits(
     version: Version, low: int, high: int, most_bytes: int
 ) -> dict[str, Spans] | None:
-    """Spans of the entities of a range, by split; None where they are too many to be held."""
+    """Find the spans of the entities of a range, by split; None where they are too many to hold."""
     found: dict[str, Spans] = {}
     for split in version.splits:
         kept: list[Spans] = []
@@ -75,31 +77,31 @@ def _bound_splits(
     return found
 
 
-def _count_crossed(
+def _count_leaked(
     version: Version,
     spans: dict[str, Spans],
     inner: str,
     others: tuple[str, ...],
     bounds: tuple[int, int],
 ) -> NDArray[np.int64]:
-    """Rows of other splits inside each span of one; nothing is read where no spans overlap."""
-    crossed = np.zeros(len(spans[inner]) if inner in spans else 0, np.int64)
+    """Count rows of other splits inside each span of one; nothing is read where no spans overlap."""
+    leaked = np.zeros(len(spans[inner]) if inner in spans else 0, np.int64)
     for other in others:
         if inner in spans and other in spans and spans[inner].overlaps(spans[other]):
             for entities, times in _iter_range(version, other, *bounds):
-                crossed += spans[inner].count_inside(entities, times)
-    return crossed
+                leaked += spans[inner].count_inside(entities, times)
+    return leaked
 
 
 def _iter_range(
     version: Version, split: str, low: int, high: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Entities and times of the rows of which the entity's word lies between two bounds, both inclusive."""
+    """Read entities and times of rows whose entity's word lies between two bounds, inclusive."""
     for entry in version.iter_shards(split):
         rows = version.read_shard(entry, (SERIES_ID, TIME), verify=False)
         entities, times = rows[SERIES_ID], rows[TIME]
         if low or high < _WORDS - 1:
-            words = mix_keys(entities.view(np.uint64), "crossings")
+            words = mix_keys(entities.view(np.uint64), "leakage")
             inside = (words >= np.uint64(low)) & (words <= np.uint64(high))
             entities, times = entities[inside], times[inside]
         yield entities, times

@@ -1,4 +1,4 @@
-"""What a gate's page shows besides its checks: distributions, offending rows and earlier verdicts, from the workspace."""
+"""Gate pages: what they show besides checks, such as distributions, rows and earlier verdicts."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from storage.forms.base import RowsSpec
 from storage.records.receipts import Receipt
 from tasks.data.open_versions import open_version
 from tasks.gates.accepted import find_accepted, list_receipts, parse_data
-from tasks.gates.drift import compare_statistics
+from tasks.gates.drift_statistics import compare_statistics
 from tasks.pages.offenders import pick_offenders, pick_pairs
 from tasks.pages.parts.gate_page import (
     MAX_BARS,
@@ -32,7 +32,7 @@ MAX_DISTRIBUTIONS, MAX_HISTORY = 24, 30
 
 
 def write_gate_pages(workspace: Store, record: RunRecord) -> list[str]:
-    """Writes one offline page a gate beside the run's page. Returns their paths."""
+    """Write one offline page a gate beside the run's page; return their paths."""
     paths = []
     receipts = list_receipts(workspace)
     for report in record.reports:
@@ -47,7 +47,7 @@ def write_gate_pages(workspace: Store, record: RunRecord) -> list[str]:
 def fill_gate_page(
     workspace: Store, record: RunRecord, report: GateReport, receipts: list[Receipt]
 ) -> GatePage:
-    """The page of one gate; rows are drawn on those of the gates on data."""
+    """Fill the page of one gate; rows are drawn on those of the gates on data."""
     page = GatePage(
         run=record.run,
         recipe=str(record.recipe["name"]),
@@ -105,7 +105,7 @@ def _list_history(record: RunRecord, stage: str, receipts: list[Receipt]) -> Ite
 
 
 def _find_reason(checks: Any) -> str:
-    """The message of the first failed check of a receipt, whatever version of Lepton wrote it."""
+    """Find the message of the first failed check of a receipt, whatever Lepton wrote it."""
     for check in checks if isinstance(checks, list) else ():
         if isinstance(check, dict) and check.get("passed") is False:
             return str(check.get("message", ""))
@@ -115,7 +115,7 @@ def _find_reason(checks: Any) -> str:
 def _draw_distributions(
     accepted: Version, current: Version, data: RowsSpec, report: GateReport
 ) -> tuple[Distribution, ...]:
-    """Both distributions of each field; those of failed checks first."""
+    """Draw both distributions of each field; those of failed checks come first."""
     pairs = compare_statistics(accepted.statistics(), current.statistics(), data, whole=True)
     failed = [check.about for check in report.checks if not check.passed]
     names = sorted(

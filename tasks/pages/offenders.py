@@ -1,4 +1,4 @@
-"""The rows that failed checks of a gate name, drawn for its page: pictures, neighbours, and pairs that two splits share."""
+"""Rows that failed checks of a gate name, drawn for its page: alone, or in pairs of two splits."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,30 +11,24 @@ import numpy as np
 from gates.engine.report import GateReport
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
-from storage.forms.columns import NUMBERS, TARGET
-from storage.forms.image import ImageSpec
-from storage.forms.table import TableSpec
 from storage.shards.row_ids import ROW_ID, Rows
 from storage.shards.shard import ShardEntry
 from storage.upkeep.duplicates import ReadKeys, iter_shared
 from storage.upkeep.quarantine import name_source
-from tasks.gates.drift import read_column
-from tasks.gates.gate_rows import read_looks
+from tasks.forms.registry import find_task_form
+from tasks.gates.row_looks import read_looks
 from tasks.pages.parts.gate_page import Offender
 from tasks.pages.parts.pictures import encode_picture
 
-MAX_OFFENDERS, MAX_PAIRS, AROUND = 12, 6, 48
-SHARED, TWINS = "content hash between splits", "held-out rows that look like a training row"
+MAX_OFFENDERS, MAX_PAIRS = 12, 6
+SHARED = "content hash between splits"
+NEAR_DUPLICATES = "held-out rows that look like a training row"
 _ROW_ID = re.compile(r"\brow_id (\d+)")
 
 
 def pick_offenders(version: Version, data: RowsSpec, report: GateReport) -> Iterator[Offender]:
-    """The first rows of a raw version that failed checks name, as pictures or with their neighbours."""
-    wanted: dict[int, tuple[str, str]] = {}
-    for check in report.checks:
-        for name in check.rows if not check.passed else ():
-            if (found := _ROW_ID.search(name)) and len(wanted) < MAX_OFFENDERS:
-                wanted.setdefault(int(found[1]), (check.about, name))
+    """Draw the first rows of a raw version that failed checks name, each as its form draws rows."""
+    wanted = _list_wanted(report)
     ids = np.array(sorted(wanted), np.uint64)
     for entry in version.shards if len(ids) else ():
         places = np.flatnonzero(np.isin(version.read_shard(entry, (ROW_ID,))[ROW_ID], ids))
@@ -47,28 +41,27 @@ def pick_offenders(version: Version, data: RowsSpec, report: GateReport) -> Iter
             yield _draw_row(about, named, rows, place, data)
 
 
+def _list_wanted(report: GateReport) -> dict[int, tuple[str, str]]:
+    """List the check that names a row, and the row's name there, by the ids of the first rows."""
+    wanted: dict[int, tuple[str, str]] = {}
+    for check in report.checks:
+        for name in check.rows if not check.passed else ():
+            if (found := _ROW_ID.search(name)) and len(wanted) < MAX_OFFENDERS:
+                wanted.setdefault(int(found[1]), (check.about, name))
+    return wanted
+
+
 def _draw_row(about: str, name: str, rows: Rows, place: int, data: RowsSpec) -> Offender:
-    if isinstance(data, ImageSpec):
-        return Offender(
-            about=about,
-            name=name,
-            picture=encode_picture(rows["image"][place], data.image.value_range),
-        )
-    if (
-        isinstance(data, TableSpec)
-        and about in (*data.numbers, data.target)
-        and {NUMBERS, TARGET} & set(rows)
-    ):
-        start = max(0, place - AROUND)
-        around = read_column(rows, about, data)[start : place + AROUND]
-        values = tuple(float(value) if np.isfinite(value) else None for value in around)
-        return Offender(about=about, name=name, values=values, place=place - start)
-    return Offender(about=about, name=name)
+    drawn = find_task_form(data).draw_row(about, rows, place, data)
+    picture = None
+    if drawn.pixels is not None:
+        picture = encode_picture(drawn.pixels, drawn.value_range)
+    return Offender(about=about, name=name, picture=picture, values=drawn.values, place=drawn.place)
 
 
 @dataclass(frozen=True)
 class _Row:
-    """Where a row of a prepared version lies."""
+    """Says where a row of a prepared version lies."""
 
     entry: ShardEntry
     place: int
@@ -78,7 +71,7 @@ class _Row:
 def pick_pairs(
     prepared: Version, raw: Version, data: RowsSpec, report: GateReport
 ) -> Iterator[Offender]:
-    """Pairs of rows that two splits of a prepared version share, or that look alike; nothing is read where none do.
+    """Draw pairs of rows that two splits share, or that look alike; nothing is read for none.
 
     Args:
         prepared: The version that was judged.
@@ -87,13 +80,14 @@ def pick_pairs(
         report: Of the prepared gate.
     """
     failed = {check.about for check in report.checks if not check.passed}
-    found: list[tuple[str, _Row, _Row]] = []
+    form, found = find_task_form(data), list[tuple[str, _Row, _Row]]()
     if SHARED in failed:
         pairs = _find_pairs(prepared, prepared.splits, None)
         found += [(SHARED, *pair) for pair in pairs]
-    if TWINS in failed and isinstance(data, ImageSpec):
-        pairs = _find_pairs(prepared, ("train", "held_out"), partial(read_looks, version=prepared))
-        found += [(TWINS, *pair) for pair in pairs]
+    if NEAR_DUPLICATES in failed and form.looks:
+        read = partial(read_looks, version=prepared, form=form)
+        pairs = _find_pairs(prepared, ("train", "held_out"), read)
+        found += [(NEAR_DUPLICATES, *pair) for pair in pairs]
     sources = _find_sources(raw, [row.row_id for _, *pair in found for row in pair])
     for about, *pair in found:
         first, second = (_draw_paired(about, row, prepared, data, sources) for row in pair)
@@ -103,7 +97,7 @@ def pick_pairs(
 def _find_pairs(
     version: Version, splits: Iterable[str], read: ReadKeys | None
 ) -> list[tuple[_Row, _Row]]:
-    """Some pairs of rows with the same key in two splits; of the lowest keys, so that they are always the same."""
+    """Find some pairs of rows with one key in two splits; always the same, of the lowest keys."""
     order = {split: number for number, split in enumerate(sorted(splits))}
     found: list[tuple[int, int, int, int]] = []
     for number, places, alike in iter_shared(version, read, list(order)):
@@ -127,7 +121,7 @@ def _locate(version: Version, number: int, place: int) -> _Row:
 
 
 def _find_sources(raw: Version, row_ids: list[int]) -> dict[int, str]:
-    """From which file, and which record of it, rows were collected."""
+    """Find from which file, and which record of it, rows were collected."""
     ids, found = np.array(row_ids, np.uint64), {}
     for entry in raw.shards if row_ids else ():
         here = raw.read_shard(entry, (ROW_ID,))[ROW_ID]
@@ -140,7 +134,4 @@ def _draw_paired(
     about: str, row: _Row, version: Version, data: RowsSpec, sources: dict[int, str]
 ) -> Offender:
     name = f"{row.entry.split} row_id {row.row_id} source {sources.get(row.row_id, 'unknown')}"
-    if not isinstance(data, ImageSpec):
-        return Offender(about=about, name=name)
-    image = version.read_shard(row.entry, ("image",))["image"][row.place]
-    return Offender(about=about, name=name, picture=encode_picture(image, data.image.value_range))
+    return _draw_row(about, name, version.read_shard(row.entry), row.place, data)

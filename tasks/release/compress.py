@@ -18,7 +18,8 @@ from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.records.models import CHECKPOINT, write_model_files
 from storage.records.receipts import ArtifactRecord, ChannelRecord
-from tasks.forms.describe import describe_input, describe_output
+from tasks.forms.describe import describe_output
+from tasks.forms.registry import find_task_form
 from tasks.forms.streams import HELD_OUT, VALIDATION
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.figures import list_figures, measure_cost
@@ -95,7 +96,7 @@ def compress(
         store,
         prepared,
         evaluated,
-        describe_input(trained.sample, data),
+        find_task_form(data).describe_input(trained.sample, data),
         describe_output(trained.sample),
     )
     reference = unpack_answers(

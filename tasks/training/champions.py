@@ -11,7 +11,8 @@ from storage.base.errors import Corrupt
 from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.records.models import model_folder
-from tasks.forms.describe import describe_input, describe_output
+from tasks.forms.describe import describe_output
+from tasks.forms.registry import find_task_form
 from tasks.runtime.errors import StageStopped
 
 
@@ -42,7 +43,10 @@ def open_champions(
         content = read_release(store, release)
         try:
             predictor = Predictor(
-                content, describe_input(sample, data), describe_output(sample), threads=1
+                content,
+                find_task_form(data).describe_input(sample, data),
+                describe_output(sample),
+                threads=1,
             )
         except BadArtifact as error:
             reason = (

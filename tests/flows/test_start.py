@@ -21,6 +21,7 @@ from storage.records.receipt_files import list_model_receipts
 from storage.records.receipts import Receipt, StartRecord
 from storage.shards.row_ids import hash_contents
 from storage.shards.shard import write_shard
+from tasks.forms.registry import FORMS
 from tasks.gates.row_leakage import Learned, count_same_places, tabulate_learned
 from tasks.release.receipt import issue_receipt
 from tasks.runtime.errors import StartError
@@ -29,6 +30,7 @@ from tests.flows.conftest import Promoted
 from tests.flows.material import call, read_channels, run
 
 pytestmark = pytest.mark.prefect
+TABLE = FORMS.find("table")
 
 
 def read_receipt(promoted: Promoted, model_id: str) -> Receipt:
@@ -39,7 +41,10 @@ def count_learned(store: Store, version: int, start: str) -> dict[str, int]:
     """What the prepared gate counts for a version and a model to start from."""
     record = StartRecord(path="unread", sha256="", size_bytes=0, model=start)
     found = tabulate_learned(
-        Dataset(store, "digits-prepared").open(version), "another source", record
+        Dataset(store, "digits-prepared").open(version),
+        "another source",
+        record,
+        FORMS.find("image"),
     )
     return {str(name): int(count) for name, count in found.frame.iloc[0].items()}
 
@@ -240,14 +245,17 @@ def test_rows_are_known_by_their_place_where_their_contents_cannot_tell(tmp_path
     store = Store(tmp_path)
     learned = Learned(write_rows(store, "narrow-prepared", 2, 0), "one")
     wide = write_rows(store, "wide-prepared", 3, 0)
-    assert count_same_places(wide, "one", [learned]) == 50
-    assert count_same_places(wide, "a longer file of that name", [learned]) == 50
-    assert count_same_places(write_rows(store, "later-prepared", 3, 1000), "one", [learned]) == 0
+    assert count_same_places(wide, "one", [learned], TABLE) == 50
+    assert count_same_places(wide, "a longer file of that name", [learned], TABLE) == 50
+    assert (
+        count_same_places(write_rows(store, "later-prepared", 3, 1000), "one", [learned], TABLE)
+        == 0
+    )
     # Of the same columns rows are told apart by what they hold, unless their source is the same
     # file.
     other = Learned(write_rows(store, "other-prepared", 5, 50), "one")
     same = write_rows(store, "same-prepared", 5, 100)
-    assert count_same_places(same, "another", [other]) == 0
-    assert count_same_places(same, "one", [other]) == 50
-    assert count_same_places(same, "one", [Learned(same, "one")]) == 0
-    assert count_same_places(learned.version, "one", [Learned(wide, "one")]) == 50
+    assert count_same_places(same, "another", [other], TABLE) == 0
+    assert count_same_places(same, "one", [other], TABLE) == 50
+    assert count_same_places(same, "one", [Learned(same, "one")], TABLE) == 0
+    assert count_same_places(learned.version, "one", [Learned(wide, "one")], TABLE) == 50

@@ -1,10 +1,10 @@
 """What a follower remembers of a channel's address: who it is, how far it got, and the model verified last.
 
-    <cache>/channels/<digest of the address>/
-        channel.json    the channel that the address is bound to; its highest version
-        metadata/       TUF metadata, as python-tuf's client keeps it
-        models/<...>/   artifact, card.json and receipt.json of a verified release
-        verified.json   the release that answers; switched in one step
+<cache>/channels/<digest of the address>/
+channel.json    the channel that the address is bound to; its highest version
+metadata/       TUF metadata, as python-tuf's client keeps it
+models/<...>/   artifact, card.json and receipt.json of a verified release
+verified.json   the release that answers; switched in one step
 """
 
 import contextlib

@@ -18,7 +18,7 @@ from storage.pipeline.collecting import collect_rows
 from storage.shards.row_ids import LABEL
 from storage.sources.images import ImagesSource
 from storage.sources.pictures import decode_picture
-from tasks.gates.gate_data import judge_version
+from tasks.gates.raw import judge_version
 from tests.storage.source_contract import SourceContract, read_all
 
 SHARED = Path("../shared/data")

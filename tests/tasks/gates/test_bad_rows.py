@@ -18,7 +18,8 @@ from storage.sources.csv import CsvSource
 from storage.upkeep.quarantine import describe_rows, find_cleaned, read_quarantine, release_rows
 from tasks.data.collect import describe_version
 from tasks.gates.accepted import Accepted
-from tasks.gates.gate_data import gate_raw, judge_version, quarantine_rows
+from tasks.gates.raw import gate_raw, judge_version
+from tasks.gates.set_aside import quarantine_rows
 from tasks.runtime.outcomes import Collected
 from tests.tasks.gates.test_gate_data import (
     SERIES,

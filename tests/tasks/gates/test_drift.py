@@ -9,7 +9,7 @@ from gates.specs import GatesSpec
 from storage.forms.rules import SplitSpec
 from storage.forms.series import SeriesSpec
 from tasks.gates.accepted import Accepted
-from tasks.gates.gate_data import judge_version
+from tasks.gates.raw import judge_version
 from tests.tasks.gates.test_gate_data import TABLE, collect, find_red, make_table
 
 SERIES = SeriesSpec(

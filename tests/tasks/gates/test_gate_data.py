@@ -25,8 +25,10 @@ from storage.upkeep.quarantine import describe_rows, find_cleaned, read_quaranti
 from tasks.data.collect import describe_version
 from tasks.gates.accepted import Accepted, find_accepted
 from tasks.gates.by_hand import Rules, draft_by_hand, find_rules, judge_by_hand
-from tasks.gates.gate_data import describe_prepared, gate_raw, judge_version, quarantine_rows
+from tasks.gates.prepared import describe_prepared
+from tasks.gates.raw import gate_raw, judge_version
 from tasks.gates.row_table import open_rows
+from tasks.gates.set_aside import quarantine_rows
 from tasks.runtime.outcomes import Collected, Prepared
 
 TABLE = TableSpec(numbers=("heat", "load"), texts=("kind",), label="state", labels=("good", "bad"))

@@ -14,9 +14,11 @@ from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.shards.shard import write_shard
 from storage.upkeep.duplicates import count_known
-from tasks.gates.bad_rows import name_rows
-from tasks.gates.gate_rows import count_labels, key_looks, open_labels
-from tasks.gates.time_leakage import AMONG, tabulate_crossings
+from tasks.data.row_names import name_rows
+from tasks.forms.image import ImageForm
+from tasks.forms.label_rows import count_labels, open_labels
+from tasks.gates.row_looks import key_looks
+from tasks.gates.time_leakage import AMONG, tabulate_time_leakage
 from tests.gates.builders import tabulate_rows
 
 SPLITS = ("train", "validation", "held_out")
@@ -92,7 +94,7 @@ def find_crossings(parts):
 @pytest.mark.parametrize("most_bytes", [1 << 20, 500])
 def test_crossings_are_those_of_a_plain_loop(tmp_path, seed, most_bytes):
     parts = list(make_parts(seed, [40, 50, 60, 10, 20, 30], entities=6 if seed else 90))
-    table = tabulate_crossings(make_version(tmp_path, parts), most_bytes)
+    table = tabulate_time_leakage(make_version(tmp_path, parts), most_bytes)
     counts, named = find_crossings(parts)
     assert min(counts.values()) > 0
     assert table.frame.to_dict("records") == [counts]
@@ -111,7 +113,7 @@ def test_splits_apart_in_time_do_not_cross_and_nothing_is_read_twice(tmp_path, m
     monkeypatch.setattr(
         type(version), "read_shard", lambda *args, **more: reads.append(1) or plain(*args, **more)
     )
-    assert tabulate_crossings(version).frame.to_dict("records") == [
+    assert tabulate_time_leakage(version).frame.to_dict("records") == [
         {"held_out": 0, "validation": 0}
     ]
     assert len(reads) == 3
@@ -132,7 +134,9 @@ def test_held_out_pictures_that_look_like_training_pictures_are_counted(tmp_path
     )
     wanted = sum(pair in set(train) for pair in held)
     assert bool(wanted) == bool(seed % 2)
-    held_out, training = (key_looks(version, [split]) for split in ("held_out", "train"))
+    held_out, training = (
+        key_looks(version, [split], ImageForm()) for split in ("held_out", "train")
+    )
     assert count_known(held_out, [training], 500) == wanted
 
 
@@ -156,7 +160,7 @@ def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tm
         parts = make_parts(0, [shard_rows] * shards, entities=1 << 40, labels=3000)
         version = make_version(tmp_path / str(shards), parts)
         works = [
-            lambda version=version: tabulate_crossings(version, budget),
+            lambda version=version: tabulate_time_leakage(version, budget),
             lambda version=version: count_labels(version, "train"),
             lambda version=version: [
                 len(shard.read(("label",))) for shard in open_labels(version).shards

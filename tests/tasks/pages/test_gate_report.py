@@ -18,9 +18,10 @@ from storage.pipeline.preparing import prepare_rows
 from storage.records.receipts import SourceRecord
 from tasks.data.collect import describe_version
 from tasks.gates.accepted import Accepted
-from tasks.gates.gate_data import describe_prepared, judge_version
+from tasks.gates.prepared import describe_prepared
+from tasks.gates.raw import judge_version
 from tasks.pages.gate_report import fill_gate_page, write_gate_pages
-from tasks.pages.offenders import SHARED, TWINS
+from tasks.pages.offenders import NEAR_DUPLICATES, SHARED
 from tasks.pages.parts.gate_page import (
     Distribution,
     GatePage,
@@ -192,7 +193,7 @@ def test_the_prepared_page_shows_pairs_that_splits_share_with_both_files(tmp_pat
     report = judge_prepared(PreparedGate(max_twin_fraction=0), facts)
     record = record.with_stage("prepare", handed, 1.0).with_stage("gate prepared", report, 1.0)
     samples = fill_gate_page(raw.dataset.workspace, record, report, []).samples
-    assert {sample.about for sample in samples} == {SHARED, TWINS}
+    assert {sample.about for sample in samples} == {SHARED, NEAR_DUPLICATES}
     for sample in samples:
         assert sample.picture
         assert sample.twin.picture

@@ -1,19 +1,16 @@
-"""What gates judge of single rows, shard by shard: labels, from the manifest where it knows them all, and looks."""
+"""Labels of rows as gates judge them, shard by shard; from the manifest where it knows them all."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gates.engine.sharded_table import ColumnStatistics, Shard, ShardedTable
-from gates.prepared.near_duplicates import hash_pictures
 from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.shards.row_ids import LABEL, ROW_ID, VALID_SUFFIX
 from storage.shards.shard import ShardEntry, read_shard
 from storage.shards.statistics import FieldStatistics
-from storage.upkeep.duplicates import Keyed, Keys, Places
 from storage.upkeep.quarantine import name_source
 
 if TYPE_CHECKING:
@@ -23,7 +20,7 @@ IDENTITY = (ROW_ID, "source")
 
 
 def open_labels(version: Version) -> ShardedTable:
-    """One row a sample: row_id, source and label, if there is one; NaN where it is missing."""
+    """Open one row a sample: row_id, source and label, if there is one; NaN where it is missing."""
     lost = version.statistics().get(LABEL, FieldStatistics()).null > 0
     return ShardedTable(
         tuple(_open_shard(entry, version.dataset.shards, lost) for entry in version.shards),
@@ -32,7 +29,7 @@ def open_labels(version: Version) -> ShardedTable:
 
 
 def count_labels(version: Version, split: str | None = None) -> dict[int, int]:
-    """Rows with each label, of a split or of all; rows without one are left out."""
+    """Count the rows with each label, of a split or of all; rows without one are left out."""
     known = version.statistics(split).get(LABEL)
     if known is None:
         return {}
@@ -48,17 +45,6 @@ def count_labels(version: Version, split: str | None = None) -> dict[int, int]:
     return counts
 
 
-def read_looks(entry: ShardEntry, version: Version) -> tuple[Keys, Places]:
-    """Keys by which the pictures of a shard are equal where they look alike, with their places."""
-    return hash_pictures(version.read_shard(entry, ("image",))["image"]), np.arange(entry.rows)
-
-
-def key_looks(version: Version, splits: Sequence[str]) -> Keyed:
-    """The pictures of some splits by their looks."""
-    shards = [entry for entry in version.shards if entry.split in splits]
-    return Keyed(shards, partial(read_looks, version=version))
-
-
 def _open_shard(entry: ShardEntry, shards: Store, lost: bool) -> Shard:
     load = partial(load_labels, entry=entry, shards=shards, lost=lost)
     head = load((), entry=entry.model_copy(update={"rows": 0}))
@@ -68,7 +54,7 @@ def _open_shard(entry: ShardEntry, shards: Store, lost: bool) -> Shard:
 def load_labels(
     columns: tuple[str, ...] | None, entry: ShardEntry, shards: Store, lost: bool
 ) -> "pd.DataFrame":
-    """The columns of a shard that are asked for; an empty shard has them all."""
+    """Load the columns of a shard that are asked for; an empty shard has them all."""
     import pandas as pd
 
     def is_asked(name: str) -> bool:
@@ -94,7 +80,7 @@ def load_labels(
 
 
 def _list_statistics(entry: ShardEntry) -> dict[str, ColumnStatistics]:
-    """What the manifest knows of the columns, so that labels that are fine are not read."""
+    """List what the manifest knows of the columns, so that labels that are fine are not read."""
     found = {}
     ids, labels = entry.statistics.get(ROW_ID), entry.statistics.get(LABEL)
     if ids is not None and ids.count == entry.rows:

@@ -1,0 +1,22 @@
+"""Series as tasks know them: rows of columns that follow each other in time, entity by entity."""
+
+from deployments.targets.trust.card import ColumnSpec, InputSpec
+from lightning_modules.specs.samples import RowSample
+from storage.forms.table import TableSpec
+from tasks.forms.table.form import TableForm
+from tasks.forms.table.samples import describe_columns
+
+
+class SeriesForm(TableForm):
+    """Series of one entity or many, of which windows are samples."""
+
+    ordered = True
+
+    def describe_input(self, sample: RowSample, data: TableSpec) -> InputSpec:
+        """Describe the columns of a window, its entity, its time and its longest gap."""
+        found = describe_columns(sample, data)
+        if sample.window is None or data.time is None:
+            return found
+        time = ColumnSpec(name=data.time, is_time=True, time_format=data.time_format)
+        gap = sample.window.max_gap_steps
+        return found.model_copy(update={"entity": data.entity, "time": time, "max_gap_steps": gap})

@@ -1,0 +1,86 @@
+"""Tables as tasks know them: named columns of numbers and texts, in any order of their rows."""
+
+import numpy as np
+
+from deployments.targets.trust.card import InputSpec
+from gates.raw.column_checks import ColumnsFacts
+from gates.specs import RawGate
+from lightning_modules.data.readers import RowReader
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.samples import RowSample
+from storage.base.parallel import TaskClient
+from storage.datasets.version import Version
+from storage.forms.columns import TARGET
+from storage.forms.table import TableSpec
+from storage.pipeline.fitted import Fitted
+from storage.shards.row_ids import Rows
+from tasks.forms.base import Drawing, RowMarker, TaskForm
+from tasks.forms.columns import Column, read_column
+from tasks.forms.table.bad_columns import find_marker
+from tasks.forms.table.columns import list_columns
+from tasks.forms.table.features import ColumnFeatures, make_features
+from tasks.forms.table.samples import describe_columns, describe_rows, open_reader
+from tasks.forms.table.survey import survey_columns
+
+AROUND = 48
+"""Rows before and after one that is drawn."""
+
+
+class TableForm(TaskForm[TableSpec, RowSample]):
+    """Rows of a table."""
+
+    def describe_sample(
+        self, objective: str, data: TableSpec, model: ModelSpec, fitted: Fitted
+    ) -> RowSample:
+        """Describe one row."""
+        return describe_rows(objective, data, model, fitted)
+
+    def describe_input(self, sample: RowSample, data: TableSpec) -> InputSpec:
+        """Describe the columns that an artifact takes."""
+        return describe_columns(sample, data)
+
+    def open_reader(self, version: Version, sample: RowSample) -> RowReader:
+        """Open what reads rows of columns."""
+        return open_reader(version, sample)
+
+    def name_asked(self, sample: RowSample) -> tuple[str, ...]:
+        """Name the columns that are forecast."""
+        return tuple(column.name for column in sample.numbers[: sample.forecast])
+
+    def list_columns(self, data: TableSpec) -> tuple[Column, ...]:
+        """List numbers, texts, label and target."""
+        return list_columns(data)
+
+    def describe_raw(
+        self, version: Version, data: TableSpec, client: TaskClient | None = None
+    ) -> ColumnsFacts:
+        """Survey the columns."""
+        return survey_columns(version, data, ordered=self.ordered, client=client)
+
+    def find_marker(
+        self, about: str, version: Version, data: TableSpec, limits: RawGate
+    ) -> RowMarker | None:
+        """Find what marks the bad rows of a failed check on columns, labels or times."""
+        return find_marker(about, version, data, limits)
+
+    def make_features(self, accepted: Version, data: TableSpec) -> ColumnFeatures:
+        """Make standardised numbers and categories."""
+        return make_features(accepted, data)
+
+    def name_derived(self, figure: str, data: TableSpec) -> str:
+        """Name a derived figure by its column, the target's by the recipe's name of it."""
+        column, _, kind = figure.rpartition(".")
+        if column == TARGET and data.target is not None and TARGET not in data.numbers:
+            return f"{data.target}.{kind}"
+        return figure
+
+    def draw_row(self, about: str, rows: Rows, place: int, data: TableSpec) -> Drawing:
+        """Draw the values of the column that a check is about, around the row."""
+        for column in list_columns(data):
+            drawn = column.role in ("number", "target") and column.field in rows
+            if drawn and column.name == about:
+                start = max(0, place - AROUND)
+                around = read_column(rows, column)[start : place + AROUND].tolist()
+                values = tuple(value if np.isfinite(value) else None for value in around)
+                return Drawing(values=values, place=place - start)
+        return Drawing()

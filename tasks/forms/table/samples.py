@@ -1,0 +1,100 @@
+"""Samples of tables and series: what one is, what an artifact takes, and how rows are read."""
+
+import numpy as np
+
+from deployments.targets.trust.card import ColumnSpec, InputSpec
+from lightning_modules.data.readers import CodeBook, RowReader, encode_texts
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
+from storage.datasets.version import Version
+from storage.forms.columns import NUMBERS, name_field
+from storage.forms.table import TableSpec
+from storage.pipeline.fitted import Fitted
+from storage.shards.row_ids import ROW_ID, VALID_SUFFIX
+from tasks.runtime.errors import StageStopped
+
+
+def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fitted) -> RowSample:
+    """Describe a row, or a window of rows; the columns that are forecast come first.
+
+    Raises:
+        StageStopped: The training rows lack the texts of a category.
+    """
+    forecast: tuple[str, ...] = ()
+    if model.window is not None and objective == "forecast":
+        forecast = model.window.targets or data.numbers
+    order = [*forecast, *(name for name in data.numbers if name not in forecast)]
+    return RowSample(
+        objective=objective,
+        numbers=tuple(_describe_number(name, data, fitted) for name in order),
+        categories=tuple(_describe_category(name, fitted) for name in data.texts),
+        time=bool(model.head.calendar),
+        window=model.window,
+        forecast=len(forecast),
+        classes=len(data.labels) if objective == "classes" else 0,
+        class_weights=fitted.class_weights if objective == "classes" else (),
+        labelled=objective == "reconstruction" and data.label is not None,
+        target_mean=fitted.target_mean or 0.0,
+        target_std=fitted.target_std or 0.0,
+    )
+
+
+def _describe_number(name: str, data: TableSpec, fitted: Fitted) -> NumberColumn:
+    place = data.numbers.index(name)
+    return NumberColumn(name=name, mean=fitted.mean[place], std=fitted.std[place])
+
+
+def _describe_category(name: str, fitted: Fitted) -> CategoryColumn:
+    texts = [text for text in fitted.vocabularies.get(name_field(name), ()) if text]
+    if not texts:
+        reason = (
+            f"column {name} must hold 1 to 1,000 different texts to be a category; got none or "
+            "more; take it out of data.texts"
+        )
+        raise StageStopped("train", (reason,))
+    return CategoryColumn(name=name, vocabulary=tuple(texts))
+
+
+def describe_columns(sample: RowSample, data: TableSpec) -> InputSpec:
+    """Describe the columns of a row, or of the rows of a window, that an artifact takes."""
+    columns = [ColumnSpec(name=column.name) for column in sample.numbers]
+    columns += [
+        ColumnSpec(name=column.name, vocabulary=column.vocabulary) for column in sample.categories
+    ]
+    if sample.time:
+        columns.append(
+            ColumnSpec(name=data.time or "time", is_time=True, time_format=data.time_format)
+        )
+    return InputSpec(
+        name="row" if sample.window is None else "window",
+        dtype="float64",
+        shape=sample.shape,
+        columns=tuple(columns),
+        missing=data.missing,
+    )
+
+
+def open_reader(version: Version, sample: RowSample) -> RowReader:
+    """Open what reads rows, or windows of rows, of a version's streams."""
+    stored = {field.name: field.columns or () for field in version.fields}
+    return RowReader(sample, tuple(stored.get(NUMBERS, ())), _read_codes(version, sample))
+
+
+def _read_codes(version: Version, sample: RowSample) -> CodeBook | None:
+    """Read all rows' texts as places in vocabularies: 8 bytes a row and column in memory."""
+    if not sample.categories:
+        return None
+    names = [(name_field(column.name), column.vocabulary) for column in sample.categories]
+    known = {field.name for field in version.fields}
+    wanted = [field for name, _ in names for field in (name, name + VALID_SUFFIX) if field in known]
+    ids, codes = [], []
+    for entry in version.iter_shards():
+        rows = version.read_shard(entry, (ROW_ID, *wanted))
+        ids.append(rows[ROW_ID])
+        encoded = [
+            encode_texts(rows[name], rows.get(name + VALID_SUFFIX), texts) for name, texts in names
+        ]
+        codes.append(np.stack(encoded, axis=1))
+    row_id = np.concatenate(ids)
+    order = np.argsort(row_id)
+    return CodeBook(row_id[order], np.concatenate(codes)[order])

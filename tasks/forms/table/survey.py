@@ -1,0 +1,116 @@
+"""Facts of a table or of series that the raw gate judges: statistics first, then one pass of rows."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gates.raw.column_checks import ColumnFacts, ColumnsFacts
+from storage.base.parallel import TaskClient
+from storage.datasets.version import Version
+from storage.forms.columns import SERIES_ID, TIME
+from storage.forms.table import TableSpec
+from storage.pipeline.sorting import count_unsorted, inspect_series
+from storage.pipeline.timeline import Timeline
+from storage.shards.row_ids import LABEL, VALID_SUFFIX
+from storage.shards.shard import ShardEntry
+from storage.shards.statistics import FieldStatistics
+from storage.upkeep.duplicates import count_duplicates
+from tasks.data.row_names import name_unread
+from tasks.forms.columns import find_present
+from tasks.forms.table.columns import list_columns
+from tasks.forms.table.predictors import measure_predictors
+
+SLACK = timedelta(days=1)
+"""How far ahead of this machine's clock a time may lie."""
+Moments = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def survey_columns(
+    version: Version, data: TableSpec, *, ordered: bool, client: TaskClient | None = None
+) -> ColumnsFacts:
+    """Gather the facts that the raw gate judges; rows are read shard by shard.
+
+    Args:
+        version: Raw rows.
+        data: What the recipe says of them.
+        ordered: Whether the rows of an entity follow each other in time.
+        client: Where the work on rows is done; None for here.
+    """
+    label = version.statistics().get(LABEL)
+    return ColumnsFacts(
+        columns=tuple(_describe_columns(data, version.statistics(), version.rows)),
+        rows=version.rows,
+        unread=name_unread(version),
+        duplicates=count_duplicates(version),
+        labels=data.labels,
+        label_counts=_count_labels(label),
+        undeclared=tuple(version.info.get("undeclared", ())),
+        time=_inspect_time(version, ordered=ordered) if data.time is not None else {},
+        predictors=measure_predictors(version, data, ordered=ordered, client=client),
+    )
+
+
+def _describe_columns(
+    data: TableSpec, statistics: Mapping[str, FieldStatistics], rows: int
+) -> Iterator[ColumnFacts]:
+    for column in list_columns(data):
+        figures = statistics.get(column.key, FieldStatistics(count=rows, null=rows))
+        yield ColumnFacts.model_validate(
+            {
+                "column": column.name,
+                "role": column.role,
+                "rows": rows,
+                "missing": figures.null + figures.nan,
+                "infinite": figures.inf,
+                "std": figures.std,
+                "distinct": len(figures.distinct) if figures.distinct is not None else None,
+            }
+        )
+
+
+def _count_labels(label: FieldStatistics | None) -> dict[int, int]:
+    found = (label.distinct if label is not None else None) or {}
+    return {int(value): count for value, count in found.items()}
+
+
+def _inspect_time(version: Version, *, ordered: bool) -> dict[str, int]:
+    """Count what is wrong with the times of rows; with their order only where it means something."""
+    found = {"undated": 0, "future": 0}
+    latest = find_latest()
+
+    def read(entry: ShardEntry) -> Moments:
+        return _read_moments(version, entry)
+
+    def count() -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        for entry in version.shards:
+            entities, times, _ = read(entry)
+            found["undated"] += entry.rows - len(times)
+            found["future"] += int((times > latest).sum())
+            yield entities, times
+
+    unsorted = count_unsorted(count())
+    if not ordered:
+        return found | {"repeated": 0, "unsorted": 0, "gaps": 0}
+    report = inspect_series(Timeline(version.shards, read), unsorted)
+    return found | {
+        "repeated": report.duplicate_count,
+        "unsorted": unsorted,
+        "gaps": report.gap_count,
+    }
+
+
+def _read_moments(version: Version, entry: ShardEntry) -> Moments:
+    """Read entities and times of a shard's rows that have a time, and a zero for each of them."""
+    known = {field.name for field in entry.fields}
+    wanted = [name for name in (TIME, TIME + VALID_SUFFIX, SERIES_ID) if name in known]
+    rows = version.read_shard(entry, wanted, verify=False)
+    dated = find_present(rows, TIME)
+    entities = rows.get(SERIES_ID, np.zeros(entry.rows, np.int64))
+    return entities[dated], rows[TIME][dated], np.zeros(int(dated.sum()), np.int64)
+
+
+def find_latest() -> int:
+    """Find the latest time that is not in the future, in nanoseconds since 1970."""
+    return int((datetime.now(UTC) + SLACK).timestamp() * 1e9)

@@ -1,0 +1,196 @@
+"""Columns of two versions, read row by row: values, how columns go together, and with time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial, reduce
+
+from gates.drift.drift_gate import Figure
+from gates.drift.profile import (
+    Grid,
+    Profile,
+    find_clock_shift,
+    find_largest_change,
+    make_grid,
+    measure_profile,
+)
+from gates.drift.time_steps import compare_gaps, measure_steps
+from gates.specs import DriftGate
+from storage.base.parallel import TaskClient, map_in_order
+from storage.base.store import Store
+from storage.datasets.version import Version
+from storage.forms.columns import SERIES_ID, TIME
+from storage.pipeline.sorting import find_step
+from storage.shards.shard import ShardEntry, read_shard
+from storage.shards.statistics import FieldStatistics
+from tasks.forms.columns import Column, find_present, read_column
+from tasks.gates.drift_statistics import Pair
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Profiling:
+    """How rows are profiled; it travels to workers.
+
+    Attributes:
+        columns: Columns of numbers, each of which has a grid.
+        grids: Grids of their values, by name.
+        step_ns: Usual time between the rows of series; 0 where rows are in no order of time.
+        span: First and last time of the rows that count; None for all.
+    """
+
+    columns: tuple[Column, ...]
+    grids: Mapping[str, Grid]
+    step_ns: int
+    span: Span | None = None
+
+
+def compare_columns(
+    accepted: Version,
+    current: Version,
+    columns: Sequence[Column],
+    limits: DriftGate,
+    *,
+    ordered: bool,
+    client: TaskClient | None,
+) -> tuple[dict[str, Pair], list[Figure]]:
+    """Compare columns of numbers: where values lie, how they go together, and with the time of day.
+
+    Args:
+        accepted: The accepted version.
+        current: The version that is judged.
+        columns: Columns that are compared; those of other roles are passed over.
+        limits: The recipe's.
+        ordered: Whether the rows of an entity follow each other in time.
+        client: Where the work on rows is done; None for here.
+    """
+    grids = _make_grids(accepted, columns)
+    if not grids:
+        return {}, []
+    step_ns = _find_step(accepted) if ordered else 0
+    span = _find_span(current) if step_ns else None
+    profiled = tuple(column for column in columns if column.name in grids)
+    profiling = Profiling(profiled, grids, step_ns)
+    before = _profile(accepted, replace(profiling, span=span), client)
+    after = _profile(current, profiling, client)
+    if span is not None and before.rows < limits.min_rows:
+        before = _profile(accepted, profiling, client)
+    old, new = before.list_histograms(grids), after.list_histograms(grids)
+    pairs: dict[str, Pair] = {name: (old[name], new[name]) for name in grids}
+    if before.phases and after.phases:
+        pairs["time of a row between two steps"] = (dict(before.phases), dict(after.phases))
+    figures = _measure_profiles(before, after, list(grids), limits)
+    if step_ns:
+        figures += _measure_time(before, after, _find_step(current), limits)
+    return pairs, figures
+
+
+def _profile(version: Version, profiling: Profiling, client: TaskClient | None) -> Profile:
+    work = partial(profile_shard, shards=version.dataset.shards, profiling=profiling)
+    return reduce(Profile.merge, map_in_order(work, version.shards, client))
+
+
+def _measure_profiles(
+    before: Profile, after: Profile, names: list[str], limits: DriftGate
+) -> list[Figure]:
+    figures = []
+    if before.products is not None and after.products is not None:
+        related = names[: len(before.products) - 1]
+        change, pair = find_largest_change(before.products, after.products, related)
+        about = f"correlation: largest change{', ' + pair if pair else ''}"
+        figures.append(Figure(about, change, most=limits.max_relation_change))
+    if before.hours is not None and after.hours is not None:
+        shift = find_clock_shift(before.hours, after.hours, names)
+        about = f"clock: shift of the pattern of the day in minutes{', by ' + shift.column if shift.column else ''}"
+        figures.append(Figure(about, shift.minutes, most=limits.max_clock_shift_minutes))
+    return figures
+
+
+def _measure_time(before: Profile, after: Profile, step_ns: int, limits: DriftGate) -> list[Figure]:
+    """Measure whether rows follow each other in time as those of the accepted version do."""
+    old, new, usual = before.steps, after.steps, before.step_ns
+    if old is None or new is None:
+        return []
+    gaps = new.missing_share - old.missing_share
+    back = new.back / max(1, new.rows) - old.back / max(1, old.rows)
+    change = abs(step_ns / usual - 1)
+    gap = f"time: longest gap, over {show_time(max(old.longest_ns, usual))}"
+    return [
+        Figure(
+            f"time: change of the usual step, from {show_time(usual)}",
+            change,
+            most=limits.max_step_change,
+        ),
+        Figure(gap, compare_gaps(old, new, usual), most=limits.max_longest_gap_ratio),
+        Figure("time: rise of the share that gaps are", gaps, most=limits.max_gap_rise),
+        Figure(
+            "time: rise of the share of rows that go back or stand still",
+            back,
+            most=limits.max_disorder_rise,
+        ),
+    ]
+
+
+def show_time(time_ns: int) -> str:
+    """Show a length of time to people."""
+    return str(timedelta(microseconds=time_ns / 1000))
+
+
+def _make_grids(accepted: Version, columns: Sequence[Column]) -> dict[str, Grid]:
+    statistics = accepted.statistics()
+    grids = {}
+    for column in columns:
+        figures = statistics.get(column.key)
+        if column.role in ("number", "target") and figures is not None:
+            grid = _make_grid(figures)
+            if grid is not None:
+                grids[column.name] = grid
+    return grids
+
+
+def _make_grid(figures: FieldStatistics) -> Grid | None:
+    if figures.histogram is None or figures.min is None:
+        return None
+    quantiles = [figures.histogram.find_quantile(share) for share in (0.001, 0.999)]
+    least, greatest = float(figures.min), float(figures.max or 0)
+    low, high = (min(max(value, least), greatest) for value in quantiles)
+    return make_grid((least, low, high, greatest), figures.mean or 0.0, figures.std or 0.0)
+
+
+def _find_step(version: Version) -> int:
+    """Find the usual time between rows; the first shard is enough for it."""
+    rows = version.read_shard(version.shards[0], (TIME, SERIES_ID), verify=False)
+    return find_step(rows[SERIES_ID], rows[TIME])
+
+
+def _find_span(version: Version) -> Span | None:
+    """Find first and last time of a version, to which the accepted one is cut.
+
+    A season that the current version lacks is no change of it.
+    """
+    figures = version.statistics().get(TIME)
+    return (
+        (int(figures.min), int(figures.max))
+        if figures and figures.min is not None and figures.max is not None
+        else None
+    )
+
+
+def profile_shard(entry: ShardEntry, shards: Store, profiling: Profiling) -> Profile:
+    """Profile one shard; of rows outside the span only their time counts. Runs on a worker."""
+    rows, grids = read_shard(shards, entry, verify=False), profiling.grids
+    step_ns, span = profiling.step_ns, profiling.span
+    columns = {column.name: read_column(rows, column) for column in profiling.columns}
+    profile = measure_profile(columns, grids, rows.get(TIME), step_ns)
+    if span is not None:
+        inside = (rows[TIME] >= span[0]) & (rows[TIME] <= span[1])
+        if not inside.all():
+            part = {name: values[inside] for name, values in columns.items()}
+            cut = measure_profile(part, grids)
+            profile = replace(profile, counts=cut.counts, products=cut.products)
+    if not step_ns or TIME not in rows:
+        return profile
+    dated = find_present(rows, TIME)
+    steps = measure_steps(rows[SERIES_ID][dated], rows[TIME][dated], step_ns)
+    return replace(profile, steps=steps, step_ns=step_ns)

@@ -1,0 +1,102 @@
+"""The prepared gate's stage: splits, before a model learns from one and is judged on another."""
+
+from gates.engine.on_fail import apply_on_fail
+from gates.engine.report import GateReport
+from gates.engine.tables import Table
+from gates.prepared.prepared_gate import PreparedFacts, judge_prepared
+from gates.specs import PreparedGate
+from storage.base.store import Store
+from storage.datasets.version import Version
+from storage.forms.base import RowsSpec
+from storage.records.receipts import StartRecord
+from storage.shards.row_ids import ROW_ID
+from storage.upkeep.duplicates import iter_alike, iter_shared
+from storage.upkeep.quarantine import find_cleaned
+from tasks.data.open_versions import open_version
+from tasks.data.row_names import name_rows
+from tasks.forms.columns import Column
+from tasks.forms.field_facts import tabulate_fields
+from tasks.forms.label_rows import count_labels, open_labels
+from tasks.forms.registry import find_task_form
+from tasks.gates.row_leakage import tabulate_learned
+from tasks.gates.row_looks import tabulate_near_duplicates
+from tasks.gates.time_leakage import tabulate_time_leakage
+from tasks.runtime.outcomes import Collected, Prepared
+from tasks.runtime.stage import gate
+
+
+@gate
+def gate_prepared(
+    workspace: str,
+    collected: Collected,
+    prepared: Prepared,
+    data: RowsSpec,
+    limits: PreparedGate,
+    start: StartRecord | None = None,
+) -> GateReport:
+    """Judge the splits before a model learns from one and is judged on another.
+
+    Args:
+        workspace: Folder or URL of the workspace.
+        collected: The raw rows.
+        prepared: The splits.
+        data: What the recipe says of its rows.
+        limits: The recipe's.
+        start: What the model is to start from, which may have learned from the rows that it would
+            be judged on.
+    """
+    version = open_version(Store(workspace), prepared.dataset)
+    facts = describe_prepared(version, collected, prepared, data, start)
+    return apply_on_fail(judge_prepared(limits, facts), limits.on_fail)
+
+
+def describe_prepared(
+    version: Version,
+    collected: Collected,
+    prepared: Prepared,
+    data: RowsSpec,
+    start: StartRecord | None = None,
+) -> PreparedFacts:
+    """Gather the facts that the prepared gate judges."""
+    fitted, form = prepared.fitted, find_task_form(data)
+    fields = form.declare_fields(data)
+    raw = open_version(version.dataset.workspace, collected.dataset)
+    learned = None
+    if start is not None and start.model:
+        learned = tabulate_learned(version, collected.source.digest, start, form)
+    return PreparedFacts(
+        shards=tabulate_fields(version, fields),
+        rows=open_labels(version),
+        splits=version.splits,
+        alike=name_rows(version, iter_alike(version, (ROW_ID,))),
+        shared=name_rows(version, (found[:2] for found in iter_shared(version))),
+        fields=fields,
+        labels=data.labels,
+        label_counts={split: count_labels(version, split) for split in version.splits},
+        fitted=dict.fromkeys(fields, (fitted.mean, fitted.std)),
+        rows_collected=find_cleaned(raw).rows,
+        rows_dropped=fitted.dropped,
+        columns=_tabulate_training(version, form.list_columns(data)),
+        crossings=tabulate_time_leakage(version) if form.ordered else None,
+        twins=tabulate_near_duplicates(version, form) if form.looks else None,
+        learned=learned,
+    )
+
+
+def _tabulate_training(version: Version, columns: tuple[Column, ...]) -> Table | None:
+    """Tabulate one row a column of the training split: its name, missing and infinite share."""
+    import pandas as pd
+
+    learned = [column for column in columns if column.role in ("number", "text")]
+    if not learned:
+        return None
+    statistics = version.statistics("train" if "train" in version.splits else None)
+    records = []
+    for column in learned:
+        figures = statistics.get(column.key)
+        if figures is None:
+            continue
+        rows = max(1, figures.count)
+        missing = (figures.null + figures.nan) / rows
+        records.append({"column": column.name, "missing": missing, "infinite": figures.inf / rows})
+    return Table(pd.DataFrame.from_records(records), identity=("column",))
