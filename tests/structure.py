@@ -167,6 +167,20 @@ def _list_imports(source: Source, modules: set[str]) -> Iterator[str]:
             yield from {alias.name for alias in node.names} & modules
 
 
+def find_unnamed_rooms(root: Path, sources: list[Source]) -> Iterator[Place]:
+    """Folders that docs/architecture.md does not name, and those that it names and that are gone."""
+    page = root / "docs" / "architecture.md"
+    if not page.is_file():
+        return
+    rooms = {str(Path(source.path).parent) for source in sources}
+    rows = re.findall(r"^\| (?:\*\*|`)([\w/]+)(?:\*\*|`) \|", page.read_text("utf-8"), re.MULTILINE)
+    named = {name for name in rows if name.split("/")[0] in PACKAGES}
+    for room in sorted(rooms - named):
+        yield Place(str(page.relative_to(root)), 0, f"does not name {room}")
+    for room in sorted(named - rooms):
+        yield Place(str(page.relative_to(root)), 0, f"names {room}, which is not there")
+
+
 def main() -> int:
     """Counts, shows what breaks a rule, and gives the exit status."""
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
@@ -193,7 +207,7 @@ def main() -> int:
     if "--list" in sys.argv:
         print(*(f"{source.path}: {source.lines} lines" for source in long_files), sep="\n")
         print(*functions, *circles, sep="\n")
-    broken = [*questions, *citations, *by_hand]
+    broken = [*questions, *citations, *by_hand, *find_unnamed_rooms(root, sources)]
     print(*broken, *(f"circle: {', '.join(circle)}" for circle in circles), sep="\n")
     return 1 if broken or circles else 0
 
