@@ -108,6 +108,6 @@ def lifecycle(
             compress, run.url, prepared, trained, evaluated, r.data, r.compress, r.targets, trainer
         )
         run.do(gate_artifact, run.url, evaluated, compressed, r.gates.artifact)
-        run.do(promote, run.url, run.draft(), compressed, r.name, r.kind, r.data.labels)
+        run.do(promote, run.url, run.draft(), compressed, r.name, r.kind)
     receipt: Receipt = run.outcome()
     return receipt

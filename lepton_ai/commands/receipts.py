@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from deployments.targets.errors import NotCleared
-from deployments.targets.trust.clearance import verify_receipt
 from deployments.targets.trust.keys import KeyRing
+from deployments.targets.trust.signed_receipt import verify_receipt
 from lepton_ai.commands.common import (
     DEFAULT_WORKSPACE,
     AsJson,

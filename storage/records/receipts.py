@@ -63,10 +63,20 @@ class StartRecord(FileRecord):
 
 
 class ModelRecord(Record):
-    """A trained network: its id, its parent digests, what it started from, and every file of its directory."""
+    """A trained network.
+
+    Attributes:
+        id: Identity of the model.
+        checkpoint: sha256 of the weights.
+        objective: What it is asked, such as "classes".
+        start: Weights that it started from.
+        parameters: How many numbers were trained.
+        files: Every file of its directory.
+    """
 
     id: str
     checkpoint: str
+    objective: str = ""
     start: StartRecord | None = None
     parameters: int | None = None
     files: dict[str, FileRecord] = {}

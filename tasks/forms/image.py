@@ -16,6 +16,7 @@ from gates.engine.tables import FieldRule
 from gates.prepared.near_duplicates import hash_pictures
 from gates.specs import RawGate
 from lightning_modules.data.readers import ImageReader
+from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import ImageSample
 from storage.datasets.version import Version
@@ -51,7 +52,13 @@ class ImageForm(TaskForm[ImageSpec, ImageSample]):
 
     def describe_input(self, sample: ImageSample, data: ImageSpec) -> InputSpec:
         """Describe the raw image that an artifact takes."""
-        return InputSpec(dtype=sample.dtype, shape=sample.shape, value_range=sample.value_range)
+        return InputSpec(
+            form=data.kind,
+            name=FORMS.find(sample.form).input_name,
+            dtype=sample.dtype,
+            shape=sample.shape,
+            value_range=sample.value_range,
+        )
 
     def open_reader(self, version: Version, sample: ImageSample) -> ImageReader:
         """Open what reads images and labels."""

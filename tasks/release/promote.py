@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from deployments.targets.errors import ChannelConflict
 from deployments.targets.publish.channel import create_channel, open_channel, publish
-from deployments.targets.trust.card import CARD_FILE, UNNAMED, ArtifactRef, Card
+from deployments.targets.trust.card import CARD_FILE, ArtifactRef, Card
 from storage.base.store import Store
 from storage.records.models import model_folder
 from storage.records.receipt_files import SignedReceipt
@@ -22,7 +22,6 @@ def promote(
     compressed: Compressed,
     name: str,
     kind: str,
-    labels: tuple[str, ...],
 ) -> Promoted:
     """Publishes the chosen artifacts to the channels that the receipt clears, in the order of their names.
 
@@ -35,7 +34,7 @@ def promote(
     store = Store(workspace)
     signed = issue_receipt(store, receipt)
     releases = {}
-    cards = CardMaker(signed, compressed, name, kind, labels)
+    cards = CardMaker(signed, compressed, name, kind)
     for channel_name in sorted(receipt.channels):
         try:
             releases[channel_name] = _publish(store, signed, channel_name, cards)
@@ -52,7 +51,12 @@ class CardMaker:
     compressed: Compressed
     name: str
     kind: str
-    labels: tuple[str, ...]
+
+    @property
+    def objective(self) -> str:
+        """What the model is asked, as the receipt signs it."""
+        model = self.signed.receipt.model
+        return model.objective if model is not None else ""
 
     def make(self, chosen: ArtifactRecord) -> Card:
         """The card of one artifact, by which a device feeds it and reads its answer."""
@@ -60,9 +64,9 @@ class CardMaker:
             model_id=self.compressed.model_id,
             name=self.name,
             kind=self.kind,
+            objective=self.objective,
             input=self.compressed.input,
-            labels=self.labels or UNNAMED[self.compressed.output.kind],
-            output=self.compressed.output,
+            outputs=self.compressed.outputs,
             artifact=ArtifactRef(name=chosen.name, file=chosen.file, sha256=chosen.sha256),
             receipt=self.signed.id,
         )

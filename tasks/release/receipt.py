@@ -81,6 +81,7 @@ def _describe_model(record: RunRecord) -> ModelRecord | None:
     return ModelRecord(
         id=evaluated.model_id,
         checkpoint=trained.checkpoint.sha256,
+        objective=trained.sample.objective,
         start=trained.start,
         parameters=trained.parameters,
         files=compressed.files if compressed else {},

@@ -130,7 +130,7 @@ class Compressed(Result):
 
     model_id: str
     input: InputSpec
-    output: OutputSpec
+    outputs: tuple[OutputSpec, ...]
     start_s: float
     files: dict[str, FileRecord]
     candidates: tuple[ArtifactRecord, ...]

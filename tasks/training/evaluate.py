@@ -10,7 +10,6 @@ from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.records.models import compute_model_id
 from storage.records.receipts import FileRecord
-from tasks.forms.describe import describe_output
 from tasks.forms.streams import HELD_OUT
 from tasks.runtime.outcomes import ChampionFigures, Collected, Evaluated, Prepared, Trained
 from tasks.runtime.stage import stage
@@ -62,7 +61,7 @@ def evaluate(
         baselines={
             name: measure_sheet(sheet, values, sample) for name, values in sheet.baselines.items()
         },
-        confusion=_count_confusion(sheet) if describe_output(sample).kind == "classes" else (),
+        confusion=_count_confusion(sheet) if sample.objective == "classes" else (),
         champions=tuple(
             _judge_champion(store, directory.name, prepared, trained, *champion)
             for champion in open_champions(store, channels, sample, data, stage="evaluate")

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from deployments.targets.trust.card import InputSpec, OutputSpec
 from flows.recipe.load import load_recipe
+from lightning_modules.specs.samples import ImageSample
 from storage.base.store import Store
 from storage.records.receipt_files import list_model_receipts
 from storage.records.receipts import Receipt
+from tasks.forms.describe import describe_outputs
+from tasks.forms.registry import find_task_form
 from tasks.release.promote import promote
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.outcomes import Compressed
@@ -37,15 +39,17 @@ def _redraft(promoted: Promoted, expected: int | None) -> Receipt:
 def _promote(promoted: Promoted, expected: int | None) -> Outcome:
     """Promotes that receipt, as the stage does."""
     recipe = load_recipe("digits", FAST)
+    image = recipe.data.image
+    sample = ImageSample(
+        shape=image.shape, dtype=image.dtype, value_range=image.value_range, classes=10
+    )
     compressed = Compressed.model_construct(
         model_id=promoted.summary["model_id"],
-        input=InputSpec(shape=recipe.data.image.shape, value_range=recipe.data.image.value_range),
-        output=OutputSpec(classes=len(recipe.data.labels)),
+        input=find_task_form(recipe.data).describe_input(sample, recipe.data),
+        outputs=describe_outputs(sample, recipe.data),
     )
     receipt = _redraft(promoted, expected)
-    return promote.fn(
-        str(promoted.workspace), receipt, compressed, recipe.name, recipe.kind, recipe.data.labels
-    )
+    return promote.fn(str(promoted.workspace), receipt, compressed, recipe.name, recipe.kind)
 
 
 def test_the_release_that_was_judged_against_another_champion_is_stopped(

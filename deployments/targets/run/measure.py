@@ -56,7 +56,7 @@ class MeasureJob(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     spec: InputSpec
-    output: OutputSpec
+    outputs: tuple[OutputSpec, ...]
     threads: int
     max_runs: int
     budget_s: float
@@ -66,7 +66,7 @@ class MeasureJob(BaseModel):
 def measure_artifact(
     data: bytes,
     spec: InputSpec,
-    output: OutputSpec,
+    outputs: tuple[OutputSpec, ...],
     *,
     threads: int = 1,
     max_runs: int = 300,
@@ -79,7 +79,7 @@ def measure_artifact(
         data: Its bytes.
         spec: The raw sample it takes; random values within its range are fed, zeros where it has
             none.
-        output: What it answers.
+        outputs: The arrays it answers with.
         threads: Threads of the runtime.
         max_runs: Most runs that are timed.
         budget_s: Time for them, in seconds; 20 runs are made at least.
@@ -89,7 +89,7 @@ def measure_artifact(
         BadArtifact: The bytes cannot be loaded or run, or not in time.
     """
     job = MeasureJob(
-        spec=spec, output=output, threads=threads, max_runs=max_runs, budget_s=budget_s
+        spec=spec, outputs=outputs, threads=threads, max_runs=max_runs, budget_s=budget_s
     )
     command = [sys.executable, "-P", "-m", "deployments.targets.run.measure"]
     try:
@@ -117,7 +117,7 @@ def measure_here(data: bytes, job: MeasureJob) -> Measurement:
     """Measures an artifact in this process."""
     before = _peak_memory_bytes()
     started = time.perf_counter()
-    predictor = Predictor(data, job.spec, job.output, threads=job.threads)
+    predictor = Predictor(data, job.spec, job.outputs, threads=job.threads)
     load_ms = (time.perf_counter() - started) * 1e3
     times_ms = _time_runs(predictor, _make_sample(job.spec, job.seed), job)
     after = _peak_memory_bytes()

@@ -1,18 +1,20 @@
-"""`lepton predict`: update from a channel, verify, answer for files. What a device runs; the platform is not needed."""
+"""`lepton predict`: update from a channel, verify, answer for files. A device needs no platform for it."""
 
+import json
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
+from deployments.targets.errors import BadArtifact
 from deployments.targets.follow.client import VerifiedModel, update_model
 from deployments.targets.run.inputs import load_input
-from deployments.targets.run.runtime import Answers, Predictor
+from deployments.targets.run.objectives import ANSWERS, Output, Teller
+from deployments.targets.run.runtime import Predictor
 from deployments.targets.trust.card import Card
 from deployments.targets.trust.keys import KeyRing
+from storage.base.registry import UnknownName
 from storage.base.store import Store
 
 logger = logging.getLogger(__name__)
@@ -21,16 +23,11 @@ logger = logging.getLogger(__name__)
 class Prediction(BaseModel):
     """One answer.
 
-    What a model does not answer is None, and left out of `to_json`.
-
     Attributes:
         file: The file, as it was given.
         row: Number of the sample in it, from 0, where a file holds several.
-        label: The class's name.
-        confidence: The model's probability of it, 0..1.
-        score: How unlike what is normal a sample is.
-        value: What a regression answers, in the source's unit.
-        forecast: The next steps of each forecast column, in its unit.
+        objective: What the model was asked, as its card says.
+        outputs: What it says of the sample.
         model_id: Which model answered.
     """
 
@@ -38,30 +35,24 @@ class Prediction(BaseModel):
 
     file: str
     row: int | None = None
-    label: str | None = None
-    confidence: float | None = None
-    score: float | None = None
-    value: float | None = None
-    forecast: dict[str, tuple[float, ...]] | None = None
+    objective: str
+    outputs: tuple[Output, ...]
     model_id: str
 
+    def find(self, name: str) -> JsonValue:
+        """Return the value of an output; None where the model says nothing by that name."""
+        return next((output.value for output in self.outputs if output.name == name), None)
+
     def to_json(self) -> str:
-        """One line of JSON."""
-        return self.model_dump_json(exclude_none=True)
+        """Return one line of JSON, in which each output is a key."""
+        place = {} if self.row is None else {"row": self.row}
+        said = {output.name: output.value for output in self.outputs}
+        document = {"file": self.file, **place, **said, "model_id": self.model_id}
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
     def __str__(self) -> str:
         where = self.file if self.row is None else f"{self.file} row {self.row}"
-        if self.forecast is not None:
-            steps = "; ".join(
-                f"{name}: {', '.join(f'{value:.6g}' for value in values)}"
-                for name, values in self.forecast.items()
-            )
-            return f"{where}  {steps}"
-        if self.value is not None:
-            return f"{where}  {self.value:.6g}"
-        if self.score is not None:
-            return f"{where}  {self.label} (score {self.score:.4g})"
-        return f"{where}  {self.label}  {self.confidence or 0.0:.1%}"
+        return f"{where}  {ANSWERS.find(self.objective).say(self.outputs)}"
 
 
 def predict(
@@ -73,7 +64,7 @@ def predict(
     cache: Path | None = None,
     threads: int = 1,
 ) -> Iterator[Prediction]:
-    """Answers for files with the champion of a channel, or with the model verified last where the channel is refused.
+    """Answer for files with a channel's champion, or with the model verified last where it is refused.
 
     The update and the loading happen at the call, the answers as they are asked for.
 
@@ -102,33 +93,29 @@ def predict(
 def answer_files(
     model: VerifiedModel, predictor: Predictor, files: Iterable[str]
 ) -> Iterator[Prediction]:
-    """Answers for files, one after the other, with a model that is loaded."""
+    """Answer for files, one after the other, with a model that is loaded.
+
+    Raises:
+        BadArtifact: How its objective's answers are told is not known here.
+        BadInput: A file is not what the model takes.
+    """
+    card = model.card
+    teller = _find_teller(card)
     for file in files:
-        answers = predictor.predict(load_input(file, model.card))
-        several = len(answers.values) > 1
-        for row in range(len(answers.values)):
-            found = _describe_answer(model.card, answers, row)
+        raw = load_input(file, card)
+        answers = predictor.predict(raw)
+        for row in range(len(raw)):
             yield Prediction(
-                file=file, row=row if several else None, model_id=model.card.model_id, **found
+                file=file,
+                row=row if len(raw) > 1 else None,
+                objective=card.objective,
+                outputs=teller.list_outputs(answers, row),
+                model_id=card.model_id,
             )
 
 
-def _describe_answer(card: Card, answers: Answers, row: int) -> dict[str, Any]:
-    """What a model answers to one sample, as fields of a prediction."""
-    values = answers.values[row]
-    if card.output.kind == "values":
-        if not card.output.columns:
-            return {"value": float(values)}
-        return {
-            "forecast": {
-                name: tuple(values[:, place].tolist())
-                for place, name in enumerate(card.output.columns)
-            }
-        }
-    label = card.labels[int(answers.classes[row])]
-    if card.output.kind == "score":
-        return {"label": label, "score": float(values)}
-    return {
-        "label": label,
-        "confidence": float(np.clip(values[int(answers.classes[row])], 0.0, 1.0)),
-    }
+def _find_teller(card: Card) -> Teller:
+    try:
+        return ANSWERS.find(card.objective)
+    except UnknownName as error:
+        raise BadArtifact(f"model card must be of an objective known here: {error}") from error

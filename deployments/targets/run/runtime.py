@@ -11,22 +11,19 @@ from deployments.targets.errors import BadArtifact, BadInput
 from deployments.targets.trust.card import Card, InputSpec, OutputSpec
 from storage.base.store import sha256_bytes
 
-_INT, _FLOAT = "tensor(int64)", "tensor(float)"
-OUTPUTS = {
-    "classes": {"label": _INT, "probabilities": _FLOAT},
-    "values": {"values": _FLOAT},
-    "score": {"label": _INT, "score": _FLOAT},
-}
 _ORT_TYPES = {
-    "tensor(uint8)": "uint8",
-    "tensor(int8)": "int8",
-    "tensor(uint16)": "uint16",
-    "tensor(int16)": "int16",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
+    "bool": "tensor(bool)",
+    "uint8": "tensor(uint8)",
+    "int8": "tensor(int8)",
+    "uint16": "tensor(uint16)",
+    "int16": "tensor(int16)",
+    "int32": "tensor(int32)",
+    "int64": "tensor(int64)",
+    "float32": "tensor(float)",
+    "float64": "tensor(double)",
 }
+Outputs = tuple[OutputSpec, ...]
+Array = NDArray[Any]
 
 
 class _Node(Protocol):
@@ -50,24 +47,29 @@ class Answers:
     """What a model answers for N samples.
 
     Attributes:
-        values: float32: probabilities (N, K) of which rows sum to 1, scores (N,), or values (N,) or
-            (N, H, T).
-        labels: int64 (N,), index of the class; None where a model tells none.
+        outputs: What it answers with, in the order of its card.
+        arrays: Name of an output -> (N, *shape), the output's dtype.
     """
 
-    values: NDArray[np.float32]
-    labels: NDArray[np.int64] | None = None
+    outputs: Outputs
+    arrays: dict[str, Array]
+
+    def find(self, meaning: str) -> Array | None:
+        """Return the first array of a meaning; None where the model answers with none."""
+        for output in self.outputs:
+            if output.meaning == meaning:
+                return self.arrays[output.name]
+        return None
 
     @property
-    def classes(self) -> NDArray[np.int64]:
-        """The labels of a model that tells them.
+    def labels(self) -> Array | None:
+        """(N,) int64, places in the card's labels; None where a model tells none."""
+        return self.find("label")
 
-        Raises:
-            BadInput: It tells none.
-        """
-        if self.labels is None:
-            raise BadInput("model must tell classes; got one that answers with values; read those")
-        return self.labels
+    @property
+    def values(self) -> Array:
+        """The last array, which figures are of: probabilities (N, K), scores (N,), or values."""
+        return self.arrays[self.outputs[-1].name]
 
 
 class Predictor:
@@ -76,7 +78,7 @@ class Predictor:
     Args:
         data: The artifact's bytes, ONNX with its preprocessing inside.
         spec: The raw sample that it takes.
-        output: What it answers.
+        outputs: The arrays that it answers with.
         sha256: What the bytes must hash to; checked before they are parsed. None: measuring bytes
             made in this process.
         threads: Threads of one call. Processes side by side must share the cores out among them.
@@ -89,7 +91,7 @@ class Predictor:
         self,
         data: bytes,
         spec: InputSpec,
-        output: OutputSpec,
+        outputs: Outputs,
         *,
         sha256: str | None = None,
         threads: int = 1,
@@ -97,15 +99,15 @@ class Predictor:
         if sha256 is not None and (got := sha256_bytes(data)) != sha256:
             raise BadArtifact(f"artifact must hash to {sha256}; got {got}; fetch it again")
         self.spec = spec
-        self.output = output
+        self.outputs = outputs
         self._session = _open_session(data, threads)
-        _check_signature(self._session, spec, output)
+        _check_input(self._session, spec)
+        _check_outputs(self._session, outputs)
 
     @classmethod
     def from_card(cls, data: bytes, card: Card, *, threads: int = 1) -> "Predictor":
         """The artifact that a card describes."""
-        output = card.output.model_copy(update={"classes": len(card.labels)})
-        return cls(data, card.input, output, sha256=card.artifact.sha256, threads=threads)
+        return cls(data, card.input, card.outputs, sha256=card.artifact.sha256, threads=threads)
 
     def predict(self, raw: NDArray[np.generic], *, batch_size: int = 256) -> Answers:
         """Answers for raw samples.
@@ -123,11 +125,11 @@ class Predictor:
         parts = [
             self._run(raw[start : start + batch_size]) for start in range(0, len(raw), batch_size)
         ]
-        labels = [part.labels for part in parts if part.labels is not None]
-        return Answers(
-            values=np.concatenate([part.values for part in parts]),
-            labels=np.concatenate(labels) if labels else None,
-        )
+        arrays = {
+            output.name: _join([part[place] for part in parts], output)
+            for place, output in enumerate(self.outputs)
+        }
+        return Answers(self.outputs, arrays)
 
     def _check_input(self, raw: NDArray[np.generic]) -> None:
         if raw.dtype != np.dtype(self.spec.dtype):
@@ -146,51 +148,57 @@ class Predictor:
                 f"{raw.shape}; reshape it"
             )
 
-    def _run(self, batch: NDArray[np.generic]) -> Answers:
+    def _run(self, batch: NDArray[np.generic]) -> list[Array]:
         feed = {self.spec.name: np.ascontiguousarray(batch)}
         try:
-            *labels, values = self._session.run(list(OUTPUTS[self.output.kind]), feed)
+            arrays = self._session.run([output.name for output in self.outputs], feed)
         except Exception as error:
             raise BadArtifact(
                 f"artifact must run on {batch.shape}; got {error}; export it again"
             ) from error
-        rows = len(batch)
-        wanted = (
-            (rows, self.output.classes)
-            if self.output.kind == "classes"
-            else (rows, *self.output.shape)
-        )
-        if values.shape != wanted or any(part.shape != (rows,) for part in labels):
-            raise BadArtifact(
-                f"artifact must answer {rows} samples with {self._describe_output(wanted)}; got "
-                f"{' and '.join(str(part.shape) for part in (*labels, values))}; export it again"
-            )
-        classes = self.output.classes if self.output.kind == "classes" else 2
-        if not np.isfinite(values).all() or any(
-            ((part < 0) | (part >= classes)).any() for part in labels
-        ):
-            raise BadArtifact(
-                f"artifact must answer finite {list(OUTPUTS[self.output.kind])[-1]} and labels of "
-                "its classes; got others; "
-                "export it again"
-            )
-        return Answers(values=values, labels=labels[0] if labels else None)
+        for output, array in zip(self.outputs, arrays, strict=True):
+            _check_answer(array, output, len(batch))
+        return arrays
 
-    def _describe_output(self, shape: tuple[int, ...]) -> str:
-        names = list(OUTPUTS[self.output.kind])
-        return " and ".join(
-            [f"({shape[0]},) {name}s" for name in names[:-1]] + [f"{shape} {names[-1]}"]
+
+def _check_answer(array: Array, output: OutputSpec, rows: int) -> None:
+    """Holds what came out of a run against what the card promises of it."""
+    if array.shape[:1] != (rows,) or not _fits(array.shape[1:], output.shape):
+        raise BadArtifact(
+            f"artifact must answer {rows} samples with {output.name} of shape "
+            f"{_show_shape(output.shape)} each; got {array.shape}; export it again"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise BadArtifact(f"artifact must answer finite {output.name}; got others; export it again")
+    if output.meaning == "label" and ((array < 0) | (array >= len(output.labels))).any():
+        raise BadArtifact(
+            f"artifact must answer {output.name} within its {len(output.labels)} labels; got "
+            "others; export it again"
         )
 
 
-def compute_agreement(labels: NDArray[np.int64], reference: NDArray[np.int64]) -> float:
-    """Fraction, 0..1, of N >= 1 samples with the same label in both."""
-    if labels.shape != reference.shape or labels.size == 0:
-        raise BadInput(
-            f"labels must be as many as the reference's, one or more; got {labels.shape} and "
-            f"{reference.shape}"
-        )
-    return float(np.mean(labels == reference))
+def _join(parts: list[Array], output: OutputSpec) -> Array:
+    """Puts the answers to several batches behind each other."""
+    try:
+        return np.concatenate(parts)
+    except ValueError as error:
+        raise BadArtifact(
+            f"artifact must answer every batch with {output.name} of one shape; got {error}; "
+            "answer fewer samples at once"
+        ) from error
+
+
+def _fits(shape: Sequence[object], wanted: tuple[int | None, ...]) -> bool:
+    """Whether a shape is the one wanted; what is no number on either side may be any."""
+    return len(shape) == len(wanted) and all(
+        found == length
+        for found, length in zip(shape, wanted, strict=True)
+        if isinstance(found, int) and length is not None
+    )
+
+
+def _show_shape(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("any" if length is None else str(length) for length in shape) + ")"
 
 
 def _open_session(data: bytes, threads: int) -> _Session:
@@ -214,27 +222,38 @@ def _open_session(data: bytes, threads: int) -> _Session:
     return session
 
 
-def _check_signature(session: _Session, spec: InputSpec, output: OutputSpec) -> None:
-    inputs, outputs = session.get_inputs(), {node.name: node for node in session.get_outputs()}
+def _check_input(session: _Session, spec: InputSpec) -> None:
+    """Holds what the artifact takes against the card."""
+    inputs = session.get_inputs()
     if [node.name for node in inputs] != [spec.name]:
         raise BadArtifact(
             f"artifact must take one input, {spec.name!r}; got {[node.name for node in inputs]}"
         )
-    dtype, shape = _ORT_TYPES.get(inputs[0].type, inputs[0].type), tuple(inputs[0].shape[1:])
+    dtype, shape = _name_dtype(inputs[0]), tuple(inputs[0].shape[1:])
     if (dtype, shape) != (spec.dtype, spec.shape):
         raise BadArtifact(
             f"artifact input {spec.name!r} must be {spec.dtype} {spec.shape}; got {dtype} {shape}"
         )
-    for name, expected in OUTPUTS[output.kind].items():
-        found = outputs[name].type if name in outputs else "none"
-        if found != expected:
-            raise BadArtifact(
-                f"artifact output {name!r} must be {expected}; got {found}; export it again"
-            )
-    if output.kind != "classes":
-        return
-    width = outputs["probabilities"].shape[-1]
-    if isinstance(width, int) and width != output.classes:
-        raise BadArtifact(
-            f"artifact must tell {output.classes} classes apart, as its card says; got {width}"
+
+
+def _check_outputs(session: _Session, outputs: Outputs) -> None:
+    """Holds what the artifact says that it answers with against the card."""
+    nodes = {node.name: node for node in session.get_outputs()}
+    for output in outputs:
+        wanted = (
+            f"artifact output {output.name!r} must be {output.dtype} {_show_shape(output.shape)}"
         )
+        if output.name not in nodes:
+            raise BadArtifact(f"{wanted}; got none; export it again")
+        node = nodes[output.name]
+        # A node without axes has none that are known; what comes out is checked all the same.
+        if _name_dtype(node) != output.dtype or (
+            node.shape and not _fits(node.shape[1:], output.shape)
+        ):
+            raise BadArtifact(
+                f"{wanted}; got {_name_dtype(node)} {tuple(node.shape[1:])}; export it again"
+            )
+
+
+def _name_dtype(node: _Node) -> str:
+    return next((name for name, ort in _ORT_TYPES.items() if ort == node.type), node.type)

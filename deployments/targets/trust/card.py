@@ -1,23 +1,31 @@
-"""The model card: what a device must know to feed an artifact and to read its answer (card.json, beside it)."""
+"""The model card: what a device must know to feed an artifact and to read its answer (card.json)."""
 
 import json
 import math
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from deployments.targets.errors import BadArtifact
 from storage.base.store import canonical_json
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 CARD_FILE = "card.json"
 RECEIPT_FILE = "receipt.json"
 FILE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
+NORMAL_OR_NOT: Final = ("normal", "anomaly")
+"""Labels of an anomaly detector whose recipe names none."""
 
-UNNAMED: Final = {"classes": (), "values": (), "score": ("normal", "anomaly")}
-"""Labels of a card where the recipe names none, by what its model answers."""
-
+DType = Literal["bool", "uint8", "int8", "uint16", "int16", "int32", "int64", "float32", "float64"]
 Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
 FileName = Annotated[str, Field(pattern=FILE_NAME_PATTERN)]
 
@@ -44,32 +52,45 @@ class ColumnSpec(_Record):
 
 
 class OutputSpec(_Record):
-    """What an artifact answers.
+    """One array that an artifact answers with.
 
     Attributes:
-        kind: "classes": `label` (N,) int64 and `probabilities` (N, K) float32; "values": `values`
-            (N,), or (N, H, T) of a forecast, float32, in the source's units; "score": `label` (N,),
-            1 for an anomaly, and `score` (N,) float32.
-        classes: K.
-        columns: Names of the T columns that are forecast.
-        horizon: H steps; 0 where nothing is forecast.
+        name: Name of the output in the artifact.
+        dtype: numpy name of its dtype.
+        shape: One answer's shape without the batch axis; None for an axis of any length.
+        meaning: What it says: "label" (int64 places in `labels`), "probabilities" of each label,
+            "values" in the unit, "score" (how unlike what is normal), or a plug-in's own word.
+        unit: Unit of its numbers: "1" for probabilities and scores; "" for the source's own.
+        labels: Names of the labels, or of what lies along the last axis.
     """
 
-    kind: Literal["classes", "values", "score"] = "classes"
-    classes: int = Field(default=0, ge=0)
-    columns: tuple[str, ...] = ()
-    horizon: int = Field(default=0, ge=0)
+    name: str
+    dtype: DType = "float32"
+    shape: tuple[Annotated[int, Field(gt=0)] | None, ...] = Field(default=(), max_length=8)
+    meaning: str
+    unit: str = "1"
+    labels: tuple[str, ...] = ()
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the values or score of one sample."""
-        return (self.horizon, len(self.columns)) if self.columns else ()
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels of {self.name} must be unique; got {list(self.labels)}")
+        if self.meaning == "label" and not self.labels:
+            raise ValueError(f"labels of {self.name} must name each label; got none")
+        width = self.shape[-1] if self.shape else None
+        if self.meaning != "label" and self.labels and width not in (None, len(self.labels)):
+            raise ValueError(
+                f"labels of {self.name} must name each of {width} places; got {len(self.labels)}"
+            )
+        return self
 
 
 class InputSpec(_Record):
     """The raw sample that an artifact takes.
 
     Attributes:
+        form: What a sample is, by which the reader of files is found: "image", "table", "series",
+            or a plug-in's.
         name: Name of the input in the artifact.
         dtype: numpy name of its dtype.
         shape: One sample's shape without the batch axis, such as (C, H, W), (D,) of a row or (L, D)
@@ -83,12 +104,12 @@ class InputSpec(_Record):
         time: Column of files of a series that says when a row was, where it has one.
         max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the
             file's series; None for any.
+        details: What a plug-in's form needs to read a file, beyond the above.
     """
 
-    name: str = "image"
-    dtype: Literal["uint8", "int8", "uint16", "int16", "int32", "int64", "float32", "float64"] = (
-        "uint8"
-    )
+    form: str
+    name: str
+    dtype: DType
     shape: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1, max_length=8)
     value_range: tuple[int | float, int | float] | None = None
     columns: tuple[ColumnSpec, ...] = ()
@@ -96,6 +117,7 @@ class InputSpec(_Record):
     entity: str | None = None
     time: ColumnSpec | None = None
     max_gap_steps: float | None = None
+    details: dict[str, JsonValue] = {}
 
     @field_validator("value_range")
     @classmethod
@@ -117,11 +139,8 @@ class InputSpec(_Record):
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
-        if (self.value_range is None) != bool(self.columns):
-            raise ValueError(
-                "input must have either a value_range or columns; got both or neither; publish it "
-                "again"
-            )
+        if self.value_range is not None and self.columns:
+            raise ValueError("input must have a value_range or columns; got both; publish it again")
         if self.columns and self.shape[-1] != len(self.columns):
             raise ValueError(
                 f"columns must be as many as the shape says; got {len(self.columns)} for "
@@ -146,34 +165,36 @@ class Card(_Record):
         model_id: Identity of the model, 64 hexadecimal digits.
         name: The recipe's name.
         kind: The recipe's kind, such as "image-classification".
+        objective: What the model is asked, by which its answers are described: "classes",
+            "values", "forecast", "reconstruction", or a plug-in's.
         input: The raw sample it takes.
-        labels: Names of the classes, in the order of the output; of anomaly detection what is
-            normal and what is not.
-        output: What it answers.
+        outputs: The arrays it answers with.
         artifact: The file it stands for.
         receipt: sha256 of the receipt that cleared it.
     """
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     model_id: Sha256
     name: str
     kind: str
+    objective: str
     input: InputSpec
-    labels: tuple[str, ...] = ()
-    output: OutputSpec = OutputSpec()
+    outputs: tuple[OutputSpec, ...] = Field(min_length=1, max_length=32)
     artifact: ArtifactRef
     receipt: Sha256
 
-    @model_validator(mode="after")
-    def _check_labels(self) -> Self:
-        if len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"labels must be unique; got {list(self.labels)}")
-        wanted = {"classes": self.output.classes or len(self.labels) or 1, "score": 2}.get(
-            self.output.kind
-        )
-        if wanted is not None and len(self.labels) != wanted:
-            raise ValueError(f"labels must name each of {wanted} answers; got {list(self.labels)}")
-        return self
+    @field_validator("outputs")
+    @classmethod
+    def _check_names(cls, outputs: tuple[OutputSpec, ...]) -> tuple[OutputSpec, ...]:
+        names = [output.name for output in outputs]
+        if len(set(names)) != len(names):
+            raise ValueError(f"outputs must have different names; got {names}")
+        return outputs
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the labels that it answers with; none where it tells none."""
+        return next((spec.labels for spec in self.outputs if spec.meaning == "label"), ())
 
     def to_bytes(self) -> bytes:
         """The card as canonical JSON."""
@@ -194,9 +215,9 @@ class Card(_Record):
             ) from error
         found = document.get("format") if isinstance(document, dict) else None
         if found != FORMAT:
-            raise BadArtifact(
-                f"model card must have format {FORMAT}; got {found!r}; read it with a newer Lepton"
-            )
+            older = found in range(FORMAT)
+            remedy = "run the recipe again" if older else "read it with a newer Lepton"
+            raise BadArtifact(f"model card must have format {FORMAT}; got {found!r}; {remedy}")
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:

@@ -1,24 +1,31 @@
-"""Clearance: is there a green receipt, signed by a trusted key, for exactly these bytes on this channel?
+"""Clearance: is there a green receipt by a trusted key for exactly these bytes on this channel?
 
 Both ends ask it: the publisher before anything is written, the device before anything is used.
 There is no other way for bytes onto a channel, or from a channel into a runtime.
 """
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from deployments.targets.errors import BadArtifact, NotCleared
-from deployments.targets.trust.card import CARD_FILE, UNNAMED, Card
-from storage.base.errors import StorageError
-from storage.base.store import canonical_json, sha256_bytes
+from deployments.targets.trust.card import CARD_FILE, Card
+from deployments.targets.trust.card_rules import INPUT_RULES, OUTPUT_RULES, Claim
+from deployments.targets.trust.signed_receipt import REMEDY, as_list, verify_receipt
+from storage.base.registry import Registry, UnknownName
+from storage.base.store import sha256_bytes
 
-FORMAT: Final = 2
-MAX_RECEIPT_BYTES = 8 * 2**20
-REQUIRED_GATES = ("raw", "prepared", "model", "artifact")
-_REMEDY = "run the recipe again to get a receipt for these bytes"
+T = TypeVar("T")
+
+LEAST_GATES: Registry[tuple[str, ...]] = Registry("flow that may publish", "targets")
+"""The gates that each flow's receipts must require, so that a shortened list clears nothing.
+
+The flow declares its gates and the receipt signs them; this is what a device knows of them by
+itself. A receipt of a flow without a row here is refused.
+"""
+
+LEAST_GATES.register("lifecycle", ("raw", "prepared", "model", "artifact"))
 
 
 class Clearance(BaseModel):
@@ -43,53 +50,6 @@ class Clearance(BaseModel):
     size_bytes: int
     receipt: str
     expected: int | None
-
-
-def verify_receipt(receipt: bytes, trusted: Mapping[str, bytes]) -> dict[str, Any]:
-    """Checks a receipt's form and signature, whatever its status.
-
-    Args:
-        receipt: The file's bytes: canonical JSON of `{"signatures": [...], "signed": body}`.
-        trusted: Raw ed25519 public keys by key id.
-
-    Returns:
-        The body.
-
-    Raises:
-        NotCleared: It is not canonical JSON of a known format, or no trusted key signed it.
-    """
-    if len(receipt) > MAX_RECEIPT_BYTES:
-        raise NotCleared(
-            f"receipt must be at most {MAX_RECEIPT_BYTES} bytes; got {len(receipt)}; {_REMEDY}"
-        )
-    try:
-        envelope = json.loads(receipt)
-        # Parsers disagree about doubled keys and stray bytes; the canonical form leaves nothing to
-        # disagree about.
-        canonical = canonical_json(envelope) == receipt
-    except (ValueError, RecursionError, StorageError) as error:
-        raise NotCleared(f"receipt must be canonical JSON; got {error}; {_REMEDY}") from error
-    if not canonical or not isinstance(envelope, dict) or set(envelope) != {"signatures", "signed"}:
-        raise NotCleared(
-            "receipt must be canonical JSON of its signatures and its signed body; got another; "
-            f"{_REMEDY}"
-        )
-    body = envelope["signed"]
-    found = body.get("format") if isinstance(body, dict) else None
-    if found != FORMAT:
-        remedy = _REMEDY if found in range(FORMAT) else "read it with a newer Lepton"
-        raise NotCleared(f"receipt must have format {FORMAT}; got {found!r}; {remedy}")
-    if not any(
-        _is_signed(canonical_json(body), signature, trusted)
-        for signature in _as_list(envelope["signatures"])
-    ):
-        raise NotCleared(
-            f"receipt ({sha256_bytes(receipt)[:12]}) must be signed by one of {len(trusted)} "
-            "trusted keys; got "
-            f"{_name_signers(envelope['signatures'])}; import the signer's public key with `lepton "
-            "keys import`"
-        )
-    return dict(body)
 
 
 def check_clearance(
@@ -129,27 +89,41 @@ def check_clearance(
             receipt=card.receipt,
             expected=cleared["expected"],
         )
-    except (KeyError, TypeError, AttributeError, ValidationError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise NotCleared(
-            f"receipt must state all that it clears; got a fault at {error}; {_REMEDY}"
+            f"receipt must state all that it clears; got a fault at {error}; {REMEDY}"
         ) from error
 
 
 def _require_green(body: Mapping[str, Any]) -> None:
+    """Checks that each gate that the run's flow requires judged once and passed, and none is red."""
     _require("receipt's status", body["status"], "promoted")
     _require("receipt's stopped_at", body["stopped_at"], None)
-    stages = {gate["stage"]: gate["passed"] for gate in _as_list(body["gates"])}
+    stages = {gate["stage"]: gate["passed"] for gate in as_list(body["gates"])}
     red = [stage for stage, passed in stages.items() if passed is not True]
     if red or len(stages) != len(body["gates"]):
         raise NotCleared(
             f"receipt's gates must all have passed, each once; got red: {red}; mend the data or "
             "the model"
         )
-    missing = [stage for stage in REQUIRED_GATES if stage not in stages]
+    required = _list_required(body)
+    missing = [stage for stage in required if stage not in stages]
     if missing:
         raise NotCleared(
-            f"receipt's gates must be {', '.join(REQUIRED_GATES)}; got no {missing[0]}; {_REMEDY}"
+            f"receipt's gates must be {', '.join(required)}; got no {missing[0]}; {REMEDY}"
         )
+
+
+def _list_required(body: Mapping[str, Any]) -> list[str]:
+    """Returns the gates that the receipt says its flow requires: never fewer than are known here."""
+    flow, required = body["flow"], as_list(body["required_gates"])
+    least = _find_rule(LEAST_GATES, str(flow))
+    if not required or not set(least) <= set(required) or len(set(required)) != len(required):
+        raise NotCleared(
+            f"receipt's required_gates must be, for flow {flow!r}, at least {', '.join(least)}, "
+            f"each once; got {required}; {REMEDY}"
+        )
+    return [str(gate) for gate in required]
 
 
 def _read_card(files: Mapping[str, bytes]) -> Card:
@@ -177,7 +151,7 @@ def _cleared_for(body: Mapping[str, Any], channel: str) -> Mapping[str, Any]:
     cleared: Mapping[str, Any] | None = body["channels"].get(channel)
     if cleared is None:
         raise NotCleared(
-            f"receipt must clear channel {channel!r}; got {sorted(body['channels'])}; {_REMEDY}"
+            f"receipt must clear channel {channel!r}; got {sorted(body['channels'])}; {REMEDY}"
         )
     return cleared
 
@@ -191,16 +165,16 @@ def _check_artifact(
     channel: str,
 ) -> None:
     digest = sha256_bytes(data)
-    measured = [entry for entry in _as_list(body["artifacts"]) if entry["name"] == artifact]
+    measured = [entry for entry in as_list(body["artifacts"]) if entry["name"] == artifact]
     if len(measured) != 1:
         raise NotCleared(
-            f"receipt must list artifact {artifact!r} once; got {len(measured)} times; {_REMEDY}"
+            f"receipt must list artifact {artifact!r} once; got {len(measured)} times; {REMEDY}"
         )
     listed = body["model"]["files"].get(card.artifact.file)
     if listed is None:
         raise NotCleared(
             f"artifact ({card.artifact.file}) must be a file of the receipt's model; got "
-            f"{sorted(body['model']['files'])}; {_REMEDY}"
+            f"{sorted(body['model']['files'])}; {REMEDY}"
         )
     _require(
         f"artifact ({card.artifact.file}) sha256 in the receipt", digest, measured[0]["sha256"]
@@ -220,70 +194,33 @@ def _check_artifact(
 
 
 def _check_card(body: Mapping[str, Any], card: Card, receipt: str) -> None:
-    """The card names the receipt, so the receipt cannot list the card: what it says is held against the recipe."""
-    recipe = body["recipe"]["document"]
-    data = recipe["data"]
-    _require("card's receipt", card.receipt, receipt)
-    _require("card's model id", card.model_id, body["model"]["id"])
-    _require("card's name", card.name, body["recipe"]["name"])
-    _require("card's kind", card.kind, recipe["kind"])
-    named = [str(label) for label in _as_list(data["labels"])]
-    _require("card's labels", list(card.labels), named or list(UNNAMED[card.output.kind]))
-    if "image" in data:
-        image = data["image"]
-        _require("card's input shape", list(card.input.shape), list(image["shape"]))
-        _require("card's input dtype", card.input.dtype, image["dtype"])
-        _require("card's value range", list(card.input.bounds), list(image["value_range"]))
-        return
-    names = [column.name for column in card.input.columns if not column.is_time]
-    _require(
-        "card's columns",
-        sorted(names),
-        sorted([*_as_list(data["numbers"]), *_as_list(data["texts"])]),
-    )
-    window = recipe["model"]["window"]
-    steps = [] if window is None else [window["lookback"]]
-    _require("card's input shape", list(card.input.shape), [*steps, len(card.input.columns)])
-    _require(
-        "card's horizon",
-        card.output.horizon,
-        window["horizon"] if window and card.output.columns else 0,
-    )
+    """Holds what a card says against the receipt's recipe and model."""
+    recipe, model = body["recipe"]["document"], body["model"]
+    claims = [
+        Claim("card's receipt", card.receipt, receipt),
+        Claim("card's model id", card.model_id, model["id"]),
+        Claim("card's name", card.name, body["recipe"]["name"]),
+        Claim("card's kind", card.kind, recipe["kind"]),
+        Claim("card's form", card.input.form, recipe["data"]["kind"]),
+        Claim("card's objective", card.objective, model["objective"]),
+    ]
+    _require_all(claims)
+    _require_all(_find_rule(INPUT_RULES, card.input.form)(card.input, recipe))
+    _require_all(_find_rule(OUTPUT_RULES, card.objective)(card.outputs, recipe))
+
+
+def _find_rule(rules: Registry[T], name: str) -> T:
+    try:
+        return rules.find(name)
+    except UnknownName as error:
+        raise NotCleared(str(error)) from error
+
+
+def _require_all(claims: Sequence[Claim]) -> None:
+    for claim in claims:
+        _require(*claim)
 
 
 def _require(what: str, got: object, expected: object) -> None:
     if type(got) is bool or got != expected:
-        raise NotCleared(f"{what} must be {expected!r}; got {got!r}; {_REMEDY}")
-
-
-def _is_signed(data: bytes, signature: object, trusted: Mapping[str, bytes]) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    if not isinstance(signature, dict) or signature.get("method") != "ed25519":
-        return False
-    public = trusted.get(str(signature.get("keyid")))
-    if public is None:
-        return False
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(
-            bytes.fromhex(str(signature.get("signature"))), data
-        )
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-def _as_list(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise NotCleared(f"receipt must hold a list; got {type(value).__name__}; {_REMEDY}")
-    return value
-
-
-def _name_signers(signatures: object) -> str:
-    names: Iterator[str] = (
-        str(entry.get("keyid"))[:12]
-        for entry in (signatures if isinstance(signatures, list) else [])
-        if isinstance(entry, dict)
-    )
-    return ", ".join(names) or "no signature"
+        raise NotCleared(f"{what} must be {expected!r}; got {got!r}; {REMEDY}")

@@ -4,6 +4,7 @@ import numpy as np
 
 from deployments.targets.trust.card import ColumnSpec, InputSpec
 from lightning_modules.data.readers import CodeBook, RowReader, encode_texts
+from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
 from storage.datasets.version import Version
@@ -66,7 +67,8 @@ def describe_columns(sample: RowSample, data: TableSpec) -> InputSpec:
             ColumnSpec(name=data.time or "time", is_time=True, time_format=data.time_format)
         )
     return InputSpec(
-        name="row" if sample.window is None else "window",
+        form=data.kind,
+        name=FORMS.find(sample.form).input_name,
         dtype="float64",
         shape=sample.shape,
         columns=tuple(columns),

@@ -7,13 +7,26 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from deployments.targets.publish.channel import Channel, create_channel, open_channel, publish
-from deployments.targets.trust.card import ArtifactRef, Card, InputSpec
+from deployments.targets.trust.card import ArtifactRef, Card, InputSpec, OutputSpec
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.release import Release
 from storage.base.store import canonical_json, sha256_bytes
 
 LABELS = tuple(str(digit) for digit in range(10))
-SPEC = InputSpec(name="image", dtype="uint8", shape=(1, 8, 8), value_range=(0, 16))
+SPEC = InputSpec(form="image", name="image", dtype="uint8", shape=(1, 8, 8), value_range=(0, 16))
+
+
+def list_classes(labels: tuple[str, ...] = LABELS) -> tuple[OutputSpec, ...]:
+    """The outputs of a classifier."""
+    return (
+        OutputSpec(name="label", dtype="int64", meaning="label", labels=labels),
+        OutputSpec(
+            name="probabilities", shape=(len(labels),), meaning="probabilities", labels=labels
+        ),
+    )
+
+
+OUTPUTS = list_classes()
 GATES = ("raw", "prepared", "model", "artifact")
 
 
@@ -68,6 +81,7 @@ def make_body(
             "document": {
                 "kind": "image-classification",
                 "data": {
+                    "kind": "image",
                     "image": {"shape": [1, 8, 8], "dtype": "uint8", "value_range": [0, 16]},
                     "labels": list(LABELS),
                 },
@@ -76,6 +90,7 @@ def make_body(
         "gates": [{"stage": stage, "passed": True} for stage in GATES],
         "model": {
             "id": model_id,
+            "objective": "classes",
             "files": {f"{artifact}.onnx": {"sha256": digest, "size_bytes": len(data)}},
         },
         "artifacts": [
@@ -108,7 +123,8 @@ def make_card(
         "name": "digits",
         "kind": "image-classification",
         "input": SPEC,
-        "labels": LABELS,
+        "objective": "classes",
+        "outputs": OUTPUTS,
         "artifact": ArtifactRef(
             name=artifact, file=f"{artifact}.onnx", sha256=body["artifacts"][0]["sha256"]
         ),

@@ -25,7 +25,7 @@ from storage.pipeline.preparing import prepare_rows
 from storage.sources.csv import CsvSource
 from tasks.data.collect import describe_version
 from tasks.data.open_versions import open_version
-from tasks.forms.describe import describe_output, describe_sample
+from tasks.forms.describe import describe_outputs, describe_sample
 from tasks.forms.registry import find_task_form
 from tasks.forms.streams import SampleRows
 from tasks.pages.answer_plots import read_pasts
@@ -248,9 +248,8 @@ def test_a_file_becomes_answers_in_the_users_units(
         assert sheet.values.shape == (rows // 24 if kind == "series-classification" else rows, 2)
         assert own > others["majority"] + 0.1
     content = (tmp_path / "job" / result.artifacts["fp32"].file).read_bytes()
-    predictor = Predictor(
-        content, find_task_form(data).describe_input(sample, data), describe_output(sample)
-    )
+    taken = find_task_form(data).describe_input(sample, data)
+    predictor = Predictor(content, taken, describe_outputs(sample, data))
     again = answer_split(store, prepared, "held_out", predictor, sample)
     np.testing.assert_array_equal(again.row_id, sheet.row_id)
     np.testing.assert_array_equal(again.truth, sheet.truth)

@@ -6,10 +6,10 @@ import pytest
 
 from deployments.targets.errors import BadArtifact, BadInput
 from deployments.targets.run.measure import measure_artifact
-from deployments.targets.run.runtime import Predictor, compute_agreement
-from deployments.targets.trust.card import InputSpec, OutputSpec
+from deployments.targets.run.runtime import Predictor
+from deployments.targets.trust.card import InputSpec
 from storage.base.store import sha256_bytes
-from tests.deployments.targets.material import SPEC, make_onnx
+from tests.deployments.targets.material import LABELS, OUTPUTS, SPEC, list_classes, make_onnx
 
 MODEL = make_onnx(1)
 
@@ -27,9 +27,7 @@ def softmax_by_hand(raw: np.ndarray) -> np.ndarray:
 
 def test_answers_are_those_of_the_network() -> None:
     raw = samples(7)
-    answers = Predictor(MODEL, SPEC, OutputSpec(classes=10), sha256=sha256_bytes(MODEL)).predict(
-        raw
-    )
+    answers = Predictor(MODEL, SPEC, OUTPUTS, sha256=sha256_bytes(MODEL)).predict(raw)
     expected = softmax_by_hand(raw)
     np.testing.assert_allclose(answers.values, expected, atol=1e-5)
     np.testing.assert_array_equal(answers.labels, expected.argmax(axis=1))
@@ -37,7 +35,7 @@ def test_answers_are_those_of_the_network() -> None:
 
 
 def test_batches_do_not_change_the_answers() -> None:
-    predictor = Predictor(MODEL, SPEC, OutputSpec(classes=10), threads=2)
+    predictor = Predictor(MODEL, SPEC, OUTPUTS, threads=2)
     whole, parts = predictor.predict(samples(10)), predictor.predict(samples(10), batch_size=3)
     np.testing.assert_array_equal(whole.labels, parts.labels)
     np.testing.assert_allclose(whole.values, parts.values, atol=1e-6)
@@ -45,13 +43,13 @@ def test_batches_do_not_change_the_answers() -> None:
 
 def test_other_bytes_are_refused_before_they_are_parsed() -> None:
     with pytest.raises(BadArtifact, match="must hash to"):
-        Predictor(b"not even ONNX", SPEC, OutputSpec(classes=10), sha256=sha256_bytes(MODEL))
+        Predictor(b"not even ONNX", SPEC, OUTPUTS, sha256=sha256_bytes(MODEL))
 
 
 @pytest.mark.parametrize("data", [b"", b"junk", MODEL[:100]])
 def test_bytes_that_are_no_model(data: bytes) -> None:
     with pytest.raises(BadArtifact, match="must be an ONNX model"):
-        Predictor(data, SPEC, OutputSpec(classes=10))
+        Predictor(data, SPEC, OUTPUTS)
 
 
 @pytest.mark.parametrize(
@@ -60,21 +58,21 @@ def test_bytes_that_are_no_model(data: bytes) -> None:
         ({"name": "pixels"}, 10, "must take one input, 'pixels'"),
         ({"dtype": "float32"}, 10, r"must be float32 \(1, 8, 8\); got uint8"),
         ({"shape": (3, 8, 8)}, 10, r"must be uint8 \(3, 8, 8\); got uint8 \(1, 8, 8\)"),
-        ({}, 9, "tell 9 classes apart"),
+        ({}, 9, r"'probabilities' must be float32 \(9\); got float32 \(10,\)"),
     ],
 )
 def test_a_card_that_does_not_fit_the_model(
     change: dict[str, object], classes: int, message: str
 ) -> None:
     with pytest.raises(BadArtifact, match=message):
-        Predictor(MODEL, SPEC.model_copy(update=change), OutputSpec(classes=classes))
+        Predictor(MODEL, SPEC.model_copy(update=change), list_classes(LABELS[:classes]))
 
 
 def test_a_model_without_probabilities() -> None:
     model = onnx.load_from_string(MODEL)
     del model.graph.output[1]
-    with pytest.raises(BadArtifact, match=r"'probabilities' must be tensor\(float\); got none"):
-        Predictor(model.SerializeToString(), SPEC, OutputSpec(classes=10))
+    with pytest.raises(BadArtifact, match=r"'probabilities' must be float32 \(10\); got none"):
+        Predictor(model.SerializeToString(), SPEC, OUTPUTS)
 
 
 def test_probabilities_that_are_not_finite_are_no_answer() -> None:
@@ -82,7 +80,7 @@ def test_probabilities_that_are_not_finite_are_no_answer() -> None:
     weights = np.full((64, 10), np.nan, dtype=np.float32)
     model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weights, "weights"))
     with pytest.raises(BadArtifact, match="finite probabilities"):
-        Predictor(model.SerializeToString(), SPEC, OutputSpec(classes=10)).predict(samples(1))
+        Predictor(model.SerializeToString(), SPEC, OUTPUTS).predict(samples(1))
 
 
 @pytest.mark.parametrize(
@@ -96,17 +94,11 @@ def test_probabilities_that_are_not_finite_are_no_answer() -> None:
 )
 def test_arrays_that_the_model_does_not_take(raw: np.ndarray, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        Predictor(MODEL, SPEC, OutputSpec(classes=10)).predict(raw)
-
-
-def test_agreement() -> None:
-    assert compute_agreement(np.array([1, 2, 3, 4]), np.array([1, 2, 3, 5])) == 0.75
-    with pytest.raises(BadInput, match="as many"):
-        compute_agreement(np.array([1]), np.array([1, 2]))
+        Predictor(MODEL, SPEC, OUTPUTS).predict(raw)
 
 
 def test_measurement_is_of_the_exact_bytes() -> None:
-    found = measure_artifact(MODEL, SPEC, OutputSpec(classes=10), budget_s=0.1, max_runs=50)
+    found = measure_artifact(MODEL, SPEC, OUTPUTS, budget_s=0.1, max_runs=50)
     assert (found.sha256, found.size_bytes, found.threads) == (sha256_bytes(MODEL), len(MODEL), 1)
     assert 20 <= found.runs <= 50
     assert 0 < found.latency_ms_p50 <= found.latency_ms_p95 < 1000
@@ -114,10 +106,12 @@ def test_measurement_is_of_the_exact_bytes() -> None:
 
 
 def test_a_larger_model_measures_larger() -> None:
-    wide = InputSpec(name="image", dtype="uint8", shape=(3, 512, 512), value_range=(0, 255))
-    small = measure_artifact(MODEL, SPEC, OutputSpec(classes=10), budget_s=0.1)
+    wide = InputSpec(
+        form="image", name="image", dtype="uint8", shape=(3, 512, 512), value_range=(0, 255)
+    )
+    small = measure_artifact(MODEL, SPEC, OUTPUTS, budget_s=0.1)
     large = measure_artifact(
-        make_onnx(1, shape=(3, 512, 512)), wide, OutputSpec(classes=10), budget_s=0.1, max_runs=20
+        make_onnx(1, shape=(3, 512, 512)), wide, OUTPUTS, budget_s=0.1, max_runs=20
     )
     assert large.latency_ms_p50 > small.latency_ms_p50
     if small.memory_bytes is not None and large.memory_bytes is not None:
@@ -126,7 +120,7 @@ def test_a_larger_model_measures_larger() -> None:
 
 def test_measuring_what_does_not_run() -> None:
     with pytest.raises(BadArtifact, match="must be an ONNX model"):
-        measure_artifact(b"junk", SPEC, OutputSpec(classes=10))
+        measure_artifact(b"junk", SPEC, OUTPUTS)
 
 
 def test_measuring_does_not_import_from_the_current_directory(
@@ -134,4 +128,4 @@ def test_measuring_does_not_import_from_the_current_directory(
 ) -> None:
     (tmp_path / "numpy.py").write_text("raise RuntimeError('a stranger')")
     monkeypatch.chdir(tmp_path)
-    assert measure_artifact(MODEL, SPEC, OutputSpec(classes=10), budget_s=0.05).runs >= 20
+    assert measure_artifact(MODEL, SPEC, OUTPUTS, budget_s=0.05).runs >= 20

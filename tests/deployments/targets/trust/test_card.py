@@ -9,6 +9,8 @@ from deployments.targets.trust.card import Card, InputSpec
 from deployments.targets.trust.keys import KeyRing
 from tests.deployments.targets.material import make_body, make_card, make_onnx, sign_body
 
+LABEL: dict[str, Any] = {"name": "label", "dtype": "int64", "meaning": "label", "labels": ["a"]}
+
 
 @pytest.fixture
 def card(keys: KeyRing) -> Card:
@@ -24,20 +26,52 @@ def test_card_survives_the_trip(card: Card) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "newer Lepton"),
+        ({"format": 1}, "format 2; got 1; run the recipe again"),
+        ({"format": 3}, "newer Lepton"),
         ({"model_id": "x"}, "model_id"),
+        ({"outputs": []}, "outputs"),
         ({"labels": []}, "labels"),
-        ({"labels": ["a", "a"]}, "unique"),
+        ({"outputs": [LABEL | {"labels": ["a", "a"]}]}, "unique"),
+        ({"outputs": [LABEL | {"labels": []}]}, "name each label"),
+        ({"outputs": [LABEL, LABEL]}, "different names"),
         (
-            {"input": {"name": "image", "dtype": "object", "shape": [1], "value_range": [0, 1]}},
+            {"outputs": [LABEL | {"meaning": "probabilities", "shape": [2]}]},
+            "name each of 2 places; got 1",
+        ),
+        (
+            {
+                "input": {
+                    "form": "image",
+                    "name": "image",
+                    "dtype": "object",
+                    "shape": [1],
+                    "value_range": [0, 1],
+                }
+            },
             "dtype",
         ),
         (
-            {"input": {"name": "image", "dtype": "uint8", "shape": [0], "value_range": [0, 1]}},
+            {
+                "input": {
+                    "form": "image",
+                    "name": "image",
+                    "dtype": "uint8",
+                    "shape": [0],
+                    "value_range": [0, 1],
+                }
+            },
             "shape",
         ),
         (
-            {"input": {"name": "image", "dtype": "uint8", "shape": [1], "value_range": [1, 1]}},
+            {
+                "input": {
+                    "form": "image",
+                    "name": "image",
+                    "dtype": "uint8",
+                    "shape": [1],
+                    "value_range": [1, 1],
+                }
+            },
             "low < high",
         ),
         ({"artifact": {"name": "a", "file": "../a.onnx", "sha256": "0" * 64}}, "file"),
@@ -63,4 +97,4 @@ def test_specs_are_frozen_and_checked() -> None:
     with pytest.raises(ValueError, match="max_latency"):
         TargetSpec.model_validate({"max_latency": 5})
     with pytest.raises(ValueError, match="frozen"):
-        InputSpec(shape=(1,), value_range=(0, 1)).name = "other"
+        InputSpec(form="image", name="x", dtype="uint8", shape=(1,)).name = "other"

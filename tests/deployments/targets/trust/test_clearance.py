@@ -8,10 +8,18 @@ from typing import Any
 import pytest
 
 from deployments.targets.errors import NotCleared
-from deployments.targets.trust.clearance import check_clearance, verify_receipt
+from deployments.targets.trust.clearance import check_clearance
 from deployments.targets.trust.keys import KeyRing
+from deployments.targets.trust.signed_receipt import verify_receipt
 from storage.base.store import canonical_json, sha256_bytes
-from tests.deployments.targets.material import make_body, make_card, make_onnx, make_run, sign_body
+from tests.deployments.targets.material import (
+    list_classes,
+    make_body,
+    make_card,
+    make_onnx,
+    make_run,
+    sign_body,
+)
 
 MODEL = make_onnx(1)
 
@@ -56,6 +64,23 @@ BAD_BODIES: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
         "each once",
     ),
     (
+        "no list of gates",
+        lambda body: body.update(required_gates=[]),
+        r"required_gates must be, for flow 'lifecycle', at least raw, prepared, model, artifact",
+    ),
+    ("a shorter list of gates", lambda body: body["required_gates"].pop(), r"got \['raw', 'prep"),
+    ("a gate twice in the list", lambda body: body["required_gates"].append("raw"), "each once"),
+    ("gates that are no list", lambda body: body.update(required_gates="raw"), "hold a list"),
+    (
+        "a longer list than the gates that judged",
+        lambda body: body["required_gates"].append("fairness"),
+        "got no fairness",
+    ),
+    ("another flow", lambda body: body.update(flow="mine"), r"flow that may publish \(mine\)"),
+    ("no flow", lambda body: body.pop("flow"), "flow"),
+    ("objective", lambda body: body["model"].update(objective="values"), "card's objective"),
+    ("form", lambda body: body["recipe"]["document"]["data"].update(kind="table"), "card's form"),
+    (
         "other channel",
         lambda body: body.update(channels={"cloud": {}}),
         r"clear channel 'edge'; got \['cloud'\]",
@@ -72,7 +97,7 @@ BAD_BODIES: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ),
     (
         "size",
-        lambda body: body["artifacts"][0].update(size_bytes=1),
+        lambda body: body["model"]["files"]["int8.onnx"].update(size_bytes=1),
         "size_bytes in the receipt must be 1",
     ),
     ("not measured", lambda body: body.update(artifacts=body["artifacts"] * 2), "got 2 times"),
@@ -81,7 +106,8 @@ BAD_BODIES: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
         lambda body: body["model"].update(files={}),
         "must be a file of the receipt's model",
     ),
-    ("newer format", lambda body: body.update(format=2), "newer Lepton"),
+    ("newer format", lambda body: body.update(format=3), "newer Lepton"),
+    ("older format", lambda body: body.update(format=1), "format 2; got 1; run the recipe again"),
     ("no expectation", lambda body: body["channels"]["edge"].pop("expected"), "expected"),
     (
         "other labels",
@@ -122,7 +148,8 @@ def test_another_file_beside_the_cleared_ones(keys: KeyRing) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"labels": ("x", "y")}, {"receipt": "0" * 64}, {"model_id": "1" * 64}]
+    "changes",
+    [{"outputs": list_classes(("x", "y"))}, {"receipt": "0" * 64}, {"model_id": "1" * 64}],
 )
 def test_a_card_that_says_something_else(keys: KeyRing, changes: dict[str, Any]) -> None:
     body = make_body(MODEL, {"edge": None})

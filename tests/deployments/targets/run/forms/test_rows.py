@@ -13,6 +13,7 @@ from deployments.targets.run.inputs import load_input
 from deployments.targets.trust.card import Card, ColumnSpec, InputSpec, OutputSpec
 
 TABLE = InputSpec(
+    form="table",
     name="row",
     dtype="float64",
     shape=(3,),
@@ -24,6 +25,7 @@ TABLE = InputSpec(
     missing=("", "NA"),
 )
 SERIES = InputSpec(
+    form="series",
     name="window",
     dtype="float64",
     shape=(2, 2),
@@ -41,7 +43,8 @@ def make_card(spec: InputSpec) -> Card:
             "name": "x",
             "kind": "tabular-regression",
             "input": spec,
-            "output": OutputSpec(kind="values"),
+            "objective": "values",
+            "outputs": (OutputSpec(name="values", meaning="values"),),
             "artifact": {"name": "fp32", "file": "fp32.onnx", "sha256": "b" * 64},
             "receipt": "c" * 64,
         }
@@ -168,8 +171,7 @@ def test_what_the_model_cannot_take_is_named(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"columns": ()}, "either a value_range or columns"),
-        ({"value_range": (0, 1)}, "either a value_range or columns"),
+        ({"value_range": (0, 1)}, "value_range or columns; got both"),
         ({"shape": (4,)}, "columns must be as many as the shape says"),
     ],
 )

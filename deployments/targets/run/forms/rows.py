@@ -1,4 +1,4 @@
-"""Reading raw rows for a model of tables or series: a CSV file with a header, or a .npy array of numbers.
+"""Reading raw rows of tables or series: a CSV file with a header, or a .npy array of numbers.
 
 A table's file holds one sample a row. A series' file holds rows in the order of time, of which the
 last ones are the window that a model looks back on. Nothing is scaled or filled in here: the model
@@ -14,14 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.targets.errors import BadInput
+from deployments.targets.run.forms.arrays import MAGIC, read_npy
 from deployments.targets.trust.card import ColumnSpec, InputSpec
 
 Rows = NDArray[np.float64]
 STEP_ROWS = 1000
 
 
-def read_csv_samples(data: bytes, spec: InputSpec, where: str) -> Rows:
-    """Samples of a CSV file.
+def read_rows(data: bytes, spec: InputSpec, where: str) -> Rows:
+    """Read the samples of a CSV or a .npy file.
+
+    Raises:
+        BadInput: The file does not hold rows that the card describes.
+    """
+    if data.startswith(MAGIC):
+        return _shape_samples(read_npy(data, where), spec, where)
+    return _read_csv(data, spec, where)
+
+
+def _read_csv(data: bytes, spec: InputSpec, where: str) -> Rows:
+    """Read the samples of a CSV file.
 
     Args:
         data: The file, UTF-8, its first record the names of the columns; columns that the model
@@ -36,6 +48,25 @@ def read_csv_samples(data: bytes, spec: InputSpec, where: str) -> Rows:
     Raises:
         BadInput: A column is missing, a value cannot be read, or there are too few rows.
     """
+    header, rows = _split_csv(data, spec, where)
+    first = 2  # The line of the first row that is read.
+    if len(spec.shape) > 1:
+        _check_entity(rows, header, spec, where)
+        _check_times(rows, header, spec, where)
+        first += max(len(rows) - spec.shape[0], 0)
+        rows = rows[-spec.shape[0] :]
+    places = [header.index(column.name) for column in spec.columns]
+    values = np.array(
+        [
+            _read_record(record, places, spec, f"{where}, line {first + number}")
+            for number, record in enumerate(rows)
+        ]
+    ).reshape(len(rows), len(places))
+    return _shape_samples(values, spec, where)
+
+
+def _split_csv(data: bytes, spec: InputSpec, where: str) -> tuple[list[str], list[list[str]]]:
+    """Split a CSV file into the names of its columns, of which none may be absent, and its rows."""
     try:
         records = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -48,45 +79,38 @@ def read_csv_samples(data: bytes, spec: InputSpec, where: str) -> Rows:
     if wrong is not None:
         raise BadInput(
             f"input ({where}) must have commas between its values, whatever stood between those "
-            "that were learned from; "
-            f"got {wrong!r} in its first line; save it with commas, and points in its numbers"
+            f"that were learned from; got {wrong!r} in its first line; save it with commas, and "
+            "points in its numbers"
         )
-    absent = [column.name for column in spec.columns if column.name not in header]
+    names = [column.name for column in spec.columns]
+    absent = [name for name in names if name not in header]
     if absent:
         raise BadInput(
-            f"input ({where}) must have the columns "
-            f"{', '.join(column.name for column in spec.columns)}; got no "
+            f"input ({where}) must have the columns {', '.join(names)}; got no "
             f"{', '.join(absent)}; name them in its first line"
         )
-    rows = records[1:]
-    if len(spec.shape) > 1:
-        _check_window(rows, header, spec, where)
-        rows = rows[-spec.shape[0] :]
-    places = [header.index(column.name) for column in spec.columns]
-    first = len(records) - len(rows) + 1
-    values = np.array(
-        [
-            _read_record(record, places, spec, f"{where}, line {first + number}")
-            for number, record in enumerate(rows)
-        ]
-    ).reshape(len(rows), len(places))
-    return shape_samples(values, spec, where)
+    return header, records[1:]
 
 
-def _check_window(rows: list[list[str]], header: list[str], spec: InputSpec, where: str) -> None:
-    """Refuses a last window that the model cannot have learned from: of several entities, out of order, over a gap.
+def _check_entity(rows: list[list[str]], header: list[str], spec: InputSpec, where: str) -> None:
+    """Refuse a last window of several entities."""
+    length = spec.shape[0]
+    if spec.entity is None or spec.entity not in header:
+        return
+    found = list(dict.fromkeys(_read_cell(row, header, spec.entity) for row in rows[-length:]))
+    if len(found) > 1:
+        raise BadInput(
+            f"input ({where}) must end with {length} rows of one {spec.entity}; got "
+            f"{', '.join(found[:5])}; write a file for each"
+        )
+
+
+def _check_times(rows: list[list[str]], header: list[str], spec: InputSpec, where: str) -> None:
+    """Refuse a last window that is out of order or goes over a gap.
 
     A step is the usual time between two rows: the median over the window and some rows before it.
     """
     length = spec.shape[0]
-    if spec.entity is not None and spec.entity in header:
-        found = list(dict.fromkeys(_read_cell(row, header, spec.entity) for row in rows[-length:]))
-        if len(found) > 1:
-            raise BadInput(
-                f"input ({where}) must end with {length} rows of one {spec.entity}; got "
-                f"{', '.join(found[:5])}; write a "
-                "file for each"
-            )
     if spec.time is None or spec.time.name not in header:
         return
     recent = rows[-max(length, STEP_ROWS) :]
@@ -97,16 +121,14 @@ def _check_window(rows: list[list[str]], header: list[str], spec: InputSpec, whe
     if len(inside) and inside.min() <= 0:
         raise BadInput(
             f"input ({where}) must hold rows in the order of {spec.time.name}; got one that is no "
-            "later than the one before "
-            "it; sort them"
+            "later than the one before it; sort them"
         )
     step = float(np.median(apart)) if len(apart) else 0.0
     if len(inside) and spec.max_gap_steps is not None and inside.max() > spec.max_gap_steps * step:
         raise BadInput(
             f"input ({where}) must end with {length} rows without a gap; got {inside.max():g} s "
-            "between two of them, where "
-            f"{step:g} s are usual; give the rows that are missing, or only those behind the gap "
-            "once there are enough"
+            f"between two of them, where {step:g} s are usual; give the rows that are missing, or "
+            "only those behind the gap once there are enough"
         )
 
 
@@ -129,7 +151,7 @@ def _read_record(record: list[str], places: list[int], spec: InputSpec, where: s
 
 
 def _read_value(text: str, column: ColumnSpec, spec: InputSpec, where: str) -> float:
-    """A value as it stands in a sample: NaN where it is missing."""
+    """Read a value as it stands in a sample: NaN where it is missing."""
     if column.is_time:
         return _read_time(text, column, where)
     if text in spec.missing:
@@ -149,7 +171,7 @@ def _read_value(text: str, column: ColumnSpec, spec: InputSpec, where: str) -> f
 
 
 def _read_time(text: str, column: ColumnSpec, where: str) -> float:
-    """Seconds since 1970; UTC unless the text says otherwise."""
+    """Read a time as seconds since 1970; UTC unless the text says otherwise."""
     try:
         moment = (
             datetime.strptime(text, column.time_format)
@@ -164,8 +186,8 @@ def _read_time(text: str, column: ColumnSpec, where: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> Rows:
-    """Numbers as samples: (D,) or (N, D) of a table, (L, D) or more rows, or (N, L, D), of a series.
+def _shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> Rows:
+    """Shape numbers as samples: (D,) or (N, D) of a table, (L, D), more rows, or (N, L, D) of a series.
 
     Raises:
         BadInput: They have another shape, there is none, or one is infinite.
@@ -178,8 +200,7 @@ def shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> Ro
         steps = f"at least {spec.shape[0]} rows" if len(spec.shape) > 1 else "at least one row"
         raise BadInput(
             f"input ({where}) must hold {steps} of {spec.shape[-1]} columns; got {values.shape}; "
-            "give more rows, or "
-            "the columns that the model takes"
+            "give more rows, or the columns that the model takes"
         )
     if np.isinf(samples).any():
         raise BadInput(

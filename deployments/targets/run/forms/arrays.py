@@ -1,0 +1,46 @@
+"""Reading a .npy file of numbers from a stranger: its header is believed no further than its size."""
+
+import io
+import math
+import struct
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from deployments.targets.errors import BadInput
+
+MAGIC = b"\x93NUMPY"
+Raw = NDArray[np.number[Any]]
+
+
+def read_npy(data: bytes, where: str) -> Raw:
+    """Read the array of a .npy file.
+
+    Args:
+        data: The file.
+        where: Its name, for messages.
+
+    Raises:
+        BadInput: It is damaged, or holds anything but numbers.
+    """
+    try:
+        return _parse_npy(data)
+    except (ValueError, KeyError, SyntaxError, struct.error, EOFError) as error:
+        raise BadInput(
+            f"input ({where}) must be a .npy file of numbers; got {error}; save it with numpy.save"
+        ) from error
+
+
+def _parse_npy(data: bytes) -> Raw:
+    stream = io.BytesIO(data)
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    shape, fortran, dtype = readers[npy.read_magic(stream)](stream)
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise ValueError(f"dtype {dtype}")
+    # The header is checked against the file before anything of the size that it claims is made.
+    if (held := len(data) - stream.tell()) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"shape {shape} of {dtype} with {held} bytes of data")
+    values = np.frombuffer(data, dtype=dtype, offset=stream.tell())
+    return values.reshape(shape, order="F" if fortran else "C")

@@ -1,0 +1,124 @@
+"""How an answer is told: as named outputs for programs and as a line of text for people.
+
+Found by the objective on a model's card. A plug-in's module `targets` registers its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from deployments.targets.run.runtime import Answers
+from deployments.targets.trust.card import OutputSpec
+from storage.base.registry import Registry
+
+
+class Output(BaseModel):
+    """One thing that a model says of a sample.
+
+    Attributes:
+        name: Its key in `lepton predict --json`.
+        value: What it is, as JSON.
+        meaning: The meaning of the card's output that it was read from.
+        unit: Unit of its numbers: "1" for probabilities and scores; "" for the source's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    value: JsonValue
+    meaning: str
+    unit: str = "1"
+
+
+Outputs = tuple[Output, ...]
+
+
+@dataclass(frozen=True)
+class Teller:
+    """How the answers of one objective are told.
+
+    Attributes:
+        list_outputs: From the answers and the place of a sample among them to what is said of it.
+        say: From what is said of a sample to one line of text.
+    """
+
+    list_outputs: Callable[[Answers, int], Outputs]
+    say: Callable[[Outputs], str]
+
+
+def list_class(answers: Answers, row: int) -> Outputs:
+    """List the most probable class and its probability."""
+    label, name = _read_label(answers, row)
+    confidence = float(np.clip(answers.values[row][label], 0.0, 1.0))
+    return (name, Output(name="confidence", value=confidence, meaning="probabilities"))
+
+
+def list_anomaly(answers: Answers, row: int) -> Outputs:
+    """List whether a sample is normal, and how unlike what is normal it is."""
+    _, name = _read_label(answers, row)
+    return (name, Output(name="score", value=float(answers.values[row]), meaning="score"))
+
+
+def list_value(answers: Answers, row: int) -> Outputs:
+    """List the one value that a regression answers with."""
+    spec = _find_spec(answers, "values")
+    value = float(answers.values[row])
+    return (Output(name="value", value=value, meaning=spec.meaning, unit=spec.unit),)
+
+
+def list_forecast(answers: Answers, row: int) -> Outputs:
+    """List the next steps of each column that is forecast."""
+    spec = _find_spec(answers, "values")
+    steps = answers.values[row]
+    columns: dict[str, Any] = {
+        name: steps[:, place].tolist() for place, name in enumerate(spec.labels)
+    }
+    return (Output(name="forecast", value=columns, meaning=spec.meaning, unit=spec.unit),)
+
+
+def _read_label(answers: Answers, row: int) -> tuple[int, Output]:
+    spec = _find_spec(answers, "label")
+    label = int(answers.arrays[spec.name][row])
+    return label, Output(name="label", value=spec.labels[label], meaning="label")
+
+
+def _find_spec(answers: Answers, meaning: str) -> OutputSpec:
+    return next(spec for spec in answers.outputs if spec.meaning == meaning)
+
+
+def say_class(outputs: Outputs) -> str:
+    """Say the class, and how probable it is."""
+    label, confidence = (output.value for output in outputs)
+    return f"{label}  {confidence:.1%}"
+
+
+def say_anomaly(outputs: Outputs) -> str:
+    """Say whether a sample is normal, and its score."""
+    label, score = (output.value for output in outputs)
+    return f"{label} (score {score:.4g})"
+
+
+def say_value(outputs: Outputs) -> str:
+    """Say the value."""
+    return f"{outputs[0].value:.6g}"
+
+
+def say_forecast(outputs: Outputs) -> str:
+    """Say the steps of each column."""
+    columns: Any = outputs[0].value
+    return "; ".join(
+        f"{name}: {', '.join(f'{value:.6g}' for value in values)}"
+        for name, values in columns.items()
+    )
+
+
+ANSWERS: Registry[Teller] = Registry("objective of a model", "targets")
+"""How answers are told, by objective."""
+
+ANSWERS.register("classes", Teller(list_class, say_class))
+ANSWERS.register("values", Teller(list_value, say_value))
+ANSWERS.register("forecast", Teller(list_forecast, say_forecast))
+ANSWERS.register("reconstruction", Teller(list_anomaly, say_anomaly))

@@ -1,0 +1,109 @@
+"""What a card may say of a model: of its input by form, of its outputs by objective.
+
+A card names its receipt, so the receipt cannot list the card. What the card says is held against
+the recipe and the model in the signed receipt instead. A form or an objective without a rule here
+is refused; a plug-in's module `targets` registers its own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from deployments.targets.trust.card import NORMAL_OR_NOT, InputSpec, OutputSpec
+from storage.base.registry import Registry
+
+
+class Claim(NamedTuple):
+    """Something that a card says, and what it must be by the receipt."""
+
+    what: str
+    got: object
+    expected: object
+
+
+Recipe = Mapping[str, Any]
+InputRule = Callable[[InputSpec, Recipe], Sequence[Claim]]
+OutputRule = Callable[[tuple[OutputSpec, ...], Recipe], Sequence[Claim]]
+
+INPUT_RULES: Registry[InputRule] = Registry("form of a card's input", "targets")
+"""From a card's input and the recipe's document to what the card claims of it, by form."""
+
+OUTPUT_RULES: Registry[OutputRule] = Registry("objective of a card", "targets")
+"""From a card's outputs and the recipe's document to what the card claims of them, by objective."""
+
+
+def claim_image(spec: InputSpec, recipe: Recipe) -> list[Claim]:
+    """List what a card says of pictures: shape, dtype and range of the raw values."""
+    image = recipe["data"]["image"]
+    return [
+        Claim("card's input shape", list(spec.shape), list(image["shape"])),
+        Claim("card's input dtype", spec.dtype, image["dtype"]),
+        Claim("card's value range", list(spec.bounds), list(image["value_range"])),
+    ]
+
+
+def claim_rows(spec: InputSpec, recipe: Recipe) -> list[Claim]:
+    """List what a card says of rows or windows of them: the columns, and how many steps."""
+    data, window = recipe["data"], recipe["model"]["window"]
+    names = [column.name for column in spec.columns if not column.is_time]
+    steps = [] if window is None else [window["lookback"]]
+    return [
+        Claim("card's columns", sorted(names), sorted([*data["numbers"], *data["texts"]])),
+        Claim("card's input shape", list(spec.shape), [*steps, len(spec.columns)]),
+    ]
+
+
+def claim_classes(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim]:
+    """List what a card says of classes: a label, and a probability for each name of the recipe."""
+    named = _name_labels(recipe)
+    return [
+        _claim_meanings(outputs, ["label", "probabilities"]),
+        Claim("card's labels", list(outputs[0].labels), named),
+        Claim("card's probabilities", list(outputs[-1].shape), [len(named)]),
+    ]
+
+
+def claim_values(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim]:
+    """List what a card says of a regression: one value a sample."""
+    return [
+        _claim_meanings(outputs, ["values"]),
+        Claim("card's labels", list(outputs[0].labels), []),
+        Claim("card's values", list(outputs[0].shape), []),
+    ]
+
+
+def claim_forecast(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim]:
+    """List what a card says of a forecast: the columns, and how many steps ahead."""
+    window = recipe["model"]["window"]
+    columns = list(window["targets"] or recipe["data"]["numbers"])
+    return [
+        _claim_meanings(outputs, ["values"]),
+        Claim("card's forecast columns", list(outputs[0].labels), columns),
+        Claim("card's horizon", list(outputs[0].shape), [window["horizon"], len(columns)]),
+    ]
+
+
+def claim_reconstruction(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim]:
+    """List what a card says of an anomaly detector: a label of two, and a score."""
+    named = _name_labels(recipe) or list(NORMAL_OR_NOT)
+    return [
+        _claim_meanings(outputs, ["label", "score"]),
+        Claim("card's labels", list(outputs[0].labels), named),
+        Claim("card's score", list(outputs[-1].shape), []),
+    ]
+
+
+def _claim_meanings(outputs: tuple[OutputSpec, ...], expected: list[str]) -> Claim:
+    return Claim("card's outputs", [output.meaning for output in outputs], expected)
+
+
+def _name_labels(recipe: Recipe) -> list[str]:
+    return [str(label) for label in recipe["data"]["labels"]]
+
+
+INPUT_RULES.register("image", claim_image)
+INPUT_RULES.register("table", claim_rows)
+INPUT_RULES.register("series", claim_rows)
+OUTPUT_RULES.register("classes", claim_classes)
+OUTPUT_RULES.register("values", claim_values)
+OUTPUT_RULES.register("forecast", claim_forecast)
+OUTPUT_RULES.register("reconstruction", claim_reconstruction)

@@ -1,0 +1,94 @@
+"""A receipt on its way to a release: its form and its signature, whatever it says."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from deployments.targets.errors import NotCleared
+from storage.base.errors import StorageError
+from storage.base.store import canonical_json, sha256_bytes
+
+FORMAT: Final = 2
+MAX_RECEIPT_BYTES = 8 * 2**20
+REMEDY = "run the recipe again to get a receipt for these bytes"
+
+
+def verify_receipt(receipt: bytes, trusted: Mapping[str, bytes]) -> dict[str, Any]:
+    """Checks a receipt's form and signature, whatever its status.
+
+    Args:
+        receipt: The file's bytes: canonical JSON of `{"signatures": [...], "signed": body}`.
+        trusted: Raw ed25519 public keys by key id.
+
+    Returns:
+        The body.
+
+    Raises:
+        NotCleared: It is not canonical JSON of a known format, or no trusted key signed it.
+    """
+    if len(receipt) > MAX_RECEIPT_BYTES:
+        raise NotCleared(
+            f"receipt must be at most {MAX_RECEIPT_BYTES} bytes; got {len(receipt)}; {REMEDY}"
+        )
+    try:
+        envelope = json.loads(receipt)
+        # Parsers disagree about doubled keys and stray bytes; the canonical form leaves nothing to
+        # disagree about.
+        canonical = canonical_json(envelope) == receipt
+    except (ValueError, RecursionError, StorageError) as error:
+        raise NotCleared(f"receipt must be canonical JSON; got {error}; {REMEDY}") from error
+    if not canonical or not isinstance(envelope, dict) or set(envelope) != {"signatures", "signed"}:
+        raise NotCleared(
+            "receipt must be canonical JSON of its signatures and its signed body; got another; "
+            f"{REMEDY}"
+        )
+    body = envelope["signed"]
+    found = body.get("format") if isinstance(body, dict) else None
+    if found != FORMAT:
+        remedy = REMEDY if found in range(FORMAT) else "read it with a newer Lepton"
+        raise NotCleared(f"receipt must have format {FORMAT}; got {found!r}; {remedy}")
+    if not any(
+        _is_signed(canonical_json(body), signature, trusted)
+        for signature in as_list(envelope["signatures"])
+    ):
+        raise NotCleared(
+            f"receipt ({sha256_bytes(receipt)[:12]}) must be signed by one of {len(trusted)} "
+            "trusted keys; got "
+            f"{_name_signers(envelope['signatures'])}; import the signer's public key with `lepton "
+            "keys import`"
+        )
+    return dict(body)
+
+
+def _is_signed(data: bytes, signature: object, trusted: Mapping[str, bytes]) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    if not isinstance(signature, dict) or signature.get("method") != "ed25519":
+        return False
+    public = trusted.get(str(signature.get("keyid")))
+    if public is None:
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(
+            bytes.fromhex(str(signature.get("signature"))), data
+        )
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _name_signers(signatures: object) -> str:
+    names: Iterator[str] = (
+        str(entry.get("keyid"))[:12]
+        for entry in (signatures if isinstance(signatures, list) else [])
+        if isinstance(entry, dict)
+    )
+    return ", ".join(names) or "no signature"
+
+
+def as_list(value: object) -> list[Any]:
+    """Return a value of a receipt that must be a list; refuse anything else."""
+    if not isinstance(value, list):
+        raise NotCleared(f"receipt must hold a list; got {type(value).__name__}; {REMEDY}")
+    return value

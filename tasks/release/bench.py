@@ -1,0 +1,122 @@
+"""The bench: what an artifact's exact bytes answer and cost, held against the float model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deployments.targets.run.measure import Measurement, measure_artifact
+from deployments.targets.run.runtime import Predictor
+from deployments.targets.trust.card import InputSpec, OutputSpec
+from lightning_modules.objectives.metrics import LOWER_IS_BETTER
+from storage.base.figures import Figure
+from storage.base.store import Store
+from storage.records.receipts import ArtifactRecord
+from tasks.forms.streams import HELD_OUT, VALIDATION
+from tasks.runtime.figures import list_figures, measure_cost
+from tasks.runtime.outcomes import Evaluated, Prepared
+from tasks.training.answers import (
+    AnswerSheet,
+    answer_split,
+    measure_agreement,
+    measure_headline,
+    read_predictions,
+    standardise_sheet,
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An artifact with what it measured on validation rows.
+
+    Attributes:
+        score: Accuracy or average precision, or a mean absolute error.
+        reference: The float model's on the same rows.
+        is_error: Whether they are errors.
+        agreement: Fraction of the answers that are the float model's.
+    """
+
+    name: str
+    content: bytes
+    score: float
+    reference: float
+    is_error: bool
+    agreement: float
+    measured: Measurement
+
+    @property
+    def file(self) -> str:
+        """Name of its file in the model's directory."""
+        return f"{self.name}.onnx"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where candidates are measured: the rows, and what an artifact takes and answers."""
+
+    store: Store
+    prepared: Prepared
+    evaluated: Evaluated
+    input: InputSpec
+    outputs: tuple[OutputSpec, ...]
+
+    def measure(self, name: str, content: bytes, reference: AnswerSheet) -> Candidate:
+        """Measure a candidate on the validation rows beside the float network."""
+        sheet = self.answer(content, VALIDATION)
+        return Candidate(
+            name=name,
+            content=content,
+            score=self.judge(sheet),
+            reference=self.judge(reference),
+            is_error=self.evaluated.headline in LOWER_IS_BETTER,
+            agreement=measure_agreement(sheet, reference, self.evaluated.sample),
+            measured=measure_artifact(content, self.input, self.outputs),
+        )
+
+    def answer(self, content: bytes, split: str) -> AnswerSheet:
+        """Answer a split with an artifact's exact bytes."""
+        predictor = Predictor(content, self.input, self.outputs)
+        return answer_split(self.store, self.prepared, split, predictor, self.evaluated.sample)
+
+    def judge(self, sheet: AnswerSheet) -> float:
+        """Return the figure that artifacts are held against, in the unit that figures are in."""
+        sample = self.evaluated.sample
+        return measure_headline(
+            standardise_sheet(sheet, sample, standard=self.evaluated.standard), sample
+        )
+
+    def record(
+        self, candidate: Candidate, chosen: Mapping[str, Candidate], note: str
+    ) -> ArtifactRecord:
+        """Write down what a candidate measured; a chosen one answers the held-out rows for it."""
+        channels = tuple(
+            channel for channel, winner in chosen.items() if winner.name == candidate.name
+        )
+        figures = self.list_scores(candidate.score, candidate.agreement, VALIDATION)
+        if channels:
+            sheet = self.answer(candidate.content, HELD_OUT)
+            reference = read_predictions(
+                self.store, self.evaluated.predictions_path, self.evaluated.predictions
+            )
+            agreement = measure_agreement(sheet, reference, self.evaluated.sample)
+            figures += self.list_scores(self.judge(sheet), agreement, HELD_OUT)
+        measured = candidate.measured
+        return ArtifactRecord(
+            name=candidate.name,
+            file=candidate.file,
+            sha256=measured.sha256,
+            figures=(*figures, *_list_costs(measured)),
+            chosen_for=channels,
+            note=note,
+        )
+
+    def list_scores(self, score: float, agreement: float, split: str) -> tuple[Figure, ...]:
+        """Return how well an artifact answers the rows of a split, as figures."""
+        values = {self.evaluated.headline: score, "agreement": agreement}
+        return list_figures(values, split, standard=self.evaluated.standard)
+
+
+def _list_costs(measured: Measurement) -> tuple[Figure, ...]:
+    return (
+        measure_cost("size_bytes", measured.size_bytes, "bytes"),
+        measure_cost("latency_ms_p50", measured.latency_ms_p50, "ms"),
+        measure_cost("latency_ms_p95", measured.latency_ms_p95, "ms"),
+    )

@@ -1,0 +1,73 @@
+"""What programs and people are told: `lepton predict --json` keeps its keys, whatever is asked."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deployments.targets.run.objectives import ANSWERS
+from deployments.targets.run.predict import Prediction
+from deployments.targets.run.runtime import Answers
+from deployments.targets.trust.card import OutputSpec
+
+LABEL = OutputSpec(name="label", dtype="int64", meaning="label", labels=("no", "yes"))
+ASKED: dict[str, tuple[tuple[OutputSpec, ...], list[Any], dict[str, Any], str]] = {
+    "classes": (
+        (
+            LABEL,
+            OutputSpec(
+                name="probabilities", shape=(2,), meaning="probabilities", labels=LABEL.labels
+            ),
+        ),
+        [[1], [[0.25, 0.75]]],
+        {"label": "yes", "confidence": 0.75},
+        "yes  75.0%",
+    ),
+    "reconstruction": (
+        (LABEL, OutputSpec(name="score", meaning="score")),
+        [[1], [2.5]],
+        {"label": "yes", "score": 2.5},
+        "yes (score 2.5)",
+    ),
+    "values": (
+        (OutputSpec(name="values", meaning="values", unit=""),),
+        [[-3.5]],
+        {"value": -3.5},
+        "-3.5",
+    ),
+    "forecast": (
+        (OutputSpec(name="values", shape=(2, 2), meaning="values", labels=("a", "b")),),
+        [[[[1.0, 2.0], [3.0, 4.0]]]],
+        {"forecast": {"a": [1.0, 3.0], "b": [2.0, 4.0]}},
+        "a: 1, 3; b: 2, 4",
+    ),
+}
+
+
+def tell(objective: str, row: int | None = None) -> Prediction:
+    outputs, arrays, _, _ = ASKED[objective]
+    named = {
+        output.name: np.array(array, dtype=output.dtype)
+        for output, array in zip(outputs, arrays, strict=True)
+    }
+    said = ANSWERS.find(objective).list_outputs(Answers(outputs, named), 0)
+    return Prediction(file="f", row=row, objective=objective, outputs=said, model_id="m")
+
+
+@pytest.mark.parametrize("objective", ASKED)
+def test_the_keys_of_predict_json_stay(objective: str) -> None:
+    *_, expected, line = ASKED[objective]
+    assert json.loads(tell(objective).to_json()) == {"file": "f", **expected, "model_id": "m"}
+    several = json.loads(tell(objective, row=3).to_json())
+    assert several == {"file": "f", "row": 3, **expected, "model_id": "m"}
+    assert str(tell(objective, row=3)) == f"f row 3  {line}"
+
+
+@pytest.mark.parametrize("objective", ASKED)
+def test_a_prediction_is_a_list_of_outputs_and_survives_json(objective: str) -> None:
+    prediction = tell(objective)
+    again = Prediction.model_validate_json(prediction.model_dump_json())
+    assert again == prediction
+    assert [output.name for output in again.outputs] == list(ASKED[objective][2])
+    assert again.find("nothing") is None

@@ -1,0 +1,87 @@
+"""What a card says of its model is held against the recipe, for every form and objective."""
+
+from typing import Any
+
+import pytest
+
+from deployments.targets.trust.card import ColumnSpec, InputSpec, OutputSpec
+from deployments.targets.trust.card_rules import INPUT_RULES, OUTPUT_RULES
+from storage.base.registry import UnknownName
+
+COLUMNS = (ColumnSpec(name="speed"), ColumnSpec(name="grade", vocabulary=("H", "L")))
+ROW = InputSpec(form="table", name="row", dtype="float64", shape=(2,), columns=COLUMNS)
+CLOCK = ColumnSpec(name="when", is_time=True)
+WINDOW = InputSpec(
+    form="series", name="window", dtype="float64", shape=(5, 3), columns=(*COLUMNS, CLOCK)
+)
+IMAGE = InputSpec(form="image", name="image", dtype="uint8", shape=(1, 8, 8), value_range=(0, 16))
+LABEL = OutputSpec(name="label", dtype="int64", meaning="label", labels=("no", "yes"))
+PROBABILITIES = OutputSpec(name="probabilities", shape=(2,), meaning="probabilities")
+SCORE = OutputSpec(name="score", meaning="score")
+VALUE = OutputSpec(name="values", meaning="values")
+STEPS = OutputSpec(name="values", shape=(4, 1), meaning="values", labels=("speed",))
+
+
+def make_recipe(**changes: Any) -> dict[str, Any]:
+    data = {
+        "image": {"shape": [1, 8, 8], "dtype": "uint8", "value_range": [0, 16]},
+        "numbers": ["speed"],
+        "texts": ["grade"],
+        "labels": ["no", "yes"],
+    }
+    window = {"lookback": 5, "horizon": 4, "targets": []}
+    return {"data": {**data, **changes}, "model": {"window": changes.get("window", window)}}
+
+
+def list_lies(claims: Any) -> list[str]:
+    return [claim.what for claim in claims if claim.got != claim.expected]
+
+
+@pytest.mark.parametrize(
+    ("spec", "recipe", "lies"),
+    [
+        (IMAGE, make_recipe(), []),
+        (IMAGE.model_copy(update={"shape": (3, 8, 8)}), make_recipe(), ["card's input shape"]),
+        (IMAGE.model_copy(update={"dtype": "int8"}), make_recipe(), ["card's input dtype"]),
+        (IMAGE.model_copy(update={"value_range": None}), make_recipe(), ["card's value range"]),
+        (ROW, make_recipe(window=None), []),
+        (ROW, make_recipe(window=None, texts=[]), ["card's columns"]),
+        (ROW, make_recipe(), ["card's input shape"]),
+        (WINDOW, make_recipe(), []),
+        (WINDOW.model_copy(update={"shape": (6, 3)}), make_recipe(), ["card's input shape"]),
+        (WINDOW.model_copy(update={"columns": COLUMNS[:1]}), make_recipe(),
+         ["card's columns", "card's input shape"]),
+    ],
+)  # fmt: skip
+def test_inputs(spec: InputSpec, recipe: dict[str, Any], lies: list[str]) -> None:
+    assert list_lies(INPUT_RULES.find(spec.form)(spec, recipe)) == lies
+
+
+@pytest.mark.parametrize(
+    ("objective", "outputs", "recipe", "lies"),
+    [
+        ("classes", (LABEL, PROBABILITIES), make_recipe(), []),
+        ("classes", (PROBABILITIES, LABEL), make_recipe(),
+         ["card's outputs", "card's labels", "card's probabilities"]),
+        ("classes", (LABEL, PROBABILITIES), make_recipe(labels=["a", "b"]), ["card's labels"]),
+        ("values", (VALUE,), make_recipe(), []),
+        ("values", (STEPS,), make_recipe(), ["card's labels", "card's values"]),
+        ("forecast", (STEPS,), make_recipe(), []),
+        ("forecast", (STEPS,), make_recipe(numbers=["flow"]), ["card's forecast columns"]),
+        ("forecast", (VALUE,), make_recipe(), ["card's forecast columns", "card's horizon"]),
+        ("reconstruction", (LABEL, SCORE), make_recipe(), []),
+        ("reconstruction", (LABEL, SCORE), make_recipe(labels=[]), ["card's labels"]),
+        ("reconstruction", (SCORE,), make_recipe(), ["card's outputs", "card's labels"]),
+    ],
+)  # fmt: skip
+def test_outputs(
+    objective: str, outputs: tuple[OutputSpec, ...], recipe: dict[str, Any], lies: list[str]
+) -> None:
+    assert list_lies(OUTPUT_RULES.find(objective)(outputs, recipe)) == lies
+
+
+def test_forms_and_objectives_without_a_rule_are_refused() -> None:
+    with pytest.raises(UnknownName, match="install the plug-in"):
+        INPUT_RULES.find("smell")
+    with pytest.raises(UnknownName, match="install the plug-in"):
+        OUTPUT_RULES.find("smell")
