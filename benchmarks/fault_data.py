@@ -18,7 +18,8 @@ from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
-from storage.forms.image import ImageField, ImageSpec
+from storage.forms.image import ImageSpec
+from storage.forms.image_field import ImageField
 from storage.forms.rules import SplitSpec
 from storage.forms.series import SeriesSpec
 from storage.forms.table import TableSpec

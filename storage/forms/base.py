@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from storage.forms.image_field import ImageField
 from storage.forms.rules import Condition, SplitSpec
 
 DEFAULT_SHARD_BYTES = 8 * 2**20
 MAX_CLASSES_NAMED = 20
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
+"""Texts that mean that there is no value, unless a data section says otherwise."""
 IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 
 if TYPE_CHECKING:
@@ -86,6 +89,21 @@ class RowsSpec(BaseModel):
     @neutral
     def entity(self) -> str | None:
         """Column that tells the entities of series apart."""
+        return None
+
+    @neutral
+    def time_format(self) -> str | None:
+        """Format of the time after C's strptime; None for ISO 8601."""
+        return None
+
+    @neutral
+    def missing(self) -> tuple[str, ...]:
+        """Texts that mean that there is no value."""
+        return MISSING
+
+    @neutral
+    def image(self) -> ImageField | None:
+        """What an image is; None where rows hold none."""
         return None
 
     @property

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from storage.base.errors import SourceError, SourceUnavailable
 from storage.forms.base import MAX_CLASSES_NAMED, RowsSpec
-from storage.forms.series import SeriesSpec
-from storage.forms.table import TableSpec
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
 
 if TYPE_CHECKING:
@@ -26,29 +24,28 @@ _UNITS_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def require_table(spec: RowsSpec | None, where: str) -> TableSpec:
-    """The data section, if it is one of a table.
+def require_columns(data: RowsSpec | None, where: str) -> RowsSpec:
+    """Return the data section, if it names columns.
 
     Raises:
-        SourceUnavailable: It is none.
+        SourceUnavailable: There is none, or it names none.
     """
-    if isinstance(spec, TableSpec):
-        return spec
+    if data is not None and data.columns:
+        return data
     raise SourceUnavailable(
         f"source ({where}) must be told which of its columns are what; got no data section of a "
-        "table; write kind: table "
-        "and its columns"
+        "table; write kind: table and its columns"
     )
 
 
-def check_columns(found: Sequence[str], spec: TableSpec, where: str) -> None:
+def check_columns(found: Sequence[str], wanted: Sequence[str], where: str) -> None:
     """Checks that a file has the columns that the recipe names, each once.
 
     Raises:
         SourceError: One is missing, or named twice.
     """
-    missing = [name for name in spec.columns if name not in found]
-    repeated = sorted({name for name in spec.columns if list(found).count(name) > 1})
+    missing = [name for name in wanted if name not in found]
+    repeated = sorted({name for name in wanted if list(found).count(name) > 1})
     if missing or repeated:
         what = (
             f"the columns {', '.join(missing)}"
@@ -57,8 +54,7 @@ def check_columns(found: Sequence[str], spec: TableSpec, where: str) -> None:
         )
         raise SourceError(
             f"file ({where}) must have {what}; got the columns {', '.join(found)}; mend the data "
-            "section, or give the "
-            "names of a file without a header"
+            "section, or give the names of a file without a header"
         )
 
 
@@ -68,7 +64,7 @@ def name_field(column: str) -> str:
     return name if re.match(r"[A-Za-z_]", name) else f"_{name}"
 
 
-def build_rows(table: "pa.Table", spec: TableSpec) -> tuple[Rows, dict[str, tuple[str, ...]]]:
+def build_rows(table: "pa.Table", spec: RowsSpec) -> tuple[Rows, dict[str, tuple[str, ...]]]:
     """The fields of a table's rows.
 
     Args:
@@ -99,12 +95,10 @@ def build_rows(table: "pa.Table", spec: TableSpec) -> tuple[Rows, dict[str, tupl
         rows[TIME], rows[TIME + VALID_SUFFIX] = _parse_times(
             table.column(spec.time), spec.time_format
         )
-    if isinstance(spec, SeriesSpec):
-        rows[SERIES_ID] = _parse_entities(table, spec.entity)
     return rows, columns
 
 
-def find_undeclared(table: "pa.Table", spec: TableSpec) -> tuple[str, ...]:
+def find_undeclared(table: "pa.Table", spec: RowsSpec) -> tuple[str, ...]:
     """Texts of the label's column that are no class of the recipe, in the order of their names."""
     if spec.label is None:
         return ()
@@ -215,7 +209,8 @@ def parse_time(text: str | None) -> int | None:
     return nanoseconds if -(1 << 63) <= nanoseconds < 1 << 63 else None
 
 
-def _parse_entities(table: "pa.Table", entity: str | None) -> NDArray[np.int64]:
+def parse_entities(table: "pa.Table", entity: str | None) -> NDArray[np.int64]:
+    """Makes `series_id` of the column of the entity; one for all rows where there is none."""
     if entity is None:
         return np.full(table.num_rows, hash_entity(""), dtype=np.int64)
     values = _list_texts(table.column(entity))

@@ -1,10 +1,19 @@
-"""Series: the data section of a recipe whose rows have a time, and are kept in order."""
+"""Series: rows of a table with a time, of one entity or many, kept in order."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import model_validator
 
-from storage.forms.table import TableSpec
+from storage.forms.base import RowsSpec
+from storage.forms.columns import SERIES_ID, parse_entities
+from storage.forms.form import Columns
+from storage.forms.table import TableForm, TableSpec
+from storage.shards.row_ids import Rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class SeriesSpec(TableSpec):
@@ -28,3 +37,28 @@ class SeriesSpec(TableSpec):
     def columns(self) -> tuple[str, ...]:
         """All columns that are read."""
         return (*super().columns, *((self.entity,) if self.entity is not None else ()))
+
+
+class SeriesForm(TableForm):
+    """Tables whose rows are kept in the order of entity and time."""
+
+    name = "series"
+    spec = SeriesSpec
+    ordered = True
+
+    def read_table(self, table: "pa.Table", data: RowsSpec) -> tuple[Rows, Columns]:
+        """Makes the fields of a table, and `series_id` of the entity."""
+        rows, columns = super().read_table(table, data)
+        return {**rows, SERIES_ID: parse_entities(table, data.entity)}, columns
+
+
+def find_step(entities: NDArray[np.generic], times: NDArray[np.int64]) -> int:
+    """Return the most frequent time between two rows of an entity, in nanoseconds.
+
+    0 where no entity has two rows.
+    """
+    order = np.lexsort((times, entities))
+    steps = np.diff(times[order])
+    same = entities[order][1:] == entities[order][:-1]
+    values, counts = np.unique(steps[same & (steps > 0)], return_counts=True)
+    return int(values[counts.argmax()]) if len(values) else 0

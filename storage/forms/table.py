@@ -1,10 +1,17 @@
-"""Tables: the data section of a recipe whose rows are named columns of numbers and text."""
+"""Tables: rows of named columns of numbers and text."""
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import model_validator
 
-from storage.forms.base import RowsSpec
+from storage.base.errors import SourceError
+from storage.forms.base import MISSING, RowsSpec
+from storage.forms.columns import NUMBERS, TARGET, TIME
+from storage.forms.form import Columns, Form, Mask, place_targets
+from storage.forms.measures import Moments, measure_columns
+from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows, find_valid
 
 
 class TableSpec(RowsSpec):
@@ -34,7 +41,7 @@ class TableSpec(RowsSpec):
     target: str | None = None
     time: str | None = None
     time_format: str | None = None
-    missing: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
+    missing: tuple[str, ...] = MISSING
 
     @model_validator(mode="after")
     def _check_columns(self) -> "TableSpec":
@@ -61,3 +68,44 @@ class TableSpec(RowsSpec):
         """All columns that are read."""
         single = (self.label, self.target, self.time)
         return (*self.numbers, *self.texts, *(name for name in single if name is not None))
+
+
+class TableForm(Form):
+    """Rows of columns; a value may be missing, a label or a target may not."""
+
+    name = "table"
+    spec: ClassVar[type[RowsSpec]] = TableSpec
+
+    def read_arrays(
+        self, values: NDArray[Any], targets: NDArray[Any], data: RowsSpec | None, where: str
+    ) -> tuple[Rows, Columns]:
+        """Makes `numbers` of values (N, columns), in the order in which the data section names them."""
+        names = data.numbers if data is not None else ()
+        if values.shape[1:] != (len(names),):
+            raise SourceError(
+                f"source ({where}) must hold rows of {len(names)} numbers, as the data section "
+                f"names them; got shape {values.shape[1:]}; name each column in data.numbers"
+            )
+        numbers = values.astype(np.float64)
+        rows: Rows = {NUMBERS: numbers, NUMBERS + VALID_SUFFIX: ~np.isnan(numbers)}
+        asked = data is not None and (data.label is not None or data.target is not None)
+        rows |= place_targets(targets, data) if asked else {}
+        return rows, {NUMBERS: names, NUMBERS + VALID_SUFFIX: names}
+
+    def find_invalid(self, rows: Rows, data: RowsSpec) -> tuple[Mask, Mask]:
+        """Marks rows without a time, and rows without a label or target to learn from.
+
+        Missing features stay: the head fills them in.
+        """
+        invalid = ~find_valid(rows, LABEL) | ~find_valid(rows, TARGET)
+        if data.label is not None:
+            invalid |= (rows[LABEL] < 0) | (rows[LABEL] >= len(data.labels))
+        if data.target is not None:
+            invalid |= ~np.isfinite(rows[TARGET])
+        return ~find_valid(rows, TIME), invalid
+
+    def measure_features(self, rows: Rows) -> Moments:
+        """Measures the valid values of each column of numbers."""
+        if NUMBERS not in rows:
+            return Moments()
+        return measure_columns(rows[NUMBERS], rows[NUMBERS + VALID_SUFFIX])

@@ -23,10 +23,7 @@ from storage.datasets.scratch import open_scratch
 from storage.datasets.version import Version
 from storage.forms.base import DEFAULT_SHARD_BYTES, RowsSpec
 from storage.forms.columns import SERIES_ID, TIME, name_field
-from storage.forms.image import ImageField, ImageSpec
-from storage.forms.rules import SplitSpec
-from storage.forms.series import SeriesSpec
-from storage.forms.table import TableSpec
+from storage.forms.registry import find_form
 from storage.pipeline.collecting import Progress
 from storage.pipeline.fitted import Fitted, fit_statistics
 from storage.pipeline.publishing import publish_version
@@ -46,17 +43,6 @@ from storage.pipeline.timeline import Timeline
 from storage.shards.row_ids import CONTENT_HASH, VALID_SUFFIX, Rows, count_rows
 from storage.shards.shard import ShardEntry
 from storage.sources.base import SPLITS
-
-__all__ = [
-    "Fitted",
-    "ImageField",
-    "ImageSpec",
-    "RowsSpec",
-    "SeriesSpec",
-    "SplitSpec",
-    "TableSpec",
-    "prepare_rows",
-]
 
 GROUP_BYTES = 64 * 2**20
 FEWEST_SHARDS = 8
@@ -161,13 +147,13 @@ def make_plan(
             for rows in (_read_key(raw, spec, entry) for entry in raw.shards)
         ]
         plan = replace(plan, cutoffs=find_cutoffs(np.concatenate(times), spec.split))
-    if not isinstance(spec, SeriesSpec):
+    if not find_form(spec).ordered:
         return plan, None
     return _plan_series(raw, spec, plan)
 
 
 def _plan_series(
-    raw: Version, spec: SeriesSpec, plan: ShufflePlan
+    raw: Version, spec: RowsSpec, plan: ShufflePlan
 ) -> tuple[ShufflePlan, SeriesReport]:
     groups = len(SPLITS) + 1  # the last one is of the rows that are left out
     counts = np.zeros(groups, np.int64)
@@ -254,8 +240,8 @@ def _fit(scattered: Sequence[Scattered], gathered: Sequence[Gathered], spec: Row
     conflicts = sum(piece.label_conflicts for piece in scattered) + sum(
         bucket.label_conflicts for bucket in gathered
     )
-    figures = [bucket.figures for bucket in gathered if bucket.figures is not None]
-    return fit_statistics(figures, spec, dropped, conflicts)
+    measured = [bucket.measured for bucket in gathered if bucket.measured is not None]
+    return fit_statistics(measured, spec.labels, dropped, conflicts)
 
 
 def _tell(on_progress: Progress | None, done: int, steps: int) -> None:

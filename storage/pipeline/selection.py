@@ -9,26 +9,21 @@ from numpy.typing import NDArray
 
 from storage.base.errors import InvalidInput
 from storage.forms.base import RowsSpec
-from storage.forms.image import ImageField, ImageSpec
+from storage.forms.registry import find_form
 from storage.forms.rules import Condition
-from storage.forms.series import SeriesSpec
-from storage.forms.table import TableSpec
 from storage.pipeline.splits import find_column
 from storage.shards.row_ids import (
     CONTENT_HASH,
-    LABEL,
     ROW_ID,
-    VALID_SUFFIX,
     Rows,
     count_rows,
+    find_valid,
     hash_contents,
     is_text,
 )
 
 REASONS = ("invalid_features", "invalid_label", "filtered", "transformed", "left_out", "duplicate")
 """Why preparing drops a row; every count of dropped rows has all of them."""
-
-_IMAGE_MASKS = frozenset({"image" + VALID_SUFFIX, LABEL + VALID_SUFFIX})
 
 
 def select_rows(
@@ -49,19 +44,18 @@ def select_rows(
         InvalidInput: A field has the wrong type or shape, is absent, or the transform misbehaves.
     """
     dropped = dict.fromkeys(REASONS, 0)
-    features, label = find_invalid(rows, spec)
+    form = find_form(spec)
+    features, label = form.find_invalid(rows, spec)
     dropped["invalid_features"] = int(features.sum())
     dropped["invalid_label"] = int((label & ~features).sum())
-    rows = take_rows(rows, ~(features | label))
-    if isinstance(spec, ImageSpec):
-        rows = {name: values for name, values in rows.items() if name not in _IMAGE_MASKS}
+    rows = form.drop_masks(take_rows(rows, ~(features | label)))
     if spec.filter:
         kept = np.logical_and.reduce(
             [meets_condition(rows, condition, columns) for condition in spec.filter]
         )
         dropped["filtered"] = int((~kept).sum())
         rows = take_rows(rows, kept)
-    if spec.transform is not None and not isinstance(spec, SeriesSpec):
+    if spec.transform is not None and not form.ordered:
         before = count_rows(rows)
         rows = apply_transform(rows, spec.transform)
         dropped["transformed"] = before - count_rows(rows)
@@ -75,20 +69,6 @@ def take_rows(rows: Rows, kept: NDArray[Any]) -> Rows:
     return {name: values[kept] for name, values in rows.items()}
 
 
-def find_invalid(rows: Rows, spec: RowsSpec) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Marks rows whose features, and rows whose label, break what the recipe declares; two masks of shape (N,)."""
-    count = count_rows(rows)
-    none = np.zeros(count, dtype=np.bool_)
-    if isinstance(spec, TableSpec):
-        return _find_invalid_times(rows), _find_invalid_targets(rows, spec)
-    if not isinstance(spec, ImageSpec):
-        return none, none
-    _check_field(rows, spec.image)
-    features = _outside(rows["image"], spec.image.value_range) | ~_valid(rows, "image")
-    labels = rows[LABEL]
-    return features, ~((labels >= 0) & (labels < len(spec.labels))) | ~_valid(rows, LABEL)
-
-
 def meets_condition(
     rows: Rows, condition: Condition, columns: Mapping[str, tuple[str, ...]]
 ) -> NDArray[np.bool_]:
@@ -98,7 +78,7 @@ def meets_condition(
         InvalidInput: There is no such field, or it holds more than one value a row.
     """
     values = find_column(rows, condition.field, columns)
-    kept = _valid(rows, condition.field).copy()
+    kept = find_valid(rows, condition.field).copy()
     if values.dtype.kind == "f":
         kept &= ~np.isnan(values)
     if condition.at_least is not None:
@@ -171,49 +151,3 @@ def keep_first(
         return kept, 0
     firsts = order[new][np.cumsum(new) - 1]
     return kept, int((labels[order] != labels[firsts]).sum())
-
-
-def _find_invalid_times(rows: Rows) -> NDArray[np.bool_]:
-    return ~_valid(rows, "time")
-
-
-def _find_invalid_targets(rows: Rows, spec: TableSpec) -> NDArray[np.bool_]:
-    """Rows without a label or target to learn from. Missing features stay: the head fills them in."""
-    invalid = ~_valid(rows, LABEL) | ~_valid(rows, "target")
-    if spec.label is not None:
-        invalid |= (rows[LABEL] < 0) | (rows[LABEL] >= len(spec.labels))
-    if spec.target is not None:
-        invalid |= ~np.isfinite(rows["target"])
-    return invalid
-
-
-def _check_field(rows: Rows, image: ImageField) -> None:
-    found = rows.get("image")
-    if found is None or LABEL not in rows:
-        raise InvalidInput(
-            f"rows (fields {', '.join(sorted(rows))}) must have an image and a label; choose a "
-            "source of images, or "
-            "another kind of data section"
-        )
-    if found.shape[1:] != image.shape or found.dtype != np.dtype(image.dtype):
-        raise InvalidInput(
-            f"field (image) must hold {image.dtype} of shape {image.shape}; got {found.dtype.name} "
-            "of shape "
-            f"{found.shape[1:]}; mend data.image in the recipe"
-        )
-
-
-def _outside(values: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.bool_]:
-    """Rows with a value that is NaN or outside the limits: NaN is neither above nor below, hence the negation."""
-    flat = values.reshape(len(values), -1)
-    inside: NDArray[np.bool_] = (flat.min(axis=1) >= limits[0]) & (flat.max(axis=1) <= limits[1])
-    return ~inside
-
-
-def _valid(rows: Rows, name: str) -> NDArray[np.bool_]:
-    mask = rows.get(name + VALID_SUFFIX)
-    if mask is None:
-        return np.ones(count_rows(rows), dtype=np.bool_)
-    axes = tuple(range(1, mask.ndim))
-    present: NDArray[np.bool_] = np.logical_and.reduce(mask, axis=axes) if axes else mask
-    return present

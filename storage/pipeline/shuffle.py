@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from storage.base.store import Store
 from storage.forms.base import RowsSpec
-from storage.pipeline.fitted import Figures, measure_rows
+from storage.forms.measures import Measured
+from storage.forms.registry import find_form
 from storage.pipeline.selection import REASONS, apply_transform, keep_first, select_rows, take_rows
 from storage.pipeline.sorting import SeriesPlan, sort_series
 from storage.pipeline.splits import (
@@ -141,7 +142,7 @@ class Gathered:
     """What pass two made of a bucket; no shard where no row is left."""
 
     entry: ShardEntry | None
-    figures: Figures | None
+    measured: Measured | None
     duplicates: int
     label_conflicts: int
 
@@ -229,11 +230,11 @@ def gather_bucket(task: tuple[int, Sequence[Run]], plan: ShufflePlan) -> Gathere
         ids = rows[ROW_ID]
         order = np.lexsort((ids, mix_keys(ids, f"order:{plan.spec.split.seed}")))
         rows = {name: values[order] for name, values in rows.items()}
-    figures = measure_rows(rows, plan.spec) if split == TRAIN else None
+    measured = find_form(plan.spec).measure(rows, plan.spec) if split == TRAIN else None
     entry = write_shard(
         plan.shards, rows, split=SPLITS[split], codec=plan.codec, columns=_keep_columns(plan, rows)
     )
-    return Gathered(entry, figures, duplicates, conflicts)
+    return Gathered(entry, measured, duplicates, conflicts)
 
 
 def _keep_columns(plan: ShufflePlan, rows: Rows) -> dict[str, tuple[str, ...]]:

@@ -248,15 +248,3 @@ def _count_steps(
         if len(values) > timeline.most:
             return None
     return values, counts
-
-
-def find_step(entities: NDArray[np.generic], times: NDArray[np.int64]) -> int:
-    """The most frequent time between two neighbouring rows of an entity, in nanoseconds; 0 where there are no two."""
-    order = np.lexsort((times, entities))
-    steps = np.diff(times[order])
-    return _find_most_frequent(steps[(entities[order][1:] == entities[order][:-1]) & (steps > 0)])
-
-
-def _find_most_frequent(steps: NDArray[np.int64]) -> int:
-    values, counts = np.unique(steps, return_counts=True)
-    return int(values[counts.argmax()]) if len(values) else 0

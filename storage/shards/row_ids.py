@@ -22,6 +22,16 @@ VALID_SUFFIX = "__valid"
 RESERVED = frozenset({ROW_ID, CONTENT_HASH, LABEL, LABEL + VALID_SUFFIX})
 
 
+def find_valid(rows: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.bool_]:
+    """Marks the rows of which every value of a field is valid by its mask, shape (N,)."""
+    mask = rows.get(name + VALID_SUFFIX)
+    if mask is None:
+        return np.ones(count_rows(rows), dtype=np.bool_)
+    axes = tuple(range(1, mask.ndim))
+    present: NDArray[np.bool_] = np.logical_and.reduce(mask, axis=axes) if axes else mask
+    return present
+
+
 def count_rows(rows: Mapping[str, NDArray[Any]]) -> int:
     """Length of axis 0; 0 where there is no field at all."""
     return len(next(iter(rows.values()))) if rows else 0

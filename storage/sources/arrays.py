@@ -10,14 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from storage.base.errors import SourceError
 from storage.forms.base import RowsSpec
-from storage.forms.columns import NUMBERS, TARGET
-from storage.forms.image import ImageSpec
-from storage.forms.table import TableSpec
-from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
+from storage.forms.registry import FORMS, find_form
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource, cut_evenly
 from storage.sources.opening import join_url, open_stream, translated
 
@@ -84,9 +80,9 @@ class ArraysSource(UrlSource):
         )
         labels = np.frombuffer(part.payload, dtype=label_dtype, offset=values.nbytes, count=count)
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
-        if isinstance(spec, TableSpec):
-            return _build_table(values, labels, spec, self.display)
-        return Decoded({"image": _put_channels_first(values, spec), LABEL: labels.astype(np.int64)})
+        form = find_form(spec) if spec is not None else FORMS.find("image")
+        rows, columns = form.read_arrays(values, labels, spec, self.display)
+        return Decoded(rows, columns=columns)
 
 
 @dataclass
@@ -179,36 +175,3 @@ def _cut_pair(files: list[_ArrayFile], split: str, target_bytes: int) -> Iterato
         payload = values.read_rows(stop - start) + labels.read_rows(stop - start)
         detail = (values.dtype.str, values.shape[1:], labels.dtype.str)
         yield Part(name, start, stop, split=split, detail=detail, payload=payload)
-
-
-def _put_channels_first(values: NDArray[Any], spec: RowsSpec | None) -> NDArray[Any]:
-    """Images (N, C, H, W): a channel is added where there is none, and moved where it comes last."""
-    if values.ndim == 3:
-        return values[:, np.newaxis]
-    wanted = spec.image.shape if isinstance(spec, ImageSpec) else None
-    last = values.ndim == 4 and values.shape[1:] != wanted
-    if last and wanted == (values.shape[3], *values.shape[1:3]):
-        return np.ascontiguousarray(np.moveaxis(values, -1, 1))
-    return values
-
-
-def _build_table(
-    values: NDArray[Any], labels: NDArray[Any], spec: TableSpec, display: str
-) -> Decoded:
-    if values.shape[1:] != (len(spec.numbers),):
-        raise SourceError(
-            f"source ({display}) must hold rows of {len(spec.numbers)} numbers, as the data "
-            "section names them; got shape "
-            f"{values.shape[1:]}; name each column in data.numbers"
-        )
-    numbers = values.astype(np.float64)
-    rows: Rows = {NUMBERS: numbers, NUMBERS + VALID_SUFFIX: ~np.isnan(numbers)}
-    if spec.label is not None:
-        rows[LABEL], rows[LABEL + VALID_SUFFIX] = (
-            labels.astype(np.int64),
-            np.ones(len(labels), dtype=np.bool_),
-        )
-    if spec.target is not None:
-        target = labels.astype(np.float64)
-        rows[TARGET], rows[TARGET + VALID_SUFFIX] = target, ~np.isnan(target)
-    return Decoded(rows, columns={NUMBERS: spec.numbers, NUMBERS + VALID_SUFFIX: spec.numbers})

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from storage.base.errors import SourceError, SourceUnavailable
 from storage.forms.base import RowsSpec
-from storage.forms.columns import build_rows, check_columns, find_undeclared, require_table
-from storage.forms.table import TableSpec
+from storage.forms.columns import check_columns, find_undeclared, require_columns
+from storage.forms.registry import find_form
 from storage.sources.base import Decoded, Fault, Part, SourceFile, UrlSource
 from storage.sources.listing import list_files
 from storage.sources.opening import SourceStream, open_stream, translated
@@ -52,7 +52,7 @@ class CsvSource(UrlSource):
 
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Reads each file once, from its start, and cuts it at ends of records."""
-        table = require_table(spec, self.display)
+        table = require_columns(spec, self.display)
         root, names = list_files(self.url, self.options, SUFFIXES, self.max_files)
         for name, split in self._choose_files(names):
             with open_stream(posixpath.join(root, name), self.options, name) as stream:
@@ -64,13 +64,13 @@ class CsvSource(UrlSource):
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Fields of a table, as `storage.forms.table.TableSpec` describes them."""
-        table, faults = _parse_block(part, require_table(spec, self.display), self.delimiter)
+        table, faults = _parse_block(part, require_columns(spec, self.display), self.delimiter)
         bad = {number for number, _ in faults}
         blank = _find_blank(part.payload)
         kept = [number for number in range(table.num_rows + len(bad)) if number not in bad]
         filled = np.array([number not in blank for number in kept], dtype=np.bool_)
-        declared, table = require_table(spec, self.display), table.filter(filled)
-        rows, columns = build_rows(table, declared)
+        declared, table = require_columns(spec, self.display), table.filter(filled)
+        rows, columns = find_form(declared).read_table(table, declared)
         strange = find_undeclared(table, declared)
         named = tuple(
             Fault(f"{part.name}:{part.start + number}", reason) for number, reason in faults
@@ -94,7 +94,7 @@ class CsvSource(UrlSource):
         return [(name, "") for name in tables or names]
 
     def _list_parts(
-        self, blocks: Iterator[tuple[bytes, int]], stream: SourceStream, split: str, spec: TableSpec
+        self, blocks: Iterator[tuple[bytes, int]], stream: SourceStream, split: str, spec: RowsSpec
     ) -> Iterator[Part]:
         names: list[str] | None = list(self.header) if self.header is not None else None
         start = 0
@@ -107,7 +107,7 @@ class CsvSource(UrlSource):
                 ]
                 rest, count = block[len(first.encode()) :].lstrip(b"\r")[1:], records - 1
             if start == 0:
-                check_columns(names, spec, stream.display)
+                check_columns(names, spec.columns, stream.display)
             if rest.strip():
                 yield Part(
                     stream.name,
@@ -185,7 +185,7 @@ def _find_blank(text: bytes) -> set[int]:
 
 
 def _parse_block(
-    part: Part, spec: TableSpec, delimiter: str
+    part: Part, spec: RowsSpec, delimiter: str
 ) -> "tuple[pa.Table, list[tuple[int, str]]]":
     """A block as a table of numbers and text, and the number and reason of each record that is no row."""
     import pyarrow as pa

@@ -10,7 +10,6 @@ from pydantic import Field, field_validator
 from storage.base.errors import SourceUnavailable
 from storage.base.store import redact, sha256_bytes
 from storage.forms.base import MAX_CLASSES_NAMED, RowsSpec
-from storage.forms.image import ImageSpec
 from storage.shards.row_ids import LABEL, Rows
 from storage.sources.base import (
     SPLITS,
@@ -229,16 +228,17 @@ def _cut_payload(part: Part) -> list[tuple[str, int, bytes]]:
 def _require_images(
     source: ImagesSource, spec: RowsSpec | None
 ) -> tuple[tuple[str, ...], tuple[int, int, int]]:
-    if not isinstance(spec, ImageSpec):
+    image = spec.image if spec is not None else None
+    if spec is None or image is None:
         raise SourceUnavailable(
             f"source ({source.display}) must be told what its pictures become; got no data section "
             "with an image; add "
             "data.image and data.labels to the recipe"
         )
-    if spec.image.dtype != "uint8" or spec.image.shape[0] not in MODES:
+    if image.dtype != "uint8" or image.shape[0] not in MODES:
         raise SourceUnavailable(
             f"pictures ({source.display}) must become uint8 with 1 or 3 channels; got "
-            f"{spec.image.dtype} of shape "
-            f"{spec.image.shape}; mend data.image in the recipe"
+            f"{image.dtype} of shape "
+            f"{image.shape}; mend data.image in the recipe"
         )
-    return spec.labels, spec.image.shape
+    return spec.labels, image.shape

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from storage.forms.base import RowsSpec
-from storage.forms.columns import build_rows, check_columns, find_undeclared, require_table
+from storage.forms.columns import check_columns, find_undeclared, require_columns
+from storage.forms.registry import find_form
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource
 from storage.sources.listing import list_files
 from storage.sources.opening import open_stream, translated
@@ -31,7 +32,7 @@ class ParquetSource(UrlSource):
 
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Reads what each file says about its row groups, and hashes it."""
-        table = require_table(spec, self.display)
+        table = require_columns(spec, self.display)
         row_bytes = 9 * len(table.columns)
         root, names = list_files(self.url, self.options, (".parquet", ".pq"), self.max_files)
         for name in names:
@@ -41,7 +42,7 @@ class ParquetSource(UrlSource):
             address = posixpath.join(root, name)
             with translated(address):
                 file = _open_parquet(address, self.options)
-                check_columns(file.schema_arrow.names, table, address)
+                check_columns(file.schema_arrow.names, table.columns, address)
                 sizes = [
                     file.metadata.row_group(number).num_rows
                     for number in range(file.num_row_groups)
@@ -60,7 +61,7 @@ class ParquetSource(UrlSource):
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Fields of a table, as `storage.forms.table.TableSpec` describes them."""
-        table = require_table(spec, self.display)
+        table = require_columns(spec, self.display)
         address, first, stop = part.detail
         with translated(address):
             file = _open_parquet(address, self.options)
@@ -68,7 +69,7 @@ class ParquetSource(UrlSource):
                 list(range(first, stop)), columns=list(table.columns), use_threads=False
             )
             file.close()
-        rows, columns = build_rows(groups, table)
+        rows, columns = find_form(table).read_table(groups, table)
         return Decoded(rows, columns=columns, undeclared=find_undeclared(groups, table))
 
 

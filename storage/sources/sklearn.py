@@ -10,7 +10,6 @@ from storage.base.errors import SourceUnavailable
 from storage.base.store import sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, TARGET, check_columns
-from storage.forms.table import TableSpec
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
 from storage.sources.base import Decoded, Part, Source, SourceFile, cut_evenly
 
@@ -30,9 +29,9 @@ class SklearnSource(Source):
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Loads the data set here; it is at most a few megabytes."""
         values, targets, names = _load(self.dataset)
-        if isinstance(spec, TableSpec):
-            used = spec.model_copy(update={"label": None, "target": None})
-            check_columns(names, used, self.dataset)
+        if spec is not None and spec.columns:
+            wanted = [name for name in spec.columns if name not in (spec.label, spec.target)]
+            check_columns(names, wanted, self.dataset)
             values = np.ascontiguousarray(values[:, [names.index(name) for name in spec.numbers]])
             names = spec.numbers
         for start, stop in cut_evenly(len(values), values[0].nbytes + 8, target_bytes):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from storage.base.errors import InvalidInput
 from storage.datasets.version import Version
 from storage.forms.columns import SERIES_ID, TIME
-from storage.pipeline.sorting import find_step
+from storage.forms.series import find_step
 from storage.shards.shard import ShardEntry
 from storage.stream.loader import ShardLoader
 from storage.stream.order import Order

@@ -20,7 +20,7 @@ from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.forms.columns import SERIES_ID, TIME
-from storage.pipeline.sorting import find_step
+from storage.forms.series import find_step
 from storage.shards.shard import ShardEntry, read_shard
 from storage.shards.statistics import FieldStatistics
 from tasks.forms.columns import Column, find_present, read_column

@@ -10,9 +10,11 @@ from storage.base.errors import InvalidInput
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.verify import verify_version
+from storage.forms.image import ImageSpec
+from storage.forms.rules import SplitSpec
 from storage.pipeline import preparing as prepare_module
 from storage.pipeline.collecting import collect_rows
-from storage.pipeline.preparing import ImageSpec, SplitSpec, prepare_rows
+from storage.pipeline.preparing import prepare_rows
 from storage.sources.idx import IdxSource
 from storage.sources.sklearn import SklearnSource
 from tests.storage.dataset_material import assert_nothing_else

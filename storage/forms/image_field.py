@@ -1,0 +1,39 @@
+"""What a recipe says of the field that images are kept in."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+ImageDtype = Literal["uint8", "int8", "uint16", "int16", "int32", "float32", "float64"]
+
+
+class ImageField(BaseModel):
+    """Images as they are stored: raw values in their native dtype.
+
+    Attributes:
+        shape: Channels, height, width.
+        dtype: Type of a value.
+        value_range: Smallest and largest value that can occur, in the source's own unit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    shape: tuple[int, int, int]
+    dtype: ImageDtype = "uint8"
+    value_range: tuple[float, float] = (0, 255)
+
+    @field_validator("shape")
+    @classmethod
+    def _reject_empty(cls, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        if min(shape) < 1:
+            raise ValueError(
+                "be three positive numbers: channels, height, width; write as [1, 28, 28]"
+            )
+        return shape
+
+    @field_validator("value_range")
+    @classmethod
+    def _reject_backwards(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        if not limits[0] < limits[1]:
+            raise ValueError("be the smallest and then the largest value; write as [0, 255]")
+        return limits

@@ -1,0 +1,95 @@
+"""What is measured of one shard of the training split: moments, classes, texts."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.forms.columns import name_field
+from storage.shards.row_ids import Rows
+
+MOST_TEXTS = 1000
+
+
+class Moments(BaseModel):
+    """Count, mean and sum of squared deviations of each channel or column, of shape (C,).
+
+    Merging is exact up to rounding (Chan, Golub and LeVeque, 1979), and always done in the order of
+    the shards, so that the result is the same to the last bit however many workers measured.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: tuple[int, ...] = ()
+    mean: tuple[float, ...] = ()
+    m2: tuple[float, ...] = ()
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Return the moments of both sets of values together."""
+        if not self.count or not other.count:
+            return self if self.count else other
+        left, right = np.array(self.count), np.array(other.count)
+        count = np.maximum(left + right, 1)
+        shift = np.array(other.mean) - np.array(self.mean)
+        mean = np.array(self.mean) + shift * (right / count)
+        m2 = np.array(self.m2) + np.array(other.m2) + shift**2 * (left * right / count)
+        return Moments(
+            count=tuple((left + right).tolist()), mean=tuple(mean.tolist()), m2=tuple(m2.tolist())
+        )
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each (population, no Bessel correction)."""
+        return tuple(np.sqrt(np.array(self.m2) / np.maximum(np.array(self.count), 1)).tolist())
+
+
+class Measured(BaseModel):
+    """What one shard of the training split contributes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int
+    moments: Moments = Moments()
+    target: Moments = Moments()
+    class_counts: tuple[int, ...] = ()
+    texts: dict[str, tuple[str, ...] | None] = Field(default={})
+
+
+def measure_channels(values: NDArray[np.generic]) -> Moments:
+    """Measures each channel of values (N, C, ...), in float64."""
+    return _measure(
+        values[:, channel].astype(np.float64).reshape(-1) for channel in range(values.shape[1])
+    )
+
+
+def measure_columns(values: NDArray[np.float64], valid: NDArray[np.bool_]) -> Moments:
+    """Measures the valid, finite values of each column of (N, D)."""
+    usable = valid & np.isfinite(values)
+    return _measure(values[usable[:, column], column] for column in range(values.shape[1]))
+
+
+def measure_target(values: NDArray[np.float64]) -> Moments:
+    """Measures a target, shape (N,)."""
+    return measure_columns(values.reshape(-1, 1), np.ones((len(values), 1), dtype=np.bool_))
+
+
+def list_texts(rows: Rows, texts: Sequence[str]) -> dict[str, tuple[str, ...] | None]:
+    """Lists the texts of each field of text, sorted; None for a field of more than 1,000."""
+    listed: dict[str, tuple[str, ...] | None] = {}
+    for field in map(name_field, texts):
+        if field in rows:
+            found = sorted(set(rows[field].tolist()))
+            listed[field] = tuple(found) if len(found) <= MOST_TEXTS else None
+    return listed
+
+
+def _measure(columns: Iterable[NDArray[np.float64]]) -> Moments:
+    counts, means, squares = [], [], []
+    for values in columns:
+        mean = float(values.mean()) if len(values) else 0.0
+        deviations = values - mean
+        counts.append(len(values))
+        means.append(mean)
+        squares.append(float(np.square(deviations, out=deviations).sum()))
+    return Moments(count=tuple(counts), mean=tuple(means), m2=tuple(squares))
