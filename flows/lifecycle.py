@@ -93,7 +93,7 @@ def lifecycle(
             train,
             run.url,
             prepared,
-            r.kind,
+            r.objective,
             r.data,
             r.model,
             r.train,

@@ -92,6 +92,19 @@ def describe_fault(
     return RecipeFault(path or "(recipe)", got, rule, remedy or "mend the value", line)
 
 
+def describe_sentence(section: str, sentence: str) -> RecipeFault:
+    """Return the fault of a section whose own sentence begins with the key, as a spec's does.
+
+    Args:
+        section: Path of the section.
+        sentence: "<key> (<value>) must <rule>; <remedy>".
+    """
+    told = re.match(r"(\w+) \((.*?)\) must ", sentence)
+    path, got = (f"{section}.{told[1]}", told[2]) if told else (section, "so")
+    rule, remedy = _split_sentence(sentence)
+    return RecipeFault(path, got, rule, remedy)
+
+
 def _split_sentence(sentence: str) -> tuple[str, str]:
     """Return rule and remedy of a sentence, without what path and value say already.
 

@@ -21,9 +21,11 @@ class Params(Spec):
 
     Attributes:
         restores: Whether the network gives its input back, for objectives that ask for it.
+        steps: Names of the parameters that are steps of a window, which has at least as many.
     """
 
     restores: ClassVar[bool] = False
+    steps: ClassVar[tuple[str, ...]] = ()
 
 
 class LinearParams(Params):
@@ -201,6 +203,8 @@ class SeriesTransformerParams(TransformerParams):
         stride: Steps between the starts of two patches.
     """
 
+    steps: ClassVar[tuple[str, ...]] = ("patch",)
+
     patch: int = Field(default=16, ge=1)
     stride: int = Field(default=8, ge=1)
     width: Width = 16
@@ -214,6 +218,8 @@ class DLinearParams(Params):
     Attributes:
         kernel: Steps of the moving average that is the trend, odd.
     """
+
+    steps: ClassVar[tuple[str, ...]] = ("kernel",)
 
     kernel: int = Field(default=25, ge=3)
 

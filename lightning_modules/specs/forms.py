@@ -25,6 +25,7 @@ class SampleForm:
         head_settings: Settings of `model.head` that mean something for it.
         normalisations: Values of `model.head.normalise` that do.
         augmentations: Built-in augmentations that suit it.
+        windowed: Whether a sample is a window of rows, as `model.window` says.
         augmentation: The one of them that a recipe gets that names none; None for none.
     """
 
@@ -36,6 +37,7 @@ class SampleForm:
     normalisations: tuple[str, ...] = ("standard", "none")
     augmentations: tuple[str, ...] = ()
     augmentation: str | None = None
+    windowed: bool = False
 
 
 FORMS: Registry[SampleForm] = Registry("form of samples", "lightning_modules")
@@ -75,6 +77,7 @@ FORMS.register(
             *("denoise", "calendar", "instance_norm"),
         ),
         augmentations=("jitter",),
+        windowed=True,
     ),
 )
 

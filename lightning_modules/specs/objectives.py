@@ -1,9 +1,10 @@
 """The objectives that networks are trained for, in a table that plug-ins can add to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lightning_modules.specs.samples import Sample
+from lightning_modules.specs.window import WindowSpec
 from storage.base.figures import Direction
 from storage.base.registry import Registry
 
@@ -68,6 +69,33 @@ class ObjectiveSpec:
         del labelled
         return tuple(figure.name for figure in self.list_figures(classes))
 
+    def check_data(self, labels: Sequence[str], target: str | None) -> None:
+        """Checks that the rows hold what is asked for.
+
+        Args:
+            labels: The classes that the recipe's data section names.
+            target: Its column of the number to be predicted.
+
+        Raises:
+            ValueError: They do not; the sentence begins with the key that must say otherwise.
+        """
+        if self.asks == "label" and len(labels) < 2:
+            raise ValueError(
+                f"labels ({list(labels)}) must name the classes to tell apart; write label: its "
+                "column, and labels: [...] with two classes or more"
+            )
+        if self.asks == "target" and target is None:
+            raise ValueError(
+                "target (absent) must name the column to be predicted; write target: its column"
+            )
+
+    def check_window(self, window: WindowSpec) -> None:
+        """Checks that a window holds what is asked for.
+
+        Raises:
+            ValueError: It does not; the sentence begins with the key that must say otherwise.
+        """
+
     def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
         """Returns the figures of answers to so many classes."""
         raise NotImplementedError
@@ -123,6 +151,11 @@ class Forecast(Values):
     name = "forecast"
     asks = None
 
+    def check_window(self, window: WindowSpec) -> None:
+        """Checks that there are steps to forecast."""
+        if not window.horizon:
+            raise ValueError("horizon (0) must be the steps to forecast; write a number from 1 on")
+
     def shape_output(self, sample: Sample) -> Outputs | None:
         """Returns (H, T) steps of columns."""
         horizon = sample.window.horizon if sample.window is not None else 1
@@ -138,6 +171,14 @@ class Reconstruction(ObjectiveSpec):
     watched = ERROR
     restores = True
     outputs: Mapping[str, str] = {"label": "int64", "score": "float32"}
+
+    def check_data(self, labels: Sequence[str], target: str | None) -> None:
+        """Checks that labels, where there are some, tell what is normal from what is not."""
+        if labels and len(labels) != 2:
+            raise ValueError(
+                f"labels ({list(labels)}) must be two, the first of them what is normal; name what "
+                "is normal first, as labels: [normal, broken]"
+            )
 
     def list_metrics(self, classes: int, *, labelled: bool = False) -> tuple[str, ...]:
         """Returns the ranking's figures, where labels tell what is normal."""
@@ -157,17 +198,6 @@ class Reconstruction(ObjectiveSpec):
 OBJECTIVES: Registry[ObjectiveSpec] = Registry("objective", "lightning_modules")
 for _objective in (Classes(), Values(), Forecast(), Reconstruction()):
     OBJECTIVES.register(_objective.name, _objective)
-
-OBJECTIVE_OF_KIND = {
-    "image-classification": "classes",
-    "tabular-classification": "classes",
-    "tabular-regression": "values",
-    "forecasting": "forecast",
-    "series-classification": "classes",
-    "series-regression": "values",
-    "anomaly-detection": "reconstruction",
-}
-"""Stands in until the flows' own table of kinds says it."""
 
 
 def list_losses() -> tuple[str, ...]:

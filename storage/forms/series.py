@@ -31,6 +31,11 @@ class SeriesSpec(TableSpec):
     def _check_time(self) -> "SeriesSpec":
         if self.time is None:
             raise ValueError("name the column of the time with kind: series; write as time: date")
+        if self.texts:
+            raise ValueError(
+                f"texts ({', '.join(self.texts)}) must be empty for series; leave them out, or "
+                "give them as numbers"
+            )
         return self
 
     @property

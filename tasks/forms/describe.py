@@ -2,7 +2,7 @@
 
 from deployments.targets.trust.card import NORMAL_OR_NOT, OutputSpec
 from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.objectives import OBJECTIVE_OF_KIND
+from lightning_modules.specs.objectives import OBJECTIVES
 from lightning_modules.specs.samples import Sample
 from storage.forms.base import RowsSpec
 from storage.pipeline.fitted import Fitted
@@ -10,20 +10,19 @@ from tasks.forms.registry import FORMS, find_task_form
 from tasks.runtime.errors import StageStopped
 
 
-def describe_sample(kind: str, data: RowsSpec, model: ModelSpec, fitted: Fitted) -> Sample:
+def describe_sample(objective: str, data: RowsSpec, model: ModelSpec, fitted: Fitted) -> Sample:
     """Describe what one sample is, with what was fitted on the training rows.
 
     Args:
-        kind: The recipe's kind.
-        data: Its data section.
-        model: Its model section.
+        objective: What is asked of the rows, as `classes`.
+        data: The recipe's data section.
+        model: The recipe's model section.
         fitted: Statistics of the training split.
 
     Raises:
         StageStopped: The training rows lack what the objective needs.
     """
-    objective = OBJECTIVE_OF_KIND[kind]
-    if objective == "classes":
+    if OBJECTIVES.find(objective).asks == "label":
         _check_classes(fitted)
     sample: Sample = find_task_form(data).describe_sample(objective, data, model, fitted)
     return sample

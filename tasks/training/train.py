@@ -28,7 +28,7 @@ from tasks.training.nodes import call_nodes
 def train(
     workspace: str,
     prepared: Prepared,
-    kind: str,
+    objective: str,
     data: RowsSpec,
     model: ModelSpec,
     spec: TrainSpec,
@@ -45,7 +45,7 @@ def train(
     Args:
         workspace: Folder or URL of the workspace.
         prepared: The splits.
-        kind: What is to be learned.
+        objective: What is asked of the rows, as `classes`.
         data: What a row is.
         model: Head and network.
         spec: How to train.
@@ -61,7 +61,7 @@ def train(
         WorkerFailed: The process failed, was killed or ran out of time.
         StageStopped: A channel carries a model of other samples.
     """
-    sample = describe_sample(kind, data, model, prepared.fitted)
+    sample = describe_sample(objective, data, model, prepared.fitted)
     for _ in open_champions(Store(workspace), channels, sample, data, stage="train"):
         pass  # Opening them is all.
     held_out = Predict(split=HELD_OUT, baselines=True)

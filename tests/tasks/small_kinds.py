@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
+from flows.kinds import KINDS as TABLE
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import RowSample
 from lightning_modules.specs.training import TrainSpec
@@ -100,7 +101,7 @@ AUTOENCODER = {"family": "autoencoder", "params": {"widths": [16], "code": 4}}
 ROWS: dict[str, tuple[Callable[[str], tuple[str, TableSpec]], dict[str, Any]]] = {
     "tabular-classification": (write_table, {"network": MLP}),
     "tabular-regression": (write_table, {"network": MLP}),
-    "forecast": (write_series, {"network": GRU, "window": {"lookback": 4, "horizon": 2}}),
+    "forecasting": (write_series, {"network": GRU, "window": {"lookback": 4, "horizon": 2}}),
     "series-classification": (write_series, {"network": GRU, "window": {"lookback": 7}}),
     "series-regression": (write_series, {"network": MLP, "window": {"lookback": 6, "stride": 2}}),
     "anomaly-detection": (write_series, {"network": AUTOENCODER, "window": {"lookback": 5}}),
@@ -125,7 +126,9 @@ def prepare_kind(kind: str, folder: Path) -> Prepared:
         CsvSource(url=str(folder / "rows.csv")), Dataset(workspace, "raw"), spec=data
     )
     version = prepare_rows(raw, data, Dataset(workspace, "prepared"), target_shard_bytes=16_384)
-    sample = describe_sample(kind, data, model, Fitted.model_validate(version.info["fitted"]))
+    sample = describe_sample(
+        TABLE.find(kind).objective, data, model, Fitted.model_validate(version.info["fitted"])
+    )
     return Prepared(
         workspace,
         "prepared",

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from deployments.targets.run.runtime import Predictor
+from flows.kinds import KINDS
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import CompressSpec, OptimizerSpec, TrainSpec
 from storage.base.errors import InvalidInput
@@ -201,7 +202,7 @@ def test_a_file_becomes_answers_in_the_users_units(
     baselines: set[str],
 ) -> None:
     store, prepared = prepare(tmp_path, text(), data)
-    sample = describe_sample(kind, data, model, prepared.fitted)
+    sample = describe_sample(KINDS.find(kind).objective, data, model, prepared.fitted)
     train = TrainSpec(
         max_epochs=12,
         batch_size=64,
@@ -262,7 +263,7 @@ def test_windows_longer_than_the_series_are_refused_before_training(tmp_path: Pa
     store, prepared = prepare(tmp_path, cut_rows(HOURS, 1800), SERIES)
     window = FORECAST.window.model_copy(update={"horizon": 2000}) if FORECAST.window else None
     model = FORECAST.model_copy(update={"window": window})
-    sample = describe_sample("forecasting", SERIES, model, prepared.fitted)
+    sample = describe_sample("forecast", SERIES, model, prepared.fitted)
     with pytest.raises(
         InvalidInput, match=r"window \(24 \+ 2000 rows\) must fit .* choose a shorter one"
     ):
@@ -274,4 +275,4 @@ def test_a_class_that_never_occurs_is_refused_before_training(tmp_path: Path) ->
     data = TABLE.model_copy(update={"labels": ("0", "1", "2")})
     _, prepared = prepare(tmp_path, cut_rows(MACHINES, 500), data)
     with pytest.raises(StageStopped, match="must hold rows of every class; got none of 2"):
-        describe_sample("tabular-classification", data, CLASSES, prepared.fitted)
+        describe_sample("classes", data, CLASSES, prepared.fitted)

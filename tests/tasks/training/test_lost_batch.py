@@ -35,7 +35,7 @@ def test_the_batch_survives_the_run_and_is_named(tmp_path: Path) -> None:
     (directory / "diverged.rank7.npz").write_bytes(b"of another attempt")
     message = r"\(epoch \d+, step \d+\) must be finite"
     with pytest.raises(WorkerFailed, match=message) as caught, open_trainer(directory) as trainer:
-        train.fn(workspace.url, prepared, "image-classification", data, MODEL, spec, (), trainer)
+        train.fn(workspace.url, prepared, "classes", data, MODEL, spec, (), trainer)
     kept = Path(workspace.url) / "reports" / directory.name / "diverged.rank0.npz"
     assert str(kept) in str(caught.value)
     assert caught.value.kind == "DivergedError"
