@@ -7,6 +7,7 @@ of them go together; its figures, losses and gates follow from the objective's r
 
 from dataclasses import dataclass
 
+from lightning_modules.specs.objectives import OBJECTIVES
 from storage.base.registry import Registry
 
 
@@ -24,6 +25,16 @@ class Kind:
     name: str
     forms: tuple[str, ...]
     objective: str
+
+    @property
+    def headline(self) -> str:
+        """The figure by which its models and artifacts are compared."""
+        return OBJECTIVES.find(self.objective).headline
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Names of the built-in losses that suit it; the first is its own."""
+        return OBJECTIVES.find(self.objective).losses
 
 
 KINDS: Registry[Kind] = Registry("kind of recipe", "flows")

@@ -83,31 +83,21 @@ def lifecycle(
         open_run(FLOW, r, workspace, resume) as run,
         open_trainer(run.directory, r.train.devices) as trainer,
     ):
+        url, data, to = run.url, r.data, tuple(r.targets)
         with open_cluster(scheduler) as dask:
-            raw = run.do(collect, run.url, r.name, r.source, r.data, dask)
-            run.do(gate_raw, run.url, raw, r.data, r.gates, dask)
-            prepared = run.do(prepare, run.url, r.name, raw, r.data, dask)
-            run.do(gate_prepared, run.url, raw, prepared, r.data, r.gates.prepared, start)
-        to = tuple(r.targets)
+            raw = run.do(collect, url, r.name, r.source, data, dask)
+            run.do(gate_raw, url, raw, data, r.gates, dask)
+            prepared = run.do(prepare, url, r.name, raw, data, dask)
+            run.do(gate_prepared, url, raw, prepared, data, r.gates.prepared, start)
         trained = run.do(
-            train,
-            run.url,
-            prepared,
-            r.objective,
-            r.data,
-            r.model,
-            r.train,
-            to,
-            trainer,
-            scheduler,
-            start,
+            train, url, prepared, r.objective, data, r.model, r.train, to, trainer, scheduler, start
         )
-        evaluated = run.do(evaluate, run.url, raw, prepared, trained, r.digest, r.data, to)
-        run.do(gate_model, run.url, prepared, evaluated, r.data, r.gates.model)
+        evaluated = run.do(evaluate, url, raw, prepared, trained, r.digest, data, to)
+        run.do(gate_model, url, prepared, evaluated, data, r.gates.model)
         compressed = run.do(
-            compress, run.url, prepared, trained, evaluated, r.data, r.compress, r.targets, trainer
+            compress, url, prepared, trained, evaluated, data, r.compress, r.targets, trainer
         )
-        run.do(gate_artifact, run.url, evaluated, compressed, r.gates.artifact)
-        run.do(promote, run.url, run.draft(), compressed, r.name, r.kind)
+        run.do(gate_artifact, url, evaluated, compressed, r.gates.artifact)
+        run.do(promote, url, run.draft(), compressed, r.name, r.kind)
     receipt: Receipt = run.outcome()
     return receipt

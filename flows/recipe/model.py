@@ -26,14 +26,11 @@ from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import CompressSpec, TrainSpec
 from storage.base.store import canonical_json, redact, sha256_bytes
 from storage.forms.base import RowsSpec
-from storage.forms.image import ImageSpec
-from storage.forms.series import SeriesSpec
-from storage.forms.table import TableSpec
+from storage.forms.registry import FORMS
 from storage.records.receipts import StartRecord
 from storage.sources import AnySource
 
 FORMAT = 1
-SECTIONS: dict[str, type[RowsSpec]] = {"image": ImageSpec, "table": TableSpec, "series": SeriesSpec}
 
 
 class _SchemaOfForms:
@@ -42,7 +39,11 @@ class _SchemaOfForms:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"anyOf": [handler(spec.__pydantic_core_schema__) for spec in SECTIONS.values()]}
+        return {"anyOf": [handler(spec.__pydantic_core_schema__) for spec in _list_sections()]}
+
+
+def _list_sections() -> list[type[RowsSpec]]:
+    return [form.spec for form in FORMS.rows]
 
 
 def _name_kinds(schema: JsonSchemaValue) -> None:
@@ -163,7 +164,7 @@ def narrow_recipe(kind: str, form: str) -> type[Recipe]:
         form: Name of one of its forms.
     """
     gates = gates_for_kind(kind)
-    sections: dict[str, Any] = {"data": (SECTIONS[form], ...), "gates": (gates, gates())}
+    sections: dict[str, Any] = {"data": (FORMS.find(form).spec, ...), "gates": (gates, gates())}
     narrowed: type[Recipe] = create_model("Recipe", __base__=Recipe, **sections)
     return narrowed
 

@@ -1,6 +1,7 @@
-"""Every setting of a recipe, with what it may be and its default: `python -m flows.recipe.reference docs/recipe.md`.
+"""Writes the page of every setting of a recipe, with what it may be and its default.
 
-Worked out from the frozen models that a recipe is checked by, so that the page cannot say what the code does not do.
+`python -m flows.recipe.reference docs/recipe.md` works it out from the frozen models that a recipe
+is checked by, so that the page cannot say what the code does not do.
 """
 
 import inspect
@@ -16,29 +17,40 @@ from pydantic_core import PydanticUndefined
 
 from deployments.targets.specs import TargetSpec
 from flows.kinds import KINDS
-from flows.recipe.model import SECTIONS, Recipe
-from lightning_modules.specs.forms import FORMS
+from flows.recipe.model import Recipe
+from lightning_modules.specs.forms import FORMS as SAMPLES
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import CompressSpec, TrainSpec
+from storage.forms.registry import FORMS as ROWS
 from storage.sources import BUILT_IN, name_type
 
 INTRODUCTION = """# The recipe
 
 Written by `python -m flows.recipe.reference docs/recipe.md`; do not edit.
 
-A recipe is one YAML file of the sections below; `lepton run mine.yaml` carries it out. Whatever is left out has its
-default; an unknown key, or a value that cannot be, is refused before anything starts, with its line and the remedy.
-`--set train.max_epochs=3` puts a value over the file's, by its path. A file may keep sets of such values under `presets`, as
+A recipe is one YAML file of the sections below; `lepton run mine.yaml` carries it out. Whatever is
+left out has its default; an unknown key, or a value that cannot be, is refused before anything
+starts, with its line and the remedy. `--set train.max_epochs=3` puts a value over the file's, by
+its path. A file may keep sets of such values under `presets`, as
 `presets: {best: {train.max_epochs: 20}}`, from which `--set train.preset=best` chooses.
 
-Where a text may be an import path, `package.module:Name`, a component of your own stands there: it is imported, and
-tried out on a made-up step, before the run starts."""
-FORMS_IN_WORDS = {"image": "images", "table": "tables", "series": "series"}
-GATES = "What must hold before the run goes on: `raw`, `prepared`, `drift`, `model`, `artifact`. See [gates.md](gates.md)."
+Where a text may be an import path, `package.module:Name`, a component of your own stands there: it
+is imported, and tried out on a made-up step, before the run starts."""
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+WORDS = {
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "`true`, `false`",
+    "string": "text",
+}
+GATES = (
+    "What must hold before the run goes on: `raw`, `prepared`, `drift`, `model`, `artifact`. "
+    "See [gates.md](gates.md)."
+)
 
 
 def write_reference() -> str:
-    """The page, as Markdown."""
+    """Return the page, as Markdown."""
     blocks = [INTRODUCTION, *_show_model("recipe", Recipe, inner=False)]
     blocks += [_show_kinds(), "## source", "Where the rows come from, by `type`."]
     for source in BUILT_IN:
@@ -48,13 +60,13 @@ def write_reference() -> str:
         "Which rows and fields there are, and how they are split, by the form of the rows.",
     ]
     told: set[type[BaseModel]] = set()
-    for form, rows in SECTIONS.items():
-        blocks += _show_model(f"data, of {FORMS_IN_WORDS[form]}", rows, level=3, told=told)
+    for form in ROWS.rows:
+        blocks += _show_model(f"data, kind: {form.name}", form.spec, level=3, told=told)
     blocks += ["## gates", GATES]
     blocks += _show_model("model", ModelSpec)
-    for form, families in ((row.name, row.families) for row in FORMS.rows):
-        for family, params in families.items():
-            title = f"model.network.params, family: {family}, of {FORMS_IN_WORDS[form]}"
+    for sample in SAMPLES.rows:
+        for family, params in sample.families.items():
+            title = f"model.network.params, family: {family}, kind: {sample.name}"
             blocks += _show_model(title, params, level=4)
     for path, model in (
         ("train", TrainSpec),
@@ -66,10 +78,13 @@ def write_reference() -> str:
 
 
 def _show_kinds() -> str:
-    rows = "\n".join(
-        f"| {kind.name} | {' or '.join(kind.forms)} | {kind.objective} |" for kind in KINDS.rows
-    )
-    return f"| kind | form of the rows | objective |\n|---|---|---|\n{rows}"
+    lines = ["| kind | rows | objective | first figure | losses |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {kind.name} | {' or '.join(kind.forms)} | {kind.objective} | {kind.headline} | "
+        f"{', '.join(kind.losses)} |"
+        for kind in KINDS.rows
+    ]
+    return "\n".join(lines)
 
 
 def _show_model(
@@ -80,7 +95,7 @@ def _show_model(
     inner: bool = True,
     told: set[type[BaseModel]] | None = None,
 ) -> Iterator[str]:
-    """A heading, a sentence and a table for a section, and then for each section inside it.
+    """Yields a heading, a sentence and a table for a section, then for each inside it.
 
     Args:
         path: Of the section in a recipe.
@@ -112,7 +127,7 @@ def _show_model(
 
 
 def find_meanings(model: type[BaseModel]) -> Mapping[str, str]:
-    """What the docstrings of a model and of those that it extends say of its fields.
+    """Return what is said of the fields of a model, by it and by those that it extends.
 
     Raises:
         KeyError: They say nothing of one.
@@ -155,7 +170,7 @@ def _show_default(value: Any) -> str:
 
 
 def _name_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    """What a value may be, in words, from its JSON schema."""
+    """Return what a value may be, in words, from its JSON schema."""
     if "$ref" in schema:
         return _name_type(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     for choices in (schema.get("anyOf"), schema.get("oneOf")):
@@ -170,29 +185,19 @@ def _name_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str
         return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
     kind = schema.get("type")
     if kind == "array":
-        items = schema.get("items", {})
-        if "prefixItems" in schema:
-            return f"list of {len(schema['prefixItems'])}: {_name_type(schema['prefixItems'][0], definitions)}"
-        return f"list of {_name_type(items, definitions)}" if items else "list"
+        return _name_list(schema, definitions)
     if kind == "object":
         return "section" if "properties" in schema else "mapping"
-    bounds = [
-        f"{sign} {schema[key]}"
-        for key, sign in (
-            ("minimum", "≥"),
-            ("exclusiveMinimum", ">"),
-            ("maximum", "≤"),
-            ("exclusiveMaximum", "<"),
-        )
-        if key in schema
-    ]
-    words = {
-        "integer": "whole number",
-        "number": "number",
-        "boolean": "`true`, `false`",
-        "string": "text",
-    }
-    return " ".join([words.get(str(kind), "anything"), ", ".join(bounds)]).strip()
+    bounds = [f"{sign} {schema[key]}" for key, sign in BOUNDS.items() if key in schema]
+    return " ".join([WORDS.get(str(kind), "anything"), ", ".join(bounds)]).strip()
+
+
+def _name_list(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    items = schema.get("prefixItems")
+    if items:
+        return f"list of {len(items)}: {_name_type(items[0], definitions)}"
+    item = schema.get("items")
+    return f"list of {_name_type(item, definitions)}" if item else "list"
 
 
 if __name__ == "__main__":

@@ -74,11 +74,6 @@ def run(
     """
     started = time.monotonic()
     overrides = _parse_settings(settings or [])
-    if (recipe is None) == (resume is None) or (resume and overrides):
-        raise fail(
-            "run must get a recipe, or --resume RUN and no --set; write e.g. lepton run digits",
-            EXIT_USAGE,
-        )
     _quiet_libraries()
     _look_ahead(recipe, workspace, overrides, resume)
     # Great Expectations takes seconds to import: here, where it is counted as such.
@@ -109,7 +104,12 @@ def run(
 def _look_ahead(
     recipe: str | None, workspace: str, overrides: dict[str, Any], resume: str | None
 ) -> None:
-    """Answers a wrong recipe at once, before anything slow, and a path where there is nothing."""
+    """Answers bad usage, a wrong recipe or a path to nothing at once, before anything slow."""
+    if (recipe is None) == (resume is None) or (resume and overrides):
+        raise fail(
+            "run must get a recipe, or --resume RUN and no --set; write e.g. lepton run digits",
+            EXIT_USAGE,
+        )
     from flows.errors import RecipeError, ResumeError
     from flows.recipe.load import load_recipe
     from flows.run.journal import find_lost_run, recall_recipe

@@ -19,7 +19,7 @@ def test_page_is_what_the_code_says() -> None:
 def test_every_section_and_bound_is_told() -> None:
     page = write_reference()
     for heading in (
-        "### data, of series",
+        "### data, kind: series",
         "### train.augmentation",
         "### model.head.denoise",
         "## targets.<channel>",
