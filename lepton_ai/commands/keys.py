@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from deployments.targets.trust.keys import export_keys, import_keys
+from deployments.targets.trust.key_bundles import export_keys, import_keys
 from lepton_ai.commands.common import say, translate_errors
 
 app = typer.Typer(no_args_is_help=True)

@@ -25,7 +25,15 @@ _ATTEMPTS = 10
 
 
 class LocalFiles:
-    """Files of this machine; holds no state."""
+    """Files of this machine; holds no state but who may read what it makes.
+
+    Args:
+        file_mode: Mode of new files, of which the process's umask is taken away.
+        folder_mode: Mode of new directories, likewise.
+    """
+
+    def __init__(self, file_mode: int = 0o666, folder_mode: int = 0o777) -> None:
+        self._modes = (file_mode, folder_mode)
 
     def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
         """Reads a file or a range of it."""
@@ -40,7 +48,7 @@ class LocalFiles:
         temporary: dict[str, str] = {}
         try:
             for path, data in files.items():
-                temporary[path] = _write_temporary(path, data)
+                temporary[path] = _write_temporary(path, data, *self._modes)
             if durable:
                 _flush(temporary.values())
             for path in list(temporary):
@@ -48,19 +56,19 @@ class LocalFiles:
                     Path(temporary[path]).replace(path)
                     del temporary[path]
             if durable:
-                _flush_folders({str(Path(path).parent) for path in files})
+                flush_folders({str(Path(path).parent) for path in files})
         finally:
             for left in temporary.values():
                 Path(left).unlink(missing_ok=True)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Creates a file once. A link that exists already is the other writer's."""
-        temporary = _write_temporary(path, data)
+        temporary = _write_temporary(path, data, *self._modes)
         try:
             _flush([temporary])
             if not _link(temporary, path):
                 return False
-            _flush_folders({str(Path(path).parent)})
+            flush_folders({str(Path(path).parent)})
             return True
         finally:
             Path(temporary).unlink(missing_ok=True)
@@ -153,15 +161,15 @@ def _link(temporary: str, path: str) -> bool:
     return True
 
 
-def _write_temporary(path: str, data: bytes) -> str:
-    """Writes a file beside its final name, directories included. Flushing is left to the caller."""
+def _write_temporary(path: str, data: bytes, file_mode: int, folder_mode: int) -> str:
+    """Writes a file beside its final name, directories included; flushing is the caller's."""
     folder = Path(path).parent
     temporary = f"{folder}/{_TEMPORARY}{_name_host()}-{os.getpid()}-{secrets.token_hex(8)}"
     with translate_faults(path):
         for attempt in range(_ATTEMPTS):
             try:
-                _make_folder(folder)
-                _write_bytes(temporary, data)
+                make_folder(folder, folder_mode)
+                _write_bytes(temporary, data, file_mode)
                 break
             except FileNotFoundError:
                 # Another process deleted the folder, which was empty, after it was made.
@@ -193,21 +201,22 @@ def _find_end(name: str, before: datetime) -> datetime:
     return datetime.now(UTC) - _FOREIGN_AGE
 
 
-def _write_bytes(path: str, data: bytes) -> None:
-    with Path(path).open("xb", buffering=0) as file:
+def _write_bytes(path: str, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
         rest = memoryview(data)
         while rest:
             rest = rest[file.write(rest) :]
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path, mode: int = 0o777) -> None:
     """Makes a directory; the names of new ones are made durable in their parents."""
     if folder.is_dir():
         return
-    _make_folder(folder.parent)
+    make_folder(folder.parent, mode)
     with contextlib.suppress(FileExistsError):
-        folder.mkdir()
-        _flush_folders({str(folder.parent)})
+        folder.mkdir(mode)
+        flush_folders({str(folder.parent)})
 
 
 def _flush(paths: Collection[str]) -> None:
@@ -221,8 +230,8 @@ def _flush(paths: Collection[str]) -> None:
             pass
 
 
-def _flush_folders(paths: Collection[str]) -> None:
-    """Makes the names in directories durable. One that is gone was deleted after the write, together with its files."""
+def flush_folders(paths: Collection[str]) -> None:
+    """Makes the names in directories durable; one that is gone was deleted after the write."""
     for path in paths:
         with contextlib.suppress(NotFound):
             _flush_one(path)

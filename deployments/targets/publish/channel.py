@@ -26,7 +26,8 @@ from deployments.targets.publish.repository import (
 from deployments.targets.trust.address import METADATA, locate_channel
 from deployments.targets.trust.card import RECEIPT_FILE
 from deployments.targets.trust.clearance import Clearance, check_clearance
-from deployments.targets.trust.keys import ROLES, ROOT_FILE, KeyRing, Role
+from deployments.targets.trust.key_records import ROLES, Role
+from deployments.targets.trust.keys import ROOT_FILE, KeyRing
 from deployments.targets.trust.metadata import build_root, check_signers, describe_files, is_ageing
 from deployments.targets.trust.release import Release
 from storage.base.store import Store

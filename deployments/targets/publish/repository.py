@@ -20,7 +20,8 @@ from tuf.api.metadata import Root, Snapshot, TargetFile, Targets, Timestamp
 
 from deployments.targets.errors import ChannelAbsent, ChannelCorrupt, KeyAbsent
 from deployments.targets.trust.address import METADATA, TARGETS
-from deployments.targets.trust.keys import ROOT_FILE, KeyRing, Role
+from deployments.targets.trust.key_records import Role
+from deployments.targets.trust.keys import ROOT_FILE, KeyRing
 from deployments.targets.trust.metadata import (
     TARGETS_META,
     build_snapshot,

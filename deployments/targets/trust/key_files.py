@@ -1,4 +1,4 @@
-"""Small private files: mode 0600 in directories of mode 0700, durable, and safe when two processes write at once."""
+"""Small private files: mode 0600 in directories of mode 0700, durable, and safe when two write at once."""
 
 import contextlib
 import os
@@ -10,38 +10,37 @@ from pathlib import Path
 from platformdirs import user_cache_path, user_config_path
 
 from deployments.targets.errors import KeyAbsent, KeyStoreError, KeyUnsafe
+from storage.base.errors import StorageError
+from storage.base.local import LocalFiles, flush_folders, make_folder
 
 CONFIG_VARIABLE = "LEPTON_CONFIG_DIR"
 CACHE_VARIABLE = "LEPTON_CACHE_DIR"
+FOLDER_MODE = 0o700
+_FILES = LocalFiles(file_mode=0o600, folder_mode=FOLDER_MODE)
 _TEMPORARY = ".new-"
 
 
 def config_dir() -> Path:
-    """Directory of keys and pinned roots: $LEPTON_CONFIG_DIR, else the user's config directory."""
+    """Return the directory of keys and pinned roots: $LEPTON_CONFIG_DIR, else the user's own."""
     chosen = os.environ.get(CONFIG_VARIABLE)
     return Path(chosen).absolute() if chosen else user_config_path("lepton", appauthor=False)
 
 
 def cache_dir() -> Path:
-    """Directory of verified models and of what was seen of channels: $LEPTON_CACHE_DIR, else the user's cache."""
+    """Return the directory of verified models: $LEPTON_CACHE_DIR, else the user's own."""
     chosen = os.environ.get(CACHE_VARIABLE)
     return Path(chosen).absolute() if chosen else user_cache_path("lepton", appauthor=False)
 
 
 def make_private_dir(path: Path) -> None:
-    """Makes a directory, and those above it, with mode 0700; one that is there must not be writable by others.
+    """Make a directory, and those above it, with mode 0700.
 
     Raises:
-        KeyUnsafe: Others may write to it.
+        KeyUnsafe: It is there, and others may write to it.
         KeyStoreError: It cannot be made.
     """
     with _translated("directory of keys", path):
-        for folder in [*reversed(path.parents), path]:
-            if folder.is_dir():
-                continue
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
-                sync_dir(folder.parent)
+        make_folder(path, FOLDER_MODE)
         mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o022:
         raise KeyUnsafe(
@@ -51,37 +50,23 @@ def make_private_dir(path: Path) -> None:
 
 
 def put_private(path: Path, data: bytes) -> bool:
-    """Writes a file of mode 0600 that does not exist yet, durably.
+    """Write a file of mode 0600 that does not exist yet, durably.
 
     Returns:
         False if it is there already; then nothing is changed.
     """
     with _translated("key file", path):
-        temporary = _write_temporary(path, data)
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-        finally:
-            temporary.unlink()
-        sync_dir(path.parent)
-        return True
+        return _FILES.put_if_absent(str(path), data)
 
 
 def replace_private(path: Path, data: bytes) -> None:
-    """Writes a file of mode 0600 in one durable step, whether or not it exists."""
+    """Write a file of mode 0600 in one durable step, whether or not it exists."""
     with _translated("file", path):
-        temporary = _write_temporary(path, data)
-        try:
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_dir(path.parent)
+        _FILES.write({str(path): data})
 
 
 def read_private(path: Path) -> bytes:
-    """Reads a secret.
+    """Read a secret.
 
     Raises:
         KeyAbsent: There is no such file.
@@ -108,7 +93,7 @@ def read_private(path: Path) -> bytes:
 
 
 def read_public(path: Path) -> bytes | None:
-    """Reads a file that holds no secret; None if it is not there."""
+    """Read a file that holds no secret; None if it is not there."""
     with _translated("file", path):
         try:
             return path.read_bytes()
@@ -117,7 +102,7 @@ def read_public(path: Path) -> bytes | None:
 
 
 def list_names(path: Path) -> list[str]:
-    """Names in a directory, sorted; those still being written are left out; none if there is no such directory."""
+    """List the names in a directory, sorted, without those that are still being written."""
     with _translated("directory", path):
         try:
             return sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
@@ -126,24 +111,22 @@ def list_names(path: Path) -> list[str]:
 
 
 def publish_dir(files: dict[str, bytes], path: Path) -> None:
-    """Makes a directory with all its private files appear at once; one that is there already is left as it is."""
+    """Make a directory with all its private files appear at once; one that is there stays as it is."""
     temporary = path.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
     with _translated("directory of keys", path):
-        temporary.mkdir(mode=0o700)
-    for name, data in files.items():
-        put_private(temporary / name, data)
-    with _translated("directory of keys", path):
+        temporary.mkdir(mode=FOLDER_MODE)
+        _FILES.write({str(temporary / name): data for name, data in files.items()})
         try:
             temporary.rename(path)
         except OSError:
             remove_dir(temporary)
             if not path.is_dir():
                 raise
-        sync_dir(path.parent)
+        flush_folders({str(path.parent)})
 
 
 def remove_dir(path: Path) -> None:
-    """Removes a flat directory; none there is no fault."""
+    """Remove a flat directory; none there is no fault."""
     if not path.is_dir():
         return
     for entry in path.iterdir():
@@ -151,36 +134,15 @@ def remove_dir(path: Path) -> None:
     path.rmdir()
 
 
-def sync_dir(path: Path) -> None:
-    """Makes the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_temporary(path: Path, data: bytes) -> Path:
-    temporary = path.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
-
-
 @contextlib.contextmanager
 def _translated(what: str, path: Path) -> Iterator[None]:
+    """Gives faults of the operating system, and those of durable files, our names."""
     try:
         yield
-    except OSError as error:
+    except (OSError, StorageError) as error:
+        cause = error.__cause__ if isinstance(error, StorageError) else error
+        reason = getattr(cause, "strerror", None) or error
         raise KeyStoreError(
-            f"{what} ({path}) must be readable and writable by this user; got "
-            f"{error.strerror or error}; "
+            f"{what} ({path}) must be readable and writable by this user; got {reason}; "
             f"make it so, or set {CONFIG_VARIABLE} or {CACHE_VARIABLE} to a directory that is"
         ) from error

@@ -1,4 +1,4 @@
-"""Keys: this machine's receipt-signing key, the channels' TUF keys, and whom it trusts. Never in a workspace.
+"""Keys: this machine's receipt key, the channels' TUF keys, and whom it trusts; never in a workspace.
 
     <config>/receipt.pem                        signs this machine's receipts
     <config>/trusted/<key id>.json              public keys whose receipts are accepted
@@ -11,11 +11,8 @@ ones as PKCS #8 PEM (RFC 5208).
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from typing import TYPE_CHECKING
 
 from deployments.targets.errors import KeyAbsent, KeyConflict, KeyStoreError
 from deployments.targets.trust.card import Sha256
@@ -30,104 +27,25 @@ from deployments.targets.trust.key_files import (
     remove_dir,
     replace_private,
 )
+from deployments.targets.trust.key_records import (
+    ROLES,
+    KeyBundle,
+    PinnedChannel,
+    PrivateKeys,
+    Role,
+    TrustedKey,
+    parse_trusted,
+)
+from deployments.targets.trust.receipt_signer import ReceiptSigner, make_private_pem, make_signer
 from storage.base.store import canonical_json, sha256_bytes
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from securesystemslib.signer import CryptoSigner
 
 KEYS_VARIABLE = "LEPTON_KEYS"
 ROOT_FILE = "1.root.json"
 _RECEIPT_KEY = "receipt.pem"
 _SEEN_FILE = "highest"
-Role = Literal["root", "targets", "snapshot", "timestamp"]
-ROLES: tuple[Role, ...] = ("root", "targets", "snapshot", "timestamp")
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrustedKey(_Record):
-    """A public key whose receipts are accepted.
-
-    Attributes:
-        keyid: sha256 of the raw public key.
-        method: The signature scheme.
-        public: The raw public key, 32 bytes in hexadecimal.
-    """
-
-    keyid: Sha256
-    method: Literal["ed25519"] = "ed25519"
-    public: str
-
-    @model_validator(mode="after")
-    def _check_id(self) -> Self:
-        raw = bytes.fromhex(self.public)
-        if len(raw) != 32 or sha256_bytes(raw) != self.keyid:
-            raise ValueError(
-                f"key id ({self.keyid}) must be the sha256 of its 32 byte public key; got another"
-            )
-        return self
-
-
-class PinnedChannel(_Record):
-    """A channel that is trusted: the exact text of its first root, and the digest of it."""
-
-    id: Sha256
-    root: str
-
-    @model_validator(mode="after")
-    def _check_id(self) -> Self:
-        if (got := sha256_bytes(self.root.encode())) != self.id:
-            raise ValueError(f"channel id ({self.id}) must be the sha256 of its root; got {got}")
-        return self
-
-
-class PrivateKeys(_Record):
-    """Secrets: the receipt key and each channel's keys by role, as PEM."""
-
-    receipt: str | None = None
-    channels: dict[Sha256, dict[Role, str]] = {}
-
-
-class KeyBundle(_Record):
-    """What `lepton keys export` writes. A device needs the public half only."""
-
-    format: Literal[1] = 1
-    trusted: tuple[TrustedKey, ...] = ()
-    channels: tuple[PinnedChannel, ...] = ()
-    private: PrivateKeys | None = None
-
-    @classmethod
-    def parse(cls, data: bytes | str, where: str) -> "KeyBundle":
-        """Reads a bundle; the error never repeats its content, for it may hold secrets."""
-        try:
-            return cls.model_validate_json(data)
-        except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc']))}: {fault['type']}" for fault in error.errors()
-            )
-            raise KeyStoreError(
-                f"key bundle ({where}) must follow format 1; got {faults}; export it again with "
-                "`lepton keys export`"
-            ) from None
-
-
-@dataclass(frozen=True)
-class ReceiptSigner:
-    """Signs the canonical bytes of a receipt's body."""
-
-    keyid: str
-    _private: "Ed25519PrivateKey"
-
-    def sign(self, data: bytes) -> dict[str, str]:
-        """A signature as a receipt holds it: `{"keyid", "method", "signature"}`."""
-        return {
-            "keyid": self.keyid,
-            "method": "ed25519",
-            "signature": self._private.sign(data).hex(),
-        }
 
 
 class KeyRing:
@@ -147,7 +65,7 @@ class KeyRing:
         found = {key.keyid: bytes.fromhex(key.public) for key in self._bundle.trusted}
         for name in list_names(self.directory / "trusted"):
             data = read_public(self.directory / "trusted" / name)
-            key = _parse_trusted(data or b"", self.directory / "trusted" / name)
+            key = parse_trusted(data or b"", self.directory / "trusted" / name)
             found[key.keyid] = bytes.fromhex(key.public)
         return found
 
@@ -161,12 +79,12 @@ class KeyRing:
         private = self._bundle.private
         path = self.directory / _RECEIPT_KEY
         if private is not None and private.receipt is not None:
-            return _make_signer(private.receipt.encode(), f"${KEYS_VARIABLE}")
+            return make_signer(private.receipt.encode(), f"${KEYS_VARIABLE}")
         if create and not path.exists():
             make_private_dir(self.directory)
-            put_private(path, _new_private_pem())
-        signer = _make_signer(read_private(path), str(path))
-        self._trust(TrustedKey(keyid=signer.keyid, public=_public_hex(signer)))
+            put_private(path, make_private_pem())
+        signer = make_signer(read_private(path), str(path))
+        self._trust(TrustedKey(keyid=signer.keyid, public=signer.public))
         return signer
 
     def channel_ids(self) -> tuple[str, ...]:
@@ -276,10 +194,10 @@ class KeyRing:
 
     def _add_receipt_key(self, pem: bytes) -> None:
         path = self.directory / _RECEIPT_KEY
-        offered = _make_signer(pem, "the bundle")
+        offered = make_signer(pem, "the bundle")
         if put_private(path, pem):
             return
-        present = _make_signer(read_private(path), str(path))
+        present = make_signer(read_private(path), str(path))
         if present.keyid != offered.keyid:
             raise KeyConflict(
                 f"receipt key ({path}) must stay the one that this machine signs with, "
@@ -326,90 +244,3 @@ class KeyRing:
         except KeyAbsent:
             receipt = None
         return PrivateKeys(receipt=receipt, channels=channels)
-
-
-def export_keys(path: str | Path, private: bool = False, ring: KeyRing | None = None) -> KeyBundle:
-    """Writes the keys of this machine to a new file of mode 0600.
-
-    Args:
-        path: The file; must not exist.
-        private: With the private keys, for another publisher; without, for a device.
-        ring: The keys; None: those of the config directory.
-
-    Raises:
-        KeyStoreError: The file exists or cannot be written.
-    """
-    bundle = (ring or KeyRing()).bundle(private=private)
-    target = Path(path).absolute()
-    if not put_private(target, bundle.model_dump_json(indent=2).encode()):
-        raise KeyStoreError(
-            f"key bundle ({target}) must be a new file; got one that exists; remove it or name "
-            "another"
-        )
-    return bundle
-
-
-def import_keys(path: str | Path, ring: KeyRing | None = None) -> KeyBundle:
-    """Takes over a bundle: trusts its receipt keys, pins its channels, and installs its private keys if it has any.
-
-    Raises:
-        KeyAbsent: There is no such file.
-        KeyUnsafe: It holds private keys and other users may read it.
-        KeyConflict: This machine already uses another private key in the same place.
-        KeyStoreError: It is no bundle.
-    """
-    source = Path(path).absolute()
-    data = read_public(source)
-    if data is None:
-        raise KeyAbsent(
-            f"key bundle ({source}) must exist; got no such file; make one with `lepton keys "
-            "export`"
-        )
-    bundle = KeyBundle.parse(data, str(source))
-    if bundle.private is not None:
-        read_private(source)
-    (ring or KeyRing()).add_bundle(bundle)
-    return bundle
-
-
-def _parse_trusted(data: bytes, path: Path) -> TrustedKey:
-    try:
-        return TrustedKey.model_validate_json(data)
-    except ValidationError as error:
-        raise KeyStoreError(
-            f"trusted key ({path}) must be a public key record; got {error.errors()[0]['msg']}; "
-            "remove it, or import "
-            "it again"
-        ) from error
-
-
-def _new_private_pem() -> bytes:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    return Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
-
-
-def _make_signer(pem: bytes, where: str) -> ReceiptSigner:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        private = load_pem_private_key(pem, None)
-    except ValueError as error:
-        raise KeyStoreError(
-            f"receipt key ({where}) must be a PKCS #8 PEM; got {error}; import it again"
-        ) from error
-    if not isinstance(private, Ed25519PrivateKey):
-        raise KeyStoreError(
-            f"receipt key ({where}) must be an ed25519 key; got another kind; import it again"
-        )
-    return ReceiptSigner(
-        keyid=sha256_bytes(private.public_key().public_bytes_raw()), _private=private
-    )
-
-
-def _public_hex(signer: ReceiptSigner) -> str:
-    return signer._private.public_key().public_bytes_raw().hex()

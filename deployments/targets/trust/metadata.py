@@ -26,7 +26,7 @@ from tuf.api.serialization.json import JSONSerializer
 
 from deployments.targets.errors import ChannelCorrupt, KeyConflict
 from deployments.targets.trust.card import RECEIPT_FILE
-from deployments.targets.trust.keys import ROLES, Role
+from deployments.targets.trust.key_records import ROLES, Role
 from deployments.targets.trust.release import Release
 
 FIELD = "x-lepton"

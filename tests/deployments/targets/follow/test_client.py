@@ -20,7 +20,8 @@ from deployments.targets.follow.client import Update, update_model
 from deployments.targets.publish import channel as channel_module
 from deployments.targets.publish.channel import Channel, create_channel, open_channel, refresh
 from deployments.targets.run.predict import predict
-from deployments.targets.trust.keys import KeyRing, export_keys, import_keys
+from deployments.targets.trust.key_bundles import export_keys, import_keys
+from deployments.targets.trust.keys import KeyRing
 from storage.base.store import sha256_bytes
 from tests.deployments.targets.material import make_channel, make_onnx, publish_model
 

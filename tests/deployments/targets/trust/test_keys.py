@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from deployments.targets.errors import KeyAbsent, KeyConflict, KeyStoreError, KeyUnsafe
-from deployments.targets.trust.keys import KeyRing, export_keys, import_keys
+from deployments.targets.trust.key_bundles import export_keys, import_keys
+from deployments.targets.trust.keys import KeyRing
 from storage.base.store import sha256_bytes
 from tests.deployments.targets.material import make_channel, publish_model
 
@@ -50,7 +51,7 @@ def test_processes_that_ask_at_once_get_one_key(tmp_path: Path) -> None:
     for worker in workers:
         worker.join()
     assert len(found) == 1
-    assert not [entry for entry in (tmp_path / "race").iterdir() if entry.name.startswith(".new")]
+    assert not [entry for entry in (tmp_path / "race").iterdir() if entry.name.startswith(".")]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
