@@ -79,7 +79,7 @@ def read_sources(root: Path) -> list[Source]:
 
 
 def find_form_classes(sources: list[Source]) -> set[str]:
-    """Names of all classes of data sections and samples: those that descend from the two roots."""
+    """Names of all classes of one form's data section or sample: what descends from the roots."""
     found = set(ROOTS_OF_FORMS)
     bases = {
         node.name: {ast.unparse(base).split("[")[0] for base in node.bases}
@@ -89,7 +89,7 @@ def find_form_classes(sources: list[Source]) -> set[str]:
     }
     while more := {name for name, parents in bases.items() if parents & found} - found:
         found |= more
-    return found | {"DataSpec"}
+    return (found | {"DataSpec"}) - {"RowsSpec", "Sample"}
 
 
 def find_questions(source: Source, classes: set[str]) -> Iterator[Place]:
