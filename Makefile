@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test test-long check bench results clean
+.PHONY: run test test-long test-processors check bench results clean
 
 run: $(STAMP)
 	"$(BIN)/lepton" run digits
@@ -20,6 +20,11 @@ check: $(STAMP)
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/mypy"
 	"$(BIN)/lint-imports"
+	"$(BIN)/python" -m tests.structure
+
+# Every test that trains, on three simulated processors, with one thread and with two.
+test-processors: $(STAMP)
+	"$(BIN)/python" -m pytest -m slow tests/test_processors.py
 
 bench: $(STAMP)
 	"$(BIN)/python" -m benchmarks
