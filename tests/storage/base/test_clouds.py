@@ -8,6 +8,8 @@ import pytest
 
 from storage.base.errors import NotFound, NotWritable, UnsupportedStore
 from storage.base.store import Store, sha256_bytes
+from storage.testing.datasets import DatasetContract
+from storage.testing.stores import StoreContract
 from tests.storage.cloud_emulators import (
     describe_azure,
     describe_google,
@@ -15,9 +17,7 @@ from tests.storage.cloud_emulators import (
     start_careless_google,
     start_google,
 )
-from tests.storage.datasets.test_dataset import DatasetContract
 from tests.storage.object_store import Proxy
-from tests.storage.store_contract import StoreContract
 
 pytestmark = [
     pytest.mark.slow,

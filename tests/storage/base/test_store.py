@@ -27,8 +27,8 @@ from storage.base.errors import (
     UnsupportedStore,
 )
 from storage.base.store import Store, canonical_json, redact, sha256_bytes, sha256_stream
+from storage.testing.stores import StoreContract
 from tests.storage.object_store import Proxy, describe_options
-from tests.storage.store_contract import StoreContract
 
 
 class TestLocal(StoreContract):

@@ -19,9 +19,10 @@ from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.verify import verify_dataset
 from storage.stream.stream import Stream
+from storage.testing.small_datasets import add_shard, read_ids
 from storage.upkeep.edits import delete_rows
 from storage.upkeep.purge import purge_rows
-from tests.storage.dataset_material import add_shard, assert_live_only, read_ids
+from tests.storage.dataset_material import assert_live_only
 from tests.storage.object_store import create_bucket, describe_options, start_object_store
 
 
@@ -150,7 +151,7 @@ import s3fs
 
 from storage.files import Store
 from storage.versions import Dataset
-from tests.storage.dataset_material import add_shard
+from storage.testing.small_datasets import add_shard
 
 
 def write_on(turn):

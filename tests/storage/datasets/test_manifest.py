@@ -14,10 +14,10 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.manifest import cut_nodes, name_manifest, read_manifest, write_manifest
 from storage.datasets.verify import verify_dataset
 from storage.shards.shard import ROW_ID, read_shard, write_shard
+from storage.testing.small_datasets import make_rows, read_ids
 from storage.upkeep.edits import delete_rows
 from storage.upkeep.gc import collect_garbage
 from storage.upkeep.purge import purge_rows
-from tests.storage.dataset_material import make_rows, read_ids
 
 
 @pytest.fixture(scope="module")

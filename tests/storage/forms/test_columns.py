@@ -20,7 +20,7 @@ from storage.pipeline.collecting import collect_rows
 from storage.pipeline.preparing import prepare_rows
 from storage.sources.csv import CsvSource
 from storage.sources.parquet import ParquetSource
-from tests.storage.source_contract import SourceContract, read_all
+from storage.testing.sources import SourceContract, read_all
 
 SHARED = Path("../shared/data")
 SPEC = TableSpec(numbers=["a", "b"], texts=["kind"], label="y", labels=["no", "yes"], target="t")

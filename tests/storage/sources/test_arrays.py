@@ -7,7 +7,7 @@ from storage.base.errors import SourceError
 from storage.forms.image import ImageSpec
 from storage.forms.table import TableSpec
 from storage.sources.arrays import ArraysSource
-from tests.storage.source_contract import SourceContract, read_all
+from storage.testing.sources import SourceContract, read_all
 
 
 def make_arrays():

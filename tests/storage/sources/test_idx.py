@@ -15,7 +15,7 @@ import pytest
 from storage.base.errors import SourceError
 from storage.shards.row_ids import hash_contents, hash_row_ids
 from storage.sources.idx import IdxSource
-from tests.storage.source_contract import SourceContract, read_all
+from storage.testing.sources import SourceContract, read_all
 
 MNIST = Path("../shared/data/mnist")
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}

@@ -18,8 +18,8 @@ from storage.pipeline.collecting import collect_rows
 from storage.shards.row_ids import LABEL
 from storage.sources.images import ImagesSource
 from storage.sources.pictures import decode_picture
+from storage.testing.sources import SourceContract, read_all
 from tasks.gates.raw import judge_version
-from tests.storage.source_contract import SourceContract, read_all
 
 SHARED = Path("../shared/data")
 SPEC = ImageSpec(image={"shape": [3, 8, 6]}, labels=["ant", "bee"])

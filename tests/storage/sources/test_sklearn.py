@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from storage.base.errors import SourceError
 from storage.forms.table import TableSpec
 from storage.sources.sklearn import SklearnSource
-from tests.storage.source_contract import SourceContract, read_all
+from storage.testing.sources import SourceContract, read_all
 
 
 class TestDigits(SourceContract):

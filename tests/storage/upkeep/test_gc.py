@@ -15,11 +15,11 @@ from storage.datasets.log import name_entry
 from storage.datasets.manifest import write_manifest
 from storage.datasets.scratch import SCRATCH, open_scratch
 from storage.datasets.verify import verify_dataset, verify_version
+from storage.testing.small_datasets import add_shard, read_ids
 from storage.upkeep import gc
 from storage.upkeep.edits import delete_rows
 from storage.upkeep.gc import collect_garbage
 from tests.storage.base.test_store import find_dead_pid, name_left_file
-from tests.storage.dataset_material import add_shard, read_ids
 from tests.storage.object_store import describe_options
 
 

@@ -8,11 +8,11 @@ from storage.base.store import Store, canonical_json, sha256_bytes
 from storage.datasets.dataset import Dataset
 from storage.datasets.verify import verify_dataset
 from storage.shards.shard import ROW_ID, read_shard, write_shard
+from storage.testing.small_datasets import add_shard, make_rows, read_ids
 from storage.upkeep import purge
 from storage.upkeep.edits import delete_rows
 from storage.upkeep.gc import collect_garbage
 from storage.upkeep.purge import find_models, purge_rows
-from tests.storage.dataset_material import add_shard, make_rows, read_ids
 
 
 @pytest.fixture
