@@ -153,7 +153,7 @@ def leak_held_out(feed: Feed, rng: Rng) -> Feed:
 
 
 @fault("held-out photos saved again, a level brighter", "MNIST", "look like a training row")
-def leak_twins(feed: Feed, rng: Rng) -> Feed:
+def leak_near_duplicates(feed: Feed, rng: Rng) -> Feed:
     held = np.arange(feed.rows - feed.held_out, feed.rows)[:300]
     copies = feed.take(np.concatenate([held, np.arange(feed.rows)]))
     images_of(copies)[:300] = np.where(images_of(copies)[:300] > 1, images_of(copies)[:300] - 1, 0)

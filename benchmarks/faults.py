@@ -20,7 +20,7 @@ from benchmarks.fault_catalogue_later import FIRST
 from benchmarks.fault_data import LOADERS, Feed, collect
 from benchmarks.results import describe_machine, make_table, write_section
 from gates.prepared.prepared_gate import judge_prepared
-from gates.specs import GatesSpec
+from gates.specs.sections import GatesSpec
 from storage.base.errors import StorageError
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version

@@ -15,7 +15,7 @@ from benchmarks.fault_data import Feed, collect, load_mnist
 from benchmarks.results import describe_machine, make_table, write_section
 from gates.engine.custom import ROWS, OwnExpectation, build_own_suite
 from gates.engine.judge import run_suite
-from gates.specs import GatesSpec
+from gates.specs.sections import GatesSpec
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version

@@ -93,7 +93,7 @@ def lifecycle(
             train, url, prepared, r.objective, data, r.model, r.train, to, trainer, scheduler, start
         )
         evaluated = run.do(evaluate, url, raw, prepared, trained, r.digest, data, to)
-        run.do(gate_model, url, prepared, evaluated, data, r.gates.model)
+        run.do(gate_model, url, prepared, evaluated, data, r.objective, r.gates.model)
         compressed = run.do(
             compress, url, prepared, trained, evaluated, data, r.compress, r.targets, trainer
         )

@@ -11,7 +11,7 @@ from gates.engine.report import GateReport
 from gates.engine.suite import Expectation, Suite, expect, expect_present
 from gates.engine.tables import Table
 from gates.errors import SuiteError
-from gates.specs import ArtifactGate
+from gates.specs.artifact import ArtifactGate
 
 STAGE = "artifact"
 

@@ -9,7 +9,7 @@ from flows.errors import RecipeFault
 from flows.recipe.components import check_components
 from flows.recipe.faults import describe_sentence
 from flows.recipe.model import Recipe
-from gates.engine.on_fail import ROW_CHECKS, Quarantine
+from gates.raw.forms import FORMS as RAW_FORMS
 from lightning_modules.specs.base import is_import_path
 from lightning_modules.specs.forms import FORMS, SampleForm, check_params, list_augmentations
 from lightning_modules.specs.model import HeadSpec
@@ -186,12 +186,8 @@ def _check_augmentation(recipe: Recipe, form: SampleForm) -> Iterator[RecipeFaul
 def _check_quarantines(recipe: Recipe) -> Iterator[RecipeFault]:
     """Yields checks that are to set rows aside, but are not about rows of this form."""
     form = recipe.data.kind
-    known = ROW_CHECKS[form]
-    wanted = [
-        name for name, does in recipe.gates.raw.on_fail.items() if isinstance(does, Quarantine)
-    ]
-    if unknown := [name for name in wanted if name not in known]:
+    raw = RAW_FORMS.find(form)
+    if wrong := raw.list_wrong_quarantines(recipe.gates.raw.on_fail):
         rule = f"name checks that are about {form} rows where they quarantine"
-        yield RecipeFault(
-            "gates.raw.on_fail", ", ".join(unknown), rule, f"write one of: {'; '.join(known)}"
-        )
+        remedy = f"write one of: {'; '.join(raw.row_checks)}"
+        yield RecipeFault("gates.raw.on_fail", ", ".join(wrong), rule, remedy)

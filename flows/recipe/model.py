@@ -21,7 +21,8 @@ from pydantic_core import CoreSchema
 from deployments.targets.specs import TargetSpec
 from flows.errors import RecipeFault
 from flows.kinds import KINDS
-from gates.specs import GatesSpec, gates_for_kind
+from gates.model.objectives import gates_for_objective
+from gates.specs.sections import GatesSpec
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import CompressSpec, TrainSpec
 from storage.base.store import canonical_json, redact, sha256_bytes
@@ -163,7 +164,7 @@ def narrow_recipe(kind: str, form: str) -> type[Recipe]:
         kind: Name of a kind, as in `flows.kinds.KINDS`.
         form: Name of one of its forms.
     """
-    gates = gates_for_kind(kind)
+    gates = gates_for_objective(KINDS.find(kind).objective)
     sections: dict[str, Any] = {"data": (FORMS.find(form).spec, ...), "gates": (gates, gates())}
     narrowed: type[Recipe] = create_model("Recipe", __base__=Recipe, **sections)
     return narrowed

@@ -25,7 +25,7 @@ from gates.engine.judge import run_suite
 from gates.engine.report import Check, GateReport, skip_check
 from gates.engine.suite import Expectation, Suite, expect, expect_present
 from gates.engine.tables import Table
-from gates.specs import DriftGate
+from gates.specs.drift import DriftGate
 
 STAGE = "drift"
 _LARGEST = "expect_column_max_to_be_between"

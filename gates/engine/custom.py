@@ -23,20 +23,16 @@ _ON_ROWS = (
 
 
 class OwnExpectation(BaseModel):
-    """One expectation on the rows of a version, in Great Expectations' own words.
+    """One expectation on the rows of a version, in Great Expectations' own words."""
 
-    Attributes:
-        type: of a stock expectation, such as `expect_column_values_to_be_between`.
-        kwargs: its arguments; `column` is a column of the recipe, `label`, or a derived one such as
-            `image.brightness`.
-        on_fail: stop the run, warn, or set the bad rows aside if they are few.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     type: str
+    """Type of a stock expectation, such as `expect_column_values_to_be_between`."""
     kwargs: dict[str, JsonValue] = Field(default={})
+    """Its arguments; `column` is a column of the recipe, `label`, or one such as `image.brightness`."""
     on_fail: OnFail = "stop"
+    """What a failure does: stop the run, warn, or set the bad rows aside if they are few."""
 
     @model_validator(mode="after")
     def _only_rows_can_be_set_aside(self) -> Self:

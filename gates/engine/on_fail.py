@@ -10,47 +10,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from gates.engine.report import Check, GateReport, show, verdict
 from storage.base.store import canonical_json, sha256_bytes
 
-DUPLICATES, LABEL = "duplicate fraction", "label"
-IMAGE_MIN, IMAGE_MAX, IMAGE_MISSING, IMAGE_INF = (
-    "image.min",
-    "image.max",
-    "image.missing",
-    "image.inf",
-)
-MISSING, INFINITE = "missing share of a column", "infinite share of a column"
-UNANSWERED, UNDECLARED = (
-    "missing share of the label or target",
-    "labels that are not declared, fraction",
-)
-UNDATED, FUTURE = "rows without a time, fraction", "rows in the future, fraction"
-REPEATED = "rows with entity and time of another, fraction"
-UNSORTED = "rows out of order in time, fraction"
-
-_OF_IMAGES = (IMAGE_MIN, IMAGE_MAX, IMAGE_MISSING, IMAGE_INF, LABEL, DUPLICATES)
-_OF_TABLES = (MISSING, INFINITE, UNANSWERED, UNDECLARED, UNDATED, FUTURE, DUPLICATES)
-ROW_CHECKS: Mapping[str, tuple[str, ...]] = {
-    "image": _OF_IMAGES,
-    "table": _OF_TABLES,
-    "series": (*_OF_TABLES, REPEATED, UNSORTED),
-}
-"""The raw gate's checks of which the bad rows can be told and set aside, by the kind of rows."""
-
 
 class SetAside(BaseModel):
     """How many bad rows may be set aside before the run stops after all."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     max_fraction: float = Field(gt=0, le=1, allow_inf_nan=False)
     """Most rows that may be set aside, as a fraction of all."""
 
 
 class Quarantine(BaseModel):
-    """`quarantine: {max_fraction: 0.01}`."""
+    """Sets the bad rows of a check aside, as in `quarantine: {max_fraction: 0.01}`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     quarantine: SetAside
+    """How many rows may be set aside."""
 
 
 Soft = Literal["stop", "warn"]
@@ -73,26 +49,6 @@ class BadRows:
 
 
 FindRows = Callable[[Check], BadRows]
-
-
-def check_quarantines(on_fail: Mapping[str, OnFail]) -> None:
-    """Refuse to set aside the rows of checks that are about no rows.
-
-    Raises:
-        ValueError: a check is none whose rows can be told.
-    """
-    known = list(dict.fromkeys(name for names in ROW_CHECKS.values() for name in names))
-    wrong = [
-        name
-        for name, wanted in on_fail.items()
-        if isinstance(wanted, Quarantine) and name not in known
-    ]
-    if wrong:
-        raise ValueError(
-            f"on_fail of {', '.join(wrong)} must be stop or warn; got quarantine, which needs the "
-            "name of a check that is "
-            f"about rows; write one of: {'; '.join(known)}"
-        )
 
 
 def refuse_quarantines(on_fail: object) -> object:
@@ -126,7 +82,7 @@ def apply_on_fail(
     Args:
         report: of any gate.
         on_fail: by a check's name or rule; `*` stands for anything.
-        find_rows: finds the bad rows of a check in `ROW_CHECKS`; None where no row can be set
+        find_rows: finds the bad rows of a check that is about rows; None where no row can be set
             aside.
     """
     if not on_fail:

@@ -1,175 +1,105 @@
-"""The model gate of anomaly detectors: do high scores find the few labelled anomalies among rows never seen?"""
+"""The model gate of anomaly detectors: high scores must find the few labelled anomalies."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gates.engine.judge import run_suite
 from gates.engine.report import GateReport, skip_check
-from gates.engine.suite import Suite, expect, expect_present
+from gates.engine.suite import Expectation, Suite, expect, expect_present
 from gates.engine.tables import Table
 from gates.errors import SuiteError
-from gates.specs import AnomalyGate
+from gates.model.facts import STAGE, ModelFacts
+from gates.model.objective import ModelGateOfObjective
+from gates.specs.model import ReconstructionGate
 
 if TYPE_CHECKING:
-    import numpy as np
+    import pandas as pd
 
-STAGE = "model"
 CHAMPION = "average precision gained over the champion"
+AVERAGE_PRECISION, AUROC = "average_precision", "auroc"
 _LEAST = "expect_column_min_to_be_between"
+_SUM = "expect_column_sum_to_be_between"
 
 
-@dataclass(frozen=True)
-class AnomalyFacts:
-    """What the model gate judges of an anomaly detector; all arrays are (N,) in the same order of rows.
+def judge_reconstruction(gate: ReconstructionGate, facts: ModelFacts) -> GateReport:
+    """Judge held-out scores: complete, finite, better than chance, no worse than the champion's.
 
-    Attributes:
-        label: 1 or true for an anomalous row.
-        score: the candidate's; higher is more anomalous.
-        champion: scores of the promoted model for the same rows; None if there is none.
-        rows_held_out: rows that must have been judged; None if every row of `label` is one.
-    """
-
-    label: "np.ndarray[Any, Any]"
-    score: "np.ndarray[Any, Any]"
-    champion: "np.ndarray[Any, Any] | None" = None
-    rows_held_out: int | None = None
-
-
-def judge_anomaly(gate: AnomalyGate, facts: AnomalyFacts) -> GateReport:
-    """Judge held-out scores: complete, finite, better than chance, and no worse than the champion's.
+    Figures: `average_precision` and `auroc`, of the anomalous rows.
 
     Raises:
         SuiteError: the arrays do not share their length.
     """
-    import numpy as np
-    import pandas as pd
-
-    lengths = {
-        len(array) for array in (facts.label, facts.score, facts.champion) if array is not None
-    }
+    arrays = (facts.row_id, facts.truth, facts.answers, facts.champion)
+    lengths = {len(array) for array in arrays if array is not None}
     if len(lengths) != 1:
         raise SuiteError(
             f"scores must have one entry a labelled row; got lengths {sorted(lengths)}; score each "
             "once"
         )
-    finite = np.isfinite(facts.score.astype(np.float64))
-    scores = pd.DataFrame({"not_finite": ~finite, "anomalous": facts.label.astype(bool)})
-    tables = {"scores": Table(scores), "figures": Table(pd.DataFrame([_measure(facts)]))}
-    skipped = (
-        []
-        if facts.champion is not None
-        else [skip_check(_LEAST, CHAMPION, "no model has been promoted yet")]
-    )
-    return run_suite(build_anomaly_suite(gate, facts), tables, skipped)
+    tables = {"scores": Table(_tabulate_scores(facts)), "figures": Table(_tabulate_figures(facts))}
+    reason = "no model has been promoted yet"
+    skipped = [] if facts.champion is not None else [skip_check(_LEAST, CHAMPION, reason)]
+    return run_suite(_build_suite(gate, facts), tables, skipped)
 
 
-def build_anomaly_suite(gate: AnomalyGate, facts: AnomalyFacts) -> Suite:
+def _build_suite(gate: ReconstructionGate, facts: ModelFacts) -> Suite:
     """Return the gate's expectations for these facts."""
     precision, auroc = "average precision", "area under the ROC curve"
-    share = float(facts.label.astype(bool).mean()) if len(facts.label) else 1.0
-    above = f"average precision above chance, {share:.4g}"
-    rows = len(facts.label) if facts.rows_held_out is None else facts.rows_held_out
-    total = "expect_column_sum_to_be_between"
-    expectations = [
+    above = f"average precision above chance, {_measure_chance(facts):.4g}"
+    rows, few = facts.rows_held_out, gate.min_anomalies
+    expectations = (
         expect("expect_table_row_count_to_equal", "scores", "rows judged", value=rows),
-        expect(total, "scores", "scores not finite", column="not_finite", max_value=0),
-        expect(total, "scores", "anomalous rows", column="anomalous", min_value=gate.min_anomalies),
-        *expect_present("figures", {"average_precision": precision, "auroc": auroc}),
-        expect(
-            _LEAST,
-            "figures",
-            precision,
-            column="average_precision",
-            min_value=gate.min_average_precision,
-        ),
-        expect(_LEAST, "figures", above, column="gain", min_value=gate.min_gain_over_chance),
-        expect(_LEAST, "figures", auroc, column="auroc", min_value=gate.min_auroc),
+        expect(_SUM, "scores", "scores not finite", column="not_finite", max_value=0),
+        expect(_SUM, "scores", "anomalous rows", column="anomalous", min_value=few),
+        *expect_present("figures", {AVERAGE_PRECISION: precision, AUROC: auroc}),
+        _expect_least(precision, AVERAGE_PRECISION, gate.min_average_precision),
+        _expect_least(above, "gain", gate.min_gain_over_chance),
+        _expect_least(auroc, AUROC, gate.min_auroc),
+        *(_expect_champion(gate) if facts.champion is not None else ()),
+    )
+    return Suite(stage=STAGE, expectations=expectations)
+
+
+def _expect_champion(gate: ReconstructionGate) -> list[Expectation]:
+    """Return expectations against the champion's average precision."""
+    least = -gate.max_loss_to_champion
+    return [
+        *expect_present("figures", {"champion_gain": CHAMPION}),
+        _expect_least(CHAMPION, "champion_gain", least),
     ]
-    if facts.champion is not None:
-        expectations += [
-            *expect_present("figures", {"champion_gain": CHAMPION}),
-            expect(
-                _LEAST,
-                "figures",
-                CHAMPION,
-                column="champion_gain",
-                min_value=-gate.max_loss_to_champion,
-            ),
-        ]
-    return Suite(stage=STAGE, expectations=tuple(expectations))
 
 
-def _measure(facts: AnomalyFacts) -> dict[str, float | None]:
-    """Return average_precision, its gain over chance and over the champion's, and auroc; None where undefined."""
-    label = facts.label.astype(bool)
-    precision = measure_average_precision(label, facts.score)
-    figures: dict[str, float | None] = {
-        "average_precision": precision,
-        "gain": None if precision is None else precision - float(label.mean()),
-        "auroc": measure_auroc(label, facts.score),
+def _expect_least(about: str, column: str, least: float) -> Expectation:
+    """Return an expectation that a figure is not below a floor."""
+    return expect(_LEAST, "figures", about, column=column, min_value=least)
+
+
+def _measure_chance(facts: ModelFacts) -> float:
+    """Return the average precision of scores that know nothing: the anomalies' share of the rows."""
+    return float(facts.truth.astype(bool).mean()) if facts.rows else 1.0
+
+
+def _tabulate_scores(facts: ModelFacts) -> "pd.DataFrame":
+    """Return one row a held-out row: not_finite and anomalous."""
+    import numpy as np
+    import pandas as pd
+
+    finite = np.isfinite(facts.answers.astype(np.float64))
+    return pd.DataFrame({"not_finite": ~finite, "anomalous": facts.truth.astype(bool)})
+
+
+def _tabulate_figures(facts: ModelFacts) -> "pd.DataFrame":
+    """Return one row: the figures, and the gains over chance and over the champion."""
+    import pandas as pd
+
+    precision = facts.find_figure(AVERAGE_PRECISION)
+    figures = {
+        AVERAGE_PRECISION: precision,
+        "gain": precision - _measure_chance(facts),
+        AUROC: facts.find_figure(AUROC),
     }
     if facts.champion is not None:
-        other = measure_average_precision(label, facts.champion)
-        figures["champion_gain"] = None if precision is None or other is None else precision - other
-    return figures
+        figures["champion_gain"] = precision - facts.find_champion_figure(AVERAGE_PRECISION)
+    return pd.DataFrame([figures])
 
 
-def measure_average_precision(
-    label: "np.ndarray[Any, Any]", score: "np.ndarray[Any, Any]"
-) -> float | None:
-    """Return the step-wise area under precision over recall, ties counted together; None where it is undefined.
-
-    Args:
-        label: (N,) bool.
-        score: (N,) float; higher is more anomalous.
-    """
-    import numpy as np
-
-    if not label.any() or not np.isfinite(score).all():
-        return None
-    order = np.argsort(-score, kind="stable")
-    last = np.r_[np.flatnonzero(np.diff(score[order])), len(score) - 1]
-    found = np.cumsum(label[order])[last]
-    precision, recall = found / (last + 1), found / label.sum()
-    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
-
-
-def measure_auroc(label: "np.ndarray[Any, Any]", score: "np.ndarray[Any, Any]") -> float | None:
-    """Return the share of pairs in which the anomalous row scores higher, ties as half (Mann and Whitney, 1947)."""
-    import numpy as np
-
-    positive, negative = int(label.sum()), int((~label).sum())
-    if not positive or not negative or not np.isfinite(score).all():
-        return None
-    _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts - 1) / 2
-    return float(
-        (ranks[place][label].sum() - positive * (positive + 1) / 2) / (positive * negative)
-    )
-
-
-def measure_macro_precision(
-    label: "np.ndarray[Any, Any]", probabilities: "np.ndarray[Any, Any]"
-) -> float:
-    """Return the mean over the classes that occur of the average precision, one against the rest; NaN if undefined.
-
-    Args:
-        label: (N,) true class.
-        probabilities: (N, K).
-    """
-    known_classes = range(probabilities.shape[1])
-    found = [
-        measure_average_precision(label == number, probabilities[:, number])
-        if number in known_classes
-        else None
-        for number in _list_classes(label)
-    ]
-    known = [value for value in found if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(found) else float("nan")
-
-
-def _list_classes(label: "np.ndarray[Any, Any]") -> list[int]:
-    """Return the classes that occur."""
-    import numpy as np
-
-    return [int(number) for number in np.unique(label)]
+GATE = ModelGateOfObjective("reconstruction", ReconstructionGate, judge_reconstruction)

@@ -28,7 +28,7 @@ class Spans:
     def __len__(self) -> int:
         return len(self.entities)
 
-    def overlaps(self, other: "Spans") -> bool:
+    def has_leakage(self, other: "Spans") -> bool:
         """Return whether any entity of both has a time that both reach over."""
         slots, places = _match(self.entities, other.entities)
         reaches = (other.first[places] <= self.last[slots]) & (

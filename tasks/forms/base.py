@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from deployments.targets.trust.card import InputSpec
 from gates.engine import on_fail
 from gates.engine.tables import FieldRule
-from gates.raw.column_checks import ColumnsFacts
-from gates.raw.raw_gate import RawFacts
-from gates.specs import RawGate
+from gates.raw.column_facts import ColumnsFacts
+from gates.raw.image import ImageFacts
+from gates.specs.raw import RawGate
 from lightning_modules.data.readers import SampleReader
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import Sample
@@ -125,7 +125,7 @@ class TaskForm(ABC, Generic[D, S]):
 
     def describe_raw(
         self, version: Version, data: D, client: TaskClient | None = None
-    ) -> RawFacts | ColumnsFacts:
+    ) -> ImageFacts | ColumnsFacts:
         """Gather the facts that the raw gate judges; work on rows is done by `client`, or here."""
         return describe_fields(version, data, self.declare_fields(data))
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gates.engine.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_shards
-from gates.raw.raw_gate import RawFacts
+from gates.raw.image import ImageFacts
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.shards.shard import ShardEntry
@@ -12,9 +12,11 @@ from tasks.data.row_names import name_rows, name_unread
 from tasks.forms.label_rows import count_labels, open_labels
 
 
-def describe_fields(version: Version, data: RowsSpec, fields: Mapping[str, FieldRule]) -> RawFacts:
+def describe_fields(
+    version: Version, data: RowsSpec, fields: Mapping[str, FieldRule]
+) -> ImageFacts:
     """Gather what the raw gate judges of declared fields and labels; nothing but labels is read."""
-    return RawFacts(
+    return ImageFacts(
         shards=tabulate_fields(version, fields),
         rows=open_labels(version),
         duplicates=name_rows(version, iter_duplicates(version)),

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from deployments.targets.trust.card import InputSpec
 from gates.drift.probe import shrink_images
-from gates.engine.on_fail import IMAGE_INF, IMAGE_MAX, IMAGE_MIN, IMAGE_MISSING
 from gates.engine.tables import FieldRule
 from gates.prepared.near_duplicates import hash_pictures
-from gates.specs import RawGate
+from gates.raw.check_names import IMAGE_INF, IMAGE_MAX, IMAGE_MIN, IMAGE_MISSING
+from gates.specs.raw import RawGate
 from lightning_modules.data.readers import ImageReader
 from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.model import ModelSpec

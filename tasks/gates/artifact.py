@@ -2,7 +2,7 @@
 
 from gates.artifact import ArtifactFacts, judge_artifacts
 from gates.engine.report import GateReport
-from gates.specs import ArtifactGate
+from gates.specs.artifact import ArtifactGate
 from lightning_modules.objectives.metrics import LOWER_IS_BETTER
 from storage.base.store import Store, sha256_bytes
 from storage.records.models import model_folder

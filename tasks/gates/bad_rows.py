@@ -6,9 +6,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from gates.engine.on_fail import DUPLICATES, REPEATED, UNSORTED, BadRows
+from gates.engine.on_fail import BadRows
 from gates.engine.report import Check
-from gates.specs import RawGate
+from gates.raw.check_names import DUPLICATES, REPEATED, UNSORTED
+from gates.specs.raw import RawGate
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.version import Version

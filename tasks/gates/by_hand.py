@@ -7,7 +7,7 @@ from typing import Any
 from gates.engine.custom import ROWS, build_own_suite
 from gates.engine.judge import run_suite
 from gates.engine.report import GateReport, join_reports
-from gates.specs import GatesSpec, gates_for_kind
+from gates.specs.sections import GatesSpec
 from storage.base.errors import NotFound
 from storage.base.store import Store
 from storage.datasets.version import Version
@@ -47,8 +47,9 @@ def find_rules(store: Store, dataset: str) -> Rules:
 def _read_rules(receipt: Receipt) -> Rules:
     document: Any = receipt.recipe.get("document") or {}
     spec = parse_data(document.get("data") or {})
-    limits = gates_for_kind(str(document.get("kind"))).model_validate(document.get("gates") or {})
-    return Rules(spec, limits)
+    sections = {**(document.get("gates") or {})}
+    sections.pop("model", None)  # judges a model, and no version by hand
+    return Rules(spec, GatesSpec.model_validate(sections))
 
 
 def judge_by_hand(

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from gates.drift.drift_gate import Distribution, Figure, judge_drift
 from gates.engine.report import GateReport
-from gates.specs import DriftGate
+from gates.specs.drift import DriftGate
 from storage.base.parallel import TaskClient
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec

@@ -15,7 +15,7 @@ from gates.drift.profile import (
     measure_profile,
 )
 from gates.drift.time_steps import compare_gaps, measure_steps
-from gates.specs import DriftGate
+from gates.specs.drift import DriftGate
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.version import Version

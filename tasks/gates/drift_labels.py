@@ -18,7 +18,7 @@ from gates.drift.probe import (
     measure_loss,
     sum_rows,
 )
-from gates.specs import DriftGate
+from gates.specs.drift import DriftGate
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.version import Version

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from gates.drift.divergence import Histogram
 from gates.drift.drift_gate import Distribution, Figure
-from gates.specs import DriftGate
+from gates.specs.drift import DriftGate
 from storage.forms.base import RowsSpec
 from storage.pipeline.derived import LONGEST_FLAT, PREFIX
 from storage.shards.statistics import FieldStatistics

@@ -1,16 +1,20 @@
 """The model gate's stage: what evaluating measured, as the facts that the gate judges."""
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 
 from gates.engine.report import GateReport
-from gates.model.classes import ModelFacts, judge_model, tabulate_predictions
-from gates.model.reconstruction import AnomalyFacts, judge_anomaly
-from gates.model.values import RegressionFacts, judge_regression
-from gates.specs import AnomalyGate, ModelGate, RegressionGate
-from lightning_modules.objectives.metrics import LOWER_IS_BETTER
+from gates.model.classes import name_precision
+from gates.model.facts import ModelFacts
+from gates.model.objectives import judge_model
+from gates.specs.model import ModelLimits
+from lightning_modules.objectives.metrics import LOWER_IS_BETTER, compute_average_precision
+from storage.base.figures import Figure
 from storage.base.store import Store
 from storage.forms.base import RowsSpec
-from tasks.runtime.outcomes import Evaluated, Prepared
+from tasks.runtime.outcomes import ChampionFigures, Evaluated, Prepared
 from tasks.runtime.stage import gate
 from tasks.training.answers import AnswerSheet, read_predictions, standardise_sheet
 
@@ -21,61 +25,59 @@ def gate_model(
     prepared: Prepared,
     evaluated: Evaluated,
     data: RowsSpec,
-    limits: ModelGate | RegressionGate | AnomalyGate,
+    objective: str,
+    limits: ModelLimits,
 ) -> GateReport:
-    """Judge the held-out answers: good enough, better than baselines, no worse than champions."""
+    """Judges the held-out answers: good enough, better than baselines, no worse than the champion."""
     store = Store(workspace)
-    sheet = _standardise(
-        read_predictions(store, evaluated.predictions_path, evaluated.predictions), evaluated
-    )
-    champion = _answer_as_champion(store, evaluated, sheet)
+    sheet = _read_sheet(store, evaluated, evaluated)
+    best = _find_best_champion(evaluated)
+    champion = None if best is None else _align(_read_sheet(store, evaluated, best), sheet)
     # Of series the windows are judged, of which there are fewer than rows.
     windows = evaluated.sample.window is not None
-    rows = len(sheet.row_id) if windows else prepared.dataset.rows["held_out"]
-    if isinstance(limits, RegressionGate):
-        return judge_regression(limits, _list_regression(sheet, champion, evaluated, rows))
-    if isinstance(limits, AnomalyGate):
-        scores = champion.values if champion is not None else None
-        return judge_anomaly(limits, AnomalyFacts(sheet.truth, sheet.values, scores, rows))
-    predictions = tabulate_predictions(
+    facts = ModelFacts(
         row_id=sheet.row_id,
-        label=sheet.truth,
-        probabilities=sheet.values,
-        champion_predicted=champion.predicted if champion is not None else None,
+        truth=sheet.truth,
+        answers=sheet.values.astype(np.float64),
+        rows_held_out=len(sheet.row_id) if windows else prepared.dataset.rows["held_out"],
+        figures=_list_figures(evaluated.metrics, sheet, data.labels),
+        baselines={name: found.astype(np.float64) for name, found in sheet.baselines.items()},
+        champion=champion.values.astype(np.float64) if champion is not None else None,
+        champion_figures=_list_figures(best.metrics if best else {}, champion, data.labels),
+        labels=data.labels,
+        unit="standard deviations" if evaluated.standard else "",
     )
-    return judge_model(
-        limits, ModelFacts(predictions=predictions, rows_held_out=rows, labels=data.labels)
+    return judge_model(objective, limits, facts)
+
+
+def _list_figures(
+    metrics: Mapping[str, float], sheet: AnswerSheet | None, labels: tuple[str, ...]
+) -> tuple[Figure, ...]:
+    """The figures of answers to held-out rows; the average precision says what it is of."""
+    found = dict(metrics)
+    if sheet is not None and sheet.values.ndim == 2 and labels:
+        found[name_precision(labels)] = compute_average_precision(sheet.values, sheet.truth)
+    return tuple(
+        Figure(name=name, value=value if math.isfinite(value) else None, split="held_out")
+        for name, value in found.items()
     )
 
 
-def _standardise(sheet: AnswerSheet, evaluated: Evaluated) -> AnswerSheet:
+def _read_sheet(store: Store, evaluated: Evaluated, by: Evaluated | ChampionFigures) -> AnswerSheet:
+    """What a model answered to the held-out rows, in the unit that figures are in."""
+    sheet = read_predictions(store, by.predictions_path, by.predictions)
     return standardise_sheet(sheet, evaluated.sample, standard=evaluated.standard)
 
 
-def _list_regression(
-    sheet: AnswerSheet, champion: AnswerSheet | None, evaluated: Evaluated, rows: int
-) -> RegressionFacts:
-    return RegressionFacts(
-        target=sheet.truth,
-        predicted=sheet.values.astype(np.float64),
-        baselines={name: values.astype(np.float64) for name, values in sheet.baselines.items()},
-        champion=champion.values.astype(np.float64) if champion is not None else None,
-        rows_held_out=rows,
-        unit="standard deviations" if evaluated.standard else "",
-    )
-
-
-def _answer_as_champion(
-    store: Store, evaluated: Evaluated, sheet: AnswerSheet
-) -> AnswerSheet | None:
-    """Return what the best champion answers for the same rows; None before the first promotion."""
-    if not evaluated.champions:
-        return None
+def _find_best_champion(evaluated: Evaluated) -> ChampionFigures | None:
+    """The promoted model with the best headline; None before the first promotion."""
     name = evaluated.headline
     sign = -1 if name in LOWER_IS_BETTER else 1
-    best = max(evaluated.champions, key=lambda champion: sign * champion.metrics[name])
-    found = _standardise(
-        read_predictions(store, best.predictions_path, best.predictions), evaluated
-    )
+    champions = evaluated.champions
+    return max(champions, key=lambda found: sign * found.metrics[name], default=None)
+
+
+def _align(found: AnswerSheet, sheet: AnswerSheet) -> AnswerSheet:
+    """Answers in the order of the rows of another sheet."""
     order = np.searchsorted(found.row_id, sheet.row_id)
     return AnswerSheet(sheet.row_id, sheet.truth, found.values[order])

@@ -3,8 +3,9 @@
 from gates.engine.on_fail import apply_on_fail
 from gates.engine.report import GateReport
 from gates.engine.tables import Table
-from gates.prepared.prepared_gate import PreparedFacts, judge_prepared
-from gates.specs import PreparedGate
+from gates.prepared.facts import PreparedFacts
+from gates.prepared.prepared_gate import judge_prepared
+from gates.specs.prepared import PreparedGate
 from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
@@ -77,8 +78,8 @@ def describe_prepared(
         rows_collected=find_cleaned(raw).rows,
         rows_dropped=fitted.dropped,
         columns=_tabulate_training(version, form.list_columns(data)),
-        crossings=tabulate_time_leakage(version) if form.ordered else None,
-        twins=tabulate_near_duplicates(version, form) if form.looks else None,
+        leakage=tabulate_time_leakage(version) if form.ordered else None,
+        near_duplicates=tabulate_near_duplicates(version, form) if form.looks else None,
         learned=learned,
     )
 

@@ -8,8 +8,9 @@ from gates.engine.custom import ROWS, build_own_suite
 from gates.engine.judge import run_suite
 from gates.engine.on_fail import apply_on_fail
 from gates.engine.report import GateReport, join_reports
-from gates.raw.raw_gate import judge_raw
-from gates.specs import GatesSpec, RawGate
+from gates.raw.forms import judge_raw
+from gates.specs.raw import RawGate
+from gates.specs.sections import GatesSpec
 from storage.base.parallel import TaskClient
 from storage.base.store import Store
 from storage.datasets.version import Version
@@ -67,7 +68,9 @@ def judge_version(
         count_bad_rows, version=version, data=data, limits=limits.raw, client=client
     )
     facts = find_task_form(data).describe_raw(version, data, client)
-    reports = [apply_on_fail(judge_raw(limits.raw, facts), limits.raw.on_fail, find_rows)]
+    reports = [
+        apply_on_fail(judge_raw(data.kind, limits.raw, facts), limits.raw.on_fail, find_rows)
+    ]
     suite = build_own_suite(gather_expectations(limits.raw.expectations, limits.raw.suites), "raw")
     if suite.expectations:
         reports.append(run_suite(suite, {ROWS: open_rows(version, data, client)}))

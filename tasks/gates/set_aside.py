@@ -6,7 +6,7 @@ from gates.engine.custom import ROWS, build_own_suite
 from gates.engine.judge import find_quarantined
 from gates.engine.on_fail import Quarantine
 from gates.engine.report import GateReport
-from gates.specs import RawGate
+from gates.specs.raw import RawGate
 from storage.base.parallel import TaskClient
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec

@@ -87,7 +87,7 @@ def _count_leaked(
     """Count rows of other splits inside each span of one; nothing is read where no spans overlap."""
     leaked = np.zeros(len(spans[inner]) if inner in spans else 0, np.int64)
     for other in others:
-        if inner in spans and other in spans and spans[inner].overlaps(spans[other]):
+        if inner in spans and other in spans and spans[inner].has_leakage(spans[other]):
             for entities, times in _iter_range(version, other, *bounds):
                 leaked += spans[inner].count_inside(entities, times)
     return leaked

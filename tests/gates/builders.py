@@ -11,9 +11,11 @@ from gates.engine.on_fail import BadRows
 from gates.engine.report import GateReport
 from gates.engine.sharded_table import ShardedTable, make_shard
 from gates.engine.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_shards
-from gates.model.classes import ModelFacts, tabulate_predictions
-from gates.prepared.prepared_gate import PreparedFacts
-from gates.raw.raw_gate import RawFacts
+from gates.model.classes import name_precision
+from gates.model.facts import ModelFacts
+from gates.prepared.facts import PreparedFacts
+from gates.raw.image import ImageFacts
+from storage.base.figures import Figure
 
 LABELS = tuple(str(digit) for digit in range(10))
 FIELDS = {"image": FieldRule(dtype="uint8", shape=(1, 8, 8), value_range=(0, 16))}
@@ -75,10 +77,10 @@ def make_table(frame: pd.DataFrame) -> ShardedTable:
     )
 
 
-def make_raw_facts(**columns: Any) -> RawFacts:
+def make_raw_facts(**columns: Any) -> ImageFacts:
     frame, found = tabulate_rows(**(make_columns() | columns))
     counts = frame.label.dropna().astype(int).value_counts().to_dict()
-    return RawFacts(make_shards(), make_table(frame), found["duplicates"], FIELDS, LABELS, counts)
+    return ImageFacts(make_shards(), make_table(frame), found["duplicates"], FIELDS, LABELS, counts)
 
 
 def make_prepared_facts(**columns: Any) -> PreparedFacts:
@@ -110,16 +112,31 @@ def make_probabilities(wrong: int = 10) -> np.ndarray[Any, Any]:
 
 
 def make_model_facts(
-    champion_wrong: int | None = None, wrong: int = 10, **columns: Any
+    champion_wrong: int | None = None, wrong: int = 10, **changes: Any
 ) -> ModelFacts:
-    arrays: dict[str, Any] = {
+    given: dict[str, Any] = {
         "row_id": np.arange(300, dtype=np.uint64),
-        "label": np.arange(300) % 10,
-        "probabilities": make_probabilities(wrong),
+        "truth": np.arange(300) % 10,
+        "answers": make_probabilities(wrong),
+        "rows_held_out": 300,
+        "labels": LABELS,
     }
     if champion_wrong is not None:
-        arrays["champion_predicted"] = make_probabilities(champion_wrong).argmax(axis=1)
-    return ModelFacts(tabulate_predictions(**(arrays | columns)), 300, LABELS)
+        given["champion"] = make_probabilities(champion_wrong)
+    facts = ModelFacts(**(given | changes))
+    return facts if facts.figures else replace(facts, figures=measure_classes(facts))
+
+
+def measure_classes(
+    facts: ModelFacts, average_precision: float | None = None
+) -> tuple[Figure, ...]:
+    """The figures that those who train hand to the gate; the average precision by its right name."""
+    rows = min(len(facts.truth), len(facts.answers))
+    right = facts.answers[:rows].argmax(axis=1) == facts.truth[:rows]
+    return (
+        Figure(name="accuracy", value=float(right.mean()) if rows else None, split="held_out"),
+        Figure(name=name_precision(facts.labels), value=average_precision, split="held_out"),
+    )
 
 
 def make_artifact(**changes: Any) -> ArtifactFacts:

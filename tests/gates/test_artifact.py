@@ -2,7 +2,7 @@ import pytest
 
 from gates.artifact import judge_artifacts
 from gates.errors import SuiteError
-from gates.specs import ArtifactGate
+from gates.specs.artifact import ArtifactGate
 from tests.gates.builders import find_failure, make_artifact
 
 GATE = ArtifactGate()
@@ -61,3 +61,12 @@ def test_no_artifact_stops():
 def test_one_name_for_two_artifacts_is_refused():
     with pytest.raises(SuiteError, match="different names"):
         judge_artifacts(GATE, [make_artifact(), make_artifact()])
+
+
+def test_an_artifact_that_predicts_numbers_is_judged_by_its_error():
+    numbers = {"scored_by": "error", "accuracy": None, "accuracy_float": None, "error_float": 2.0}
+    assert judge_artifacts(GATE, [make_artifact(**numbers, error=2.02)]).passed
+    report = judge_artifacts(GATE, [make_artifact(**numbers, error=2.2)])
+    assert find_failure(report, "int8.onnx error_increase").endswith("observed 0.1, limit <= 0.02")
+    for error in (None, float("nan"), float("inf")):
+        assert not judge_artifacts(GATE, [make_artifact(**numbers, error=error)]).passed

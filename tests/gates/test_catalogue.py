@@ -1,6 +1,8 @@
 from pathlib import Path
 
-from gates.catalogue import EXAMPLES, format_page, format_table, list_entries
+from gates.catalogue.entries import list_entries
+from gates.catalogue.examples import EXAMPLES
+from gates.catalogue.page import format_page, format_table
 
 
 def test_every_stock_expectation_is_in_the_table_once():

@@ -4,20 +4,13 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from gates.errors import SuiteError
-from gates.specs import (
-    AnomalyGate,
-    AnomalyGates,
-    ClassificationGates,
-    ModelGate,
-    PreparedGate,
-    RegressionGate,
-    RegressionGates,
-    gate_for_kind,
-    gates_for_kind,
-)
+from gates.model.objectives import OBJECTIVES, gates_for_objective
+from gates.specs.model import ClassesGate, ReconstructionGate, ValuesGate
+from gates.specs.prepared import PreparedGate
+from storage.base.registry import UnknownName
 
-SECTIONS = (ClassificationGates, RegressionGates, AnomalyGates)
+SECTIONS = tuple(gates_for_objective(objective) for objective in OBJECTIVES)
+ClassesGates = gates_for_objective("classes")
 
 
 def test_defaults_survive_json():
@@ -44,7 +37,7 @@ def test_defaults_survive_json():
 )
 def test_impossible_limits_are_refused_with_their_path(section, limit, value):
     with pytest.raises(ValidationError) as caught:
-        ClassificationGates.model_validate({section: {limit: value}})
+        ClassesGates.model_validate({section: {limit: value}})
     assert caught.value.errors()[0]["loc"] == (section, limit)
 
 
@@ -55,26 +48,36 @@ def test_shares_that_cannot_fit_are_refused():
 
 def test_limits_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
-        ModelGate().min_accuracy = 0.1
+        ClassesGate().min_accuracy = 0.1
+
+
+def list_models(model):
+    """The models of a JSON schema's definitions, and the model itself."""
+    schema = model.model_json_schema()
+    return {model.__name__: schema, **schema.get("$defs", {})}
 
 
 def test_every_limit_is_documented():
-    for gates in SECTIONS:
-        for section in gates.model_fields.values():
-            for field in section.annotation.model_fields.values():
-                assert field.description
+    for section in SECTIONS:
+        for name, schema in list_models(section).items():
+            for field, told in schema.get("properties", {}).items():
+                assert told.get("description"), f"{section.__name__}: {name}.{field}"
 
 
-def test_each_kind_has_its_gates():
-    assert gate_for_kind("image-classification") is ModelGate
-    assert gate_for_kind("forecasting") is RegressionGate
-    assert gate_for_kind("anomaly-detection") is AnomalyGate
-    assert isinstance(gates_for_kind("tabular-regression")().model, RegressionGate)
-    with pytest.raises(SuiteError, match="kind \\(poetry\\) must be one of"):
-        gate_for_kind("poetry")
+def test_each_objective_has_its_gates():
+    limits = {name: type(gates_for_objective(name)().model) for name in OBJECTIVES}
+    assert limits == {
+        "classes": ClassesGate,
+        "values": ValuesGate,
+        "forecast": ValuesGate,
+        "reconstruction": ReconstructionGate,
+    }
+    with pytest.raises(UnknownName, match="objective \\(poetry\\) must be one of"):
+        gates_for_objective("poetry")
 
 
 def test_importing_the_limits_is_cheap():
-    code = "import sys, gates.specs; print([n for n in ('pandas', 'numpy', 'great_expectations') if n in sys.modules])"
+    heavy = "('pandas', 'numpy', 'scipy', 'great_expectations')"
+    code = f"import sys, gates.model.objectives; print([n for n in {heavy} if n in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

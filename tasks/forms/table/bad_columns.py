@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gates.engine.on_fail import FUTURE, INFINITE, MISSING, UNANSWERED, UNDATED, UNDECLARED
-from gates.specs import RawGate
+from gates.raw.check_names import FUTURE, INFINITE, MISSING, UNANSWERED, UNDATED, UNDECLARED
+from gates.raw.forms import FORMS
+from gates.specs.raw import RawGate
 from storage.datasets.version import Version
 from storage.forms.columns import TARGET, TIME
 from storage.forms.table import TableSpec
@@ -35,7 +36,7 @@ def _list_bad_columns(
     about: str, version: Version, data: TableSpec, limits: RawGate
 ) -> list[Column]:
     """List the columns whose share of missing or infinite values is beyond the limit."""
-    chosen = limits.for_kind("table")
+    chosen = FORMS.find(data.kind).fill_limits(limits)
     statistics, found = version.statistics(), []
     most = chosen.max_missing_fraction if about == MISSING else chosen.max_infinite_fraction
     for column in list_columns(data):

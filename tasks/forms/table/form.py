@@ -3,8 +3,8 @@
 import numpy as np
 
 from deployments.targets.trust.card import InputSpec
-from gates.raw.column_checks import ColumnsFacts
-from gates.specs import RawGate
+from gates.raw.column_facts import ColumnsFacts
+from gates.specs.raw import RawGate
 from lightning_modules.data.readers import RowReader
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import RowSample

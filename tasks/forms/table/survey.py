@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from gates.raw.column_checks import ColumnFacts, ColumnsFacts
+from gates.raw.column_facts import ColumnFacts, ColumnsFacts
 from storage.base.parallel import TaskClient
 from storage.datasets.version import Version
 from storage.forms.columns import SERIES_ID, TIME

@@ -66,7 +66,7 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
         (
             "digits",
             {"gates.raw.on_fail": {"row count": {"quarantine": {"max_fraction": 0.1}}}},
-            "gates.raw",
+            "gates.raw.on_fail",
             "image.min",
         ),
         (

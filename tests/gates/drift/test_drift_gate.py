@@ -10,7 +10,7 @@ from gates.drift.divergence import (
     measure_psi,
 )
 from gates.drift.drift_gate import judge_drift
-from gates.specs import DriftGate
+from gates.specs.drift import DriftGate
 from tests.gates.builders import find_failure
 
 stats = pytest.importorskip("scipy.stats")

@@ -27,7 +27,7 @@ from gates.drift.profile import find_clock_shift, find_largest_change, make_grid
 from gates.drift.time_steps import compare_gaps, measure_steps
 from gates.prepared.near_duplicates import hash_pictures
 from gates.raw.predictors import LEADS, bin_column, measure_strength
-from gates.specs import DriftGate
+from gates.specs.drift import DriftGate
 
 HOUR = 3600 * 10**9
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gates.engine import runner  # isort: skip - it silences the vendor's import
 from great_expectations.expectations.row_conditions import Column
 
-from gates.catalogue import EXAMPLES, list_entries
+from gates.catalogue.entries import list_entries
+from gates.catalogue.examples import EXAMPLES
 from gates.engine.judge import run_suite
 from gates.engine.shard_engine import ShardEngine
 from gates.engine.sharded_table import ColumnStatistics, Shard, ShardedTable, make_shard

@@ -5,17 +5,24 @@ import pytest
 from pydantic import ValidationError
 
 from gates.errors import SuiteError
-from gates.model.classes import ModelFacts, judge_model, tabulate_predictions
-from gates.model.figures import compare_paired
-from gates.specs import ModelGate
-from tests.gates.builders import find_failure, make_model_facts, make_probabilities
+from gates.model.classes import judge_classes
+from gates.model.paired import compare_classes
+from gates.specs.model import ClassesGate
+from storage.base.figures import Figure
+from tests.gates.builders import (
+    LABELS,
+    find_failure,
+    make_model_facts,
+    make_probabilities,
+    measure_classes,
+)
 
-GATE = ModelGate()
+GATE = ClassesGate()
 GAIN = "accuracy gained over the champion"
 
 
 def test_a_good_first_model_passes_and_says_that_there_was_no_champion():
-    report = judge_model(GATE, make_model_facts())
+    report = judge_classes(GATE, make_model_facts())
     assert report.passed, report.reasons
     assert [check.message for check in report.checks if not check.applicable] == [
         f"expect_column_mean_to_be_between on {GAIN}: not applicable, no model has been promoted "
@@ -25,12 +32,12 @@ def test_a_good_first_model_passes_and_says_that_there_was_no_champion():
 
 def test_shuffled_labels_stop():
     label = np.random.default_rng(0).permutation(np.arange(300) % 10)
-    report = judge_model(GATE, make_model_facts(label=label))
+    report = judge_classes(GATE, make_model_facts(truth=label))
     assert "limit >= 0.9" in find_failure(report, "held-out accuracy")
 
 
 def test_accuracy_below_the_floor_stops():
-    report = judge_model(ModelGate(min_accuracy=0.97), make_model_facts())
+    report = judge_classes(ClassesGate(min_accuracy=0.97), make_model_facts())
     assert find_failure(report, "held-out accuracy") == (
         "expect_column_mean_to_be_between on held-out accuracy: observed 0.9666666667, limit >= "
         "0.97"
@@ -38,13 +45,13 @@ def test_accuracy_below_the_floor_stops():
 
 
 def test_the_accuracy_s_interval_and_calibration_are_judged():
-    report = judge_model(ModelGate(min_accuracy_lower_bound=0.95), make_model_facts())
+    report = judge_classes(ClassesGate(min_accuracy_lower_bound=0.95), make_model_facts())
     message = find_failure(report, "lower end of the accuracy's 95 % interval")
     assert message.endswith("observed 0.9433333333, limit >= 0.95")
     probabilities = make_probabilities()
     probabilities[probabilities == 0.91] = 0.55
     probabilities[probabilities == 0.01] = 0.05
-    report = judge_model(GATE, make_model_facts(probabilities=probabilities))
+    report = judge_classes(GATE, make_model_facts(answers=probabilities))
     assert find_failure(report, "expected calibration error").endswith(
         "observed 0.4166666667, limit [0, 0.2]"
     )
@@ -55,7 +62,7 @@ def test_the_worst_slice_is_named():
     predicted = np.where((label == 4) & (np.arange(300) < 200), 5, label)
     probabilities = np.full((300, 10), 0.01)
     probabilities[np.arange(300), predicted] = 0.91
-    report = judge_model(GATE, make_model_facts(probabilities=probabilities))
+    report = judge_classes(GATE, make_model_facts(answers=probabilities))
     assert find_failure(report, "worst slice's accuracy") == (
         "expect_column_min_to_be_between on worst slice's accuracy: observed 0.3333333333, limit "
         ">= 0.5; slice class 4"
@@ -64,26 +71,24 @@ def test_the_worst_slice_is_named():
 
 def test_a_slice_of_a_metadata_column_is_named():
     site = np.where(np.arange(300) < 30, "attic", "cellar")
-    facts = make_model_facts(wrong=25, metadata={"site": site})
-    report = judge_model(
-        ModelGate(max_calibration_error=1), replace(facts, slice_columns=("site",))
-    )
+    facts = make_model_facts(wrong=25, slices={"site": site})
+    report = judge_classes(ClassesGate(max_calibration_error=1), facts)
     assert find_failure(report, "worst slice's accuracy").endswith("limit >= 0.5; slice site attic")
 
 
 def test_slices_too_small_to_judge_are_said_to_be():
-    report = judge_model(ModelGate(min_slice_rows=31), make_model_facts())
+    report = judge_classes(ClassesGate(min_slice_rows=31), make_model_facts())
     assert report.passed
     skipped = [check.message for check in report.checks if not check.applicable]
     assert any("not applicable, no slice has 31 rows" in message for message in skipped)
 
 
 def test_the_paired_test_warns_and_agrees_with_the_binomial_tail():
-    assert compare_paired(0, 0) == 1
-    assert compare_paired(8, 1) == pytest.approx(10 / 512)
-    assert compare_paired(1, 8) == pytest.approx(511 / 512)
-    report = judge_model(
-        ModelGate(max_loss_to_champion=0.05), make_model_facts(wrong=10, champion_wrong=0)
+    assert compare_classes(0, 0) == 1
+    assert compare_classes(8, 1) == pytest.approx(10 / 512)
+    assert compare_classes(1, 8) == pytest.approx(511 / 512)
+    report = judge_classes(
+        ClassesGate(max_loss_to_champion=0.05), make_model_facts(wrong=10, champion_wrong=0)
     )
     assert report.passed
     assert report.warnings == (
@@ -97,7 +102,7 @@ def test_a_model_that_answers_the_commonest_class_stops():
     label = np.where(np.arange(300) < 285, 3, 5)
     always = np.full((300, 10), 0.01)
     always[:, 3] = 0.91
-    report = judge_model(GATE, make_model_facts(label=label, probabilities=always))
+    report = judge_classes(GATE, make_model_facts(truth=label, answers=always))
     said = find_failure(report, "held-out accuracy above the majority class's 0.95 by 0.1")
     assert (
         "observed 0.95, limit >= 1.05; no model reaches that: lower min_gain_over_majority" in said
@@ -105,19 +110,19 @@ def test_a_model_that_answers_the_commonest_class_stops():
 
 
 def test_worse_than_the_champion_stops_and_within_the_margin_passes():
-    report = judge_model(GATE, make_model_facts(champion_wrong=5))
+    report = judge_classes(GATE, make_model_facts(champion_wrong=5))
     assert find_failure(report, GAIN) == (
         f"expect_column_mean_to_be_between on {GAIN}: observed -0.01666666667, limit >= -0.005"
     )
-    assert judge_model(GATE, make_model_facts(champion_wrong=9)).passed
-    assert judge_model(GATE, make_model_facts(champion_wrong=20)).passed
+    assert judge_classes(GATE, make_model_facts(champion_wrong=9)).passed
+    assert judge_classes(GATE, make_model_facts(champion_wrong=20)).passed
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 0.5, -0.2])
 def test_improper_probabilities_name_the_row(value):
     probabilities = make_probabilities()
     probabilities[42, 0] = value
-    report = judge_model(GATE, make_model_facts(probabilities=probabilities))
+    report = judge_classes(GATE, make_model_facts(answers=probabilities))
     assert not report.passed
     assert any(
         "probability_sum" in reason and "row_id 42" in reason for reason in report.reasons
@@ -127,27 +132,27 @@ def test_improper_probabilities_name_the_row(value):
 def test_negative_probabilities_that_sum_to_one_stop():
     probabilities = make_probabilities()
     probabilities[42, :2] = [-0.1, 0.12]
-    report = judge_model(GATE, make_model_facts(probabilities=probabilities))
+    report = judge_classes(GATE, make_model_facts(answers=probabilities))
     assert find_failure(report, "probability_min").endswith(
         "such as [-0.1], limit [0, 1]; row_id 42"
     )
 
 
 def test_rows_left_out_or_judged_twice_stop():
-    report = judge_model(GATE, replace(make_model_facts(), rows_held_out=301))
+    report = judge_classes(GATE, replace(make_model_facts(), rows_held_out=301))
     assert find_failure(report, "rows judged").endswith("observed 300, limit value 301")
     row_id = np.arange(300)
     row_id[1] = 0
     assert "row_id 0 and 1 more" in find_failure(
-        judge_model(GATE, make_model_facts(row_id=row_id)), "row_id"
+        judge_classes(GATE, make_model_facts(row_id=row_id)), "row_id"
     )
 
 
 def test_no_predictions_stop():
-    empty = tabulate_predictions(
-        row_id=np.zeros(0), label=np.zeros(0), probabilities=np.zeros((0, 10))
+    empty = make_model_facts(
+        row_id=np.zeros(0), truth=np.zeros(0), answers=np.zeros((0, 10)), rows_held_out=0
     )
-    report = judge_model(GATE, replace(make_model_facts(), predictions=empty, rows_held_out=0))
+    report = judge_classes(GATE, empty)
     assert not report.passed
     assert not any(check.passed for check in report.checks if check.applicable)
     assert "table predictions is empty" in report.reasons[0]
@@ -155,45 +160,65 @@ def test_no_predictions_stop():
 
 def test_predictions_of_different_lengths_are_refused():
     with pytest.raises(SuiteError, match=r"must be \(N, K\)"):
-        make_model_facts(label=np.zeros(299))
+        judge_classes(GATE, make_model_facts(truth=np.zeros(299)))
+
+
+RARE = np.r_[np.zeros(285, dtype=int), np.ones(15, dtype=int)]
+TWO = ("normal", "failure")
+
+
+def make_rare(answers, average_precision):
+    facts = make_model_facts(truth=RARE, answers=answers, labels=TWO)
+    return replace(facts, figures=measure_classes(facts, average_precision))
 
 
 def test_a_rare_class_that_is_never_found_stops_by_its_average_precision():
-    label = np.r_[np.zeros(285, dtype=int), np.ones(15, dtype=int)]
-    probabilities = np.tile([0.9, 0.1], (300, 1))
-    rare = ModelFacts(
-        tabulate_predictions(
-            row_id=np.arange(300, dtype=np.uint64), label=label, probabilities=probabilities
-        ),
-        300,
-        ("normal", "failure"),
-    )
-    limits = ModelGate(
+    rare = make_rare(np.tile([0.9, 0.1], (300, 1)), 0.05)
+    limits = ClassesGate(
         min_accuracy=0.9, min_gain_over_majority=0, min_slice_accuracy=0, min_average_precision=0.6
     )
-    report = judge_model(limits, rare)
-    assert "observed 0.5, limit >= 0.6" in find_failure(
-        report, "mean average precision of the classes"
-    )
-    assert judge_model(limits.model_copy(update={"min_average_precision": None}), rare).passed
+    report = judge_classes(limits, rare)
+    message = find_failure(report, "average precision of the positive class")
+    assert "observed 0.05, limit >= 0.6" in message
+    assert judge_classes(limits.model_copy(update={"min_average_precision": None}), rare).passed
+
+
+def test_the_average_precision_is_the_figure_that_was_handed_in_by_its_own_name():
+    limits = ClassesGate(min_average_precision=0.6)
+    for name, labels, about in (
+        ("average_precision", TWO, "average precision of the positive class"),
+        ("macro_average_precision", LABELS, "mean average precision of the classes"),
+    ):
+        facts = make_model_facts(
+            labels=labels, truth=RARE if labels == TWO else np.arange(300) % 10
+        )
+        figures = tuple(item for item in facts.figures if item.name == "accuracy")
+        other = "macro_average_precision" if labels == TWO else "average_precision"
+        for wrong in ((), (Figure(name=name, value=None),), (Figure(name=other, value=0.9),)):
+            report = judge_classes(limits, replace(facts, figures=(*figures, *wrong)))
+            failed = [check.about for check in report.checks if not check.passed]
+            assert failed.count(about) == 2  # it is not there, and not above the limit
+        right = Figure(name=name, value=0.7)
+        report = judge_classes(limits, replace(facts, figures=(*figures, right)))
+        judged = [check for check in report.checks if check.about == about]
+        assert [check.passed for check in judged] == [True, True]
+        assert judged[1].observed == 0.7
+
+
+def test_an_accuracy_that_was_not_computed_is_never_green():
+    facts = replace(make_model_facts(), figures=(Figure(name="macro_f1", value=1.0),))
+    report = judge_classes(GATE, facts)
+    assert "held-out accuracy" in {check.about for check in report.checks if check.stops}
 
 
 def test_gain_that_no_model_can_reach_says_so_and_can_be_left_to_the_average_precision():
-    label = np.r_[np.zeros(285, dtype=int), np.ones(15, dtype=int)]
-    probabilities = np.where(label[:, np.newaxis] == [0, 1], 0.9, 0.1)
-    rare = ModelFacts(
-        tabulate_predictions(
-            row_id=np.arange(300, dtype=np.uint64), label=label, probabilities=probabilities
-        ),
-        300,
-        ("normal", "failure"),
-    )
-    report = judge_model(ModelGate(), rare)
+    rare = make_rare(np.where(RARE[:, np.newaxis] == [0, 1], 0.9, 0.1), 1.0)
+    report = judge_classes(ClassesGate(), rare)
     assert not report.passed
     assert "no model reaches that" in report.reasons[0]
-    assert judge_model(
-        ModelGate(min_gain_over_majority=None, min_average_precision=0.6), rare
+    assert judge_classes(
+        ClassesGate(min_gain_over_majority=None, min_average_precision=0.6), rare
     ).passed
     for blind in (None, 0):
         with pytest.raises(ValidationError, match="nothing that tells the model from a constant"):
-            ModelGate(min_gain_over_majority=None, min_average_precision=blind)
+            ClassesGate(min_gain_over_majority=None, min_average_precision=blind)

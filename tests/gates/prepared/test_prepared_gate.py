@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gates.prepared.prepared_gate import judge_prepared
-from gates.specs import PreparedGate
+from gates.specs.prepared import PreparedGate
 from tests.gates.builders import SPLITS, find_failure, make_columns, make_prepared_facts, spoil
 
 GATE = PreparedGate()

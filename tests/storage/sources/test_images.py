@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gates.specs import GatesSpec
+from gates.specs.sections import GatesSpec
 from storage.base.errors import SourceError
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gates.prepared.prepared_gate import judge_prepared
-from gates.specs import GatesSpec, PreparedGate
+from gates.specs.prepared import PreparedGate
+from gates.specs.sections import GatesSpec
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.forms.image import ImageSpec

@@ -5,7 +5,7 @@ and what did not.
 import numpy as np
 import pytest
 
-from gates.specs import GatesSpec
+from gates.specs.sections import GatesSpec
 from storage.forms.rules import SplitSpec
 from storage.forms.series import SeriesSpec
 from tasks.gates.accepted import Accepted

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from gates.prepared.prepared_gate import judge_prepared
-from gates.specs import ClassificationGates, DriftGate, GatesSpec, PreparedGate, RawGate
+from gates.specs.drift import DriftGate
+from gates.specs.prepared import PreparedGate
+from gates.specs.raw import RawGate
+from gates.specs.sections import GatesSpec
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.forms.rules import SplitSpec
@@ -299,7 +302,7 @@ def test_a_drafted_suite_passes_what_it_was_drafted_from_and_stops_what_differs(
     suite = tmp_path / "suite.json"
     suite.write_text(json.dumps(draft_by_hand(store, "mills", TABLE)))
     rules = find_rules(store, "mills-raw")
-    assert rules == Rules(TABLE, ClassificationGates())
+    assert rules == Rules(TABLE, GatesSpec())
     assert judge_by_hand(store, raw, rules, [str(suite)]).passed
     hot = make_table(3)
     hot["heat"][7] = "500"

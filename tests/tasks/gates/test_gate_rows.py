@@ -76,7 +76,7 @@ def test_labels_are_those_of_all_rows_in_memory(tmp_path, seed, labels):
     pd.testing.assert_frame_equal(read, wanted[["row_id", "label"]])
 
 
-def find_crossings(parts):
+def find_leakage(parts):
     """Rows of other splits inside each entity's span in a split, by a loop over all of them."""
     frame = pd.DataFrame({name: join(parts, name) for name in ("series_id", "time")})
     frame["split"] = np.concatenate([np.full(len(rows["time"]), split) for split, rows in parts])
@@ -92,10 +92,10 @@ def find_crossings(parts):
 
 @SEEDS
 @pytest.mark.parametrize("most_bytes", [1 << 20, 500])
-def test_crossings_are_those_of_a_plain_loop(tmp_path, seed, most_bytes):
+def test_leakage_is_those_of_a_plain_loop(tmp_path, seed, most_bytes):
     parts = list(make_parts(seed, [40, 50, 60, 10, 20, 30], entities=6 if seed else 90))
     table = tabulate_time_leakage(make_version(tmp_path, parts), most_bytes)
-    counts, named = find_crossings(parts)
+    counts, named = find_leakage(parts)
     assert min(counts.values()) > 0
     assert table.frame.to_dict("records") == [counts]
     assert table.named == named

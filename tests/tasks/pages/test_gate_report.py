@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from gates.prepared.prepared_gate import judge_prepared
-from gates.specs import GatesSpec, PreparedGate, RawGate
+from gates.specs.prepared import PreparedGate
+from gates.specs.raw import RawGate
+from gates.specs.sections import GatesSpec
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.forms.image import ImageSpec
@@ -171,7 +173,7 @@ def test_a_page_is_written_where_there_is_nothing_to_compare_with(tmp_path):
 
 
 def test_the_prepared_page_shows_pairs_that_splits_share_with_both_files(tmp_path):
-    def add_twins(rows):
+    def add_near_duplicates(rows):
         for row in range(60):
             rows["image"][200 + row] = np.clip(rows["image"][row] + 1e-4, 0, 1)
 
@@ -181,7 +183,7 @@ def test_the_prepared_page_shows_pairs_that_splits_share_with_both_files(tmp_pat
             "labels": ["shut", "open"],
         }
     )
-    raw = make_images(tmp_path, add_twins)
+    raw = make_images(tmp_path, add_near_duplicates)
     prepared = prepare_rows(raw, data, Dataset(raw.dataset.workspace, "eyes-prepared"))
     leaked = next(prepared.iter_shards("train")).model_copy(update={"split": "validation"})
     version = prepared.dataset.replace([*prepared.shards, leaked], kind="prepared")
@@ -190,7 +192,7 @@ def test_the_prepared_page_shows_pairs_that_splits_share_with_both_files(tmp_pat
         dataset=describe_version(version), fitted=Fitted.model_validate(prepared.info["fitted"])
     )
     facts = describe_prepared(version, record.find(Collected), handed, data)
-    report = judge_prepared(PreparedGate(max_twin_fraction=0), facts)
+    report = judge_prepared(PreparedGate(max_near_duplicate_fraction=0), facts)
     record = record.with_stage("prepare", handed, 1.0).with_stage("gate prepared", report, 1.0)
     samples = fill_gate_page(raw.dataset.workspace, record, report, []).samples
     assert {sample.about for sample in samples} == {SHARED, NEAR_DUPLICATES}
@@ -204,7 +206,7 @@ def test_the_prepared_page_shows_pairs_that_splits_share_with_both_files(tmp_pat
     html = Store(tmp_path).read(write_gate_pages(Store(tmp_path), record)[-1]).decode()
     assert html.count('<li class="twins">') == len(samples)
     good = judge_prepared(
-        PreparedGate(max_twin_fraction=1),
+        PreparedGate(max_near_duplicate_fraction=1),
         describe_prepared(prepared, record.find(Collected), handed, data),
     )
     assert not fill_gate_page(raw.dataset.workspace, record, good, []).samples

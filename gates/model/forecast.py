@@ -1,0 +1,7 @@
+"""The model gate of forecasts: that of values, for every step ahead."""
+
+from gates.model.objective import ModelGateOfObjective
+from gates.model.values import judge_values
+from gates.specs.model import ValuesGate
+
+GATE = ModelGateOfObjective("forecast", ValuesGate, judge_values)
