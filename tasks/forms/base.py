@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.targets.trust.card import InputSpec
-from gates.engine import on_fail
 from gates.engine.tables import FieldRule
+from gates.raw import check_names
 from gates.raw.column_facts import ColumnsFacts
 from gates.raw.image import ImageFacts
 from gates.specs.raw import RawGate
@@ -133,7 +133,7 @@ class TaskForm(ABC, Generic[D, S]):
         self, about: str, version: Version, data: D, limits: RawGate
     ) -> RowMarker | None:
         """Find what marks the bad rows of a failed check; None where no row can be told."""
-        if about != on_fail.LABEL or not data.labels:
+        if about != check_names.LABEL or not data.labels:
             return None
         return RowMarker((LABEL,), partial(mark_labels, classes=len(data.labels)))
 
