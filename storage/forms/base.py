@@ -36,25 +36,27 @@ class RowsSpec(BaseModel):
 
     A section answers all properties below, whatever its form: with a neutral value where it has no
     field of that name.
-
-    Attributes:
-        kind: The form of the rows, by its name in `storage.forms.registry.FORMS`.
-        split: How rows are split.
-        deduplicate: Keep only the first of rows with equal content inside a split.
-        filter: Conditions that every kept row meets.
-        transform: A function of your own, `package.module:function`, from rows to rows. It gets and
-            gives a dict of arrays that share axis 0, and is applied once, when rows are prepared.
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(neutral,)
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        ignored_types=(neutral,),
     )
 
     kind: str
+    """The form of the rows, by its name in `storage.forms.registry.FORMS`."""
     split: SplitSpec = SplitSpec(by="hash", held_out=0.2)
+    """How rows are split."""
     deduplicate: bool = True
+    """Keep only the first of rows with equal content inside a split."""
     filter: tuple[Condition, ...] = ()
+    """Conditions that every kept row meets."""
     transform: str | None = Field(default=None, pattern=IMPORT_PATH)
+    """A function of your own, `package.module:function`, from rows to rows. It gets and gives a
+    dict of arrays that share axis 0, and is applied once, when rows are prepared."""
 
     @neutral
     def labels(self) -> tuple[str, ...]:

@@ -18,17 +18,14 @@ _MASKS = frozenset({IMAGE + VALID_SUFFIX, LABEL + VALID_SUFFIX})
 
 
 class ImageSpec(RowsSpec):
-    """Labelled images.
-
-    Attributes:
-        kind: What the rows are.
-        image: What an image is.
-        labels: Names of the classes; class i has label i. Of folders of pictures their own names.
-    """
+    """Labelled images."""
 
     kind: Literal["image"] = "image"
+    """What the rows are."""
     image: ImageField
+    """What an image is."""
     labels: tuple[str, ...] = Field(min_length=2)
+    """Names of the classes; class i has label i. Of folders of pictures their own names."""
 
     @field_validator("labels")
     @classmethod

@@ -8,19 +8,18 @@ ImageDtype = Literal["uint8", "int8", "uint16", "int16", "int32", "float32", "fl
 
 
 class ImageField(BaseModel):
-    """Images as they are stored: raw values in their native dtype.
+    """Images as they are stored: raw values in their native dtype."""
 
-    Attributes:
-        shape: Channels, height, width.
-        dtype: Type of a value.
-        value_range: Smallest and largest value that can occur, in the source's own unit.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     shape: tuple[int, int, int]
+    """Channels, height, width."""
     dtype: ImageDtype = "uint8"
+    """Type of a value."""
     value_range: tuple[float, float] = (0, 255)
+    """Smallest and largest value that can occur, in the source's own unit."""
 
     @field_validator("shape")
     @classmethod

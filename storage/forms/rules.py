@@ -6,34 +6,33 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class SplitSpec(BaseModel):
-    """How rows come to be for training, for choosing, and for the one final measurement.
+    """How rows come to be for training, for choosing, and for the one final measurement."""
 
-    Attributes:
-        by: `hash`: by the row's content, so that equal rows are always on the same side; `source`:
-            as the source gives it; `group`: all rows of one value of `field` on the same side;
-            `entity`: the same for the entities of series; `time`: the last rows by `field` are held
-            out, those before them validate.
-        held_out: Fraction of all rows that is held out; None where the source gives it, or
-            `held_out_from` does.
-        validation: Fraction of the rows that are not held out on which candidates are chosen. Not
-            carved where the source gives validation rows, or `validation_from` does.
-        field: Field that `group` and `time` go by.
-        validation_from: First time that validates (ISO 8601, or a number), for `time`.
-        held_out_from: First time that is held out.
-        end: First time that is left out altogether.
-        seed: Another seed, another split.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     by: Literal["hash", "source", "group", "entity", "time"] = "hash"
+    """`hash`: by the row's content, so that equal rows are always on the same side; `source`: as
+    the source gives it; `group`: all rows of one value of `field` on the same side; `entity`: the
+    same for the entities of series; `time`: the last rows by `field` are held out, those before
+    them validate."""
     held_out: float | None = Field(default=None, gt=0, lt=1)
+    """Fraction of all rows that is held out; None where the source gives it, or `held_out_from`
+    does."""
     validation: float = Field(default=0.1, ge=0, lt=1)
+    """Fraction of the rows that are not held out on which candidates are chosen. Not carved where
+    the source gives validation rows, or `validation_from` does."""
     field: str | None = None
+    """Field that `group` and `time` go by."""
     validation_from: str | float | None = None
+    """First time that validates (ISO 8601, or a number), for `time`."""
     held_out_from: str | float | None = None
+    """First time that is held out."""
     end: str | float | None = None
+    """First time that is left out altogether."""
     seed: int = Field(default=0, ge=0)
+    """Another seed, another split."""
 
     @model_validator(mode="after")
     def _check_rule(self) -> "SplitSpec":
@@ -63,23 +62,22 @@ class SplitSpec(BaseModel):
 
 
 class Condition(BaseModel):
-    """A rule that a row must meet to be kept, as `{field: speed, at_least: 0}`.
+    """A rule that a row must meet to be kept, as `{field: speed, at_least: 0}`."""
 
-    Attributes:
-        field: A field of one number or text a row.
-        at_least: Smallest value that is kept.
-        at_most: Largest value that is kept.
-        one_of: The only values that are kept.
-        none_of: Values that are dropped.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     field: str
+    """A field of one number or text a row."""
     at_least: float | None = None
+    """Smallest value that is kept."""
     at_most: float | None = None
+    """Largest value that is kept."""
     one_of: tuple[str | float, ...] | None = None
+    """The only values that are kept."""
     none_of: tuple[str | float, ...] | None = None
+    """Values that are dropped."""
 
     @model_validator(mode="after")
     def _reject_empty(self) -> "Condition":

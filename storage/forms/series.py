@@ -17,15 +17,12 @@ if TYPE_CHECKING:
 
 
 class SeriesSpec(TableSpec):
-    """Series: rows with a time, of one entity or many, kept in order; windows are cut while streaming.
-
-    Attributes:
-        entity: Column that tells the entities apart; None where there is one. Kept as `series_id`,
-            int64.
-    """
+    """Series: rows with a time, of one entity or many, kept in order; windows are cut while streaming."""
 
     kind: Literal["series"] = "series"
+    """What the rows are."""
     entity: str | None = None
+    """Column that tells the entities apart; None where there is one. Kept as `series_id`, int64."""
 
     @model_validator(mode="after")
     def _check_time(self) -> "SeriesSpec":

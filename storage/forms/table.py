@@ -19,29 +19,27 @@ class TableSpec(RowsSpec):
 
     The columns of numbers become one field `numbers`, float64 (N, D), with a mask `numbers__valid`
     of what is missing or does not parse; each column of text becomes a text field of its own.
-
-    Attributes:
-        kind: What the rows are.
-        numbers: Columns of numbers.
-        texts: Columns of text, such as categories.
-        label: Column of the class; its text is looked up in `labels`.
-        labels: Names of the classes; class i has label i, anything else -1. Of anomaly detection
-            two, what is normal first.
-        target: Column of the number to be predicted.
-        time: Column of the time, kept as `time`, int64 nanoseconds since 1970 (UTC).
-        time_format: Format of the time after C's strptime, as `%d/%m/%Y %H:%M`; None for ISO 8601.
-        missing: Texts that mean that there is no value.
     """
 
     kind: Literal["table", "series"] = "table"
+    """What the rows are."""
     numbers: tuple[str, ...] = ()
+    """Columns of numbers."""
     texts: tuple[str, ...] = ()
+    """Columns of text, such as categories."""
     label: str | None = None
+    """Column of the class; its text is looked up in `labels`."""
     labels: tuple[str, ...] = ()
+    """Names of the classes; class i has label i, anything else -1. Of anomaly detection two, what
+    is normal first."""
     target: str | None = None
+    """Column of the number to be predicted."""
     time: str | None = None
+    """Column of the time, kept as `time`, int64 nanoseconds since 1970 (UTC)."""
     time_format: str | None = None
+    """Format of the time after C's strptime, as `%d/%m/%Y %H:%M`; None for ISO 8601."""
     missing: tuple[str, ...] = MISSING
+    """Texts that mean that there is no value."""
 
     @model_validator(mode="after")
     def _check_columns(self) -> "TableSpec":

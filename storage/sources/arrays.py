@@ -25,16 +25,15 @@ class ArraysSource(UrlSource):
 
     Images are (N, H, W), (N, C, H, W) or (N, H, W, C); rows of a table are (N, columns), in the
     order of `numbers`.
-
-    Attributes:
-        train: Names of the pair that one learns from, without `.npy`.
-        held_out: The pair that is held out; None where there is one pair only, which is then split
-            by the recipe.
     """
 
     type: Literal["arrays"] = "arrays"
+    """Which source it is."""
     train: tuple[str, str] = ("x_train", "y_train")
+    """Names of the pair that one learns from, without `.npy`."""
     held_out: tuple[str, str] | None = ("x_test", "y_test")
+    """The pair that is held out; None where there is one pair only, which is then split by the
+    recipe."""
 
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Walks the pairs; features and labels are read side by side."""

@@ -42,7 +42,7 @@ _SECRET_KEY = re.compile(
 class SourceFile(BaseModel):
     """One file of a source as it was read: its name below the source's URL, its stored bytes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
     size_bytes: int
@@ -50,27 +50,24 @@ class SourceFile(BaseModel):
 
 
 class SourceIdentity(BaseModel):
-    """What a raw version was made from.
+    """What a raw version was made from."""
 
-    Attributes:
-        type: The source's type, as the recipe names it.
-        url: Its address without secrets; None for data that come with a package.
-        digest: sha256 over the canonical list of all files.
-        file_count: Number of files.
-        size_bytes: Stored bytes of all files.
-        files: The files by name, the first 1,000.
-        rows: Rows that were read; None before they are.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     type: str
+    """The source's type, as the recipe names it."""
     url: str | None
+    """Its address without secrets; None for data that come with a package."""
     digest: str
+    """sha256 over the canonical list of all files."""
     file_count: int
+    """Number of files."""
     size_bytes: int
+    """Stored bytes of all files."""
     files: tuple[SourceFile, ...]
+    """The files by name, the first 1,000."""
     rows: int | None = None
+    """Rows that were read; None before they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +134,12 @@ class Decoded:
 
 
 class Source(BaseModel, ABC):
-    """Base of all sources. A subclass is one file with a literal `type`, `scan` and `decode`.
+    """Base of all sources. A subclass is one file with a literal `type`, `scan` and `decode`."""
 
-    Attributes:
-        type: Which source it is.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     type: str
+    """Which source it is."""
 
     @property
     def display(self) -> str | None:
@@ -216,17 +210,14 @@ class Source(BaseModel, ABC):
 
 
 class UrlSource(Source):
-    """Base of sources that lie at a URL.
-
-    Attributes:
-        url: Folder, file or base address: a path, or any URL that fsspec knows.
-        options: Options of the file system, as `{anon: true}` or `{endpoint_url: ...}` for S3.
-            Better leave secrets to the environment; those that stand here are used, and never
-            printed, stored or hashed.
-    """
+    """Base of sources that lie at a URL."""
 
     url: str = Field(min_length=1, repr=False)
+    """Folder, file or base address: a path, or any URL that fsspec knows."""
     options: dict[str, JsonValue] = Field(default={}, repr=False)
+    """Options of the file system, as `{anon: true}` or `{endpoint_url: ...}` for S3. Better leave
+    secrets to the environment; those that stand here are used, and never printed, stored or
+    hashed."""
 
     @property
     def display(self) -> str:

@@ -30,25 +30,23 @@ _MARKS = {
 
 
 class CsvSource(UrlSource):
-    """Rows of CSV files, compressed or not.
-
-    Attributes:
-        header: Names of the columns, for files without a header of their own; None where the first
-            record names them.
-        delimiter: What stands between two values, as `";"`. The decimal mark is a point; a model is
-            asked with commas.
-        encoding: Encoding of files without a byte order mark.
-        splits: File of each split below the url, as `{train: train.csv, held_out: test.csv}`; empty
-            where there is none.
-        max_files: Most files of the source.
-    """
+    """Rows of CSV files, compressed or not."""
 
     type: Literal["csv"] = "csv"
+    """Which source it is."""
     header: tuple[str, ...] | None = None
+    """Names of the columns, for files without a header of their own; None where the first record
+    names them."""
     delimiter: str = Field(default=",", min_length=1, max_length=1)
+    """What stands between two values, as `";"`. The decimal mark is a point; a model is asked with
+    commas."""
     encoding: str = "utf-8"
+    """Encoding of files without a byte order mark."""
     splits: dict[Literal["train", "validation", "held_out"], str] = Field(default={})
+    """File of each split below the url, as `{train: train.csv, held_out: test.csv}`; empty where
+    there is none."""
     max_files: int = Field(default=100_000, ge=1)
+    """Most files of the source."""
 
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Reads each file once, from its start, and cuts it at ends of records."""

@@ -23,16 +23,15 @@ class IdxSource(UrlSource):
     A pair is the file of the images, (N, H, W) or (N, C, H, W), and the file of their labels, (N,)
     integers. Each name is looked for as it stands, with `.gz` added, and with `-idx` written as
     `.idx`.
-
-    Attributes:
-        train: The pair that one learns from.
-        held_out: The pair that is held out; None where there is one pair only, which is then split
-            by the recipe.
     """
 
     type: Literal["idx"] = "idx"
+    """Which source it is."""
     train: tuple[str, str] = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+    """The pair that one learns from."""
     held_out: tuple[str, str] | None = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+    """The pair that is held out; None where there is one pair only, which is then split by the
+    recipe."""
 
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Walks the pairs; images and labels are read side by side."""

@@ -30,24 +30,22 @@ NOWHERE = "lies in none of the folders of source.splits"
 
 
 class ImagesSource(UrlSource):
-    """JPEG and PNG below a folder, matching a glob, or in tar archives; the name of the folder around one is its class.
-
-    Attributes:
-        splits: Folder of each split below the url, as `{train: train, held_out: test}`; empty where
-            there is none.
-        mismatch: Whether pictures of another size or mode are resized and converted to the
-            recipe's, or left out.
-        max_files: Most files of the source.
-        max_file_bytes: Most bytes of a file; larger ones are left out and listed.
-        max_total_bytes: Most bytes that an archive may unpack to.
-    """
+    """JPEG and PNG below a folder, matching a glob, or in tar archives; the name of the folder around one is its class."""
 
     type: Literal["images"] = "images"
+    """Which source it is."""
     splits: dict[Literal["train", "validation", "held_out"], str] = Field(default={})
+    """Folder of each split below the url, as `{train: train, held_out: test}`; empty where there is
+    none."""
     mismatch: Literal["resize", "refuse"] = "resize"
+    """Whether pictures of another size or mode are resized and converted to the recipe's, or left
+    out."""
     max_files: int = Field(default=10_000_000, ge=1)
+    """Most files of the source."""
     max_file_bytes: int = Field(default=64 * 2**20, ge=1)
+    """Most bytes of a file; larger ones are left out and listed."""
     max_total_bytes: int = Field(default=2**40, ge=1)
+    """Most bytes that an archive may unpack to."""
 
     @field_validator("splits")
     @classmethod

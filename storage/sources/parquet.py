@@ -18,17 +18,14 @@ if TYPE_CHECKING:
 
 
 class ParquetSource(UrlSource):
-    """Rows of Parquet files.
-
-    Attributes:
-        splits: File of each split below the url, as `{train: train.parquet}`; empty where there is
-            none.
-        max_files: Most files of the source.
-    """
+    """Rows of Parquet files."""
 
     type: Literal["parquet"] = "parquet"
+    """Which source it is."""
     splits: dict[Literal["train", "validation", "held_out"], str] = Field(default={})
+    """File of each split below the url, as `{train: train.parquet}`; empty where there is none."""
     max_files: int = Field(default=100_000, ge=1)
+    """Most files of the source."""
 
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Reads what each file says about its row groups, and hashes it."""

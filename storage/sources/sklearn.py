@@ -15,16 +15,13 @@ from storage.sources.base import Decoded, Part, Source, SourceFile, cut_evenly
 
 
 class SklearnSource(Source):
-    """One of scikit-learn's built-in data sets, without a split of its own.
-
-    Attributes:
-        dataset: `digits` are 1,797 images uint8 (1, 8, 8) with values 0 to 16 (Alpaydin and Kaynak,
-            1998); `iris`, `wine` and `breast_cancer` are tables with a class; `diabetes` is one
-            with a target.
-    """
+    """One of scikit-learn's built-in data sets, without a split of its own."""
 
     type: Literal["sklearn"] = "sklearn"
+    """Which source it is."""
     dataset: Literal["digits", "iris", "wine", "breast_cancer", "diabetes"] = "digits"
+    """`digits` are 1,797 images uint8 (1, 8, 8) with values 0 to 16 (Alpaydin and Kaynak, 1998);
+    `iris`, `wine` and `breast_cancer` are tables with a class; `diabetes` is one with a target."""
 
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Loads the data set here; it is at most a few megabytes."""
