@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from flows.recipe.load import load_recipe
-from lightning_modules.heads.rows import Combinations
-from lightning_modules.objectives.metrics import METRICS
+from lightning_modules.heads.columns import Combinations
+from lightning_modules.specs.objectives import load_metric
 from lightning_modules.specs.samples import RowSample
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
@@ -44,8 +44,8 @@ def measure_boosting(recipe: str, figure: str, workspace: Path, *, combined: boo
         workspace: Where it was run.
         combined: Whether it gets the products and differences that the recipe's head makes, too.
     """
-    splits, categories = read_splits(recipe, workspace, combined=combined)
-    score = METRICS[figure]
+    splits, categories, sample = read_splits(recipe, workspace, combined=combined)
+    score = load_metric(figure, sample)
     best: tuple[float, HistGradientBoostingClassifier, int] | None = None
     for values in product(*GRID.values()):
         model = HistGradientBoostingClassifier(
@@ -72,13 +72,13 @@ def measure_boosting(recipe: str, figure: str, workspace: Path, *, combined: boo
 
 def read_splits(
     recipe: str, workspace: Path, *, combined: bool
-) -> tuple[dict[str, Split], list[int]]:
-    """Rows (N, D) and labels (N,) of each split, and which columns are categories."""
+) -> tuple[dict[str, Split], list[int], RowSample]:
+    """Rows (N, D) and labels (N,) of each split, which columns are categories, what a row is."""
     loaded = load_recipe(recipe)
     version = Dataset(Store(str(workspace)), f"{loaded.name}-prepared").open()
     fitted = Fitted.model_validate(version.info["fitted"])
     sample = describe_sample(loaded.objective, loaded.data, loaded.model, fitted)
-    if not isinstance(sample, RowSample) or sample.objective != "classes":
+    if not isinstance(sample, RowSample) or not sample.classes:
         raise TypeError(
             f"recipe {recipe} must classify rows of a table; got {loaded.kind}; choose another one"
         )
@@ -96,4 +96,5 @@ def read_splits(
             ).numpy()
             samples = np.concatenate([samples, made], axis=1)
         splits[split] = samples, truth
-    return splits, list(range(len(sample.numbers), len(sample.numbers) + len(sample.categories)))
+    numbers = len(sample.numbers)
+    return splits, list(range(numbers, numbers + len(sample.categories))), sample

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from lightning_modules.compress.onnx_export import export_onnx, run_onnx
 from lightning_modules.compress.quantize import quantize_int8
 from lightning_modules.errors import ExportError
-from lightning_modules.objectives.answers import LABEL, Answer
+from lightning_modules.objectives.base import Answer
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.training import CompressSpec
 from lightning_modules.training.learner import Learner
 
 PARITY = 1e-4
-TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,6 @@ def compare_answers(
     answer: Answer, found: tuple[NDArray[Any], ...], wanted: tuple[NDArray[Any], ...]
 ) -> tuple[float, float]:
     """Largest difference of two answers to the same rows, and the fraction on which they agree."""
-    difference = answer.compute_difference(
-        torch.from_numpy(found[-1]), torch.from_numpy(wanted[-1])
-    ).numpy()
-    same = found[0] == wanted[0] if answer.names[0] == LABEL else difference <= TOLERANCE
-    return float(difference.max()), float(same.mean())
+    pair = [tuple(torch.from_numpy(part) for part in answers) for answers in (found, wanted)]
+    difference = answer.compute_difference(pair[0][-1], pair[1][-1]).numpy()
+    return float(difference.max()), float(answer.find_agreeing(*pair).numpy().mean())

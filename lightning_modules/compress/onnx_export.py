@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lightning_modules.errors import ExportError
-from lightning_modules.specs.forms import AnySample
-from lightning_modules.specs.samples import RowSample
+from lightning_modules.specs.forms import FORMS, AnySample
 from lightning_modules.training.learner import Learner
 
 OPSET = 20
-INPUTS = {"image": "image", "table": "row", "series": "window"}
 
 
 class Answering(nn.Module):
@@ -61,7 +59,7 @@ def export_onnx(learner: Learner, sample: AnySample) -> bytes:
                 dynamo=True,
                 external_data=False,
                 opset_version=OPSET,
-                input_names=[name_input(sample)],
+                input_names=[FORMS.find(sample.form).input_name],
                 output_names=list(learner.answer.names),
                 dynamic_shapes=({0: torch.export.Dim("N")},),
                 verbose=False,
@@ -90,11 +88,6 @@ def warm_up_exporter() -> None:
     """Exports next to nothing: the exporter imports 900 modules at its first call, which takes seconds."""
     with _quiet(), torch.no_grad():
         torch.onnx.export(nn.Identity(), (torch.zeros(1),), dynamo=True, verbose=False)
-
-
-def name_input(sample: AnySample) -> str:
-    """Name of an artifact's input."""
-    return INPUTS[sample.form if isinstance(sample, RowSample) else "image"]
 
 
 @contextmanager

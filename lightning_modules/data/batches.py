@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_modules.data.readers import ImageReader, Rows, SampleReader
+from lightning_modules.data.readers import ImageReader, RowFields, SampleReader
 from lightning_modules.errors import SpecError
 
 IMAGES = ImageReader()
@@ -66,7 +66,7 @@ class Batch(NamedTuple):
     real: Tensor | None
 
 
-def to_batch(rows: Rows, reader: SampleReader) -> Batch:
+def to_batch(rows: RowFields, reader: SampleReader) -> Batch:
     """One batch of a stream as tensors; images share its memory.
 
     Raises:

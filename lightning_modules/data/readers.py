@@ -11,21 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_modules.errors import SpecError
+from lightning_modules.specs.objectives import FUTURE, LABEL, OBJECTIVES, TARGET
 from lightning_modules.specs.samples import RowSample
 
-NUMBERS, VALID, LABEL, TARGET, TIME, FUTURE = (
-    "numbers",
-    "numbers__valid",
-    "label",
-    "target",
-    "time",
-    "__future",
-)
+IMAGE, NUMBERS, VALID, TIME = "image", "numbers", "numbers__valid", "time"
 NANOSECONDS = 1e9
-Rows = Mapping[str, NDArray[Any]]
+RowFields = Mapping[str, NDArray[Any]]
 
 
-class Samples(NamedTuple):
+class SampleBatch(NamedTuple):
     """Some rows as samples.
 
     Attributes:
@@ -48,7 +42,7 @@ class SampleReader(Protocol):
         """Fields that a stream must give."""
         ...
 
-    def read(self, rows: Rows) -> Samples:
+    def read(self, rows: RowFields) -> SampleBatch:
         """One batch of a stream.
 
         Raises:
@@ -58,29 +52,41 @@ class SampleReader(Protocol):
 
 
 class ImageReader:
-    """Reads labelled images."""
+    """Reads images.
 
-    fields = ("image", "label", "row_id")
+    Args:
+        truth: The field that holds what is asked about them.
+    """
 
-    def read(self, rows: Rows) -> Samples:
+    def __init__(self, truth: str = LABEL) -> None:
+        self.truth = truth
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields that a stream must give."""
+        return (IMAGE, self.truth, "row_id")
+
+    def read(self, rows: RowFields) -> SampleBatch:
         """One batch of a stream."""
         missing = set(self.fields) - set(rows)
         if missing:
             raise SpecError(
-                f"batch must hold image, label and row_id; got no {', '.join(sorted(missing))}; "
+                f"batch must hold {', '.join(self.fields)}; got no {', '.join(sorted(missing))}; "
                 "prepare the data set again"
             )
-        return Samples(rows["image"], rows["label"], np.asarray(rows["row_id"], dtype=np.uint64))
+        return SampleBatch(
+            rows[IMAGE], rows[self.truth], np.asarray(rows["row_id"], dtype=np.uint64)
+        )
 
 
-def read_real(reader: SampleReader, stream: Iterable[Rows]) -> Iterator[Samples]:
+def read_real(reader: SampleReader, stream: Iterable[RowFields]) -> Iterator[SampleBatch]:
     """The samples of a stream, batch by batch, without the rows that only fill up."""
     for rows in stream:
         samples, padding = reader.read(rows), rows.get("padding")
         yield (
             samples
             if padding is None or not padding.any()
-            else Samples(*(part[~padding] for part in samples))
+            else SampleBatch(*(part[~padding] for part in samples))
         )
 
 
@@ -134,6 +140,7 @@ class RowReader:
                 "set that it was trained on"
             )
         self.sample = sample
+        self.truth = OBJECTIVES.find(sample.objective).find_truth(sample)
         self.places = np.array(
             [columns.index(column.name) for column in sample.numbers], dtype=np.int64
         )
@@ -145,19 +152,17 @@ class RowReader:
         sample = self.sample
         found = ["row_id", *((NUMBERS, VALID) if sample.numbers else ())]
         found += [TIME] if sample.time else []
-        if sample.objective == "classes" or sample.labelled:
-            found.append(LABEL)
-        return (*found, *([TARGET] if sample.objective == "values" else []))
+        return (*found, *([self.truth] if self.truth in (LABEL, TARGET) else []))
 
-    def read(self, rows: Rows) -> Samples:
+    def read(self, rows: RowFields) -> SampleBatch:
         """One batch of a stream."""
-        return Samples(
+        return SampleBatch(
             self.read_samples(rows),
             self.read_truth(rows),
             np.asarray(rows["row_id"], dtype=np.uint64),
         )
 
-    def read_samples(self, rows: Rows) -> NDArray[np.float64]:
+    def read_samples(self, rows: RowFields) -> NDArray[np.float64]:
         """(N, D) or (N, L, D) float64, NaN where a number is missing."""
         parts = [read_numbers(rows, self.places)] if len(self.places) else []
         if self.codes is not None:
@@ -166,17 +171,18 @@ class RowReader:
             parts.append(rows[TIME][..., None] / NANOSECONDS)
         return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
 
-    def read_truth(self, rows: Rows) -> NDArray[Any]:
+    def read_truth(self, rows: RowFields) -> NDArray[Any]:
         """Labels (N,) int64, or values (N,) or (N, H, T) float64."""
-        sample = self.sample
-        if sample.objective == "forecast":
-            return read_numbers(rows, self.places[: sample.forecast], FUTURE)
-        if sample.objective == "reconstruction" and not sample.labelled:
+        if self.truth == FUTURE:
+            return read_numbers(rows, self.places[: self.sample.forecast], FUTURE)
+        if self.truth is None:
             return np.zeros(len(rows["row_id"]), dtype=np.int64)
-        return read_last(rows, TARGET if sample.objective == "values" else LABEL)
+        return read_last(rows, self.truth)
 
 
-def read_numbers(rows: Rows, places: NDArray[np.int64], suffix: str = "") -> NDArray[np.float64]:
+def read_numbers(
+    rows: RowFields, places: NDArray[np.int64], suffix: str = ""
+) -> NDArray[np.float64]:
     """Columns of numbers, (..., columns) float64, NaN where they are not valid."""
     values, valid = rows[NUMBERS + suffix][..., places], rows[VALID + suffix][..., places]
     return np.where(valid, values, np.nan)

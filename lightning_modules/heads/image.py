@@ -1,15 +1,57 @@
-"""The head: everything that changes a value, trained with the network and exported with it.
+"""The head of images: everything that changes a value, trained and exported with the network.
 
-There is one implementation, so that training, evaluation, edge and cloud cannot differ (DESIGN
-section 3).
+There is one implementation, so that training, evaluation, edge and cloud cannot differ.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lightning_modules.errors import SpecError
+from lightning_modules.heads.base import FormHead
+from lightning_modules.heads.mirror import MirrorMean
+from lightning_modules.specs.model import HeadSpec
+from lightning_modules.specs.samples import ImageSample
+
+
+class ImageFormHead(FormHead[ImageSample]):
+    """Builds heads of images, (C, H, W)."""
+
+    has_features = False
+
+    def build_head(self, spec: HeadSpec, sample: ImageSample) -> nn.Module:
+        """Returns the head that normalises each channel."""
+        return fit_image_head(
+            spec.normalise,
+            sample.shape[0],
+            mean=sample.mean,
+            std=sample.std,
+            value_range=sample.value_range,
+        )
+
+    def measure_features(
+        self, head: nn.Module, spec: HeadSpec, sample: ImageSample
+    ) -> tuple[int, ...]:
+        """Returns (C, H, W): the head changes no shape."""
+        del head, spec
+        return sample.shape
+
+    def wrap_network(
+        self, network: nn.Module, spec: HeadSpec, sample: ImageSample, *, restores: bool
+    ) -> nn.Module:
+        """Returns the network, asked about the mirror image too if the recipe says so."""
+        del sample, restores
+        return MirrorMean(network) if spec.mirror else network
+
+    def make_raw(self, sample: ImageSample, rows: int, draw: np.random.Generator) -> NDArray[Any]:
+        """Returns images of noise within the value range."""
+        low, high = sample.value_range
+        pixels = low + (high - low) * draw.random((rows, *sample.shape))
+        return np.asarray(pixels.astype(sample.dtype))
 
 
 class ImageHead(nn.Module):
@@ -48,7 +90,7 @@ def fit_image_head(
     std: Sequence[float],
     value_range: tuple[float, float],
 ) -> ImageHead:
-    """The head that a recipe asks for, from statistics of the training split.
+    """Returns the head that a recipe asks for, from statistics of the training split.
 
     Args:
         normalise: "standard", "range" or "none", as in `HeadSpec`.

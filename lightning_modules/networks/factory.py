@@ -4,32 +4,9 @@ import torch
 from torch import nn
 
 from lightning_modules.errors import SpecError
-from lightning_modules.networks.autoencoder import Autoencoder
-from lightning_modules.networks.cnn import CNN
-from lightning_modules.networks.ensemble import TableMLP
-from lightning_modules.networks.linear import DLinear, Linear
-from lightning_modules.networks.mlp import MLP
-from lightning_modules.networks.patches import PatchTransformer
-from lightning_modules.networks.resnet import ResNet
-from lightning_modules.networks.rnn import RNN
-from lightning_modules.networks.transformer import Transformer
-from lightning_modules.networks.windows import SeriesCNN, SeriesMLP, SeriesRNN
+from lightning_modules.networks.registry import NETWORKS
 from lightning_modules.specs.components import build_component, load_component
 from lightning_modules.specs.model import NetworkSpec
-
-BUILDERS: dict[str, dict[str, type[nn.Module]]] = {
-    "image": {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "rnn": RNN, "transformer": Transformer},
-    "table": {"linear": Linear, "mlp": TableMLP, "autoencoder": Autoencoder},
-    "series": {
-        "linear": Linear,
-        "dlinear": DLinear,
-        "mlp": SeriesMLP,
-        "cnn": SeriesCNN,
-        "rnn": SeriesRNN,
-        "transformer": PatchTransformer,
-        "autoencoder": Autoencoder,
-    },
-}
 
 
 def build_network(
@@ -50,7 +27,7 @@ def build_network(
     Raises:
         SpecError: Unknown family, parameters that it refuses, or an answer of another shape.
     """
-    builder = load_component(spec.family, what="network family", known=BUILDERS[form])
+    builder = load_component(spec.family, what="network family", known=NETWORKS.find(form))
     network = build_component(
         builder,
         what="network family",

@@ -11,9 +11,7 @@ from lightning_modules.specs.components import load_component
 from lightning_modules.specs.objectives import OBJECTIVES
 from lightning_modules.specs.training import LossSpec
 
-LOSSES_OF_CLASSES, LOSSES_OF_VALUES = (
-    OBJECTIVES.find(name).losses for name in ("classes", "values")
-)
+OF_CLASSES, OF_VALUES = (OBJECTIVES.find(name).losses for name in ("classes", "values"))
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -73,8 +71,8 @@ class FocalLoss(nn.Module):
         return (focused * weights).sum() / weights.sum()
 
 
-def build_loss(spec: LossSpec, class_weights: Sequence[float] = ()) -> Loss:
-    """A function of (logits (N, K), labels (N,)) whose result is the batch's mean loss.
+def build_class_loss(spec: LossSpec, class_weights: Sequence[float] = ()) -> Loss:
+    """Returns a function of (logits (N, K), labels (N,)) whose result is the batch's mean loss.
 
     Args:
         spec: Which one.
@@ -91,10 +89,10 @@ def build_loss(spec: LossSpec, class_weights: Sequence[float] = ()) -> Loss:
         return CrossEntropy(weight, spec.label_smoothing, **spec.params)
     if name == "focal":
         return FocalLoss(spec.gamma, weight)
-    if name in LOSSES_OF_VALUES:
+    if name in OF_VALUES:
         raise SpecError(
             f"loss ({name!r}) must be one of classes; got a loss of values; write one of "
-            f"{', '.join(LOSSES_OF_CLASSES)}"
+            f"{', '.join(OF_CLASSES)}"
         )
     return _load_loss(
         spec,
@@ -105,20 +103,22 @@ def build_loss(spec: LossSpec, class_weights: Sequence[float] = ()) -> Loss:
 
 
 def build_value_loss(spec: LossSpec) -> Loss:
-    """A function of two tensors of one shape, in standard deviations, whose result is the batch's mean loss.
+    """Returns a function of two tensors of one shape whose result is the batch's mean loss.
+
+    The tensors are in standard deviations of the training rows.
 
     Raises:
         SpecError: A loss of classes, an unknown name, or parameters that it refuses.
     """
     name = spec.name or "mse"
-    if name in LOSSES_OF_CLASSES:
+    if name in OF_CLASSES:
         raise SpecError(
             f"loss ({name!r}) must be one of values; got a loss of classes; write one of "
-            f"{', '.join(LOSSES_OF_VALUES)}"
+            f"{', '.join(OF_VALUES)}"
         )
     if name == "huber":
         return nn.HuberLoss(delta=spec.delta)
-    if name in LOSSES_OF_VALUES:
+    if name in OF_VALUES:
         return nn.MSELoss() if name == "mse" else nn.L1Loss()
     return _load_loss(
         spec, name, (torch.zeros(2, 3), torch.zeros(2, 3)), "two tensors of one shape"

@@ -27,6 +27,7 @@ class SampleForm:
         augmentations: Built-in augmentations that suit it.
         windowed: Whether a sample is a window of rows, as `model.window` says.
         augmentation: The one of them that a recipe gets that names none; None for none.
+        computes_in_bf16: Whether its values bear bf16, so that `precision: auto` may choose it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class SampleForm:
     augmentations: tuple[str, ...] = ()
     augmentation: str | None = None
     windowed: bool = False
+    computes_in_bf16: bool = False
 
 
 FORMS: Registry[SampleForm] = Registry("form of samples", "lightning_modules")
@@ -52,6 +54,7 @@ FORMS.register(
         normalisations=("standard", "range", "none"),
         augmentations=("affine",),
         augmentation="affine",
+        computes_in_bf16=True,
     ),
 )
 FORMS.register(

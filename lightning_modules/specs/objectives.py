@@ -1,14 +1,19 @@
 """The objectives that networks are trained for, in a table that plug-ins can add to."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lightning_modules.specs import metrics
+from lightning_modules.specs.components import load_component
+from lightning_modules.specs.metrics import Floats, Metric
 from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.window import WindowSpec
-from storage.base.figures import Direction
+from storage.base.figures import Direction, Figure
 from storage.base.registry import Registry
 
 Outputs = int | tuple[int, ...]
+LABEL, TARGET, FUTURE = "label", "target", "__future"
 
 
 @dataclass(frozen=True)
@@ -17,23 +22,38 @@ class FigureSpec:
 
     Attributes:
         name: What is measured, such as "accuracy".
+        compute: Measures it: `(answers, truth, sample) -> float`, NaN where it is not defined.
         direction: Which way is better.
         power: Power of the truth's own unit that it is in; 0 for rates and shares, whose unit is 1.
     """
 
     name: str
+    compute: Metric
     direction: Direction = "higher"
     power: int = 0
 
+    def name_unit(self, unit: str) -> str:
+        """Returns its unit, where the truth is in the given one."""
+        if not self.power:
+            return "1"
+        return f"{unit} squared" if unit and self.power == 2 else unit
 
-ERROR = FigureSpec("error", "lower", 1)
-ACCURACY, MACRO_F1 = FigureSpec("accuracy"), FigureSpec("macro_f1")
-RANKED = (FigureSpec("average_precision"), FigureSpec("auroc"))
-MACRO_RANKED = (FigureSpec("macro_average_precision"), FigureSpec("macro_auroc"))
+
+ACCURACY = FigureSpec("accuracy", metrics.compute_accuracy)
+MACRO_F1 = FigureSpec("macro_f1", metrics.compute_macro_f1)
+RANKED = (
+    FigureSpec("average_precision", metrics.compute_average_precision),
+    FigureSpec("auroc", metrics.compute_auroc),
+)
+MACRO_RANKED = (
+    FigureSpec("macro_average_precision", metrics.compute_macro_average_precision),
+    FigureSpec("macro_auroc", metrics.compute_macro_auroc),
+)
+ERROR = FigureSpec("error", metrics.compute_mae, "lower", 1)
 ERRORS = (
-    FigureSpec("mae", "lower", 1),
-    FigureSpec("rmse", "lower", 1),
-    FigureSpec("mse", "lower", 2),
+    FigureSpec("mae", metrics.compute_mae, "lower", 1),
+    FigureSpec("rmse", metrics.compute_rmse, "lower", 1),
+    FigureSpec("mse", metrics.compute_mse, "lower", 2),
 )
 
 
@@ -45,7 +65,10 @@ class ObjectiveSpec:
         losses: Built-in losses that suit it; the first is the one of a recipe that names none.
         headline: The figure by which artifacts and champions are compared.
         watched: The figure that is measured beside the loss in every epoch.
-        asks: Column that the truth is in: "label", "target", or None where rows carry none.
+        watched_as: The name by which a recipe selects by it.
+        select_by: The figure that a recipe selects by that names none.
+        asks: Where the truth is: `LABEL` or `TARGET`, fields of a row; `FUTURE`, the steps behind a
+            window; None where rows carry none.
         restores: Whether the network gives its input back.
         outputs: Names of an exported network's outputs, in order, with the type of each; the last
             is the one that figures are of.
@@ -55,9 +78,16 @@ class ObjectiveSpec:
     losses: tuple[str, ...] = ()
     headline: str
     watched: FigureSpec
+    watched_as: str
+    select_by: str = "loss"
     asks: str | None = None
     restores: bool = False
     outputs: Mapping[str, str]
+
+    def find_truth(self, sample: Sample) -> str | None:
+        """Returns where the truth of samples is, as `asks` says it."""
+        del sample
+        return self.asks
 
     def list_metrics(self, classes: int, *, labelled: bool = False) -> tuple[str, ...]:
         """Returns the figures that an epoch can be selected by.
@@ -112,7 +142,8 @@ class Classes(ObjectiveSpec):
     losses = ("cross_entropy", "focal")
     headline = "accuracy"
     watched = ACCURACY
-    asks = "label"
+    watched_as = select_by = "accuracy"
+    asks = LABEL
     outputs: Mapping[str, str] = {"label": "int64", "probabilities": "float32"}
 
     def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
@@ -131,7 +162,8 @@ class Values(ObjectiveSpec):
     losses = ("mse", "mae", "huber")
     headline = "mae"
     watched = ERROR
-    asks: str | None = "target"
+    watched_as = "mae"
+    asks: str | None = TARGET
     outputs: Mapping[str, str] = {"values": "float32"}
 
     def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
@@ -149,7 +181,7 @@ class Forecast(Values):
     """To predict the next steps of some columns."""
 
     name = "forecast"
-    asks = None
+    asks = FUTURE
 
     def check_window(self, window: WindowSpec) -> None:
         """Checks that there are steps to forecast."""
@@ -169,6 +201,7 @@ class Reconstruction(ObjectiveSpec):
     losses = ("mse", "mae", "huber")
     headline = "average_precision"
     watched = ERROR
+    watched_as = "mae"
     restores = True
     outputs: Mapping[str, str] = {"label": "int64", "score": "float32"}
 
@@ -179,6 +212,10 @@ class Reconstruction(ObjectiveSpec):
                 f"labels ({list(labels)}) must be two, the first of them what is normal; name what "
                 "is normal first, as labels: [normal, broken]"
             )
+
+    def find_truth(self, sample: Sample) -> str | None:
+        """Returns the label, where there is one."""
+        return LABEL if sample.labelled else None
 
     def list_metrics(self, classes: int, *, labelled: bool = False) -> tuple[str, ...]:
         """Returns the ranking's figures, where labels tell what is normal."""
@@ -215,3 +252,69 @@ def list_metrics() -> tuple[str, ...]:
             for name in row.list_metrics(classes, labelled=True)
         )
     )
+
+
+def measure_figures(
+    answers: Floats, truth: Floats, sample: Sample, *, split: str = "", unit: str = ""
+) -> tuple[Figure, ...]:
+    """Returns every figure of an objective; the one definition that all pages and gates go by.
+
+    Args:
+        answers: (N, K) probabilities, (N,) scores, or values of the truth's shape.
+        truth: (N,) labels, or values, NaN where there is none.
+        sample: What a sample is, with its objective, its classes and the positive one.
+        split: The rows that they are of.
+        unit: Unit of the truth; "" where it is the source's own.
+    """
+    wanted = OBJECTIVES.find(sample.objective).list_figures(sample.classes)
+    return tuple(_measure(figure, answers, truth, sample, split, unit) for figure in wanted)
+
+
+def _measure(
+    figure: FigureSpec, answers: Floats, truth: Floats, sample: Sample, split: str, unit: str
+) -> Figure:
+    value = figure.compute(answers, truth, sample)
+    return Figure(
+        name=figure.name,
+        value=value if math.isfinite(value) else None,
+        unit=figure.name_unit(unit),
+        direction=figure.direction,
+        split=split,
+    )
+
+
+def find_direction(name: str) -> Direction:
+    """Returns which way of a figure is better, by its name; losses are better when lower."""
+    if name == "loss":
+        return "lower"
+    for row in OBJECTIVES.rows:
+        for figure in (row.watched, *row.list_figures(2), *row.list_figures(3)):
+            if figure.name == name:
+                return figure.direction
+    return "higher"
+
+
+def load_metric(name: str, sample: Sample) -> Callable[[Floats, Floats], float]:
+    """Returns the metric `(answers, truth) -> float` that a name or an import path stands for.
+
+    Raises:
+        SpecError: It is no figure of the objective, or cannot be imported or called.
+    """
+    known = {
+        figure.name: _bind(figure, sample)
+        for figure in OBJECTIVES.find(sample.objective).list_figures(sample.classes)
+    }
+    return load_component(name, what="metric", known=known)
+
+
+def _bind(figure: FigureSpec, sample: Sample) -> Callable[[Floats, Floats], float]:
+    return lambda answers, truth: figure.compute(answers, truth, sample)
+
+
+def choose_positive(class_weights: Sequence[float]) -> int:
+    """Returns which of two classes is the positive one: the rarer, whose weight is larger.
+
+    Args:
+        class_weights: Weights that even out how often the classes occur; empty where not known.
+    """
+    return 0 if len(class_weights) == 2 and class_weights[0] > class_weights[1] else 1

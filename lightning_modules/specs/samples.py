@@ -6,7 +6,7 @@ their vocabulary (NaN where missing or unknown), then, if the head wants it, the
 since 1970 (UTC).
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -37,6 +37,14 @@ class Sample(Spec):
     """Whether rows that need no label have one, 0 for what is normal."""
     window: WindowSpec | None = None
     """Steps of a sample; None where a sample is one row."""
+
+    @model_validator(mode="after")
+    def _check_class_count(self) -> Self:
+        if self.classes == 1:
+            raise ValueError(
+                "classes (1) must be 0, or at least 2; got 1; name them in data.labels"
+            )
+        return self
 
     if TYPE_CHECKING:
 
@@ -70,14 +78,6 @@ class ImageSample(Sample):
     std: tuple[Weight, ...] = (1.0,)
     """Standard deviation, likewise."""
 
-    @model_validator(mode="after")
-    def _check_classes(self) -> "ImageSample":
-        if self.objective == "classes" and self.classes < 2:
-            raise ValueError(
-                f"classes ({self.classes}) must be at least 2; got fewer; name them in data.labels"
-            )
-        return self
-
 
 class NumberColumn(Spec):
     """A column of numbers, with what was fitted on its training rows, in its own unit."""
@@ -97,6 +97,11 @@ class CategoryColumn(Spec):
     """Name of the column."""
     vocabulary: tuple[str, ...] = Field(min_length=1)
     """The texts that the training rows hold, sorted."""
+
+
+def _form_of(window: object) -> str:
+    """A window makes a series of a table."""
+    return "table" if window is None else "series"
 
 
 class RowSample(Sample):
@@ -119,21 +124,22 @@ class RowSample(Sample):
     @model_validator(mode="before")
     @classmethod
     def _name_form(cls, found: Any) -> Any:
-        """A window makes a series of a row."""
         if isinstance(found, dict) and "form" not in found:
-            return {"form": "table" if found.get("window") is None else "series", **found}
+            return {"form": _form_of(found.get("window")), **found}
         return found
 
     @model_validator(mode="after")
     def _check_columns(self) -> "RowSample":
         if not self.numbers and not self.categories:
             raise ValueError("a sample must have a column; got none; name numbers or texts in data")
-        if (self.form == "series") != (self.window is not None):
-            raise ValueError(f"form ({self.form}) must be series where there is a window, only")
-        if (self.objective == "forecast") != bool(self.forecast):
+        if self.form != (form := _form_of(self.window)):
             raise ValueError(
-                f"forecast ({self.forecast}) must be above 0 for forecasts only; got objective "
-                f"{self.objective}"
+                f"form ({self.form}) must be series for windows, only; got another; write {form}"
+            )
+        if self.forecast and (self.window is None or not self.window.horizon):
+            raise ValueError(
+                f"forecast ({self.forecast}) must be 0 where no step is forecast; got columns; give "
+                "the window a horizon"
             )
         return self
 

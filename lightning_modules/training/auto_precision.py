@@ -12,8 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lightning_modules.specs.forms import AnySample
-from lightning_modules.specs.samples import ImageSample
+from lightning_modules.specs.forms import FORMS, AnySample
 from lightning_modules.training.dry_run import make_samples
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.precision import Precision
@@ -31,15 +30,15 @@ def resolve_precision(
     """Return the precision that a recipe's word means for a network on this machine.
 
     Args:
-        asked: The recipe's word. "auto" is bf16 where the hardware has units for it, the samples
-            are images (the values of tables and series need their digits), and a measured step
+        asked: The recipe's word. "auto" is bf16 where the hardware has units for it, the form
+            bears it (the values of tables and series need their digits), and a measured step
             is `LEAST_GAIN` times as fast as in fp32; else fp32.
         learner: What is to be trained; it is left as it is.
         sample: What it is trained on.
     """
     if asked != "auto":
         return asked
-    if not has_bf16_units() or not isinstance(sample, ImageSample):
+    if not has_bf16_units() or not FORMS.find(sample.form).computes_in_bf16:
         return "fp32"
     return "bf16" if measure_gain(learner, sample) >= LEAST_GAIN else "fp32"
 
@@ -47,9 +46,9 @@ def resolve_precision(
 def has_bf16_units() -> bool:
     """Whether the device that trains has units that multiply in bf16."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     # These have no public name in torch 2.13.
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def measure_gain(learner: Learner, sample: AnySample) -> float:
@@ -69,7 +68,7 @@ def measure_gain(learner: Learner, sample: AnySample) -> float:
         while len(turns) < 2 or (len(turns) < TURNS and time.monotonic() - begun < BUDGET_S):
             turns.append((_time_step(stand_in, raw), _time_step(stand_in, raw, bf16=True)))
     fp32, bf16 = (min(times) for times in zip(*turns[1:], strict=True))
-    return fp32 / bf16
+    return float(fp32 / bf16)
 
 
 def _time_step(learner: Learner, raw: Tensor, *, bf16: bool = False) -> float:

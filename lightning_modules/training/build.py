@@ -1,24 +1,17 @@
-"""Builds a learner from a recipe's sections, and proves before any training that its parts fit each other."""
-
-from typing import cast
+"""Builds a learner from a recipe's sections, and proves that its parts fit each other."""
 
 import torch
 from torch import nn
 
-from lightning_modules.data.augment import Augmentation, JitterAugmentation
 from lightning_modules.data.augment_natural import ImageAugmentation
+from lightning_modules.data.augmentations import build_augmentation
 from lightning_modules.errors import SpecError
-from lightning_modules.heads.image import fit_image_head
-from lightning_modules.heads.rows import InstanceNormalised, build_row_head, probe_features
+from lightning_modules.heads.registry import HEADS
 from lightning_modules.networks.factory import build_network
-from lightning_modules.networks.mirror import MirrorMean
-from lightning_modules.objectives.answers import build_answer
-from lightning_modules.specs.components import build_component, load_component
+from lightning_modules.objectives.registry import OBJECTIVES
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.objectives import OBJECTIVES
-from lightning_modules.specs.samples import ImageSample, RowSample
-from lightning_modules.specs.training import LossSpec, TrainSpec
+from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.start_weights import Start, apply_start
 
@@ -31,26 +24,18 @@ def build_learner(
     total_steps: int = 1,
     start: Start | None = None,
 ) -> Learner:
-    """A learner with fresh weights, drawn from the spec's seed, or with those that it starts from.
+    """Returns a learner with weights drawn from the spec's seed, or with those it starts from.
 
     Raises:
         SpecError: A component cannot be built, or does not fit the samples.
     """
     torch.manual_seed(train.seed if train else 0)
-    head, network = (
-        _build_images(model, sample)
-        if isinstance(sample, ImageSample)
-        else _build_rows(model, sample)
-    )
+    head, network = build_parts(model, sample)
     frozen = apply_start(head, network, start) if start is not None else ()
-    values = sample.objective != "classes"
-    # A network that only answers needs no loss, and not the user's own one.
-    loss = (
-        train.loss
-        if train
-        else LossSpec(name="mse" if values else "cross_entropy", label_smoothing=0.0)
+    objective = OBJECTIVES.find(sample.objective)
+    answer = objective.build_answer(
+        model, sample, train.loss if train else objective.default_loss()
     )
-    answer = build_answer(model, sample, loss)
     augmentation = build_augmentation(train, sample) if train else None
     if isinstance(augmentation, ImageAugmentation):
         _probe_small_images(network, augmentation.choose_size(0), sample.shape)
@@ -58,11 +43,28 @@ def build_learner(
         head,
         network,
         answer,
+        sample,
         train=train,
         total_steps=total_steps,
         augmentation=augmentation,
         frozen=frozen,
     )
+
+
+def build_parts(model: ModelSpec, sample: AnySample) -> tuple[nn.Module, nn.Module]:
+    """Returns head and network for a sample, drawn from torch's current seed.
+
+    Raises:
+        SpecError: One of them cannot be built, or they do not fit each other.
+    """
+    form, objective = HEADS.find(sample.form), OBJECTIVES.find(sample.objective).spec
+    head = form.build_head(model.head, sample)
+    shape = form.measure_features(head, model.head, sample)
+    outputs = objective.shape_output(sample)
+    network = build_network(
+        model.network, shape, shape if outputs is None else outputs, form=sample.form
+    )
+    return head, form.wrap_network(network, model.head, sample, restores=objective.restores)
 
 
 def _probe_small_images(
@@ -84,66 +86,3 @@ def _probe_small_images(
         ) from error
     finally:
         network.train(was_training)
-
-
-def _build_images(model: ModelSpec, sample: ImageSample) -> tuple[nn.Module, nn.Module]:
-    head = fit_image_head(
-        model.head.normalise,
-        sample.shape[0],
-        mean=sample.mean,
-        std=sample.std,
-        value_range=sample.value_range,
-    )
-    network = build_network(model.network, sample.shape, sample.classes)
-    return head, MirrorMean(network) if model.head.mirror else network
-
-
-def _build_rows(model: ModelSpec, sample: RowSample) -> tuple[nn.Module, nn.Module]:
-    head = build_row_head(model.head, sample)
-    shape = probe_features(head, model.head.name, sample.shape)
-    if sample.objective == "forecast" and (len(shape) != 2 or shape[1] < sample.forecast):
-        raise SpecError(
-            f"head ({model.head.name!r}) must give windows (L, C) of at least {sample.forecast} "
-            "channels, those that are "
-            f"forecast first; got {shape}; correct it"
-        )
-    outputs = (
-        shape
-        if sample.objective == "reconstruction"
-        else OBJECTIVES.find(sample.objective).shape_output(sample)
-    )
-    network = build_network(model.network, shape, outputs, form=sample.form)
-    if model.head.instance_norm:
-        restored = (
-            0
-            if sample.objective in ("classes", "values")
-            else sample.forecast or len(sample.numbers)
-        )
-        network = InstanceNormalised(network, len(sample.numbers), restored)
-    return head, network
-
-
-def build_augmentation(train: TrainSpec, sample: AnySample) -> Augmentation | None:
-    """The augmentation that a recipe asks for; None for none.
-
-    Raises:
-        SpecError: It does not suit the samples, or cannot be built.
-    """
-    spec = train.augmentation
-    is_image = isinstance(sample, ImageSample)
-    name = spec.name or ("affine" if is_image else None)
-    if not spec.enabled or name is None:
-        return None
-    if name in ("affine", "jitter") and (name == "affine") != is_image:
-        wanted = "affine" if is_image else "jitter"
-        raise SpecError(
-            f"augmentation ({name!r}) must suit the samples; got {sample.form}; write {wanted}"
-        )
-    if isinstance(sample, ImageSample) and name == "affine":
-        return ImageAugmentation(spec, train.seed, sample, train.max_epochs)
-    if isinstance(sample, RowSample) and name == "jitter":
-        return JitterAugmentation(spec, train.seed, [column.std for column in sample.numbers])
-    builder = load_component(name, what="augmentation", known={})
-    return cast(
-        Augmentation, build_component(builder, spec, train.seed, what="augmentation", name=name)
-    )

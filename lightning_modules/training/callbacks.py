@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lightning_modules.data.batches import Batch
 from lightning_modules.errors import DivergedError
+from lightning_modules.specs.objectives import find_direction
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.checkpoint import ResumeStates, copy_weights
 from lightning_modules.training.learner import Learner, Tally
@@ -103,7 +104,7 @@ class EpochJudge(Callback):
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "train_loss": train_loss,
-            f"train_{learner.answer.figure}": train_figure,
+            f"train_{learner.answer.spec.watched.name}": train_figure,
             **self._validation,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": round(time.monotonic() - self._started_at, 3),
@@ -126,11 +127,11 @@ class EpochJudge(Callback):
         """Compares by the figure that the spec selects by; the loss breaks ties, or the watched figure those of the loss."""
         if self.best is None or learner.selection == "last":
             return True
-        second = learner.answer.figure if learner.selection == "loss" else "loss"
+        second = learner.answer.spec.watched.name if learner.selection == "loss" else "loss"
         gains = []
         for name, lower in (
             (learner.selection, learner.lower_is_better),
-            (second, second != "accuracy"),
+            (second, find_direction(second) == "lower"),
         ):
             gain = record[f"validation_{name}"] - self.best[f"validation_{name}"]
             gains.append(-gain if lower else gain)

@@ -68,6 +68,6 @@ def predict_rows(learner: Learner, stream: Stream, reader: SampleReader = IMAGES
     order = np.argsort(row_id, kind="stable")
     figures = {
         "loss": loss_sum / max(rows_sum, 1.0),
-        learner.answer.figure: figure_sum / max(rows_sum, 1.0),
+        learner.answer.spec.watched.name: figure_sum / max(rows_sum, 1.0),
     }
     return Answers(row_id[order], gathered[1][order], gathered[2][order], figures)

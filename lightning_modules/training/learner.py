@@ -1,4 +1,4 @@
-"""Head, network, answer and figures as one Lightning module, for every task."""
+"""Head, network, answer and figures as one Lightning module, for every objective."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from lightning_modules.data.augment import Augmentation, mix_bits
 from lightning_modules.data.batches import Batch
-from lightning_modules.objectives.answers import Answer
-from lightning_modules.objectives.metrics import LOWER_IS_BETTER, load_metric
+from lightning_modules.objectives.base import Answer
+from lightning_modules.specs.objectives import ObjectiveSpec, find_direction, load_metric
+from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.optim import build_optimizer, build_scheduler
 from lightning_modules.training.precision import LIGHTNING_NAMES
@@ -51,6 +52,7 @@ class Learner(pl.LightningModule):
         head: Raw samples to features.
         network: Features to an output.
         answer: What the output means: loss, figure, and the answer in the user's units.
+        sample: What a sample looks like.
         train: How to train; None for a network that only answers.
         total_steps: Optimizer steps of the whole training, for the schedule.
         augmentation: Of training samples; None leaves them as they are.
@@ -65,6 +67,7 @@ class Learner(pl.LightningModule):
         head: nn.Module,
         network: nn.Module,
         answer: Answer,
+        sample: Sample,
         *,
         train: TrainSpec | None = None,
         total_steps: int = 1,
@@ -78,11 +81,11 @@ class Learner(pl.LightningModule):
         self.spec = train or TrainSpec()
         self.total_steps = total_steps
         self.augmentation = augmentation
-        self.selection = choose_selection(self.spec, answer)
+        self.selection = choose_selection(self.spec, answer.spec)
         self.metric = (
             None
-            if self.selection in ("loss", "last", answer.figure)
-            else load_metric(self.selection)
+            if self.selection in ("loss", "last", answer.spec.watched.name)
+            else load_metric(self.selection, sample)
         )
         self.train_tally = Tally()
         self.validation_tally = Tally()
@@ -100,7 +103,7 @@ class Learner(pl.LightningModule):
     @property
     def lower_is_better(self) -> bool:
         """Whether the selecting figure is an error."""
-        return self.selection in LOWER_IS_BETTER or self.selection == "error"
+        return find_direction(self.selection) == "lower"
 
     def respond(self, sample: Tensor) -> tuple[Tensor, Tensor]:
         """Output and features of raw samples."""
@@ -167,7 +170,7 @@ class Learner(pl.LightningModule):
         """The validation rows' figures over all ranks, by name."""
         self.validation_tally.sums = sum_over_ranks(trainer, self.validation_tally.sums)
         loss, figure = self.validation_tally.read()
-        figures = {"validation_loss": loss, f"validation_{self.answer.figure}": figure}
+        figures = {"validation_loss": loss, f"validation_{self.answer.spec.watched.name}": figure}
         if self.metric is not None:
             answers, truth = (torch.cat(part).cpu() for part in zip(*self._collected, strict=True))
             value = self.metric(gather_ranks(answers).numpy(), gather_ranks(truth).numpy())
@@ -197,8 +200,7 @@ class Learner(pl.LightningModule):
         }
 
 
-def choose_selection(spec: TrainSpec, answer: Answer) -> str:
-    """The validation figure that chooses the best epoch: the loss, the watched figure, a metric by name; or "last"."""
-    if spec.select_by is None:
-        return answer.figure if answer.figure == "accuracy" else "loss"
-    return answer.figure if spec.select_by == answer.metric else spec.select_by
+def choose_selection(spec: TrainSpec, objective: ObjectiveSpec) -> str:
+    """Returns the validation figure that chooses the best epoch, or "last"."""
+    chosen = spec.select_by or objective.select_by
+    return objective.watched.name if chosen == objective.watched_as else chosen

@@ -42,12 +42,12 @@ from lightning_modules.training.checkpoint import (
     pack_weights,
     unpack_weights,
 )
-from lightning_modules.training.dry_run import rehearse_step
+from lightning_modules.training.dry_run import dry_run_step
+from lightning_modules.training.fit_answer import fit_answer
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.precision import LIGHTNING_NAMES, Precision
 from lightning_modules.training.ranks import in_group, tell_ranks
 from lightning_modules.training.start_weights import Start
-from lightning_modules.training.threshold import fit_threshold
 from storage.base.store import Store
 
 CHECKPOINT_FORMAT = 1
@@ -154,7 +154,7 @@ def fit_learner(
     data = StreamDataModule(train_stream, validation_stream, train.accumulate, reader)
     total_steps = train.max_epochs * len(data.train_loader) // train.accumulate
     learner = build_learner(model, sample, train=train, total_steps=total_steps, start=start)
-    rehearse_step(model, train, sample, total_steps)
+    dry_run_step(model, train, sample, total_steps)
     keeper = ResumeStates(states) if states is not None else None
     resume_from = keeper.agree_on_newest() if keeper else None
 
@@ -209,7 +209,7 @@ def _conclude(
 ) -> Fitted:
     """The best weights, with what is fitted to them."""
     load_weights(learner, judge.weights)
-    fit_threshold(learner, data.validation_loader, model.anomaly_quantile)
+    fit_answer(learner, data.validation_loader)
     about = {"format": CHECKPOINT_FORMAT, "model": model.model_dump(mode="json"),
              "sample": sample.model_dump(mode="json")}  # fmt: skip
     return Fitted(learner.eval(), pack_weights(copy_weights(learner), about), result)

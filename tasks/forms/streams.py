@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_modules.data.readers import SampleReader, Samples, read_real
+from lightning_modules.data.readers import SampleBatch, SampleReader, read_real
 from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import TrainSpec
 from storage.datasets.version import Version
@@ -81,7 +81,7 @@ class SampleRows:
         )
         return stream if shared else SlicedStream(stream, self.rank, ranks)
 
-    def read(self, split: str) -> Iterator[Samples]:
+    def read(self, split: str) -> Iterator[SampleBatch]:
         """Read every row of a split once, in stored order, batch by batch."""
         return read_real(self.reader, self.open_evaluation(split, READING_BATCH))
 

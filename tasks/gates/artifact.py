@@ -3,7 +3,7 @@
 from gates.artifact import ArtifactFacts, judge_artifacts
 from gates.engine.report import GateReport
 from gates.specs.artifact import ArtifactGate
-from lightning_modules.objectives.metrics import LOWER_IS_BETTER
+from lightning_modules.specs.objectives import find_direction
 from storage.base.store import Store, sha256_bytes
 from storage.records.models import model_folder
 from storage.records.receipts import ArtifactRecord
@@ -19,7 +19,7 @@ def gate_artifact(
     """Judge the chosen artifacts: the very bytes that would ship, read again from the workspace."""
     folder = model_folder(Store(workspace), compressed.model_id)
     name = evaluated.headline
-    is_error = name in LOWER_IS_BETTER
+    is_error = find_direction(name) == "lower"
     score = evaluated.metrics[name]
     facts = [
         ArtifactFacts(

@@ -1,16 +1,12 @@
 """The model gate's stage: what evaluating measured, as the facts that the gate judges."""
 
-import math
-from collections.abc import Mapping
-
 import numpy as np
 
 from gates.engine.report import GateReport
-from gates.model.classes import name_precision
 from gates.model.facts import ModelFacts
 from gates.model.objectives import judge_model
 from gates.specs.model import ModelLimits
-from lightning_modules.objectives.metrics import LOWER_IS_BETTER, compute_average_precision
+from lightning_modules.specs.objectives import find_direction, measure_figures
 from storage.base.figures import Figure
 from storage.base.store import Store
 from storage.forms.base import RowsSpec
@@ -40,27 +36,19 @@ def gate_model(
         truth=sheet.truth,
         answers=sheet.values.astype(np.float64),
         rows_held_out=len(sheet.row_id) if windows else prepared.dataset.rows["held_out"],
-        figures=_list_figures(evaluated.metrics, sheet, data.labels),
+        figures=_measure(sheet, evaluated),
         baselines={name: found.astype(np.float64) for name, found in sheet.baselines.items()},
         champion=champion.values.astype(np.float64) if champion is not None else None,
-        champion_figures=_list_figures(best.metrics if best else {}, champion, data.labels),
+        champion_figures=_measure(champion, evaluated) if champion is not None else (),
         labels=data.labels,
         unit="standard deviations" if evaluated.standard else "",
     )
     return judge_model(objective, limits, facts)
 
 
-def _list_figures(
-    metrics: Mapping[str, float], sheet: AnswerSheet | None, labels: tuple[str, ...]
-) -> tuple[Figure, ...]:
-    """The figures of answers to held-out rows; the average precision says what it is of."""
-    found = dict(metrics)
-    if sheet is not None and sheet.values.ndim == 2 and labels:
-        found[name_precision(labels)] = compute_average_precision(sheet.values, sheet.truth)
-    return tuple(
-        Figure(name=name, value=value if math.isfinite(value) else None, split="held_out")
-        for name, value in found.items()
-    )
+def _measure(sheet: AnswerSheet, evaluated: Evaluated) -> tuple[Figure, ...]:
+    """Return the figures of answers to held-out rows."""
+    return measure_figures(sheet.values, sheet.truth, evaluated.sample, split="held_out")
 
 
 def _read_sheet(store: Store, evaluated: Evaluated, by: Evaluated | ChampionFigures) -> AnswerSheet:
@@ -72,7 +60,7 @@ def _read_sheet(store: Store, evaluated: Evaluated, by: Evaluated | ChampionFigu
 def _find_best_champion(evaluated: Evaluated) -> ChampionFigures | None:
     """The promoted model with the best headline; None before the first promotion."""
     name = evaluated.headline
-    sign = -1 if name in LOWER_IS_BETTER else 1
+    sign = -1 if find_direction(name) == "lower" else 1
     champions = evaluated.champions
     return max(champions, key=lambda found: sign * found.metrics[name], default=None)
 

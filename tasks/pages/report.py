@@ -7,8 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gates.engine.report import GateReport
-from lightning_modules.objectives.metrics import LOWER_IS_BETTER
-from lightning_modules.specs.objectives import OBJECTIVES
+from lightning_modules.specs.objectives import OBJECTIVES, find_direction
 from lightning_modules.specs.samples import ImageSample
 from storage.base.figures import Figure
 from storage.base.store import Store
@@ -297,7 +296,7 @@ def _fill_figures(evaluated: Evaluated) -> list[Metric]:
         others = {
             by: figures[name] for by, figures in evaluated.baselines.items() if name in figures
         }
-        best = (min if name in LOWER_IS_BETTER else max)(
+        best = (min if find_direction(name) == "lower" else max)(
             others, key=lambda by: others[by], default=None
         )
         note = f"{best} {show_figure(name, others[best])}" if best is not None else ""

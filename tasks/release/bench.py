@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from deployments.targets.run.measure import Measurement, measure_artifact
 from deployments.targets.run.runtime import Predictor
 from deployments.targets.trust.card import InputSpec, OutputSpec
-from lightning_modules.objectives.metrics import LOWER_IS_BETTER
+from lightning_modules.specs.objectives import find_direction
 from storage.base.figures import Figure
 from storage.base.store import Store
 from storage.records.receipts import ArtifactRecord
@@ -66,7 +66,7 @@ class Bench:
             content=content,
             score=self.judge(sheet),
             reference=self.judge(reference),
-            is_error=self.evaluated.headline in LOWER_IS_BETTER,
+            is_error=find_direction(self.evaluated.headline) == "lower",
             agreement=measure_agreement(sheet, reference, self.evaluated.sample),
             measured=measure_artifact(content, self.input, self.outputs),
         )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from lightning_modules.objectives.metrics import LOWER_IS_BETTER
+from lightning_modules.specs.objectives import find_direction
 from storage.base.figures import Figure
 
 STANDARD_DEVIATIONS = "standard deviations"
@@ -25,7 +25,7 @@ def list_figures(
             name=name,
             value=None if value is None or math.isnan(value) else value,
             unit=_name_unit(name, standard=standard),
-            direction="lower" if name in LOWER_IS_BETTER | ERRORS else "higher",
+            direction=find_direction(name),
             split=split,
         )
         for name, value in values.items()

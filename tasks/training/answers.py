@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.targets.run.runtime import Predictor
-from lightning_modules.objectives.metrics import METRICS, compute_figures
 from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.objectives import load_metric, measure_figures
 from lightning_modules.specs.samples import RowSample
 from storage.base.errors import Corrupt
 from storage.base.store import Store, sha256_bytes
@@ -74,28 +74,15 @@ def standardise_sheet(sheet: AnswerSheet, sample: AnySample, *, standard: bool) 
     return AnswerSheet(sheet.row_id, sheet.truth / scale, sheet.values / scale, baselines)
 
 
-def list_metrics(sample: AnySample) -> tuple[str, ...]:
-    """Names of the figures of a task; the rarer ones only where two classes make them worth a look."""
-    if not isinstance(sample, RowSample):
-        return ("accuracy", "macro_f1")
-    if sample.objective == "classes":
-        return ("accuracy", "macro_f1", "average_precision", "auroc")
-    return (
-        ("average_precision", "auroc")
-        if sample.objective == "reconstruction"
-        else ("mae", "rmse", "mse")
-    )
-
-
 def measure_sheet(sheet: AnswerSheet, values: NDArray[Any], sample: AnySample) -> dict[str, float]:
-    """Figures of some answers to the rows of a sheet, by name; those that are not defined are left out."""
-    figures = compute_figures(values, sheet.truth, list_metrics(sample))
-    return {name: value for name, value in figures.items() if np.isfinite(value)}
+    """Return the figures of some answers to a sheet's rows, by name; none that is not defined."""
+    figures = measure_figures(values, sheet.truth, sample)
+    return {figure.name: figure.value for figure in figures if figure.value is not None}
 
 
 def measure_headline(sheet: AnswerSheet, sample: AnySample) -> float:
     """The figure that artifacts and champions are held against."""
-    return METRICS[name_headline(sample)](sheet.values, sheet.truth)
+    return load_metric(name_headline(sample), sample)(sheet.values, sheet.truth)
 
 
 def measure_agreement(sheet: AnswerSheet, reference: AnswerSheet, sample: AnySample) -> float:

@@ -15,12 +15,11 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from lightning_modules.data.readers import Samples
 from lightning_modules.errors import ModelError, SpecError
-from lightning_modules.objectives.baselines import answer_baselines, fit_baselines
+from lightning_modules.objectives.base import answer_baselines
+from lightning_modules.objectives.registry import OBJECTIVES
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.result import TrainResult
-from lightning_modules.specs.samples import RowSample
 from lightning_modules.training.inference import Answers, predict_rows
 from lightning_modules.training.ranks import open_group
 from lightning_modules.training.start_weights import Start, read_start
@@ -180,13 +179,9 @@ class Worker:
     ) -> dict[str, NDArray[np.float32]]:
         """What simpler means answer to a split, ordered by row id; this rank does it alone."""
         rows = SampleRows(self.version, sample)
-        baselines = fit_baselines(sample, lambda: rows.read(TRAIN))
-        if not isinstance(sample, RowSample):
-            # The majority needs no look at an image.
-            return answer_baselines(
-                baselines, [Samples(answers.truth, answers.truth, answers.row_id)]
-            )
-        return answer_baselines(baselines, rows.read(split))
+        objective = OBJECTIVES.find(sample.objective)
+        baselines = objective.fit_baselines(sample, lambda: rows.read(TRAIN))
+        return answer_baselines(baselines, answers.row_id, lambda: rows.read(split))
 
     def export(self, step: Export) -> dict[str, Artifact]:
         """Writes the candidates, on rank 0 only."""

@@ -8,10 +8,10 @@ import torch
 
 from lightning_modules.errors import SpecError
 from lightning_modules.heads.image import ImageHead, fit_image_head
+from lightning_modules.heads.mirror import MirrorMean
 from lightning_modules.networks.cnn import PooledBlock
 from lightning_modules.networks.factory import build_network
-from lightning_modules.networks.mirror import MirrorMean
-from lightning_modules.objectives.losses import build_loss
+from lightning_modules.objectives.losses import build_class_loss
 from lightning_modules.specs.model import NetworkSpec
 from lightning_modules.specs.training import LossSpec, OptimizerSpec, SchedulerSpec
 from lightning_modules.training.optim import build_optimizer, build_scheduler, compute_lr_factor
@@ -160,7 +160,7 @@ def test_optimizers_lower_a_loss(name: str) -> None:
     torch.manual_seed(0)
     module = torch.nn.Linear(4, 2)
     optimizer = build_optimizer(OptimizerSpec(name=name, lr=0.1), module)
-    loss = build_loss(LossSpec())
+    loss = build_class_loss(LossSpec())
     sample, label = torch.randn(16, 4), torch.arange(16) % 2
     before = loss(module(sample), label).item()
     for _ in range(5):
@@ -204,9 +204,9 @@ def test_own_scheduler_and_loss() -> None:
     optimizer = torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), lr=1.0)
     built = build_scheduler(SchedulerSpec(name=f"{MINE}:halving"), optimizer, total_steps=4)
     assert built["interval"] == "step"
-    loss = build_loss(LossSpec(name=f"{MINE}:squared_error", params={"scale": 2.0}))
+    loss = build_class_loss(LossSpec(name=f"{MINE}:squared_error", params={"scale": 2.0}))
     assert float(loss(torch.zeros(2, 2), torch.tensor([0, 1]))) == pytest.approx(1.0)
     with pytest.raises(SpecError, match="must return a scalar tensor"):
-        build_loss(LossSpec(name=f"{MINE}:each_row"))
+        build_class_loss(LossSpec(name=f"{MINE}:each_row"))
     with pytest.raises(SpecError, match="must accept logits"):
-        build_loss(LossSpec(name=f"{MINE}:squared_error", params={"power": 2}))
+        build_class_loss(LossSpec(name=f"{MINE}:squared_error", params={"power": 2}))

@@ -12,7 +12,7 @@ import torch
 
 from lightning_modules.compress.candidates import make_artifacts
 from lightning_modules.compress.onnx_export import run_onnx
-from lightning_modules.objectives.metrics import compute_auroc, compute_mae
+from lightning_modules.specs.metrics import compute_auroc, compute_mae
 from lightning_modules.specs.model import DenoiseSpec, HeadSpec, ModelSpec, NetworkSpec
 from lightning_modules.specs.training import CompressSpec, LossSpec, OptimizerSpec, TrainSpec
 from lightning_modules.specs.window import WindowSpec
@@ -87,7 +87,7 @@ def test_tables_are_told_apart(family: str, params: dict[str, Any], head: HeadSp
     answers = predict_rows(fitted.learner, stream_rows(splits["held_out"], 64), make_reader(sample))
     majority = max(np.mean(answers.truth), 1 - np.mean(answers.truth))
     assert answers.figures["accuracy"] > majority + 0.2
-    assert compute_auroc(answers.values, answers.truth) > 0.97
+    assert compute_auroc(answers.values, answers.truth, sample) > 0.97
     check_artifacts(fitted, sample, splits["held_out"])
 
 
@@ -99,9 +99,11 @@ def test_tables_are_regressed_in_the_users_units(family: str) -> None:
     answers = predict_rows(fitted.learner, stream_rows(splits["held_out"], 64), make_reader(sample))
     mean = np.full_like(answers.values, splits["train"]["target"].mean())
     assert answers.values.shape == answers.truth.shape
-    assert compute_mae(answers.values, answers.truth) < 0.85 * compute_mae(mean, answers.truth)
+    assert compute_mae(answers.values, answers.truth, sample) < 0.85 * compute_mae(
+        mean, answers.truth, sample
+    )
     assert answers.figures["error"] == pytest.approx(
-        compute_mae(answers.values, answers.truth), rel=1e-4
+        compute_mae(answers.values, answers.truth, sample), rel=1e-4
     )
     check_artifacts(fitted, sample, splits["held_out"])
 
@@ -144,8 +146,10 @@ def test_series_are_forecast_better_than_they_persist(
     last = np.repeat(splits["held_out"]["numbers"][:, -1:], 12, axis=1)
     order = np.argsort(splits["held_out"]["row_id"])
     assert answers.values.shape == answers.truth.shape
-    error = compute_mae(answers.values / np.array(scale), answers.truth / np.array(scale))
-    assert error < 0.9 * compute_mae(last[order] / np.array(scale), answers.truth / np.array(scale))
+    error = compute_mae(answers.values / np.array(scale), answers.truth / np.array(scale), sample)
+    assert error < 0.9 * compute_mae(
+        last[order] / np.array(scale), answers.truth / np.array(scale), sample
+    )
     check_artifacts(fitted, sample, splits["held_out"])
 
 
@@ -183,7 +187,9 @@ def test_series_are_regressed() -> None:
     fitted = fit(model, splits, sample)
     answers = predict_rows(fitted.learner, stream_rows(splits["held_out"], 64), make_reader(sample))
     mean = np.full_like(answers.values, sample.target_mean)
-    assert compute_mae(answers.values, answers.truth) < 0.5 * compute_mae(mean, answers.truth)
+    assert compute_mae(answers.values, answers.truth, sample) < 0.5 * compute_mae(
+        mean, answers.truth, sample
+    )
     check_artifacts(fitted, sample, splits["held_out"])
 
 
@@ -207,6 +213,6 @@ def test_what_is_not_normal_is_found_by_what_it_was_never_trained_on(
     fitted = fit(model, splits, sample, max_epochs=20)
     answers = predict_rows(fitted.learner, stream_rows(splits["held_out"], 64), make_reader(sample))
     threshold = float(fitted.learner.answer.get_buffer("threshold"))
-    assert compute_auroc(answers.values, answers.truth) > 0.9
+    assert compute_auroc(answers.values, answers.truth, sample) > 0.9
     assert 0.02 < np.mean(answers.values[answers.truth == 0] > threshold) < 0.3
     check_artifacts(fitted, sample, splits["held_out"])

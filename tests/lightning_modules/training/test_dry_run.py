@@ -13,7 +13,7 @@ from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.specs.window import WindowSpec
-from lightning_modules.training.dry_run import make_samples, rehearse_step
+from lightning_modules.training.dry_run import dry_run_step, make_samples
 from lightning_modules.training.trainer import fit_learner
 from tests.lightning_modules.streams import MemoryStream, split_digits
 
@@ -102,7 +102,7 @@ def test_sound_components_of_every_kind_of_sample_pass_and_leave_no_trace(kind: 
         }
     )
     state = torch.get_rng_state()
-    rehearse_step(model, train, sample, total_steps=10)
+    dry_run_step(model, train, sample, total_steps=10)
     assert torch.equal(torch.get_rng_state(), state)
     raw, truth = make_samples(sample)
     assert raw.shape[1:] == torch.Size(sample.shape)

@@ -347,7 +347,7 @@ def test_stopped_page_says_first_what_stopped_it(stage: str) -> None:
 
 def test_what_was_not_reached_is_not_on_the_page() -> None:
     page = render_run_page(make_stopped("gate raw"))
-    for heading in ("Training", "Results", "Samples", "Candidates"):
+    for heading in ("Training", "Results", "SampleBatch", "Candidates"):
         assert f">{heading}</h2>" not in page
         assert f">{heading}</h2>" in render_run_page(make_page())
     assert "<img" not in page

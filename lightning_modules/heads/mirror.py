@@ -5,7 +5,9 @@ from torch import Tensor, nn
 
 
 class MirrorMean(nn.Module):
-    """Asks a network about each image and its mirror image, left to right, and takes the mean; in training about the image.
+    """Answers with the mean over each image and its mirror image, left to right.
+
+    In training it answers to the image alone.
 
     Both go through in one batch, so that an exported network stands in its file once.
 

@@ -1,0 +1,181 @@
+"""The head of rows: raw columns to features, with everything that was fitted inside."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.errors import SpecError
+from lightning_modules.heads.time_filters import Denoiser
+from lightning_modules.specs.model import HeadSpec
+from lightning_modules.specs.samples import NumberColumn, RowSample
+
+PERIODS_S = {"day": 86_400.0, "week": 7 * 86_400.0, "year": 365.2425 * 86_400.0}
+
+
+class Categories(nn.Module):
+    """Places in a vocabulary to one-hot vectors, or to a learned embedding; all zeros where missing or unknown.
+
+    Args:
+        sizes: Texts of each vocabulary.
+        embed: Features of each column's embedding; None: one-hot.
+    """
+
+    def __init__(self, sizes: Sequence[int], embed: int | None) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.tables = (
+            nn.ModuleList(nn.Linear(size, embed, bias=False) for size in sizes) if embed else None
+        )
+        self.width = embed * len(self.sizes) if embed else sum(self.sizes)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """(..., columns) float64 to (..., width) float32."""
+        parts = []
+        for place, size in enumerate(self.sizes):
+            known = torch.arange(size, dtype=codes.dtype, device=codes.device)
+            one_hot = (codes[..., place : place + 1] == known).to(torch.float32)
+            parts.append(self.tables[place](one_hot) if self.tables is not None else one_hot)
+        return torch.cat(parts, -1)
+
+
+class Combinations(nn.Module):
+    """Products and differences of pairs of columns, taken in the columns' own units and normalised behind it.
+
+    A product of normalised columns would be another quantity: power is torque times speed, not
+    their distances from the mean. Level and scale are those of independent columns, which follow
+    from the columns' own; a combination with a missing value is at its level.
+
+    Args:
+        numbers: The columns.
+        spec: Which pairs, and whether anything is normalised.
+
+    Raises:
+        SpecError: A pair names a column that there is not.
+    """
+
+    offset: Tensor
+    gain: Tensor
+
+    def __init__(self, numbers: Sequence[NumberColumn], spec: HeadSpec) -> None:
+        super().__init__()
+        names = [column.name for column in numbers]
+        self.products = [find_pair(pair, names, "products", "*") for pair in spec.products]
+        self.differences = [find_pair(pair, names, "differences", "-") for pair in spec.differences]
+        self.width = len(self.products) + len(self.differences)
+        levels, scales = [], []
+        for left, right in ((numbers[left], numbers[right]) for left, right in self.products):
+            levels.append(left.mean * right.mean)
+            scales.append(
+                math.hypot(left.std * right.mean, right.std * left.mean, left.std * right.std)
+            )
+        for left, right in ((numbers[left], numbers[right]) for left, right in self.differences):
+            levels.append(left.mean - right.mean)
+            scales.append(math.hypot(left.std, right.std))
+        scaled = spec.normalise == "standard"
+        gains = [1.0 / scale if scaled and scale > 0 else 1.0 for scale in scales]
+        self.register_buffer(
+            "offset", torch.tensor(levels if scaled else [0.0] * self.width, dtype=torch.float64)
+        )
+        self.register_buffer("gain", torch.tensor(gains, dtype=torch.float64))
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Raw numbers (N, columns) float64, NaN where missing, to (N, width) float32: products, then differences."""
+        parts = [numbers[..., left] * numbers[..., right] for left, right in self.products]
+        parts += [numbers[..., left] - numbers[..., right] for left, right in self.differences]
+        combined = (torch.stack(parts, -1) - self.offset) * self.gain
+        return torch.where(torch.isnan(combined), torch.zeros_like(combined), combined).to(
+            torch.float32
+        )
+
+
+def find_pair(pair: tuple[str, str], names: Sequence[str], what: str, sign: str) -> tuple[int, int]:
+    """Places of two columns.
+
+    Raises:
+        SpecError: There is no column of that name.
+    """
+    unknown = [name for name in pair if name not in names]
+    if unknown:
+        raise SpecError(
+            f"{what} ({f' {sign} '.join(pair)}) must combine columns of data.numbers; got no "
+            f"{', '.join(unknown)}; choose "
+            f"among {', '.join(names)}"
+        )
+    left, right = pair
+    return names.index(left), names.index(right)
+
+
+class RowHead(nn.Module):
+    """Raw columns to features: numbers first, those that are forecast at their head, then what stands beside them.
+
+    Numbers are normalised in float64, so that large ones keep their digits; a missing one becomes
+    the training mean.
+
+    Args:
+        sample: What a row is, and what was fitted on the training rows.
+        spec: What is done to it.
+
+    Attributes:
+        offset: Buffer (numbers,) float64, in units of the raw values.
+        gain: Buffer (numbers,) float64, 1 / unit of the raw values.
+        width: Features of a row.
+    """
+
+    offset: Tensor
+    gain: Tensor
+    periods: Tensor
+
+    def __init__(self, sample: RowSample, spec: HeadSpec) -> None:
+        super().__init__()
+        scaled = spec.normalise == "standard"
+        offset = [column.mean if scaled else 0.0 for column in sample.numbers]
+        gain = [1.0 / column.std if scaled and column.std > 0 else 1.0 for column in sample.numbers]
+        self.numbers, self.columns = (
+            len(sample.numbers),
+            len(sample.numbers) + len(sample.categories),
+        )
+        self.register_buffer("offset", torch.tensor(offset, dtype=torch.float64))
+        self.register_buffer("gain", torch.tensor(gain, dtype=torch.float64))
+        self.register_buffer(
+            "periods",
+            torch.tensor([PERIODS_S[name] for name in spec.calendar], dtype=torch.float64),
+        )
+        self.mask = sample.window is None if spec.mask is None else spec.mask
+        self.denoiser = (
+            Denoiser(spec.denoise) if spec.denoise is not None and self.numbers else None
+        )
+        sizes = [len(column.vocabulary) for column in sample.categories]
+        self.categories = Categories(sizes, spec.embed) if sizes else None
+        self.combinations = (
+            Combinations(sample.numbers, spec) if spec.products or spec.differences else None
+        )
+        self.width = (
+            self.numbers * (2 if self.mask else 1)
+            + (self.combinations.width if self.combinations else 0)
+            + (self.categories.width if self.categories else 0)
+            + 2 * len(spec.calendar)
+        )
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Raw values (N, D) or (N, L, D) float64, NaN where missing, to features (N, width) or (N, L, width) float32."""
+        numbers = raw[..., : self.numbers]
+        missing = torch.isnan(numbers)
+        values = torch.where(
+            missing, torch.zeros_like(numbers), (numbers - self.offset) * self.gain
+        ).to(torch.float32)
+        if self.denoiser is not None:
+            values = self.denoiser(values)
+        parts = [values]
+        if self.mask and self.numbers:
+            parts.append(missing.to(torch.float32))
+        if self.combinations is not None:
+            parts.append(self.combinations(numbers))
+        if self.categories is not None:
+            parts.append(self.categories(raw[..., self.numbers : self.columns]))
+        if len(self.periods):
+            turns = raw[..., -1:] / self.periods
+            angle = (2.0 * math.pi * (turns - torch.floor(turns))).to(torch.float32)
+            parts += [torch.sin(angle), torch.cos(angle)]
+        return torch.cat(parts, -1) if len(parts) > 1 else values

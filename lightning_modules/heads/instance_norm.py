@@ -1,0 +1,36 @@
+"""Networks that see each window by its own mean and deviation."""
+
+import torch
+from torch import Tensor, nn
+
+
+class InstanceNormalised(nn.Module):
+    """Normalises each window of numbers by itself, and gives its level back to what is forecast.
+
+    Reversible instance normalisation (Kim et al., 2022), without its learned scale.
+
+    Args:
+        network: (N, L, C) to (N, H, T), or to anything else where nothing is forecast.
+        numbers: Channels, from the first on, that are normalised.
+        forecast: Channels, from the first on, that are given back their level and scale; 0 for
+            none.
+    """
+
+    EPSILON = 1e-5
+
+    def __init__(self, network: nn.Module, numbers: int, forecast: int) -> None:
+        super().__init__()
+        self.network = network
+        self.numbers = numbers
+        self.forecast = forecast
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, L, C) float32 to what the network gives."""
+        values = features[..., : self.numbers]
+        level = values.mean(1, keepdim=True)
+        scale = torch.sqrt((values - level).square().mean(1, keepdim=True) + self.EPSILON)
+        normalised = torch.cat([(values - level) / scale, features[..., self.numbers :]], -1)
+        answer: Tensor = self.network(normalised)
+        if not self.forecast:
+            return answer
+        return answer * scale[..., : self.forecast] + level[..., : self.forecast]

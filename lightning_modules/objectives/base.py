@@ -1,0 +1,152 @@
+"""What an objective does with torch: the answer that is exported, and what it must beat."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lightning_modules.data.readers import SampleBatch
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.objectives import OBJECTIVES as SPECS
+from lightning_modules.specs.objectives import ObjectiveSpec
+from lightning_modules.specs.samples import Sample
+from lightning_modules.specs.training import LossSpec
+
+Judged = tuple[Tensor, Tensor, int]
+Floats = NDArray[np.float64]
+Batches = Iterable[SampleBatch]
+LEAST_ROWS = 8
+TOLERANCE = 0.05
+"""How far two values may be apart to agree, in standard deviations of the training rows."""
+
+
+class Answer(nn.Module, ABC):
+    """Base of all answers: what a network's output means; fitted values are its buffers.
+
+    Args:
+        spec: The objective that it answers.
+    """
+
+    def __init__(self, spec: ObjectiveSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the exported outputs, in order; figures are computed from the last."""
+        return tuple(self.spec.outputs)
+
+    @abstractmethod
+    def forward(self, output: Tensor, features: Tensor) -> tuple[Tensor, ...]:
+        """Returns the exported outputs of a batch.
+
+        Args:
+            output: What the network gives.
+            features: What the head gives.
+        """
+
+    @abstractmethod
+    def judge(self, output: Tensor, features: Tensor, truth: Tensor) -> Judged:
+        """Returns the mean loss of a batch, its watched figure summed over the rows, the rows."""
+
+    def choose_fitting(self, truth: Tensor) -> Tensor | None:
+        """Returns which validation rows `fit` needs the answers to, (N,) bool; None for none."""
+        del truth
+        return None
+
+    def fit(self, answers: Tensor) -> None:
+        """Sets what is fitted on the last outputs for the validation rows that were chosen.
+
+        Raises:
+            SpecError: There are too few of them.
+        """
+
+    def compute_difference(self, found: Tensor, wanted: Tensor) -> Tensor:
+        """Returns how far two last outputs are apart, value by value, where 1 is much."""
+        return (found - wanted).abs()
+
+    def find_agreeing(self, found: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> Tensor:
+        """Returns which of two answers to the same rows agree, as booleans."""
+        return self.compute_difference(found[-1], wanted[-1]) <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What simpler means answer.
+
+    Attributes:
+        answer: From some rows to probabilities (N, K), scores (N,), or values in the user's units.
+        reads: Whether it looks at the samples, or only at how many there are.
+    """
+
+    answer: Callable[[SampleBatch], Floats]
+    reads: bool = True
+
+
+class Objective(ABC):
+    """Base of the rows of `objectives.registry.OBJECTIVES`.
+
+    Attributes:
+        name: Name of its row, here and in `specs.objectives.OBJECTIVES`.
+    """
+
+    name: str
+
+    @property
+    def spec(self) -> ObjectiveSpec:
+        """What is said of it without torch."""
+        return SPECS.find(self.name)
+
+    @abstractmethod
+    def build_answer(self, model: ModelSpec, sample: Sample, loss: LossSpec) -> Answer:
+        """Returns the answer to samples.
+
+        Raises:
+            SpecError: The loss does not suit it, or cannot be built.
+        """
+
+    def default_loss(self) -> LossSpec:
+        """Returns the loss of a network that only answers: never a user's own."""
+        return LossSpec(name=self.spec.losses[0], label_smoothing=0.0)
+
+    @abstractmethod
+    def make_truth(self, sample: Sample, rows: int, draw: np.random.Generator) -> Tensor:
+        """Returns made-up truths of so many rows, for dry runs."""
+
+    def count_rows(self, sample: Sample) -> int:
+        """Returns how many made-up rows a dry run needs."""
+        return max(LEAST_ROWS, 2 * sample.classes)
+
+    def fit_baselines(self, sample: Sample, train: Callable[[], Batches]) -> dict[str, Baseline]:
+        """Returns every baseline by its name, fitted once on training rows.
+
+        Args:
+            sample: What a sample is.
+            train: Opens the training rows, if they are needed.
+        """
+        del sample, train
+        return {}
+
+
+def answer_baselines(
+    baselines: Mapping[str, Baseline], row_id: NDArray[np.uint64], rows: Callable[[], Batches]
+) -> dict[str, NDArray[np.float32]]:
+    """Returns what each baseline answers to the same rows, ordered by row id.
+
+    Args:
+        baselines: Fitted ones.
+        row_id: (N,) ids of the rows.
+        rows: Opens the rows, if a baseline looks at them.
+    """
+    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in baselines}
+    reads = any(baseline.reads for baseline in baselines.values())
+    ids = []
+    for batch in rows() if reads else [SampleBatch(row_id, row_id, row_id)]:
+        ids.append(batch.row_id)
+        for name, baseline in baselines.items():
+            parts[name].append(baseline.answer(batch).astype(np.float32))
+    order = np.argsort(np.concatenate(ids) if ids else np.empty(0), kind="stable")
+    return {name: np.concatenate(found)[order] for name, found in parts.items() if found}

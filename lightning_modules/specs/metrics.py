@@ -1,0 +1,122 @@
+"""The metrics of answers, by scikit-learn; importing them costs neither it nor torch.
+
+Each is a function `(answers, truth, sample) -> float`. Answers are probabilities (N, K) or scores
+(N,) of classes, or values (N,) or (N, H, T). A value that is NaN in the truth does not count. What
+is not defined, as a ranking without a row of the class, is NaN.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightning_modules.specs.samples import Sample
+
+Floats = NDArray[Any]
+Metric = Callable[[Floats, Floats, Sample], float]
+Ranking = Callable[[NDArray[np.bool_], Floats], float]
+NOT_DEFINED = float("nan")
+
+
+def compute_accuracy(answers: Floats, truth: Floats, sample: Sample) -> float:
+    """Returns the fraction of rows whose most probable class is the truth."""
+    from sklearn.metrics import accuracy_score
+
+    del sample
+    return float(accuracy_score(truth, answers.argmax(1)))
+
+
+def compute_macro_f1(answers: Floats, truth: Floats, sample: Sample) -> float:
+    """Returns the unweighted mean of the classes' F1; a class that nowhere occurs counts 0."""
+    from sklearn.metrics import f1_score
+
+    del sample
+    classes = np.arange(answers.shape[1])
+    found = f1_score(truth, answers.argmax(1), labels=classes, average="macro", zero_division=0)
+    return float(found)
+
+
+def compute_average_precision(answers: Floats, truth: Floats, sample: Sample) -> float:
+    """Returns the average precision of the positive class: of two, or of scores (N,)."""
+    return _rank_average_precision(truth == sample.positive, _score_positive(answers, sample))
+
+
+def compute_auroc(answers: Floats, truth: Floats, sample: Sample) -> float:
+    """Returns the area under the positive class's ROC curve; ties count half."""
+    return _rank_auroc(truth == sample.positive, _score_positive(answers, sample))
+
+
+def compute_macro_average_precision(answers: Floats, truth: Floats, sample: Sample) -> float:
+    """Returns the unweighted mean of the classes' average precisions."""
+    del sample
+    return _average_classes(_rank_average_precision, answers, truth)
+
+
+def compute_macro_auroc(answers: Floats, truth: Floats, sample: Sample) -> float:
+    """Returns the unweighted mean of the classes' areas under the ROC curve."""
+    del sample
+    return _average_classes(_rank_auroc, answers, truth)
+
+
+def compute_mae(answers: Floats, truth: Floats, sample: Sample) -> float:
+    """Returns the mean absolute error."""
+    from sklearn.metrics import mean_absolute_error
+
+    del sample
+    return _compare_known(mean_absolute_error, answers, truth)
+
+
+def compute_mse(answers: Floats, truth: Floats, sample: Sample) -> float:
+    """Returns the mean squared error."""
+    from sklearn.metrics import mean_squared_error
+
+    del sample
+    return _compare_known(mean_squared_error, answers, truth)
+
+
+def compute_rmse(answers: Floats, truth: Floats, sample: Sample) -> float:
+    """Returns the root of the mean squared error."""
+    from sklearn.metrics import root_mean_squared_error
+
+    del sample
+    return _compare_known(root_mean_squared_error, answers, truth)
+
+
+def _score_positive(answers: Floats, sample: Sample) -> Floats:
+    """Returns the scores (N,) of the positive class."""
+    scores: Floats = answers if answers.ndim == 1 else answers[:, sample.positive]
+    return scores
+
+
+def _average_classes(rank: Ranking, answers: Floats, truth: Floats) -> float:
+    classes = range(answers.shape[1])
+    return float(np.mean([rank(truth == label, answers[:, label]) for label in classes]))
+
+
+def _rank_average_precision(positive: NDArray[np.bool_], scores: Floats) -> float:
+    from sklearn.metrics import average_precision_score
+
+    if not positive.any() or not np.isfinite(scores).all():
+        return NOT_DEFINED
+    # Sums of steps can end a rounding above 1.
+    return min(1.0, float(average_precision_score(positive, scores)))
+
+
+def _rank_auroc(positive: NDArray[np.bool_], scores: Floats) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    if not positive.any() or positive.all() or not np.isfinite(scores).all():
+        return NOT_DEFINED
+    return float(roc_auc_score(positive, scores))
+
+
+def _compare_known(
+    compare: Callable[[Floats, Floats], float], answers: Floats, truth: Floats
+) -> float:
+    """Returns the error over the values that the truth knows."""
+    known = ~np.isnan(truth)
+    found = answers.astype(np.float64)[known]
+    if not found.size or not np.isfinite(found).all():
+        return NOT_DEFINED
+    return float(compare(truth[known], found))

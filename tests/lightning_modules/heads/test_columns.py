@@ -1,0 +1,106 @@
+"""Heads and filters of rows, held against other ways to compute them."""
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_modules.errors import SpecError
+from lightning_modules.heads.columns import RowHead
+from lightning_modules.heads.instance_norm import InstanceNormalised
+from lightning_modules.heads.time_filters import Denoiser
+from lightning_modules.specs.model import DenoiseSpec, HeadSpec
+from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
+from lightning_modules.specs.window import WindowSpec
+
+NUMBERS = (NumberColumn(name="a", mean=1e9, std=2.0), NumberColumn(name="b", mean=-1.0, std=0.0))
+GRADE = CategoryColumn(name="grade", vocabulary=("H", "L", "M"))
+ROW = RowSample(objective="classes", numbers=NUMBERS, categories=(GRADE,), classes=2)
+WINDOW = WindowSpec(lookback=6, horizon=4, season=3)
+FORECAST = RowSample(
+    objective="forecast",
+    numbers=(NumberColumn(name="a", mean=5.0, std=2.0),),
+    window=WINDOW,
+    forecast=1,
+)
+
+
+def test_head_normalises_fills_in_and_tells_what_is_missing() -> None:
+    raw = torch.tensor([[1e9 + 1.0, 3.0, 1.0], [np.nan, -1.0, np.nan]], dtype=torch.float64)
+    features = RowHead(ROW, HeadSpec())(raw)
+    assert features.dtype == torch.float32
+    # a, b, their masks, then the grade as one-hot: nothing where it is missing or unknown.
+    assert features.tolist() == [[0.5, 4.0, 0, 0, 0, 1, 0], [0.0, 0.0, 1, 0, 0, 0, 0]]
+    assert RowHead(ROW, HeadSpec(embed=5))(raw).shape == (2, 2 + 2 + 5)
+
+
+def test_head_combines_columns_in_their_own_units() -> None:
+    numbers = (
+        NumberColumn(name="torque", mean=40.0, std=10.0),
+        NumberColumn(name="speed", mean=1500.0, std=200.0),
+    )
+    sample = RowSample(objective="classes", numbers=numbers, categories=(GRADE,), classes=2)
+    spec = HeadSpec(
+        mask=True,
+        products=(("torque", "speed"), ("torque", "torque")),
+        differences=(("speed", "torque"),),
+    )
+    head = RowHead(sample, spec)
+    draw = np.random.default_rng(0)
+    torque, speed = draw.normal(40, 10, 20_000), draw.normal(1500, 200, 20_000)
+    raw = np.stack([torque, speed, draw.integers(0, 3, 20_000)], 1)
+    features = head(torch.from_numpy(raw)).numpy()
+    assert features.shape[1] == head.width == 2 + 2 + 3 + 3
+    # Features are the combinations themselves but for level and scale, which are nearly those of
+    # independent columns.
+    for place, values in ((4, torque * speed), (6, speed - torque)):
+        assert np.corrcoef(features[:, place], values)[0, 1] == pytest.approx(1.0, abs=1e-6)
+        assert features[:, place].mean() == pytest.approx(0.0, abs=0.05)
+        assert features[:, place].std() == pytest.approx(1.0, abs=0.05)
+    assert np.corrcoef(features[:, 5], torque**2)[0, 1] == pytest.approx(1.0, abs=1e-6)
+    half = head(torch.tensor([[np.nan, 1700.0, 0.0]], dtype=torch.float64))[0].tolist()
+    assert half == [0.0, 1.0, 1, 0, 0, 0, 0, 1, 0, 0]  # what needs a missing value is at its level
+    plain = RowHead(sample, spec.model_copy(update={"normalise": "none"}))(torch.from_numpy(raw))
+    np.testing.assert_allclose(plain[:, 4].numpy(), torque * speed, rtol=1e-6)
+    with pytest.raises(
+        SpecError, match=r"differences \(wear - torque\) must combine .*; got no wear"
+    ):
+        RowHead(sample, HeadSpec(differences=(("wear", "torque"),)))
+
+
+def test_head_reads_the_calendar() -> None:
+    sample = FORECAST.model_copy(update={"time": True})
+    quarter = torch.tensor([[[5.0, 86_400 * 3 + 6 * 3600]] * 6], dtype=torch.float64)
+    features = RowHead(sample, HeadSpec(calendar=("day",)))(quarter)[0, 0]
+    np.testing.assert_allclose(features.numpy(), [0.0, 1.0, 0.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "median", "savgol"])
+def test_filters_take_out_noise_and_leave_what_they_should(name: str) -> None:
+    draw = np.random.default_rng(0)
+    clean = np.sin(np.arange(200) / 15)
+    noisy = clean + draw.normal(0, 0.3, 200)
+    denoise = Denoiser(DenoiseSpec(name=name, steps=9, sigma=2.0, degree=2))
+    found = denoise(torch.tensor(noisy, dtype=torch.float32)[None, :, None])[0, :, 0].numpy()
+    assert np.abs(found - clean).mean() < 0.6 * np.abs(noisy - clean).mean()
+    flat = torch.full((1, 20, 2), 3.0)
+    torch.testing.assert_close(denoise(flat), flat)
+    spike = torch.zeros(1, 21, 1)
+    spike[0, 10] = 9.0
+    if name == "median":
+        assert denoise(spike).abs().max() == 0
+    if name == "savgol":
+        parabola = (torch.arange(21.0) ** 2)[None, :, None]
+        torch.testing.assert_close(
+            denoise(parabola)[:, 4:-4], parabola[:, 4:-4], rtol=1e-4, atol=1e-3
+        )
+
+
+def test_instance_normalisation_is_given_back() -> None:
+    class LastValue(torch.nn.Module):
+        def forward(self, window: torch.Tensor) -> torch.Tensor:
+            assert window.mean(1).abs().max() < 1e-5
+            return window[:, -1:].expand(-1, 4, -1)
+
+    window = torch.rand(3, 6, 2) * 100 + 1000
+    answer = InstanceNormalised(LastValue(), 2, 2)(window)
+    torch.testing.assert_close(answer, window[:, -1:].expand(-1, 4, -1), rtol=1e-5, atol=1e-2)
