@@ -1,6 +1,7 @@
-"""Lepton on a schedule, without a work pool: `python -m deployments.schedules --workspace URL` serves until it is ended.
+"""Lepton on a schedule, without a work pool.
 
-With a work pool, `prefect.yaml` holds the same deployments.
+`python -m deployments.schedules --workspace URL` serves until it is ended. With a work pool,
+`prefect.yaml` holds the same deployments.
 """
 
 from typing import Annotated
@@ -18,16 +19,15 @@ NIGHTLY, DAILY = "0 3 * * *", "30 2 * * *"
 
 
 def list_deployments(recipe: str, workspace: str, cron: str = NIGHTLY) -> list[RunnerDeployment]:
-    """The deployments of one recipe: its lifecycle on a schedule, and the daily refresh of the channels it feeds.
+    """Lists a recipe's deployments: its lifecycle on a schedule, the channels' daily refresh.
 
     Args:
         recipe: Name of a recipe, or path to a YAML file.
         workspace: Folder or URL of the workspace.
         cron: When the lifecycle runs, in UTC.
     """
-    by_module = (
-        EntrypointType.MODULE_PATH
-    )  # Found as an installed module: a file cannot import its siblings.
+    # Found as an installed module: a file cannot import its siblings.
+    by_module = EntrypointType.MODULE_PATH
     return [
         RunnerDeployment.from_flow(
             lifecycle,

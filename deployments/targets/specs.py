@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TargetSpec(BaseModel):
-    """One channel's demands on an artifact. The first preferred artifact that meets all of them is released."""
+    """One channel's demands: the first preferred artifact that meets all of them is released."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

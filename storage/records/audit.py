@@ -24,7 +24,7 @@ class Audit:
 
 
 def audit_receipt(workspace: Store, receipt: Receipt) -> Audit:
-    """Hashes again the model's files, the weights that it started from, and both data versions, shards included.
+    """Hashes again the model's files, its start weights, and both data versions, shards included.
 
     The source's files lie outside the workspace and may have moved on; their digests stay on the
     receipt.

@@ -1,4 +1,4 @@
-"""Models: one immutable directory each, named by an identity that is fixed before anything is exported from it."""
+"""Models: one immutable directory each, named by an identity that is fixed before any export."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ WEIGHTS = "weights"
 
 
 def compute_model_id(checkpoint: str, recipe: str, datasets: Sequence[str]) -> str:
-    """Identity of a model: sha256 over the digests of its weights, its recipe and the data versions it learned from.
+    """Computes a model's identity: sha256 over the digests of weights, recipe and data versions.
 
     Args:
         checkpoint: sha256 of the checkpoint's bytes.
@@ -28,7 +28,7 @@ def compute_model_id(checkpoint: str, recipe: str, datasets: Sequence[str]) -> s
 
 
 def model_folder(workspace: Store, model_id: str) -> Store:
-    """The directory of a model."""
+    """Returns the directory of a model."""
     return workspace.child(FOLDER, model_id)
 
 
@@ -52,16 +52,15 @@ def write_model_files(
             if found != record.sha256:
                 raise Conflict(
                     f"model file ({folder.display}/{name}) must hold the bytes its identity stands "
-                    "for, sha256 "
-                    f"{record.sha256}; got {found}; run `lepton verify {model_id}`, then move the "
-                    "directory away"
+                    f"for, sha256 {record.sha256}; got {found}; run `lepton "
+                    f"verify {model_id}`, then move the directory away"
                 )
         records[name] = record
     return records
 
 
 def keep_weights(workspace: Store, content: bytes, url: str) -> StartRecord:
-    """Keeps weights from elsewhere in the workspace, under their digest, so that what started from them can be traced.
+    """Keeps weights from elsewhere in the workspace, under their digest, to be traced by it.
 
     Args:
         workspace: The workspace.
@@ -80,7 +79,7 @@ def keep_weights(workspace: Store, content: bytes, url: str) -> StartRecord:
 
 
 def find_weights(workspace: Store, sha256: str, url: str) -> StartRecord | None:
-    """Weights that were kept before; None if they were not.
+    """Finds weights that were kept before; None if they were not.
 
     Raises:
         Corrupt: They are others now.
@@ -98,7 +97,7 @@ def _locate_weights(sha256: str) -> str:
 
 
 def read_recorded(workspace: Store, record: StartRecord) -> bytes:
-    """The bytes of weights that a record names.
+    """Reads the bytes of weights that a record names.
 
     Raises:
         NotFound: They are gone.
@@ -108,7 +107,6 @@ def read_recorded(workspace: Store, record: StartRecord) -> bytes:
     if (found := sha256_bytes(content)) != record.sha256:
         raise Corrupt(
             f"weights ({workspace.display}/{record.path}) must have sha256 {record.sha256}; got "
-            f"{found}; restore the file "
-            "from a copy"
+            f"{found}; restore the file from a copy"
         )
     return content

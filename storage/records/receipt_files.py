@@ -37,12 +37,12 @@ class SignedReceipt(Record):
 
 
 def path_of(receipt_id: str) -> str:
-    """Path of a receipt in its workspace."""
+    """Returns the path of a receipt in its workspace."""
     return f"{FOLDER}/{receipt_id}.json"
 
 
 def write_receipt(workspace: Store, receipt: Receipt, sign: Sign) -> SignedReceipt:
-    """Signs a receipt and writes it under the digest of its bytes. Never overwrites."""
+    """Signs a receipt and writes it under the digest of its bytes, never over another."""
     body = receipt.model_dump(mode="json")
     signatures = [sign(canonical_json(body))]
     content = canonical_json({"signatures": signatures, "signed": body})
@@ -103,9 +103,10 @@ def _advise(found: object) -> str:
 
 
 def find_receipt(workspace: Store, reference: str) -> str:
-    """The id of the receipt that a user means by an id, a unique prefix (8 digits or more), a path, or a model id.
+    """Finds the receipt that a user means.
 
-    A model id stands for its newest promoted receipt, else its newest.
+    A reference is an id, a unique prefix of one (8 digits or more), a path, or a model id. A model
+    id stands for its newest promoted receipt, else its newest.
 
     Raises:
         NotFound: Nothing, or more than one thing, goes by that name.
@@ -126,13 +127,12 @@ def find_receipt(workspace: Store, reference: str) -> str:
         return of_model[-1].id
     raise NotFound(
         f"receipt or model ({reference}) must be known in {workspace.display}; got {len(matches)} "
-        "matches among "
-        f"{len(ids)} receipts; list them in {FOLDER}/ or give more digits"
+        f"matches among {len(ids)} receipts; list them in {FOLDER}/ or give more digits"
     )
 
 
 def find_damaged(workspace: Store) -> list[str]:
-    """One sentence for each receipt of a workspace that is not what was written; it could be any model's."""
+    """Describes each damaged receipt of a workspace in a sentence; it could be any model's."""
     faults = []
     for entry in workspace.listdir(FOLDER):
         try:
@@ -143,7 +143,7 @@ def find_damaged(workspace: Store) -> list[str]:
 
 
 def list_model_receipts(workspace: Store, model_id: str) -> list[SignedReceipt]:
-    """Receipts of a model: stopped before promoted, each oldest first.
+    """Lists the receipts of a model: stopped before promoted, each oldest first.
 
     Args:
         workspace: The workspace.

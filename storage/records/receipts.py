@@ -28,7 +28,7 @@ class FileRecord(Record):
 
 
 class SourceRecord(Record):
-    """Where the rows came from: the source's type, its address without secrets, and the files read.
+    """Where the rows came from: the source's type, its address without secrets, the files read.
 
     `digest` is over the list of all files; `files` holds the first 1,000 of them.
     """
@@ -40,7 +40,7 @@ class SourceRecord(Record):
 
 
 class DatasetRecord(Record):
-    """One version of a dataset: its name and number to read, the digest of its log entry to trust."""
+    """One version of a dataset: name and number to read, the digest of its log entry to trust."""
 
     name: str
     number: int
@@ -55,7 +55,7 @@ class DatasetRecord(Record):
 
 
 class StartRecord(FileRecord):
-    """Weights that a network started from: where they lie in the workspace; the model that they are, or their address."""
+    """Weights that a network started from, in the workspace: those of a model, or of an address."""
 
     path: str
     model: str | None = None
@@ -83,7 +83,7 @@ class ModelRecord(Record):
 
 
 class TrainingRecord(Record):
-    """How a network was trained: epochs (the best counted from 0), wall time in seconds, precision."""
+    """How a network was trained: epochs (the best counted from 0), wall time, precision."""
 
     epochs: int
     best_epoch: int
@@ -113,7 +113,7 @@ class ArtifactRecord(Record):
     note: str = ""
 
     def find_score(self, split: str) -> Figure | None:
-        """Return the figure that says how well it answers the rows of a split: the first of them."""
+        """Return the figure that says how well it answers the rows of a split: the first."""
         return next((figure for figure in self.figures if figure.split == split), None)
 
     def find(self, name: str, split: str = "") -> float | None:
@@ -122,7 +122,7 @@ class ArtifactRecord(Record):
 
 
 class ChannelRecord(Record):
-    """What is cleared for a channel: the artifact, and the release that it may follow (None: the first)."""
+    """What is cleared for a channel: the artifact, and the release that it may follow, if any."""
 
     artifact: str
     sha256: str

@@ -12,7 +12,7 @@ from lightning_modules.specs.training import CompressSpec
 from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.records.models import CHECKPOINT, write_model_files
-from storage.records.receipts import ChannelRecord
+from storage.records.receipts import ChannelRecord, FileRecord
 from tasks.forms.describe import describe_outputs
 from tasks.forms.registry import find_task_form
 from tasks.release.bench import Bench, Candidate
@@ -46,12 +46,7 @@ def compress(
     """
     store = Store(workspace)
     contents, start_s = _export(workspace, prepared, trained, spec, trainer)
-    checkpoint = (Path(trained.directory) / CHECKPOINT).read_bytes()
-    files = write_model_files(
-        store,
-        evaluated.model_id,
-        {CHECKPOINT: checkpoint} | {f"{name}.onnx": content for name, content in contents.items()},
-    )
+    files = _write_files(store, evaluated.model_id, Path(trained.directory), contents)
     bench = Bench(
         store,
         prepared,
@@ -59,9 +54,8 @@ def compress(
         find_task_form(data).describe_input(trained.sample, data),
         describe_outputs(trained.sample, data),
     )
-    reference = unpack_answers(
-        read_answers(Path(trained.directory), trained.validation_predictions)
-    )
+    answers = read_answers(Path(trained.directory), trained.validation_predictions)
+    reference = unpack_answers(answers)
     candidates = [bench.measure(name, content, reference) for name, content in contents.items()]
     chosen = {channel: choose(channel, target, candidates) for channel, target in targets.items()}
     return Compressed(
@@ -76,6 +70,15 @@ def compress(
         ),
         channels=_list_channels(evaluated, chosen),
     )
+
+
+def _write_files(
+    store: Store, model_id: str, directory: Path, contents: Mapping[str, bytes]
+) -> dict[str, FileRecord]:
+    """Writes the weights and the candidates to the model's directory."""
+    named = {f"{name}.onnx": content for name, content in contents.items()}
+    checkpoint = (directory / CHECKPOINT).read_bytes()
+    return write_model_files(store, model_id, {CHECKPOINT: checkpoint, **named})
 
 
 def _list_channels(
@@ -96,7 +99,7 @@ def _list_channels(
 def _export(
     workspace: str, prepared: Prepared, trained: Trained, spec: CompressSpec, trainer: Trainer
 ) -> tuple[dict[str, bytes], float]:
-    """Each candidate's bytes by name, and how long the export waited for its process to start, in seconds."""
+    """Export the candidates: their bytes by name, and the seconds until the process had started."""
     job = TrainJob(
         directory=trained.directory,
         data=refer_data(workspace, prepared),

@@ -23,10 +23,10 @@ def promote(
     name: str,
     kind: str,
 ) -> Promoted:
-    """Publishes the chosen artifacts to the channels that the receipt clears, in the order of their names.
+    """Publishes the chosen artifacts to the channels that the receipt clears.
 
-    Every run takes the channels in the same order, so that of two runs at once the first to win a
-    channel wins them all.
+    Every run takes the channels in the order of their names, so that of two runs at once the first
+    to win a channel wins them all.
 
     Raises:
         StageStopped: Another run's release took the place that this one was judged against.
@@ -59,7 +59,7 @@ class CardMaker:
         return model.objective if model is not None else ""
 
     def make(self, chosen: ArtifactRecord) -> Card:
-        """The card of one artifact, by which a device feeds it and reads its answer."""
+        """Makes the card of one artifact, by which a device feeds it and reads its answer."""
         return Card(
             model_id=self.compressed.model_id,
             name=self.name,
@@ -73,7 +73,7 @@ class CardMaker:
 
 
 def _publish(store: Store, signed: SignedReceipt, channel_name: str, cards: CardMaker) -> int:
-    """Publishes one channel's artifact with a card for the device. Returns the release's number."""
+    """Publishes one channel's artifact with its card, and returns the release's number."""
     receipt = signed.receipt
     cleared = receipt.channels[channel_name]
     chosen = next(entry for entry in receipt.artifacts if entry.name == cleared.artifact)

@@ -6,7 +6,7 @@ from deployments.targets.trust.keys import KeyRing
 from storage.base.figures import Figure
 from storage.base.store import Store
 from storage.records.receipt_files import SignedReceipt, write_receipt
-from storage.records.receipts import ModelRecord, Receipt, TrainingRecord
+from storage.records.receipts import DatasetRecord, ModelRecord, Receipt, TrainingRecord
 from tasks.forms.streams import HELD_OUT, VALIDATION
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.figures import list_figures, measure_cost
@@ -15,7 +15,7 @@ from tasks.runtime.provenance import describe_code, describe_machine, describe_p
 
 
 def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Receipt:
-    """The receipt of a run as far as it got: cleared for its channels, or stopped.
+    """Drafts the receipt of a run as far as it got: cleared for its channels, or stopped.
 
     Args:
         record: What the stages handed on.
@@ -26,9 +26,8 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
     """
     if stopped is None:
         _require_green(record)
-    collected, prepared = record.find(Collected), record.find(Prepared)
-    evaluated, compressed = record.find(Evaluated), record.find(Compressed)
-    stages = {"raw": collected, "prepared": prepared}
+    collected, compressed = record.find(Collected), record.find(Compressed)
+    evaluated = record.find(Evaluated)
     return Receipt(
         run=record.run,
         flow=record.flow,
@@ -42,7 +41,7 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
         machine=describe_machine(),
         recipe=record.recipe,
         source=collected.source if collected else None,
-        datasets={name: result.dataset for name, result in stages.items() if result is not None},
+        datasets=_list_datasets(record),
         gates=tuple(report.model_dump(mode="json") for report in record.reports),
         model=_describe_model(record),
         artifacts=compressed.candidates if compressed else (),
@@ -68,6 +67,11 @@ def _require_green(record: RunRecord) -> None:
                 for name in missing
             ),
         )
+
+
+def _list_datasets(record: RunRecord) -> dict[str, DatasetRecord]:
+    stages = {"raw": record.find(Collected), "prepared": record.find(Prepared)}
+    return {name: result.dataset for name, result in stages.items() if result is not None}
 
 
 def _describe_model(record: RunRecord) -> ModelRecord | None:

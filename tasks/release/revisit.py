@@ -23,7 +23,7 @@ from tasks.runtime.outcomes import (
 
 
 def find_change(workspace: Store, outcome: Outcome, channels: Sequence[str]) -> str | None:
-    """The first thing that is no longer as a stage left it, in one sentence; None if all still holds.
+    """Says what is no longer as a stage left it, in one sentence; None if all still holds.
 
     A gate's report never holds by itself: the gate judges again.
 
@@ -74,7 +74,7 @@ def _list_altered(store: Store, files: dict[str, str]) -> Iterator[str]:
 def _list_new_champions(
     workspace: Store, evaluated: Evaluated, channels: Sequence[str]
 ) -> Iterator[str]:
-    """Channels that were won by another model since: the challenger has not been held against that one."""
+    """Lists channels that another model won since: the challenger was not held against that one."""
     known = {champion.channel: champion.release for champion in evaluated.champions}
     for name in channels:
         release = read_champion(open_channel(workspace, name))

@@ -139,7 +139,7 @@ def _follow(location: Location, ring: KeyRing, state: FollowerState) -> Update:
 def _open_updater(
     location: Location, ring: KeyRing, state: FollowerState, fetcher: FetcherInterface
 ) -> tuple[Updater, str]:
-    """A TUF client that starts from the pinned root of the channel which this address claims to be."""
+    """Opens a TUF client that starts from the pinned root of the channel that an address claims."""
     config = UpdaterConfig()
     channel_id = sha256_bytes(
         fetcher.download_bytes(f"{METADATA}/{ROOT_FILE}", config.root_max_length)
@@ -148,8 +148,8 @@ def _open_updater(
     if root is None:
         raise KeyAbsent(
             f"channel ({location.display}) must be pinned on this machine; got id "
-            f"{channel_id[:12]}, which is not in "
-            f"{ring.directory}; import its publisher's public keys with `lepton keys import`"
+            f"{channel_id[:12]}, which is not in {ring.directory}; import its "
+            "publisher's public keys with `lepton keys import`"
         )
     name = name_channel(read_pinned_root(root, ROOT_FILE))
     if name != location.name:
@@ -161,8 +161,7 @@ def _open_updater(
     if bound is not None and bound.channel_id != channel_id:
         raise ChannelCorrupt(
             f"channel ({location.display}) must stay the one it was, {bound.channel_id[:12]}; got "
-            f"{channel_id[:12]}; "
-            f"if that is meant, remove {state.directory}"
+            f"{channel_id[:12]}; if that is meant, remove {state.directory}"
         )
     state.metadata_dir.mkdir(mode=0o700, exist_ok=True)
     updater = Updater(
@@ -177,7 +176,10 @@ def _open_updater(
 
 
 def _remember(location: Location, state: FollowerState, channel_id: str) -> None:
-    """Binds the address, and checks the version against a record that survives a power cut, as TUF's cache may not."""
+    """Binds the address, and refuses a version older than the one remembered.
+
+    The record survives a power cut, as TUF's cache may not.
+    """
     version = (
         Metadata[Timestamp].from_file(str(state.metadata_dir / "timestamp.json")).signed.version
     )
@@ -276,7 +278,7 @@ def _fall_back(
 
 
 def _explain(error: Exception) -> str:
-    """The reason in words; TUF's kinds of error name the attack that they stop."""
+    """Says the reason in words; TUF's kinds of error name the attack that they stop."""
     if isinstance(error, ExpiredMetadataError):
         return f"expired or frozen: {error}; its publisher must refresh it"
     if isinstance(error, BadVersionNumberError):

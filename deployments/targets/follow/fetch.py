@@ -1,4 +1,4 @@
-"""Reading a channel's files for python-tuf's client: http(s) by urllib3, which tuf brings, all else by fsspec."""
+"""Reading a channel's files for python-tuf's client: http(s) by urllib3, all else by fsspec."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ _CHUNK_BYTES = 4 * 2**20
 
 
 class StoreFetcher(FetcherInterface):
-    """Reads paths relative to a store, in bounded pieces, so that an endless file ends at its stated length."""
+    """Reads paths relative to a store, in pieces: an endless file ends at its stated length."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -54,5 +54,5 @@ def read_http(url: str, max_bytes: int) -> bytes:
 
 
 def open_fetcher(location: Location) -> FetcherInterface:
-    """A fetcher whose addresses are relative to the channel, so that its errors hold no secrets."""
+    """Opens a fetcher of paths relative to the channel, so that its errors hold no secrets."""
     return StoreFetcher(location.store) if location.store is not None else HttpFetcher(location.url)

@@ -1,4 +1,4 @@
-"""What a follower remembers of a channel's address: who it is, how far it got, and the model verified last.
+"""What a follower remembers of an address: whose it is, how far it got, the last verified model.
 
 <cache>/channels/<digest of the address>/
 channel.json    the channel that the address is bound to; its highest version
@@ -79,14 +79,14 @@ class FollowerState:
                     if time.monotonic() > deadline_s:
                         raise ChannelError(
                             f"channel state ({self.directory}) must be free; got another process "
-                            "that holds it for "
-                            f"over {LOCK_TIMEOUT_S:.0f} s; try again when it has ended"
+                            f"that holds it for over {LOCK_TIMEOUT_S:.0f} s; try again when it "
+                            "has ended"
                         ) from None
                     time.sleep(0.02)
             yield
 
     def read_binding(self) -> Binding | None:
-        """The channel that this address is bound to; None before the first time, or if the record is damaged."""
+        """Reads the channel that this address is bound to; None without one, or if damaged."""
         data = read_public(self.directory / _CHANNEL_FILE)
         try:
             return Binding.model_validate_json(data) if data is not None else None
@@ -100,7 +100,7 @@ class FollowerState:
             replace_private(self.directory / _CHANNEL_FILE, binding.model_dump_json().encode())
 
     def read_verified(self) -> Release | None:
-        """The release that was verified last; None if there is none, or its record is damaged."""
+        """Reads the release that was verified last; None without one, or if damaged."""
         data = read_public(self.directory / _VERIFIED_FILE)
         try:
             return Release.model_validate_json(data) if data is not None else None
@@ -108,13 +108,16 @@ class FollowerState:
             return None
 
     def read_files(self, release: Release) -> dict[str, bytes]:
-        """The kept files of a release; empty if they are gone."""
+        """Reads the kept files of a release; empty if they are gone."""
         folder = self.directory / "models" / _folder_name(release)
         found = {name: read_public(folder / name) for name in list_names(folder)}
         return {name: data for name, data in found.items() if data is not None}
 
     def write_verified(self, release: Release, files: Mapping[str, bytes]) -> None:
-        """Keeps a verified release and makes it the one that answers; the others are removed after that."""
+        """Keeps a verified release and makes it the one that answers.
+
+        The others are removed after that.
+        """
         models = self.directory / "models"
         make_private_dir(models)
         name = _folder_name(release)

@@ -1,4 +1,4 @@
-"""Release channels, the publisher's side: a TUF repository with consistent snapshots, static files on any file system.
+"""Release channels, the publisher's side: a TUF repository of static files on any file system.
 
 Of two publishers at once, one writes the next snapshot, which is the commit; the other reads the
 channel again, and publishes only if the champion is still the one that its receipt expects.
@@ -42,7 +42,7 @@ def open_channel(
     keys: KeyRing | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> Channel:
-    """The channel of a workspace, whether or not it exists yet.
+    """Returns the channel of a workspace, whether or not it exists yet.
 
     Raises:
         ChannelError: The name cannot be a channel's.
@@ -57,7 +57,9 @@ def open_channel(
 
 
 def create_channel(channel: Channel) -> str:
-    """Makes a channel with keys of its own, and pins it on this machine. One that exists is completed and kept.
+    """Makes a channel with keys of its own, and pins it on this machine.
+
+    One that exists is completed and kept.
 
     Returns:
         The channel id: sha256 of its first root.
@@ -83,18 +85,17 @@ def publish(
     artifact: str,
     expected: int | None,
 ) -> Release:
-    """Publishes an artifact with its card and receipt, if the receipt clears exactly these bytes for the channel.
+    """Publishes an artifact with its card and receipt.
 
-    Publishing the champion again changes nothing. A call that was killed is completed by the next
-    one.
+    The receipt must clear exactly these bytes for the channel. Publishing the champion again
+    changes nothing. A call that was killed is completed by the next one.
 
     Args:
         channel: The channel; it must exist.
         receipt: The receipt's bytes.
         files: The artifact and card.json, by file name.
         artifact: Name of the artifact among the run's candidates, such as "int8".
-        expected: Number of the champion that the artifact was judged against; None: the channel has
-            none.
+        expected: Number of the champion that the artifact was judged against; None: none.
 
     Returns:
         The release, new or already there.
@@ -102,7 +103,8 @@ def publish(
     Raises:
         NotCleared: The receipt does not clear these bytes. Nothing was written.
         ChannelConflict: The champion is another one than expected. Nothing that a client reads was
-        written. ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
+            written.
+        ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
         KeyAbsent, KeyUnsafe: This machine cannot sign for the channel.
     """
     cleared = check_clearance(
@@ -114,29 +116,48 @@ def publish(
     )
     if cleared.expected != expected:
         raise _conflict(channel, cleared, expected=cleared.expected, found=expected, champion=None)
+    return _publish(channel, cleared, {**files, RECEIPT_FILE: receipt})
+
+
+def _publish(channel: Channel, cleared: Clearance, shipped: Mapping[str, bytes]) -> Release:
+    """Publishes what is cleared, again after each commit of another publisher."""
     signers = _open_signers(channel, load_state(channel))
-    shipped = {**files, RECEIPT_FILE: receipt}
+    expected = cleared.expected
     for _ in range(_MAX_ATTEMPTS):
         state = complete(channel, signers)
         champion = state.release
-        if champion is not None and (champion.model_id, champion.sha256) == (
-            cleared.model_id,
-            cleared.sha256,
-        ):
+        if champion is not None and _is_same(champion, cleared):
             return champion
         found = champion.number if champion else None
         if found != expected:
             raise _conflict(channel, cleared, expected=expected, found=found, champion=champion)
-        for name, data in shipped.items():
-            put_target(channel.store, name, data)
         release = _make_release(channel, cleared)
-        if commit(channel, state, signers, describe_files(shipped, release), release):
-            complete(channel, signers)
+        if _ship(channel, state, signers, shipped, release):
             return release
     raise ChannelError(
         f"channel ({channel.store.display}) must hold still to publish; got {_MAX_ATTEMPTS} other "
         "writes"
     )
+
+
+def _is_same(champion: Release, cleared: Clearance) -> bool:
+    return (champion.model_id, champion.sha256) == (cleared.model_id, cleared.sha256)
+
+
+def _ship(
+    channel: Channel,
+    state: ChannelState,
+    signers: Signers,
+    shipped: Mapping[str, bytes],
+    release: Release,
+) -> bool:
+    """Writes a release's files, then the commit that names them; False if another was first."""
+    for name, data in shipped.items():
+        put_target(channel.store, name, data)
+    if not commit(channel, state, signers, describe_files(shipped, release), release):
+        return False
+    complete(channel, signers)
+    return True
 
 
 def refresh(channel: Channel) -> int:
@@ -160,7 +181,10 @@ def refresh(channel: Channel) -> int:
 
 
 def read_champion(channel: Channel) -> Release | None:
-    """The release that the channel's newest committed state names, verified; None: it has none, or does not exist.
+    """Reads the release that the channel's newest committed state names.
+
+    Returns:
+        The verified release; None where the channel has none, or does not exist.
 
     Raises:
         ChannelCorrupt: The channel does not verify, or was rolled back.
@@ -221,9 +245,8 @@ def _conflict(
     there = champion.title if champion else "no release" if found is None else f"release {found}"
     return ChannelConflict(
         f"{cleared.card.artifact.name} of model {cleared.model_id[:12]} on channel "
-        f"({channel.store.display}) must "
-        f"{after}, as its receipt says; got {there} there; run the recipe again to be judged "
-        "against it",
+        f"({channel.store.display}) must {after}, as its receipt says; got {there} there; run the "
+        "recipe again to be judged against it",
         expected=expected,
         found=found,
     )

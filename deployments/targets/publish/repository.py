@@ -1,4 +1,4 @@
-"""A channel's files: its newest committed state, the next commit, and completing one that was cut short.
+"""A channel's files: its newest committed state, the next commit, completing one cut short.
 
     <workspace>/channels/<channel>/metadata/<n>.root.json  <n>.targets.json  <n>.snapshot.json
                                             timestamp.json
@@ -45,7 +45,7 @@ Signers = Mapping[Role, CryptoSigner]
 
 
 def utc_now() -> datetime:
-    """The time now, in UTC."""
+    """Return the time now, in UTC."""
     return datetime.now(UTC)
 
 
@@ -66,7 +66,7 @@ class Channel:
     clock: Callable[[], datetime] = utc_now
 
     def where(self, file: str) -> str:
-        """A metadata file, as messages name it."""
+        """Name a metadata file for messages."""
         return f"{self.store.display}/{METADATA}/{file}"
 
 
@@ -83,7 +83,9 @@ class ChannelState:
 
 
 def load_state(channel: Channel) -> ChannelState:
-    """Reads and verifies the newest committed state; expiry is not judged, for an expired channel can be refreshed.
+    """Reads and verifies the newest committed state.
+
+    Expiry is not judged, for an expired channel can be refreshed.
 
     Raises:
         ChannelAbsent: There is no channel.
@@ -94,15 +96,13 @@ def load_state(channel: Channel) -> ChannelState:
     if first is None:
         raise ChannelAbsent(
             f"channel ({channel.store.display}) must exist; got no {METADATA}/{ROOT_FILE}; run a "
-            "recipe that "
-            "promotes to it"
+            "recipe that promotes to it"
         )
     channel_id = sha256_bytes(first)
     if channel.keys.pinned_root(channel_id) is None:
         raise KeyAbsent(
             f"channel ({channel.store.display}) must be pinned in {channel.keys.directory}; got id "
-            f"{channel_id[:12]}, "
-            "which is not; run `lepton keys import` with its publisher's bundle"
+            f"{channel_id[:12]}, which is not; run `lepton keys import` with its publisher's bundle"
         )
     names = channel.store.listdir(METADATA)
     root = read_pinned_root(first, channel.where(ROOT_FILE))
@@ -113,8 +113,7 @@ def load_state(channel: Channel) -> ChannelState:
     if name_channel(root) != channel.name:
         raise ChannelCorrupt(
             f"channel ({channel.store.display}) must be {channel.name!r}; got the files of "
-            f"{name_channel(root)!r}; "
-            "restore it from a copy"
+            f"{name_channel(root)!r}; restore it from a copy"
         )
     version = max(_numbers(names, "snapshot"), default=0)
     _refuse_rollback(channel, channel.keys.read_highest(channel_id), version)
@@ -135,8 +134,7 @@ def _read_version(channel: Channel, channel_id: str, root: Root, version: int) -
     if (snapshot.version, targets.version) != (version, meta.version):
         raise ChannelCorrupt(
             f"channel metadata ({where}) must have the version of its name; got "
-            f"{snapshot.version}; restore it "
-            "from a copy"
+            f"{snapshot.version}; restore it from a copy"
         )
     return ChannelState(
         channel_id=channel_id,
@@ -155,7 +153,11 @@ def commit(
     entries: Mapping[str, TargetFile],
     release: Release | None,
 ) -> bool:
-    """Writes the next snapshot; False if another publisher did, and then its own targets are taken away again."""
+    """Writes the next snapshot, and the targets that it names.
+
+    Returns:
+        False if another publisher was first; its own targets are taken away again then.
+    """
     now, version = channel.clock(), state.version + 1
     unchanged = state.targets is not None and release == state.release
     if unchanged and state.targets and not is_ageing(state.targets[0], "targets", now):
@@ -174,7 +176,10 @@ def commit(
 def _put_targets(
     channel: Channel, entries: Mapping[str, TargetFile], signer: CryptoSigner, now: datetime
 ) -> tuple[int, bytes]:
-    """Writes targets under the next free number. Those of killed or beaten publishers stay unused: TUF allows gaps."""
+    """Writes targets under the next free number.
+
+    Numbers of killed or beaten publishers stay unused: TUF allows gaps.
+    """
     version = max(_numbers(channel.store.listdir(METADATA), "targets"), default=0) + 1
     while True:
         data = build_targets(version, entries, signer, now)
@@ -215,13 +220,13 @@ def _refuse_rollback(channel: Channel, seen: int, version: int) -> None:
     if version < seen:
         raise ChannelCorrupt(
             f"channel ({channel.store.display}) must not go back; got snapshot {version} after "
-            f"{seen} was published; "
-            "restore its newest metadata from a copy, devices refuse older ones"
+            f"{seen} was published; restore its newest metadata from a copy, devices refuse older "
+            "ones"
         )
 
 
 def put_target(store: Store, name: str, data: bytes) -> None:
-    """Writes a release's file under the digest of its bytes, which nothing names before the commit."""
+    """Writes a release's file under the digest of its bytes; nothing names it before the commit."""
     path = f"{TARGETS}/{sha256_bytes(data)}.{name}"
     if not store.put_if_absent(path, data) and store.read(path) != data:
         store.write(path, data)  # Damaged since: its name says what it must hold.

@@ -1,4 +1,4 @@
-"""Reading a file into raw samples: its bytes within bounds, then by the reader of the card's form."""
+"""Reading a file into raw samples: its bytes within bounds, then by the reader of the form."""
 
 from deployments.targets.errors import BadArtifact, BadInput
 from deployments.targets.run.forms.arrays import Raw

@@ -1,4 +1,4 @@
-"""What an artifact's exact bytes cost: size, latency of one sample, and memory, each in a process of its own.
+"""What an artifact's exact bytes cost in a process of its own: size, latency, memory.
 
 A fresh process holds nothing but the runtime, so its peak memory and its latency are the
 artifact's; the process that asks may hold a training run. Run as `python -P -m
@@ -91,11 +91,17 @@ def measure_artifact(
     job = MeasureJob(
         spec=spec, outputs=outputs, threads=threads, max_runs=max_runs, budget_s=budget_s
     )
+    header = job.model_dump_json().encode() + b"\n"
+    return Measurement.model_validate_json(_run_process(header + data, timeout_s))
+
+
+def _run_process(content: bytes, timeout_s: float) -> bytes:
+    """Runs the measuring process on what it reads, and returns what it prints."""
     command = [sys.executable, "-P", "-m", "deployments.targets.run.measure"]
     try:
         done = subprocess.run(
             command,
-            input=job.model_dump_json().encode() + b"\n" + data,
+            input=content,
             capture_output=True,
             timeout=timeout_s,
             check=False,
@@ -110,7 +116,7 @@ def measure_artifact(
             f"artifact must load and run; got exit {done.returncode}: {' '.join(tail)}; export it "
             "again"
         )
-    return Measurement.model_validate_json(done.stdout)
+    return done.stdout
 
 
 def measure_here(data: bytes, job: MeasureJob) -> Measurement:
@@ -157,7 +163,7 @@ def _make_sample(spec: InputSpec, seed: int) -> NDArray[np.generic]:
 
 
 def _peak_memory_bytes() -> int | None:
-    """High-water mark of this program's resident memory.
+    """Read the high-water mark of this program's resident memory.
 
     Not getrusage: its figure is taken over from the process that started this one.
     """

@@ -1,4 +1,4 @@
-"""`lepton predict`: update from a channel, verify, answer for files. A device needs no platform for it."""
+"""`lepton predict`: update from a channel, verify, answer for files; all a device needs."""
 
 import json
 import logging
@@ -64,9 +64,10 @@ def predict(
     cache: Path | None = None,
     threads: int = 1,
 ) -> Iterator[Prediction]:
-    """Answer for files with a channel's champion, or with the model verified last where it is refused.
+    """Answer for files with a channel's champion.
 
-    The update and the loading happen at the call, the answers as they are asked for.
+    Where the channel is refused, the model that was verified last answers. The update and the
+    loading happen at the call, the answers as they are asked for.
 
     Args:
         channel: A name in the workspace, or the address of a channel.

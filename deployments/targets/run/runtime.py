@@ -1,4 +1,4 @@
-"""Running an artifact: the exact bytes, verified before they are parsed, in onnxruntime on the CPU."""
+"""Running an artifact's exact bytes, verified before they are parsed, in onnxruntime on the CPU."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ class Predictor:
 
     @classmethod
     def from_card(cls, data: bytes, card: Card, *, threads: int = 1) -> "Predictor":
-        """The artifact that a card describes."""
+        """Loads the artifact that a card describes."""
         return cls(data, card.input, card.outputs, sha256=card.artifact.sha256, threads=threads)
 
     def predict(self, raw: NDArray[np.generic], *, batch_size: int = 256) -> Answers:
@@ -189,7 +189,7 @@ def _join(parts: list[Array], output: OutputSpec) -> Array:
 
 
 def _fits(shape: Sequence[object], wanted: tuple[int | None, ...]) -> bool:
-    """Whether a shape is the one wanted; what is no number on either side may be any."""
+    """Tells whether a shape is the one wanted; what is no number on either side may be any."""
     return len(shape) == len(wanted) and all(
         found == length
         for found, length in zip(shape, wanted, strict=True)

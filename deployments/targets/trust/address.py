@@ -36,7 +36,7 @@ class Location:
         return redact(self.url)
 
     def require_named(self) -> None:
-        """Sees that the workspace has a channel of that name.
+        """Checks that the workspace has a channel of that name.
 
         Raises:
             ChannelAbsent: It has not; says which it has.
@@ -44,7 +44,8 @@ class Location:
         """
         if self.shelf is None or self.name in (known := self.shelf.listdir()):
             return
-        what = f"channel ({self.name}) must be one of workspace {self.shelf.display.removesuffix('/' + CHANNELS)}"
+        where = self.shelf.display.removesuffix("/" + CHANNELS)
+        what = f"channel ({self.name}) must be one of workspace {where}"
         if known:
             raise ChannelAbsent(
                 f"{what}; got a name that it does not have; its channels: {', '.join(known)}"
@@ -70,8 +71,8 @@ def locate_channel(channel: str, workspace: str | Store) -> Location:
     if not _NAME.match(name):
         raise ChannelError(
             f"channel ({redact(channel)}) must have a name of a-z, 0-9, '.', '_' and '-' at its "
-            f"end; got {name!r}; "
-            "give a name in the workspace, or the address of a channel that ends in its name"
+            f"end; got {name!r}; give a name in the workspace, or the address of a channel "
+            "that ends in its name"
         )
     if not inside:
         return _locate(channel.rstrip("/"), name)

@@ -1,4 +1,4 @@
-"""The model card: what a device must know to feed an artifact and to read its answer (card.json)."""
+"""The model card, card.json: what a device must know to feed an artifact and read its answer."""
 
 import json
 import math
@@ -197,7 +197,7 @@ class Card(_Record):
         return next((spec.labels for spec in self.outputs if spec.meaning == "label"), ())
 
     def to_bytes(self) -> bytes:
-        """The card as canonical JSON."""
+        """Returns the card as canonical JSON."""
         return canonical_json(self.model_dump(mode="json"))
 
     @classmethod

@@ -80,23 +80,27 @@ def check_clearance(
         cleared = _cleared_for(body, channel)
         _check_artifact(body, card, artifact, data, cleared, channel)
         _check_card(body, card, sha256_bytes(receipt))
-        return Clearance(
-            channel=channel,
-            model_id=card.model_id,
-            card=card,
-            sha256=card.artifact.sha256,
-            size_bytes=len(data),
-            receipt=card.receipt,
-            expected=cleared["expected"],
-        )
+        return _state(card, channel, len(data), cleared["expected"])
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise NotCleared(
             f"receipt must state all that it clears; got a fault at {error}; {REMEDY}"
         ) from error
 
 
+def _state(card: Card, channel: str, size_bytes: int, expected: int | None) -> Clearance:
+    return Clearance(
+        channel=channel,
+        model_id=card.model_id,
+        card=card,
+        sha256=card.artifact.sha256,
+        size_bytes=size_bytes,
+        receipt=card.receipt,
+        expected=expected,
+    )
+
+
 def _require_green(body: Mapping[str, Any]) -> None:
-    """Checks that each gate that the run's flow requires judged once and passed, and none is red."""
+    """Checks that every gate that the flow requires judged once and passed, and none is red."""
     _require("receipt's status", body["status"], "promoted")
     _require("receipt's stopped_at", body["stopped_at"], None)
     stages = {gate["stage"]: gate["passed"] for gate in as_list(body["gates"])}
@@ -115,7 +119,7 @@ def _require_green(body: Mapping[str, Any]) -> None:
 
 
 def _list_required(body: Mapping[str, Any]) -> list[str]:
-    """Returns the gates that the receipt says its flow requires: never fewer than are known here."""
+    """Lists the gates that the flow requires by its receipt: never fewer than are known here."""
     flow, required = body["flow"], as_list(body["required_gates"])
     least = _find_rule(LEAST_GATES, str(flow))
     if not required or not set(least) <= set(required) or len(set(required)) != len(required):

@@ -1,4 +1,4 @@
-"""Small private files: mode 0600 in directories of mode 0700, durable, and safe when two write at once."""
+"""Small private files: mode 0600 in directories of mode 0700, durable, safe when two write."""
 
 import contextlib
 import os
@@ -111,7 +111,7 @@ def list_names(path: Path) -> list[str]:
 
 
 def publish_dir(files: dict[str, bytes], path: Path) -> None:
-    """Make a directory with all its private files appear at once; one that is there stays as it is."""
+    """Make a directory with all its private files appear at once; one that is there stays."""
     temporary = path.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
     with _translated("directory of keys", path):
         temporary.mkdir(mode=FOLDER_MODE)

@@ -1,4 +1,4 @@
-"""What is written down of keys: whom this machine trusts, and the bundle that carries keys elsewhere."""
+"""What is written down of keys: whom this machine trusts, and bundles that carry keys elsewhere."""
 
 from pathlib import Path
 from typing import Literal, Self

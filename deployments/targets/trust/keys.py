@@ -1,4 +1,4 @@
-"""Keys: this machine's receipt key, the channels' TUF keys, and whom it trusts; never in a workspace.
+"""Keys: this machine's receipt key, channels' TUF keys, and whom it trusts; never in a workspace.
 
     <config>/receipt.pem                        signs this machine's receipts
     <config>/trusted/<key id>.json              public keys whose receipts are accepted
@@ -49,7 +49,9 @@ _SEEN_FILE = "highest"
 
 
 class KeyRing:
-    """The keys of one config directory, with those of $LEPTON_KEYS on top. Holds no secret in memory by itself.
+    """The keys of one config directory, with those of $LEPTON_KEYS on top.
+
+    Holds no secret in memory by itself.
 
     Args:
         directory: The config directory; None: the one that the environment names.
@@ -61,7 +63,7 @@ class KeyRing:
         self._bundle = KeyBundle.parse(text, f"${KEYS_VARIABLE}") if text else KeyBundle()
 
     def trusted_receipt_keys(self) -> dict[str, bytes]:
-        """Raw public keys whose receipts are accepted, by key id."""
+        """Reads the raw public keys whose receipts are accepted, by key id."""
         found = {key.keyid: bytes.fromhex(key.public) for key in self._bundle.trusted}
         for name in list_names(self.directory / "trusted"):
             data = read_public(self.directory / "trusted" / name)
@@ -70,7 +72,9 @@ class KeyRing:
         return found
 
     def receipt_signer(self, *, create: bool = True) -> ReceiptSigner:
-        """This machine's receipt key; made on first use, once, also when two processes ask at the same time.
+        """Returns the signer of this machine's receipts.
+
+        Its key is made on first use, once, also when two processes ask at the same time.
 
         Raises:
             KeyAbsent: There is none and `create` is False.
@@ -88,12 +92,12 @@ class KeyRing:
         return signer
 
     def channel_ids(self) -> tuple[str, ...]:
-        """Ids of the pinned channels."""
+        """Lists the ids of the pinned channels."""
         names = list_names(self.directory / "channels")
         return tuple(sorted({*names, *(channel.id for channel in self._bundle.channels)}))
 
     def pinned_root(self, channel_id: str) -> bytes | None:
-        """The first root of a pinned channel; None if the channel is not pinned, or its file is damaged."""
+        """Reads the first root of a channel; None if it is not pinned, or its file is damaged."""
         for channel in self._bundle.channels:
             if channel.id == channel_id:
                 return channel.root.encode()
@@ -103,7 +107,7 @@ class KeyRing:
         return data if data is not None and sha256_bytes(data) == channel_id else None
 
     def channel_signers(self, channel_id: str) -> "dict[Role, CryptoSigner]":
-        """The four signers of a channel.
+        """Returns the four signers of a channel.
 
         Raises:
             KeyAbsent: This machine may follow the channel, but holds no keys to publish with.
@@ -123,7 +127,11 @@ class KeyRing:
         return signers
 
     def add_channel(self, root: bytes, pems: dict[Role, bytes] | None = None) -> str:
-        """Pins a channel by its first root, with its private keys where this machine may publish. Returns its id."""
+        """Pins a channel by its first root, with its private keys where this machine may publish.
+
+        Returns:
+            The channel's id.
+        """
         channel_id = sha256_bytes(root)
         folder = self._channel_dir(channel_id)
         make_private_dir(folder.parent)
@@ -137,8 +145,7 @@ class KeyRing:
             ):
                 raise KeyConflict(
                     f"key ({folder / role}.pem) must stay as it is; got another one for the same "
-                    "channel; "
-                    "move it away first"
+                    "channel; move it away first"
                 )
         return channel_id
 
@@ -147,7 +154,7 @@ class KeyRing:
         remove_dir(self._channel_dir(channel_id))
 
     def read_highest(self, channel_id: str) -> int:
-        """Highest snapshot that this machine has published or seen while publishing; 0: none."""
+        """Reads the highest snapshot that this machine published, or saw doing so; 0: none."""
         data = read_public(self._channel_dir(channel_id) / _SEEN_FILE)
         return int(data) if data is not None and data.isdigit() else 0
 
@@ -158,7 +165,7 @@ class KeyRing:
             replace_private(folder / _SEEN_FILE, str(version).encode())
 
     def bundle(self, *, private: bool) -> KeyBundle:
-        """All that an export holds."""
+        """Gathers all that an export holds."""
         trusted = self.trusted_receipt_keys()
         ids = self.channel_ids()
         roots = {channel_id: self.pinned_root(channel_id) for channel_id in ids}
@@ -201,9 +208,8 @@ class KeyRing:
         if present.keyid != offered.keyid:
             raise KeyConflict(
                 f"receipt key ({path}) must stay the one that this machine signs with, "
-                f"{present.keyid[:12]}; got "
-                f"{offered.keyid[:12]}; move the file away first, or import a bundle without "
-                "private keys"
+                f"{present.keyid[:12]}; got {offered.keyid[:12]}; move the file away "
+                "first, or import a bundle without private keys"
             )
 
     def _trust(self, key: TrustedKey) -> None:

@@ -42,7 +42,7 @@ SignedT = TypeVar("SignedT", Root, Timestamp, Snapshot, Targets)
 def build_root(
     channel: str, version: int, signers: Mapping[Role, CryptoSigner], now: datetime
 ) -> bytes:
-    """A root that names its channel and holds one key a role."""
+    """Builds a root that names its channel and holds one key a role."""
     root = Root(
         version=version,
         expires=_expiry("root", now),
@@ -57,7 +57,7 @@ def build_root(
 def build_targets(
     version: int, files: Mapping[str, TargetFile], signer: CryptoSigner, now: datetime
 ) -> bytes:
-    """Targets that list a release's files; none for a channel without one."""
+    """Builds targets that list a release's files; none for a channel without one."""
     return _sign(
         Targets(version=version, expires=_expiry("targets", now), targets=dict(files)), signer
     )
@@ -71,7 +71,7 @@ def build_snapshot(
     signer: CryptoSigner,
     now: datetime,
 ) -> bytes:
-    """The commit: names the targets by version and digest, the release, and the champion that was expected."""
+    """Builds the commit: it names the targets, the release, and the champion that was expected."""
     record = {
         "commit": nonce,
         "expected": release.expected if release else None,
@@ -87,9 +87,10 @@ def build_snapshot(
 
 
 def build_timestamp(snapshot: Snapshot, data: bytes, signer: CryptoSigner) -> bytes:
-    """The timestamp of a snapshot, with its version and expiry: whoever completes a commit writes the same bytes.
+    """Builds the timestamp of a snapshot, with its version and expiry.
 
-    Ed25519 signatures are deterministic (RFC 8032, 5.1.6).
+    Whoever completes a commit writes the same bytes: ed25519 signatures are deterministic
+    (RFC 8032, 5.1.6).
     """
     meta = MetaFile.from_data(snapshot.version, data, ["sha256"])
     return _sign(
@@ -98,25 +99,25 @@ def build_timestamp(snapshot: Snapshot, data: bytes, signer: CryptoSigner) -> by
 
 
 def describe_files(files: Mapping[str, bytes], release: Release) -> dict[str, TargetFile]:
-    """Target entries of a release's files; the receipt's carries the release itself."""
+    """Describes a release's files as targets; the receipt's carries the release itself."""
     entries = {name: TargetFile.from_data(name, data, ["sha256"]) for name, data in files.items()}
     entries[RECEIPT_FILE].unrecognized_fields["custom"] = release.model_dump(mode="json")
     return entries
 
 
 def read_release(targets: Targets, where: str) -> Release | None:
-    """The release that verified targets state; None for a channel without one."""
+    """Reads the release that verified targets state; None for a channel without one."""
     entry = targets.targets.get(RECEIPT_FILE)
     return Release.parse(entry.custom, where) if entry is not None else None
 
 
 def read_pinned_root(data: bytes, where: str) -> Root:
-    """The first root, which is trusted by its digest alone."""
+    """Reads the first root, which is trusted by its digest alone."""
     return _parse(Root, data, where).signed
 
 
 def read_next_root(data: bytes, previous: Root, where: str) -> Root:
-    """A following root: one version up, signed by the one before and by itself (TUF 5.3)."""
+    """Reads a following root: one version up, signed by the one before and by itself (TUF 5.3)."""
     metadata = _parse(Root, data, where)
     try:
         previous.verify_delegate("root", metadata.signed_bytes, metadata.signatures)
@@ -129,7 +130,9 @@ def read_next_root(data: bytes, previous: Root, where: str) -> Root:
 
 
 def read_metadata(kind: type[SignedT], data: bytes, root: Root, where: str) -> SignedT:
-    """A document of another role, verified against the root. Expiry is the reader's to judge.
+    """Reads a document of another role, verified against the root.
+
+    Expiry is the reader's to judge.
 
     Raises:
         ChannelCorrupt: It is not that document, or not signed by the role's key.
@@ -151,13 +154,13 @@ def check_meta(meta: MetaFile, data: bytes, where: str) -> None:
 
 
 def name_channel(root: Root) -> str:
-    """The channel that a root is for; empty if it names none."""
+    """Returns the channel that a root is for; empty if it names none."""
     record = root.unrecognized_fields.get(FIELD)
     return str(record.get("channel", "")) if isinstance(record, dict) else ""
 
 
 def check_signers(root: Root, signers: Mapping[Role, CryptoSigner], where: str) -> None:
-    """Checks that this machine's keys are the ones that the root names, before anything is written with them."""
+    """Checks that this machine's keys are those that the root names, before anything is written."""
     for role in ROLES:
         if signers[role].public_key.keyid not in root.get_delegated_role(role).keyids:
             raise KeyConflict(
@@ -167,7 +170,7 @@ def check_signers(root: Root, signers: Mapping[Role, CryptoSigner], where: str) 
 
 
 def is_ageing(signed: Signed, role: Role, now: datetime) -> bool:
-    """Whether less than half of a document's lifetime is left."""
+    """Tells whether less than half of a document's lifetime is left."""
     return signed.expires - now < LIFETIMES[role] / 2
 
 
@@ -194,6 +197,5 @@ def _parse(kind: type[SignedT], data: bytes, where: str) -> Metadata[SignedT]:
 def _corrupt(where: str, found: object) -> ChannelCorrupt:
     return ChannelCorrupt(
         f"channel metadata ({where}) must be signed by its channel's keys and match what lists it; "
-        f"got {found}; "
-        "restore the file from a copy of the channel"
+        f"got {found}; restore the file from a copy of the channel"
     )

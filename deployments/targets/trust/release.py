@@ -1,4 +1,4 @@
-"""A release: one artifact's turn as champion of a channel, as the channel's signed metadata states it."""
+"""A release: one artifact's turn as champion of a channel, as signed metadata states it."""
 
 from typing import Final, Literal
 
@@ -46,7 +46,7 @@ class Release(BaseModel):
 
     @property
     def title(self) -> str:
-        """How messages name it."""
+        """Names it for messages."""
         return f"release {self.number} ({self.artifact} of model {self.model_id[:12]})"
 
     @classmethod

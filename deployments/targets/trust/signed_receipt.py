@@ -42,6 +42,14 @@ def verify_receipt(receipt: bytes, trusted: Mapping[str, bytes]) -> dict[str, An
             "receipt must be canonical JSON of its signatures and its signed body; got another; "
             f"{REMEDY}"
         )
+    _require_signed(receipt, envelope, trusted)
+    return dict(envelope["signed"])
+
+
+def _require_signed(
+    receipt: bytes, envelope: Mapping[str, Any], trusted: Mapping[str, bytes]
+) -> None:
+    """Checks that a receipt's body is of the format known here and that a trusted key signed it."""
     body = envelope["signed"]
     found = body.get("format") if isinstance(body, dict) else None
     if found != FORMAT:
@@ -53,11 +61,9 @@ def verify_receipt(receipt: bytes, trusted: Mapping[str, bytes]) -> dict[str, An
     ):
         raise NotCleared(
             f"receipt ({sha256_bytes(receipt)[:12]}) must be signed by one of {len(trusted)} "
-            "trusted keys; got "
-            f"{_name_signers(envelope['signatures'])}; import the signer's public key with `lepton "
-            "keys import`"
+            f"trusted keys; got {_name_signers(envelope['signatures'])}; import the signer's "
+            "public key with `lepton keys import`"
         )
-    return dict(body)
 
 
 def _is_signed(data: bytes, signature: object, trusted: Mapping[str, bytes]) -> bool:

@@ -1,4 +1,4 @@
-"""What these tests publish: small real ONNX models, and signed receipts of runs that promoted them."""
+"""What these tests publish: small real ONNX models, and signed receipts of their runs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a device needs to know of bells: how a file is read, how an answer is told, what is claimed."""
+"""What a device needs to know of bells: how a file is read, an answer told, a card held."""
 
 import numpy as np
 

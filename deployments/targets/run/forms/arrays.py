@@ -1,4 +1,4 @@
-"""Reading a .npy file of numbers from a stranger: its header is believed no further than its size."""
+"""Reading a stranger's .npy file of numbers: its header is believed no further than its size."""
 
 import io
 import math

@@ -111,7 +111,7 @@ def _check_pixels(image: "Image", where: str) -> None:
 
 
 def _bring_to_shape(image: "Image", shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Upright, opaque, the card's channels and size; (C, H, W) of 0..255."""
+    """Bring a picture upright, opaque, to the card's channels and size: (C, H, W) of 0..255."""
     from PIL import Image, ImageOps
 
     channels, height, width = shape

@@ -187,7 +187,9 @@ def _read_time(text: str, column: ColumnSpec, where: str) -> float:
 
 
 def _shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> Rows:
-    """Shape numbers as samples: (D,) or (N, D) of a table, (L, D), more rows, or (N, L, D) of a series.
+    """Shape numbers as samples.
+
+    Of a table they are (D,) or (N, D); of a series (L, D), more rows than L, or (N, L, D).
 
     Raises:
         BadInput: They have another shape, there is none, or one is infinite.

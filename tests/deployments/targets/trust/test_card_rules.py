@@ -49,10 +49,13 @@ def list_lies(claims: Any) -> list[str]:
         (ROW, make_recipe(), ["card's input shape"]),
         (WINDOW, make_recipe(), []),
         (WINDOW.model_copy(update={"shape": (6, 3)}), make_recipe(), ["card's input shape"]),
-        (WINDOW.model_copy(update={"columns": COLUMNS[:1]}), make_recipe(),
-         ["card's columns", "card's input shape"]),
+        (
+            WINDOW.model_copy(update={"columns": COLUMNS[:1]}),
+            make_recipe(),
+            ["card's columns", "card's input shape"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_inputs(spec: InputSpec, recipe: dict[str, Any], lies: list[str]) -> None:
     assert list_lies(INPUT_RULES.find(spec.form)(spec, recipe)) == lies
 
@@ -61,8 +64,12 @@ def test_inputs(spec: InputSpec, recipe: dict[str, Any], lies: list[str]) -> Non
     ("objective", "outputs", "recipe", "lies"),
     [
         ("classes", (LABEL, PROBABILITIES), make_recipe(), []),
-        ("classes", (PROBABILITIES, LABEL), make_recipe(),
-         ["card's outputs", "card's labels", "card's probabilities"]),
+        (
+            "classes",
+            (PROBABILITIES, LABEL),
+            make_recipe(),
+            ["card's outputs", "card's labels", "card's probabilities"],
+        ),
         ("classes", (LABEL, PROBABILITIES), make_recipe(labels=["a", "b"]), ["card's labels"]),
         ("values", (VALUE,), make_recipe(), []),
         ("values", (STEPS,), make_recipe(), ["card's labels", "card's values"]),
@@ -73,7 +80,7 @@ def test_inputs(spec: InputSpec, recipe: dict[str, Any], lies: list[str]) -> Non
         ("reconstruction", (LABEL, SCORE), make_recipe(labels=[]), ["card's labels"]),
         ("reconstruction", (SCORE,), make_recipe(), ["card's outputs", "card's labels"]),
     ],
-)  # fmt: skip
+)
 def test_outputs(
     objective: str, outputs: tuple[OutputSpec, ...], recipe: dict[str, Any], lies: list[str]
 ) -> None:
