@@ -22,8 +22,9 @@ from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.forms.table import TableSpec
 from storage.pipeline.derived import measure_derived
+from storage.shards.entry import Span
 from storage.shards.row_ids import hash_contents, hash_row_ids
-from storage.shards.shard import Span, write_shard
+from storage.shards.writing import write_shard
 from tasks.gates.accepted import Accepted
 from tasks.gates.own_suites import draft_suite
 from tasks.gates.raw import judge_version

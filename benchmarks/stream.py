@@ -27,7 +27,8 @@ from benchmarks.results import describe_machine, make_table, write_section
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.forms.base import DEFAULT_SHARD_BYTES
-from storage.shards.shard import ShardEntry, write_shard
+from storage.shards.entry import ShardEntry
+from storage.shards.writing import write_shard
 from storage.stream.stream import Stream
 
 WRITERS = ("mosaicml-streaming", "litdata")

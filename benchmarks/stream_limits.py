@@ -22,7 +22,7 @@ from benchmarks.stream import BATCH_SIZE, THREADS
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
-from storage.shards.shard import write_shard
+from storage.shards.writing import write_shard
 from storage.stream.stream import Stream
 
 LATENCY_MS = 50

@@ -6,70 +6,18 @@ The second is tested before the first use. A file system of which nobody knows t
 SFTP, can be read here but not written: a killed writer would leave half of a file.
 """
 
-import asyncio
 import secrets
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-import fsspec
-
-from storage.base.errors import (
-    NotFound,
-    NotWritable,
-    OutOfSpace,
-    StorageError,
-    Unreachable,
-    UnsupportedStore,
-)
+from storage.base.errors import NotFound, NotWritable, UnsupportedStore
+from storage.base.remote_errors import translate_error, translated
 from storage.base.urls import redact
 
 _ATTEMPTS = 5
 _FIRST_WAIT_S = 0.2
-_MARK = "lepton-put"
-_REFUSALS = (
-    "NoCredentialsError",
-    "PartialCredentialsError",
-    "DefaultCredentialsError",
-    "CredentialUnavailableError",
-)
-_EXTRAS = {"gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
-
-
-def connect_files(protocol: str, url: str, options: Mapping[str, object]) -> "RemoteFiles":
-    """Connects to the file system of a URL.
-
-    Raises:
-        UnsupportedStore: fsspec does not know the protocol, or its package is not installed.
-        Unreachable: The options are refused.
-    """
-    if protocol not in _KINDS and "::" in url:
-        raise UnsupportedStore(
-            f"the URL of a store ({redact(url)}) must lead straight to its files; got a chain of "
-            "file systems, which can "
-            "show an old copy or a part; write what stands behind its last `::`, or use it as a "
-            "source"
-        )
-    try:
-        opener = fsspec.get_filesystem_class(protocol)
-        # A listing that was cached would hide what other processes wrote.
-        fs = opener(**{**opener._get_kwargs_from_urls(url), "use_listings_cache": False, **options})
-    except (ImportError, ValueError, TypeError, AttributeError) as error:
-        package = (
-            f"install lepton-ai[{_EXTRAS[protocol]}]"
-            if protocol in _EXTRAS
-            else "install what it names"
-        )
-        raise UnsupportedStore(
-            f"the protocol of a store ({redact(url)}) must be one that fsspec can open here; got: "
-            f"{redact(str(error))}; {package}, give its options, or use a directory or an s3:// URL"
-        ) from None
-    except Exception as error:  # noqa: BLE001 - each file system has exceptions of its own
-        raise _translate(url, error) from None
-    return _KINDS.get(protocol, RemoteFiles)(fs, protocol)
 
 
 class RemoteFiles:
@@ -93,7 +41,7 @@ class RemoteFiles:
 
     def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
         """Reads a file or a range of it."""
-        with _translated(path):
+        with translated(path):
             try:
                 return bytes(self._fs.cat_file(path, start=start, end=end, **self._read_options))
             except FileNotFoundError:
@@ -110,7 +58,7 @@ class RemoteFiles:
         if first is None:
             return
         self._check_writable(first)
-        with _translated(first):
+        with translated(first):
             self._fs.pipe(dict(files), **self._write_options)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
@@ -133,7 +81,7 @@ class RemoteFiles:
                 # comes here as well from servers that do not say which condition failed.
                 if self.exists(path):
                     return self._is_ours(path, mark)
-                fault = _translate(path, error)
+                fault = translate_error(path, error)
                 if attempt == _ATTEMPTS - 1 or isinstance(fault, NotFound | NotWritable):
                     raise fault from None
                 time.sleep(wait_s)
@@ -152,7 +100,7 @@ class RemoteFiles:
 
     def exists(self, path: str) -> bool:
         """Whether a file is there."""
-        with _translated(path):
+        with translated(path):
             try:
                 return bool(self._fs.info(path)["type"] == "file")
             except FileNotFoundError:
@@ -160,7 +108,7 @@ class RemoteFiles:
 
     def stat(self, path: str) -> tuple[int, datetime]:
         """Size in bytes and time of the last write."""
-        with _translated(path):
+        with translated(path):
             info = self._fs.info(path)
             if info["type"] != "file":
                 raise FileNotFoundError(path)
@@ -169,13 +117,13 @@ class RemoteFiles:
 
     def walk(self, path: str) -> list[str]:
         """All files at any depth."""
-        with _translated(path):
+        with translated(path):
             self._fs.invalidate_cache()
             return self._restore(path, self._fs.find(path))
 
     def listdir(self, path: str) -> list[str]:
         """Names in a folder."""
-        with _translated(path):
+        with translated(path):
             self._fs.invalidate_cache()
             try:
                 found = self._restore(path, self._fs.ls(path, detail=False))
@@ -195,7 +143,7 @@ class RemoteFiles:
     def delete(self, path: str, root: str) -> None:
         """Deletes a file. Folders do not exist."""
         self._check_writable(path)
-        with _translated(path):
+        with translated(path):
             try:
                 self._fs.rm_file(path)
             except FileNotFoundError:
@@ -231,138 +179,3 @@ class RemoteFiles:
                 "s3://, gs:// or az:// as the "
                 "workspace"
             )
-
-
-class S3Files(RemoteFiles):
-    """S3 and services that speak it, by s3fs. The mark is metadata of the object.
-
-    One file is one request. s3fs would ask for the size before it reads, to fetch large files in
-    pieces; a stream has many files under way anyway. And it would write large files in parts, of
-    which a killed writer leaves some that nobody sees and somebody pays for.
-    """
-
-    _read_options: ClassVar[dict[str, Any]] = {"max_concurrency": 1}
-    # Half of the most that one request may carry: s3fs writes whole what is below twice a chunk.
-    _write_options: ClassVar[dict[str, Any]] = {"chunksize": 5 * 2**29}
-    _can_write = True
-
-    def _create(self, path: str, data: bytes, mark: str) -> None:
-        self._fs.pipe_file(path, data, mode="create", Metadata={_MARK: mark})
-
-    def _is_ours(self, path: str, mark: str) -> bool:
-        with _translated(path):
-            bucket, key, _ = self._fs.split_path(path)
-            head = self._fs.call_s3("head_object", Bucket=bucket, Key=key)
-        return bool(head.get("Metadata", {}).get(_MARK) == mark)
-
-
-class GoogleFiles(RemoteFiles):
-    """Google Cloud Storage, by gcsfs (ifGenerationMatch=0). The mark is metadata of the object."""
-
-    _can_write = True
-
-    def _create(self, path: str, data: bytes, mark: str) -> None:
-        self._fs.pipe_file(path, data, mode="create", metadata={_MARK: mark})
-
-    def _is_ours(self, path: str, mark: str) -> bool:
-        with _translated(path):
-            return bool(self._fs.info(path).get("metadata", {}).get(_MARK) == mark)
-
-
-class AzureFiles(RemoteFiles):
-    """Azure Blob Storage, by adlfs (If-None-Match: *). The mark is a parameter of the blob's Content-Disposition.
-
-    adlfs sets the metadata of a blob itself and lets nobody add to it.
-    """
-
-    _can_write = True
-
-    def _create(self, path: str, data: bytes, mark: str) -> None:
-        self._fs.pipe_file(
-            path, data, mode="create", content_settings={"content_disposition": _dispose(mark)}
-        )
-
-    def _is_ours(self, path: str, mark: str) -> bool:
-        with _translated(path):
-            return bool(
-                self._fs.info(path)["content_settings"]["content_disposition"] == _dispose(mark)
-            )
-
-
-class MemoryFiles(RemoteFiles):
-    """The memory of this process, for tests and notebooks. Threads share it; other processes do not see it."""
-
-    _can_write = True
-    _lock = threading.Lock()
-
-    def _create(self, path: str, data: bytes, mark: str) -> None:
-        with self._lock:
-            self._fs.pipe_file(path, data, mode="create")
-
-    def _is_ours(self, path: str, mark: str) -> bool:
-        return False
-
-
-_KINDS: Mapping[str, type[RemoteFiles]] = {
-    "s3": S3Files,
-    "s3a": S3Files,
-    "gs": GoogleFiles,
-    "gcs": GoogleFiles,
-    "az": AzureFiles,
-    "abfs": AzureFiles,
-    "abfss": AzureFiles,
-    "memory": MemoryFiles,
-}
-
-
-def _dispose(mark: str) -> str:
-    """A Content-Disposition (RFC 6266) that holds the mark."""
-    return f'inline; {_MARK}="{mark}"'
-
-
-@contextmanager
-def _translated(path: str) -> Iterator[None]:
-    """Gives faults of a vendor's client our names. Their texts can hold secrets, so they are not chained."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except Exception as error:  # noqa: BLE001 - each file system has exceptions of its own
-        raise _translate(path, error) from None
-
-
-def _translate(path: str, error: Exception) -> StorageError:
-    shown, reason = (
-        redact(path),
-        f"{type(error).__name__}: {redact(str(error)).partition(chr(10))[0]}",
-    )
-    if isinstance(error, FileNotFoundError) or type(error).__name__ == "ResourceNotFoundError":
-        return NotFound(
-            f"file ({shown}) must exist; got nothing there; check the bucket and the path"
-        )
-    if _is_refusal(error):
-        return NotWritable(
-            f"file ({shown}) must be open to these credentials; got {reason}; check them and the "
-            "bucket's rules"
-        )
-    if "QuotaExceeded" in reason or "XMinioStorageFull" in reason:
-        return OutOfSpace(
-            f"file ({shown}) must fit into the bucket; got {reason}; free some space, then run "
-            "again"
-        )
-    if isinstance(error, asyncio.TimeoutError):
-        reason = "no answer in time"
-    return Unreachable(
-        f"file ({shown}) must be reachable; got {reason}; check the endpoint and the network"
-    )
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether the service, or the client before it asks, does not take the credentials. Each has its own way to say so."""
-    status = getattr(error, "status_code", getattr(error, "code", None))
-    known = (
-        isinstance(error, PermissionError)
-        or type(error).__name__ in _REFUSALS
-        or status in (401, 403)
-    )
-    return known or (isinstance(error, OSError) and str(error).startswith("Forbidden: "))

@@ -11,13 +11,11 @@ one is told that it won.
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from pathlib import Path, PurePosixPath
-from typing import Protocol
+from pathlib import Path
 
+from storage.base.connection import Connection, Files
 from storage.base.errors import InvalidInput
 from storage.base.urls import redact, split_url
 
@@ -84,55 +82,6 @@ def _check_keys(value: object) -> None:
             _check_keys(item)
 
 
-class Files(Protocol):
-    """What a backend does: `storage.base.local` and `storage.base.remote`. Paths are absolute there."""
-
-    def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes: ...
-
-    def write(self, files: Mapping[str, bytes], *, durable: bool = True) -> None: ...
-
-    def put_if_absent(self, path: str, data: bytes) -> bool: ...
-
-    def exists(self, path: str) -> bool: ...
-
-    def stat(self, path: str) -> tuple[int, datetime]: ...
-
-    def walk(self, path: str) -> list[str]: ...
-
-    def listdir(self, path: str) -> list[str]: ...
-
-    def delete(self, path: str, root: str) -> None: ...
-
-    def sweep(self, path: str, before: datetime, *, folders: bool, dry_run: bool) -> int: ...
-
-    def probe(self, path: str) -> None: ...
-
-
-class _Connection:
-    """The file system of a store and of its children, connected once in each process."""
-
-    def __init__(self, protocol: str, url: str, options: dict[str, object]) -> None:
-        self.protocol = protocol
-        self.url = url
-        self.options = options
-        self._opened: tuple[int, Files] | None = None
-
-    def open(self) -> Files:
-        """The backend. A forked child connects anew: the network threads of its parent are not there."""
-        if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = os.getpid(), self._connect()
-        return self._opened[1]
-
-    def _connect(self) -> Files:
-        if self.protocol == "file":
-            from storage.base.local import LocalFiles
-
-            return LocalFiles()
-        from storage.base.remote import connect_files
-
-        return connect_files(self.protocol, self.url, self.options)
-
-
 class Store:
     """One location of a file system: a local directory, or a URL that fsspec knows.
 
@@ -155,7 +104,7 @@ class Store:
         self.is_local = protocol == "file"
         self.url = root if self.is_local else str(url).rstrip("/")
         self.display = redact(self.url)
-        self._connection = _Connection(protocol, self.url, dict(options or {}))
+        self._connection = Connection(protocol, self.url, dict(options or {}))
         self._root = root
 
     def __repr__(self) -> str:
@@ -312,20 +261,6 @@ class Store:
     def local_path(self, path: str = "") -> Path | None:
         """The file as a path of this machine; None where the store is remote."""
         return Path(self._locate_folder(path)) if self.is_local else None
-
-    @contextmanager
-    def open_local(self, path: str) -> Iterator[Path]:
-        """A path of this machine that holds the file's bytes: the file itself, or a copy for the time of the block."""
-        local = self.local_path(path)
-        if local is not None:
-            self._files.stat(str(local))
-            yield local
-            return
-        data = self.read(path)
-        with tempfile.TemporaryDirectory(prefix="lepton-") as folder:
-            copy = Path(folder) / PurePosixPath(path).name
-            copy.write_bytes(data)
-            yield copy
 
     def probe(self) -> None:
         """Writes, creates twice, reads and deletes a small file.

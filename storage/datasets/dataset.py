@@ -20,7 +20,7 @@ from storage.datasets.log import LogEntry, LoggedEntry
 from storage.datasets.lookup import LATEST, find_version, require_version
 from storage.datasets.manifest import Manifest, count_splits, write_manifest
 from storage.datasets.version import Version
-from storage.shards.shard import ShardEntry
+from storage.shards.entry import ShardEntry
 
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,127}")
 
@@ -33,7 +33,7 @@ class Dataset(DatasetFiles):
         name: Letters, digits, '.', '_' and '-'.
 
     Attributes:
-        shards: Folder of the shards; `storage.shards.shard.write_shard` writes there.
+        shards: Folder of the shards; `storage.shards.writing.write_shard` writes there.
         manifests: Folder of the manifests.
         history: The commit log.
     """

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from storage.datasets.version import Version
-from storage.shards.shard import CONTENT_HASH, ROW_ID, FieldSpec, ShardEntry
+from storage.shards.entry import FieldSpec, ShardEntry
+from storage.shards.row_ids import CONTENT_HASH, ROW_ID
 
 
 @dataclass(frozen=True)

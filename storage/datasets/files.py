@@ -27,7 +27,7 @@ class DatasetFiles:
         name: Letters, digits, '.', '_' and '-'.
 
     Attributes:
-        shards: Folder of the shards; `storage.shards.shard.write_shard` writes there.
+        shards: Folder of the shards; `storage.shards.writing.write_shard` writes there.
         manifests: Folder of the manifests.
         history: The commit log.
     """

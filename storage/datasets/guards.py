@@ -10,7 +10,9 @@ import numpy as np
 from storage.base.errors import BeingCollected, Conflict
 from storage.datasets.files import DatasetFiles, name_node, name_shard
 from storage.datasets.log import LoggedEntry
-from storage.shards.shard import ROW_ID, ShardEntry, read_shard
+from storage.shards.entry import ShardEntry
+from storage.shards.reading import read_shard
+from storage.shards.row_ids import ROW_ID
 
 _THREADS = 8
 

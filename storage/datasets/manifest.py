@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from storage.base.errors import Corrupt, InvalidInput, NotFound
 from storage.base.store import Store, canonical_json, sha256_bytes
-from storage.shards.shard import ShardEntry
+from storage.shards.entry import ShardEntry
 
 # A list up to this length is one node; a longer one is cut into nodes of about the usual length,
 # never of one item.

@@ -9,7 +9,7 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.files import DatasetFiles
 from storage.datasets.manifest import name_manifest, read_node
 from storage.datasets.version import Version
-from storage.shards.shard import ShardEntry, digest_files
+from storage.shards.entry import ShardEntry, digest_files
 
 _THREADS = 4
 

@@ -13,7 +13,9 @@ from storage.base.errors import NotFound
 from storage.datasets.files import DatasetFiles
 from storage.datasets.log import LogEntry
 from storage.datasets.manifest import Manifest, count_splits, read_manifest
-from storage.shards.shard import FieldSpec, Rows, ShardEntry, read_shard
+from storage.shards.entry import FieldSpec, ShardEntry
+from storage.shards.reading import read_shard
+from storage.shards.row_ids import Rows
 from storage.shards.statistics import FieldStatistics, merge_statistics
 
 _THREADS = 4
@@ -113,7 +115,7 @@ class Version:
     def read_shard(
         self, entry: ShardEntry, fields: Sequence[str] | None = None, *, verify: bool = True
     ) -> Rows:
-        """Rows of one shard; see `storage.shards.shard.read_shard`."""
+        """Rows of one shard; see `storage.shards.reading.read_shard`."""
         return read_shard(self.dataset.shards, entry, fields, verify=verify)
 
     def read(self, split: str | None = None, fields: Sequence[str] | None = None) -> Rows:

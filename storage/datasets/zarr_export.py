@@ -9,7 +9,8 @@ from storage.base.errors import Conflict, InvalidInput
 from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.shards.codecs import TEXT
-from storage.shards.shard import FieldSpec, ShardEntry, read_shard
+from storage.shards.entry import FieldSpec, ShardEntry
+from storage.shards.reading import read_shard
 
 if TYPE_CHECKING:
     import dask.array

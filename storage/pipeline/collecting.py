@@ -19,14 +19,15 @@ from storage.datasets.version import Version
 from storage.forms.base import DEFAULT_SHARD_BYTES, MAX_CLASSES_NAMED, RowsSpec
 from storage.pipeline.derived import measure_derived
 from storage.pipeline.publishing import publish_version
+from storage.shards.entry import ShardEntry, Span
 from storage.shards.row_ids import count_rows
-from storage.shards.shard import ShardEntry, Span, write_shard
+from storage.shards.writing import write_shard
 from storage.sources.base import (
-    Fault,
     Part,
     Source,
     SourceFile,
     SourceIdentity,
+    Undecodable,
     identify_rows,
 )
 
@@ -41,7 +42,7 @@ class Collected:
     """What one part became: a shard (none if no record could be read), faults, files that were read, undeclared classes."""
 
     entry: ShardEntry | None
-    faults: tuple[Fault, ...]
+    faults: tuple[Undecodable, ...]
     files: tuple[SourceFile, ...]
     undeclared: tuple[str, ...]
 
@@ -80,7 +81,7 @@ def collect_rows(
         StorageError: The dataset cannot be written.
     """
     files: list[SourceFile] = []
-    faults: list[Fault] = []
+    faults: list[Undecodable] = []
     entries: list[ShardEntry] = []
     undeclared: set[str] = set()
     with open_scratch(dataset) as scratch:
@@ -174,7 +175,7 @@ def _name_spooled(number: int) -> str:
 
 
 def _describe_version(
-    identity: SourceIdentity, faults: list[Fault], undeclared: set[str]
+    identity: SourceIdentity, faults: list[Undecodable], undeclared: set[str]
 ) -> dict[str, object]:
     listed = [{"name": fault.name, "reason": fault.reason} for fault in faults[:LISTED_FAULTS]]
     strange = {"undeclared": sorted(undeclared)[:MAX_CLASSES_NAMED]} if undeclared else {}
@@ -186,7 +187,7 @@ def _describe_version(
     }
 
 
-def _describe_empty(source: Source, faults: list[Fault]) -> str:
+def _describe_empty(source: Source, faults: list[Undecodable]) -> str:
     where = source.display or source.type
     if not faults:
         return f"source ({where}) must hold rows; got none; check the source's url and names"

@@ -40,8 +40,8 @@ from storage.pipeline.shuffle import (
 from storage.pipeline.sorting import SeriesReport, count_unsorted, inspect_series, plan_series
 from storage.pipeline.splits import check_source_splits, estimate_rows, find_cutoffs, find_times
 from storage.pipeline.timeline import Timeline
+from storage.shards.entry import ShardEntry
 from storage.shards.row_ids import CONTENT_HASH, VALID_SUFFIX, Rows, count_rows
-from storage.shards.shard import ShardEntry
 from storage.sources.base import SPLITS
 
 GROUP_BYTES = 64 * 2**20

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from storage.base.errors import Conflict
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
-from storage.shards.shard import ShardEntry
+from storage.shards.entry import ShardEntry
 
 ATTEMPTS = 20
 

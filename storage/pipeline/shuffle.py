@@ -34,6 +34,8 @@ from storage.pipeline.splits import (
     split_by_hash,
     split_by_time,
 )
+from storage.shards.entry import ShardEntry
+from storage.shards.reading import read_shard
 from storage.shards.row_ids import (
     CONTENT_HASH,
     LABEL,
@@ -44,7 +46,7 @@ from storage.shards.row_ids import (
     is_text,
     mix_keys,
 )
-from storage.shards.shard import ShardEntry, read_shard, write_shard
+from storage.shards.writing import write_shard
 from storage.sources.base import SPLITS
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.shards.shard import ShardEntry
+from storage.shards.entry import ShardEntry
 
 MOST_BYTES = 256 << 20
 _MOMENT_BYTES = 256  # entity, time and counts, as they are kept, joined and ordered; and a step, as it is counted

@@ -1,10 +1,7 @@
-"""Statistics of a field that merge: those of a data set are those of its shards, added up, without reading a row.
+"""Statistics of a field that merge: those of a data set are those of its shards, added up.
 
 Mean and sum of squared deviations: the pairwise algorithm of Chan, Golub and LeVeque (1983,
-"Algorithms for computing the sample variance"). The histogram's buckets are log-linear, as in
-HdrHistogram, and the same for all data: the sign, exponent and upper five bits of the fraction of a
-float32. So two histograms merge by adding counts, a quantile is off by at most 1/64 of its value,
-and whole numbers up to 64 have a bucket of their own.
+"Algorithms for computing the sample variance").
 """
 
 import math
@@ -16,51 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from storage.shards.histogram import BUCKETS, Histogram, find_buckets, pack_histogram
+
 _MAX_DISTINCT = 1000
 _BLOCK_VALUES = 1 << 16
 _BLOCK_PAIRS = 1 << 18
 _LARGEST = float(np.finfo(np.float64).max)
 _SUMMABLE = 1e290
-_SHIFT = 23 - 5
-_BUCKETS = 1 << (32 - _SHIFT)
-_SIGN = _BUCKETS >> 1
-
-
-class Histogram(BaseModel):
-    """Counts of values in log-linear buckets; empty buckets are left out.
-
-    Attributes:
-        keys: Bucket numbers, ascending by value.
-        counts: Values in each bucket.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    keys: tuple[int, ...] = ()
-    counts: tuple[int, ...] = ()
-
-    def merge(self, other: "Histogram") -> "Histogram":
-        """The histogram of both."""
-        dense = np.zeros(_BUCKETS, np.int64)
-        for histogram in (self, other):
-            dense[list(histogram.keys)] += np.array(histogram.counts, np.int64)
-        return pack_histogram(dense)
-
-    @property
-    def edges(self) -> tuple[tuple[float, float], ...]:
-        """Lower and upper bound of each bucket."""
-        return tuple(_bound_bucket(key) for key in self.keys)
-
-    def find_quantile(self, q: float) -> float:
-        """The value below which a fraction `q` (0 to 1) of the values lies, within 1/64 of itself; NaN if empty."""
-        if not self.counts:
-            return math.nan
-        ranks = np.cumsum(self.counts)
-        low, high = self.edges[int(np.searchsorted(ranks, q * ranks[-1]).clip(0, len(ranks) - 1))]
-        # Up to 64 a bucket starts, seen from zero, at a whole number, which is likelier than the
-        # middle.
-        start = low if low >= 0 else high
-        return start if start.is_integer() and high - low <= 1 else (low + high) / 2
 
 
 class FieldStatistics(BaseModel):
@@ -160,14 +119,6 @@ def compute_statistics(
     return moments.model_copy(update={"count": values.size, "null": null, "distinct": distinct})
 
 
-def pack_histogram(dense: NDArray[np.int64]) -> Histogram:
-    """A histogram from the counts of all buckets, shape (16384,)."""
-    keys = np.flatnonzero(dense)
-    negative, positive = keys[keys >= _SIGN][::-1], keys[keys < _SIGN]
-    ordered = np.concatenate([negative, positive])
-    return Histogram(keys=tuple(ordered.tolist()), counts=tuple(dense[ordered].tolist()))
-
-
 def _compute_bytes(values: NDArray[Any]) -> FieldStatistics:
     """Statistics of one-byte integers, exactly, from the count of each of the 256 values."""
     flat = values.reshape(-1).view(np.uint8)
@@ -190,7 +141,7 @@ def _compute_bytes(values: NDArray[Any]) -> FieldStatistics:
         return FieldStatistics(histogram=Histogram())
     total, size = int(counts @ levels), values.size
     squares = int(counts @ levels**2)
-    dense = np.bincount(_find_buckets(levels), weights=counts, minlength=_BUCKETS).astype(np.int64)
+    dense = np.bincount(find_buckets(levels), weights=counts, minlength=BUCKETS).astype(np.int64)
     return FieldStatistics(
         min=int(present.min()),
         max=int(present.max()),
@@ -203,7 +154,7 @@ def _compute_bytes(values: NDArray[Any]) -> FieldStatistics:
 def _compute_blocks(values: NDArray[Any]) -> FieldStatistics:
     """Statistics of wider numbers, block by block so that temporary arrays stay in the cache."""
     merged = _Moments()
-    dense = np.zeros(_BUCKETS, np.int64)
+    dense = np.zeros(BUCKETS, np.int64)
     for block in _iter_blocks(values):
         finite = block
         low, high = block.min(), block.max()
@@ -214,7 +165,7 @@ def _compute_blocks(values: NDArray[Any]) -> FieldStatistics:
             if not finite.size:
                 continue
             low, high = finite.min(), finite.max()
-        dense += np.bincount(_find_buckets(finite), minlength=_BUCKETS)
+        dense += np.bincount(find_buckets(finite), minlength=BUCKETS)
         merged.add(finite, low.item(), high.item())
     return merged.finish(values.size, pack_histogram(dense))
 
@@ -265,23 +216,6 @@ def _iter_blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
     flat = values.reshape(-1)
     for start in range(0, len(flat), _BLOCK_VALUES):
         yield flat[start : start + _BLOCK_VALUES]
-
-
-def _find_buckets(values: NDArray[Any]) -> NDArray[np.int64]:
-    """Bucket of each finite value; those past float32's range count as its largest."""
-    largest = np.finfo(np.float32).max
-    narrow = np.clip(values, -largest, largest) if values.dtype == np.float64 else values
-    single = narrow.astype(np.float32)
-    # Adding zero turns -0.0 into 0.0.
-    single += np.float32(0)
-    return (single.view(np.uint32) >> _SHIFT).astype(np.int64)
-
-
-def _bound_bucket(key: int) -> tuple[float, float]:
-    size = np.array([key & (_SIGN - 1), (key & (_SIGN - 1)) + 1], np.uint32)
-    near, far = (float(bound) for bound in (size << _SHIFT).view(np.float32))
-    far = far if math.isfinite(far) else float(np.finfo(np.float32).max)
-    return (-far, -near) if key & _SIGN else (near, far)
 
 
 def _merge_moments(

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Union, get_args
 from pydantic import Field
 
 from storage.sources.arrays import ArraysSource
-from storage.sources.base import Decoded, Fault, Part, Source, SourceFile, SourceIdentity, UrlSource
+from storage.sources.base import (
+    Decoded,
+    Part,
+    Source,
+    SourceFile,
+    SourceIdentity,
+    Undecodable,
+    UrlSource,
+)
 from storage.sources.csv import CsvSource
 from storage.sources.idx import IdxSource
 from storage.sources.images import ImagesSource
@@ -21,11 +29,11 @@ from storage.sources.sklearn import SklearnSource
 __all__ = [
     "AnySource",
     "Decoded",
-    "Fault",
     "Part",
     "Source",
     "SourceFile",
     "SourceIdentity",
+    "Undecodable",
     "UrlSource",
     "find_sources",
 ]

@@ -100,7 +100,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Undecodable:
     """A record that could not be read and was left out, and why."""
 
     name: str
@@ -128,7 +128,7 @@ class Decoded:
     members: tuple[str, ...] | None = None
     records: tuple[int, ...] | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Undecodable, ...] = ()
     files: tuple[SourceFile, ...] = ()
     undeclared: tuple[str, ...] = ()
 

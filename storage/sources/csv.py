@@ -13,7 +13,7 @@ from storage.base.errors import SourceError, SourceUnavailable
 from storage.forms.base import RowsSpec
 from storage.forms.columns import check_columns, find_undeclared, require_columns
 from storage.forms.registry import find_form
-from storage.sources.base import Decoded, Fault, Part, SourceFile, UrlSource
+from storage.sources.base import Decoded, Part, SourceFile, Undecodable, UrlSource
 from storage.sources.listing import list_files
 from storage.sources.opening import SourceStream, open_stream, translated
 
@@ -71,7 +71,7 @@ class CsvSource(UrlSource):
         rows, columns = find_form(declared).read_table(table, declared)
         strange = find_undeclared(table, declared)
         named = tuple(
-            Fault(f"{part.name}:{part.start + number}", reason) for number, reason in faults
+            Undecodable(f"{part.name}:{part.start + number}", reason) for number, reason in faults
         )
         records = tuple(number for number in kept if number not in blank)
         return Decoded(rows, records=records, columns=columns, faults=named, undeclared=strange)

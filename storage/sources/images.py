@@ -14,9 +14,9 @@ from storage.shards.row_ids import LABEL, Rows
 from storage.sources.base import (
     SPLITS,
     Decoded,
-    Fault,
     Part,
     SourceFile,
+    Undecodable,
     UrlSource,
 )
 from storage.sources.listing import list_files, read_files
@@ -69,7 +69,7 @@ class ImagesSource(UrlSource):
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Images uint8 (N, C, H, W); labels int64, past the last class where a folder is none of the recipe's."""
         labels, shape = _require_images(self, spec)
-        faults = [Fault(name, reason) for name, reason in part.detail.get("faults", ())]
+        faults = [Undecodable(name, reason) for name, reason in part.detail.get("faults", ())]
         files: list[SourceFile] = []
         if "root" in part.detail:
             found = read_files(
@@ -78,10 +78,10 @@ class ImagesSource(UrlSource):
             pictures = []
             for (name, label), data in zip(part.detail["pictures"], found, strict=True):
                 if isinstance(data, str):
-                    faults.append(Fault(name, data))
+                    faults.append(Undecodable(name, data))
                 elif len(data) > self.max_file_bytes:
                     faults.append(
-                        Fault(
+                        Undecodable(
                             name, f"has {len(data)} bytes; at most {self.max_file_bytes} are read"
                         )
                     )
@@ -95,7 +95,7 @@ class ImagesSource(UrlSource):
         images, kept, damaged = decode_pictures(
             [(name, data) for name, _, data in pictures], shape, resize=self.mismatch == "resize"
         )
-        faults += [Fault(name, reason) for name, reason in damaged]
+        faults += [Undecodable(name, reason) for name, reason in damaged]
         rows: Rows = {
             "image": images,
             LABEL: np.array([pictures[number][1] for number in kept], dtype=np.int64),
@@ -146,7 +146,7 @@ class ImagesSource(UrlSource):
                 bounds = Bounds(self.max_files, self.max_file_bytes, self.max_total_bytes)
                 batch = _Batch(archive)
                 for member in read_members(stream, bounds):
-                    if isinstance(member, Fault):
+                    if isinstance(member, Undecodable):
                         batch.faults.append((member.name, member.reason))
                         continue
                     if not member.name.lower().endswith(SUFFIXES):

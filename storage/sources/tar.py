@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from storage.base.errors import SourceError
-from storage.sources.base import Fault
+from storage.sources.base import Undecodable
 from storage.sources.opening import SourceStream
 
 MAX_NAME_BYTES = 1024
@@ -47,7 +47,7 @@ class Header:
     kind: str
 
 
-def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Fault]:
+def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Undecodable]:
     """Reads an archive from its start.
 
     Args:
@@ -88,7 +88,7 @@ def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Faul
         fault = _find_fault(header, bounds)
         if fault is not None:
             _skip_content(stream, header)
-            yield Fault(header.name[:MAX_NAME_BYTES], fault)
+            yield Undecodable(header.name[:MAX_NAME_BYTES], fault)
         else:
             yield Member(posixpath.normpath(header.name), _read_content(stream, header, bounds))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from storage.base.errors import InvalidInput
 from storage.stream.order import MemoryPlan
 from storage.stream.resident import count_pages
-from storage.stream.row_samples import Samples
+from storage.stream.row_samples import StreamSamples
 from storage.stream.shard_fields import ShardFields
 
 MOST_STREAMS = 8
@@ -46,7 +46,7 @@ class StreamPlan:
 
 def plan_stream(
     source: ShardFields,
-    samples: Samples,
+    samples: StreamSamples,
     *,
     batch_size: int,
     world_size: int,

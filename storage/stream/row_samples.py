@@ -11,7 +11,7 @@ from storage.stream.resident import Indices, ResidentShards
 Batch = dict[str, NDArray[Any]]
 
 
-class Samples(Protocol):
+class StreamSamples(Protocol):
     """What a stream serves, and how to gather it.
 
     Attributes:

@@ -29,7 +29,8 @@ from storage.shards.blocks import (
     read_blocks,
 )
 from storage.shards.codecs import TEXT
-from storage.shards.shard import Encoding, ShardEntry, has_fingerprint, read_file, read_shard
+from storage.shards.entry import Encoding, ShardEntry
+from storage.shards.reading import has_fingerprint, read_file, read_shard
 from storage.stream.resident import ResidentShards, Run
 
 # The checksum is computed while the bytes are in the processor's cache.

@@ -12,12 +12,12 @@ from storage.base.errors import InvalidInput
 from storage.datasets.version import Version
 from storage.forms.columns import SERIES_ID, TIME
 from storage.forms.series import find_step
-from storage.shards.shard import ShardEntry
+from storage.shards.entry import ShardEntry
 from storage.stream.loader import ShardLoader
 from storage.stream.order import Order
 from storage.stream.plan import plan_stream
 from storage.stream.resident import Indices, ResidentShards
-from storage.stream.row_samples import Batch, RowSamples, Samples, pad_batch
+from storage.stream.row_samples import Batch, RowSamples, StreamSamples, pad_batch
 from storage.stream.shard_fields import ShardFields
 from storage.stream.windows import SeriesRows, Window, WindowSamples
 
@@ -103,7 +103,7 @@ class Stream:
             version.dataset.shards, (*own, *past), name, fields, skip=_SKIPPED_FIELDS
         )
         if window is None:
-            self._samples: Samples = RowSamples(self._source.rows)
+            self._samples: StreamSamples = RowSamples(self._source.rows)
         else:
             series = _read_series(version, self._source, len(own))
             self._samples = WindowSamples(series, self._source.rows, window, name)

@@ -133,7 +133,7 @@ class EditContract:
     def test_exports_as_plain_zarr(self, filled: Dataset, tmp_path: Path) -> None:
         version = filled.open()
         export_version(version, Store(str(tmp_path / "out")))
-        group = zarr.open_group(tmp_path / "out", mode="r")
+        group: Any = zarr.open_group(tmp_path / "out", mode="r")
         assert group.attrs["lepton"] == {"dataset": "demo", "number": 2, "digest": version.digest}
         for split in version.splits:
             for name, array in version.read(split).items():

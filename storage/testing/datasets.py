@@ -12,8 +12,8 @@ from storage.base.store import Store, sha256_bytes
 from storage.datasets.dataset import Dataset
 from storage.datasets.log import name_entry
 from storage.datasets.verify import verify_dataset
-from storage.shards.shard import write_shard
 from storage.shards.statistics import compute_statistics
+from storage.shards.writing import write_shard
 from storage.testing.dataset_edits import EditContract
 from storage.testing.small_datasets import add_shard, fill_dataset, make_rows, read_ids
 from storage.upkeep.edits import delete_rows

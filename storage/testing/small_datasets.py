@@ -4,8 +4,9 @@ import numpy as np
 
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
+from storage.shards.entry import ShardEntry
 from storage.shards.row_ids import Rows
-from storage.shards.shard import ShardEntry, write_shard
+from storage.shards.writing import write_shard
 
 
 def make_rows(start: int, count: int = 20, seed: int = 0) -> Rows:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.datasets.version import Version
+from storage.shards.entry import ShardEntry
 from storage.shards.row_ids import CONTENT_HASH, ROW_ID, VALID_SUFFIX, mix_keys
-from storage.shards.shard import ShardEntry
 
 MOST_BYTES = 256 << 20
 _HELD_BYTES = 112  # a key, as it is joined, ordered and counted
@@ -50,10 +50,10 @@ def read_keys(entry: ShardEntry, version: Version, fields: Sequence[str]) -> tup
     return keys[places], places
 
 
-def iter_repeats(
+def iter_equal_rows(
     version: Version, fields: Sequence[str], split: str | None = None, most_bytes: int = MOST_BYTES
 ) -> Iterator[tuple[int, Places]]:
-    """Rows with the values of an earlier row; rows that lack one of the values repeat nothing.
+    """Rows with the values of an earlier row; rows that lack one of the values are no duplicates.
 
     Args:
         version: Of any dataset.
@@ -63,7 +63,7 @@ def iter_repeats(
 
     Yields:
         Number of a shard and places in it, ascending; a shard comes once for every range of keys
-        that repeat in it.
+        with duplicates in it.
     """
     entries = _list_shards(version, split)
     for part in _cut_ranges(
@@ -72,10 +72,10 @@ def iter_repeats(
         table = part.find_table()
         seen = np.zeros(len(table.words), np.bool_)
         for number, places, slots in part.iter_slots(table):
-            repeated = seen[slots]
-            repeated |= _mark_later(slots)
+            later = seen[slots]
+            later |= _mark_later(slots)
             seen[slots] = True
-            yield number, places[repeated]
+            yield number, places[later]
 
 
 def count_duplicates(version: Version) -> int:
@@ -94,15 +94,15 @@ def _count_duplicates(version: Version, manifest_digest: str) -> int:
 
 
 def iter_duplicates(version: Version, most_bytes: int = MOST_BYTES) -> Iterator[tuple[int, Places]]:
-    """Rows with the content of an earlier row of their split, as `iter_repeats` gives them."""
+    """Rows with the content of an earlier row of their split, as `iter_equal_rows` gives them."""
     for split in version.splits:
-        yield from iter_repeats(version, (CONTENT_HASH,), split, most_bytes)
+        yield from iter_equal_rows(version, (CONTENT_HASH,), split, most_bytes)
 
 
 def iter_alike(
     version: Version, fields: Sequence[str], most_bytes: int = MOST_BYTES
 ) -> Iterator[tuple[int, Places]]:
-    """All rows, the first ones too, with the values of another row, as `iter_repeats` gives them."""
+    """All rows, the first ones too, with the values of another row, as `iter_equal_rows` gives them."""
     for part in _cut_ranges(
         _list_shards(version, None), partial(read_keys, version=version, fields=fields), most_bytes
     ):

@@ -14,7 +14,11 @@ from storage.base.errors import InvalidInput, NotFound
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
 from storage.pipeline.derived import PREFIX, measure_derived
-from storage.shards.shard import ROW_ID, Rows, ShardEntry, check_rows, read_shard, write_shard
+from storage.shards.entry import ShardEntry
+from storage.shards.reading import read_shard
+from storage.shards.row_checks import check_rows
+from storage.shards.row_ids import ROW_ID, Rows
+from storage.shards.writing import write_shard
 
 _THREADS = 16
 

@@ -23,7 +23,7 @@ from storage.datasets.manifest import count_splits, name_manifest, write_manifes
 from storage.datasets.version import Version
 from storage.records.receipt_files import FOLDER as RECEIPTS
 from storage.records.receipt_files import read_receipt
-from storage.shards.shard import ShardEntry
+from storage.shards.entry import ShardEntry
 from storage.upkeep.edits import drop_rows, find_row_ids
 from storage.upkeep.gc import find_live
 

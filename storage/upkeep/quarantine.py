@@ -14,8 +14,10 @@ from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.files import list_datasets
 from storage.datasets.version import Version
+from storage.shards.entry import ShardEntry
+from storage.shards.reading import read_shard
 from storage.shards.row_ids import CONTENT_HASH, ROW_ID, Rows
-from storage.shards.shard import ShardEntry, read_shard, write_shard
+from storage.shards.writing import write_shard
 from storage.upkeep.edits import delete_rows
 
 SUFFIX = "-quarantine"

@@ -6,7 +6,7 @@ from gates.engine.tables import FieldFacts, FieldRule, ShardFacts, Table, tabula
 from gates.raw.image import ImageFacts
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
-from storage.shards.shard import ShardEntry
+from storage.shards.entry import ShardEntry
 from storage.upkeep.duplicates import iter_duplicates
 from tasks.data.row_names import name_rows, name_unread
 from tasks.forms.label_rows import count_labels, open_labels

@@ -8,8 +8,9 @@ import numpy as np
 from gates.engine.sharded_table import ColumnStatistics, Shard, ShardedTable
 from storage.base.store import Store
 from storage.datasets.version import Version
+from storage.shards.entry import ShardEntry
+from storage.shards.reading import read_shard
 from storage.shards.row_ids import LABEL, ROW_ID, VALID_SUFFIX
-from storage.shards.shard import ShardEntry, read_shard
 from storage.shards.statistics import FieldStatistics
 from storage.upkeep.quarantine import name_source
 

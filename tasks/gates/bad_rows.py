@@ -15,9 +15,10 @@ from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.forms.columns import SERIES_ID, TIME
+from storage.shards.entry import ShardEntry
+from storage.shards.reading import read_shard
 from storage.shards.row_ids import ROW_ID, VALID_SUFFIX
-from storage.shards.shard import ShardEntry, read_shard
-from storage.upkeep.duplicates import iter_duplicates, iter_repeats
+from storage.upkeep.duplicates import iter_duplicates, iter_equal_rows
 from tasks.data.row_names import name_rows
 from tasks.forms.base import Mask, RowMarker
 from tasks.forms.columns import find_present
@@ -69,7 +70,7 @@ def iter_bad_rows(
     if about == DUPLICATES:
         yield from iter_duplicates(version)
     elif about == REPEATED:
-        yield from iter_repeats(version, (SERIES_ID, TIME))
+        yield from iter_equal_rows(version, (SERIES_ID, TIME))
     elif about == UNSORTED:
         yield from iter_unsorted(version)
     else:

@@ -21,7 +21,8 @@ from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.forms.columns import SERIES_ID, TIME
 from storage.forms.series import find_step
-from storage.shards.shard import ShardEntry, read_shard
+from storage.shards.entry import ShardEntry
+from storage.shards.reading import read_shard
 from storage.shards.statistics import FieldStatistics
 from tasks.forms.columns import Column, find_present, read_column
 from tasks.gates.drift_statistics import Pair

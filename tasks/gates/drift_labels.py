@@ -23,8 +23,9 @@ from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
+from storage.shards.entry import ShardEntry
+from storage.shards.reading import read_shard
 from storage.shards.row_ids import CONTENT_HASH, LABEL
-from storage.shards.shard import ShardEntry, read_shard
 from tasks.forms.base import Features
 from tasks.forms.columns import find_present
 from tasks.forms.registry import find_task_form

@@ -9,7 +9,7 @@ import numpy as np
 from gates.engine.on_fail import BadRows
 from gates.engine.tables import Table, tabulate_counts
 from storage.datasets.version import Version
-from storage.shards.shard import ShardEntry
+from storage.shards.entry import ShardEntry
 from storage.upkeep.duplicates import Keyed, Keys, Places, count_known
 from tasks.forms.base import TaskForm
 

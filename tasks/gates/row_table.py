@@ -13,8 +13,9 @@ from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.forms.columns import SERIES_ID, TIME
 from storage.pipeline.derived import PREFIX, derive_columns
+from storage.shards.entry import ShardEntry
+from storage.shards.reading import read_shard
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
-from storage.shards.shard import ShardEntry, read_shard
 from storage.shards.statistics import FieldStatistics
 from tasks.forms.columns import SCALARS, Column, read_column
 from tasks.forms.registry import find_task_form

@@ -11,8 +11,8 @@ import numpy as np
 from gates.engine.report import GateReport
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
+from storage.shards.entry import ShardEntry
 from storage.shards.row_ids import ROW_ID, Rows
-from storage.shards.shard import ShardEntry
 from storage.upkeep.duplicates import ReadKeys, iter_shared
 from storage.upkeep.quarantine import name_source
 from tasks.forms.registry import find_task_form

@@ -20,7 +20,7 @@ from storage.datasets.version import Version
 from storage.records.receipt_files import list_model_receipts
 from storage.records.receipts import Receipt, StartRecord
 from storage.shards.row_ids import hash_contents
-from storage.shards.shard import write_shard
+from storage.shards.writing import write_shard
 from tasks.forms.registry import FORMS
 from tasks.gates.row_leakage import Learned, count_same_places, tabulate_learned
 from tasks.release.receipt import issue_receipt

@@ -11,7 +11,7 @@ from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.shards.shard import write_shard
+from storage.shards.writing import write_shard
 from tasks.training.job import DataRef, Fit, Step, TrainJob, WorkerResult
 from tasks.training.launch import open_trainer
 

@@ -15,8 +15,9 @@ from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.forms.columns import NUMBERS, SERIES_ID, TARGET, name_field
 from storage.forms.table import TableSpec
+from storage.shards.entry import ShardEntry
+from storage.shards.reading import read_shard
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
-from storage.shards.shard import ShardEntry, read_shard
 from storage.shards.statistics import FieldStatistics
 from tasks.forms.columns import find_present, read_column
 from tasks.forms.table.columns import list_columns

@@ -13,8 +13,8 @@ from storage.forms.columns import SERIES_ID, TIME
 from storage.forms.table import TableSpec
 from storage.pipeline.sorting import count_unsorted, inspect_series
 from storage.pipeline.timeline import Timeline
+from storage.shards.entry import ShardEntry
 from storage.shards.row_ids import LABEL, VALID_SUFFIX
-from storage.shards.shard import ShardEntry
 from storage.shards.statistics import FieldStatistics
 from storage.upkeep.duplicates import count_duplicates
 from tasks.data.row_names import name_unread

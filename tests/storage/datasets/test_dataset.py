@@ -17,7 +17,8 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.files import list_datasets
 from storage.datasets.log import CommitLog, encode_entry, name_entry
 from storage.datasets.zarr_export import export_version
-from storage.shards.shard import Span, write_shard
+from storage.shards.entry import Span
+from storage.shards.writing import write_shard
 from storage.testing.datasets import DatasetContract
 from storage.testing.small_datasets import add_shard, make_rows, read_ids
 from storage.upkeep.edits import delete_rows

@@ -11,7 +11,7 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.verify import verify_version
 from storage.pipeline.collecting import collect_rows
 from storage.shards.row_ids import LABEL, ROW_ID
-from storage.sources.base import Decoded, Fault, Part, Source, SourceFile
+from storage.sources.base import Decoded, Part, Source, SourceFile, Undecodable
 from storage.sources.idx import IdxSource
 from storage.sources.sklearn import SklearnSource
 from tests.storage.dataset_material import assert_nothing_else
@@ -34,7 +34,7 @@ class FaultySource(Source):
         rows = {"image": np.zeros((3, 1, 2, 2), np.uint8), LABEL: np.arange(3)}
         if part.name == "a" and self.whole:
             return Decoded(rows)
-        faults = (Fault(f"{part.name}/1.jpg", "cannot be read as an image"),)
+        faults = (Undecodable(f"{part.name}/1.jpg", "cannot be read as an image"),)
         return Decoded(
             {name: values[:0] for name, values in rows.items()}, members=(), faults=faults
         )

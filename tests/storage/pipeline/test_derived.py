@@ -5,7 +5,7 @@ from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.forms.columns import NUMBERS, SERIES_ID, TARGET
 from storage.pipeline.derived import PREFIX, derive_columns, measure_derived
-from storage.shards.shard import write_shard
+from storage.shards.writing import write_shard
 from storage.upkeep.edits import delete_rows, replace_rows
 
 

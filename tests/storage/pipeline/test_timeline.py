@@ -7,7 +7,7 @@ import pytest
 
 from storage.pipeline.sorting import count_unsorted, inspect_series, plan_series
 from storage.pipeline.timeline import Timeline
-from storage.shards.shard import ShardEntry
+from storage.shards.entry import ShardEntry
 
 SEEDS = pytest.mark.parametrize("seed", range(6))
 BUDGETS = pytest.mark.parametrize("most_bytes", [1 << 28, 4000])

@@ -28,8 +28,10 @@ from storage.shards.codecs import (
     encode_array,
     name_chunk,
 )
-from storage.shards.shard import ShardEntry, Span, digest_files, read_shard, write_shard
+from storage.shards.entry import ShardEntry, Span, digest_files
+from storage.shards.reading import read_shard
 from storage.shards.statistics import compute_statistics
+from storage.shards.writing import write_shard
 
 TEXT = np.dtypes.StringDType()
 

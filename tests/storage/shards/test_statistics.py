@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from storage.base.store import canonical_json
+from storage.shards.histogram import Histogram
 from storage.shards.statistics import (
     FieldStatistics,
-    Histogram,
     compute_statistics,
     count_values,
     merge_statistics,

@@ -16,7 +16,7 @@ from storage.datasets.dataset import Dataset
 from storage.forms.series import SeriesSpec
 from storage.pipeline.collecting import collect_rows
 from storage.pipeline.preparing import prepare_rows
-from storage.shards.shard import write_shard
+from storage.shards.writing import write_shard
 from storage.sources.csv import CsvSource
 from storage.stream.stream import Stream
 from storage.stream.windows import Window

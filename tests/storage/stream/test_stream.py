@@ -17,7 +17,7 @@ from storage.base.errors import Corrupt, InvalidInput, NotFound
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
-from storage.shards.shard import write_shard
+from storage.shards.writing import write_shard
 from storage.stream.stream import Stream
 from storage.stream.windows import Window
 from tests.storage.object_store import Proxy

@@ -11,13 +11,13 @@ import pytest
 
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.shards.shard import write_shard
+from storage.shards.writing import write_shard
 from storage.upkeep.duplicates import (
     count_duplicates,
     count_known,
     iter_alike,
     iter_duplicates,
-    iter_repeats,
+    iter_equal_rows,
     iter_shared,
     key_contents,
 )
@@ -80,7 +80,9 @@ def test_repeats_are_those_of_pandas_in_any_number_of_ranges(tmp_path, seed, mos
     assert count_duplicates(version) == len(wanted)
     dated = frame[frame.time__valid]
     wanted = list_wanted(dated, dated.duplicated(["series_id", "time"]))
-    assert list_spots(iter_repeats(version, ("series_id", "time"), most_bytes=most_bytes)) == wanted
+    assert (
+        list_spots(iter_equal_rows(version, ("series_id", "time"), most_bytes=most_bytes)) == wanted
+    )
 
 
 @SEEDS

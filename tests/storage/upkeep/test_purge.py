@@ -7,7 +7,9 @@ from storage.base.errors import Conflict, NotFound
 from storage.base.store import Store, canonical_json, sha256_bytes
 from storage.datasets.dataset import Dataset
 from storage.datasets.verify import verify_dataset
-from storage.shards.shard import ROW_ID, read_shard, write_shard
+from storage.shards.reading import read_shard
+from storage.shards.row_ids import ROW_ID
+from storage.shards.writing import write_shard
 from storage.testing.small_datasets import add_shard, make_rows, read_ids
 from storage.upkeep import purge
 from storage.upkeep.edits import delete_rows

@@ -4,8 +4,9 @@ import pytest
 from storage.base.errors import InvalidInput, NotFound
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
+from storage.shards.entry import Span
 from storage.shards.row_ids import hash_contents
-from storage.shards.shard import Span, write_shard
+from storage.shards.writing import write_shard
 from storage.upkeep.quarantine import (
     describe_rows,
     find_cleaned,

@@ -13,8 +13,9 @@ from storage.datasets.dataset import Dataset
 from storage.forms.image import ImageSpec
 from storage.pipeline.collecting import collect_rows
 from storage.records.receipts import SourceRecord
+from storage.shards.entry import Span
 from storage.shards.row_ids import hash_contents
-from storage.shards.shard import Span, write_shard
+from storage.shards.writing import write_shard
 from storage.sources.csv import CsvSource
 from storage.upkeep.quarantine import describe_rows, find_cleaned, read_quarantine, release_rows
 from tasks.data.collect import describe_version

@@ -22,7 +22,7 @@ from storage.pipeline.fitted import Fitted
 from storage.pipeline.preparing import prepare_rows
 from storage.records.receipt_files import write_receipt
 from storage.records.receipts import CodeRecord, Receipt, SourceRecord
-from storage.shards.shard import read_file
+from storage.shards.reading import read_file
 from storage.sources.csv import CsvSource
 from storage.upkeep.quarantine import describe_rows, find_cleaned, read_quarantine, release_rows
 from tasks.data.collect import describe_version
@@ -102,7 +102,7 @@ def test_the_raw_gate_of_a_table_reads_each_column_once_and_no_ids(tmp_path, mon
         reads[path.split("/")[0]] += 1
         return read_file(shards, entry, path, **more)
 
-    monkeypatch.setattr("storage.shards.shard.read_file", count)
+    monkeypatch.setattr("storage.shards.reading.read_file", count)
     assert not find_red(judge(version, TABLE))
     columns = {field.name for field in version.fields} - {"row_id"}
     assert reads == dict.fromkeys(columns, len(version.shards))

@@ -12,7 +12,7 @@ import pytest
 from gates.prepared.near_duplicates import hash_pictures
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.shards.shard import write_shard
+from storage.shards.writing import write_shard
 from storage.upkeep.duplicates import count_known
 from tasks.data.row_names import name_rows
 from tasks.forms.image import ImageForm
