@@ -9,9 +9,7 @@ from storage.base.store import Store, canonical_json
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
-from storage.forms.image import ImageSpec
-from storage.forms.series import SeriesSpec
-from storage.forms.table import TableSpec
+from storage.forms.registry import FORMS
 from storage.records.receipt_files import FOLDER, read_receipt
 from storage.records.receipts import Receipt
 
@@ -26,12 +24,9 @@ class Accepted:
     reason: str = ""
 
 
-_SPECS: dict[str, type[RowsSpec]] = {"image": ImageSpec, "table": TableSpec, "series": SeriesSpec}
-
-
 def parse_data(document: Mapping[str, Any]) -> RowsSpec:
-    """The data section of a recipe's document, by its kind."""
-    return _SPECS[str(document.get("kind", "image"))].model_validate(document)
+    """Return the data section of a recipe's document, by its kind."""
+    return FORMS.find(str(document.get("kind", "image"))).spec.model_validate(document)
 
 
 def find_accepted(
