@@ -89,11 +89,13 @@ class TaskForm(ABC, Generic[D, S]):
         ordered: Whether the rows of an entity follow each other in time.
         derived_prefix: Stands before the names of derived figures.
         looks: Fields by which rows look alike; none where near duplicates are not sought.
+        fitted_field: Field whose channels are fitted, of those that are declared; empty for none.
     """
 
     ordered: bool = False
     derived_prefix: str = ""
     looks: tuple[str, ...] = ()
+    fitted_field: str = ""
 
     @abstractmethod
     def describe_sample(self, objective: str, data: D, model: ModelSpec, fitted: Fitted) -> S:

@@ -35,6 +35,7 @@ class ImageForm(TaskForm[ImageSpec, ImageSample]):
 
     derived_prefix = "image."
     looks = (IMAGE,)
+    fitted_field = IMAGE
 
     def describe_sample(
         self, objective: str, data: ImageSpec, model: ModelSpec, fitted: Fitted

@@ -74,7 +74,7 @@ def describe_prepared(
         fields=fields,
         labels=data.labels,
         label_counts={split: count_labels(version, split) for split in version.splits},
-        fitted=dict.fromkeys(fields, (fitted.mean, fitted.std)),
+        fitted={name: (fitted.mean, fitted.std) for name in fields if name == form.fitted_field},
         rows_collected=find_cleaned(raw).rows,
         rows_dropped=fitted.dropped,
         columns=_tabulate_training(version, form.list_columns(data)),
