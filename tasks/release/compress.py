@@ -47,13 +47,8 @@ def compress(
     store = Store(workspace)
     contents, start_s = _export(workspace, prepared, trained, spec, trainer)
     files = _write_files(store, evaluated.model_id, Path(trained.directory), contents)
-    bench = Bench(
-        store,
-        prepared,
-        evaluated,
-        find_task_form(data).describe_input(trained.sample, data),
-        describe_outputs(trained.sample, data),
-    )
+    taken = find_task_form(data).describe_input(trained.sample, data)
+    bench = Bench(store, prepared, evaluated, taken, describe_outputs(trained.sample, data))
     answers = read_answers(Path(trained.directory), trained.validation_predictions)
     reference = unpack_answers(answers)
     candidates = [bench.measure(name, content, reference) for name, content in contents.items()]
