@@ -25,6 +25,10 @@ def check_recipe(recipe: Recipe) -> list[RecipeFault]:
         *_check_targets(recipe),
         *_check_family(recipe, form, objective),
         *_ask("data", lambda: objective.check_data(recipe.data.labels, recipe.data.target)),
+        *_ask(
+            "model",
+            lambda: objective.check_positive(recipe.model.positive, recipe.data.labels),
+        ),
         *_check_split(recipe),
         *_check_window(recipe, form, objective),
         *_check_head(recipe, form),

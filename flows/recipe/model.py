@@ -23,8 +23,9 @@ from flows.errors import RecipeFault
 from flows.kinds import KINDS
 from gates.model.objectives import gates_for_objective
 from gates.specs.sections import GatesSpec
+from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.training import CompressSpec, TrainSpec
+from lightning_modules.specs.training import TrainSpec
 from storage.base.store import canonical_json, redact, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.forms.registry import FORMS

@@ -18,9 +18,10 @@ from pydantic_core import PydanticUndefined
 from deployments.targets.specs import TargetSpec
 from flows.kinds import KINDS
 from flows.recipe.model import Recipe
+from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.forms import FORMS as SAMPLES
 from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.training import CompressSpec, TrainSpec
+from lightning_modules.specs.training import TrainSpec
 from storage.forms.registry import FORMS as ROWS
 from storage.sources import BUILT_IN, name_type
 

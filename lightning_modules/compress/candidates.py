@@ -11,8 +11,8 @@ from lightning_modules.compress.onnx_export import export_onnx, run_onnx
 from lightning_modules.compress.quantize import quantize_int8
 from lightning_modules.errors import ExportError
 from lightning_modules.objectives.base import Answer
+from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.forms import AnySample
-from lightning_modules.specs.training import CompressSpec
 from lightning_modules.training.learner import Learner
 
 PARITY = 1e-4

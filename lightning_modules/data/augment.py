@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_modules.specs.training import AugmentationSpec
+from lightning_modules.specs.augmentation import AugmentationSpec
 
 UINT64 = NDArray[np.uint64]
 # Another stream of draws than that of the affine map.

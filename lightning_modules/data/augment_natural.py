@@ -7,8 +7,8 @@ from torch import Tensor
 
 from lightning_modules.data.augment import UINT64, AffineAugmentation, draw_uniform
 from lightning_modules.errors import SpecError
+from lightning_modules.specs.augmentation import AugmentationSpec
 from lightning_modules.specs.samples import ImageSample
-from lightning_modules.specs.training import AugmentationSpec
 
 # Another stream of draws than that of the affine map, whose columns these would repeat.
 SALT = 0x5EED

@@ -6,10 +6,11 @@ from typing import cast
 from lightning_modules.data.augment import Augmentation, JitterAugmentation
 from lightning_modules.data.augment_natural import ImageAugmentation
 from lightning_modules.errors import SpecError
+from lightning_modules.specs.augmentation import AugmentationSpec
 from lightning_modules.specs.components import build_component, load_component
 from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.samples import ImageSample, RowSample, Sample
-from lightning_modules.specs.training import AugmentationSpec, TrainSpec
+from lightning_modules.specs.training import TrainSpec
 from storage.base.registry import Registry
 
 Builder = Callable[..., Augmentation]

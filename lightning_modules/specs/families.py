@@ -17,15 +17,12 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Params(Spec):
-    """Base of every family's parameters; a None is left to the network.
-
-    Attributes:
-        restores: Whether the network gives its input back, for objectives that ask for it.
-        steps: Names of the parameters that are steps of a window, which has at least as many.
-    """
+    """Base of every family's parameters; a None is left to the network."""
 
     restores: ClassVar[bool] = False
+    """Whether the network gives its input back, for objectives that ask for it."""
     steps: ClassVar[tuple[str, ...]] = ()
+    """Names of the parameters that are steps of a window, which has at least as many."""
 
 
 class LinearParams(Params):
@@ -33,74 +30,61 @@ class LinearParams(Params):
 
 
 class MLPParams(Params):
-    """Linear layers with a nonlinearity between them.
-
-    Attributes:
-        widths: Units of each hidden layer.
-        dropout: Probability after each hidden layer.
-    """
+    """Linear layers with a nonlinearity between them."""
 
     widths: tuple[Width, ...] = Field(default=(256, 256), min_length=1)
+    """Units of each hidden layer."""
     dropout: Dropout = 0.1
+    """Probability after each hidden layer."""
 
 
 class TableMLPParams(Params):
-    """Small networks side by side, whose mean is the answer.
-
-    Attributes:
-        widths: Units of each hidden layer of a member.
-        dropout: Probability after each hidden layer.
-        members: Networks side by side.
-        waves: Learned frequencies through which each feature is read; 0 reads features as they are.
-        sigma: Spread of those frequencies, in turns a standard deviation.
-    """
+    """Small networks side by side, whose mean is the answer."""
 
     widths: tuple[Width, ...] = Field(default=(128, 128), min_length=1)
+    """Units of each hidden layer of a member."""
     dropout: Dropout = 0.1
+    """Probability after each hidden layer."""
     members: int = Field(default=1, ge=1, le=64)
+    """Networks side by side."""
     waves: int = Field(default=0, ge=0, le=256)
+    """Learned frequencies through which each feature is read; 0 reads features as they are."""
     sigma: float = Field(default=0.1, gt=0, le=100)
+    """Spread of those frequencies, in turns a standard deviation."""
 
 
 class ImageCNNParams(Params):
-    """A residual convolutional network for images.
-
-    Attributes:
-        widths: Channels of the stem, then of each stage.
-        blocks: Residual blocks of each stage.
-        convolutions: Of each residual block.
-        early_pool: Whether each stage is halved right behind its first convolution, which makes
-            training cheap.
-        stem_stride: 1, or 2 to halve the image at once.
-        activation: What stands behind each convolution; a smooth one learns a little more in as
-            many epochs.
-        dropout: Probability before the last layer.
-    """
+    """A residual convolutional network for images."""
 
     widths: tuple[Width, ...] = Field(default=(16, 32, 64), min_length=2)
+    """Channels of the stem, then of each stage."""
     blocks: int = Field(default=1, ge=0, le=64)
+    """Residual blocks of each stage."""
     convolutions: Literal[1, 2] = 2
+    """Of each residual block."""
     early_pool: bool = False
+    """Whether each stage is halved right behind its first convolution, which makes training
+    cheap."""
     stem_stride: Literal[1, 2] = 1
+    """1, or 2 to halve the image at once."""
     activation: Literal["relu", "gelu", "silu"] = "relu"
+    """What stands behind each convolution; a smooth one learns a little more in as many epochs."""
     dropout: Dropout = 0.1
+    """Probability before the last layer."""
 
 
 class ResNetParams(Params):
-    """A residual network under torchvision's names; the defaults are ResNet-18.
-
-    Attributes:
-        blocks: Residual blocks of each stage, one to four stages.
-        widths: Channels of each stage.
-        stem: "small" keeps the size, "large" takes a quarter of each edge, "auto" is small up to 64
-            pixels an edge.
-        dropout: Probability before the last layer.
-    """
+    """A residual network under torchvision's names; the defaults are ResNet-18."""
 
     blocks: tuple[Layers, ...] = Field(default=(2, 2, 2, 2), min_length=1, max_length=4)
+    """Residual blocks of each stage, one to four stages."""
     widths: tuple[Width, ...] = Field(default=(64, 128, 256, 512), min_length=1, max_length=4)
+    """Channels of each stage."""
     stem: Literal["auto", "small", "large"] = "auto"
+    """"small" keeps the size, "large" takes a quarter of each edge, "auto" is small up to 64 pixels
+    an edge."""
     dropout: Dropout = 0.0
+    """Probability before the last layer."""
 
     @model_validator(mode="after")
     def _check_stages(self) -> "ResNetParams":
@@ -114,40 +98,33 @@ class ResNetParams(Params):
 
 
 class RNNParams(Params):
-    """A stacked GRU or LSTM.
-
-    Attributes:
-        cell: Kind of cell.
-        width: Units of a layer, in each direction.
-        layers: Number of layers.
-        bidirectional: Whether the sample is also read from its end.
-        dropout: Probability before the last layer.
-    """
+    """A stacked GRU or LSTM."""
 
     cell: Literal["gru", "lstm"] = "lstm"
+    """Kind of cell."""
     width: Width = 96
+    """Units of a layer, in each direction."""
     layers: Layers = 1
+    """Number of layers."""
     bidirectional: bool = True
+    """Whether the sample is also read from its end."""
     dropout: Dropout = 0.1
+    """Probability before the last layer."""
 
 
 class TransformerParams(Params):
-    """A Transformer encoder.
-
-    Attributes:
-        patch: Edge of a patch in pixels, or steps of a patch of a window; None lets the network
-            choose.
-        width: Features of a token.
-        layers: Encoder layers.
-        heads: Attention heads; must divide the width.
-        dropout: Probability inside the layers.
-    """
+    """A Transformer encoder."""
 
     patch: int | None = Field(default=None, ge=1)
+    """Edge of a patch in pixels, or steps of a patch of a window; None lets the network choose."""
     width: Width = 64
+    """Features of a token."""
     layers: Layers = 3
+    """Encoder layers."""
     heads: int = Field(default=4, ge=1, le=256)
+    """Attention heads; must divide the width."""
     dropout: Dropout = 0.1
+    """Probability inside the layers."""
 
     @model_validator(mode="after")
     def _check_heads(self) -> "TransformerParams":
@@ -160,31 +137,29 @@ class TransformerParams(Params):
 
 
 class SeriesMLPParams(MLPParams):
-    """Each forecast channel by itself: a linear map of its past, plus hidden layers.
-
-    Attributes:
-        mix: Whether the network sees all channels at once instead; always so where nothing is
-            forecast.
-    """
+    """Each forecast channel by itself: a linear map of its past, plus hidden layers."""
 
     widths: tuple[Width, ...] = Field(default=(256,), min_length=1)
+    """Units of each hidden layer."""
     mix: bool = False
+    """Whether the network sees all channels at once instead; always so where nothing is
+    forecast."""
 
 
 class SeriesCNNParams(Params):
-    """A convolutional network over time, each block with twice the reach of the one before (TCN; Bai et al., 2018).
+    """A convolutional network over time (TCN; Bai et al., 2018).
 
-    Attributes:
-        width: Channels of a layer.
-        layers: Blocks.
-        kernel: Steps that a convolution sees, odd.
-        dropout: Probability in each block.
+    Each block reaches twice as far as the one before.
     """
 
     width: Width = 64
+    """Channels of a layer."""
     layers: int = Field(default=4, ge=1, le=16)
+    """Blocks."""
     kernel: int = Field(default=3, ge=3, le=63)
+    """Steps that a convolution sees, odd."""
     dropout: Dropout = 0.1
+    """Probability in each block."""
 
     @model_validator(mode="after")
     def _check_kernel(self) -> "SeriesCNNParams":
@@ -196,32 +171,29 @@ class SeriesCNNParams(Params):
 
 
 class SeriesTransformerParams(TransformerParams):
-    """Patches of each channel's window as tokens, channel by channel (PatchTST; Nie et al., 2023).
-
-    Attributes:
-        patch: Steps of a patch; at most the lookback.
-        stride: Steps between the starts of two patches.
-    """
+    """Patches of each channel's window as tokens (PatchTST; Nie et al., 2023)."""
 
     steps: ClassVar[tuple[str, ...]] = ("patch",)
 
     patch: int = Field(default=16, ge=1)
+    """Steps of a patch; at most the lookback."""
     stride: int = Field(default=8, ge=1)
+    """Steps between the starts of two patches."""
     width: Width = 16
+    """Features of a token."""
     layers: Layers = 2
+    """Encoder layers."""
     dropout: Dropout = 0.3
+    """Probability inside the layers."""
 
 
 class DLinearParams(Params):
-    """Trend and remainder, each mapped linearly to the future (DLinear; Zeng et al., 2023).
-
-    Attributes:
-        kernel: Steps of the moving average that is the trend, odd.
-    """
+    """Trend and remainder, each mapped linearly to the future (DLinear; Zeng et al., 2023)."""
 
     steps: ClassVar[tuple[str, ...]] = ("kernel",)
 
     kernel: int = Field(default=25, ge=3)
+    """Steps of the moving average that is the trend, odd."""
 
     @model_validator(mode="after")
     def _check_kernel(self) -> "DLinearParams":
@@ -233,18 +205,15 @@ class DLinearParams(Params):
 
 
 class AutoencoderParams(Params):
-    """Linear layers down to a code and back.
-
-    Attributes:
-        widths: Units of each layer on the way down; the way back mirrors them.
-        code: Numbers of the code in the middle.
-        dropout: Probability after each hidden layer.
-    """
+    """Linear layers down to a code and back."""
 
     restores: ClassVar[bool] = True
     widths: tuple[Width, ...] = Field(default=(64,), min_length=1)
+    """Units of each layer on the way down; the way back mirrors them."""
     code: Width = 8
+    """Numbers of the code in the middle."""
     dropout: Dropout = 0.0
+    """Probability after each hidden layer."""
 
 
 IMAGE_FAMILIES: dict[str, type[Params]] = {

@@ -22,20 +22,17 @@ HeadName = Annotated[str, AfterValidator(partial(check_name, "head", lambda: HEA
 
 
 class DenoiseSpec(Spec):
-    """A filter over time, applied to each column of numbers of a window; its ends are held.
-
-    Attributes:
-        name: "gaussian"; "median"; or "savgol", a polynomial fitted to each neighbourhood (Savitzky
-            and Golay, 1964).
-        steps: Width of the neighbourhood in steps, odd.
-        sigma: Standard deviation in steps, for "gaussian".
-        degree: Of the polynomial, below `steps`, for "savgol".
-    """
+    """A filter over time, applied to each column of numbers of a window; its ends are held."""
 
     name: Literal["gaussian", "median", "savgol"]
+    """"gaussian"; "median"; or "savgol", a polynomial fitted to each neighbourhood (Savitzky and
+    Golay, 1964)."""
     steps: int = Field(default=5, ge=3, le=255)
+    """Width of the neighbourhood in steps, odd."""
     sigma: float = Field(default=1.0, gt=0, le=100)
+    """Standard deviation in steps, for "gaussian"."""
     degree: int = Field(default=2, ge=0, le=6)
+    """Of the polynomial, below `steps`, for "savgol"."""
 
     @model_validator(mode="after")
     def _check_steps(self) -> "DenoiseSpec":
@@ -52,77 +49,68 @@ class DenoiseSpec(Spec):
 
 
 class HeadSpec(Spec):
-    """Preprocessing that is trained with the network and exported with it.
-
-    Attributes:
-        name: "standard", or the import path of a callable `(sample, spec, **params) -> nn.Module`
-            for tables and series whose module maps raw rows to features.
-        params: Keyword arguments of a head of your own.
-        normalise: "standard" subtracts the training split's mean and divides by its standard
-            deviation, channel by channel; "range" maps the declared value range of images onto
-            0..1; "none" only converts to float32.
-        mask: Whether a missing number is told to the network by a channel of its own, beside the
-            mean that stands in for it; None: for tables, not for series.
-        embed: Features of a learned embedding of each category; None: one-hot.
-        products: Pairs of columns of numbers whose products are features too, such as power, which
-            is torque times speed; for tables.
-        differences: Pairs of columns whose differences are features too, the first less the second;
-            for tables.
-        denoise: A filter over time; for series.
-        calendar: Sine and cosine of the time within these periods as features; for series with a
-            time.
-        instance_norm: Whether each window is normalised by its own mean and deviation, which are
-            given back to what is forecast (RevIN; Kim et al., 2022); for series.
-        mirror: Whether an image is answered by the mean over it and its mirror image, left to
-            right: more accurate at twice the time, where what is mirrored is the same thing (never
-            for digits or letters); for images.
-    """
+    """Preprocessing that is trained with the network and exported with it."""
 
     name: HeadName = "standard"
+    """"standard", or the import path of a callable `(sample, spec, **params) -> nn.Module` for
+    tables and series whose module maps raw rows to features."""
     params: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of a head of your own."""
     normalise: Literal["standard", "range", "none"] = "standard"
+    """"standard" subtracts the training split's mean and divides by its standard deviation, channel
+    by channel; "range" maps the declared value range of images onto 0..1; "none" only converts to
+    float32."""
     mask: bool | None = None
+    """Whether a missing number is told to the network by a channel of its own, beside the mean that
+    stands in for it; None: for tables, not for series."""
     embed: int | None = Field(default=None, ge=1, le=1024)
+    """Features of a learned embedding of each category; None: one-hot."""
     products: tuple[tuple[str, str], ...] = ()
+    """Pairs of columns of numbers whose products are features too, such as power, which is torque
+    times speed; for tables."""
     differences: tuple[tuple[str, str], ...] = ()
+    """Pairs of columns whose differences are features too, the first less the second; for
+    tables."""
     denoise: DenoiseSpec | None = None
+    """A filter over time; for series."""
     calendar: tuple[Literal["day", "week", "year"], ...] = ()
+    """Sine and cosine of the time within these periods as features; for series with a time."""
     instance_norm: bool = False
+    """Whether each window is normalised by its own mean and deviation, which are given back to what
+    is forecast (RevIN; Kim et al., 2022); for series."""
     mirror: bool = False
+    """Whether an image is answered by the mean over it and its mirror image, left to right: more
+    accurate at twice the time, where what is mirrored is the same thing (never for digits or
+    letters); for images."""
 
 
 class NetworkSpec(Spec):
-    """Which network, and its own parameters.
-
-    Attributes:
-        family: A family by its name, or the import path of a callable `(input_shape=...,
-            outputs=..., **params) -> nn.Module`. The input's shape is (C, H, W) of images, (D,) of
-            tables, (L, C) of series, the channels that are forecast first; the outputs are K
-            classes or values, or (H, T) for H steps of T columns.
-        params: Keyword arguments of that family; a wrong one is refused with the recipe's other
-            faults.
-    """
+    """Which network, and its own parameters."""
 
     family: FamilyName = "cnn"
+    """A family by its name, or the import path of a callable `(input_shape=..., outputs=...,
+    **params) -> nn.Module`. The input's shape is (C, H, W) of images, (D,) of tables, (L, C) of
+    series, the channels that are forecast first; the outputs are K classes or values, or (H, T) for
+    H steps of T columns."""
     params: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of that family; a wrong one is refused with the recipe's other faults."""
 
 
 class ModelSpec(Spec):
-    """The head and the network behind it.
-
-    Attributes:
-        head: Preprocessing.
-        network: The network.
-        window: What a sample is, for series.
-        figures_in: What errors of regression and forecasts are measured in: "units" of the source,
-            or "standard" deviations of the training rows, without which columns of different units
-            have no common error.
-        anomaly_quantile: Share of the normal validation rows that lie below the threshold of
-            anomaly detection.
-    """
+    """The head and the network behind it."""
 
     head: HeadSpec = HeadSpec()
+    """Preprocessing."""
     network: NetworkSpec = NetworkSpec()
+    """The network."""
     window: WindowSpec | None = None
+    """What a sample is, for series."""
+    positive: str | None = None
+    """Of two classes the one that average precision and AUROC are of, as in `data.labels`; None:
+    the rarer one in the training rows."""
     figures_in: Literal["units", "standard"] = "units"
+    """What errors of regression and forecasts are measured in: "units" of the source, or "standard"
+    deviations of the training rows, without which columns of different units have no common
+    error."""
     anomaly_quantile: float = Field(default=0.99, gt=0, lt=1)
+    """Share of the normal validation rows that lie below the threshold of anomaly detection."""

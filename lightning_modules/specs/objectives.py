@@ -2,11 +2,18 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from lightning_modules.specs import metrics
 from lightning_modules.specs.components import load_component
-from lightning_modules.specs.metrics import Floats, Metric
+from lightning_modules.specs.figures import (
+    ACCURACY,
+    ERROR,
+    ERRORS,
+    MACRO_F1,
+    MACRO_RANKED,
+    RANKED,
+    FigureSpec,
+)
+from lightning_modules.specs.metrics import Floats
 from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.window import WindowSpec
 from storage.base.figures import Direction, Figure
@@ -14,47 +21,6 @@ from storage.base.registry import Registry
 
 Outputs = int | tuple[int, ...]
 LABEL, TARGET, FUTURE = "label", "target", "__future"
-
-
-@dataclass(frozen=True)
-class FigureSpec:
-    """One figure of an objective.
-
-    Attributes:
-        name: What is measured, such as "accuracy".
-        compute: Measures it: `(answers, truth, sample) -> float`, NaN where it is not defined.
-        direction: Which way is better.
-        power: Power of the truth's own unit that it is in; 0 for rates and shares, whose unit is 1.
-    """
-
-    name: str
-    compute: Metric
-    direction: Direction = "higher"
-    power: int = 0
-
-    def name_unit(self, unit: str) -> str:
-        """Returns its unit, where the truth is in the given one."""
-        if not self.power:
-            return "1"
-        return f"{unit} squared" if unit and self.power == 2 else unit
-
-
-ACCURACY = FigureSpec("accuracy", metrics.compute_accuracy)
-MACRO_F1 = FigureSpec("macro_f1", metrics.compute_macro_f1)
-RANKED = (
-    FigureSpec("average_precision", metrics.compute_average_precision),
-    FigureSpec("auroc", metrics.compute_auroc),
-)
-MACRO_RANKED = (
-    FigureSpec("macro_average_precision", metrics.compute_macro_average_precision),
-    FigureSpec("macro_auroc", metrics.compute_macro_auroc),
-)
-ERROR = FigureSpec("error", metrics.compute_mae, "lower", 1)
-ERRORS = (
-    FigureSpec("mae", metrics.compute_mae, "lower", 1),
-    FigureSpec("rmse", metrics.compute_rmse, "lower", 1),
-    FigureSpec("mse", metrics.compute_mse, "lower", 2),
-)
 
 
 class ObjectiveSpec:
@@ -109,14 +75,30 @@ class ObjectiveSpec:
         Raises:
             ValueError: They do not; the sentence begins with the key that must say otherwise.
         """
-        if self.asks == "label" and len(labels) < 2:
+        if self.asks == LABEL and len(labels) < 2:
             raise ValueError(
                 f"labels ({list(labels)}) must name the classes to tell apart; write label: its "
                 "column, and labels: [...] with two classes or more"
             )
-        if self.asks == "target" and target is None:
+        if self.asks == TARGET and target is None:
             raise ValueError(
                 "target (absent) must name the column to be predicted; write target: its column"
+            )
+
+    def check_positive(self, positive: str | None, labels: Sequence[str]) -> None:
+        """Checks that the positive class is one of two that are told apart.
+
+        Raises:
+            ValueError: It is not; the sentence begins with the key that must say otherwise.
+        """
+        if positive is not None and (self.asks != LABEL or len(labels) != 2):
+            raise ValueError(
+                f"positive ({positive}) must be left out where not two classes are told apart; "
+                "remove it"
+            )
+        if positive is not None and positive not in labels:
+            raise ValueError(
+                f"positive ({positive}) must be one of data.labels; choose {' or '.join(labels)}"
             )
 
     def check_window(self, window: WindowSpec) -> None:
@@ -311,10 +293,16 @@ def _bind(figure: FigureSpec, sample: Sample) -> Callable[[Floats, Floats], floa
     return lambda answers, truth: figure.compute(answers, truth, sample)
 
 
-def choose_positive(class_weights: Sequence[float]) -> int:
-    """Returns which of two classes is the positive one: the rarer, whose weight is larger.
+def choose_positive(
+    class_weights: Sequence[float], labels: Sequence[str], named: str | None = None
+) -> int:
+    """Returns which class is the positive one: the one named, or the rarer of two.
 
     Args:
         class_weights: Weights that even out how often the classes occur; empty where not known.
+        labels: The classes by name.
+        named: The recipe's `model.positive`.
     """
+    if named is not None and named in labels:
+        return list(labels).index(named)
     return 0 if len(class_weights) == 2 and class_weights[0] > class_weights[1] else 1

@@ -6,40 +6,36 @@ from pydantic import BaseModel, ConfigDict
 
 
 class TrainResult(BaseModel):
-    """What came of a training.
-
-    Attributes:
-        epochs: Epochs that were run, resumed ones included.
-        steps: Optimizer steps, likewise.
-        best_epoch: Epoch whose weights were chosen, from 0.
-        validation_loss: Of those weights on the validation rows.
-        validation_figures: Likewise, by name: "accuracy" in [0, 1] or "error", and the metric that
-            chose the epoch.
-        stopped_early: Whether patience ran out.
-        resumed_step: Optimizer step from which this attempt resumed; None from the start.
-        parameters: Trained numbers of the network.
-        world_size: Processes that trained together.
-        device: "cpu" or "cuda".
-        precision: In which it was trained, whatever "auto" has come to.
-        precision_kept: Whether that is the precision of the state from which this attempt resumed,
-            where this machine would have chosen another.
-        seconds: Wall time of this attempt's fit.
-        history: One record an epoch.
-    """
+    """What came of a training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int
+    """Epochs that were run, resumed ones included."""
     steps: int
+    """Optimizer steps, likewise."""
     best_epoch: int
+    """Epoch whose weights were chosen, from 0."""
     validation_loss: float
+    """Of those weights on the validation rows."""
     validation_figures: dict[str, float]
+    """Likewise, by name: "accuracy" in [0, 1] or "error", and the metric that chose the epoch."""
     stopped_early: bool
+    """Whether patience ran out."""
     resumed_step: int | None = None
+    """Optimizer step from which this attempt resumed; None from the start."""
     parameters: int
+    """Trained numbers of the network."""
     world_size: int
+    """Processes that trained together."""
     device: str
+    """"cpu" or "cuda"."""
     precision: Literal["fp32", "bf16"] = "fp32"
+    """In which it was trained, whatever "auto" has come to."""
     precision_kept: bool = False
+    """Whether that is the precision of the state from which this attempt resumed, where this
+    machine would have chosen another."""
     seconds: float
+    """Wall time of this attempt's fit."""
     history: tuple[dict[str, Any], ...]
+    """One record an epoch."""

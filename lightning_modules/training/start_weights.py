@@ -9,7 +9,7 @@ from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
 from lightning_modules.errors import CheckpointError, SpecError
-from lightning_modules.specs.training import StartSpec
+from lightning_modules.specs.start import StartSpec
 from lightning_modules.training.checkpoint import read_metadata
 
 NETWORK = "network."

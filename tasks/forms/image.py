@@ -18,6 +18,7 @@ from gates.specs.raw import RawGate
 from lightning_modules.data.readers import ImageReader
 from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.objectives import choose_positive
 from lightning_modules.specs.samples import ImageSample
 from storage.datasets.version import Version
 from storage.forms.image import ImageSpec
@@ -42,10 +43,12 @@ class ImageForm(TaskForm[ImageSpec, ImageSample]):
     ) -> ImageSample:
         """Describe one image, with the statistics of its channels."""
         return ImageSample(
+            objective=objective,
             shape=data.image.shape,
             dtype=data.image.dtype,
             classes=len(data.labels),
             class_weights=fitted.class_weights,
+            positive=choose_positive(fitted.class_weights, data.labels, model.positive),
             value_range=data.image.value_range,
             mean=fitted.mean,
             std=fitted.std,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deployments.targets.specs import TargetSpec
-from lightning_modules.specs.training import CompressSpec
+from lightning_modules.specs.compress import CompressSpec
 from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.records.models import CHECKPOINT, write_model_files

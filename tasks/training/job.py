@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.result import TrainResult
-from lightning_modules.specs.training import CompressSpec, TrainSpec
+from lightning_modules.specs.training import TrainSpec
 from storage.records.receipts import StartRecord
 from tasks.runtime.predictions import Message, Predictions, Written
 

@@ -5,7 +5,7 @@ from safetensors import SafetensorError, deserialize
 from deployments.targets.errors import NotCleared
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.signed_receipt import verify_receipt
-from lightning_modules.specs.training import StartSpec
+from lightning_modules.specs.start import StartSpec
 from storage.base.store import Store, redact, sha256_bytes
 from storage.records.models import CHECKPOINT, FOLDER, find_weights, keep_weights, read_recorded
 from storage.records.receipt_files import find_damaged, list_model_receipts

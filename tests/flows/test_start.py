@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from safetensors.torch import save as save_tensors
 
 from flows.recipe.load import Recipe, load_recipe
-from lightning_modules.specs.training import StartSpec
+from lightning_modules.specs.start import StartSpec
 from storage.base.errors import Corrupt
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from lightning_modules.data.augment import UINT64, AffineAugmentation, JitterAugmentation
-from lightning_modules.specs.training import AugmentationSpec
+from lightning_modules.specs.augmentation import AugmentationSpec
 
 ATTEMPT = "attempt.json"
 DYING = "dying"

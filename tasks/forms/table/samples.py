@@ -6,6 +6,7 @@ from deployments.targets.trust.card import ColumnSpec, InputSpec
 from lightning_modules.data.readers import CodeBook, RowReader, encode_texts
 from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.objectives import FUTURE, LABEL, OBJECTIVES, choose_positive
 from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
 from storage.datasets.version import Version
 from storage.forms.columns import NUMBERS, name_field
@@ -21,8 +22,9 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
     Raises:
         StageStopped: The training rows lack the texts of a category.
     """
+    asks = OBJECTIVES.find(objective).asks
     forecast: tuple[str, ...] = ()
-    if model.window is not None and objective == "forecast":
+    if model.window is not None and asks == FUTURE:
         forecast = model.window.targets or data.numbers
     order = [*forecast, *(name for name in data.numbers if name not in forecast)]
     return RowSample(
@@ -32,9 +34,12 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
         time=bool(model.head.calendar),
         window=model.window,
         forecast=len(forecast),
-        classes=len(data.labels) if objective == "classes" else 0,
-        class_weights=fitted.class_weights if objective == "classes" else (),
-        labelled=objective == "reconstruction" and data.label is not None,
+        classes=len(data.labels) if asks == LABEL else 0,
+        class_weights=fitted.class_weights if asks == LABEL else (),
+        positive=choose_positive(fitted.class_weights, data.labels, model.positive)
+        if asks == LABEL
+        else 1,
+        labelled=asks is None and data.label is not None,
         target_mean=fitted.target_mean or 0.0,
         target_std=fitted.target_std or 0.0,
     )

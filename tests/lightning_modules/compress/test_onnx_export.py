@@ -14,9 +14,10 @@ from lightning_modules.compress.candidates import make_artifacts
 from lightning_modules.compress.onnx_export import export_onnx, run_onnx
 from lightning_modules.compress.quantize import quantize_int8
 from lightning_modules.errors import ExportError
+from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec
 from lightning_modules.specs.samples import ImageSample
-from lightning_modules.specs.training import CompressSpec, TrainSpec
+from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.trainer import Fitted, build_learner, fit_learner
 from tests.lightning_modules.streams import MemoryStream, split_digits
 

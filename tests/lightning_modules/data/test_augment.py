@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lightning_modules.data.augment import AffineAugmentation, draw_uniform
-from lightning_modules.specs.training import AugmentationSpec
+from lightning_modules.specs.augmentation import AugmentationSpec
 
 IDS = np.arange(12, dtype=np.uint64) * np.uint64(2**60 + 7)
 NOTHING = {"shift": 0, "rotate_deg": 0, "scale": 0, "shear_deg": 0}

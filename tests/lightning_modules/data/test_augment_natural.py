@@ -8,9 +8,10 @@ import torch
 
 from lightning_modules.data.augment_natural import ImageAugmentation, shift_pixels
 from lightning_modules.errors import SpecError
+from lightning_modules.specs.augmentation import AugmentationSpec
 from lightning_modules.specs.model import ModelSpec, NetworkSpec
 from lightning_modules.specs.samples import ImageSample
-from lightning_modules.specs.training import AugmentationSpec, TrainSpec
+from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.build import build_learner
 
 NOTHING: dict[str, Any] = {"shift": 0, "rotate_deg": 0, "scale": 0, "shear_deg": 0}

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from lightning_modules.data.augment import JitterAugmentation
-from lightning_modules.specs.training import AugmentationSpec
+from lightning_modules.specs.augmentation import AugmentationSpec
 
 
 def test_jitter_is_a_function_of_seed_epoch_and_row() -> None:

@@ -12,9 +12,10 @@ import torch
 
 from lightning_modules.compress.candidates import make_artifacts
 from lightning_modules.compress.onnx_export import run_onnx
+from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.metrics import compute_auroc, compute_mae
 from lightning_modules.specs.model import DenoiseSpec, HeadSpec, ModelSpec, NetworkSpec
-from lightning_modules.specs.training import CompressSpec, LossSpec, OptimizerSpec, TrainSpec
+from lightning_modules.specs.training import LossSpec, OptimizerSpec, TrainSpec
 from lightning_modules.specs.window import WindowSpec
 from lightning_modules.training.inference import predict_rows
 from lightning_modules.training.trainer import Fitted, fit_learner, load_learner

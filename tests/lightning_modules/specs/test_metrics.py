@@ -13,7 +13,12 @@ from lightning_modules.specs.metrics import (
     compute_mae,
     compute_rmse,
 )
-from lightning_modules.specs.objectives import choose_positive, find_direction, measure_figures
+from lightning_modules.specs.objectives import (
+    OBJECTIVES,
+    choose_positive,
+    find_direction,
+    measure_figures,
+)
 from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
 from storage.base.figures import find_value
 
@@ -84,6 +89,16 @@ def test_figures_have_unit_direction_and_split() -> None:
 
 
 def test_rarer_class_is_the_positive_one() -> None:
-    assert choose_positive((0.6, 5.0)) == 1
-    assert choose_positive((5.0, 0.6)) == 0
-    assert choose_positive((1.0, 1.0)) == choose_positive(()) == 1
+    assert choose_positive((0.6, 5.0), ("a", "b")) == 1
+    assert choose_positive((5.0, 0.6), ("a", "b")) == 0
+    assert choose_positive((1.0, 1.0), ("a", "b")) == choose_positive((), ("a", "b")) == 1
+
+
+def test_positive_class_can_be_named() -> None:
+    assert choose_positive((0.6, 5.0), ("a", "b"), "a") == 0
+    check = OBJECTIVES.find("classes").check_positive
+    check("a", ("a", "b"))
+    with pytest.raises(ValueError, match=r"positive \(c\) .* choose a or b"):
+        check("c", ("a", "b"))
+    with pytest.raises(ValueError, match=r"positive \(a\) must be left out"):
+        check("a", ("a", "b", "c"))

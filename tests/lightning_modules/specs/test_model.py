@@ -7,17 +7,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from lightning_modules.specs.augmentation import AugmentationSpec
 from lightning_modules.specs.base import Spec
+from lightning_modules.specs.compress import CompressSpec
+from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec
 from lightning_modules.specs.samples import ImageSample
+from lightning_modules.specs.start import StartSpec
 from lightning_modules.specs.training import (
-    AugmentationSpec,
-    CompressSpec,
     EarlyStoppingSpec,
     LossSpec,
     OptimizerSpec,
     SchedulerSpec,
-    StartSpec,
     TrainSpec,
 )
 
@@ -108,3 +109,17 @@ def test_impossible_value_is_refused(spec: type[Spec], values: dict[str, Any], n
 def test_user_components_are_accepted_by_import_path() -> None:
     assert NetworkSpec(family="my_package.nets:Tiny").family == "my_package.nets:Tiny"
     assert LossSpec(name="my_package:focal").name == "my_package:focal"
+
+
+def test_every_setting_of_a_recipe_is_described() -> None:
+    sections = [ModelSpec, TrainSpec, CompressSpec]
+    sections += [params for form in FORMS.rows for params in form.families.values()]
+    absent = []
+    for section in sections:
+        schema = section.model_json_schema()
+        for shown in (schema, *schema.get("$defs", {}).values()):
+            fields = shown.get("properties", {})
+            absent += [
+                f"{shown['title']}.{name}" for name in fields if not fields[name].get("description")
+            ]
+    assert absent == []

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from lightning_modules.errors import CheckpointError, SpecError
 from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec
 from lightning_modules.specs.samples import CategoryColumn, ImageSample, NumberColumn, RowSample
-from lightning_modules.specs.training import OptimizerSpec, StartSpec, TrainSpec
+from lightning_modules.specs.start import StartSpec
+from lightning_modules.specs.training import OptimizerSpec, TrainSpec
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.checkpoint import copy_weights, pack_weights, unpack_weights
 from lightning_modules.training.start_weights import Start, read_start

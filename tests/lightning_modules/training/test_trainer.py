@@ -9,10 +9,10 @@ import torch
 
 from lightning_modules.data.batches import IMAGES, BatchLoader, to_batch
 from lightning_modules.errors import CheckpointError, DivergedError, SpecError
+from lightning_modules.specs.augmentation import AugmentationSpec
 from lightning_modules.specs.model import ModelSpec, NetworkSpec
 from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import (
-    AugmentationSpec,
     EarlyStoppingSpec,
     LossSpec,
     OptimizerSpec,

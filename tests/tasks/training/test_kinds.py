@@ -13,8 +13,9 @@ import pytest
 
 from deployments.targets.run.runtime import Predictor
 from flows.kinds import KINDS
+from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.training import CompressSpec, OptimizerSpec, TrainSpec
+from lightning_modules.specs.training import OptimizerSpec, TrainSpec
 from storage.base.errors import InvalidInput
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset

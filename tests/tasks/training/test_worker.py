@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lightning_modules.errors import SpecError
-from lightning_modules.specs.training import CompressSpec, TrainSpec
+from lightning_modules.specs.compress import CompressSpec
+from lightning_modules.specs.training import TrainSpec
 from storage.base.errors import NotFound
 from storage.base.store import Store, sha256_bytes
 from tasks.runtime.errors import WorkerFailed

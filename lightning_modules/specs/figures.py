@@ -1,0 +1,48 @@
+"""The figures that objectives have: how each is measured, its unit and its direction."""
+
+from dataclasses import dataclass
+
+from lightning_modules.specs import metrics
+from lightning_modules.specs.metrics import Metric
+from storage.base.figures import Direction
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """One figure of an objective.
+
+    Attributes:
+        name: What is measured, such as "accuracy".
+        compute: Measures it: `(answers, truth, sample) -> float`, NaN where it is not defined.
+        direction: Which way is better.
+        power: Power of the truth's own unit that it is in; 0 for rates and shares, whose unit is 1.
+    """
+
+    name: str
+    compute: Metric
+    direction: Direction = "higher"
+    power: int = 0
+
+    def name_unit(self, unit: str) -> str:
+        """Returns its unit, where the truth is in the given one."""
+        if not self.power:
+            return "1"
+        return f"{unit} squared" if unit and self.power == 2 else unit
+
+
+ACCURACY = FigureSpec("accuracy", metrics.compute_accuracy)
+MACRO_F1 = FigureSpec("macro_f1", metrics.compute_macro_f1)
+RANKED = (
+    FigureSpec("average_precision", metrics.compute_average_precision),
+    FigureSpec("auroc", metrics.compute_auroc),
+)
+MACRO_RANKED = (
+    FigureSpec("macro_average_precision", metrics.compute_macro_average_precision),
+    FigureSpec("macro_auroc", metrics.compute_macro_auroc),
+)
+ERROR = FigureSpec("error", metrics.compute_mae, "lower", 1)
+ERRORS = (
+    FigureSpec("mae", metrics.compute_mae, "lower", 1),
+    FigureSpec("rmse", metrics.compute_rmse, "lower", 1),
+    FigureSpec("mse", metrics.compute_mse, "lower", 2),
+)
