@@ -94,10 +94,20 @@ def lifecycle(
         )
         evaluated = run.do(evaluate, url, raw, prepared, trained, r.digest, data, to)
         run.do(gate_model, url, prepared, evaluated, data, r.objective, r.gates.model)
+        limits = r.gates.artifact
         compressed = run.do(
-            compress, url, prepared, trained, evaluated, data, r.compress, r.targets, trainer
+            compress,
+            url,
+            prepared,
+            trained,
+            evaluated,
+            data,
+            r.compress,
+            r.targets,
+            limits,
+            trainer,
         )
-        run.do(gate_artifact, url, evaluated, compressed, r.gates.artifact)
+        run.do(gate_artifact, url, evaluated, compressed, limits, r.targets)
         run.do(promote, url, run.draft(), compressed, r.name, r.kind)
     receipt: Receipt = run.outcome()
     return receipt

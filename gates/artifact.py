@@ -1,4 +1,4 @@
-"""The artifact gate: do the exact bytes that will ship answer as the judged model does, small and fast enough?"""
+"""The artifact gate: the exact bytes that will ship answer as the judged model does, small and fast."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,13 @@ from gates.errors import SuiteError
 from gates.specs.artifact import ArtifactGate
 
 STAGE = "artifact"
+_LEAST = "expect_column_min_to_be_between"
+_MOST = "expect_column_max_to_be_between"
+_IN_SET = "expect_column_values_to_be_in_set"
 
 
 class ArtifactFacts(BaseModel):
-    """Figures of one chosen artifact, measured on the bytes of `sha256_judged` in the runtime that will run them.
+    """Figures of one chosen artifact, measured on the bytes of `sha256_judged` in their runtime.
 
     A figure is None where it could not be measured, and then fails.
 
@@ -26,16 +29,13 @@ class ArtifactFacts(BaseModel):
         loaded: whether the runtime opened the bytes.
         sha256_judged: of the bytes that were run, hex.
         sha256_to_ship: of the bytes that will be published, hex.
-        accuracy_float: held-out accuracy of the float model, fraction; of an anomaly detector its
-            average precision.
-        accuracy: the same of the artifact on the same rows.
-        error_float: held-out mean absolute error of the float model, for a regression.
-        error: the same of the artifact on the same rows; with `scored_by` "error" it stands in for
-            the accuracy.
+        scored_by: what the scores are: an accuracy or another fraction, of which more is better, or
+            an error, of which less is.
+        score_float: of the float model on the held-out rows.
+        score: the same of the artifact on the same rows.
         agreement: fraction of held-out rows on which both answer the same: one label, or numbers
             within the tolerance.
         size_bytes: of the file.
-        scored_by: which figure says how good it is: accuracy for labels, error for numbers.
         latency_ms_p50: median time of one answer to one row, in milliseconds.
     """
 
@@ -46,27 +46,21 @@ class ArtifactFacts(BaseModel):
     sha256_judged: str
     sha256_to_ship: str
     scored_by: Literal["accuracy", "error"] = "accuracy"
-    accuracy_float: float | None = None
-    accuracy: float | None = None
-    error_float: float | None = None
-    error: float | None = None
+    score_float: float | None
+    score: float | None
     agreement: float | None
     size_bytes: int | None
     latency_ms_p50: float | None
 
 
 def judge_artifacts(
-    gate: ArtifactGate,
-    artifacts: Sequence[ArtifactFacts],
-    limits: Mapping[str, ArtifactGate] | None = None,
+    limits: Mapping[str, ArtifactGate], artifacts: Sequence[ArtifactFacts]
 ) -> GateReport:
-    """Judge the chosen artifacts.
+    """Judge the chosen artifacts, each by the limits of the device classes that it was chosen for.
 
     Args:
-        gate: the limits of every artifact.
+        limits: of each artifact, by its name.
         artifacts: at least one; names differ.
-        limits: limits of a single artifact, by its name, instead of the gate's: those of its device
-            class.
 
     Raises:
         SuiteError: two artifacts share a name.
@@ -77,88 +71,52 @@ def judge_artifacts(
             f"artifacts ({names}) must have different names; name each file that ships once"
         )
     tables = {facts.name: _tabulate_artifact(facts) for facts in artifacts}
-    return run_suite(build_artifact_suite(gate, artifacts, limits), tables)
-
-
-def build_artifact_suite(
-    gate: ArtifactGate,
-    artifacts: Sequence[ArtifactFacts],
-    limits: Mapping[str, ArtifactGate] | None = None,
-) -> Suite:
-    """Return the artifact gate's expectations for these artifacts."""
-    chosen = limits or {}
     expectations = [
-        item
-        for facts in artifacts
-        for item in _expect_artifact(chosen.get(facts.name, gate), facts)
+        item for facts in artifacts for item in _expect_artifact(limits[facts.name], facts)
     ]
-    return Suite(stage=STAGE, expectations=tuple(expectations))
+    return run_suite(Suite(stage=STAGE, expectations=tuple(expectations)), tables)
 
 
 def _expect_artifact(gate: ArtifactGate, facts: ArtifactFacts) -> list[Expectation]:
     """Return the expectations on one artifact."""
-    table, largest = facts.name, "expect_column_max_to_be_between"
-    score, most = _name_score(gate, facts)
+    score, loss = _name_score(gate, facts)
     columns = ("loaded", "sha256", score, "agreement", "size_bytes", "latency_ms_p50")
-    in_set = "expect_column_values_to_be_in_set"
+    about = {column: f"{facts.name} {column}" for column in columns}
+    bytes_to_ship, size, slow = facts.sha256_to_ship, gate.max_size_bytes, gate.max_latency_ms_p50
 
-    def about(column: str) -> str:
-        return f"{facts.name} {column}"
+    def ask(rule: str, column: str, **kwargs: object) -> Expectation:
+        return expect(rule, facts.name, about[column], column=column, **kwargs)  # type: ignore[arg-type]
 
     return [
-        *expect_present(table, {column: about(column) for column in columns}),
-        expect(in_set, table, about("loaded"), column="loaded", value_set=[True]),
-        expect(in_set, table, about("sha256"), column="sha256", value_set=[facts.sha256_to_ship]),
-        expect(largest, table, about(score), column=score, max_value=most),
-        expect(
-            "expect_column_min_to_be_between",
-            table,
-            about("agreement"),
-            column="agreement",
-            min_value=gate.min_agreement,
-            max_value=1,
-        ),
-        expect(
-            largest,
-            table,
-            about("size_bytes"),
-            column="size_bytes",
-            min_value=1,
-            max_value=gate.max_size_bytes,
-        ),
-        expect(
-            largest,
-            table,
-            about("latency_ms_p50"),
-            column="latency_ms_p50",
-            min_value=0,
-            strict_min=True,
-            max_value=gate.max_latency_ms_p50,
-        ),
+        *expect_present(facts.name, about),
+        ask(_IN_SET, "loaded", value_set=[True]),
+        ask(_IN_SET, "sha256", value_set=[bytes_to_ship]),
+        ask(_MOST, score, max_value=loss),
+        ask(_LEAST, "agreement", min_value=gate.min_agreement, max_value=1),
+        ask(_MOST, "size_bytes", min_value=1, max_value=size),
+        ask(_MOST, "latency_ms_p50", min_value=0, strict_min=True, max_value=slow),
     ]
 
 
 def _name_score(gate: ArtifactGate, facts: ArtifactFacts) -> tuple[str, float]:
-    """Return the figure that says what was lost, and the most that may be."""
+    """Return the name of what was lost, and the most that may be."""
     if facts.scored_by == "error":
         return "error_increase", gate.max_error_increase
     return "accuracy_drop", gate.max_accuracy_drop
 
 
 def _measure_loss(facts: ArtifactFacts) -> float | None:
-    """Return what was lost to the float model; None if a figure is missing."""
-    if facts.scored_by == "error":
-        if facts.error is None or facts.error_float is None:
-            return None
-        # Both without error is no increase; an error where there was none is as bad as can be.
-        return (
-            facts.error / facts.error_float - 1
-            if facts.error_float
-            else (math.inf if facts.error else 0.0)
-        )
-    if facts.accuracy is None or facts.accuracy_float is None:
+    """Return what was lost to the float model; None if a score is missing.
+
+    Both without error is no increase; an error where there was none is as bad as can be.
+    """
+    if facts.score is None or facts.score_float is None:
         return None
-    return facts.accuracy_float - facts.accuracy
+    if facts.scored_by != "error":
+        return facts.score_float - facts.score
+    if facts.score_float:
+        return facts.score / facts.score_float - 1
+    return math.inf if facts.score else 0.0
 
 
 def _tabulate_artifact(facts: ArtifactFacts) -> Table:

@@ -1,5 +1,8 @@
 """The artifact gate's stage: the chosen artifacts, as the facts that the gate judges."""
 
+from collections.abc import Mapping
+
+from deployments.targets.specs import TargetSpec
 from gates.artifact import ArtifactFacts, judge_artifacts
 from gates.engine.report import GateReport
 from gates.specs.artifact import ArtifactGate
@@ -14,13 +17,18 @@ from tasks.runtime.stage import gate
 
 @gate
 def gate_artifact(
-    workspace: str, evaluated: Evaluated, compressed: Compressed, limits: ArtifactGate
+    workspace: str,
+    evaluated: Evaluated,
+    compressed: Compressed,
+    limits: ArtifactGate,
+    targets: Mapping[str, TargetSpec],
 ) -> GateReport:
     """Judge the chosen artifacts: the very bytes that would ship, read again from the workspace."""
     folder = model_folder(Store(workspace), compressed.model_id)
     name = evaluated.headline
     is_error = find_direction(name) == "lower"
     score = evaluated.metrics[name]
+    chosen = [entry for entry in compressed.candidates if entry.chosen_for]
     facts = [
         ArtifactFacts(
             name=entry.file,
@@ -28,18 +36,36 @@ def gate_artifact(
             sha256_judged=entry.sha256,
             sha256_to_ship=sha256_bytes(folder.read(entry.file)),
             scored_by="error" if is_error else "accuracy",
-            accuracy_float=None if is_error else score,
-            accuracy=None if is_error else entry.find(name, HELD_OUT),
-            error_float=score if is_error else None,
-            error=entry.find(name, HELD_OUT) if is_error else None,
+            score_float=score,
+            score=entry.find(name, HELD_OUT),
             agreement=entry.find("agreement", HELD_OUT),
             size_bytes=_count_bytes(entry),
             latency_ms_p50=entry.find("latency_ms_p50"),
         )
-        for entry in compressed.candidates
-        if entry.chosen_for
+        for entry in chosen
     ]
-    return judge_artifacts(limits, facts)
+    own = {
+        entry.file: limit_artifact(limits, [targets[name] for name in entry.chosen_for])
+        for entry in chosen
+    }
+    return judge_artifacts(own, facts)
+
+
+def limit_channel(limits: ArtifactGate, target: TargetSpec) -> ArtifactGate:
+    """Return the limits on a channel's artifact: the gate's, with those of the target in place."""
+    own = {"max_size_bytes": target.max_size_bytes, "max_latency_ms_p50": target.max_latency_ms}
+    stated = {name: limit for name, limit in own.items() if limit is not None}
+    return limits.model_copy(update=stated)
+
+
+def limit_artifact(limits: ArtifactGate, targets: list[TargetSpec]) -> ArtifactGate:
+    """Return the limits on an artifact of several channels: it must hold up on each of them."""
+    each = [limit_channel(limits, target) for target in targets]
+    strictest = {
+        "max_size_bytes": min(one.max_size_bytes for one in each),
+        "max_latency_ms_p50": min(one.max_latency_ms_p50 for one in each),
+    }
+    return limits.model_copy(update=strictest)
 
 
 def _count_bytes(entry: ArtifactRecord) -> int | None:

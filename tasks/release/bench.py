@@ -50,13 +50,18 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where candidates are measured: the rows, and what an artifact takes and answers."""
+    """Where candidates are measured: the rows, and what an artifact takes and answers.
+
+    Attributes:
+        tolerance: How far two numbers may be apart to agree, in standard deviations.
+    """
 
     store: Store
     prepared: Prepared
     evaluated: Evaluated
     input: InputSpec
     outputs: tuple[OutputSpec, ...]
+    tolerance: float
 
     def measure(self, name: str, content: bytes, reference: AnswerSheet) -> Candidate:
         """Measure a candidate on the validation rows beside the float network."""
@@ -67,7 +72,7 @@ class Bench:
             score=self.judge(sheet),
             reference=self.judge(reference),
             is_error=find_direction(self.evaluated.headline) == "lower",
-            agreement=measure_agreement(sheet, reference, self.evaluated.sample),
+            agreement=self.compare(sheet, reference),
             measured=measure_artifact(content, self.input, self.outputs),
         )
 
@@ -75,6 +80,10 @@ class Bench:
         """Answer a split with an artifact's exact bytes."""
         predictor = Predictor(content, self.input, self.outputs)
         return answer_split(self.store, self.prepared, split, predictor, self.evaluated.sample)
+
+    def compare(self, sheet: AnswerSheet, reference: AnswerSheet) -> float:
+        """Return the fraction of the answers that are the float model's."""
+        return measure_agreement(sheet, reference, self.evaluated.sample, self.tolerance)
 
     def judge(self, sheet: AnswerSheet) -> float:
         """Return the figure that artifacts are held against, in the unit that figures are in."""
@@ -96,7 +105,7 @@ class Bench:
             reference = read_predictions(
                 self.store, self.evaluated.predictions_path, self.evaluated.predictions
             )
-            agreement = measure_agreement(sheet, reference, self.evaluated.sample)
+            agreement = self.compare(sheet, reference)
             figures += self.list_scores(self.judge(sheet), agreement, HELD_OUT)
         measured = candidate.measured
         return ArtifactRecord(

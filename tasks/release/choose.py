@@ -1,13 +1,36 @@
 """Which artifact a channel gets: the first that it prefers and that meets all of its demands."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from deployments.targets.specs import TargetSpec
+from gates.specs.artifact import ArtifactGate
+from tasks.gates.artifact import limit_channel
 from tasks.release.bench import Candidate
 from tasks.runtime.errors import StageStopped
 
 
-def choose(channel: str, target: TargetSpec, candidates: list[Candidate]) -> Candidate:
+@dataclass(frozen=True)
+class Demands:
+    """What a channel asks of its artifact.
+
+    Attributes:
+        prefer: Names of artifacts, best first.
+        limits: Of the artifact gate, with the target's own in place.
+        max_memory_bytes: Largest growth of a process that loads the artifact; None: any.
+    """
+
+    prefer: tuple[str, ...]
+    limits: ArtifactGate
+    max_memory_bytes: int | None
+
+    @classmethod
+    def of(cls, target: TargetSpec, limits: ArtifactGate) -> "Demands":
+        """Return the demands of a channel's target, by the recipe's artifact gate."""
+        return cls(target.prefer, limit_channel(limits, target), target.max_memory_bytes)
+
+
+def choose(channel: str, demands: Demands, candidates: list[Candidate]) -> Candidate:
     """Return the first of the channel's preferred artifacts that meets all of its demands.
 
     Raises:
@@ -15,12 +38,12 @@ def choose(channel: str, target: TargetSpec, candidates: list[Candidate]) -> Can
     """
     made = {candidate.name: candidate for candidate in candidates}
     reasons = []
-    for name in target.prefer:
+    for name in demands.prefer:
         candidate = made.get(name)
         if candidate is None:
             reasons.append(f"{name} must be among compress.candidates; got {', '.join(made)}")
             continue
-        faults = _find_faults(target, candidate)
+        faults = _find_faults(demands, candidate)
         if not faults:
             return candidate
         reasons += [f"{name} on {channel}: {fault}" for fault in faults]
@@ -28,26 +51,26 @@ def choose(channel: str, target: TargetSpec, candidates: list[Candidate]) -> Can
 
 
 def explain(
-    candidate: Candidate, targets: Mapping[str, TargetSpec], chosen: Mapping[str, Candidate]
+    candidate: Candidate, demands: Mapping[str, Demands], chosen: Mapping[str, Candidate]
 ) -> str:
     """Say why channels that prefer a candidate did not get it; empty where none does."""
     reasons = []
-    for channel, target in targets.items():
-        prefer, name = target.prefer, candidate.name
+    for channel, asked in demands.items():
+        prefer, name = asked.prefer, candidate.name
         if name in prefer and prefer.index(name) < prefer.index(chosen[channel].name):
-            reasons.append(f"not for {channel}: {'; '.join(_find_faults(target, candidate))}")
+            reasons.append(f"not for {channel}: {'; '.join(_find_faults(asked, candidate))}")
     return "; ".join(reasons)
 
 
-def _find_faults(target: TargetSpec, candidate: Candidate) -> list[str]:
+def _find_faults(demands: Demands, candidate: Candidate) -> list[str]:
     """List the demands of a channel that a candidate does not meet: rule, observed, limit."""
-    measured = candidate.measured
+    measured, gate = candidate.measured, demands.limits
     limits: list[tuple[str, float | None, float | None]] = [
-        _limit_loss(target, candidate),
-        ("disagreement with the float model", 1 - candidate.agreement, 1 - target.min_agreement),
-        ("size in bytes", measured.size_bytes, target.max_size_bytes),
-        ("median latency in ms", measured.latency_ms_p50, target.max_latency_ms),
-        ("memory in bytes", measured.memory_bytes, target.max_memory_bytes),
+        _limit_loss(gate, candidate),
+        ("disagreement with the float model", 1 - candidate.agreement, 1 - gate.min_agreement),
+        ("size in bytes", measured.size_bytes, gate.max_size_bytes),
+        ("median latency in ms", measured.latency_ms_p50, gate.max_latency_ms_p50),
+        ("memory in bytes", measured.memory_bytes, demands.max_memory_bytes),
     ]
     return [
         f"{what} must be at most {limit:.6g}; got "
@@ -57,9 +80,9 @@ def _find_faults(target: TargetSpec, candidate: Candidate) -> list[str]:
     ]
 
 
-def _limit_loss(target: TargetSpec, candidate: Candidate) -> tuple[str, float, float]:
+def _limit_loss(gate: ArtifactGate, candidate: Candidate) -> tuple[str, float, float]:
     """Return what a candidate lost to the float model, and what it may."""
     if not candidate.is_error:
-        return "accuracy drop", candidate.reference - candidate.score, target.max_accuracy_drop
+        return "accuracy drop", candidate.reference - candidate.score, gate.max_accuracy_drop
     increase = candidate.score / max(candidate.reference, 1e-300) - 1
-    return "relative increase of the error", increase, target.max_error_increase
+    return "relative increase of the error", increase, gate.max_error_increase

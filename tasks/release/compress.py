@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deployments.targets.specs import TargetSpec
+from gates.specs.artifact import ArtifactGate
 from lightning_modules.specs.compress import CompressSpec
 from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
@@ -16,7 +17,7 @@ from storage.records.receipts import ChannelRecord, FileRecord
 from tasks.forms.describe import describe_outputs
 from tasks.forms.registry import find_task_form
 from tasks.release.bench import Bench, Candidate
-from tasks.release.choose import choose, explain
+from tasks.release.choose import Demands, choose, explain
 from tasks.runtime.outcomes import Compressed, Evaluated, Prepared, Trained
 from tasks.runtime.stage import stage
 from tasks.training.answers import read_answers, unpack_answers
@@ -36,6 +37,7 @@ def compress(
     data: RowsSpec,
     spec: CompressSpec,
     targets: Mapping[str, TargetSpec],
+    limits: ArtifactGate,
     trainer: Trainer,
 ) -> Compressed:
     """Exports the candidates in the training process, measures them, and chooses one a channel.
@@ -48,11 +50,13 @@ def compress(
     contents, start_s = _export(workspace, prepared, trained, spec, trainer)
     files = _write_files(store, evaluated.model_id, Path(trained.directory), contents)
     taken = find_task_form(data).describe_input(trained.sample, data)
-    bench = Bench(store, prepared, evaluated, taken, describe_outputs(trained.sample, data))
+    given, tolerance = describe_outputs(trained.sample, data), limits.agreement_tolerance
+    bench = Bench(store, prepared, evaluated, taken, given, tolerance)
     answers = read_answers(Path(trained.directory), trained.validation_predictions)
     reference = unpack_answers(answers)
     candidates = [bench.measure(name, content, reference) for name, content in contents.items()]
-    chosen = {channel: choose(channel, target, candidates) for channel, target in targets.items()}
+    demands = {channel: Demands.of(target, limits) for channel, target in targets.items()}
+    chosen = {channel: choose(channel, asked, candidates) for channel, asked in demands.items()}
     return Compressed(
         model_id=evaluated.model_id,
         input=bench.input,
@@ -60,7 +64,7 @@ def compress(
         start_s=start_s,
         files=files,
         candidates=tuple(
-            bench.record(candidate, chosen, explain(candidate, targets, chosen))
+            bench.record(candidate, chosen, explain(candidate, demands, chosen))
             for candidate in candidates
         ),
         channels=_list_channels(evaluated, chosen),

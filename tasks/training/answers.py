@@ -20,9 +20,6 @@ from tasks.forms.streams import SampleRows
 from tasks.runtime.outcomes import Prepared, name_headline
 from tasks.training.job import BASELINE, Predictions
 
-AGREEMENT_STD = 0.05
-"""How far two values may be apart to agree, in standard deviations of the training rows."""
-
 
 @dataclass(frozen=True)
 class AnswerSheet:
@@ -85,13 +82,16 @@ def measure_headline(sheet: AnswerSheet, sample: AnySample) -> float:
     return load_metric(name_headline(sample), sample)(sheet.values, sheet.truth)
 
 
-def measure_agreement(sheet: AnswerSheet, reference: AnswerSheet, sample: AnySample) -> float:
+def measure_agreement(
+    sheet: AnswerSheet, reference: AnswerSheet, sample: AnySample, tolerance: float
+) -> float:
     """Fraction of the answers that are the reference's: the same class, or numbers hardly apart.
 
     Args:
         sheet: Answers in the source's units.
         reference: Those of the float model to the same rows.
         sample: What a sample is.
+        tolerance: How far two numbers may be apart to agree, in standard deviations.
     """
     if not isinstance(sample, RowSample) or sample.objective == "classes":
         return float((sheet.predicted == reference.predicted).mean())
@@ -101,7 +101,7 @@ def measure_agreement(sheet: AnswerSheet, reference: AnswerSheet, sample: AnySam
         scale = (
             np.array(sample.scales[1]) if sample.objective == "forecast" else sample.scales[1][0]
         )
-    return float((np.abs(sheet.values - reference.values) <= AGREEMENT_STD * scale).mean())
+    return float((np.abs(sheet.values - reference.values) <= tolerance * scale).mean())
 
 
 def pack_answers(sheet: AnswerSheet) -> bytes:

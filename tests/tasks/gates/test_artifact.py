@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from deployments.targets.specs import TargetSpec
+from gates.specs.artifact import ArtifactGate
+from lightning_modules.specs.samples import NumberColumn, RowSample
+from tasks.gates.artifact import limit_artifact, limit_channel
+from tasks.training.answers import AnswerSheet, measure_agreement
+
+GATE = ArtifactGate(max_size_bytes=1000, max_latency_ms_p50=10)
+
+
+def test_a_target_s_own_limits_stand_in_place_of_the_gate_s():
+    assert limit_channel(GATE, TargetSpec()) == GATE
+    limits = limit_channel(GATE, TargetSpec(max_size_bytes=2000, max_latency_ms=1.5))
+    assert (limits.max_size_bytes, limits.max_latency_ms_p50) == (2000, 1.5)
+    assert limits.min_agreement == GATE.min_agreement
+
+
+def test_an_artifact_of_several_channels_must_hold_up_on_each():
+    cloud, edge = TargetSpec(max_size_bytes=5000), TargetSpec(max_latency_ms=2)
+    limits = limit_artifact(GATE, [cloud, edge])
+    assert (limits.max_size_bytes, limits.max_latency_ms_p50) == (1000, 2)
+
+
+@pytest.mark.parametrize(("tolerance", "agreement"), [(0.05, 0.5), (0.2, 1.0), (0.01, 0.25)])
+def test_the_recipe_s_tolerance_says_which_numbers_agree(tolerance, agreement):
+    sample = RowSample(
+        form="table", objective="values", numbers=(NumberColumn(name="a"),), target_std=2.0
+    )
+    row_id, truth = np.arange(4, dtype=np.uint64), np.zeros(4)
+    float_model = AnswerSheet(row_id, truth, np.zeros(4))
+    artifact = AnswerSheet(row_id, truth, np.array([0.0, 0.08, 0.2, -0.3]))
+    assert measure_agreement(artifact, float_model, sample, tolerance) == agreement
