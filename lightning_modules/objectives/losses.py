@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from lightning_modules.errors import SpecError
 from lightning_modules.specs.components import load_component
-from lightning_modules.specs.objectives import OBJECTIVES
+from lightning_modules.specs.objectives import Classes, Values
 from lightning_modules.specs.training import LossSpec
 
-OF_CLASSES, OF_VALUES = (OBJECTIVES.find(name).losses for name in ("classes", "values"))
+OF_CLASSES, OF_VALUES = Classes.losses, Values.losses
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from deployments.targets.trust.card import InputSpec
 from gates.engine.tables import FieldRule
-from lightning_modules.data.readers import Samples
+from lightning_modules.data.readers import SampleBatch
 from lightning_modules.specs.model import ModelSpec
 from storage.datasets.version import Version
 from storage.pipeline.fitted import Fitted
@@ -24,10 +24,10 @@ class PairReader:
 
     fields: tuple[str, ...] = (LEFT, RIGHT, "label", "row_id")
 
-    def read(self, rows: Mapping[str, Any]) -> Samples:
+    def read(self, rows: Mapping[str, Any]) -> SampleBatch:
         """Put both sides beside each other."""
         sides = np.stack([rows[LEFT], rows[RIGHT]], axis=1)
-        return Samples(sides, rows["label"], np.asarray(rows["row_id"], dtype=np.uint64))
+        return SampleBatch(sides, rows["label"], np.asarray(rows["row_id"], dtype=np.uint64))
 
 
 class PairsForm(TaskForm[PairsSpec, PairSample]):
