@@ -31,32 +31,36 @@ def tabulate_time_leakage(version: Version, most_bytes: int = MOST_BYTES) -> Tab
     """
     counts = dict.fromkeys(AMONG, 0)
     first: dict[str, list[int]] = {name: [] for name in AMONG}
-    for bounds, spans in _iter_spans(version, most_bytes):
-        for inner, others in AMONG.items():
-            leaked = _count_leaked(version, spans, inner, others, bounds)
-            counts[inner] += int(leaked.sum())
-            if len(leaked):
-                places = np.flatnonzero(leaked)[:MAX_ROWS_NAMED]
-                entities = spans[inner].entities[places].tolist()
-                first[inner] = list(merge(first[inner], entities))[:MAX_ROWS_NAMED]
-    named = {name: [f"entity {entity:016x}" for entity in first[name]] for name in AMONG}
-    found = {name: BadRows(counts[name], version.rows, named[name]) for name in AMONG}
-    return tabulate_counts(**found)
-
-
-def _iter_spans(
-    version: Version, most_bytes: int
-) -> Iterator[tuple[tuple[int, int], dict[str, Spans]]]:
-    """Walk ranges of entities, halved until the spans of one can be held, with these spans."""
     ranges = [(0, _WORDS - 1)]
     while ranges:
         low, high = ranges.pop()
-        spans = _bound_splits(version, low, high, most_bytes)
-        if spans is not None:
-            yield (low, high), spans
+        found = _count_range(version, (low, high), most_bytes)
+        if found is None:
+            middle = (low + high) // 2
+            ranges += [(low, middle), (middle + 1, high)]
             continue
-        middle = (low + high) // 2
-        ranges += [(low, middle), (middle + 1, high)]
+        for name, (count, entities) in found.items():
+            counts[name] += count
+            first[name] = list(merge(first[name], entities))[:MAX_ROWS_NAMED]
+    named = {name: [f"entity {entity:016x}" for entity in first[name]] for name in AMONG}
+    bad = {name: BadRows(counts[name], version.rows, named[name]) for name in AMONG}
+    return tabulate_counts(**bad)
+
+
+def _count_range(
+    version: Version, bounds: tuple[int, int], most_bytes: int
+) -> dict[str, tuple[int, list[int]]] | None:
+    """Count rows of a range of entities and list the first entities; None where it is too wide."""
+    spans = _bound_splits(version, *bounds, most_bytes)
+    if spans is None:
+        return None
+    found: dict[str, tuple[int, list[int]]] = {}
+    for inner, others in AMONG.items():
+        leaked = _count_leaked(version, spans, inner, others, bounds)
+        places = np.flatnonzero(leaked)[:MAX_ROWS_NAMED]
+        entities = spans[inner].entities[places].tolist() if len(leaked) else []
+        found[inner] = (int(leaked.sum()), entities)
+    return found
 
 
 def _bound_splits(

@@ -31,7 +31,6 @@ from tasks.pages.parts.gate_page import (
     PastVerdict,
     render_gate_page,
 )
-from tasks.pages.parts.page_data import Check, Gate
 from tasks.pages.parts.pictures import encode_picture
 from tasks.runtime.outcomes import Collected, Prepared, RunRecord
 from tests.tasks.gates.test_bad_rows import make_images

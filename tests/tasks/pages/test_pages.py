@@ -10,36 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from gates.engine.report import Check as GateCheck
-from gates.engine.report import GateReport
-from storage.records import receipts
-from tasks.pages.parts.page_data import (
-    CHAIN,
-    Candidate,
-    Channel,
-    Check,
-    Confusion,
-    CurvePoint,
-    Dataset,
-    File,
-    Gate,
-    Metric,
-    ReceiptPart,
-    RunPage,
-    Sample,
-    Source,
-    Stage,
-)
+from gates.engine.report import Check, GateReport
+from storage.records.receipts import DatasetRecord, FileRecord, SourceRecord
+from tasks.pages.parts.answers import Confusion, Sample
+from tasks.pages.parts.page_data import Channel, Metric, ReceiptPart, RunPage, Stage
 from tasks.pages.parts.pictures import encode_picture
 from tasks.pages.parts.render import MAX_SAMPLES, render_run_page
+from tasks.pages.parts.verdicts import list_failed, list_noted
+from tests.tasks.pages.material import CHAIN, digest, make_artifact, make_check, make_point, make_report
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
-
-
-def digest(word: str) -> str:
-    return hashlib.sha256(word.encode()).hexdigest()
 
 
 def make_sample(truth: str, predicted: str, confidence: float = 0.9, side: int = 8) -> Sample:
@@ -50,9 +32,9 @@ def make_sample(truth: str, predicted: str, confidence: float = 0.9, side: int =
     )
 
 
-def make_gate(stage: str, *, passed: bool = True) -> Gate:
+def make_gate(stage: str, *, passed: bool = True) -> GateReport:
     about = f"{stage} figure"
-    check = Check(
+    check = make_check(
         rule="expect_column_max_to_be_between",
         about=about,
         observed=3 if passed else 255,
@@ -61,14 +43,14 @@ def make_gate(stage: str, *, passed: bool = True) -> Gate:
         message=f"expect_column_max_to_be_between on {about}: observed {3 if passed else 255}, limit [0, 16]",
         rows=() if passed else ("shard ab12, row 417", "shard ab12, row 418"),
     )
-    sound = Check(
-        rule="expect_table_row_count_to_equal",
-        about="rows",
-        observed=9,
-        limit={"value": 9},
-        passed=True,
+    sound = make_check(
+        rule="expect_table_row_count_to_equal", about="rows", observed=9, limit={"value": 9}
     )
-    return Gate(stage=stage, passed=passed, checks=(check, sound), suite_digest=digest(stage))
+    return make_report(check, sound, stage=stage)
+
+
+def make_dataset(name: str, *, number: int = 1, rows: dict[str, int]) -> DatasetRecord:
+    return DatasetRecord(name=name, number=number, digest=digest(name), manifest="", rows=rows)
 
 
 def make_page(**changes: Any) -> RunPage:
@@ -87,6 +69,7 @@ def make_page(**changes: Any) -> RunPage:
         "description": "handwritten digits",
         "status": "promoted",
         "created_at": datetime(2026, 11, 21, 5, 30, tzinfo=UTC),
+        "plan": CHAIN,
         "stages": stages,
         "gates": tuple(make_gate(stage) for stage in ("raw", "prepared", "model", "artifact")),
         "metrics": (
@@ -96,8 +79,8 @@ def make_page(**changes: Any) -> RunPage:
             Metric(name="Parameters", value=28906, kind="count"),
         ),
         "curve": tuple(
-            CurvePoint(
-                epoch=epoch,
+            make_point(
+                epoch,
                 train_loss=2 / epoch,
                 validation_loss=2.2 / epoch,
                 validation_accuracy=1 - 1 / epoch,
@@ -108,36 +91,27 @@ def make_page(**changes: Any) -> RunPage:
         "confusion": Confusion(labels=("zero", "one"), counts=((41, 2), (0, 37))),
         "samples": (make_sample("zero", "zero"), make_sample("one", "zero", 0.6)),
         "candidates": (
-            Candidate(
-                name="fp32",
-                sha256=digest("f"),
-                size_bytes=118_934,
-                accuracy=0.98,
-                latency_ms_p50=0.05,
-            ),
-            Candidate(
-                name="int8",
-                sha256=digest("i"),
-                size_bytes=34_211,
+            make_artifact("fp32", accuracy=0.98, size_bytes=118_934, latency_ms_p50=0.05),
+            make_artifact(
+                "int8",
                 validation_accuracy=0.97,
+                size_bytes=34_211,
                 latency_ms_p50=0.04,
                 chosen_for=("edge",),
                 note="holds up",
             ),
         ),
         "channels": {"edge": Channel(artifact="int8.onnx", sha256=digest("i"), release=1)},
-        "source": Source(
+        "source": SourceRecord(
             type="idx",
+            digest="",
             url="sklearn:digits",
-            files={"a.gz": File(sha256=digest("a"), size_bytes=57_523)},
+            files={"a.gz": FileRecord(sha256=digest("a"), size_bytes=57_523)},
         ),
         "datasets": {
-            "raw": Dataset(name="digits-raw", number=1, digest=digest("r"), rows={"": 80}),
-            "prepared": Dataset(
-                name="digits-prepared",
-                number=2,
-                digest=digest("p"),
-                rows={"train": 60, "held_out": 20},
+            "raw": make_dataset("digits-raw", rows={"": 80}),
+            "prepared": make_dataset(
+                "digits-prepared", number=2, rows={"train": 60, "held_out": 20}
             ),
         },
         "receipt": ReceiptPart(
@@ -150,7 +124,7 @@ def make_page(**changes: Any) -> RunPage:
             commit=digest("commit")[:40],
             packages={"numpy": "2.4.0"},
             machine={"cores": 2, "memory_bytes": 16_000_000_000},
-            files={"int8.onnx": File(sha256=digest("i"), size_bytes=34_211)},
+            files={"int8.onnx": FileRecord(sha256=digest("i"), size_bytes=34_211)},
         ),
         "workspace": "./my workspace",
     }
@@ -175,7 +149,7 @@ def make_stopped(stage: str) -> RunPage:
     return make_page(
         status="stopped",
         stopped_at=stage,
-        reasons=tuple(check.message for check in gates[-1].failed),
+        reasons=tuple(check.message for check in list_failed(gates[-1])),
         stages=stages,
         gates=gates,
         candidates=(),
@@ -363,17 +337,14 @@ def test_page_says_of_a_failed_check_what_the_gate_says(severity: str, contained
         "observed": 3,
         "limit": {"max_value": 0},
     }
-    check = GateCheck(
+    check = Check(
         passed=False, severity=severity, contained=contained, message="three rows", **fields
     )
-    sound = GateCheck(passed=True, message="fine", **{**fields, "observed": 0})
-    report = GateReport(
-        stage="raw", passed=not check.stops, checks=(check, sound), suite_digest=digest("s")
-    )
-    gate = Gate.model_validate(report.model_dump(mode="json"))
-    assert len(gate.failed) == len(report.reasons)
-    assert len(gate.noted) == len(report.warnings)
-    text = Reader(render_run_page(make_page(gates=(gate,)))).text
+    sound = Check(passed=True, message="fine", **{**fields, "observed": 0})
+    report = make_report(check, sound)
+    assert len(list_failed(report)) == len(report.reasons)
+    assert len(list_noted(report)) == len(report.warnings)
+    text = Reader(render_run_page(make_page(gates=(report,)))).text
     assert ("green, 2 checks, 1 of them with a warning" in text) == report.passed
     assert "three rows" in text or not report.passed
 
@@ -404,8 +375,8 @@ def test_wrong_samples_come_first_and_leave_room_for_right_ones() -> None:
 def test_splits_and_datasets_follow_the_chain() -> None:
     rows = {"held_out": 20, "train": 60, "validation": 9}
     datasets = {
-        "prepared": Dataset(name="p", number=1, digest=digest("p"), rows=rows),
-        "raw": Dataset(name="r", number=1, digest=digest("r"), rows={"": 89}),
+        "prepared": make_dataset("p", rows=rows),
+        "raw": make_dataset("r", rows={"": 89}),
     }
     text = Reader(render_run_page(make_page(datasets=datasets))).text
     assert "train 60 validation 9 held out 20" in text
@@ -414,37 +385,6 @@ def test_splits_and_datasets_follow_the_chain() -> None:
 
 def test_page_is_the_same_for_the_same_run() -> None:
     assert render_run_page(make_page()) == render_run_page(make_page())
-
-
-def test_gate_is_filled_from_a_gate_report() -> None:
-    check = GateCheck(
-        rule="r",
-        about="a",
-        observed=1,
-        limit={"max_value": 0},
-        passed=False,
-        message="m",
-        rows=("x",),
-    )
-    report = GateReport(stage="raw", passed=False, checks=(check,), suite_digest=digest("s"))
-    gate = Gate.model_validate(report.model_dump(mode="json"))
-    assert gate.failed[0].rows == ("x",)
-
-
-@pytest.mark.parametrize(
-    ("record", "part"),
-    [
-        (GateReport, Gate),
-        (GateCheck, Check),
-        (receipts.DatasetRecord, Dataset),
-        (receipts.FileRecord, File),
-        (receipts.SourceRecord, Source),
-    ],
-)
-def test_parts_carry_the_fields_of_their_records(
-    record: type[BaseModel], part: type[BaseModel]
-) -> None:
-    assert set(record.model_fields) == set(part.model_fields)
 
 
 @pytest.mark.parametrize(

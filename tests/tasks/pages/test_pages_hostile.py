@@ -8,22 +8,15 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from tasks.pages.parts.page_data import (
-    Candidate,
-    Check,
-    Confusion,
-    CurvePoint,
-    File,
-    Gate,
-    Metric,
-    Sample,
-    Source,
-)
+from storage.records.receipts import FileRecord, SourceRecord
+from tasks.pages.parts.answers import Confusion, Sample
+from tasks.pages.parts.page_data import Metric
 from tasks.pages.parts.pictures import encode_picture
 from tasks.pages.parts.render import render_run_page
-from tests.tasks.pages.test_pages import ALL, Reader, digest, make_page
+from tests.tasks.pages.material import digest, make_artifact, make_check, make_point, make_report
+from tests.tasks.pages.test_pages import ALL, Reader, make_page
 
-FIXED = {"state", "status", "kind"}
+FIXED = {"state", "status", "kind", "severity", "direction", "split", "unit"}
 ATTACKS = (
     "<script>alert(1)</script>",
     "\"'><img src=x onerror=alert(1)>",
@@ -74,11 +67,11 @@ def test_no_string_becomes_markup(attack: str, kind: str) -> None:
 
 def test_odd_figures_draw_no_nonsense() -> None:
     curve = (
-        CurvePoint(epoch=1, train_loss=float("nan"), validation_loss=float("inf")),
-        CurvePoint(epoch=2, train_loss=0.0, validation_loss=0.0, validation_accuracy=1.0),
+        make_point(1, train_loss=float("nan"), validation_loss=float("inf")),
+        make_point(2, train_loss=0.0, validation_loss=0.0, validation_accuracy=1.0),
     )
     checks = tuple(
-        Check(rule="r", about="a", observed=observed, limit=limit, passed=False)
+        make_check(observed=observed, limit=limit, passed=False)
         for observed in (
             1e308,
             -1e308,
@@ -98,7 +91,7 @@ def test_odd_figures_draw_no_nonsense() -> None:
             {"max_value": 0},
         )
     )
-    gate = Gate(stage="raw", passed=False, checks=checks)
+    gate = make_report(*checks)
     page = make_page(
         curve=curve,
         best_epoch=9,
@@ -110,7 +103,7 @@ def test_odd_figures_draw_no_nonsense() -> None:
             Metric(name="m", value=float("nan"), kind="rate"),
             Metric(name="n", value=None, kind="bytes"),
         ),
-        candidates=(Candidate(name="none", size_bytes=0),),
+        candidates=(make_artifact("none", size_bytes=0),),
     )
     html = render_run_page(page)
     assert Reader(html).faults == []
@@ -132,14 +125,14 @@ def test_page_of_many_classes_and_large_samples_stays_small() -> None:
         Sample(picture=picture, truth="a", predicted="b", confidence=0.5) for _ in range(100)
     )
     files = {
-        f"image-{index}.jpg": File(sha256=digest("f"), size_bytes=9) for index in range(60_000)
+        f"image-{index}.jpg": FileRecord(sha256=digest("f"), size_bytes=9) for index in range(60_000)
     }
-    curve = tuple(CurvePoint(epoch=index, train_loss=1 / (index + 1)) for index in range(10_000))
+    curve = tuple(make_point(index, train_loss=1 / (index + 1)) for index in range(10_000))
     html = render_run_page(
         make_page(
             confusion=Confusion(labels=labels, counts=counts),
             samples=samples,
-            source=Source(type="folder", files=files),
+            source=SourceRecord(type="folder", digest="", files=files),
             curve=curve,
         )
     )
@@ -150,11 +143,11 @@ def test_page_of_many_classes_and_large_samples_stays_small() -> None:
 
 def test_page_does_not_pass_the_first_files_off_for_all() -> None:
     files = {
-        f"{number}.png": File(sha256=digest(str(number)), size_bytes=1) for number in range(1000)
+        f"{number}.png": FileRecord(sha256=digest(str(number)), size_bytes=1) for number in range(1000)
     }
-    whole = render_run_page(make_page(source=Source(type="images", files=files)))
+    whole = render_run_page(make_page(source=SourceRecord(type="images", digest="", files=files)))
     assert "1,000 source files" in whole
     assert "the first 1,000" not in whole
-    part = render_run_page(make_page(source=Source(type="images", files=files), source_cut=True))
+    part = render_run_page(make_page(source=SourceRecord(type="images", digest="", files=files), source_cut=True))
     assert "the first 1,000 source files" in part
     assert "any further ones" in part

@@ -13,18 +13,15 @@ from PIL import Image
 from pydantic import JsonValue
 
 import tasks.pages.parts
+from storage.base.figures import Figure
+from storage.records.receipts import DatasetRecord
 from tasks.pages.parts import charts, gauges, markdown, matrix, text
-from tasks.pages.parts.page_data import (
-    Candidate,
-    Check,
-    Confusion,
-    CurvePoint,
-    Dataset,
-    Gate,
-    Metric,
-)
+from tasks.pages.parts.answers import Confusion
 from tasks.pages.parts.pictures import MAX_SIDE, encode_picture
+from tests.tasks.pages.material import make_artifact, make_check, make_point, make_report
 
+ACCURACY = Figure(name="accuracy", value=None)
+LOSS = Figure(name="loss", value=None, unit="")
 CSS = (Path(tasks.pages.parts.__file__).parent / "run.css").read_text("utf-8")
 
 
@@ -121,10 +118,10 @@ def test_picture_refuses_what_it_cannot_draw(
 
 def test_curve_lies_where_its_values_are() -> None:
     curve = [
-        CurvePoint(epoch=epoch, validation_accuracy=rate)
+        make_point(epoch, validation_accuracy=rate)
         for epoch, rate in ((1, 0.5), (2, 0.75), (3, 1.0))
     ]
-    drawing = charts.draw_accuracy(curve, best_epoch=3)
+    drawing = charts.draw_curve(ACCURACY, curve, best_epoch=3)
     assert drawing is not None
     root = ElementTree.fromstring(drawing)
     (line,) = [node for node in root.iter("polyline") if "validation" in (node.get("class") or "")]
@@ -135,15 +132,15 @@ def test_curve_lies_where_its_values_are() -> None:
     assert y1 > y3
     best = next(node for node in root.iter("circle") if node.get("class") == "best")
     assert float(best.get("cx") or 0) == pytest.approx(x3, abs=0.1)
-    assert charts.draw_loss(curve, 3) is None
+    assert charts.draw_curve(LOSS, curve, 3) is None
 
 
 def test_wide_losses_are_logarithmic() -> None:
-    wide = charts.draw_loss(
-        [CurvePoint(epoch=1, train_loss=2.0), CurvePoint(epoch=2, train_loss=0.002)], None
+    wide = charts.draw_curve(
+        LOSS, [make_point(1, train_loss=2.0), make_point(2, train_loss=0.002)], None
     )
-    near = charts.draw_loss(
-        [CurvePoint(epoch=1, train_loss=2.0), CurvePoint(epoch=2, train_loss=1.0)], None
+    near = charts.draw_curve(
+        LOSS, [make_point(1, train_loss=2.0), make_point(2, train_loss=1.0)], None
     )
     assert wide is not None
     assert near is not None
@@ -153,16 +150,14 @@ def test_wide_losses_are_logarithmic() -> None:
 
 def test_gauge_puts_the_mark_outside_its_band() -> None:
     red = gauges.draw_gauge(
-        Check(rule="r", about="a", observed=0.5, limit={"min_value": 0.9}, passed=False)
+        make_check(observed=0.5, limit={"min_value": 0.9}, passed=False)
     )
     assert red is not None
     root = ElementTree.fromstring(red)
     band = next(node for node in root.iter("rect"))
     mark = next(node for node in root.iter("path"))
     assert float((mark.get("d") or "").split()[0][1:]) < float(band.get("x") or 0)
-    words = Check(
-        rule="r", about="a", observed="uint8", limit={"value_set": ["uint8"]}, passed=True
-    )
+    words = make_check(observed="uint8", limit={"value_set": ["uint8"]})
     assert gauges.draw_gauge(words) is None
 
 
@@ -262,34 +257,27 @@ def strip_markup(line: str) -> str:
 def test_markdown_lets_no_string_become_markup() -> None:
     for rendered in (
         markdown.render_gate_markdown(
-            Gate(
-                stage=HOSTILE,
-                passed=False,
-                checks=(
-                    Check(
-                        rule=HOSTILE,
-                        about=HOSTILE,
-                        observed=HOSTILE,
-                        limit=HOSTILE,
-                        passed=False,
-                        message=HOSTILE,
-                        rows=(HOSTILE,),
-                    ),
+            make_report(
+                make_check(
+                    rule=HOSTILE,
+                    about=HOSTILE,
+                    observed=HOSTILE,
+                    limit=HOSTILE,
+                    passed=False,
+                    message=HOSTILE,
+                    rows=(HOSTILE,),
                 ),
+                stage=HOSTILE,
             )
         ),
-        markdown.render_metrics_markdown(
-            [Metric(name=HOSTILE, value=HOSTILE, note=HOSTILE)], title=HOSTILE
-        ),
+        markdown.render_facts_markdown(HOSTILE, (HOSTILE,)),
         markdown.render_candidates_markdown(
             [
-                Candidate(
-                    name=HOSTILE, size_bytes=1, note=HOSTILE, chosen_for=(HOSTILE,), sha256=HOSTILE
-                )
+                make_artifact(HOSTILE, note=HOSTILE, chosen_for=(HOSTILE,), sha256=HOSTILE)
             ]
         ),
         markdown.render_dataset_markdown(
-            Dataset(name=HOSTILE, number=1, digest=HOSTILE, rows={HOSTILE: 3})
+            DatasetRecord(name=HOSTILE, number=1, digest=HOSTILE, manifest="", rows={HOSTILE: 3})
         ),
         markdown.render_confusion_markdown(
             Confusion(labels=(HOSTILE, "b"), counts=((1, 0), (0, 1)))
@@ -304,7 +292,7 @@ def test_markdown_lets_no_string_become_markup() -> None:
 
 
 def test_gate_markdown_says_what_stopped_the_run() -> None:
-    check = Check(
+    check = make_check(
         rule="expect_column_max_to_be_between",
         about="image max",
         observed=255,
@@ -316,7 +304,7 @@ def test_gate_markdown_says_what_stopped_the_run() -> None:
     noted = check.model_copy(
         update={"about": "spread", "severity": "warn", "message": "spread: odd", "rows": ("row 9",)}
     )
-    gate = Gate(stage="raw", passed=False, checks=(noted, check))
+    gate = make_report(noted, check)
     rendered = markdown.render_gate_markdown(gate, "s3://mine/reports/r1/gate-raw.html")
     assert rendered.startswith(
         "## Gate raw\n\n**red**: 0 of 2 checks passed\n\nFirst to fail: **image max**\n"
@@ -329,15 +317,9 @@ def test_gate_markdown_says_what_stopped_the_run() -> None:
 
 
 def test_other_markdown() -> None:
-    metrics = markdown.render_metrics_markdown(
-        [Metric(name="accuracy", value=0.9889, kind="rate", note="held out")]
-    )
-    assert "| accuracy | 98\\.89 % | held out |" in metrics
-    candidate = Candidate(
-        name="int8", size_bytes=34_211, validation_accuracy=0.97, chosen_for=("edge",)
-    )
+    candidate = make_artifact("int8", validation_accuracy=0.97, chosen_for=("edge",))
     assert "97\\.00 % \\(validation\\)" in markdown.render_candidates_markdown([candidate])
-    curve = [CurvePoint(epoch=epoch, train_loss=1 / epoch) for epoch in range(1, 40)]
+    curve = [make_point(epoch, train_loss=1 / epoch) for epoch in range(1, 40)]
     training = markdown.render_training_markdown(curve, best_epoch=3)
     assert training.count("\n| ") == 15
     assert "| 3 \\(kept\\) |" in training
