@@ -34,33 +34,21 @@ def tabulate_time_leakage(version: Version, most_bytes: int = MOST_BYTES) -> Tab
     ranges = [(0, _WORDS - 1)]
     while ranges:
         low, high = ranges.pop()
-        found = _count_range(version, (low, high), most_bytes)
-        if found is None:
+        spans = _bound_splits(version, low, high, most_bytes)
+        if spans is None:
             middle = (low + high) // 2
             ranges += [(low, middle), (middle + 1, high)]
             continue
-        for name, (count, entities) in found.items():
-            counts[name] += count
-            first[name] = list(merge(first[name], entities))[:MAX_ROWS_NAMED]
+        for inner, others in AMONG.items():
+            leaked = _count_leaked(version, spans, inner, others, (low, high))
+            counts[inner] += int(leaked.sum())
+            if len(leaked):
+                places = np.flatnonzero(leaked)[:MAX_ROWS_NAMED]
+                entities = spans[inner].entities[places].tolist()
+                first[inner] = list(merge(first[inner], entities))[:MAX_ROWS_NAMED]
     named = {name: [f"entity {entity:016x}" for entity in first[name]] for name in AMONG}
-    bad = {name: BadRows(counts[name], version.rows, named[name]) for name in AMONG}
-    return tabulate_counts(**bad)
-
-
-def _count_range(
-    version: Version, bounds: tuple[int, int], most_bytes: int
-) -> dict[str, tuple[int, list[int]]] | None:
-    """Count rows of a range of entities and list the first entities; None where it is too wide."""
-    spans = _bound_splits(version, *bounds, most_bytes)
-    if spans is None:
-        return None
-    found: dict[str, tuple[int, list[int]]] = {}
-    for inner, others in AMONG.items():
-        leaked = _count_leaked(version, spans, inner, others, bounds)
-        places = np.flatnonzero(leaked)[:MAX_ROWS_NAMED]
-        entities = spans[inner].entities[places].tolist() if len(leaked) else []
-        found[inner] = (int(leaked.sum()), entities)
-    return found
+    found = {name: BadRows(counts[name], version.rows, named[name]) for name in AMONG}
+    return tabulate_counts(**found)
 
 
 def _bound_splits(
@@ -105,7 +93,7 @@ def _iter_range(
         rows = version.read_shard(entry, (SERIES_ID, TIME), verify=False)
         entities, times = rows[SERIES_ID], rows[TIME]
         if low or high < _WORDS - 1:
-            words = mix_keys(entities.view(np.uint64), "leakage")
+            words = mix_keys(entities.view(np.uint64), "entities")
             inside = (words >= np.uint64(low)) & (words <= np.uint64(high))
             entities, times = entities[inside], times[inside]
         yield entities, times
