@@ -27,13 +27,13 @@ from deployments.targets.trust.keys import KeyRing
 from flows.errors import ResumeError
 from flows.recipe.model import Recipe
 from flows.run.flow import Flow
-from gates.engine.report import GateReport
 from storage.base.errors import NotFound
 from storage.base.store import Store, canonical_json
 from tasks.release.revisit import find_change
 from tasks.runtime.errors import WorkerFailed
-from tasks.runtime.outcomes import Promoted, Resumption, RunRecord, StageRecord
+from tasks.runtime.outcomes import Promoted
 from tasks.runtime.provenance import describe_code
+from tasks.runtime.run_record import Resumption, RunRecord, StageRecord
 
 JOURNAL, LOCK = "journal.json", "lock"
 FOLDER = "runs"
@@ -105,11 +105,12 @@ class Journal:
         channels = () if self.record.find(Promoted) else tuple(self.recipe.targets)
         reason = None
         for name, stage in self.record.stages.items():
-            if isinstance(stage.outcome, GateReport):
-                continue
             if stage.outcome is None:
                 break
-            if (reason := find_change(workspace, stage.outcome, channels)) is not None:
+            if not stage.outcome.is_kept:
+                continue
+            references = stage.outcome.references
+            if (reason := find_change(workspace, references, channels)) is not None:
                 reason = f"{name} is done again: {reason}"
                 break
             self._kept[name] = stage
@@ -152,6 +153,7 @@ def begin_journal(workspace: Store, recipe: Recipe, flow: Flow) -> Journal:
     record = RunRecord(
         run=run,
         flow=flow.name,
+        plan=flow.names,
         required_gates=flow.required_gates,
         workspace=workspace.url,
         recipe={"name": recipe.name, "digest": recipe.digest, "document": recipe.document},
@@ -191,7 +193,7 @@ def _hand_over(record: RunRecord, flow: Flow) -> RunRecord:
             f"run ({record.run}) must be one of {flow.name}; got one of {record.flow}; go on with "
             "it by that flow"
         )
-    return record.model_copy(update={"required_gates": flow.required_gates})
+    return record.model_copy(update={"plan": flow.names, "required_gates": flow.required_gates})
 
 
 def recall_recipe(workspace: str, run: str) -> Recipe:

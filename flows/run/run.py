@@ -18,14 +18,16 @@ from gates.engine.report import GateReport
 from storage.base.store import Store
 from storage.records.receipt_files import SignedReceipt, read_receipt
 from storage.records.receipts import Receipt
-from tasks.pages.report import describe_outcome, write_report
+from tasks.pages.report import write_report
 from tasks.release.receipt import draft_receipt, issue_receipt
 from tasks.runtime.errors import StageStopped
-from tasks.runtime.outcomes import Outcome, Promoted, StageRecord
+from tasks.runtime.outcome_base import Outcome
+from tasks.runtime.outcomes import Promoted
 from tasks.runtime.progress import current_progress
+from tasks.runtime.run_record import StageRecord
 
 P = ParamSpec("P")
-R = TypeVar("R", bound=Outcome)
+R = TypeVar("R", bound=Outcome | GateReport)
 
 
 class Run:
@@ -72,33 +74,35 @@ class Run:
         if (kept := self.journal.recall(name)) is not None:
             return cast(R, self._keep(name, kept))
         started = time.monotonic()
-        outcome: R | GateReport | None = None
+        handed_on: R | GateReport | None = None
         word = "failed"
         try:
-            outcome = _take(task(*args, **kwargs))
-            word = "green" if isinstance(outcome, GateReport) else "done"
+            handed_on = _take(task(*args, **kwargs))
+            word = "done"
         except StageStopped as stopped:
-            outcome, word = stopped.report, "red"
+            handed_on, word = stopped.report, "red"
             raise
         finally:
             took = time.monotonic() - started
-            self.record = self.record.with_stage(name, outcome, took)
-            note = ", ".join(describe_outcome(outcome))
-            progress.end(name, word, note, took)
-            if outcome is not None:
-                leave_artifact(name, outcome, self.recipe.data.labels, self.pages)
+            self.record = self.record.with_stage(name, handed_on, took)
+            self._show(name, word, took)
         self.journal.write(self.record)
-        return outcome
+        return handed_on
 
     def _keep(self, name: str, stage: StageRecord) -> Outcome | None:
         """Shows and records what a stage handed on before the run was lost; does nothing again."""
         self.record = self.record.model_copy(update={"stages": {**self.record.stages, name: stage}})
-        current_progress().end(
-            name, "done", ", ".join(("kept", *describe_outcome(stage.outcome))), 0.0
-        )
-        if stage.outcome is not None:
-            leave_artifact(name, stage.outcome, self.recipe.data.labels, self.pages)
+        self._show(name, "done", 0.0, "kept")
         return stage.outcome
+
+    def _show(self, name: str, word: str, took_s: float, *notes: str) -> None:
+        """Tells whoever watches how a stage ended, and leaves its outcome behind."""
+        outcome = self.record.stages[name].outcome
+        facts = outcome.facts if outcome is not None else ()
+        ended = outcome.word if outcome is not None and word == "done" else word
+        current_progress().end(name, ended, ", ".join((*notes, *facts)), took_s)
+        if outcome is not None:
+            leave_artifact(name, outcome, self.pages)
 
     @property
     def url(self) -> str:

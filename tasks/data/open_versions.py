@@ -11,7 +11,7 @@ from storage.shards.row_ids import Rows
 
 
 def open_version(workspace: Store, record: DatasetRecord) -> Version:
-    """The version that a record names, if it still is the one that was recorded.
+    """Open the version that a record names, if it still is the one that was recorded.
 
     Raises:
         Corrupt: The log now holds another version under that number.
@@ -25,7 +25,7 @@ def open_version(workspace: Store, record: DatasetRecord) -> Version:
     return version
 
 
-def iter_rows(version: Version, split: str, fields: tuple[str, ...]) -> Iterator[Rows]:
-    """Rows of a split, one shard in memory at a time."""
+def iter_rows(version: Version, split: str) -> Iterator[Rows]:
+    """Yield the rows of a split, one shard in memory at a time."""
     for entry in version.iter_shards(split):
-        yield version.read_shard(entry, fields)
+        yield version.read_shard(entry)

@@ -1,12 +1,11 @@
-"""From a recipe's data section and what preparing fitted to what one sample is and is asked for."""
+"""From a recipe's data section and what preparing fitted to what one sample is."""
 
-from deployments.targets.trust.card import NORMAL_OR_NOT, OutputSpec
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.objectives import OBJECTIVES
 from lightning_modules.specs.samples import Sample
 from storage.forms.base import RowsSpec
 from storage.pipeline.fitted import Fitted
-from tasks.forms.registry import FORMS, find_task_form
+from tasks.forms.registry import find_task_form
 from tasks.runtime.errors import StageStopped
 
 
@@ -37,46 +36,3 @@ def _check_classes(fitted: Fitted) -> None:
             "change data.split, or take the class out of data.labels"
         )
         raise StageStopped("train", (reason,))
-
-
-def describe_outputs(sample: Sample, data: RowsSpec) -> tuple[OutputSpec, ...]:
-    """Describe what an artifact answers with, as a device's card tells it."""
-    return _OUTPUTS[sample.objective](sample, data)
-
-
-def _describe_classes(sample: Sample, data: RowsSpec) -> tuple[OutputSpec, ...]:
-    labels, shape = data.labels, (sample.classes,)
-    return (
-        OutputSpec(name="label", dtype="int64", meaning="label", labels=labels),
-        OutputSpec(name="probabilities", shape=shape, meaning="probabilities", labels=labels),
-    )
-
-
-def _describe_value(sample: Sample, data: RowsSpec) -> tuple[OutputSpec, ...]:
-    del sample, data
-    return (OutputSpec(name="values", meaning="values", unit=""),)
-
-
-def _describe_forecast(sample: Sample, data: RowsSpec) -> tuple[OutputSpec, ...]:
-    del data
-    names = FORMS.find(sample.form).name_asked(sample)
-    horizon = sample.window.horizon if sample.window is not None else 1
-    shape = (horizon, len(names))
-    return (OutputSpec(name="values", shape=shape, meaning="values", unit="", labels=names),)
-
-
-def _describe_anomaly(sample: Sample, data: RowsSpec) -> tuple[OutputSpec, ...]:
-    del sample
-    labels = data.labels or NORMAL_OR_NOT
-    return (
-        OutputSpec(name="label", dtype="int64", meaning="label", labels=labels),
-        OutputSpec(name="score", meaning="score"),
-    )
-
-
-_OUTPUTS = {
-    "classes": _describe_classes,
-    "values": _describe_value,
-    "forecast": _describe_forecast,
-    "reconstruction": _describe_anomaly,
-}

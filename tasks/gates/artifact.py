@@ -6,12 +6,12 @@ from deployments.targets.specs import TargetSpec
 from gates.artifact import ArtifactFacts, judge_artifacts
 from gates.engine.report import GateReport
 from gates.specs.artifact import ArtifactGate
-from lightning_modules.specs.objectives import find_direction
 from storage.base.store import Store, sha256_bytes
 from storage.records.models import model_folder
 from storage.records.receipts import ArtifactRecord
 from tasks.forms.streams import HELD_OUT
-from tasks.runtime.outcomes import Compressed, Evaluated
+from tasks.runtime.model_outcomes import Evaluated
+from tasks.runtime.outcomes import Compressed
 from tasks.runtime.stage import gate
 
 
@@ -26,8 +26,8 @@ def gate_artifact(
     """Judge the chosen artifacts: the very bytes that would ship, read again from the workspace."""
     folder = model_folder(Store(workspace), compressed.model_id)
     name = evaluated.headline
-    is_error = find_direction(name) == "lower"
-    score = evaluated.metrics[name]
+    is_error = evaluated.score.direction == "lower"
+    score = evaluated.score.value
     chosen = [entry for entry in compressed.candidates if entry.chosen_for]
     facts = [
         ArtifactFacts(

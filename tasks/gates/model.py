@@ -1,18 +1,22 @@
 """The model gate's stage: what evaluating measured, as the facts that the gate judges."""
 
+import math
+
 import numpy as np
 
 from gates.engine.report import GateReport
 from gates.model.facts import ModelFacts
 from gates.model.objectives import judge_model
 from gates.specs.model import ModelLimits
-from lightning_modules.specs.objectives import find_direction, measure_figures
-from storage.base.figures import Figure
+from storage.base.figures import find_value
 from storage.base.store import Store
 from storage.forms.base import RowsSpec
-from tasks.runtime.outcomes import ChampionFigures, Evaluated, Prepared
+from tasks.objectives.registry import find_objective
+from tasks.objectives.sheets import AnswerSheet
+from tasks.runtime.model_outcomes import Champion, Evaluated
+from tasks.runtime.outcomes import Prepared
 from tasks.runtime.stage import gate
-from tasks.training.answers import AnswerSheet, read_predictions, standardise_sheet
+from tasks.training.answers import read_predictions
 
 
 @gate
@@ -36,33 +40,32 @@ def gate_model(
         truth=sheet.truth,
         answers=sheet.values.astype(np.float64),
         rows_held_out=len(sheet.row_id) if windows else prepared.dataset.rows["held_out"],
-        figures=_measure(sheet, evaluated),
+        figures=evaluated.figures,
         baselines={name: found.astype(np.float64) for name, found in sheet.baselines.items()},
         champion=champion.values.astype(np.float64) if champion is not None else None,
-        champion_figures=_measure(champion, evaluated) if champion is not None else (),
+        champion_figures=best.figures if best is not None else (),
         labels=data.labels,
         unit="standard deviations" if evaluated.standard else "",
     )
     return judge_model(objective, limits, facts)
 
 
-def _measure(sheet: AnswerSheet, evaluated: Evaluated) -> tuple[Figure, ...]:
-    """Return the figures of answers to held-out rows."""
-    return measure_figures(sheet.values, sheet.truth, evaluated.sample, split="held_out")
-
-
-def _read_sheet(store: Store, evaluated: Evaluated, by: Evaluated | ChampionFigures) -> AnswerSheet:
+def _read_sheet(store: Store, evaluated: Evaluated, by: Evaluated | Champion) -> AnswerSheet:
     """What a model answered to the held-out rows, in the unit that figures are in."""
     sheet = read_predictions(store, by.predictions_path, by.predictions)
-    return standardise_sheet(sheet, evaluated.sample, standard=evaluated.standard)
+    objective = find_objective(evaluated.sample)
+    return objective.convert(sheet, evaluated.sample, standard=evaluated.standard)
 
 
-def _find_best_champion(evaluated: Evaluated) -> ChampionFigures | None:
+def _find_best_champion(evaluated: Evaluated) -> Champion | None:
     """The promoted model with the best headline; None before the first promotion."""
-    name = evaluated.headline
-    sign = -1 if find_direction(name) == "lower" else 1
-    champions = evaluated.champions
-    return max(champions, key=lambda found: sign * found.metrics[name], default=None)
+    sign = -1 if evaluated.score.direction == "lower" else 1
+
+    def rank(champion: Champion) -> float:
+        value = find_value(champion.figures, evaluated.headline)
+        return -math.inf if value is None else sign * value
+
+    return max(evaluated.champions, key=rank, default=None)
 
 
 def _align(found: AnswerSheet, sheet: AnswerSheet) -> AnswerSheet:

@@ -24,9 +24,9 @@ from tasks.pages.parts.gate_page import (
     PastVerdict,
     render_gate_page,
 )
-from tasks.pages.parts.page_data import Gate
 from tasks.pages.parts.text import format_number
-from tasks.runtime.outcomes import Collected, Prepared, RunRecord
+from tasks.runtime.outcomes import Collected, Prepared
+from tasks.runtime.run_record import RunRecord
 
 MAX_DISTRIBUTIONS, MAX_HISTORY = 24, 30
 
@@ -51,7 +51,7 @@ def fill_gate_page(
     page = GatePage(
         run=record.run,
         recipe=str(record.recipe["name"]),
-        gate=Gate.model_validate(report.model_dump(mode="json")),
+        gate=report,
         history=tuple(_list_history(record, report.stage, receipts)),
     )
     collected = record.find(Collected)

@@ -2,25 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from deployments.targets.run.measure import Measurement, measure_artifact
 from deployments.targets.run.runtime import Predictor
 from deployments.targets.trust.card import InputSpec, OutputSpec
-from lightning_modules.specs.objectives import find_direction
 from storage.base.figures import Figure
 from storage.base.store import Store
 from storage.records.receipts import ArtifactRecord
 from tasks.forms.streams import HELD_OUT, VALIDATION
-from tasks.runtime.figures import list_figures, measure_cost
-from tasks.runtime.outcomes import Evaluated, Prepared
-from tasks.training.answers import (
-    AnswerSheet,
-    answer_split,
-    measure_agreement,
-    measure_headline,
-    read_predictions,
-    standardise_sheet,
-)
+from tasks.objectives.base import TaskObjective
+from tasks.objectives.registry import find_objective
+from tasks.objectives.sheets import AnswerSheet
+from tasks.runtime.figures import measure_cost
+from tasks.runtime.model_outcomes import Evaluated
+from tasks.runtime.outcomes import Prepared
+from tasks.training.answers import answer_split, read_predictions
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,11 @@ class Bench:
     outputs: tuple[OutputSpec, ...]
     tolerance: float
 
+    @property
+    def objective(self) -> TaskObjective[Any]:
+        """What answers are measured by."""
+        return find_objective(self.evaluated.sample)
+
     def measure(self, name: str, content: bytes, reference: AnswerSheet) -> Candidate:
         """Measure a candidate on the validation rows beside the float network."""
         sheet = self.answer(content, VALIDATION)
@@ -71,7 +73,7 @@ class Bench:
             content=content,
             score=self.judge(sheet),
             reference=self.judge(reference),
-            is_error=find_direction(self.evaluated.headline) == "lower",
+            is_error=self.evaluated.score.direction == "lower",
             agreement=self.compare(sheet, reference),
             measured=measure_artifact(content, self.input, self.outputs),
         )
@@ -81,15 +83,16 @@ class Bench:
         predictor = Predictor(content, self.input, self.outputs)
         return answer_split(self.store, self.prepared, split, predictor, self.evaluated.sample)
 
-    def compare(self, sheet: AnswerSheet, reference: AnswerSheet) -> float:
-        """Return the fraction of the answers that are the float model's."""
-        return measure_agreement(sheet, reference, self.evaluated.sample, self.tolerance)
-
     def judge(self, sheet: AnswerSheet) -> float:
         """Return the figure that artifacts are held against, in the unit that figures are in."""
         sample = self.evaluated.sample
-        return measure_headline(
-            standardise_sheet(sheet, sample, standard=self.evaluated.standard), sample
+        converted = self.objective.convert(sheet, sample, standard=self.evaluated.standard)
+        return self.objective.measure_headline(converted, sample)
+
+    def compare(self, sheet: AnswerSheet, reference: AnswerSheet) -> float:
+        """Return the share of an artifact's answers that are the float model's."""
+        return self.objective.measure_agreement(
+            sheet, reference, self.evaluated.sample, self.tolerance
         )
 
     def record(
@@ -119,8 +122,11 @@ class Bench:
 
     def list_scores(self, score: float, agreement: float, split: str) -> tuple[Figure, ...]:
         """Return how well an artifact answers the rows of a split, as figures."""
-        values = {self.evaluated.headline: score, "agreement": agreement}
-        return list_figures(values, split, standard=self.evaluated.standard)
+        evaluated = self.evaluated
+        headline = self.objective.describe_figure(
+            evaluated.headline, score, evaluated.sample, split=split, standard=evaluated.standard
+        )
+        return (headline, Figure(name="agreement", value=agreement, split=split))
 
 
 def _list_costs(measured: Measurement) -> tuple[Figure, ...]:

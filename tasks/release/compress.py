@@ -14,13 +14,15 @@ from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.records.models import CHECKPOINT, write_model_files
 from storage.records.receipts import ChannelRecord, FileRecord
-from tasks.forms.describe import describe_outputs
 from tasks.forms.registry import find_task_form
+from tasks.objectives.registry import find_objective
+from tasks.objectives.sheets import unpack_answers
 from tasks.release.bench import Bench, Candidate
 from tasks.release.choose import Demands, choose, explain
-from tasks.runtime.outcomes import Compressed, Evaluated, Prepared, Trained
+from tasks.runtime.model_outcomes import Evaluated, Trained
+from tasks.runtime.outcomes import Compressed, Prepared
 from tasks.runtime.stage import stage
-from tasks.training.answers import read_answers, unpack_answers
+from tasks.training.answers import read_answers
 from tasks.training.job import Export, TrainJob
 from tasks.training.launch import Trainer
 from tasks.training.train import refer_data
@@ -50,8 +52,8 @@ def compress(
     contents, start_s = _export(workspace, prepared, trained, spec, trainer)
     files = _write_files(store, evaluated.model_id, Path(trained.directory), contents)
     taken = find_task_form(data).describe_input(trained.sample, data)
-    given, tolerance = describe_outputs(trained.sample, data), limits.agreement_tolerance
-    bench = Bench(store, prepared, evaluated, taken, given, tolerance)
+    given = find_objective(trained.sample).describe_outputs(trained.sample, data)
+    bench = Bench(store, prepared, evaluated, taken, given, limits.agreement_tolerance)
     answers = read_answers(Path(trained.directory), trained.validation_predictions)
     reference = unpack_answers(answers)
     candidates = [bench.measure(name, content, reference) for name, content in contents.items()]

@@ -7,11 +7,12 @@ from storage.base.figures import Figure
 from storage.base.store import Store
 from storage.records.receipt_files import SignedReceipt, write_receipt
 from storage.records.receipts import DatasetRecord, ModelRecord, Receipt, TrainingRecord
-from tasks.forms.streams import HELD_OUT, VALIDATION
 from tasks.runtime.errors import StageStopped
-from tasks.runtime.figures import list_figures, measure_cost
-from tasks.runtime.outcomes import Collected, Compressed, Evaluated, Prepared, RunRecord, Trained
+from tasks.runtime.figures import measure_cost
+from tasks.runtime.model_outcomes import Evaluated, Trained
+from tasks.runtime.outcomes import Collected, Compressed, Prepared
 from tasks.runtime.provenance import describe_code, describe_machine, describe_packages
+from tasks.runtime.run_record import RunRecord
 
 
 def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Receipt:
@@ -49,7 +50,7 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
         training=_describe_training(record),
         headline=evaluated.headline if evaluated else "",
         figures=(*list_model_figures(record), *_list_run_figures(record)),
-        baselines=_list_baselines(evaluated) if evaluated else {},
+        baselines=evaluated.baselines if evaluated else {},
         champions=_list_champions(evaluated) if evaluated else {},
         timings={name: round(stage.duration_s, 3) for name, stage in record.stages.items()},
         resumptions=tuple(resumption.model_dump(mode="json") for resumption in record.resumptions),
@@ -106,13 +107,9 @@ def _describe_training(record: RunRecord) -> TrainingRecord | None:
 
 def list_model_figures(record: RunRecord) -> tuple[Figure, ...]:
     """Return the model's figures on validation and held-out rows, as far as the run got."""
-    figures: tuple[Figure, ...] = ()
-    if (trained := record.find(Trained)) is not None:
-        standard = trained.standard
-        figures += list_figures(trained.validation_figures, VALIDATION, standard=standard)
-    if (evaluated := record.find(Evaluated)) is not None:
-        figures += list_figures(evaluated.metrics, HELD_OUT, standard=evaluated.standard)
-    return figures
+    trained, evaluated = record.find(Trained), record.find(Evaluated)
+    figures = trained.validation_figures if trained else ()
+    return (*figures, *(evaluated.figures if evaluated else ()))
 
 
 def _list_run_figures(record: RunRecord) -> tuple[Figure, ...]:
@@ -125,18 +122,8 @@ def _list_run_figures(record: RunRecord) -> tuple[Figure, ...]:
     return (measure_cost("worker_imports_s", round(sum(waits_s), 3), "s"),) if waits_s else ()
 
 
-def _list_baselines(evaluated: Evaluated) -> dict[str, tuple[Figure, ...]]:
-    return {
-        name: list_figures(figures, HELD_OUT, standard=evaluated.standard)
-        for name, figures in evaluated.baselines.items()
-    }
-
-
 def _list_champions(evaluated: Evaluated) -> dict[str, tuple[Figure, ...]]:
-    return {
-        champion.channel: list_figures(champion.metrics, HELD_OUT, standard=evaluated.standard)
-        for champion in evaluated.champions
-    }
+    return {champion.channel: champion.figures for champion in evaluated.champions}
 
 
 def issue_receipt(workspace: Store, receipt: Receipt) -> SignedReceipt:

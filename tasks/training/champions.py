@@ -11,8 +11,8 @@ from storage.base.errors import Corrupt
 from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.records.models import model_folder
-from tasks.forms.describe import describe_outputs
 from tasks.forms.registry import find_task_form
+from tasks.objectives.registry import find_objective
 from tasks.runtime.errors import StageStopped
 
 
@@ -45,7 +45,7 @@ def open_champions(
             predictor = Predictor(
                 content,
                 find_task_form(data).describe_input(sample, data),
-                describe_outputs(sample, data),
+                find_objective(sample).describe_outputs(sample, data),
                 threads=1,
             )
         except BadArtifact as error:

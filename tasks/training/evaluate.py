@@ -1,27 +1,26 @@
-"""Evaluate: the held-out rows, once: by the new model and, on the same rows, by the champions it would replace."""
+"""Evaluate: the held-out rows, once, by the new model and by the champions it would replace."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from deployments.targets.run.runtime import Predictor
 from deployments.targets.trust.release import Release
+from storage.base.figures import Figure
 from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.records.models import compute_model_id
 from storage.records.receipts import FileRecord
 from tasks.forms.streams import HELD_OUT
-from tasks.runtime.outcomes import ChampionFigures, Collected, Evaluated, Prepared, Trained
+from tasks.objectives.registry import find_objective
+from tasks.objectives.sheets import AnswerSheet, pack_answers, unpack_answers
+from tasks.runtime.model_outcomes import Champion, Evaluated, Trained
+from tasks.runtime.outcomes import Collected, Prepared
 from tasks.runtime.stage import stage
-from tasks.training.answers import (
-    AnswerSheet,
-    answer_split,
-    measure_sheet,
-    pack_answers,
-    read_answers,
-    standardise_sheet,
-    unpack_answers,
-)
+from tasks.training.answers import answer_split, read_answers
 from tasks.training.champions import open_champions
 
 
@@ -35,7 +34,7 @@ def evaluate(
     data: RowsSpec,
     channels: tuple[str, ...],
 ) -> Evaluated:
-    """Judges what the float model answered on the held-out split, and asks each channel's champion the same rows.
+    """Judges the answers to the held-out split, and asks each channel's champion the same rows.
 
     Raises:
         Corrupt: The answers are not those that training wrote.
@@ -44,61 +43,68 @@ def evaluate(
     store, directory = Store(workspace), Path(trained.directory)
     result, sample = trained.held_out_predictions, trained.sample
     content = read_answers(directory, result)
-    model_id = compute_model_id(
-        trained.checkpoint.sha256, recipe_digest, [raw.dataset.manifest, prepared.dataset.manifest]
-    )
-    record = FileRecord(sha256=result.sha256, size_bytes=result.size_bytes)
     path = f"reports/{directory.name}/held-out.npz"
     store.write(path, content)
-    sheet = standardise_sheet(unpack_answers(content), sample, standard=trained.standard)
+    judge = Judge(store, directory.name, prepared, trained)
+    sheet = judge.convert(unpack_answers(content))
+    versions = [raw.dataset.manifest, prepared.dataset.manifest]
     return Evaluated(
-        model_id=model_id,
+        model_id=compute_model_id(trained.checkpoint.sha256, recipe_digest, versions),
         predictions_path=path,
-        predictions=record,
+        predictions=FileRecord(sha256=result.sha256, size_bytes=result.size_bytes),
         sample=sample,
+        labels=data.labels,
         standard=trained.standard,
-        metrics={**measure_sheet(sheet, sheet.values, sample), "loss": result.figures["loss"]},
-        baselines={
-            name: measure_sheet(sheet, values, sample) for name, values in sheet.baselines.items()
-        },
-        confusion=_count_confusion(sheet) if sample.objective == "classes" else (),
+        headline=find_objective(sample).headline,
+        figures=(*judge.measure(sheet, sheet.values), judge.describe_loss(result.figures)),
+        baselines={name: judge.measure(sheet, values) for name, values in sheet.baselines.items()},
+        confusion=find_objective(sample).count_confusion(sheet),
         champions=tuple(
-            _judge_champion(store, directory.name, prepared, trained, *champion)
+            judge.judge_champion(*champion)
             for champion in open_champions(store, channels, sample, data, stage="evaluate")
         ),
     )
 
 
-def _count_confusion(sheet: AnswerSheet) -> tuple[tuple[int, ...], ...]:
-    """Rows by truth and answer."""
-    classes = sheet.values.shape[1]
-    counts = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(counts, (sheet.truth, sheet.predicted), 1)
-    return tuple(tuple(int(count) for count in row) for row in counts)
+@dataclass(frozen=True)
+class Judge:
+    """What all models of a run are judged by: the same rows, in the same unit."""
 
+    store: Store
+    run: str
+    prepared: Prepared
+    trained: Trained
 
-def _judge_champion(
-    store: Store,
-    run: str,
-    prepared: Prepared,
-    trained: Trained,
-    channel: str,
-    release: Release,
-    predictor: Predictor,
-) -> ChampionFigures:
-    """A channel's promoted model on the held-out rows."""
-    sample = trained.sample
-    sheet = answer_split(store, prepared, HELD_OUT, predictor, sample)
-    packed = pack_answers(sheet)
-    record = FileRecord(sha256=sha256_bytes(packed), size_bytes=len(packed))
-    path = f"reports/{run}/held-out-champion-{channel}.npz"
-    store.write(path, packed)
-    figures = standardise_sheet(sheet, sample, standard=trained.standard)
-    return ChampionFigures(
-        channel=channel,
-        release=release.number,
-        model_id=release.model_id,
-        metrics=measure_sheet(figures, figures.values, sample),
-        predictions_path=path,
-        predictions=record,
-    )
+    def convert(self, sheet: AnswerSheet) -> AnswerSheet:
+        """Return answers in the unit that figures are in."""
+        sample = self.trained.sample
+        return find_objective(sample).convert(sheet, sample, standard=self.trained.standard)
+
+    def measure(self, sheet: AnswerSheet, values: NDArray[Any]) -> tuple[Figure, ...]:
+        """Measure some answers to the rows of a sheet."""
+        sample, standard = self.trained.sample, self.trained.standard
+        objective = find_objective(sample)
+        return objective.measure(values, sheet.truth, sample, split=HELD_OUT, standard=standard)
+
+    def describe_loss(self, figures: Mapping[str, float]) -> Figure:
+        """Return the loss that the training process measured."""
+        sample, standard = self.trained.sample, self.trained.standard
+        return find_objective(sample).describe_figure(
+            "loss", figures["loss"], sample, split=HELD_OUT, standard=standard
+        )
+
+    def judge_champion(self, channel: str, release: Release, predictor: Predictor) -> Champion:
+        """Ask a channel's promoted model the held-out rows."""
+        sheet = answer_split(self.store, self.prepared, HELD_OUT, predictor, self.trained.sample)
+        packed = pack_answers(sheet)
+        path = f"reports/{self.run}/held-out-champion-{channel}.npz"
+        self.store.write(path, packed)
+        converted = self.convert(sheet)
+        return Champion(
+            channel=channel,
+            release=release.number,
+            model_id=release.model_id,
+            figures=self.measure(converted, converted.values),
+            predictions_path=path,
+            predictions=FileRecord(sha256=sha256_bytes(packed), size_bytes=len(packed)),
+        )

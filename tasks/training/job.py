@@ -18,7 +18,6 @@ RESULT = "result.json"
 FAILURE = "failure.json"
 FAILURE_BYTES = 8192
 OUTPUT = "worker.log"
-BASELINE = "baseline "
 
 
 class DataRef(Message):
@@ -39,7 +38,7 @@ class DataRef(Message):
 
 
 class Fit(Message):
-    """Train, and write the best weights to `checkpoint.safetensors`; resumes from what an earlier attempt left.
+    """Train, and write the best weights; resumes from what an earlier attempt left.
 
     Attributes:
         model: Head and network.
@@ -57,11 +56,11 @@ class Fit(Message):
 
 
 class Predict(Message):
-    """Answer every row of a split, and write `predictions.<split>.npz`: row_id, truth, values, `baseline <name>`.
+    """Answer every row of a split, and write a sheet of answers, `predictions.<split>.npz`.
 
     Attributes:
         split: Name of the split.
-        baselines: Whether simpler means answer the same rows.
+        baselines: Whether baselines answer the same rows.
         batch_size: Rows at a time, over all ranks.
     """
 

@@ -1,13 +1,8 @@
-"""The steps of a training job. Only the training process imports this: it needs torch and Lightning."""
+"""The steps of a training job; only the training process imports this: it needs torch."""
 
-import io
-import json
 import os
 import time
-import zipfile
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,33 +13,31 @@ from numpy.typing import NDArray
 from lightning_modules.errors import ModelError, SpecError
 from lightning_modules.objectives.base import answer_baselines
 from lightning_modules.objectives.registry import OBJECTIVES
-from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.result import TrainResult
+from lightning_modules.specs.samples import Sample
 from lightning_modules.training.inference import Answers, predict_rows
 from lightning_modules.training.ranks import open_group
 from lightning_modules.training.start_weights import Start, read_start
 from lightning_modules.training.trainer import fit_learner, load_learner, read_sample
-from storage.base.local import translate_faults
 from storage.base.store import Store, canonical_json, sha256_bytes
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
 from storage.records.models import read_recorded
 from storage.stream.stream import Stream
 from tasks.forms.streams import TRAIN, VALIDATION, SampleRows, SlicedStream
+from tasks.objectives.sheets import AnswerSheet, pack_answers, pack_arrays
+from tasks.runtime.predictions import Predictions, Written
 from tasks.training.job import (
-    BASELINE,
     CHECKPOINT,
-    METRICS,
     RESULT,
     Artifact,
     Export,
     Fit,
     Predict,
-    Predictions,
     TrainJob,
     WorkerResult,
-    Written,
 )
+from tasks.training.metric_log import MetricLog
 
 STATES = "resume"
 EVALUATION_BATCH = 512
@@ -112,8 +105,8 @@ class Worker:
             self._checkpoint = self.store.read(CHECKPOINT)
         return self._checkpoint
 
-    def open_rows(self, sample: AnySample) -> SampleRows:
-        """The rows as samples of that kind."""
+    def open_rows(self, sample: Sample) -> SampleRows:
+        """Opens the rows as samples of that kind."""
         return SampleRows(self.version, sample, rank=self.rank, world_size=self.world_size)
 
     def fit(self, step: Fit) -> TrainResult:
@@ -141,7 +134,7 @@ class Worker:
         return fitted.result
 
     def read_start(self, step: Fit) -> Start | None:
-        """The weights that the network starts from: those that were found before anything began, or none."""
+        """Reads the weights that the network starts from, as they were found before; None for none."""
         if step.start is None or step.train.start_from is None:
             if step.start is not None or step.train.start_from is not None:
                 raise SpecError(
@@ -162,9 +155,10 @@ class Worker:
         sample = read_sample(self.checkpoint)
         rows = self.open_rows(sample)
         answers = predict_rows(self.load_learner(), open_split(rows, step), rows.reader)
-        if step.baselines and self.rank == 0:
-            answers = replace(answers, baselines=self.answer_baselines(step.split, sample, answers))
-        content = pack_answers(answers)
+        wanted = step.baselines and self.rank == 0
+        baselines = self.answer_baselines(step.split, sample, answers) if wanted else {}
+        sheet = AnswerSheet(answers.row_id, answers.truth, answers.values, baselines)
+        content = pack_answers(sheet)
         name = f"predictions.{step.split}.npz"
         if self.rank == 0:
             self.store.write(name, content)
@@ -175,9 +169,9 @@ class Worker:
         )
 
     def answer_baselines(
-        self, split: str, sample: AnySample, answers: Answers
+        self, split: str, sample: Sample, answers: Answers
     ) -> dict[str, NDArray[np.float32]]:
-        """What simpler means answer to a split, ordered by row id; this rank does it alone."""
+        """Return the baselines' answers to a split, ordered by row id; this rank does it alone."""
         rows = SampleRows(self.version, sample)
         objective = OBJECTIVES.find(sample.objective)
         baselines = objective.fit_baselines(sample, lambda: rows.read(TRAIN))
@@ -203,8 +197,8 @@ class Worker:
             )
         return records
 
-    def draw_rows(self, step: Export, sample: AnySample) -> NDArray[Any]:
-        """Training samples in a shuffled order, as many as calibration wants and the split has."""
+    def draw_rows(self, step: Export, sample: Sample) -> NDArray[Any]:
+        """Draws training samples in a shuffled order, as many as are wanted and there are."""
         drawn = self.open_rows(sample).draw(step.compress.calibration_rows, step.seed)
         if drawn.shape[1:] != sample.shape:
             raise ModelError(
@@ -215,12 +209,12 @@ class Worker:
         return drawn
 
     def load_learner(self) -> Any:
-        """The network on this rank's device."""
+        """Loads the network onto this rank's device."""
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
         return load_learner(self.checkpoint).to(device)
 
     def describe(self, name: str, content: bytes) -> Written:
-        """Name, digest and size of a file."""
+        """Return name, digest and size of a file."""
         return Written(file=name, sha256=sha256_bytes(content), size_bytes=len(content))
 
     def finish(self, result: WorkerResult) -> None:
@@ -232,7 +226,7 @@ class Worker:
 
 
 def open_split(rows: SampleRows, step: Predict) -> Stream | SlicedStream:
-    """The rows of a split that is to be answered.
+    """Opens the rows of a split that is to be answered.
 
     Raises:
         ModelError: It has none.
@@ -246,34 +240,11 @@ def open_split(rows: SampleRows, step: Predict) -> Stream | SlicedStream:
     return stream
 
 
-class MetricLog:
-    """Lines of JSON, one a record. After a resume it holds every step once: what the lost attempt wrote is dropped."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.path = Path(store.address(METRICS))
-
-    def write(self, record: Mapping[str, Any]) -> None:
-        """Appends a record; "start" first drops what lies behind the step that the attempt resumes from."""
-        if record["event"] == "start":
-            # A new file each time: whoever follows it sees by that where this attempt begins.
-            self.store.write(METRICS, self._keep_until(record.get("resumed_step") or 0))
-        line = {name: None if value != value else value for name, value in record.items()}
-        with translate_faults(str(self.path)), self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def _keep_until(self, step: int) -> bytes:
-        """The lines of earlier attempts that still hold; one that was not finished does not."""
-        if step == 0 or not self.path.exists():
-            return b""
-        whole = self.path.read_bytes().rpartition(b"\n")[0]
-        return b"".join(
-            line + b"\n" for line in whole.splitlines() if json.loads(line).get("step", 0) <= step
-        )
-
-
 def identify_fit(job: TrainJob, step: Fit) -> str:
-    """What a training is resumed by: another network, spec or data version starts afresh; more devices go on."""
+    """Return what a training is resumed by.
+
+    Another network, spec or data version starts afresh; more devices go on.
+    """
     spec = step.model_dump(mode="json")
     for name in ("devices", "nodes", "timeout_s", "log_every_steps", "checkpoint_every_steps"):
         del spec["train"][name]
@@ -281,24 +252,6 @@ def identify_fit(job: TrainJob, step: Fit) -> str:
 
 
 def open_version(job: TrainJob) -> Version:
-    """The version of the data set that the job names."""
+    """Opens the version of the data set that the job names."""
     workspace = Store(job.data.workspace, job.data.options)
     return Dataset(workspace, job.data.dataset).open(job.data.version)
-
-
-def pack_answers(answers: Answers) -> bytes:
-    """Answers as the bytes of an .npz file."""
-    baselines = {f"{BASELINE}{name}": values for name, values in answers.baselines.items()}
-    return pack_arrays(
-        {"row_id": answers.row_id, "truth": answers.truth, "values": answers.values, **baselines}
-    )
-
-
-def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Arrays as an uncompressed .npz; equal arrays give equal bytes, since no time is noted, unlike `numpy.savez`."""
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for name, values in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(values), allow_pickle=False)
-    return target.getvalue()

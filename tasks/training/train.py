@@ -1,24 +1,20 @@
 """Train: Lightning in a process of its own, told what to do by a job and watched until it is done."""
 
-from pathlib import Path
-from typing import Any
-
-from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import TrainSpec
-from storage.base.figures import Figure
 from storage.base.store import Store, redact
 from storage.forms.base import RowsSpec
-from storage.records.receipts import FileRecord, StartRecord
+from storage.records.receipts import StartRecord
 from tasks.forms.describe import describe_sample
 from tasks.forms.streams import HELD_OUT, VALIDATION
-from tasks.runtime.figures import list_figures, measure_cost
-from tasks.runtime.outcomes import CurvePoint, Prepared, Trained
+from tasks.runtime.model_outcomes import Trained
+from tasks.runtime.outcomes import Prepared
 from tasks.runtime.progress import current_progress
 from tasks.runtime.progress_artifact import ProgressArtifact
 from tasks.runtime.stage import resuming_stage
 from tasks.training.champions import open_champions
-from tasks.training.job import DataRef, Fit, Predict, TrainJob, WorkerResult
+from tasks.training.describe_fit import FitDescriber
+from tasks.training.job import DataRef, Fit, Predict, TrainJob
 from tasks.training.launch import Trainer
 from tasks.training.lost_batch import keep_lost_batches
 from tasks.training.nodes import call_nodes
@@ -37,7 +33,7 @@ def train(
     scheduler: str | None = None,
     start: StartRecord | None = None,
 ) -> Trained:
-    """Fits the network on the training split; the weights that did best on the validation split are kept.
+    """Fits the network on the training split; the best weights on the validation split are kept.
 
     When they are chosen, the same process answers the validation and the held-out rows, once:
     starting another one would cost seconds. Nothing looks at the held-out answers before evaluate.
@@ -87,12 +83,15 @@ def train(
             on_metrics=lambda record: _show(record, spec.max_epochs, shown),
             group=group,
         )
-    trained = _describe(result, trainer.directory, sample, standard=model.figures_in == "standard")
-    return trained.model_copy(update={"start": start})
+    describer = FitDescriber(trainer.directory, sample, standard=model.figures_in == "standard")
+    return describer.describe(result, start)
 
 
 def hide_url(spec: TrainSpec) -> TrainSpec:
-    """The training process reads the weights that were found, and needs no address: a job's file holds no secret of one."""
+    """Return a spec without the secrets of the address that weights were found at.
+
+    The training process reads the weights that were found, and needs no address.
+    """
     if spec.start_from is None or spec.start_from.url is None:
         return spec
     hidden = spec.start_from.model_copy(update={"url": redact(spec.start_from.url)})
@@ -100,7 +99,7 @@ def hide_url(spec: TrainSpec) -> TrainSpec:
 
 
 def refer_data(workspace: str, prepared: Prepared) -> DataRef:
-    """Where the training process finds the rows."""
+    """Return where the training process finds the rows."""
     store = Store(workspace)
     return DataRef(
         workspace=store.url, dataset=prepared.dataset.name, version=prepared.dataset.number
@@ -122,43 +121,3 @@ def _show(record: dict[str, object], max_epochs: int, shown: ProgressArtifact) -
     if isinstance(epoch, int):
         current_progress().advance("train", epoch + 1, max_epochs, note)
         shown.show(epoch + 1, max_epochs, note)
-
-
-def _describe(
-    result: WorkerResult, directory: Path, sample: AnySample, *, standard: bool
-) -> Trained:
-    fit, checkpoint = result.fit, result.checkpoint
-    if fit is None:
-        raise RuntimeError(f"training in {directory} must report its fit; got none")
-    return Trained(
-        directory=str(directory),
-        checkpoint=FileRecord(sha256=checkpoint.sha256, size_bytes=checkpoint.size_bytes),
-        sample=sample,
-        standard=standard,
-        parameters=fit.parameters,
-        epochs=fit.epochs,
-        best_epoch=fit.best_epoch,
-        training_s=fit.seconds,
-        precision=fit.precision,
-        precision_kept=fit.precision_kept,
-        start_s=result.seconds["start"],
-        validation_figures=fit.validation_figures | result.predictions[VALIDATION].figures,
-        validation_predictions=result.predictions[VALIDATION],
-        held_out_predictions=result.predictions[HELD_OUT],
-        curve=tuple(
-            CurvePoint(epoch=point["epoch"], figures=_list_point(point, standard=standard))
-            for point in fit.history
-        ),
-    )
-
-
-def _list_point(point: dict[str, Any], *, standard: bool) -> tuple[Figure, ...]:
-    """Return the figures of one epoch's record, in which each name starts with its split."""
-    figures: list[Figure] = []
-    for split in ("train", VALIDATION):
-        found = {name: point.get(f"{split}_{name}") for name in ("loss", "accuracy", "error")}
-        measured = {name: value for name, value in found.items() if value is not None}
-        figures += list_figures(measured, split, standard=standard)
-    if (cpu_s := point.get("cpu_s")) is not None:
-        figures.append(measure_cost("cpu_s", cpu_s, "s"))
-    return tuple(figures)

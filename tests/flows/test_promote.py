@@ -9,8 +9,8 @@ from lightning_modules.specs.samples import ImageSample
 from storage.base.store import Store
 from storage.records.receipt_files import list_model_receipts
 from storage.records.receipts import Receipt
-from tasks.forms.describe import describe_outputs
 from tasks.forms.registry import find_task_form
+from tasks.objectives.registry import find_objective
 from tasks.release.promote import promote
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.outcomes import Compressed
@@ -46,7 +46,7 @@ def _promote(promoted: Promoted, expected: int | None) -> Outcome:
     compressed = Compressed.model_construct(
         model_id=promoted.summary["model_id"],
         input=find_task_form(recipe.data).describe_input(sample, recipe.data),
-        outputs=describe_outputs(sample, recipe.data),
+        outputs=find_objective(sample).describe_outputs(sample, recipe.data),
     )
     receipt = _redraft(promoted, expected)
     return promote.fn(str(promoted.workspace), receipt, compressed, recipe.name, recipe.kind)

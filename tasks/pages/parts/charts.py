@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 
-from tasks.pages.parts.page_data import CurvePoint
+from storage.base.figures import Figure
+from storage.records.curve import CurvePoint
 from tasks.pages.parts.svg import draw, element, join, text
-from tasks.pages.parts.text import format_number, format_rate, is_finite
+from tasks.pages.parts.text import format_number, format_rate, is_finite, name_figure
 
 Point = tuple[float, float]
 Scale = Callable[[float], float]
@@ -15,37 +18,49 @@ Scale = Callable[[float], float]
 _WIDTH, _HEIGHT = 440.0, 250.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 92.0, 14.0, 30.0
 _MAX_POINTS = 400
+_CAPTIONS = {"error": "mean absolute error"}
+_NOT_DRAWN = frozenset({"cpu_s"})
 
 
-def draw_loss(curve: Sequence[CurvePoint], best_epoch: int | None) -> Markup | None:
-    """Return the loss over epochs, on a log scale if it spans more than a factor of twenty; None without figures."""
-    lines = {
-        "train": [(float(point.epoch), point.train_loss) for point in curve],
-        "validation": [(float(point.epoch), point.validation_loss) for point in curve],
+@dataclass(frozen=True)
+class Curve:
+    """A drawn curve, and what stands above it."""
+
+    caption: str
+    drawing: Markup
+
+
+def draw_curves(points: Sequence[CurvePoint], best_epoch: int | None) -> list[Curve]:
+    """Return one chart for each figure that epochs are measured by, in their order."""
+    figures = {
+        figure.name: figure
+        for point in points
+        for figure in point.figures
+        if figure.name not in _NOT_DRAWN
     }
-    return _draw_curve("Loss", lines, best_epoch, _show_loss, rate=False)
+    drawn = ((name, draw_curve(figure, points, best_epoch)) for name, figure in figures.items())
+    return [Curve(_caption(name), drawing) for name, drawing in drawn if drawing is not None]
 
 
-def draw_accuracy(curve: Sequence[CurvePoint], best_epoch: int | None) -> Markup | None:
-    """Return the accuracy over epochs; None without figures."""
+def draw_curve(
+    figure: Figure, points: Sequence[CurvePoint], best_epoch: int | None
+) -> Markup | None:
+    """Return one figure over epochs, training and validation; None where nothing is finite.
+
+    Rates have a scale up to 1; others a logarithmic one, if they span more than a factor of twenty.
+    """
+    rate = figure.unit == "1"
     lines = {
-        "train": [(float(point.epoch), point.train_accuracy) for point in curve],
-        "validation": [(float(point.epoch), point.validation_accuracy) for point in curve],
+        split: [(float(point.epoch), point.find(figure.name, split)) for point in points]
+        for split in ("train", "validation")
     }
-    return _draw_curve("Accuracy", lines, best_epoch, format_rate, rate=True)
+    show = format_rate if rate else partial(format_number, digits=3)
+    return _draw_curve(_caption(figure.name), lines, best_epoch, show, rate=rate)
 
 
-def draw_error(curve: Sequence[CurvePoint], best_epoch: int | None) -> Markup | None:
-    """Return the mean absolute error over epochs; None without figures."""
-    lines = {
-        "train": [(float(point.epoch), point.train_error) for point in curve],
-        "validation": [(float(point.epoch), point.validation_error) for point in curve],
-    }
-    return _draw_curve("Error", lines, best_epoch, _show_loss, rate=False)
-
-
-def _show_loss(value: float) -> str:
-    return format_number(value, 3)
+def _caption(name: str) -> str:
+    shown = _CAPTIONS.get(name, name_figure(name))
+    return shown[:1].upper() + shown[1:]
 
 
 def _draw_curve(
@@ -67,29 +82,24 @@ def _draw_curve(
     y, ticks = _scale_values(values, log=log, rate=rate)
     last = "; ".join(f"{key} ends at {show(points[-1][1])}" for key, points in drawn.items())
     title = f"{name} by epoch{', logarithmic' if log else ''}: {last}"
-    grid = [
-        join(
-            [
-                element(
-                    "line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y(tick), y2=y(tick), class_="grid"
-                ),
-                text(_LEFT - 8, y(tick) + 4, _show_tick(tick, rate=rate), anchor="end"),
-            ]
-        )
-        for tick in ticks
-    ]
     axis = [text(x(epoch), _HEIGHT - 8, f"{epoch:.0f}", anchor="middle") for epoch in epochs]
     return draw(
         _WIDTH,
         _HEIGHT,
         title,
-        *grid,
+        *(_draw_tick(y(tick), _show_tick(tick, rate=rate)) for tick in ticks),
         *axis,
         text(_WIDTH - _RIGHT + 14, _HEIGHT - 8, "epoch"),
         _mark_best(best_epoch, drawn, x, y),
         *(_draw_line(key, points, x, y) for key, points in drawn.items()),
         _name_ends(drawn, y, show),
     )
+
+
+def _draw_tick(y: float, words: str) -> Markup:
+    """Return a line across the chart, with its value at the left."""
+    line = element("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="grid")
+    return join([line, text(_LEFT - 8, y + 4, words, anchor="end")])
 
 
 def _keep_finite(points: Sequence[tuple[float, float | None]]) -> list[Point]:
@@ -128,7 +138,7 @@ def _scale_values(values: Sequence[float], *, log: bool, rate: bool) -> tuple[Sc
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Return powers of ten between two exponents, with their double and fivefold if that leaves them few."""
+    """Return powers of ten between two exponents, with their multiples by 2 and 5 if few."""
     powers = range(math.floor(low), math.ceil(high) + 1)
     fine = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     coarse = [10.0**power for power in powers[:: max(1, math.ceil(len(powers) / 6))]]
@@ -137,7 +147,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 
 def _round_ticks(low: float, high: float) -> list[float]:
-    """Return about five round values that hold low and high between them (Heckbert, Graphics Gems, 1990)."""
+    """Return about five round values around low and high (Heckbert, Graphics Gems, 1990)."""
     raw = max(high - low, abs(high) * 1e-3, 1e-9) / 4
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
@@ -175,7 +185,7 @@ def _mark_best(
 def _name_ends(
     lines: Mapping[str, Sequence[Point]], y: Scale, show: Callable[[float], str]
 ) -> Markup:
-    """Return each line's name and last value beside its end, at least two lines of text apart."""
+    """Return each line's name and last value beside its end, at least two lines apart."""
     ends = sorted((y(points[-1][1]), name, points[-1][1]) for name, points in lines.items())
     placed: list[Markup] = []
     free = _TOP + 2
@@ -186,58 +196,3 @@ def _name_ends(
         placed.append(text(_WIDTH - _RIGHT + 14, top + 16, show(value), class_="tick strong"))
         free, lowest = top + 38, lowest + 38
     return join(placed)
-
-
-def draw_share(share: float, label: str, class_: str = "bar") -> Markup:
-    """Return a bar that fills `share` (0..1) of its track; `label` says it in words."""
-    filled = min(1.0, max(0.0, share)) if is_finite(share) else 0.0
-    bar = (
-        element("rect", x=0, y=0, width=max(1.0, 100 * filled), height=6, class_="fill")
-        if filled
-        else ""
-    )
-    track = element("rect", x=0, y=0, width=100, height=6, class_="track")
-    return element(
-        "svg",
-        element("title", label),
-        track,
-        bar,
-        class_=class_,
-        viewBox="0 0 100 6",
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=label,
-    )
-
-
-def draw_parts(parts: Mapping[str, int]) -> Markup | None:
-    """Return counts as one bar cut in proportion, largest tint first; None if there is nothing to cut."""
-    total = sum(parts.values())
-    if total <= 0:
-        return None
-    left, pieces = 0.0, []
-    for index, (name, count) in enumerate(parts.items()):
-        width = 1000 * count / total
-        title = element("title", f"{name}: {format_number(count)}")
-        pieces.append(
-            element(
-                "rect",
-                title,
-                x=left,
-                y=0,
-                width=max(0.0, width - 3),
-                height=14,
-                class_=f"part part-{index % 4}",
-            )
-        )
-        left += width
-    words = ", ".join(f"{name} {format_number(count)}" for name, count in parts.items())
-    return element(
-        "svg",
-        *pieces,
-        class_="parts",
-        viewBox="0 0 1000 14",
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=words,
-    )

@@ -1,15 +1,17 @@
-"""One gate's page: what failed first, offending rows, distributions against the accepted version, and its history."""
+"""One gate's page: what failed first, offending rows, distributions, and its history."""
 
 from datetime import datetime
 
 from markupsafe import Markup
 from pydantic import Field, field_validator
 
-from tasks.pages.parts.page_data import MAX_PICTURE_BYTES, Check, Gate, Part, Text
+from gates.engine.report import Check, GateReport
+from tasks.pages.parts.base import MAX_PICTURE_BYTES, Part, Text
 from tasks.pages.parts.pictures import is_png
 from tasks.pages.parts.render import make_environment, read_style, write_policy
 from tasks.pages.parts.svg import draw, element, text
 from tasks.pages.parts.text import format_number
+from tasks.pages.parts.verdicts import list_failed, list_noted
 
 _WIDTH, _HEIGHT, _FOOT, _TOP = 440.0, 150.0, 22.0, 8.0
 MAX_BARS = 40
@@ -79,7 +81,7 @@ class GatePage(Part):
 
     run: Text
     recipe: Text
-    gate: Gate
+    gate: GateReport
     judged: Text = ""
     accepted: Text = ""
     distributions: tuple[Distribution, ...] = ()
@@ -89,10 +91,10 @@ class GatePage(Part):
     @property
     def first(self) -> Check | None:
         """The first check that failed; else the first that warned."""
-        return next(iter((*self.gate.failed, *self.gate.noted)), None)
+        return next(iter((*list_failed(self.gate), *list_noted(self.gate))), None)
 
     @property
-    def gates(self) -> tuple[Gate, ...]:
+    def gates(self) -> tuple[GateReport, ...]:
         """The gate, as the part of the run's page that lists checks takes it."""
         return (self.gate,)
 

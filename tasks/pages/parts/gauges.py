@@ -1,16 +1,18 @@
 """A gate's checks as inline SVG: each observed figure on the scale of its limits, and a strip of verdicts."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from tasks.pages.parts.page_data import Check
+from gates.engine.report import Check
 from tasks.pages.parts.svg import draw, element
 from tasks.pages.parts.text import is_finite, show_limit, show_observed
+from tasks.pages.parts.verdicts import name_verdict
 
 
 def draw_gauge(check: Check) -> Markup | None:
-    """Return an observed number on the scale of its limits: the band is what was allowed; None if not numbers."""
+    """Return an observed number on the scale of its limits; None where they are not numbers."""
     limit = check.limit if isinstance(check.limit, dict) else {}
     low, high = (
         _read_number(limit.get(key, limit.get("value"))) for key in ("min_value", "max_value")
@@ -64,16 +66,15 @@ def _read_number(value: object) -> float | None:
 
 
 def draw_strip(checks: Sequence[Check], most: int = 60) -> Markup | None:
-    """Return one small mark a check: a square passed, a cross failed, a triangle warns, a ring did not apply."""
+    """Return one small mark a check: square passed, cross failed, triangle warns, ring skipped."""
     shown = checks[:most]
     if not shown:
         return None
-    counts = {
-        word: sum(check.verdict == word for check in checks)
-        for word in dict.fromkeys(c.verdict for c in checks)
-    }
+    counts = Counter(map(name_verdict, checks))
     marks = [
-        element("g", element("title", _entitle(check)), _draw_mark(14.0 * index, check.verdict))
+        element(
+            "g", element("title", _entitle(check)), _draw_mark(14.0 * index, name_verdict(check))
+        )
         for index, check in enumerate(shown)
     ]
     title = ", ".join(f"{count} {word}" for word, count in counts.items())
@@ -91,7 +92,7 @@ def draw_strip(checks: Sequence[Check], most: int = 60) -> Markup | None:
 
 
 def _entitle(check: Check) -> str:
-    return f"{check.about}: {check.verdict}"
+    return f"{check.about}: {name_verdict(check)}"
 
 
 def _draw_mark(x: float, verdict: str) -> Markup:

@@ -7,27 +7,24 @@ picture or markup.
 import re
 from collections.abc import Iterable, Sequence
 
-from tasks.pages.parts.page_data import (
-    Candidate,
-    Comparison,
-    Confusion,
-    CurvePoint,
-    Dataset,
-    Gate,
-    Metric,
-)
-from tasks.pages.parts.render import show_metric
+from gates.engine.report import Check, GateReport
+from storage.records.curve import CurvePoint
+from storage.records.receipts import ArtifactRecord, DatasetRecord
+from tasks.pages.parts.answers import Comparison, Confusion
+from tasks.pages.parts.candidates import name_score, show_agreement, show_score
 from tasks.pages.parts.text import (
     clean_text,
     format_bytes,
     format_milliseconds,
     format_number,
     format_rate,
+    name_figure,
     shorten_digest,
     show_limit,
     show_observed,
     show_rule,
 )
+from tasks.pages.parts.verdicts import SIGNS, list_failed, list_noted, name_verdict
 
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+.!|~$^=-])")
 _ENTITIES = {
@@ -39,12 +36,11 @@ _ENTITIES = {
     ":": "&#58;",
     "@": "&#64;",
 }
-_SIGNS = {"passed": "✓", "failed": "✕", "warning": "△", "quarantined": "△", "not applicable": "○"}
 _MAX_ROWS = 20
 
 
 def escape_markdown(value: object) -> str:
-    """Return a value as text in which Markdown sees no markup: one line, punctuation escaped, no URL recognised."""
+    """Return a value as one line in which Markdown sees no markup and no URL."""
     line = " ".join(str(clean_text(str(value))).split())
     entities = "".join(_ENTITIES.get(character, character) for character in line)
     return re.sub(r"&#\d+;|&\w+;|[^&]+", _escape_part, entities)
@@ -55,95 +51,78 @@ def _escape_part(match: re.Match[str]) -> str:
     return part if part.startswith("&") else _PUNCTUATION.sub(r"\\\1", part)
 
 
-def render_gate_markdown(gate: Gate, page: str = "") -> str:
-    """Return one gate's report: the verdict, what failed first, every failure with its rows, and the table of all checks.
+def render_facts_markdown(title: str, facts: Iterable[str]) -> str:
+    """Return a few facts as a list."""
+    listed = "\n".join(f"- {escape_markdown(fact)}" for fact in facts)
+    return f"## {escape_markdown(title)}\n\n{listed}\n"
+
+
+def render_gate_markdown(report: GateReport, page: str = "") -> str:
+    """Return one gate's report: the verdict, every failure with its rows, and all checks.
 
     Args:
-        gate: The report.
+        report: The report.
         page: Where the gate's page is once the run has ended; left out if empty.
     """
-    passed = sum(check.verdict == "passed" for check in gate.checks)
-    verdict = (
-        f"**{'green' if gate.passed else 'red'}**: {passed} of {len(gate.checks)} checks passed"
-    )
-    parts = [f"## Gate {escape_markdown(gate.stage)}\n\n{verdict}"]
-    for word, checks in (("First to fail", gate.failed), ("First warning", gate.noted)):
-        parts += [f"{word}: **{escape_markdown(checks[0].about)}**"] if checks else []
-    for check in (*gate.failed, *gate.noted):
+    failed, noted = list_failed(report), list_noted(report)
+    passed = sum(name_verdict(check) == "passed" for check in report.checks)
+    word = "green" if report.passed else "red"
+    parts = [
+        f"## Gate {escape_markdown(report.stage)}",
+        f"**{word}**: {passed} of {len(report.checks)} checks passed",
+    ]
+    for words, checks in (("First to fail", failed), ("First warning", noted)):
+        parts += [f"{words}: **{escape_markdown(checks[0].about)}**"] if checks else []
+    for check in (*failed, *noted):
         rows = "".join(f"\n  - {escape_markdown(row)}" for row in check.rows[:_MAX_ROWS])
         parts.append(f"- {escape_markdown(check.message or check.about)}{rows}")
-    ordered = sorted(gate.checks, key=lambda check: check.passed)
-    table = [
-        (
-            check.about,
-            show_rule(check.rule),
-            show_observed(check.observed) if check.applicable else "",
-            show_limit(check.limit) if check.applicable else "",
-            f"{_SIGNS[check.verdict]} {check.verdict}",
-        )
-        for check in ordered
-    ]
+    table = map(_list_cells, sorted(report.checks, key=lambda check: check.passed))
     parts.append(_tabulate(("check", "rule", "observed", "limit", "verdict"), table))
-    parts += (
-        [f"The gate's page, with offending rows drawn: {escape_markdown(page)}"] if page else []
-    )
+    if page:
+        parts.append(f"The gate's page, with offending rows drawn: {escape_markdown(page)}")
     return _assemble(parts)
 
 
-def render_metrics_markdown(metrics: Sequence[Metric], title: str = "Metrics") -> str:
-    """Return figures as a table."""
-    rows = [(metric.name, show_metric(metric), metric.note) for metric in metrics]
-    return _assemble([f"## {escape_markdown(title)}", _tabulate(("figure", "value", "note"), rows)])
+def _list_cells(check: Check) -> tuple[str, ...]:
+    """Return a check as a line of the table."""
+    verdict = name_verdict(check)
+    return (
+        check.about,
+        show_rule(check.rule),
+        show_observed(check.observed) if check.applicable else "",
+        show_limit(check.limit) if check.applicable else "",
+        f"{SIGNS[verdict]} {verdict}",
+    )
 
 
-def render_candidates_markdown(candidates: Sequence[Candidate]) -> str:
+def render_candidates_markdown(candidates: Sequence[ArtifactRecord]) -> str:
     """Return the artifacts side by side, and which channel each was chosen for."""
-    errors = any(candidate.validation_error is not None for candidate in candidates)
     rows = [
         (
             candidate.name,
-            format_bytes(candidate.size_bytes),
-            format_milliseconds(candidate.latency_ms_p50),
-            _show_error(candidate)
-            if errors
-            else _show_rate(candidate.accuracy, candidate.validation_accuracy),
-            _show_rate(candidate.agreement, candidate.validation_agreement),
+            format_bytes(candidate.find("size_bytes")),
+            format_milliseconds(candidate.find("latency_ms_p50")),
+            _note_split(*show_score(candidate)),
+            _note_split(*show_agreement(candidate)),
             ", ".join(candidate.chosen_for) or candidate.note or "not chosen",
             shorten_digest(candidate.sha256),
         )
         for candidate in candidates
     ]
-    head = (
-        "artifact",
-        "size",
-        "latency p50",
-        "error" if errors else "accuracy",
-        "agreement",
-        "chosen for",
-        "sha256",
-    )
+    score = name_score(candidates)
+    head = ("artifact", "size", "latency p50", score, "agreement", "chosen for", "sha256")
     return _assemble(["## Candidates", _tabulate(head, rows)])
 
 
-def _show_error(candidate: Candidate) -> str:
-    held_out, validation = candidate.error, candidate.validation_error
-    return (
-        format_number(held_out)
-        if held_out is not None
-        else f"{format_number(validation)} (validation)"
-    )
+def _note_split(value: str, split: str) -> str:
+    return value if split == "held out" else f"{value} ({split})"
 
 
-def _show_rate(held_out: float | None, validation: float | None) -> str:
-    return (
-        format_rate(held_out) if held_out is not None else f"{format_rate(validation)} (validation)"
-    )
-
-
-def render_dataset_markdown(dataset: Dataset, title: str = "Dataset") -> str:
+def render_dataset_markdown(dataset: DatasetRecord, title: str = "Dataset") -> str:
     """Return a version of a dataset: its digest and the rows of each split."""
     rows = [(split or "rows", format_number(count)) for split, count in dataset.rows.items()]
-    named = f"{escape_markdown(dataset.name)}&#64;{dataset.number}, digest {escape_markdown(dataset.digest)}"
+    name, digest = escape_markdown(dataset.name), escape_markdown(dataset.digest)
+    named = f"{name}&#64;{dataset.number}, digest {digest}"
     return _assemble([f"## {escape_markdown(title)}", named, _tabulate(("split", "rows"), rows)])
 
 
@@ -151,30 +130,26 @@ def render_training_markdown(
     curve: Sequence[CurvePoint], best_epoch: int | None, most: int = 12
 ) -> str:
     """Return the last epochs and the one that was kept."""
-    errors = any(point.validation_error is not None for point in curve)
+    last = curve[-1].figures if curve else ()
+    watched = next((figure for figure in last if figure.name not in ("loss", "cpu_s")), None)
+    name = watched.name if watched is not None else "accuracy"
+    show = format_rate if watched is None or watched.unit == "1" else format_number
     shown = [point for point in curve if point.epoch == best_epoch or point in curve[-most:]]
     rows = [
         (
             f"{point.epoch}{' (kept)' if point.epoch == best_epoch else ''}",
-            format_number(point.train_loss),
-            format_number(point.validation_loss),
-            format_number(point.validation_error)
-            if errors
-            else format_rate(point.validation_accuracy),
+            format_number(point.find("loss", "train")),
+            format_number(point.find("loss", "validation")),
+            show(point.find(name, "validation")),
         )
         for point in shown
     ]
-    head = (
-        "epoch",
-        "training loss",
-        "validation loss",
-        "validation error" if errors else "validation accuracy",
-    )
+    head = ("epoch", "training loss", "validation loss", f"validation {name_figure(name)}")
     return _assemble(["## Training", f"{len(curve)} epochs", _tabulate(head, rows)])
 
 
 def render_confusion_markdown(confusion: Confusion, most: int = 16) -> str:
-    """Return the confusion matrix, truth down and answer across; empty if the classes are too many for a table."""
+    """Return the confusion matrix, truth down and answer across; empty for very many classes."""
     if len(confusion.labels) > most:
         return ""
     rows = [
@@ -185,13 +160,13 @@ def render_confusion_markdown(confusion: Confusion, most: int = 16) -> str:
 
 
 def render_comparison_markdown(comparison: Comparison) -> str:
-    """Return the model's figures beside those of simpler means."""
+    """Return the model's figures beside those of its baselines."""
     rows = [
         (name, *(format_number(value) for value in figures)) for name, figures in comparison.rows
     ]
     unit = f"Errors in {escape_markdown(comparison.unit)}." if comparison.unit else ""
     return _assemble(
-        ["## Beside simpler means", unit, _tabulate(("answered by", *comparison.metrics), rows)]
+        ["## Beside the baselines", unit, _tabulate(("answered by", *comparison.metrics), rows)]
     )
 
 

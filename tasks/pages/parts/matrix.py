@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from tasks.pages.parts.page_data import Confusion
+from tasks.pages.parts.answers import Confusion
 from tasks.pages.parts.svg import draw, element, join, text
 from tasks.pages.parts.text import format_number, format_rate
 

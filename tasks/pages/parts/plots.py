@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup
 
-from tasks.pages.parts.page_data import Forecast, Scatter
+from tasks.pages.parts.answers import Forecast, Scatter
 from tasks.pages.parts.svg import draw, element, text
 from tasks.pages.parts.text import format_number
 
@@ -85,8 +85,10 @@ def draw_scatter(scatter: Scatter) -> Markup | None:
     def across(value: float) -> float:
         return _LEFT + inner * (value - low) / (high - low)
 
-    dots = [element("circle", cx=across(truth), cy=_place(answer, low, high), r=1.6, class_="dot validation")
-            for truth, answer in pairs]  # fmt: skip
+    dots = [
+        element("circle", cx=across(x), cy=_place(y, low, high), r=1.6, class_="dot validation")
+        for x, y in pairs
+    ]
     corner = element(
         "line",
         x1=across(low),

@@ -1,8 +1,10 @@
-"""SVG elements as escaped text. Colours come from the page's style sheet by class, so that dark and print follow."""
+"""SVG elements as escaped text; colours come from the page's style sheet, by class."""
 
 from collections.abc import Iterable
 
 from markupsafe import Markup, escape
+
+from tasks.pages.parts.text import clean_text
 
 
 def element(name: str, *children: object, **attributes: object) -> Markup:
@@ -15,7 +17,7 @@ def element(name: str, *children: object, **attributes: object) -> Markup:
             so that `class_` and `text_anchor` can be written.
     """
     written = Markup("").join(
-        Markup(' {}="{}"').format(_name(key), _number(value))
+        Markup(' {}="{}"').format(_name(key), clean_text(_number(value)))
         for key, value in attributes.items()
         if value is not None
     )
@@ -29,8 +31,10 @@ def element(name: str, *children: object, **attributes: object) -> Markup:
 
 
 def join(children: Iterable[object]) -> Markup:
-    """Return children one after another; those that are not markup are escaped."""
-    return Markup("").join(escape(child) for child in children)
+    """Return children one after another; those that are not markup are cleaned and escaped."""
+    return Markup("").join(
+        child if isinstance(child, Markup) else escape(clean_text(str(child))) for child in children
+    )
 
 
 def draw(

@@ -1,16 +1,25 @@
-"""Numbers and untrusted strings as a person reads them. Nothing here escapes markup: that is the templates' work."""
+"""Numbers and untrusted strings as a person reads them; nothing here escapes markup."""
 
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from itertools import pairwise
 
 from pydantic import JsonValue
 
+from storage.base.figures import Figure
+
 MAX_TEXT = 2_000
-_FIGURES = {"mae": "MAE", "mse": "MSE", "rmse": "RMSE", "macro_f1": "macro F1", "auroc": "ROC AUC"}
+_FIGURES = {
+    "mae": "MAE",
+    "mse": "MSE",
+    "rmse": "RMSE",
+    "macro_f1": "macro F1",
+    "auroc": "ROC AUC",
+    "macro_auroc": "macro ROC AUC",
+}
 _MAX_ITEMS = 8
 _MAX_VALUE = 160
 _DIGEST_SHOWN = 12
@@ -18,7 +27,7 @@ _HEX = re.compile(r"[0-9a-f]{24,}", re.IGNORECASE)
 
 
 def clean_text(value: object) -> object:
-    """Return a string that can be shown: what cannot be encoded or seen becomes U+FFFD, very long text is cut.
+    """Return a string that can be shown: what cannot be seen becomes U+FFFD, the rest is cut.
 
     Control characters and bidirectional overrides (Unicode categories Cc, Cf and Cs) could hide or
     reorder what a person reads (Boucher and Anderson, "Trojan Source", 2021). Values that are no
@@ -50,7 +59,7 @@ def clean_value(value: object) -> object:
 
 
 def is_finite(value: object) -> bool:
-    """Return whether a value is a number that can be drawn: no truth value, no NaN, no infinity, no overflow."""
+    """Return whether a value can be drawn: no truth value, no NaN, no infinity, no overflow."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -82,6 +91,13 @@ def format_rate(value: float | None) -> str:
     if value < 1 and shown == "100.00":
         shown = "99.99"  # all but a few must not read as all
     return f"{shown} %"
+
+
+def show_figure(figure: Figure) -> str:
+    """Return a figure's value in a few characters: rates as percentages, others as they are."""
+    if figure.unit in _UNITS:
+        return _UNITS[figure.unit](figure.value)
+    return format_number(figure.value)
 
 
 def name_figure(name: str) -> str:
@@ -162,13 +178,13 @@ def _show(value: JsonValue) -> str:
 
 
 def _is_run(values: list[JsonValue]) -> bool:
-    """Return whether values are five or more integers, each one more than the last: as class numbers are."""
+    """Return whether values are five or more integers, each one more than the last."""
     numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
     return len(numbers) == len(values) >= 5 and all(b - a == 1 for a, b in pairwise(numbers))
 
 
 def show_observed(observed: JsonValue) -> str:
-    """Return a check's observation in words: `3 of 1,797 rows: 12, 99` for counts of unexpected values."""
+    """Return a check's observation in words, such as `3 of 1,797, such as 12, 99`."""
     if not isinstance(observed, dict) or not {"unexpected", "of"} <= observed.keys():
         return show_value(observed)
     examples = f", such as {show_value(observed['examples'])}" if observed.get("examples") else ""
@@ -182,24 +198,7 @@ def show_limit(limit: JsonValue) -> str:
     if not isinstance(limit, dict):
         return show_value(limit)
     rest = dict(limit)
-    low, high = rest.pop("min_value", None), rest.pop("max_value", None)
-    strict_low, strict_high = rest.pop("strict_min", False), rest.pop("strict_max", False)
-    words = []
-    if low is not None and high is not None and low == high:
-        words.append(f"exactly {show_value(low)}")
-    elif low is not None and high is not None and not (strict_low or strict_high):
-        words.append(f"{show_value(low)} to {show_value(high)}")
-    else:
-        words += (
-            [f"{'above' if strict_low else 'at least'} {show_value(low)}"]
-            if low is not None
-            else []
-        )
-        words += (
-            [f"{'below' if strict_high else 'at most'} {show_value(high)}"]
-            if high is not None
-            else []
-        )
+    words = _show_range(rest)
     if "value_set" in rest:
         words.append(f"in {show_value(rest.pop('value_set'))}")
     if "value" in rest:
@@ -208,6 +207,31 @@ def show_limit(limit: JsonValue) -> str:
     return ", ".join(words) or "none allowed"
 
 
+def _show_range(rest: dict[str, JsonValue]) -> list[str]:
+    """Take the ends of a range out of a limit, and return them in words."""
+    low, high = rest.pop("min_value", None), rest.pop("max_value", None)
+    strict_low, strict_high = rest.pop("strict_min", False), rest.pop("strict_max", False)
+    if low is not None and high is not None and low == high:
+        return [f"exactly {show_value(low)}"]
+    if low is not None and high is not None and not (strict_low or strict_high):
+        return [f"{show_value(low)} to {show_value(high)}"]
+    words = []
+    if low is not None:
+        words.append(f"{'above' if strict_low else 'at least'} {show_value(low)}")
+    if high is not None:
+        words.append(f"{'below' if strict_high else 'at most'} {show_value(high)}")
+    return words
+
+
 def show_rule(rule: str) -> str:
-    """Return an expectation's type in words: `expect_column_max_to_be_between` as `column max to be between`."""
+    """Return an expectation's type in words, such as `column max to be between`."""
     return rule.removeprefix("expect_").replace("_", " ")
+
+
+_UNITS: dict[str, Callable[[float | None], str]] = {
+    "1": format_rate,
+    "s": format_seconds,
+    "ms": format_milliseconds,
+    "bytes": format_bytes,
+}
+"""How the values of units are written that need more than a number."""

@@ -23,7 +23,8 @@ from storage.pipeline.fitted import Fitted
 from storage.records.receipts import FileRecord, SourceRecord
 from tasks.data.collect import describe_version
 from tasks.runtime.errors import StageStopped, WorkerFailed
-from tasks.runtime.outcomes import Collected, Prepared, Trained
+from tasks.runtime.model_outcomes import Trained
+from tasks.runtime.outcomes import Collected, Prepared
 from tasks.runtime.predictions import Predictions
 from tests.tasks.jobs import NAME, SAMPLE, make_workspace
 
@@ -55,7 +56,7 @@ def make_trained(directory: Path) -> Trained:
 
     return Trained(
         directory=str(directory), checkpoint=files[FILES[0]], sample=SAMPLE, parameters=1, epochs=1, best_epoch=0,
-        training_s=1, start_s=1, validation_figures={}, validation_predictions=describe(FILES[1]),
+        training_s=1, start_s=1, validation_figures=(), validation_predictions=describe(FILES[1]),
         held_out_predictions=describe(FILES[2]), curve=(),
     )  # fmt: skip
 

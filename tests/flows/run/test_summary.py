@@ -14,7 +14,7 @@ from storage.records.receipts import (
     Receipt,
     TrainingRecord,
 )
-from tasks.runtime.figures import list_figures, measure_cost
+from tasks.runtime.figures import measure_cost
 
 GATES = ("raw", "prepared", "model", "artifact")
 ARTIFACT = {
@@ -27,6 +27,16 @@ ARTIFACT = {
     "latency_ms_p50": float,
     "chosen_for": list,
 }
+
+
+def list_figures(values: dict[str, float], split: str) -> tuple[Figure, ...]:
+    lower = {"loss", "mae"}
+    return tuple(
+        Figure(
+            name=name, value=value, split=split, direction="lower" if name in lower else "higher"
+        )
+        for name, value in values.items()
+    )
 
 
 def make_artifact(name: str, *, score: str = "accuracy", held_out: bool = True) -> ArtifactRecord:

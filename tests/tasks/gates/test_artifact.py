@@ -5,7 +5,8 @@ from deployments.targets.specs import TargetSpec
 from gates.specs.artifact import ArtifactGate
 from lightning_modules.specs.samples import NumberColumn, RowSample
 from tasks.gates.artifact import limit_artifact, limit_channel
-from tasks.training.answers import AnswerSheet, measure_agreement
+from tasks.objectives.registry import find_objective
+from tasks.objectives.sheets import AnswerSheet
 
 GATE = ArtifactGate(max_size_bytes=1000, max_latency_ms_p50=10)
 
@@ -31,4 +32,5 @@ def test_the_recipe_s_tolerance_says_which_numbers_agree(tolerance, agreement):
     row_id, truth = np.arange(4, dtype=np.uint64), np.zeros(4)
     float_model = AnswerSheet(row_id, truth, np.zeros(4))
     artifact = AnswerSheet(row_id, truth, np.array([0.0, 0.08, 0.2, -0.3]))
-    assert measure_agreement(artifact, float_model, sample, tolerance) == agreement
+    objective = find_objective(sample)
+    assert objective.measure_agreement(artifact, float_model, sample, tolerance) == agreement

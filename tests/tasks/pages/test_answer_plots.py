@@ -6,20 +6,20 @@ import re
 
 import pytest
 
-from flows.run.artifacts import _render
 from lightning_modules.specs.samples import ImageSample
+from storage.base.figures import Figure
 from storage.records.receipts import FileRecord
+from tasks.pages.parts.answers import Comparison, Forecast, Scatter
+from tasks.pages.parts.comparison import compare_baselines
 from tasks.pages.parts.markdown import (
     render_candidates_markdown,
     render_comparison_markdown,
     render_training_markdown,
 )
-from tasks.pages.parts.page_data import Candidate, Comparison, CurvePoint, Forecast, Scatter
 from tasks.pages.parts.plots import draw_forecast, draw_scatter
-from tasks.pages.report import compare_baselines, describe_outcome, number_epochs
-from tasks.runtime.outcomes import CurvePoint as Measured
-from tasks.runtime.outcomes import Evaluated, Trained
+from tasks.runtime.model_outcomes import Trained
 from tasks.runtime.predictions import Predictions
+from tests.tasks.pages.material import make_artifact, make_point
 
 NAN = float("nan")
 
@@ -69,17 +69,8 @@ def test_the_past_of_a_forecast_ends_where_the_steps_ahead_begin() -> None:
     ],
 )
 def test_figures_have_the_names_that_people_write(figure: str, name: str) -> None:
-    sample = ImageSample(shape=(1, 2, 2), classes=2)
-    record = FileRecord(sha256="0" * 64, size_bytes=1)
-    evaluated = Evaluated(
-        model_id="m",
-        predictions_path="p",
-        predictions=record,
-        sample=sample,
-        metrics={figure: 0.5},
-        champions=(),
-    )
-    assert compare_baselines(evaluated).metrics == (name,)
+    figures = (Figure(name=figure, value=0.5), Figure(name="loss", value=1.0))
+    assert compare_baselines(figures, {}).metrics == (name,)
 
 
 def test_a_scatter_puts_right_answers_on_the_line() -> None:
@@ -109,25 +100,32 @@ def test_prefect_is_told_errors_as_errors_and_baselines_beside() -> None:
     page = render_comparison_markdown(comparison)
     assert "| model | 0\\.39 |" in page
     assert "Errors in hours" in page
-    point = CurvePoint(epoch=0, train_loss=1.0, validation_loss=2.0, validation_error=0.5)
+    point = make_point(0, train_loss=1.0, validation_loss=2.0, validation_error=0.5)
     assert "validation error" in render_training_markdown([point], 0)
-    candidate = Candidate(
-        name="int8", size_bytes=10, validation_error=6.5, error=6.6, agreement=0.99
-    )
+    candidate = make_artifact("int8", size_bytes=10, validation_mae=6.5, mae=6.6, agreement=0.99)
     assert "| 6\\.6 |" in render_candidates_markdown([candidate])
 
 
 def test_people_read_one_number_of_the_epoch_that_was_kept() -> None:
-    """The last of three epochs is the third: while it goes on, in the line behind it, on the page
-    and in the artifact.
+    """The last of three epochs is the third: in the line behind it, on the page and in the
+    artifact.
     """
     record = FileRecord(sha256="0" * 64, size_bytes=1)
     answers = Predictions(file="p", rows=1, figures={}, **record.model_dump())
     trained = Trained(
-        directory="d", checkpoint=record, sample=ImageSample(shape=(1, 2, 2), classes=2), parameters=1, epochs=3,
-        best_epoch=2, training_s=1, start_s=1, validation_figures={"accuracy": 1}, validation_predictions=answers,
-        held_out_predictions=answers, curve=tuple(Measured(epoch=epoch) for epoch in range(3)),
-    )  # fmt: skip
-    assert "3 epochs, best 3" in describe_outcome(trained)
-    assert [point.epoch for point in number_epochs(trained)] == [1, 2, 3]
-    assert "| 3 \\(kept\\) |" in _render("train", trained, (), "")
+        directory="d",
+        checkpoint=record,
+        sample=ImageSample(shape=(1, 2, 2), classes=2),
+        parameters=1,
+        epochs=3,
+        best_epoch=2,
+        training_s=1,
+        start_s=1,
+        validation_figures=(Figure(name="accuracy", value=1.0),),
+        validation_predictions=answers,
+        held_out_predictions=answers,
+        curve=tuple(make_point(epoch) for epoch in range(3)),
+    )
+    assert "3 epochs, best 3" in trained.facts
+    assert [point.epoch for point in trained.numbered_curve] == [1, 2, 3]
+    assert "| 3 \\(kept\\) |" in trained.render_markdown("train", "")

@@ -32,7 +32,8 @@ from tasks.pages.parts.gate_page import (
     render_gate_page,
 )
 from tasks.pages.parts.pictures import encode_picture
-from tasks.runtime.outcomes import Collected, Prepared, RunRecord
+from tasks.runtime.outcomes import Collected, Prepared
+from tasks.runtime.run_record import RunRecord
 from tests.tasks.gates.test_bad_rows import make_images
 from tests.tasks.gates.test_gate_data import (
     SERIES,
@@ -42,27 +43,26 @@ from tests.tasks.gates.test_gate_data import (
     make_table,
     write_run,
 )
+from tests.tasks.pages.material import make_check, make_report
 from tests.tasks.pages.test_pages import Reader
 from tests.tasks.pages.test_pages_hostile import ATTACKS, poison
 
 
 def make_page():
-    check = Check(
+    check = make_check(
         rule="expect_column_max_to_be_between",
         about="heat",
         observed=9.0,
         limit={"max_value": 1},
         passed=False,
+        message="too hot",
+        rows=("row 5",),
     )
     picture = encode_picture(np.eye(8), (0, 1))
     return GatePage(
         run="run-1",
         recipe="mills",
-        gate=Gate(
-            stage="raw",
-            passed=False,
-            checks=(check.model_copy(update={"message": "too hot", "rows": ("row 5",)}),),
-        ),
+        gate=make_report(check),
         judged="mills-raw@2",
         accepted="mills-raw@1",
         distributions=(

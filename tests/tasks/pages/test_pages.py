@@ -19,7 +19,14 @@ from tasks.pages.parts.page_data import Channel, Metric, ReceiptPart, RunPage, S
 from tasks.pages.parts.pictures import encode_picture
 from tasks.pages.parts.render import MAX_SAMPLES, render_run_page
 from tasks.pages.parts.verdicts import list_failed, list_noted
-from tests.tasks.pages.material import CHAIN, digest, make_artifact, make_check, make_point, make_report
+from tests.tasks.pages.material import (
+    CHAIN,
+    digest,
+    make_artifact,
+    make_check,
+    make_point,
+    make_report,
+)
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 

@@ -125,7 +125,8 @@ def test_page_of_many_classes_and_large_samples_stays_small() -> None:
         Sample(picture=picture, truth="a", predicted="b", confidence=0.5) for _ in range(100)
     )
     files = {
-        f"image-{index}.jpg": FileRecord(sha256=digest("f"), size_bytes=9) for index in range(60_000)
+        f"image-{index}.jpg": FileRecord(sha256=digest("f"), size_bytes=9)
+        for index in range(60_000)
     }
     curve = tuple(make_point(index, train_loss=1 / (index + 1)) for index in range(10_000))
     html = render_run_page(
@@ -143,11 +144,14 @@ def test_page_of_many_classes_and_large_samples_stays_small() -> None:
 
 def test_page_does_not_pass_the_first_files_off_for_all() -> None:
     files = {
-        f"{number}.png": FileRecord(sha256=digest(str(number)), size_bytes=1) for number in range(1000)
+        f"{number}.png": FileRecord(sha256=digest(str(number)), size_bytes=1)
+        for number in range(1000)
     }
     whole = render_run_page(make_page(source=SourceRecord(type="images", digest="", files=files)))
     assert "1,000 source files" in whole
     assert "the first 1,000" not in whole
-    part = render_run_page(make_page(source=SourceRecord(type="images", digest="", files=files), source_cut=True))
+    part = render_run_page(
+        make_page(source=SourceRecord(type="images", digest="", files=files), source_cut=True)
+    )
     assert "the first 1,000 source files" in part
     assert "any further ones" in part

@@ -17,6 +17,7 @@ from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import OptimizerSpec, TrainSpec
 from storage.base.errors import InvalidInput
+from storage.base.figures import find_value
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.forms.series import SeriesSpec
@@ -27,13 +28,15 @@ from storage.pipeline.preparing import prepare_rows
 from storage.sources.csv import CsvSource
 from tasks.data.collect import describe_version
 from tasks.data.open_versions import open_version
-from tasks.forms.describe import describe_outputs, describe_sample
+from tasks.forms.describe import describe_sample
 from tasks.forms.registry import find_task_form
 from tasks.forms.streams import SampleRows
-from tasks.pages.answer_plots import read_pasts
+from tasks.objectives.forecast import read_pasts
+from tasks.objectives.registry import find_objective
+from tasks.objectives.sheets import unpack_answers
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.outcomes import Prepared
-from tasks.training.answers import answer_split, measure_agreement, measure_sheet, unpack_answers
+from tasks.training.answers import answer_split
 from tasks.training.job import RESULT, DataRef, Export, Fit, Predict, TrainJob, WorkerResult
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -221,11 +224,16 @@ def test_a_file_becomes_answers_in_the_users_units(
         Export(compress=compress),
     )
     sheet = unpack_answers((tmp_path / "job" / "predictions.held_out.npz").read_bytes())
-    own = measure_sheet(sheet, sheet.values, sample)[figure]
-    others = {
-        name: measure_sheet(sheet, values, sample)[figure]
-        for name, values in sheet.baselines.items()
-    }
+    objective = find_objective(sample)
+
+    def measure(values: np.ndarray) -> float:
+        figures = objective.measure(values, sheet.truth, sample, split="held_out", standard=False)
+        found = find_value(figures, figure)
+        assert found is not None
+        return found
+
+    own = measure(sheet.values)
+    others = {name: measure(values) for name, values in sheet.baselines.items()}
     rows = prepared.dataset.rows["held_out"]
     assert result.predictions["held_out"].rows == len(sheet.row_id)
     assert set(others) == baselines
@@ -251,12 +259,12 @@ def test_a_file_becomes_answers_in_the_users_units(
         assert own > others["majority"] + 0.1
     content = (tmp_path / "job" / result.artifacts["fp32"].file).read_bytes()
     taken = find_task_form(data).describe_input(sample, data)
-    predictor = Predictor(content, taken, describe_outputs(sample, data))
+    predictor = Predictor(content, taken, objective.describe_outputs(sample, data))
     again = answer_split(store, prepared, "held_out", predictor, sample)
     np.testing.assert_array_equal(again.row_id, sheet.row_id)
     np.testing.assert_array_equal(again.truth, sheet.truth)
     np.testing.assert_allclose(again.values, sheet.values, rtol=1e-4, atol=1e-3)
-    assert measure_agreement(again, sheet, sample, tolerance=0.05) == 1.0
+    assert objective.measure_agreement(again, sheet, sample, 0.05) == 1.0
 
 
 @needs_data

@@ -1,0 +1,72 @@
+"""Answers that are classes: counted where they err, and shown as pictures, mistakes first."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.targets.trust.card import OutputSpec
+from lightning_modules.specs.samples import Sample
+from storage.forms.base import RowsSpec
+from tasks.objectives.base import AnswerParts, Counts, HeldOut, TaskObjective
+from tasks.objectives.sheets import AnswerSheet
+from tasks.pages.parts.answers import Sample as SamplePart
+
+WRONG_SHOWN, RIGHT_SHOWN = 18, 12
+
+
+class Classes(TaskObjective[Sample]):
+    """Answers (N, K) are probabilities of classes; truths (N,) are their numbers."""
+
+    name = "classes"
+
+    def measure_agreement(
+        self, answers: AnswerSheet, reference: AnswerSheet, sample: Sample, tolerance: float
+    ) -> float:
+        """Return the share of rows that get the reference's class."""
+        del sample, tolerance
+        return float((answers.predicted == reference.predicted).mean())
+
+    def count_confusion(self, sheet: AnswerSheet) -> Counts:
+        """Count rows by truth and answer, (K, K)."""
+        classes = sheet.values.shape[1]
+        counts = np.zeros((classes, classes), dtype=np.int64)
+        np.add.at(counts, (sheet.truth, sheet.predicted), 1)
+        return tuple(tuple(row) for row in counts.tolist())
+
+    def describe_outputs(self, sample: Sample, data: RowsSpec) -> tuple[OutputSpec, ...]:
+        """Describe the label and the probabilities of all labels."""
+        labels, shape = data.labels, (sample.classes,)
+        return (
+            OutputSpec(name="label", dtype="int64", meaning="label", labels=labels),
+            OutputSpec(name="probabilities", shape=shape, meaning="probabilities", labels=labels),
+        )
+
+    def pick_parts(self, held_out: HeldOut[Sample]) -> AnswerParts:
+        """Choose the surest mistakes and the least sure right answers, where rows have pictures."""
+        return AnswerParts(samples=tuple(_picture(held_out)))
+
+
+def _picture(held_out: HeldOut[Sample]) -> Iterator[SamplePart]:
+    sheet = held_out.sheet
+    chosen = _choose(sheet)
+    pictures = held_out.draw([int(row_id) for row_id in sheet.row_id[chosen]])
+    for place in chosen:
+        row_id = int(sheet.row_id[place])
+        if row_id in pictures:
+            yield SamplePart(
+                picture=pictures[row_id],
+                truth=held_out.labels[int(sheet.truth[place])],
+                predicted=held_out.labels[int(sheet.predicted[place])],
+                confidence=float(sheet.values[place].max()),
+                name=f"row {row_id:016x}",
+            )
+
+
+def _choose(sheet: AnswerSheet) -> NDArray[np.int64]:
+    """Return places of answers: the most confident mistakes, then the least sure right ones."""
+    confidence, right = sheet.values.max(axis=1), sheet.predicted == sheet.truth
+    wrong_places, right_places = np.flatnonzero(~right), np.flatnonzero(right)
+    worst = wrong_places[np.argsort(-confidence[wrong_places])][:WRONG_SHOWN]
+    least = right_places[np.argsort(confidence[right_places])][:RIGHT_SHOWN]
+    return np.concatenate([worst, least]).astype(np.int64)

@@ -1,0 +1,71 @@
+"""Answers of a model to the rows of a split, and how they are kept: an .npz file of a few arrays."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BASELINE = "baseline "
+"""Stands before a baseline's name in the file."""
+
+
+@dataclass(frozen=True)
+class AnswerSheet:
+    """Answers for one split, ordered by row id.
+
+    Attributes:
+        row_id: (N,) uint64.
+        truth: (N,) int64 labels, or (N,) or (N, H, T) float64 values, NaN where there is none.
+        values: (N, K) probabilities, (N,) scores, or values of the truth's shape.
+        baselines: What the baselines answer, by name.
+    """
+
+    row_id: NDArray[np.uint64]
+    truth: NDArray[Any]
+    values: NDArray[Any]
+    baselines: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The most probable class of each row, (N,) int64."""
+        return np.asarray(self.values.argmax(axis=1), dtype=np.int64)
+
+    def divide(self, scale: Any) -> "AnswerSheet":
+        """Return the same answers and truths in another unit, which is `scale` of this one."""
+        baselines = {name: values / scale for name, values in self.baselines.items()}
+        return AnswerSheet(self.row_id, self.truth / scale, self.values / scale, baselines)
+
+
+def pack_answers(sheet: AnswerSheet) -> bytes:
+    """Return answers as the bytes of an .npz file; equal answers give equal bytes."""
+    baselines = {f"{BASELINE}{name}": values for name, values in sheet.baselines.items()}
+    arrays = {"row_id": sheet.row_id, "truth": sheet.truth, "values": sheet.values}
+    return pack_arrays({**arrays, **baselines})
+
+
+def unpack_answers(content: bytes) -> AnswerSheet:
+    """Read answers from the bytes of an .npz file."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        baselines = {
+            name.removeprefix(BASELINE): arrays[name]
+            for name in arrays.files
+            if name.startswith(BASELINE)
+        }
+        return AnswerSheet(arrays["row_id"], arrays["truth"], arrays["values"], baselines)
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return arrays as an uncompressed .npz file.
+
+    Equal arrays give equal bytes, since no time is noted, unlike in `numpy.savez`.
+    """
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for name, values in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(values), allow_pickle=False)
+    return target.getvalue()

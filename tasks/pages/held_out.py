@@ -1,0 +1,62 @@
+"""The held-out answers that the run's page shows: what they are is the objective's to choose."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from storage.base.store import Store
+from storage.datasets.version import Version
+from storage.shards.row_ids import ROW_ID
+from tasks.data.open_versions import iter_rows, open_version
+from tasks.forms.registry import find_task_form
+from tasks.forms.streams import HELD_OUT, SampleRows
+from tasks.gates.accepted import parse_data
+from tasks.objectives.base import AnswerParts, HeldOut
+from tasks.objectives.registry import find_objective
+from tasks.pages.parts.comparison import find_best_baseline
+from tasks.pages.parts.pictures import encode_picture
+from tasks.runtime.model_outcomes import Evaluated
+from tasks.runtime.outcomes import Prepared
+from tasks.runtime.run_record import RunRecord
+from tasks.training.answers import read_predictions
+
+
+def pick_parts(workspace: Store, record: RunRecord) -> AnswerParts | None:
+    """Choose the answers that a page shows; None for a run that did not get that far."""
+    prepared, evaluated = record.find(Prepared), record.find(Evaluated)
+    if prepared is None or evaluated is None:
+        return None
+    version = open_version(workspace, prepared.dataset)
+    best = find_best_baseline(evaluated.score, evaluated.baselines)
+    held_out = HeldOut(
+        sheet=read_predictions(workspace, evaluated.predictions_path, evaluated.predictions),
+        sample=evaluated.sample,
+        labels=evaluated.labels,
+        best_baseline=best[0] if best is not None else None,
+        rows=SampleRows(version, evaluated.sample),
+        draw=_make_drawer(version, record),
+    )
+    return find_objective(evaluated.sample).pick_parts(held_out)
+
+
+def _make_drawer(
+    version: Version, record: RunRecord
+) -> Callable[[Iterable[int]], Mapping[int, bytes]]:
+    """Return what draws rows as their form has them; one shard is in memory at a time."""
+    document: Any = record.recipe["document"]
+    data = parse_data(document["data"])
+    form = find_task_form(data)
+
+    def draw(row_ids: Iterable[int]) -> Mapping[int, bytes]:
+        wanted, found = list(row_ids), {}
+        for rows in iter_rows(version, HELD_OUT):
+            for place in np.flatnonzero(np.isin(rows[ROW_ID], wanted)).tolist():
+                drawing = form.draw_row("", rows, place, data)
+                if drawing.pixels is None:
+                    return {}  # No row of this form is a picture.
+                picture = encode_picture(drawing.pixels, drawing.value_range)
+                found[int(rows[ROW_ID][place])] = picture
+        return found
+
+    return draw
