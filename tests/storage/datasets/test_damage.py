@@ -149,8 +149,8 @@ import time
 
 import s3fs
 
-from storage.files import Store
-from storage.versions import Dataset
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset
 from storage.testing.small_datasets import add_shard
 
 

@@ -138,9 +138,9 @@ class TestS3(DatasetContract):
 WRITER = """
 import json, sys
 import numpy as np
-from storage.files import Store
-from storage.shards import write_shard
-from storage.versions import Dataset
+from storage.base.store import Store
+from storage.shards.writing import write_shard
+from storage.datasets.dataset import Dataset
 
 url, options, writer, commits = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 dataset = Dataset(Store(url, options), "demo")
