@@ -115,13 +115,13 @@ class TrainSpec(Spec):
     optimizer: OptimizerSpec = OptimizerSpec()
     """What steps the weights."""
     scheduler: SchedulerSpec = SchedulerSpec()
-    """How the learning rate moves."""
+    """How the learning rate moves from step to step."""
     loss: LossSpec = LossSpec()
-    """What is minimised."""
+    """What the training minimises."""
     augmentation: AugmentationSpec = AugmentationSpec()
     """How training samples are changed at random."""
     early_stopping: EarlyStoppingSpec = EarlyStoppingSpec()
-    """When to stop before the last epoch."""
+    """When the training ends before its last epoch."""
     select_by: MetricName | None = None
     """Validation figure by which the best epoch's weights are chosen; the loss breaks ties. "loss";
     a metric; or the import path of a callable `(answers, truth) -> float` of numpy arrays, larger
