@@ -1,0 +1,1 @@
+"""Contract suites that authors of forms and objectives subclass; they need pytest."""
