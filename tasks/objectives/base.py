@@ -19,8 +19,8 @@ from storage.base.figures import Figure, find_value
 from storage.forms.base import RowsSpec
 from tasks.forms.streams import SampleRows
 from tasks.objectives.sheets import AnswerSheet
-from tasks.pages.parts.answers import Forecast, Scatter
-from tasks.pages.parts.answers import Sample as SamplePart
+from tasks.rendering.answers import Forecast, Scatter
+from tasks.rendering.answers import Sample as SamplePart
 
 S = TypeVar("S", bound=Sample)
 Counts = tuple[tuple[int, ...], ...]

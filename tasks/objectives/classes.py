@@ -10,7 +10,7 @@ from lightning_modules.specs.samples import Sample
 from storage.forms.base import RowsSpec
 from tasks.objectives.base import AnswerParts, Counts, HeldOut, TaskObjective
 from tasks.objectives.sheets import AnswerSheet
-from tasks.pages.parts.answers import Sample as SamplePart
+from tasks.rendering.answers import Sample as SamplePart
 
 WRONG_SHOWN, RIGHT_SHOWN = 18, 12
 

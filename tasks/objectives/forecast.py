@@ -13,7 +13,7 @@ from tasks.forms.streams import HELD_OUT, SampleRows
 from tasks.objectives.base import AnswerParts, HeldOut, TaskObjective
 from tasks.objectives.sheets import AnswerSheet
 from tasks.objectives.values import draw_scatter
-from tasks.pages.parts.answers import Forecast as ForecastPart
+from tasks.rendering.answers import Forecast as ForecastPart
 
 SHOWN = {
     "largest error": 1.0,

@@ -11,7 +11,7 @@ from lightning_modules.specs.samples import Sample
 from storage.forms.base import RowsSpec
 from tasks.objectives.base import AnswerParts, HeldOut, TaskObjective
 from tasks.objectives.sheets import AnswerSheet
-from tasks.pages.parts.answers import Scatter
+from tasks.rendering.answers import Scatter
 
 DOTS = 600
 

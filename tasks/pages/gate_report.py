@@ -17,14 +17,14 @@ from tasks.data.open_versions import open_version
 from tasks.gates.accepted import find_accepted, list_receipts, parse_data
 from tasks.gates.drift_statistics import compare_statistics
 from tasks.pages.offenders import pick_offenders, pick_pairs
-from tasks.pages.parts.gate_page import (
+from tasks.rendering.gate_page import (
     MAX_BARS,
     Distribution,
     GatePage,
     PastVerdict,
     render_gate_page,
 )
-from tasks.pages.parts.text import format_number
+from tasks.rendering.text import format_number
 from tasks.runtime.outcomes import Collected, Prepared
 from tasks.runtime.run_record import RunRecord
 

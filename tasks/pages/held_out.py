@@ -14,8 +14,8 @@ from tasks.forms.streams import HELD_OUT, SampleRows
 from tasks.gates.accepted import parse_data
 from tasks.objectives.base import AnswerParts, HeldOut
 from tasks.objectives.registry import find_objective
-from tasks.pages.parts.comparison import find_best_baseline
-from tasks.pages.parts.pictures import encode_picture
+from tasks.rendering.comparison import find_best_baseline
+from tasks.rendering.pictures import encode_picture
 from tasks.runtime.model_outcomes import Evaluated
 from tasks.runtime.outcomes import Prepared
 from tasks.runtime.run_record import RunRecord

@@ -5,9 +5,9 @@ from typing import Literal
 
 from storage.base.figures import Figure, find_value
 from storage.records.receipts import Receipt
-from tasks.pages.parts.comparison import find_best_baseline
-from tasks.pages.parts.page_data import Metric
-from tasks.pages.parts.text import name_figure, show_figure
+from tasks.rendering.comparison import find_best_baseline
+from tasks.rendering.page_data import Metric
+from tasks.rendering.text import name_figure, show_figure
 from tasks.runtime.model_outcomes import Evaluated, Trained
 from tasks.runtime.run_record import RunRecord
 

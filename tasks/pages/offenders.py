@@ -17,8 +17,8 @@ from storage.upkeep.duplicates import ReadKeys, iter_shared
 from storage.upkeep.quarantine import name_source
 from tasks.forms.registry import find_task_form
 from tasks.gates.row_looks import read_looks
-from tasks.pages.parts.gate_page import Offender
-from tasks.pages.parts.pictures import encode_picture
+from tasks.rendering.gate_page import Offender
+from tasks.rendering.pictures import encode_picture
 
 MAX_OFFENDERS, MAX_PAIRS = 12, 6
 SHARED = "content hash between splits"

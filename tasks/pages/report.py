@@ -5,8 +5,8 @@ import json
 from storage.base.store import Store
 from storage.records.receipt_files import SignedReceipt
 from tasks.pages.gate_report import write_gate_pages
-from tasks.pages.parts.render import render_run_page
 from tasks.pages.run_page import fill_page
+from tasks.rendering.render import render_run_page
 from tasks.runtime.model_outcomes import Trained
 from tasks.runtime.run_record import RunRecord
 

@@ -9,9 +9,9 @@ from storage.sources.base import LISTED_FILES
 from tasks.objectives.base import AnswerParts
 from tasks.pages.held_out import pick_parts
 from tasks.pages.metrics import list_metrics
-from tasks.pages.parts.answers import Comparison, Confusion
-from tasks.pages.parts.comparison import compare_baselines
-from tasks.pages.parts.page_data import Channel, ReceiptPart, RunPage, Stage
+from tasks.rendering.answers import Comparison, Confusion
+from tasks.rendering.comparison import compare_baselines
+from tasks.rendering.page_data import Channel, ReceiptPart, RunPage, Stage
 from tasks.runtime.model_outcomes import Evaluated, Trained
 from tasks.runtime.outcomes import Compressed, Promoted
 from tasks.runtime.run_record import RunRecord, StageRecord

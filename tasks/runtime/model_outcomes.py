@@ -9,14 +9,14 @@ from storage.base.figures import Figure, find_value
 from storage.records.curve import CurvePoint
 from storage.records.models import CHECKPOINT
 from storage.records.receipts import FileRecord, StartRecord
-from tasks.pages.parts.answers import Confusion
-from tasks.pages.parts.comparison import compare_baselines
-from tasks.pages.parts.markdown import (
+from tasks.rendering.answers import Confusion
+from tasks.rendering.comparison import compare_baselines
+from tasks.rendering.markdown import (
     render_comparison_markdown,
     render_confusion_markdown,
     render_training_markdown,
 )
-from tasks.pages.parts.text import show_figure
+from tasks.rendering.text import show_figure
 from tasks.runtime.outcome_base import FileReference, Outcome, References, Result
 from tasks.runtime.predictions import Predictions
 

@@ -7,7 +7,7 @@ from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 from storage.base.registry import Registry
 from storage.records.receipts import DatasetRecord
-from tasks.pages.parts.markdown import render_facts_markdown
+from tasks.rendering.markdown import render_facts_markdown
 
 Word = Literal["done", "green", "red"]
 

@@ -13,7 +13,7 @@ from storage.records.receipts import (
     FileRecord,
     SourceRecord,
 )
-from tasks.pages.parts.markdown import (
+from tasks.rendering.markdown import (
     render_candidates_markdown,
     render_dataset_markdown,
     render_gate_markdown,

@@ -9,14 +9,14 @@ import pytest
 from lightning_modules.specs.samples import ImageSample
 from storage.base.figures import Figure
 from storage.records.receipts import FileRecord
-from tasks.pages.parts.answers import Comparison, Forecast, Scatter
-from tasks.pages.parts.comparison import compare_baselines
-from tasks.pages.parts.markdown import (
+from tasks.rendering.answers import Comparison, Forecast, Scatter
+from tasks.rendering.comparison import compare_baselines
+from tasks.rendering.markdown import (
     render_candidates_markdown,
     render_comparison_markdown,
     render_training_markdown,
 )
-from tasks.pages.parts.plots import draw_forecast, draw_scatter
+from tasks.rendering.plots import draw_forecast, draw_scatter
 from tasks.runtime.model_outcomes import Trained
 from tasks.runtime.predictions import Predictions
 from tests.tasks.pages.material import make_artifact, make_point

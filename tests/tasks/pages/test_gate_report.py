@@ -24,14 +24,14 @@ from tasks.gates.prepared import describe_prepared
 from tasks.gates.raw import judge_version
 from tasks.pages.gate_report import fill_gate_page, write_gate_pages
 from tasks.pages.offenders import NEAR_DUPLICATES, SHARED
-from tasks.pages.parts.gate_page import (
+from tasks.rendering.gate_page import (
     Distribution,
     GatePage,
     Offender,
     PastVerdict,
     render_gate_page,
 )
-from tasks.pages.parts.pictures import encode_picture
+from tasks.rendering.pictures import encode_picture
 from tasks.runtime.outcomes import Collected, Prepared
 from tasks.runtime.run_record import RunRecord
 from tests.tasks.gates.test_bad_rows import make_images

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from gates.engine.report import Check, GateReport
 from storage.records.receipts import DatasetRecord, FileRecord, SourceRecord
-from tasks.pages.parts.answers import Confusion, Sample
-from tasks.pages.parts.page_data import Channel, Metric, ReceiptPart, RunPage, Stage
-from tasks.pages.parts.pictures import encode_picture
-from tasks.pages.parts.render import MAX_SAMPLES, render_run_page
-from tasks.pages.parts.verdicts import list_failed, list_noted
+from tasks.rendering.answers import Confusion, Sample
+from tasks.rendering.page_data import Channel, Metric, ReceiptPart, RunPage, Stage
+from tasks.rendering.pictures import encode_picture
+from tasks.rendering.render import MAX_SAMPLES, render_run_page
+from tasks.rendering.verdicts import list_failed, list_noted
 from tests.tasks.pages.material import (
     CHAIN,
     digest,

@@ -9,10 +9,10 @@ import pytest
 from pydantic import BaseModel
 
 from storage.records.receipts import FileRecord, SourceRecord
-from tasks.pages.parts.answers import Confusion, Sample
-from tasks.pages.parts.page_data import Metric
-from tasks.pages.parts.pictures import encode_picture
-from tasks.pages.parts.render import render_run_page
+from tasks.rendering.answers import Confusion, Sample
+from tasks.rendering.page_data import Metric
+from tasks.rendering.pictures import encode_picture
+from tasks.rendering.render import render_run_page
 from tests.tasks.pages.material import digest, make_artifact, make_check, make_point, make_report
 from tests.tasks.pages.test_pages import ALL, Reader, make_page
 

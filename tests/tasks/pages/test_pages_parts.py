@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 from pydantic import JsonValue
 
-import tasks.pages.parts
+import tasks.rendering
 from storage.base.figures import Figure
 from storage.records.receipts import DatasetRecord
-from tasks.pages.parts import charts, gauges, markdown, matrix, text
-from tasks.pages.parts.answers import Confusion
-from tasks.pages.parts.pictures import MAX_SIDE, encode_picture
+from tasks.rendering import charts, gauges, markdown, matrix, text
+from tasks.rendering.answers import Confusion
+from tasks.rendering.pictures import MAX_SIDE, encode_picture
 from tests.tasks.pages.material import make_artifact, make_check, make_point, make_report
 
 ACCURACY = Figure(name="accuracy", value=None)
 LOSS = Figure(name="loss", value=None, unit="")
-CSS = (Path(tasks.pages.parts.__file__).parent / "run.css").read_text("utf-8")
+CSS = (Path(tasks.rendering.__file__).parent / "run.css").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from tasks.pages.parts.answers import Confusion
-from tasks.pages.parts.svg import draw, element, join, text
-from tasks.pages.parts.text import format_number, format_rate
+from tasks.rendering.answers import Confusion
+from tasks.rendering.svg import draw, element, join, text
+from tasks.rendering.text import format_number, format_rate
 
 MAX_CLASSES = 24
 _SIDE = 440.0

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass
 
-from tasks.pages.parts.page_data import RunPage
+from tasks.rendering.page_data import RunPage
 
 
 @dataclass(frozen=True)

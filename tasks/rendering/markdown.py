@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from gates.engine.report import Check, GateReport
 from storage.records.curve import CurvePoint
 from storage.records.receipts import ArtifactRecord, DatasetRecord
-from tasks.pages.parts.answers import Comparison, Confusion
-from tasks.pages.parts.candidates import name_score, show_agreement, show_score
-from tasks.pages.parts.text import (
+from tasks.rendering.answers import Comparison, Confusion
+from tasks.rendering.candidates import name_score, show_agreement, show_score
+from tasks.rendering.text import (
     clean_text,
     format_bytes,
     format_milliseconds,
@@ -24,7 +24,7 @@ from tasks.pages.parts.text import (
     show_observed,
     show_rule,
 )
-from tasks.pages.parts.verdicts import SIGNS, list_failed, list_noted, name_verdict
+from tasks.rendering.verdicts import SIGNS, list_failed, list_noted, name_verdict
 
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+.!|~$^=-])")
 _ENTITIES = {

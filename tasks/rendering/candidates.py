@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from storage.base.figures import Figure
 from storage.records.receipts import ArtifactRecord
-from tasks.pages.parts.text import name_figure, show_figure
+from tasks.rendering.text import name_figure, show_figure
 
 _SPLITS = {"held_out": "held out", "validation": "validation"}
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from storage.base.figures import Figure, find_value
-from tasks.pages.parts.answers import Comparison
-from tasks.pages.parts.text import name_figure
+from tasks.rendering.answers import Comparison
+from tasks.rendering.text import name_figure
 
 Figures = tuple[Figure, ...]
 UNITS = {"standard deviations": "standard deviations of the training rows"}

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from gates.engine.report import Check
-from tasks.pages.parts.svg import draw, element
-from tasks.pages.parts.text import is_finite, show_limit, show_observed
-from tasks.pages.parts.verdicts import name_verdict
+from tasks.rendering.svg import draw, element
+from tasks.rendering.text import is_finite, show_limit, show_observed
+from tasks.rendering.verdicts import name_verdict
 
 
 def draw_gauge(check: Check) -> Markup | None:

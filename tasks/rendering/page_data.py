@@ -12,9 +12,9 @@ from pydantic import Field, model_validator
 from gates.engine.report import Check, GateReport
 from storage.records.curve import CurvePoint
 from storage.records.receipts import ArtifactRecord, DatasetRecord, FileRecord, SourceRecord
-from tasks.pages.parts.answers import Comparison, Confusion, Forecast, Sample, Scatter
-from tasks.pages.parts.base import Part, Text, Value
-from tasks.pages.parts.verdicts import list_failed
+from tasks.rendering.answers import Comparison, Confusion, Forecast, Sample, Scatter
+from tasks.rendering.base import Part, Text, Value
+from tasks.rendering.verdicts import list_failed
 
 
 class Stage(Part):

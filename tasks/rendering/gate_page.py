@@ -6,12 +6,12 @@ from markupsafe import Markup
 from pydantic import Field, field_validator
 
 from gates.engine.report import Check, GateReport
-from tasks.pages.parts.base import MAX_PICTURE_BYTES, Part, Text
-from tasks.pages.parts.pictures import is_png
-from tasks.pages.parts.render import make_environment, read_style, write_policy
-from tasks.pages.parts.svg import draw, element, text
-from tasks.pages.parts.text import format_number
-from tasks.pages.parts.verdicts import list_failed, list_noted
+from tasks.rendering.base import MAX_PICTURE_BYTES, Part, Text
+from tasks.rendering.pictures import is_png
+from tasks.rendering.render import make_environment, read_style, write_policy
+from tasks.rendering.svg import draw, element, text
+from tasks.rendering.text import format_number
+from tasks.rendering.verdicts import list_failed, list_noted
 
 _WIDTH, _HEIGHT, _FOOT, _TOP = 440.0, 150.0, 22.0, 8.0
 MAX_BARS = 40

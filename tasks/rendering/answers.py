@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.pages.parts.base import MAX_PICTURE_BYTES, Part, Text
-from tasks.pages.parts.pictures import is_png
+from tasks.rendering.base import MAX_PICTURE_BYTES, Part, Text
+from tasks.rendering.pictures import is_png
 
 
 class Comparison(Part):

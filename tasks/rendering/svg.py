@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-from tasks.pages.parts.text import clean_text
+from tasks.rendering.text import clean_text
 
 
 def element(name: str, *children: object, **attributes: object) -> Markup:

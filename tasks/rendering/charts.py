@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from storage.base.figures import Figure
 from storage.records.curve import CurvePoint
-from tasks.pages.parts.svg import draw, element, join, text
-from tasks.pages.parts.text import format_number, format_rate, is_finite, name_figure
+from tasks.rendering.svg import draw, element, join, text
+from tasks.rendering.text import format_number, format_rate, is_finite, name_figure
 
 Point = tuple[float, float]
 Scale = Callable[[float], float]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from tasks.pages.parts.svg import element
-from tasks.pages.parts.text import format_number, is_finite
+from tasks.rendering.svg import element
+from tasks.rendering.text import format_number, is_finite
 
 
 def draw_share(share: float, label: str, class_: str = "bar") -> Markup:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue
 
-from tasks.pages.parts.text import clean_text, clean_value
+from tasks.rendering.text import clean_text, clean_value
 
 Text = Annotated[str, BeforeValidator(clean_text)]
 Value = Annotated[JsonValue, BeforeValidator(clean_value)]

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup
 
-from tasks.pages.parts.answers import Forecast, Scatter
-from tasks.pages.parts.svg import draw, element, text
-from tasks.pages.parts.text import format_number
+from tasks.rendering.answers import Forecast, Scatter
+from tasks.rendering.svg import draw, element, text
+from tasks.rendering.text import format_number
 
 _WIDTH, _HEIGHT = 440.0, 220.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 12.0, 26.0, 28.0

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.pages.parts import bars, candidates, charts, gauges, matrix, plots, text, verdicts
-from tasks.pages.parts.answers import Sample
-from tasks.pages.parts.commands import list_commands
-from tasks.pages.parts.page_data import Metric, RunPage
+from tasks.rendering import bars, candidates, charts, gauges, matrix, plots, text, verdicts
+from tasks.rendering.answers import Sample
+from tasks.rendering.commands import list_commands
+from tasks.rendering.page_data import Metric, RunPage
 
 T = TypeVar("T")
 
