@@ -5,7 +5,8 @@ from deployments.targets.run.forms.arrays import Raw, read_npy
 from deployments.targets.run.forms.registry import READERS
 from deployments.targets.run.objectives import ANSWERS, Output, Outputs, Teller
 from deployments.targets.run.runtime import Answers
-from deployments.targets.trust.card import InputSpec
+from deployments.targets.trust.card import InputSpec, OutputSpec
+from deployments.targets.trust.card_rules import INPUT_RULES, OUTPUT_RULES, Claim, Recipe
 
 
 def read_pairs(data: bytes, spec: InputSpec, where: str) -> Raw:
@@ -31,5 +32,18 @@ def say_order(outputs: Outputs) -> str:
     return f"{outputs[0].value} is larger"
 
 
+def claim_pairs(spec: InputSpec, recipe: Recipe) -> list[Claim]:
+    """List what a card says of pairs: their size."""
+    return [Claim("card's input shape", list(spec.shape), [2, recipe["data"]["size"]])]
+
+
+def claim_order(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim]:
+    """List what a card says of an order: the larger side, and the margin."""
+    del recipe
+    return [Claim("card's outputs", [output.name for output in outputs], ["larger", "margin"])]
+
+
 READERS.register("pairs", read_pairs)
+INPUT_RULES.register("pairs", claim_pairs)
+OUTPUT_RULES.register("order", claim_order)
 ANSWERS.register("order", Teller(list_order, say_order))
