@@ -1,1 +1,4 @@
-"""Quality gates: suites of expectations between two stages; what is not proven good does not pass."""
+"""Quality gates are suites of expectations that stand between two stages.
+
+What is not proven good does not pass.
+"""

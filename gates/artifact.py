@@ -1,8 +1,11 @@
-"""The artifact gate: the exact bytes that will ship answer as the judged model does, small and fast."""
+"""The artifact gate judges the exact bytes that will ship.
+
+They must answer as the judged model does, and be small and fast.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -84,8 +87,8 @@ def _expect_artifact(gate: ArtifactGate, facts: ArtifactFacts) -> list[Expectati
     about = {column: f"{facts.name} {column}" for column in columns}
     bytes_to_ship, size, slow = facts.sha256_to_ship, gate.max_size_bytes, gate.max_latency_ms_p50
 
-    def ask(rule: str, column: str, **kwargs: object) -> Expectation:
-        return expect(rule, facts.name, about[column], column=column, **kwargs)  # type: ignore[arg-type]
+    def ask(rule: str, column: str, **kwargs: Any) -> Expectation:
+        return expect(rule, facts.name, about[column], column=column, **kwargs)
 
     return [
         *expect_present(facts.name, about),

@@ -11,8 +11,11 @@ class GateError(Exception):
 
 
 class SuiteError(GateError):
-    """A suite or the facts handed to it are not what the gate needs; a mistake of the caller, never a bad data set."""
+    """A suite, or the facts handed to it, are not what the gate needs.
+
+    That is a mistake of the caller, never of a bad data set.
+    """
 
 
 class UnmergeableError(GateError):
-    """A metric has no exact answer over shards; it is refused by name instead of being approximated."""
+    """A metric has no exact answer over shards; it is refused by name, not approximated."""

@@ -1,4 +1,4 @@
-"""`python -m gates.catalogue docs/gates.md` writes the page of all limits and stock expectations."""
+"""`python -m gates.catalogue docs/gates.md` writes the page of all limits and expectations."""
 
 import sys
 from pathlib import Path

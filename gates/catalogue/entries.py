@@ -1,4 +1,4 @@
-"""How each stock expectation is answered over shards: exactly, on whole columns, or not at all."""
+"""Tells how each stock expectation is answered over shards: exactly, on whole columns, or not."""
 
 from dataclasses import dataclass
 

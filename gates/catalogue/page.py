@@ -1,4 +1,4 @@
-"""The page docs/gates.md: every limit with its default, then how each stock expectation is answered."""
+"""Formats docs/gates.md: every limit with its default, then every stock expectation."""
 
 from pydantic import BaseModel
 

@@ -1,4 +1,7 @@
-"""Values counted in the cells of a grid most of which are equally wide: as a search would, in a fraction of its time."""
+"""Counts values in the cells of a grid most of which are equally wide.
+
+It counts as a search would, in a fraction of its time.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +14,9 @@ _PARTS = 4  # of a cell: a part holds one edge, or few
 def count_cells(
     values: "np.ndarray[Any, Any]", edges: "np.ndarray[Any, Any]"
 ) -> "np.ndarray[Any, Any]":
-    """Return how many values lie in each cell [edge, next edge); those outside belong to the outermost cells.
+    """Return how many values lie in each cell [edge, next edge).
+
+    Those outside belong to the outermost cells.
 
     Args:
         values: (N,) finite.
@@ -41,7 +46,10 @@ def _place_inner(
     last: float,
     width: float,
 ) -> "np.ndarray[Any, Any]":
-    """Return the cells of values in [first, last): where the part begins that a value is in, moved past its edges."""
+    """Return the cells of values in [first, last).
+
+    A value is put where its part of a cell begins, and then moved past the edges in that part.
+    """
     import numpy as np
 
     begins = first + width * np.arange(int((last - first) / width) + 2)

@@ -78,7 +78,10 @@ def bucket_numbers(accepted: Histogram, current: Histogram) -> tuple[list[float]
 
 
 def measure_ks(accepted: Histogram, current: Histogram) -> tuple[float, float]:
-    """Return the two-sample Kolmogorov-Smirnov distance of histograms and its asymptotic p-value (Smirnov, 1948)."""
+    """Return the two-sample Kolmogorov-Smirnov distance of histograms and its p-value.
+
+    The p-value is the asymptotic one (Smirnov, 1948).
+    """
     points = sorted({*accepted.edges, *current.edges})
     distance = float(abs(accepted.find_shares(points) - current.find_shares(points)).max())
     rows = accepted.total * current.total / max(1, accepted.total + current.total)
@@ -92,7 +95,10 @@ def measure_ks(accepted: Histogram, current: Histogram) -> tuple[float, float]:
 def measure_chi_square(
     accepted: Mapping[str, int], current: Mapping[str, int]
 ) -> tuple[float, float]:
-    """Return Cramer's V (1946) of two counts by value, and the p-value of Pearson's chi-square test of homogeneity."""
+    """Return Cramer's V (1946) of two counts by value, and a p-value.
+
+    The p-value is that of Pearson's chi-square test of homogeneity.
+    """
     values = [
         value for value in {**accepted, **current} if accepted.get(value, 0) + current.get(value, 0)
     ]
@@ -108,19 +114,22 @@ def measure_chi_square(
 
 
 def measure_psi(expected: Sequence[float], got: Sequence[float]) -> float:
-    """Return the population stability index of counts in the same buckets (Jeffreys' divergence of their shares)."""
+    """Return the population stability index of counts in the same buckets.
+
+    It is Jeffreys' divergence of their shares.
+    """
     before = [max(count / sum(expected), _EMPTY_SHARE) for count in expected]
     after = [max(count / sum(got), _EMPTY_SHARE) for count in got]
     return sum((new - old) * math.log(new / old) for old, new in zip(before, after, strict=True))
 
 
 def measure_spike(accepted: Sequence[int], current: Sequence[int], p_value: float) -> float:
-    """Return the largest certain rise of the share of one cell; 0 if chance may have made them all."""
+    """Return the largest certain rise of the share of one cell; 0 if chance may have made all."""
     return float(_find_rises(accepted, current, p_value).max(initial=0.0))
 
 
 def measure_novelty(accepted: Sequence[int], current: Sequence[int], p_value: float) -> float:
-    """Return the largest certain rise of the share of one cell to at least four times what it held; 0 if there is none.
+    """Return the largest certain rise of the share of one cell to at least four times what it held.
 
     A cell that was rare and no longer is: a code for missing values, a sensor that stands still, a
     range never seen.
@@ -154,7 +163,10 @@ def _find_rises(
 
 
 def measure_far(accepted: Histogram, current: Histogram) -> float:
-    """Return the share of the current values further outside the accepted range than that is wide; 0 for one or two."""
+    """Return the share of the current values that lie far outside the accepted range.
+
+    Far is further outside than the range is wide; one or two such values count as none.
+    """
     filled = [number for number, count in enumerate(accepted.counts) if count]
     if not filled or not current.total:
         return 0.0
@@ -168,7 +180,7 @@ def measure_far(accepted: Histogram, current: Histogram) -> float:
 
 
 def measure_ratio(accepted: Sequence[int], current: Sequence[int], p_value: float) -> float:
-    """Return the largest certain factor, either way, between the shares of one category; 1 if there is none.
+    """Return the largest certain factor, either way, between the shares of one category.
 
     Half a row is added to each count, so that a category that came or went has a factor as well.
     """
@@ -185,7 +197,10 @@ def measure_ratio(accepted: Sequence[int], current: Sequence[int], p_value: floa
 
 
 def find_psi_chance(buckets: int, accepted_rows: int, current_rows: int, p_value: float) -> float:
-    """Return the index that chance alone exceeds with this p-value (Yurdakul, 2018: (1/n + 1/m) chi-square)."""
+    """Return the index that chance alone exceeds with this p-value.
+
+    Source: Yurdakul (2018), (1/n + 1/m) chi-square.
+    """
     degrees, deviate = max(1, buckets - 1), find_normal_deviate(p_value)
     spread = 2 / (9 * degrees)
     quantile = degrees * (1 - spread + deviate * math.sqrt(spread)) ** 3

@@ -1,4 +1,4 @@
-"""The drift gate: is a version like the one that was accepted last, although every value may be in range?
+"""The drift gate compares a version with the one that was accepted last.
 
 Two sizes of change are judged, each only if the rows are enough to tell it from chance: the
 Kolmogorov-Smirnov distance of numbers, Cramer's V of categories, and the population stability index
@@ -35,7 +35,7 @@ Distribution = Histogram | dict[str, int]
 
 
 @dataclass(frozen=True)
-class Figure:
+class DriftFigure:
     """A figure of a whole version against the accepted one.
 
     Attributes:
@@ -55,7 +55,7 @@ def judge_drift(
     gate: DriftGate,
     accepted: Mapping[str, Distribution] | None,
     current: Mapping[str, Distribution],
-    figures: Sequence[Figure] = (),
+    figures: Sequence[DriftFigure] = (),
     why_not: str = "no version has been accepted yet",
 ) -> GateReport:
     """Judge a version against the last accepted one.
@@ -92,7 +92,7 @@ def judge_drift(
     return run_suite(Suite(stage=STAGE, expectations=tuple(expectations)), tables, checks)
 
 
-def _expect_figure(table: str, figure: Figure) -> list[Expectation]:
+def _expect_figure(table: str, figure: DriftFigure) -> list[Expectation]:
     """Return what is expected of a figure: that it is there, and within its limits."""
     return [
         *expect_present(table, {"value": figure.about}),
@@ -112,51 +112,49 @@ def _compare_field(
 ) -> tuple[Table, list[Expectation], list[Check]]:
     """Return one field's figures, what is expected of them, and what cannot be judged."""
     if isinstance(accepted, Histogram) and isinstance(current, Histogram):
-        rows, effect = (
-            (accepted.total, current.total),
-            ("Kolmogorov-Smirnov distance", gate.max_ks_distance),
-        )
+        rows, effect = (accepted.total, current.total), "Kolmogorov-Smirnov distance"
+        if min(rows) < gate.min_rows:
+            return _skip_field(gate, field, effect, rows)
+        measured = _measure_numbers(gate, accepted, current)
     elif isinstance(accepted, dict) and isinstance(current, dict):
-        rows, effect = (
-            (sum(accepted.values()), sum(current.values())),
-            ("Cramer's V", gate.max_cramers_v),
-        )
+        rows, effect = (sum(accepted.values()), sum(current.values())), "Cramer's V"
+        if min(rows) < gate.min_rows:
+            return _skip_field(gate, field, effect, rows)
+        measured = _measure_categories(gate, accepted, current)
     else:
         return _tabulate_figures({}), [_expect_same_kind(field)], []
-    if min(rows) < gate.min_rows:
-        return _skip_field(gate, field, effect[0], rows)
-    measured = _measure_numbers(gate, accepted, current) if isinstance(accepted, Histogram) else {}
-    if isinstance(accepted, dict) and isinstance(current, dict):
-        measured = _measure_categories(gate, accepted, current)
-    p_value = measured.pop("p_value")
+    most = gate.max_ks_distance if isinstance(accepted, Histogram) else gate.max_cramers_v
+    p_value, chance = measured.pop("p_value"), measured.pop("chance")
+    certain = p_value < gate.max_p_value
     why = (
-        f"p-value {p_value:.2g}"
-        if p_value < gate.max_p_value
-        else f"not certain, p-value {p_value:.2g}, counted as 0"
+        f"p-value {p_value:.2g}" if certain else f"not certain, p-value {p_value:.2g}, counted as 0"
     )
-    limits = {
-        "effect": (f"{field} {effect[0]} ({why})", effect[1]),
-        "psi": (f"{field} population stability index", max(gate.max_psi, measured.pop("chance"))),
-        "spike": (f"{field} rise of one narrow range's share", gate.max_spike),
-        "novelty": (f"{field} share of a narrow range that was rare", gate.max_novel_fraction),
-        "far": (f"{field} share far outside the accepted range", gate.max_far_fraction),
-        "unseen": (f"{field} share of categories never seen", gate.max_unseen_fraction),
-        "ratio": (
-            f"{field} largest change of a category's share, as a factor",
-            gate.max_class_ratio,
-        ),
-    }
-    items: list[Expectation] = []
-    for name in measured:
-        about, most = limits[name]
-        items.append(expect(_LARGEST, field, about, column=name, max_value=most))
+    limits = {"effect": (f"{effect} ({why})", most), **_list_limits(gate, chance)}
+    items = [
+        expect(
+            _LARGEST, field, f"{field} {limits[name][0]}", column=name, max_value=limits[name][1]
+        )
+        for name in measured
+    ]
     return _tabulate_figures(measured), items, []
+
+
+def _list_limits(gate: DriftGate, chance: float) -> dict[str, tuple[str, float]]:
+    """Return the name and the limit of each figure of a field, but for its effect."""
+    return {
+        "psi": ("population stability index", max(gate.max_psi, chance)),
+        "spike": ("rise of one narrow range's share", gate.max_spike),
+        "novelty": ("share of a narrow range that was rare", gate.max_novel_fraction),
+        "far": ("share far outside the accepted range", gate.max_far_fraction),
+        "unseen": ("share of categories never seen", gate.max_unseen_fraction),
+        "ratio": ("largest change of a category's share, as a factor", gate.max_class_ratio),
+    }
 
 
 def _skip_field(
     gate: DriftGate, field: str, effect: str, rows: tuple[int, int]
 ) -> tuple[Table, list[Expectation], list[Check]]:
-    """Return what is left of a field with too few rows: that it has any, unless the accepted version had none."""
+    """Return what is left to ask of a field with too few rows: that it has any."""
     skipped = skip_check(_LARGEST, f"{field} {effect}", f"only {min(rows)} of {gate.min_rows} rows")
     if not rows[0]:
         return _tabulate_figures({"rows": rows[1]}), [], [skipped]

@@ -1,4 +1,4 @@
-"""Do labels still go with what they label? A probe learned from the accepted version answers both versions.
+"""Asks whether labels still go with what they label.
 
 The probe is a ridge regression on one column a class (Hoerl and Kennard, 1970; least-squares
 classification) over the features and random rectified ones of them (Rahimi and Recht, 2008,
@@ -42,7 +42,10 @@ class Sums:
 def shrink_images(
     images: "np.ndarray[Any, Any]", limits: tuple[float, float]
 ) -> "np.ndarray[Any, Any]":
-    """Return features of images, (N, F): mean brightness of at most 14 x 14 cells of each of up to 3 channels, 0 to 1."""
+    """Return features of images, (N, F): mean brightness, 0 to 1, of cells.
+
+    There are at most 14 x 14 cells of each of up to 3 channels.
+    """
     import numpy as np
 
     values = images[:, :3].astype(np.float32)
@@ -61,7 +64,10 @@ def shrink_images(
 
 
 def expand_features(features: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Return features with random rectified mixtures of them and a one, (N, F + 769) float32; the same mixtures always."""
+    """Return features with random rectified mixtures of them and a one, (N, F + 769) float32.
+
+    The mixtures are the same always.
+    """
     import numpy as np
 
     rng = np.random.default_rng(_SEED)
@@ -76,7 +82,7 @@ def expand_features(features: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
 
 
 def sum_rows(features: "np.ndarray[Any, Any]", label: "np.ndarray[Any, Any]", classes: int) -> Sums:
-    """Return the sums of some rows of expanded features; those with an undeclared label are left out."""
+    """Return the sums of some rows of expanded features, without those of undeclared labels."""
     import numpy as np
 
     known = (label >= 0) & (label < classes)
@@ -114,7 +120,7 @@ def measure_loss(accepted: tuple[int, int], current: tuple[int, int], p_value: f
 def count_agreed(
     weights: "np.ndarray[Any, Any]", features: "np.ndarray[Any, Any]", label: "np.ndarray[Any, Any]"
 ) -> tuple[int, int]:
-    """Return on how many rows the probe answers the label, and how many rows there are with a declared one."""
+    """Return on how many rows the probe answers the label, and how many have a declared one."""
     import numpy as np
 
     known = (label >= 0) & (label < weights.shape[1])
@@ -145,7 +151,7 @@ def bin_features(
 def find_strength_change(
     accepted: "np.ndarray[Any, Any]", current: "np.ndarray[Any, Any]", names: Sequence[str]
 ) -> tuple[float, str]:
-    """Return the largest change of a feature's balanced accuracy in giving the label away, and the feature's name.
+    """Return the largest change of a feature's balanced accuracy in giving the label away.
 
     Args:
         accepted: (F, 32, K) of `bin_features`.

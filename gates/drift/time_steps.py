@@ -1,4 +1,4 @@
-"""How time goes on from row to row of series: sums over shards that merge in the order of the rows."""
+"""Measures how time goes on from row to row of series, in sums over shards that merge."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Steps:
         return self.missing_ns / span if span else 0.0
 
     def merge(self, other: "Steps", step_ns: int) -> "Steps":
-        """Return the figures of both; the gap between them counts as well, whichever comes first in time."""
+        """Return the figures of both; the gap between them counts, whichever comes first."""
         bounds = dict(self.bounds)
         missing, longest = (
             self.missing_ns + other.missing_ns,
@@ -79,5 +79,5 @@ def measure_steps(
 
 
 def compare_gaps(accepted: Steps, current: Steps, step_ns: int) -> float:
-    """Return the longest gap over the accepted one's; gaps of up to eight steps count as eight."""
+    """Return the longest gap over the accepted one's; one of up to eight steps counts as eight."""
     return current.longest_ns / max(accepted.longest_ns, _SHORT_GAP * step_ns, 1)

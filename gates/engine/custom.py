@@ -1,4 +1,4 @@
-"""Expectations of a user's own: from the recipe, from Great Expectations' JSON, or from Python."""
+"""Reads expectations of a user's own: from the recipe, from JSON, or from Python."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ class OwnExpectation(BaseModel):
     type: str
     """Type of a stock expectation, such as `expect_column_values_to_be_between`."""
     kwargs: dict[str, JsonValue] = Field(default={})
-    """Its arguments; `column` is a column of the recipe, `label`, or one such as `image.brightness`."""
+    """Its arguments; `column` is one of the recipe, `label`, or one such as `image.brightness`."""
     on_fail: OnFail = "stop"
     """What a failure does: stop the run, warn, or set the bad rows aside if they are few."""
 
@@ -96,7 +96,9 @@ def _parse_one(entry: dict[str, Any]) -> OwnExpectation:
 
 
 def read_suite(made: object, origin: str) -> tuple[OwnExpectation, ...]:
-    """Return the expectations that a function of a user's own made: a GX suite, GX expectations, or plain dicts.
+    """Return the expectations that a function of a user's own made.
+
+    It may have made a suite of Great Expectations, its expectations, or plain dicts.
 
     Raises:
         SuiteError: it made something else.

@@ -15,7 +15,7 @@ def build_field_expectations(
     max_missing_fraction: float,
     max_infinite_fraction: float,
 ) -> list[Expectation]:
-    """Return what every shard must hold: dtype, shape, value range, missing and infinite values of each field.
+    """Return what every shard must hold: dtype, shape, range, missing and infinite values.
 
     Args:
         fields: what the recipe declares about each field.

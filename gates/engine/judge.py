@@ -136,7 +136,10 @@ def find_quarantined(
 
 
 def _read_observed(result: Mapping[str, object], *, examples: bool) -> JsonValue:
-    """Return the observed figure of a result in any of Great Expectations' three forms, with examples of bad values."""
+    """Return the observed figure of a result in any of Great Expectations' three forms.
+
+    Examples of bad values come with it if they are asked for.
+    """
     value = result.get("observed_value")
     if value is not None:
         return to_plain(value)
@@ -165,7 +168,10 @@ def _read_examples(result: Mapping[str, object]) -> list[JsonValue]:
 
 
 def _judged_nothing(result: Mapping[str, object]) -> bool:
-    """Return whether a rule on each value met no value at all, which Great Expectations calls a success."""
+    """Return whether a rule on each value met no value at all.
+
+    Great Expectations calls that a success.
+    """
     if "element_count" not in result:
         return False
     return result["element_count"] in (0, None) or result["element_count"] == result.get(
@@ -196,7 +202,8 @@ def _make_check(
     """Return a check with its message."""
     where = f"; {rows[0]}" + (f" and {len(rows) - 1} more" if len(rows) > 1 else "") if rows else ""
     where += f"; {item.hint}" if item.hint and not passed else ""
-    message = f"{item.rule} on {item.about}: observed {_show_observed(item.rule, observed)}, limit {show_limit(item)}{where}"
+    seen, limit = _show_observed(item.rule, observed), show_limit(item)
+    message = f"{item.rule} on {item.about}: observed {seen}, limit {limit}{where}"
     return Check(
         rule=item.rule,
         about=item.about,

@@ -1,4 +1,4 @@
-"""What a failed check does: it stops the run, warns, or sets the bad rows aside, if it is about rows and they are few."""
+"""Applies what a recipe says of failed checks: stop the run, warn, or set bad rows aside."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,9 @@ FindRows = Callable[[Check], BadRows]
 
 
 def refuse_quarantines(on_fail: object) -> object:
-    """Refuse to set rows aside after the raw gate: what is trained on would no longer be what was prepared or compared.
+    """Refuse to set rows aside after the raw gate.
+
+    What is trained on would no longer be what was prepared or compared.
 
     Raises:
         ValueError: some check is to quarantine.
@@ -77,7 +79,9 @@ def apply_on_fail(
     on_fail: Mapping[str, OnFail] | Mapping[str, Soft],
     find_rows: FindRows | None = None,
 ) -> GateReport:
-    """Return a report in which failures of the named checks warn, stop, or set rows aside, as the recipe says.
+    """Return a report in which failures of named checks do what the recipe says.
+
+    They warn, stop, or set rows aside.
 
     Args:
         report: of any gate.
@@ -117,7 +121,10 @@ def _contain(check: Check, found: BadRows, most: float) -> Check:
     contained = 0 < found.count <= most * found.rows
     share = show(found.count / max(1, found.rows))
     verb = "set aside" if contained else "stops"
-    message = f"{check.message}; {found.count} rows, a fraction of {share}, {verb}: at most {show(most)} may be set aside"
+    message = (
+        f"{check.message}; {found.count} rows, a fraction of {share}, {verb}: at most {show(most)} "
+        "may be set aside"
+    )
     rows = tuple(found.names) or check.rows
     return check.model_copy(
         update={"severity": "quarantine", "contained": contained, "message": message, "rows": rows}

@@ -1,4 +1,4 @@
-"""What a gate says: one check for each expectation, and a report that passes only if every check was proven.
+"""A gate's report has one check an expectation, and passes only if every check was proven.
 
 The records are plain data: they survive JSON unchanged and never hold NaN or an infinity, which
 JSON cannot carry; such a number is kept as its name ("NaN", "Infinity"), and it never passes.
@@ -145,7 +145,10 @@ def is_proven(observed: JsonValue) -> bool:
 
 
 def to_plain(value: object) -> JsonValue:
-    """Return a value as plain JSON data: numpy scalars unwrapped, dates as ISO 8601, NaN and infinities by name."""
+    """Return a value as plain JSON data.
+
+    Numpy scalars are unwrapped, dates are ISO 8601, NaN and infinities stand by name.
+    """
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):

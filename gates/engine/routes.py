@@ -100,7 +100,9 @@ _BY_ENDING = {
     ".unexpected_rows": Route.FRAME,
 }
 _REASONS = {
-    "column.bootstrapped_ks_test_p_value": "it draws random samples, so that no two answers are the same",
+    "column.bootstrapped_ks_test_p_value": (
+        "it draws random samples, so that no two answers are the same"
+    ),
 }
 _QUERY_HEAD, _QUERY_TAIL = "df.filter(items=[", "], axis=0)"
 
@@ -152,7 +154,7 @@ def merge(route: Route, metric: str, parts: Sequence[Answer], most: int | None) 
 
 
 def _add(parts: Sequence[Answer]) -> Answer:
-    """Add counts, sums, or lists of counts; a shard that answers 0 adds nothing, whatever the others' type."""
+    """Add counts, sums, or lists of counts; a shard that answers 0 adds nothing."""
     if isinstance(parts[0], list):
         return [sum(counts) for counts in zip(*parts, strict=True)]
     present = [part for part in parts if not _is_zero(part)]

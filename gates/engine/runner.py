@@ -150,7 +150,7 @@ def _read_result(result: ExpectationValidationResult) -> Outcome:
 
 
 def _read_exception(info: Mapping[str, Any]) -> str:
-    """Return the first message of an exception record, which has one entry or one for each failed metric."""
+    """Return the first message of an exception record, which has one entry or one a metric."""
     entries = [info] if "raised_exception" in info else list(info.values())
     raised = [entry for entry in entries if entry["raised_exception"]]
     return _first_line(raised[0]["exception_message"] or "an expectation raised") if raised else ""
@@ -185,7 +185,10 @@ def list_rules() -> list[str]:
 
 
 def list_metrics(rule: str, kwargs: Mapping[str, Any], frame: pd.DataFrame) -> list[str]:
-    """Return the names of all metrics that an expectation asks for on a table, directly or through others."""
+    """Return the names of all metrics that an expectation asks for on a table.
+
+    Those that it asks for through others are among them.
+    """
     engine = PandasExecutionEngine()
     engine.load_batch_data("frame", frame)
     expectation = ExpectationConfiguration(type=rule, kwargs=dict(kwargs)).to_domain_obj()

@@ -1,4 +1,4 @@
-"""Great Expectations' execution engine over shards: stock expectations run untouched on a table of any size.
+"""Runs stock expectations over shards: Great Expectations' execution engine, untouched.
 
 `ShardEngine` overrides only how metrics are resolved. A metric is computed shard by shard by the
 stock provider and merged exactly; or it follows from other metrics; or, where a row's verdict
@@ -147,7 +147,7 @@ class ShardEngine(PandasExecutionEngine):
         )
 
     def _answer_merged(self, requests: Sequence[Request], known: Known) -> None:
-        """Answer metrics shard by shard, in one pass over the shards that stored statistics do not spare."""
+        """Answer metrics shard by shard, in one pass over the shards that must be read."""
         if not requests:
             return
         task = partial(
@@ -177,11 +177,11 @@ class ShardEngine(PandasExecutionEngine):
             if route is Route.DISTINCT:
                 return _compute_distinct(metric, parts, known)
             return merge(route, metric.metric_name, parts, _find_most(metric))
-        except Exception as error:  # noqa: BLE001 - answers that do not merge, such as text and numbers, are no answer
+        except Exception as error:  # noqa: BLE001 - answers that do not merge are no answer
             return Fault(str(error) or type(error).__name__)
 
     def _answer_gathered(self, metrics: Sequence[MetricConfiguration], known: Known) -> None:
-        """Answer metrics on the whole of the columns that they name; columns are gathered once for all of them."""
+        """Answer metrics on the whole of the columns that they name, gathered once for all."""
         groups: dict[tuple[str, ...] | None, list[MetricConfiguration]] = {}
         for metric in metrics:
             groups.setdefault(name_columns([metric]), []).append(metric)
@@ -218,7 +218,7 @@ class ShardEngine(PandasExecutionEngine):
 
 
 def _compute_distinct(metric: MetricConfiguration, parts: Sequence[Answer], known: Known) -> Answer:
-    """Answer a metric that depends on the set of values alone, on the distinct values of all shards."""
+    """Answer a metric that depends on the set of values alone, on all shards' distinct values."""
     column = metric.metric_domain_kwargs["column"]
     values: pd.Series[Any] = pd.concat(list(parts), ignore_index=True)
     frame = pd.DataFrame({column: values.drop_duplicates(ignore_index=True)})
@@ -242,7 +242,10 @@ def _find_most(metric: MetricConfiguration) -> int | None:
 def _collect_needs(
     metrics: Sequence[MetricConfiguration], known: Known
 ) -> dict[MetricConfigurationID, Any]:
-    """Return the known answers that metrics depend on, directly or through deferred ones: what a worker is sent."""
+    """Return the known answers that metrics depend on: what a worker is sent.
+
+    They may depend on them through deferred metrics.
+    """
     needs: dict[MetricConfigurationID, Any] = {}
     waiting = list(metrics)
     while waiting:

@@ -1,4 +1,4 @@
-"""Answers from a shard's stored statistics, so that a shard that is known to be fine is not read."""
+"""Answers from a shard's stored statistics, so that a shard known to be fine is not read."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,10 @@ _CLEAR = {
 
 
 def answer_from_statistics(metric: "MetricConfiguration", route: Route, shard: Shard) -> Answer:
-    """Return a shard's part of a metric from what was stored when it was written; UNKNOWN if that does not suffice."""
+    """Return a shard's part of a metric from what was stored when it was written.
+
+    UNKNOWN if that does not suffice.
+    """
     domain = metric.metric_domain_kwargs
     if domain.get("row_condition"):
         return UNKNOWN
@@ -70,7 +73,7 @@ def _list_figures(statistics: ColumnStatistics, rows: int) -> dict[str, Any]:
 
 
 def _answer_clear(metric: "MetricConfiguration", statistics: ColumnStatistics) -> Answer:
-    """Return the empty answer of a rule on each value, if the statistics prove that every value keeps it."""
+    """Return the empty answer of a rule on each value, if statistics prove that all keep it."""
     rule, _, figure = metric.metric_name.rpartition(".")
     answer = _CLEAR.get(f".{figure}", UNKNOWN)
     if answer is UNKNOWN or metric.metric_name.endswith(".count"):

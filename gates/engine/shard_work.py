@@ -29,7 +29,7 @@ class Deferred:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a metric could not be answered; carried as a value, so that one fault spoils no other answer."""
+    """Says why a metric has no answer; it is a value, so that it spoils no other answer."""
 
     message: str
 
@@ -89,7 +89,7 @@ def compute_part(
             ]
             return measure_moments(values) if route is Route.MOMENTS else values.drop_duplicates()
         return compute_metric(engine, metric, known, memo)
-    except Exception as error:  # noqa: BLE001 - whatever a provider raises, the metric has no answer
+    except Exception as error:  # noqa: BLE001 - whatever is raised, there is no answer
         return Fault(str(error) or type(error).__name__)
 
 
@@ -99,7 +99,7 @@ def compute_metric(
     known: Known,
     memo: dict[MetricConfigurationID, Any],
 ) -> Answer:
-    """Compute a metric by its stock provider, and before it the deferred ones that it depends on."""
+    """Compute a metric by its stock provider, after the deferred ones that it depends on."""
     if metric.id in memo:
         return memo[metric.id]
     needs: dict[MetricConfigurationID, Any] = {}
@@ -122,7 +122,7 @@ def load_stock_engine(frame: pd.DataFrame) -> PandasExecutionEngine:
 def read_frame(
     placed: Placed, columns: tuple[str, ...] | None, dtypes: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Return a shard's rows with the table's dtypes and their positions in the whole table as index."""
+    """Return a shard's rows with the table's dtypes and their positions in the table as index."""
     present = None if columns is None else tuple(column for column in columns if column in dtypes)
     frame = placed.shard.read(present)
     other = {

@@ -1,4 +1,4 @@
-"""Tables held as shards: what the engine reads, one shard at a time, and the statistics that may spare the reading."""
+"""Tables are held as shards that the engine reads one at a time, with their statistics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,7 +111,7 @@ class ShardedTable:
         return tuple(self.shards[0].head.columns) if self.shards else ()
 
     def has_values(self, column: str) -> bool:
-        """Return whether a column has at least one value that is not missing; read only until one is found."""
+        """Return whether a column has a value that is not missing; read only until one is found."""
         for shard in self.shards:
             known = shard.statistics.get(column)
             if known is not None and known.missing < shard.rows:
@@ -168,7 +168,10 @@ class ShardedTable:
 
 
 def mark_outside(values: "pd.Series[Any]", low: Limit, high: Limit) -> "pd.Series[bool]":
-    """Return which values are outside [low, high]; a limit of None is open, and a missing value is none."""
+    """Return which values are outside [low, high].
+
+    A limit of None is open, and a missing value is none.
+    """
     import pandas as pd
 
     outside = pd.Series(False, index=values.index)

@@ -127,7 +127,9 @@ def expect(
 
 
 def expect_present(table: str, columns: Mapping[str, str] | tuple[str, ...]) -> list[Expectation]:
-    """Return one expectation a column that no entry is missing: Great Expectations itself passes over missing values.
+    """Return one expectation a column that no entry is missing.
+
+    Great Expectations itself passes over missing values.
 
     Args:
         table: the table that they are applied to.

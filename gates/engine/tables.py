@@ -1,4 +1,4 @@
-"""Tables that gates judge: pandas frames with the columns that name a row, and how figures become such frames."""
+"""Gates judge tables: pandas frames with the columns that name a row."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -58,7 +58,10 @@ class Table:
         ]
 
     def name_rows(self, positions: Sequence[int]) -> tuple[str, ...]:
-        """Return names such as `shard ab12 row_id 17`; positions where no column names a row; none for a single row."""
+        """Return names such as `shard ab12 row_id 17`.
+
+        Positions where no column names a row; nothing for a table of a single row.
+        """
         chosen = self.frame.iloc[list(positions)]
         known = [column for column in self.identity if column in self.frame.columns]
         if not known:
@@ -70,7 +73,7 @@ class Table:
 
 
 class FieldFacts(BaseModel):
-    """Figures of one field in one shard, over all its values (rows times the size of one row's value).
+    """Figures of one field in one shard, over all its values.
 
     Attributes:
         dtype: numpy's name, such as `uint8`.
@@ -151,7 +154,10 @@ def tabulate_shards(shards: Iterable[ShardFacts]) -> Table:
 
 
 def tabulate_classes(label_counts: Mapping[int, int], labels: Sequence[str]) -> Table:
-    """Return one row a declared class: class (its name), label (its index), count, and share of all labelled rows."""
+    """Return one row a declared class: class, label, count, share.
+
+    `class` is its name, `label` its index, `share` that of all labelled rows.
+    """
     import pandas as pd
 
     total = sum(label_counts.values())

@@ -1,4 +1,4 @@
-"""The model gate of classes: right often enough, everywhere, and no less often than the champion."""
+"""The model gate of classes judges how often, how evenly and how surely answers are right."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +104,7 @@ def _expect_complete(facts: ModelFacts) -> list[Expectation]:
 
 
 def _expect_probabilities(gate: ClassesGate) -> list[Expectation]:
-    """Return expectations that probabilities are within [0, 1] and sum to 1 (Kolmogorov's axioms)."""
+    """Return expectations that probabilities lie in [0, 1] and sum to 1 (Kolmogorov's axioms)."""
     slack, table, total = gate.probability_sum_tolerance, "predictions", "probability_sum"
     return [
         *expect_present(table, ("confidence", total, "probability_min")),
@@ -120,7 +120,7 @@ def _expect_accuracy(about: str, least: float, hint: str = "") -> Expectation:
 
 
 def _expect_gain(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
-    """Return the expectation on accuracy above the commonest class's share; none without a limit."""
+    """Return the expectation on accuracy above always answering the commonest class, if any."""
     gain = gate.min_gain_over_majority
     if gain is None:
         return []
@@ -134,7 +134,7 @@ def _expect_gain(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
 
 
 def _expect_figures(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
-    """Return expectations on the accuracy's confidence interval, calibration and rare classes."""
+    """Return expectations on the accuracy's interval, on calibration and on rare classes."""
     least, most = gate.min_accuracy_lower_bound, gate.max_calibration_error
     column, table = "calibration_error", "figures"
     return [
@@ -210,7 +210,7 @@ def _tabulate_predictions(facts: ModelFacts) -> Table:
 
 
 def _tabulate_figures(facts: ModelFacts, predictions: Table) -> Table:
-    """Return one row: the figures handed in, the interval, the calibration, and McNemar's p-value."""
+    """Return one row: figures handed in, the interval, the calibration and McNemar's p-value."""
     import numpy as np
     import pandas as pd
 

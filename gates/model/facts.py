@@ -1,4 +1,4 @@
-"""What the model gate judges, whatever the objective: answers to held-out rows, and figures of them."""
+"""The model gate judges answers to held-out rows, and figures of them."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The model gate of forecasts: that of values, for every step ahead."""
+"""The model gate of forecasts is that of values, over every step ahead."""
 
 from gates.model.objective import ModelGateOfObjective
 from gates.model.values import judge_values

@@ -1,4 +1,4 @@
-"""One row of the table of objectives: which limits the model gate has, and how it judges by them."""
+"""A row of the table of objectives says what the model gate's limits are, and how it judges."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Paired comparisons of two models' answers to the same rows, and the interval of an accuracy."""
+"""Compares two models' answers to the same rows, with what chance may have done."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,9 @@ def compare_classes(lost: int, won: int) -> float:
 def bootstrap_skill(
     own: "np.ndarray[Any, Any]", base: "np.ndarray[Any, Any]"
 ) -> tuple[float, float]:
-    """Return the 95 % paired bootstrap interval of the skill, 1 - own error / error of the baseline.
+    """Return the 95 % paired bootstrap interval of the skill.
+
+    Skill is 1 - own error / error of the baseline.
 
     Args:
         own: (N,) errors of the model.
@@ -69,7 +71,7 @@ def compare_errors(own: "np.ndarray[Any, Any]", champion: "np.ndarray[Any, Any]"
 
 
 def divide_errors(error: float, base: float) -> float:
-    """Return a ratio of errors: 1 of two perfect answers, and infinity beside one perfect answer."""
+    """Return a ratio of errors: 1 of two perfect answers, infinity beside one perfect answer."""
     if base == 0:
         return 1.0 if error == 0 else float("inf")
     return error / base

@@ -1,4 +1,4 @@
-"""The model gate of anomaly detectors: high scores must find the few labelled anomalies."""
+"""The model gate of anomaly detectors asks high scores to find the few labelled anomalies."""
 
 from typing import TYPE_CHECKING
 
@@ -74,7 +74,7 @@ def _expect_least(about: str, column: str, least: float) -> Expectation:
 
 
 def _measure_chance(facts: ModelFacts) -> float:
-    """Return the average precision of scores that know nothing: the anomalies' share of the rows."""
+    """Return the average precision of scores that know nothing: the anomalies' share."""
     return float(facts.truth.astype(bool).mean()) if facts.rows else 1.0
 
 

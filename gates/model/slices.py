@@ -1,4 +1,4 @@
-"""Slices of held-out rows: each class, and each value of each metadata column, with enough rows."""
+"""Measures answers slice by slice: each class, and each value of each metadata column."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

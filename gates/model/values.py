@@ -1,4 +1,4 @@
-"""The model gate of numbers: near the truth on rows never seen, and nearer than any baseline."""
+"""The model gate of numbers asks answers to be near the truth, and nearer than baselines."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,7 @@ def _expect_skill(about: str, least: float) -> Expectation:
 
 
 def _expect_low(gate: ValuesGate) -> Expectation:
-    """Return the expectation on the skill's interval: it only warns unless the recipe sets a limit."""
+    """Return the expectation on the skill's interval; it warns unless the recipe sets a limit."""
     limit = gate.min_skill_lower_bound
     severity: Severity = "warn" if limit is None else "stop"
     least = 0.0 if limit is None else limit
@@ -162,7 +162,7 @@ def _rank(errors: "np.ndarray[Any, Any]") -> float:
 def _tabulate_figures(
     facts: ModelFacts, own: "np.ndarray[Any, Any]", base: "np.ndarray[Any, Any]"
 ) -> Table:
-    """Return one row: mae, rmse, and what rows tell when they are compared with others' answers."""
+    """Return one row: mae, rmse, and comparisons with others' answers, row by row."""
     import numpy as np
     import pandas as pd
 

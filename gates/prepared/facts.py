@@ -1,4 +1,4 @@
-"""What the prepared gate judges, and the tables that its expectations name."""
+"""The prepared gate judges these facts, as tables that its expectations name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Series split in time: does any row of one split lie among the rows of another, so that a window would cross?
+"""Finds rows of series that lie in time among the rows of another split.
 
 For each entity the first and last time of its rows in a split is kept, and nothing of a row.
 """
@@ -81,7 +81,7 @@ def _bound(
 def _match(
     known: "np.ndarray[Any, Any]", asked: "np.ndarray[Any, Any]"
 ) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
-    """Return of those asked entities that are known the places among the known ones, and among the asked ones."""
+    """Return places of known entities: among the known ones, and among the asked ones."""
     import numpy as np
 
     slots = np.searchsorted(known, asked)

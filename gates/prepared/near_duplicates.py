@@ -1,4 +1,7 @@
-"""Pictures that look alike: a perceptual hash, so that a photo saved twice does not teach and examine the same model."""
+"""Hashes pictures so that two that look alike have one hash.
+
+A photo that was saved twice must not teach and examine the same model.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +13,7 @@ _STEP = 8  # brightness levels, of 256, that count as a difference
 
 
 def hash_pictures(images: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Return a perceptual hash of each picture, (N, 2) uint64: equal where two look the same but for fine noise.
+    """Return a perceptual hash of each picture, (N, 2) uint64.
 
     Brightness is averaged to 16 x 16 cells and compared with the neighbour to the right, in steps
     of 1/32 of the picture's own range (a difference hash after Krawetz, 2013, with three levels

@@ -1,4 +1,4 @@
-"""The prepared gate: are the splits sound, before a model learns from one and is judged on another?"""
+"""The prepared gate asks whether splits are sound, before a model learns from one."""
 
 from gates.engine.field_checks import SHARDS, build_field_expectations
 from gates.engine.judge import run_suite
@@ -13,7 +13,7 @@ _SUM = "expect_column_sum_to_be_between"
 
 
 def judge_prepared(gate: PreparedGate, facts: PreparedFacts) -> GateReport:
-    """Judge a prepared version: sizes of splits, no row shared, statistics, every row accounted for.
+    """Judge a prepared version: splits apart and large enough, statistics, every row accounted for.
 
     What else is judged depends on the facts: classes, columns, leakage in time, near duplicates,
     and what the model to start from has seen.

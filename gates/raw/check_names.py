@@ -1,4 +1,4 @@
-"""Names of the raw gate's checks of which the bad rows can be told, as a recipe's `on_fail` has them."""
+"""Names of the raw gate's checks whose bad rows can be told, as `on_fail` has them."""
 
 DUPLICATES = "duplicate fraction"
 LABEL = "label"

@@ -1,4 +1,4 @@
-"""Expectations on the columns of raw tables and series: values, time, labels, and no giveaway."""
+"""Judges the columns of raw tables and series: values, time, labels, and giveaways."""
 
 from gates.engine.judge import run_suite
 from gates.engine.report import Check, GateReport, skip_check
@@ -62,7 +62,7 @@ def _at_most(
 
 
 def _expect_columns(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
-    """Return expectations on each column: few values missing, none infinite, an answer that varies."""
+    """Return expectations on each column: few values missing, none infinite, a varied answer."""
     missing, infinite = gate.max_missing_fraction, gate.max_infinite_fraction
     found = [
         expect(_EACH, "columns", MISSING, column="missing", max_value=missing),
@@ -79,7 +79,7 @@ def _expect_columns(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
 
 
 def _expect_time(gate: RawGate) -> list[Expectation]:
-    """Return expectations on time: dated, once an entity, in order, few gaps, not in the future."""
+    """Return expectations on time: dated, once an entity, in order, few gaps, not to come."""
     return [
         _at_most(UNDATED, "undated", gate.max_missing_fraction),
         _at_most(REPEATED, "repeated", gate.max_repeated_time_fraction),
@@ -90,7 +90,7 @@ def _expect_time(gate: RawGate) -> list[Expectation]:
 
 
 def _expect_labels(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
-    """Return expectations on the labels: all declared, every class there, none too rare or common."""
+    """Return expectations on labels: all declared, every class there, none too rare or common."""
     balanced = 1 / len(facts.labels)
     most = 1.0 if gate.max_class_balance is None else min(1.0, gate.max_class_balance * balanced)
     least = 0.0 if gate.min_class_balance is None else gate.min_class_balance * balanced

@@ -1,4 +1,4 @@
-"""What the raw gate judges of tables and of series, and the tables that its expectations name."""
+"""The raw gate judges these facts of tables and of series, as tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

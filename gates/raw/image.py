@@ -91,13 +91,13 @@ def _build_suite(gate: RawGate, facts: ImageFacts) -> Suite:
 
 
 def _expect_most(figure: str, about: str, column: str, most: float | None) -> Expectation:
-    """Return an expectation that a fraction of the source's records or rows is not above a limit."""
+    """Return an expectation that a fraction of records or of rows is not above a limit."""
     rule = f"expect_column_{figure}_to_be_between"
     return expect(rule, "source", about, column=column, min_value=0, max_value=most, mark=column)
 
 
 def _expect_labels(gate: RawGate, facts: ImageFacts) -> list[Expectation]:
-    """Return expectations on the labels: present, declared, every class there and none too rare."""
+    """Return expectations on labels: present, declared, every class there, none too rare."""
     classes = list(range(len(facts.labels)))
     balanced = 1 / len(classes)
     least = (gate.min_class_balance or 0.0) * balanced

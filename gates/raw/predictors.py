@@ -1,4 +1,4 @@
-"""How nearly a single column gives the answer away: sums over shards that merge, and the strength that follows."""
+"""Measures how nearly a single column gives the answer away, in sums that merge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,36 +45,26 @@ def bin_column(
 
     Args:
         values: (N,) of the column; NaN where missing.
-        answer: (N,) the target, standardised, NaN where missing; or class indices, below 0 where
-            missing.
+        answer: (N,) the target, standardised, NaN where missing; or classes, below 0 where missing.
         limits: least and greatest value of the column over all shards.
         classes: number of classes; 0 for a target of numbers.
-        leads: rows that the answer lies ahead of the value: a column that leads gives the future
-            away.
+        leads: rows that the answer lies ahead of the value.
         entities: (N,) whose rows are not led across.
     """
     import numpy as np
 
-    low, high = limits
-    scaled = (values - low) / (high - low) if high > low else np.zeros(len(values))
-    places = np.clip(np.nan_to_num(scaled, posinf=1.0, neginf=0.0) * BINS, 0, BINS - 1).astype(
-        np.int64
-    )
-    shape = (len(leads), BINS, classes) if classes else (len(leads), BINS)
-    counts, sums, squares = (
-        np.zeros(shape),
-        np.zeros((len(leads), BINS)),
-        np.zeros((len(leads), BINS)),
-    )
+    places = _place_values(values, limits)
+    shape = (len(leads), BINS)
+    counts = np.zeros((*shape, classes) if classes else shape)
+    sums, squares = np.zeros(shape), np.zeros(shape)
     for row, lead in enumerate(leads):
         kept = len(values) - lead
         if kept <= 0:
             continue
-        later, here = answer[lead:], places[:kept]
-        known = np.isfinite(values[:kept]) & (later >= 0 if classes else np.isfinite(later))
+        known = np.isfinite(values[:kept]) & _is_known(answer[lead:], classes)
         if entities is not None and lead:
             known &= entities[lead:] == entities[:kept]
-        here, later = here[known], later[known]
+        here, later = places[:kept][known], answer[lead:][known]
         if classes:
             flat = np.bincount(here * classes + later.astype(np.int64), minlength=BINS * classes)
             counts[row] = flat.reshape(BINS, classes)
@@ -83,6 +73,26 @@ def bin_column(
             sums[row] = np.bincount(here, weights=later, minlength=BINS)
             squares[row] = np.bincount(here, weights=np.square(later), minlength=BINS)
     return Bins(counts, sums, squares)
+
+
+def _is_known(answer: "np.ndarray[Any, Any]", classes: int) -> "np.ndarray[Any, Any]":
+    """Return which answers are there, (N,) bool."""
+    import numpy as np
+
+    known: np.ndarray[Any, Any] = answer >= 0 if classes else np.isfinite(answer)
+    return known
+
+
+def _place_values(
+    values: "np.ndarray[Any, Any]", limits: tuple[float, float]
+) -> "np.ndarray[Any, Any]":
+    """Return the bin of each value, (N,) int64; the first one where it is missing."""
+    import numpy as np
+
+    low, high = limits
+    scaled = (values - low) / (high - low) if high > low else np.zeros(len(values))
+    places = np.nan_to_num(scaled, posinf=1.0, neginf=0.0) * BINS
+    return np.clip(places, 0, BINS - 1).astype(np.int64)
 
 
 def measure_strength(bins: Bins) -> float:
@@ -114,7 +124,10 @@ def measure_strength(bins: Bins) -> float:
 
 
 def measure_balance(counts: "np.ndarray[Any, Any]") -> float:
-    """Return the balanced accuracy of the densest class of each bin, (bins, classes); chance is 1 / classes."""
+    """Return the balanced accuracy of the densest class of each bin, (bins, classes).
+
+    Chance is 1 / classes.
+    """
     import numpy as np
 
     rows = counts.sum(axis=0)

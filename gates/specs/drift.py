@@ -8,31 +8,37 @@ from gates.specs.limits import Fraction, Limits, NotNegative, Positive, Rows, So
 
 
 class DriftGate(Limits):
-    """How far a raw version may be from the last accepted one, although every value of it may be in range."""
+    """How far a raw version may be from the last accepted one, its values all in range or not."""
 
     enabled: bool = True
     """Whether versions are compared at all."""
     ignore: tuple[str, ...] = ()
     """Columns that may change as they like, by name or pattern (`image.*`)."""
     min_rows: Rows = 200
-    """Fewest rows of either version from which a change is judged; with fewer it is not, and the report says so."""
+    """Fewest rows of either version from which a change is judged; with fewer it is not, and the
+    report says so."""
     max_p_value: Annotated[float, Field(gt=0, le=0.1, allow_inf_nan=False)] = 0.001
     """A change with a p-value below this is certain; any other counts as none."""
     max_ks_distance: Fraction = 0.1
-    """Largest Kolmogorov-Smirnov distance of a numeric field: the greatest gap between the cumulative shares."""
+    """Largest Kolmogorov-Smirnov distance of a numeric field: the greatest gap between the
+    cumulative shares."""
     max_cramers_v: Fraction = 0.1
     """Largest Cramer's V of a field of categories or of the label: 0 is none, 1 is complete."""
     max_psi: Positive = 0.2
-    """Largest population stability index; raised to what chance alone exceeds once in a thousand on few rows."""
+    """Largest population stability index; raised to what chance alone exceeds once in a thousand on
+    few rows."""
     max_spike: Fraction = 0.03
-    """Largest rise of the share of one narrow range of values: what a stuck sensor or silent zeros leave."""
+    """Largest rise of the share of one narrow range of values: what a stuck sensor or silent zeros
+    leave."""
     max_novel_fraction: Fraction = 0.005
-    """Largest rise of the share of one narrow range of values to four times what it was, or more: a code for missing values,
-    a sensor that stands still, values beyond the accepted ones."""
+    """Largest rise of the share of one narrow range of values to four times what it was, or more: a
+    code for missing values, a sensor that stands still, values beyond the accepted ones."""
     max_stuck_rise: Fraction = 0.01
-    """Tables: largest rise of the share of rows of which a column has been the same for 32 rows or more."""
+    """Tables: largest rise of the share of rows of which a column has been the same for 32 rows or
+    more."""
     max_far_fraction: Fraction = 0.001
-    """Most values that may lie further outside the accepted range than that is wide, as a fraction."""
+    """Most values that may lie further outside the accepted range than that is wide, as a
+    fraction."""
     max_unseen_fraction: Fraction = 0.005
     """Most rows with a category that the accepted version does not have, as a fraction."""
     max_class_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.5
@@ -44,20 +50,28 @@ class DriftGate(Limits):
     max_duplicate_rise: Fraction = 0.02
     """Largest rise of the share of rows that repeat another one, as a difference of fractions."""
     max_relation_change: Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)] = 0.35
-    """Largest change of the correlation of two columns: its difference, or a third of that of Fisher's z."""
+    """Largest change of the correlation of two columns: its difference, or a third of that of
+    Fisher's z."""
     max_agreement_loss: Fraction = 0.02
-    """Largest fall of the share of labels that a probe, learned from the accepted version, agrees with."""
+    """Largest fall of the share of labels that a probe, learned from the accepted version, agrees
+    with."""
     max_strength_change: Fraction = 0.1
-    """Largest change, either way, of how nearly a single column, or cell of an image, gives the label away."""
+    """Largest change, either way, of how nearly a single column, or cell of an image, gives the
+    label away."""
     max_longest_gap_ratio: Positive = 2.0
-    """Series: the longest time without a row, over that of the accepted version or eight steps, whichever is longer."""
+    """Series: the longest time without a row, over that of the accepted version or eight steps,
+    whichever is longer."""
     max_gap_rise: Fraction = 0.12
     """Series: largest rise of the share of the time in which there are no rows."""
     max_disorder_rise: Fraction = 0.0001
-    """Series: largest rise of the share of rows that go back in time or stand still, as with a clock set back."""
+    """Series: largest rise of the share of rows that go back in time or stand still, as with a
+    clock set back."""
     max_step_change: Fraction = 0.01
-    """Series: furthest that the usual time between rows may be from the accepted one, as a fraction of it."""
+    """Series: furthest that the usual time between rows may be from the accepted one, as a fraction
+    of it."""
     max_clock_shift_minutes: NotNegative = 0.0
-    """Furthest that the pattern of the day may move beyond what it moves inside the accepted version."""
+    """Furthest that the pattern of the day may move beyond what it moves inside the accepted
+    version."""
     on_fail: SoftOnFail = Field(default={})
-    """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others stop the run."""
+    """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others
+    stop the run."""

@@ -8,7 +8,10 @@ from gates.specs.limits import Fraction, Limits, Rows, Share, SoftOnFail
 
 
 class PreparedGate(Limits):
-    """What prepared splits must hold before a model is trained. A row shared between splits is never allowed."""
+    """What prepared splits must hold before a model is trained.
+
+    A row shared between splits is never allowed.
+    """
 
     min_train_rows: Rows = 100
     """Fewest rows of the training split."""
@@ -23,14 +26,17 @@ class PreparedGate(Limits):
     min_rows_per_class: Rows = 1
     """Fewest rows of each declared class in each split."""
     max_dropped_fraction: Fraction = 0.1
-    """Most collected rows that preparing may drop (unreadable, duplicate), as a fraction of the collected rows; those
-    that the recipe's own filter, transform or end of time leave out do not count."""
+    """Most collected rows that preparing may drop (unreadable, duplicate), as a fraction of the
+    collected rows; those that the recipe's own filter, transform or end of time leave out do not
+    count."""
     max_missing_fraction: Fraction = 0.5
     """Tables and series: most values of a training column that may be missing, as a fraction."""
     max_near_duplicate_fraction: Fraction = 0.01
-    """Images: most held-out rows that may look like a training row (equal perceptual hash), as a fraction of all rows."""
+    """Images: most held-out rows that may look like a training row (equal perceptual hash), as a
+    fraction of all rows."""
     on_fail: SoftOnFail = Field(default={})
-    """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others stop the run."""
+    """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others
+    stop the run."""
 
     @model_validator(mode="after")
     def _shares_must_fit(self) -> Self:

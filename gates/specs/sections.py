@@ -23,6 +23,7 @@ class GatesSpec(Limits):
     drift: DriftGate = DriftGate()
     """How far a raw version may be from the last accepted one."""
     model: SerializeAsAny[ModelLimits] = ModelLimits()
-    """What a trained model must show on held-out rows; which limits there are depends on the kind."""
+    """What a trained model must show on held-out rows; which limits there are depends on the
+    kind."""
     artifact: ArtifactGate = ArtifactGate()
     """What the exact bytes of an artifact must show before they are published."""

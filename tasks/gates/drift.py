@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from gates.drift.drift_gate import Distribution, Figure, judge_drift
+from gates.drift.drift_gate import Distribution, DriftFigure, judge_drift
 from gates.engine.report import GateReport
 from gates.specs.drift import DriftGate
 from storage.base.parallel import TaskClient
@@ -60,8 +60,10 @@ def _list_known(statistics: Mapping[str, FieldStatistics]) -> dict[str, Distribu
     return {name: {"rows": figures.count} for name, figures in statistics.items()}
 
 
-def _measure_versions(accepted: Version, current: Version, limits: DriftGate) -> Iterator[Figure]:
+def _measure_versions(
+    accepted: Version, current: Version, limits: DriftGate
+) -> Iterator[DriftFigure]:
     ratio = current.rows / max(1, accepted.rows)
-    yield Figure(f"rows over those of {accepted.ref}", ratio, least=limits.min_rows_ratio)
+    yield DriftFigure(f"rows over those of {accepted.ref}", ratio, least=limits.min_rows_ratio)
     now, then = (count_duplicates(each) / max(1, each.rows) for each in (current, accepted))
-    yield Figure("duplicates: rise of their share", now - then, most=limits.max_duplicate_rise)
+    yield DriftFigure("duplicates: rise of their share", now - then, most=limits.max_duplicate_rise)

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial, reduce
 
-from gates.drift.drift_gate import Figure
+from gates.drift.clock import find_clock_shift
+from gates.drift.drift_gate import DriftFigure
 from gates.drift.profile import (
     Grid,
     Profile,
-    find_clock_shift,
-    find_largest_change,
     make_grid,
     measure_profile,
 )
+from gates.drift.relations import find_largest_change
 from gates.drift.time_steps import compare_gaps, measure_steps
 from gates.specs.drift import DriftGate
 from storage.base.parallel import TaskClient, map_in_order
@@ -55,7 +55,7 @@ def compare_columns(
     *,
     ordered: bool,
     client: TaskClient | None,
-) -> tuple[dict[str, Pair], list[Figure]]:
+) -> tuple[dict[str, Pair], list[DriftFigure]]:
     """Compare columns of numbers: where values lie, how they go together, and with the time of day.
 
     Args:
@@ -94,21 +94,23 @@ def _profile(version: Version, profiling: Profiling, client: TaskClient | None) 
 
 def _measure_profiles(
     before: Profile, after: Profile, names: list[str], limits: DriftGate
-) -> list[Figure]:
+) -> list[DriftFigure]:
     figures = []
     if before.products is not None and after.products is not None:
         related = names[: len(before.products) - 1]
         change, pair = find_largest_change(before.products, after.products, related)
         about = f"correlation: largest change{', ' + pair if pair else ''}"
-        figures.append(Figure(about, change, most=limits.max_relation_change))
+        figures.append(DriftFigure(about, change, most=limits.max_relation_change))
     if before.hours is not None and after.hours is not None:
         shift = find_clock_shift(before.hours, after.hours, names)
         about = f"clock: shift of the pattern of the day in minutes{', by ' + shift.column if shift.column else ''}"
-        figures.append(Figure(about, shift.minutes, most=limits.max_clock_shift_minutes))
+        figures.append(DriftFigure(about, shift.minutes, most=limits.max_clock_shift_minutes))
     return figures
 
 
-def _measure_time(before: Profile, after: Profile, step_ns: int, limits: DriftGate) -> list[Figure]:
+def _measure_time(
+    before: Profile, after: Profile, step_ns: int, limits: DriftGate
+) -> list[DriftFigure]:
     """Measure whether rows follow each other in time as those of the accepted version do."""
     old, new, usual = before.steps, after.steps, before.step_ns
     if old is None or new is None:
@@ -118,14 +120,14 @@ def _measure_time(before: Profile, after: Profile, step_ns: int, limits: DriftGa
     change = abs(step_ns / usual - 1)
     gap = f"time: longest gap, over {show_time(max(old.longest_ns, usual))}"
     return [
-        Figure(
+        DriftFigure(
             f"time: change of the usual step, from {show_time(usual)}",
             change,
             most=limits.max_step_change,
         ),
-        Figure(gap, compare_gaps(old, new, usual), most=limits.max_longest_gap_ratio),
-        Figure("time: rise of the share that gaps are", gaps, most=limits.max_gap_rise),
-        Figure(
+        DriftFigure(gap, compare_gaps(old, new, usual), most=limits.max_longest_gap_ratio),
+        DriftFigure("time: rise of the share that gaps are", gaps, most=limits.max_gap_rise),
+        DriftFigure(
             "time: rise of the share of rows that go back or stand still",
             back,
             most=limits.max_disorder_rise,

@@ -7,7 +7,7 @@ from functools import partial, reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from gates.drift.drift_gate import Figure
+from gates.drift.drift_gate import DriftFigure
 from gates.drift.probe import (
     Sums,
     bin_features,
@@ -69,7 +69,7 @@ def measure_labels(
     data: RowsSpec,
     limits: DriftGate,
     client: TaskClient | None,
-) -> list[Figure]:
+) -> list[DriftFigure]:
     """Measure which labels a probe of the accepted version denies, and what gives them away more."""
     classes = len(data.labels)
     if not classes or min(accepted.rows, current.rows) < limits.min_rows:
@@ -88,12 +88,12 @@ def measure_labels(
     names = features.name(len(before.bins))
     change, name = find_strength_change(before.bins, after.bins, names)
     return [
-        Figure(
+        DriftFigure(
             f"label: fall of their agreement with a probe, from {share:.4g}",
             loss,
             most=limits.max_agreement_loss,
         ),
-        Figure(
+        DriftFigure(
             f"label: change of how nearly {name} alone predicts it",
             change,
             most=limits.max_strength_change,

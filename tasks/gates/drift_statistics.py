@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gates.drift.divergence import Histogram
-from gates.drift.drift_gate import Distribution, Figure
+from gates.drift.drift_gate import Distribution, DriftFigure
 from gates.specs.drift import DriftGate
 from storage.forms.base import RowsSpec
 from storage.pipeline.derived import LONGEST_FLAT, PREFIX
@@ -80,7 +80,7 @@ def align_histograms(before: FieldStatistics, after: FieldStatistics) -> Pair:
 
 def measure_missing(
     before: Statistics, after: Statistics, data: RowsSpec, limits: DriftGate
-) -> list[Figure]:
+) -> list[DriftFigure]:
     """Measure how much more is missing of each column."""
     figures = []
     for column in find_task_form(data).list_columns(data):
@@ -91,13 +91,13 @@ def measure_missing(
             found = statistics.get(column.key, FieldStatistics())
             shares.append((found.null + found.nan) / max(1, found.count))
         about = f"{column.name}: rise of the share of missing values"
-        figures.append(Figure(about, shares[1] - shares[0], most=limits.max_missing_rise))
+        figures.append(DriftFigure(about, shares[1] - shares[0], most=limits.max_missing_rise))
     return figures
 
 
 def measure_runs(
     before: Statistics, after: Statistics, data: RowsSpec, limits: DriftGate
-) -> list[Figure]:
+) -> list[DriftFigure]:
     """Measure how many more rows stand in a long run of one value, as a stuck sensor leaves them."""
     form, figures = find_task_form(data), []
     for key, old in before.items():
@@ -106,7 +106,7 @@ def measure_runs(
             name = form.name_derived(key.removeprefix(PREFIX), data)
             about = f"{name}: rise of the share of rows that repeat {LONGEST_FLAT} before them"
             rise = _share_stuck(fresh) - _share_stuck(old)
-            figures.append(Figure(about, rise, most=limits.max_stuck_rise))
+            figures.append(DriftFigure(about, rise, most=limits.max_stuck_rise))
     return figures
 
 

@@ -130,7 +130,7 @@ def make_model_facts(
 def measure_classes(
     facts: ModelFacts, average_precision: float | None = None
 ) -> tuple[Figure, ...]:
-    """The figures that those who train hand to the gate; the average precision by its right name."""
+    """The figures that those who train hand to the gate."""
     rows = min(len(facts.truth), len(facts.answers))
     right = facts.answers[:rows].argmax(axis=1) == facts.truth[:rows]
     return (

@@ -5,6 +5,7 @@ fault.
 import numpy as np
 import pytest
 
+from gates.drift.clock import find_clock_shift
 from gates.drift.divergence import (
     Histogram,
     measure_far,
@@ -12,7 +13,7 @@ from gates.drift.divergence import (
     measure_ratio,
     measure_spike,
 )
-from gates.drift.drift_gate import Figure, judge_drift
+from gates.drift.drift_gate import DriftFigure, judge_drift
 from gates.drift.probe import (
     bin_features,
     count_agreed,
@@ -23,7 +24,8 @@ from gates.drift.probe import (
     shrink_images,
     sum_rows,
 )
-from gates.drift.profile import find_clock_shift, find_largest_change, make_grid, measure_profile
+from gates.drift.profile import make_grid, measure_profile
+from gates.drift.relations import find_largest_change
 from gates.drift.time_steps import compare_gaps, measure_steps
 from gates.prepared.near_duplicates import hash_pictures
 from gates.raw.predictors import LEADS, bin_column, measure_strength
@@ -139,9 +141,9 @@ def test_spikes_far_values_and_vanished_categories():
 
 def test_a_figure_beyond_its_limit_or_not_a_number_stops():
     known = {"label": {"a": 500, "b": 500}}
-    assert judge_drift(DriftGate(), known, known, [Figure("rise", 0.1, most=0.2)]).passed
+    assert judge_drift(DriftGate(), known, known, [DriftFigure("rise", 0.1, most=0.2)]).passed
     for value in (0.3, float("nan")):
-        report = judge_drift(DriftGate(), known, known, [Figure("rise", value, most=0.2)])
+        report = judge_drift(DriftGate(), known, known, [DriftFigure("rise", value, most=0.2)])
         assert any("rise" in reason for reason in report.reasons)
 
 

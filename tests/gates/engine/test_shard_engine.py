@@ -1,4 +1,4 @@
-"""The engine over shards answers exactly what Great Expectations answers on the concatenated table."""
+"""The engine over shards answers what Great Expectations answers on the concatenated table."""
 
 import math
 
