@@ -13,14 +13,14 @@ class ArtifactGate(Limits):
     max_accuracy_drop: Fraction = 0.01
     """Most held-out accuracy that may be lost to the float model, as a difference of fractions."""
     max_error_increase: Fraction = 0.02
-    """Regression: most by which the mean absolute error may exceed the float model's, relative to
+    """Numbers: most by which the mean absolute error may exceed the float model's, relative to
     it."""
     min_agreement: Fraction = 0.98
     """Smallest fraction of held-out rows on which the artifact and the float model answer the same:
     the same label, or numbers within `agreement_tolerance`."""
     agreement_tolerance: Positive = 0.05
-    """Regression: how far two answers may be apart to agree, in standard deviations of the
-    target."""
+    """Numbers and scores: how far two answers may be apart to agree, in standard deviations of the
+    target, or of the float model's scores."""
     max_size_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
     """Largest size of the file, in bytes."""
     max_latency_ms_p50: Positive = 100.0
