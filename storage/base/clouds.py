@@ -131,5 +131,5 @@ _KINDS: Mapping[str, type[RemoteFiles]] = {
 
 
 def _dispose(mark: str) -> str:
-    """A Content-Disposition (RFC 6266) that holds the mark."""
+    """Return a Content-Disposition (RFC 6266) that holds the mark."""
     return f'inline; {_MARK}="{mark}"'

@@ -74,25 +74,25 @@ class LocalFiles:
             Path(temporary).unlink(missing_ok=True)
 
     def exists(self, path: str) -> bool:
-        """Whether a file is there."""
+        """Return whether a file is there."""
         with translate_faults(path):
             return Path(path).is_file()
 
     def stat(self, path: str) -> tuple[int, datetime]:
-        """Size in bytes and time of the last write."""
+        """Return the size in bytes and time of the last write."""
         with translate_faults(path):
             found = Path(path).stat()
         return found.st_size, datetime.fromtimestamp(found.st_mtime, UTC)
 
     def walk(self, path: str) -> list[str]:
-        """All files at any depth; what disappears meanwhile is left out."""
+        """Return all files at any depth; what disappears meanwhile is left out."""
         with translate_faults(path):
             if Path(path).is_dir():
                 os.listdir(path)  # noqa: PTH208 - os.walk would hide that the directory cannot be read
         return [file for file in _walk(path) if _TEMPORARY not in file]
 
     def listdir(self, path: str) -> list[str]:
-        """Names in a directory."""
+        """Return the names in a directory."""
         with translate_faults(path):
             try:
                 return [
@@ -187,7 +187,10 @@ def _name_host() -> str:
 
 
 def _find_end(name: str, before: datetime) -> datetime:
-    """Temporary files written after this time may still have a writer: one here that lives, or any on another machine."""
+    """Return the time after which temporary files may still have a writer.
+
+    That is one here that lives, or any on another machine.
+    """
     host, _, rest = name.removeprefix(_TEMPORARY).partition("-")
     pid = rest.partition("-")[0]
     if host != _name_host() or not pid.isdecimal():

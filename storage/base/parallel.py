@@ -22,7 +22,7 @@ class TaskClient(Protocol):
         """Drops tasks that are no longer wanted."""
 
     def nthreads(self) -> Mapping[str, int]:
-        """Threads of each worker."""
+        """Return the threads of each worker."""
 
 
 def map_in_order(

@@ -51,7 +51,7 @@ class Registry(Generic[T]):
         return row
 
     def find(self, name: str) -> T:
-        """The row of a name.
+        """Return the row of a name.
 
         Raises:
             UnknownName: There is none, with the names that there are.
@@ -94,7 +94,7 @@ def load_plugins(floor: str) -> None:
 
 
 def list_plugins() -> tuple[str, ...]:
-    """The packages of all plug-ins, each once."""
+    """Return the packages of all plug-ins, each once."""
     named = [entry.value for entry in entry_points(group=GROUP)]
     named += [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
     return tuple(dict.fromkeys(named))

@@ -95,11 +95,11 @@ class RemoteFiles:
         raise NotImplementedError
 
     def _is_ours(self, path: str, mark: str) -> bool:
-        """Whether what exists was put by this call, whose reply was lost: it has the mark."""
+        """Return whether what exists was put by this call, whose reply was lost: it has the mark."""
         raise NotImplementedError
 
     def exists(self, path: str) -> bool:
-        """Whether a file is there."""
+        """Return whether a file is there."""
         with translated(path):
             try:
                 return bool(self._fs.info(path)["type"] == "file")
@@ -107,7 +107,7 @@ class RemoteFiles:
                 return False
 
     def stat(self, path: str) -> tuple[int, datetime]:
-        """Size in bytes and time of the last write."""
+        """Return the size in bytes and time of the last write."""
         with translated(path):
             info = self._fs.info(path)
             if info["type"] != "file":
@@ -116,13 +116,13 @@ class RemoteFiles:
         return int(info["size"]), found if found.tzinfo else found.replace(tzinfo=UTC)
 
     def walk(self, path: str) -> list[str]:
-        """All files at any depth."""
+        """Return all files at any depth."""
         with translated(path):
             self._fs.invalidate_cache()
             return self._restore(path, self._fs.find(path))
 
     def listdir(self, path: str) -> list[str]:
-        """Names in a folder."""
+        """Return the names in a folder."""
         with translated(path):
             self._fs.invalidate_cache()
             try:
@@ -150,7 +150,7 @@ class RemoteFiles:
                 return
 
     def sweep(self, path: str, before: datetime, *, folders: bool, dry_run: bool) -> int:
-        """Nothing to do: an object that was not put completely is not there, and there are no folders."""
+        """Does nothing: an object is there as a whole or not at all, and folders are not."""
         return 0
 
     def probe(self, path: str) -> None:

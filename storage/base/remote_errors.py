@@ -54,7 +54,10 @@ def translate_error(path: str, error: Exception) -> StorageError:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether the service, or the client before it asks, does not take the credentials. Each has its own way to say so."""
+    """Return whether a service, or its client before it asks, refuses the credentials.
+
+    Each has its own way to say so.
+    """
     status = getattr(error, "status_code", getattr(error, "code", None))
     known = (
         isinstance(error, PermissionError)

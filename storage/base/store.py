@@ -26,12 +26,12 @@ Names = list[str]
 
 
 def sha256_bytes(data: bytes | bytearray | memoryview) -> str:
-    """SHA-256 (FIPS 180-4) of bytes, as 64 hexadecimal digits."""
+    """Return SHA-256 (FIPS 180-4) of bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def sha256_stream(chunks: Iterable[bytes]) -> str:
-    """SHA-256 (FIPS 180-4) of the concatenated chunks, as 64 hexadecimal digits."""
+    """Return SHA-256 (FIPS 180-4) of the concatenated chunks, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for chunk in chunks:
         digest.update(chunk)
@@ -39,7 +39,7 @@ def sha256_stream(chunks: Iterable[bytes]) -> str:
 
 
 def canonical_json(value: object) -> bytes:
-    """The one encoding of a JSON value: sorted keys, no spaces, UTF-8.
+    """Encodes a JSON value in the one canonical way: sorted keys, no spaces, UTF-8.
 
     Args:
         value: Strings, finite numbers, booleans, None, lists, tuples, and mappings with string
@@ -129,7 +129,7 @@ class Store:
         return Store, (self.url, self._connection.options)
 
     def child(self, *parts: str) -> "Store":
-        """The store of a folder below this one.
+        """Return the store of a folder below this one.
 
         Raises:
             InvalidInput: A part leads out of this store.
@@ -157,7 +157,7 @@ class Store:
         return self._locate(path) if path else self._root
 
     def read(self, path: str) -> bytes:
-        """All bytes of a file.
+        """Return all bytes of a file.
 
         Raises:
             NotFound: There is no such file.
@@ -166,7 +166,7 @@ class Store:
         return self._files.read(self._locate(path))
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
-        """Bytes `start` to `end` (exclusive) of a file; fewer where the file ends before.
+        """Return the bytes `start` to `end` (exclusive) of a file; fewer where the file ends before.
 
         Raises:
             NotFound: There is no such file.
@@ -215,26 +215,29 @@ class Store:
         return self._files.put_if_absent(self._locate(path), data)
 
     def exists(self, path: str) -> bool:
-        """Whether a file is there."""
+        """Return whether a file is there."""
         return self._files.exists(self._locate(path))
 
     def size(self, path: str) -> int:
-        """Size of a file in bytes. Raises `NotFound`."""
+        """Return the size of a file in bytes; raises `NotFound`."""
         return self._files.stat(self._locate(path))[0]
 
     def modified(self, path: str) -> datetime:
-        """Time of a file's last write, in UTC, by the store's clock. Raises `NotFound`."""
+        """Return the time of a file's last write, in UTC, by the store's clock; raises `NotFound`."""
         return self._files.stat(self._locate(path))[1]
 
     def list(self, path: str = "") -> Names:
-        """All files below a folder, at any depth, relative to this store and sorted; none where there is no folder."""
+        """Return all files below a folder, at any depth, sorted; none where there is no folder.
+
+        They are relative to this store.
+        """
         root = self._root.rstrip("/") + "/"
         return sorted(
             found.removeprefix(root) for found in self._files.walk(self._locate_folder(path))
         )
 
     def listdir(self, path: str = "") -> Names:
-        """Names of the files and folders directly in a folder, sorted; none where there is no folder."""
+        """Return the names directly in a folder, sorted; none where there is no folder."""
         return sorted(self._files.listdir(self._locate_folder(path)))
 
     def delete(self, path: str) -> None:
@@ -255,11 +258,11 @@ class Store:
         return self._files.sweep(self._root, before, folders=folders, dry_run=dry_run)
 
     def address(self, path: str = "") -> str:
-        """The absolute path or full URL of a file."""
+        """Return the absolute path or full URL of a file."""
         return f"{self.url}/{_clean(path)}" if path else self.url
 
     def local_path(self, path: str = "") -> Path | None:
-        """The file as a path of this machine; None where the store is remote."""
+        """Return the file as a path of this machine; None where the store is remote."""
         return Path(self._locate_folder(path)) if self.is_local else None
 
     def probe(self) -> None:
@@ -275,7 +278,7 @@ class Store:
 
 
 def _clean(path: str) -> str:
-    """A relative path without empty parts; refuses what could lead out of the store."""
+    """Return a relative path without empty parts; refuses what could lead out of the store."""
     parts = path.split("/")
     if path.startswith("/") or ".." in parts or "." in parts or "\0" in path or not path.strip("/"):
         raise InvalidInput(

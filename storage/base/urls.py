@@ -13,7 +13,7 @@ _CONTAINER_SCHEMES = ("abfs", "abfss", "wasb", "wasbs")
 
 
 def redact(text: str) -> str:
-    """A URL, or any text with URLs in it, whose user information and query values are replaced by `***`.
+    """Return a text with the user information and query values of its URLs replaced by `***`.
 
     A value of a query can be a signature or a token under any name, so all of them go. In Azure's
     `abfs://container@account` the first part is no secret and stays.
@@ -33,7 +33,7 @@ def _redact_user(url: str, match: re.Match[str]) -> str:
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Protocol and path of a store's URL.
+    """Return protocol and path of a store's URL.
 
     Args:
         url: A local path (`~` is the home directory), `file://...`, or a URL of another protocol.

@@ -39,7 +39,7 @@ class Dataset(DatasetFiles):
     """
 
     def latest(self) -> Version | None:
-        """The newest version; None before the first commit."""
+        """Return the newest version; None before the first commit."""
         head = self.history.find_head()
         return (
             self._load(head.entry.version, head)
@@ -48,7 +48,7 @@ class Dataset(DatasetFiles):
         )
 
     def open(self, version: int | str | datetime | None = None) -> Version:
-        """A version.
+        """Opens a version.
 
         Args:
             version: Its number, also as text; a tag; a date or time (ISO 8601, UTC unless it says
@@ -68,7 +68,7 @@ class Dataset(DatasetFiles):
         return self._load(find_version(self.history, version, head), head)
 
     def iter_versions(self, head: LoggedEntry | None = None) -> Iterator[Version]:
-        """All versions up to an entry of the log, or to the latest, oldest first."""
+        """Yield all versions up to an entry of the log, or to the latest, oldest first."""
         head = head or self.history.find_head()
         for number in self.history.list_numbers() if head else ():
             if head and number <= head.entry.number and self.history.read(number).entry.is_version:

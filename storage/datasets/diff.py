@@ -67,7 +67,7 @@ def compare_versions(old: Version, new: Version) -> VersionDiff:
 
 
 def _read_rows(version: Version, shards: Iterable[ShardEntry]) -> dict[int, tuple[str, ...]]:
-    """What tells whether a row changed, by its id."""
+    """Return what tells whether a row changed, by its id."""
     rows: dict[int, tuple[str, ...]] = {}
     for shard in shards:
         names = [

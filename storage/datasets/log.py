@@ -96,7 +96,7 @@ class CommitLog:
         self.dataset = dataset
 
     def list_numbers(self) -> list[int]:
-        """Numbers of all entries, ascending."""
+        """Return the numbers of all entries, ascending."""
         names = [
             name.removesuffix(_SUFFIX) for name in self.files.listdir() if name.endswith(_SUFFIX)
         ]
@@ -113,12 +113,12 @@ class CommitLog:
                 raise Corrupt(self._describe_damage(name_entry(place), "no file", b""))
 
     def find_head(self) -> LoggedEntry | None:
-        """The latest entry; None for a dataset without one."""
+        """Return the latest entry; None for a dataset without one."""
         numbers = self.list_numbers()
         return self.read(numbers[-1]) if numbers else None
 
     def read(self, number: int) -> LoggedEntry:
-        """An entry by its number.
+        """Return an entry by its number.
 
         Raises:
             Corrupt: It is missing, or not what was written.
@@ -211,11 +211,11 @@ class CommitLog:
 
 
 def name_entry(number: int) -> str:
-    """Name of an entry's file."""
+    """Return the name of an entry's file."""
     return f"{number:0{_DIGITS}d}{_SUFFIX}"
 
 
 def encode_entry(entry: LogEntry) -> bytes:
-    """Bytes of an entry's file: canonical JSON with its check."""
+    """Return the bytes of an entry's file: canonical JSON with its check."""
     body = entry.model_dump(mode="json", exclude={"check"})
     return canonical_json({**body, "check": sha256_bytes(canonical_json(body))})

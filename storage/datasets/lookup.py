@@ -12,7 +12,7 @@ LATEST = "latest"
 def find_version(
     history: CommitLog, version: int | str | datetime | None, head: LoggedEntry
 ) -> int:
-    """Number of a version.
+    """Return the number of a version.
 
     Args:
         history: The log.
@@ -46,7 +46,7 @@ def find_version(
 
 
 def require_version(entry: LogEntry) -> int:
-    """Number of the latest version at an entry.
+    """Return the number of the latest version at an entry.
 
     Raises:
         NotFound: There is none yet.
@@ -57,7 +57,7 @@ def require_version(entry: LogEntry) -> int:
 
 
 def _parse_time(name: str, text: str, tags: Mapping[str, int]) -> datetime:
-    """A date means its end: what was the latest on that day."""
+    """Parses a date or time; a date means its end: what was the latest on that day."""
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
@@ -71,7 +71,7 @@ def _parse_time(name: str, text: str, tags: Mapping[str, int]) -> datetime:
 
 
 def _find_time(history: CommitLog, when: datetime, head: LoggedEntry) -> int:
-    """By bisection: times in the log never go back."""
+    """Finds the version of a time by bisection, for times in the log never go back."""
     low, high = -1, head.entry.number
     while low < high:
         middle = (low + high + 1) // 2

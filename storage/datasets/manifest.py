@@ -173,12 +173,12 @@ def read_node(manifests: Store, digest: str) -> Node:
 
 
 def name_manifest(digest: str) -> str:
-    """Name of the file of a manifest's node."""
+    """Return the name of the file of a manifest's node."""
     return f"{digest}.json"
 
 
 def count_splits(shards: Sequence[ShardEntry]) -> dict[str, int]:
-    """Rows of each split, sorted by name."""
+    """Return the rows of each split, sorted by name."""
     rows: dict[str, int] = {}
     for shard in shards:
         rows[shard.split] = rows.get(shard.split, 0) + shard.rows

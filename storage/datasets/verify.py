@@ -33,12 +33,12 @@ class FileFault:
 
 
 def verify_version(version: Version) -> list[FileFault]:
-    """Faults of the log, of the version's manifest and of its shards, files by SHA-256."""
+    """Return the faults of the log, the version's manifest and its shards, files by SHA-256."""
     return [*_verify_log(version.dataset), *_verify_content(version, set())]
 
 
 def verify_dataset(dataset: Dataset) -> list[FileFault]:
-    """Faults of the log and of all versions; a shard of several versions is read once."""
+    """Return the faults of the log and of all versions; each shard is read once."""
     faults, seen = _verify_log(dataset), set[str]()
     for number in dataset.history.list_numbers():
         try:

@@ -92,7 +92,7 @@ class Version:
         return sum(shard.rows for shard in self.shards)
 
     def iter_shards(self, split: str | None = None) -> Iterator[ShardEntry]:
-        """Shards of a split, or all.
+        """Return the shards of a split, or all.
 
         Raises:
             NotFound: There is no such split.
@@ -105,7 +105,7 @@ class Version:
         return (shard for shard in self.shards if split is None or shard.split == split)
 
     def statistics(self, split: str | None = None) -> dict[str, FieldStatistics]:
-        """Statistics of each field over a split or all rows, from the manifest alone."""
+        """Return the statistics of each field over a split or all rows, from the manifest alone."""
         parts: dict[str, list[FieldStatistics]] = {}
         for shard in self.iter_shards(split):
             for name, statistics in shard.statistics.items():
@@ -115,11 +115,11 @@ class Version:
     def read_shard(
         self, entry: ShardEntry, fields: Sequence[str] | None = None, *, verify: bool = True
     ) -> Rows:
-        """Rows of one shard; see `storage.shards.reading.read_shard`."""
+        """Return the rows of one shard; see `storage.shards.reading.read_shard`."""
         return read_shard(self.dataset.shards, entry, fields, verify=verify)
 
     def read(self, split: str | None = None, fields: Sequence[str] | None = None) -> Rows:
-        """All rows of a split, or all, in memory.
+        """Return all rows of a split, or all, in memory.
 
         Raises:
             NotFound: There is no such split, or there are no rows.

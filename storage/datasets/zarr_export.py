@@ -19,7 +19,9 @@ _CHUNK_BYTES = 4 * 1024 * 1024
 
 
 def open_dask(version: Version, name: str, split: str | None = None) -> "dask.array.Array":
-    """A field as a dask array. Its chunks are the shards, so one task reads one whole shard.
+    """Opens a field as a dask array whose chunks are the shards.
+
+    So one task reads one whole shard.
 
     Raises:
         InvalidInput: There is no such field.

@@ -59,13 +59,13 @@ def check_columns(found: Sequence[str], wanted: Sequence[str], where: str) -> No
 
 
 def name_field(column: str) -> str:
-    """Name of the field of a text column: what is no letter or digit becomes `_`."""
+    """Return the field of a text column; what is no letter or digit becomes `_`."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", column)
     return name if re.match(r"[A-Za-z_]", name) else f"_{name}"
 
 
 def build_rows(table: "pa.Table", spec: RowsSpec) -> tuple[Rows, dict[str, tuple[str, ...]]]:
-    """The fields of a table's rows.
+    """Return the fields of a table's rows.
 
     Args:
         table: A pyarrow table with the columns of `spec`, of numbers or text; null where a value is
@@ -99,7 +99,7 @@ def build_rows(table: "pa.Table", spec: RowsSpec) -> tuple[Rows, dict[str, tuple
 
 
 def find_undeclared(table: "pa.Table", spec: RowsSpec) -> tuple[str, ...]:
-    """Texts of the label's column that are no class of the recipe, in the order of their names."""
+    """Return the texts of the label's column that are no class of the recipe, by name."""
     if spec.label is None:
         return ()
     import pyarrow as pa
@@ -111,7 +111,7 @@ def find_undeclared(table: "pa.Table", spec: RowsSpec) -> tuple[str, ...]:
 
 
 def hash_entity(name: str) -> int:
-    """The `series_id` of an entity: 63 bits of BLAKE2b over its name."""
+    """Return the `series_id` of an entity: 63 bits of BLAKE2b over its name."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") >> 1
 
 
@@ -178,7 +178,10 @@ def _parse_times(
 
 
 def _count_nanoseconds(column: "pa.ChunkedArray") -> "pa.Array":
-    """Nanoseconds since 1970 of dates or timestamps; null where 64 bits do not reach, as in `parse_time`."""
+    """Return the nanoseconds since 1970 of dates or timestamps.
+
+    Null where 64 bits do not reach, as in `parse_time`.
+    """
     import pyarrow as pa
 
     unit = _UNITS_NS["D" if pa.types.is_date32(column.type) else getattr(column.type, "unit", "ms")]
@@ -195,7 +198,9 @@ def _count_nanoseconds(column: "pa.ChunkedArray") -> "pa.Array":
 
 
 def parse_time(text: str | None) -> int | None:
-    """Nanoseconds since 1970 of an ISO 8601 time, UTC unless it says otherwise; None where it is none, or does not fit.
+    """Return the nanoseconds since 1970 of an ISO 8601 time, UTC unless it says otherwise.
+
+    None where it is no time, or does not fit.
 
     64 bits reach from 1677 to 2262: 9999-12-31, which stands for "never" in many a table, is no
     time.

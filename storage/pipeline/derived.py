@@ -37,7 +37,7 @@ _ODD = (
 def derive_columns(
     rows: Rows, columns: Mapping[str, tuple[str, ...]]
 ) -> dict[str, NDArray[np.float32]]:
-    """Derived figures of rows, each (N,) float32.
+    """Derives figures of rows, each (N,) float32.
 
     Images: `brightness` (mean), `contrast` (standard deviation), `sharpness` (mean difference of
     neighbours), with several channels `saturation` (mean spread of the channels) and `channel.<i>`
@@ -73,7 +73,10 @@ def derive_columns(
 def measure_derived(
     rows: Rows, columns: Mapping[str, tuple[str, ...]]
 ) -> dict[str, FieldStatistics]:
-    """Statistics of the derived figures of a shard, by `derived:<name>`; NaN stands for rows that have none."""
+    """Measures the derived figures of a shard, by `derived:<name>`.
+
+    NaN stands for rows that have none.
+    """
     return {
         PREFIX + name: compute_statistics(values)
         for name, values in derive_columns(rows, columns).items()
@@ -89,7 +92,7 @@ def _derive_images(images: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
 
 
 def _measure_images(images: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-    """Figures of some images (N, C, H, W)."""
+    """Measures some images (N, C, H, W)."""
     values = images.astype(np.float32)
     found: dict[str, NDArray[np.float32]] = {}
     if images.dtype.kind == "f":
@@ -127,7 +130,7 @@ def _derive_numbers(rows: Rows, names: tuple[str, ...]) -> dict[str, NDArray[np.
 
 
 def _find_known(rows: Rows, name: str) -> NDArray[np.bool_]:
-    """Which values of a field of numbers are present and finite."""
+    """Return which values of a field of numbers are present and finite."""
     known: NDArray[np.bool_] = rows.get(
         name + VALID_SUFFIX, np.ones(rows[name].shape, np.bool_)
     ) & np.isfinite(rows[name])
@@ -137,7 +140,7 @@ def _find_known(rows: Rows, name: str) -> NDArray[np.bool_]:
 def _derive_column(
     name: str, given: NDArray[Any], known: NDArray[np.bool_], entities: NDArray[Any] | None
 ) -> dict[str, NDArray[np.float32]]:
-    """Figures of one column of numbers; those of series where rows have entities."""
+    """Derives figures of one column of numbers; those of series where rows have entities."""
     starts = np.zeros(len(given), np.bool_)
     starts[0] = True
     if entities is not None:
@@ -150,7 +153,10 @@ def _derive_column(
 
 
 def _count_flat(values: NDArray[np.float64], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Rows, before each one, since which its value has not changed; at most 32, so that shards of any length compare."""
+    """Counts the rows before each one since which its value has not changed.
+
+    At most 32, so that shards of any length compare.
+    """
     changed = starts.copy()
     changed[1:] |= values[1:] != values[:-1]  # a missing value differs from every other
     places = np.arange(len(values))
@@ -161,7 +167,7 @@ def _count_flat(values: NDArray[np.float64], starts: NDArray[np.bool_]) -> NDArr
 def _derive_series(
     values: NDArray[np.float64], starts: NDArray[np.bool_]
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Change, spikes and noise of one variable of series."""
+    """Yield change, spikes and noise of one variable of series."""
     step = np.full(len(values), np.nan)
     step[1:] = np.where(starts[1:], np.nan, np.diff(values))
     spike = np.full(len(values), np.nan)
@@ -175,7 +181,10 @@ def _derive_series(
 
 
 def _measure_energy(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Share of each block's spectral energy, without its mean, in the upper half of the frequencies, at its first row."""
+    """Measures the share of each block's spectral energy in the upper half of the frequencies.
+
+    Without the block's mean; it stands at the block's first row.
+    """
     blocks = len(values) // BLOCK_ROWS
     shares = np.full(len(values), np.nan, np.float32)
     if not blocks:
@@ -209,6 +218,6 @@ def _derive_texts(name: str, values: NDArray[Any]) -> dict[str, NDArray[np.float
 
 
 def _narrow(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Float32 of values, of which those past its range become its largest."""
+    """Return float32 of values, of which those past its range become its largest."""
     largest = np.finfo(np.float32).max
     return np.clip(values, -largest, largest).astype(np.float32)

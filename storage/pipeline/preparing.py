@@ -181,7 +181,7 @@ def _plan_series(
 
 
 def _read_key(raw: Version, spec: RowsSpec, entry: ShardEntry) -> Rows:
-    """Only the fields of a shard that splits and order go by."""
+    """Return only the fields of a shard that splits and order go by."""
     asked = spec.split.field
     wanted = {TIME, TIME + VALID_SUFFIX, SERIES_ID, CONTENT_HASH}
     fields = [
@@ -194,13 +194,13 @@ def _read_key(raw: Version, spec: RowsSpec, entry: ShardEntry) -> Rows:
 
 
 def find_dated(rows: Rows) -> NDArray[np.bool_]:
-    """Rows that have a time, shape (N,)."""
+    """Return the rows that have a time, shape (N,)."""
     valid = rows.get(TIME + VALID_SUFFIX)
     return np.ones(count_rows(rows), dtype=np.bool_) if valid is None else valid
 
 
 def count_row_bytes(raw: Version) -> int:
-    """Decoded bytes of a row; a text is taken for 32."""
+    """Return decoded bytes of a row; a text is taken for 32."""
     sizes = [
         32 if field.dtype == "string" else np.dtype(field.dtype).itemsize * prod(field.shape)
         for field in raw.fields
@@ -209,14 +209,14 @@ def count_row_bytes(raw: Version) -> int:
 
 
 def count_buckets(rows: int, row_bytes: int, target_bytes: int) -> int:
-    """Number of shards for a split of about so many rows."""
+    """Return the number of shards for a split of about so many rows."""
     return max(
         1, ceil(rows * row_bytes / target_bytes), min(FEWEST_SHARDS, rows // FEWEST_SHARD_ROWS)
     )
 
 
 def group_shards(shards: Sequence[ShardEntry], row_bytes: int) -> Iterator[list[ShardEntry]]:
-    """Consecutive shards of at most 64 MiB decoded; one at least."""
+    """Yield consecutive shards of at most 64 MiB decoded; one at least."""
     group: list[ShardEntry] = []
     for shard in shards:
         if group and sum(entry.rows for entry in [*group, shard]) * row_bytes > GROUP_BYTES:

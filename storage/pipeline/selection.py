@@ -63,7 +63,7 @@ def select_rows(
 
 
 def take_rows(rows: Rows, kept: NDArray[Any]) -> Rows:
-    """Rows at a mask or at row numbers."""
+    """Return the rows at a mask or at row numbers."""
     if kept.dtype == np.bool_ and kept.all():
         return rows
     return {name: values[kept] for name, values in rows.items()}
@@ -72,7 +72,7 @@ def take_rows(rows: Rows, kept: NDArray[Any]) -> Rows:
 def meets_condition(
     rows: Rows, condition: Condition, columns: Mapping[str, tuple[str, ...]]
 ) -> NDArray[np.bool_]:
-    """Which rows meet a condition, shape (N,). A missing value meets none.
+    """Return which rows meet a condition, shape (N,); a missing value meets none.
 
     Raises:
         InvalidInput: There is no such field, or it holds more than one value a row.

@@ -86,7 +86,7 @@ class ShufflePlan:
         return tuple(accumulate(self.buckets, initial=0))
 
     def split_of(self, bucket: int) -> int:
-        """The split that a bucket belongs to."""
+        """Return the split that a bucket belongs to."""
         return next(split for split, end in enumerate(self.first_buckets[1:]) if bucket < end)
 
 
@@ -119,7 +119,7 @@ class Scattered:
     label_conflicts: int
 
     def find_run(self, bucket: int) -> "Run":
-        """Where the rows of a bucket lie."""
+        """Return where the rows of a bucket lie."""
         row_bytes = sum(column.size_bytes for column in self.columns)
         return Run(
             self.path,
@@ -150,7 +150,7 @@ class Gathered:
 
 
 def scatter_group(group: tuple[int, Sequence[ShardEntry]], plan: ShufflePlan) -> Scattered:
-    """Pass one, over one group of raw shards.
+    """Runs pass one over one group of raw shards.
 
     Raises:
         Corrupt: A shard is not what was written.
@@ -184,7 +184,7 @@ def scatter_group(group: tuple[int, Sequence[ShardEntry]], plan: ShufflePlan) ->
 
 
 def assign_splits(rows: Rows, source_split: str, plan: ShufflePlan) -> NDArray[np.int8]:
-    """Splits of the rows of a raw shard, shape (N,)."""
+    """Return the splits of the rows of a raw shard, shape (N,)."""
     if plan.spec.split.by == "time":
         return split_by_time(find_times(rows, plan.spec, plan.columns), plan.cutoffs)
     keys = find_keys(rows, plan.spec, plan.columns)
@@ -194,7 +194,7 @@ def assign_splits(rows: Rows, source_split: str, plan: ShufflePlan) -> NDArray[n
 
 
 def draw_buckets(rows: Rows, splits: NDArray[np.int8], plan: ShufflePlan) -> NDArray[np.int64]:
-    """Number of the bucket of each row, shape (N,)."""
+    """Return the number of the bucket of each row, shape (N,)."""
     if plan.series is not None:
         return plan.series.find_buckets(rows, splits, plan.first_buckets)
     keys = rows[CONTENT_HASH if plan.spec.deduplicate else ROW_ID]
@@ -205,7 +205,7 @@ def draw_buckets(rows: Rows, splits: NDArray[np.int8], plan: ShufflePlan) -> NDA
 
 
 def gather_bucket(task: tuple[int, Sequence[Run]], plan: ShufflePlan) -> Gathered:
-    """Pass two, over the runs of one bucket: one whole shard, written once.
+    """Runs pass two over the runs of one bucket: one whole shard, written once.
 
     Raises:
         NotFound: A scratch file is gone; another process deleted it.
@@ -240,7 +240,7 @@ def gather_bucket(task: tuple[int, Sequence[Run]], plan: ShufflePlan) -> Gathere
 
 
 def _keep_columns(plan: ShufflePlan, rows: Rows) -> dict[str, tuple[str, ...]]:
-    """Names of columns that a transform left as they were."""
+    """Return the names of columns that a transform left as they were."""
     return {
         name: names
         for name, names in plan.columns.items()
@@ -249,7 +249,10 @@ def _keep_columns(plan: ShufflePlan, rows: Rows) -> dict[str, tuple[str, ...]]:
 
 
 def pack_rows(rows: Rows, order: NDArray[np.int64]) -> tuple[tuple[Column, ...], NDArray[np.uint8]]:
-    """Rows side by side as bytes, so that a run of them is one read; shape (N, bytes of a row)."""
+    """Packs rows side by side as bytes, so that a run of them is one read.
+
+    Shape (N, bytes of a row).
+    """
     fixed = {name: _fix_width(values) for name, values in sorted(rows.items())}
     columns = []
     for name, values in fixed.items():
@@ -266,7 +269,7 @@ def pack_rows(rows: Rows, order: NDArray[np.int64]) -> tuple[tuple[Column, ...],
 
 
 def unpack_rows(columns: Sequence[Column], data: bytes) -> Rows:
-    """The rows that `pack_rows` packed."""
+    """Return the rows that `pack_rows` packed."""
     packed = np.frombuffer(data, dtype=np.uint8).reshape(
         -1, sum(column.size_bytes for column in columns)
     )
@@ -283,7 +286,10 @@ def unpack_rows(columns: Sequence[Column], data: bytes) -> Rows:
 
 
 def _fix_width(values: NDArray[Any]) -> NDArray[Any]:
-    """Text as numpy's fixed-width type, as wide as the longest of these; anything else as it is."""
+    """Return text as numpy's fixed-width type, as wide as the longest of these.
+
+    Anything else stays as it is.
+    """
     if not is_text(values):
         return values
     return values.astype(f"U{max(1, int(np.strings.str_len(values).max(initial=1)))}")

@@ -57,7 +57,7 @@ class SeriesPlan:
     def find_buckets(
         self, rows: Rows, splits: NDArray[np.int8], first_buckets: Sequence[int]
     ) -> NDArray[np.int64]:
-        """Number of the bucket of each row, shape (N,)."""
+        """Return the number of the bucket of each row, shape (N,)."""
         buckets = np.asarray(first_buckets, dtype=np.int64)[splits]
         entities, times = rows[SERIES_ID], rows[TIME]
         for split, starts in enumerate(self.starts):
@@ -123,7 +123,7 @@ class _Runs:
         self._passed = int(ends[-1])
 
     def _find_begin(self, moments: Stretch, news: NDArray[np.intp], at: int) -> Moment:
-        """Where the entity of a moment begins."""
+        """Return where the entity of a moment begins."""
         before = int(np.searchsorted(news, at, side="right"))
         if before == 0 and self._begin is not None:
             return self._begin
@@ -135,7 +135,7 @@ def _name_moment(moments: Stretch, at: int) -> Moment:
 
 
 def sort_series(rows: Rows) -> tuple[Rows, int]:
-    """Rows by entity and time; of rows with the same, the first is kept, and the others are counted."""
+    """Sorts rows by entity and time; keeps the first of equal ones and counts the others."""
     order = np.lexsort((np.arange(len(rows[TIME])), rows[TIME], rows[SERIES_ID]))
     entities, times = rows[SERIES_ID][order], rows[TIME][order]
     new = np.ones(len(order), dtype=np.bool_)
@@ -176,7 +176,7 @@ def inspect_series(timeline: Timeline, unsorted_count: int) -> SeriesReport:
 
 
 def count_unsorted(shards: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> int:
-    """Rows that come before their predecessor in time, which is of the same entity.
+    """Return the rows that come before their predecessor in time, which is of the same entity.
 
     Args:
         shards: Entity and time of the rows of each shard, in the order of the source.
@@ -199,7 +199,7 @@ def count_unsorted(shards: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]
 def _iter_steps(
     timeline: Timeline,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
-    """Of each moment that another one of its entity follows: its time, its entity, and the time to that one."""
+    """Yield time, entity and time to the next moment of each moment that has a next one."""
     last: Moment | None = None
     for stretch in timeline:
         names, times = stretch.entities, stretch.times
@@ -211,7 +211,9 @@ def _iter_steps(
 
 
 def _find_usual_step(timeline: Timeline) -> int:
-    """The most frequent time between two moments of an entity, the shortest of equally frequent ones; 0 without any.
+    """Return the most frequent time between two moments of an entity; 0 without any.
+
+    Of equally frequent ones the shortest.
 
     Times at random have as many steps as rows: these are counted one part of them after the other.
     """
@@ -234,7 +236,7 @@ def _find_usual_step(timeline: Timeline) -> int:
 def _count_steps(
     timeline: Timeline, part: int, parts: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """The different steps of a part, ascending, and how often each occurs; None where they are too many to be held."""
+    """Counts the different steps of a part, ascending; None where they are too many to hold."""
     values, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
     for _, _, steps in _iter_steps(timeline):
         if parts > 1:

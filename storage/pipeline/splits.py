@@ -56,7 +56,7 @@ class Cutoffs:
 def split_by_hash(
     keys: NDArray[np.uint64], source_split: str, spec: SplitSpec, *, validation_given: bool
 ) -> NDArray[np.int8]:
-    """Splits of rows by a draw from their keys, or as the source gives them.
+    """Return the splits of rows by a draw from their keys, or as the source gives them.
 
     Args:
         keys: What is kept together, as hashes: shape (N, 2) or (N,).
@@ -82,7 +82,7 @@ def split_by_hash(
 
 
 def split_by_time(times: NDArray[Any], cutoffs: Cutoffs | None) -> NDArray[np.int8]:
-    """Splits of rows by time; what is at or past the end is `LEFT_OUT`."""
+    """Return the splits of rows by time; what is at or past the end is `LEFT_OUT`."""
     if cutoffs is None:
         return np.full(len(times), TRAIN, dtype=np.int8)
     splits = np.full(len(times), TRAIN, dtype=np.int8)
@@ -93,7 +93,7 @@ def split_by_time(times: NDArray[Any], cutoffs: Cutoffs | None) -> NDArray[np.in
 
 
 def find_cutoffs(times: NDArray[Any], spec: SplitSpec) -> Cutoffs:
-    """Where a split by time cuts, so that the asked fractions of the rows come last.
+    """Return where a split by time cuts, so that the asked fractions of the rows come last.
 
     Args:
         times: Times of all rows, shape (N,).
@@ -116,14 +116,17 @@ def find_cutoffs(times: NDArray[Any], spec: SplitSpec) -> Cutoffs:
 
 
 def find_times(rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]) -> NDArray[Any]:
-    """The field that a split by time goes by: `split.field`, or `time`."""
+    """Return the field that a split by time goes by: `split.field`, or `time`."""
     return find_column(rows, spec.split.field or "time", columns)
 
 
 def find_keys(
     rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]
 ) -> NDArray[np.uint64]:
-    """What a split keeps together, as hashes: equal contents, or equal values of a group or an entity."""
+    """Return what a split keeps together, as hashes.
+
+    Equal contents, or equal values of a group or an entity.
+    """
     if spec.split.by not in ("group", "entity"):
         return rows[CONTENT_HASH]
     values = find_column(rows, spec.split.field or "series_id", columns)
@@ -131,7 +134,7 @@ def find_keys(
 
 
 def find_column(rows: Rows, name: str, columns: Mapping[str, tuple[str, ...]]) -> NDArray[Any]:
-    """A field with one value a row, or a column of a field of columns; shape (N,).
+    """Finds a field with one value a row, or a column of a field of columns; shape (N,).
 
     Raises:
         InvalidInput: There is no such field or column.
@@ -151,7 +154,7 @@ def find_column(rows: Rows, name: str, columns: Mapping[str, tuple[str, ...]]) -
 
 
 def estimate_rows(rows_by_split: Mapping[str, int], spec: SplitSpec) -> dict[str, int]:
-    """About how many rows each split will have: what the number of its shards is chosen by."""
+    """Estimates how many rows each split will have, to choose the number of its shards."""
     total = sum(rows_by_split.values())
     held_out = (
         rows_by_split.get("held_out", 0)
@@ -168,7 +171,10 @@ def estimate_rows(rows_by_split: Mapping[str, int], spec: SplitSpec) -> dict[str
 
 
 def _read_time(value: str | float | None, name: str, fallback: float) -> float:
-    """A time of the recipe as the data hold it: nanoseconds since 1970 for a date, the number itself for a number."""
+    """Return a time of the recipe as the data hold it.
+
+    Nanoseconds since 1970 for a date, the number itself for a number.
+    """
     if value is None:
         return fallback
     if isinstance(value, int | float):

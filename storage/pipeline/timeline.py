@@ -40,11 +40,11 @@ class Stretch:
         return len(self.times)
 
     def take(self, places: NDArray[np.intp] | slice) -> "Stretch":
-        """Some of the moments."""
+        """Return some of the moments."""
         return Stretch(self.entities[places], self.times[places], self.counts[places])
 
     def is_after(self, moment: Moment) -> NDArray[np.bool_]:
-        """Which moments come after one."""
+        """Return which moments come after one."""
         same, later = self.entities == moment[0], self.times > moment[1]
         found: NDArray[np.bool_] = (self.entities > moment[0]) | (same & later)
         return found
@@ -83,7 +83,7 @@ class Timeline:
         return self._most
 
     def __iter__(self) -> Iterator[Stretch]:
-        """The stretches, in order. If there is one only, it is read once."""
+        """Yield the stretches, in order. If there is one only, it is read once."""
         if self._whole is not None:
             yield from [self._whole] if len(self._whole) else []
             return
@@ -98,7 +98,7 @@ class Timeline:
                 after = stretch.last
 
     def _read_stretch(self, after: Moment | None) -> tuple[Stretch, bool]:
-        """The next moments, and whether there are later ones."""
+        """Return the next moments, and whether there are later ones."""
         kept = [_count_rows(*(np.zeros(0, np.int64),) * 3, self._groups)]
         until: Moment | None = None
         for number, entry in enumerate(self._entries):
@@ -134,7 +134,7 @@ def _join(parts: Sequence[Stretch]) -> Stretch:
 
 
 def _order(moments: Stretch) -> Stretch:
-    """Moments in order, those that are there several times added up."""
+    """Return moments in order, those that are there several times added up."""
     if not len(moments):
         return moments
     same = moments.entities[1:] == moments.entities[:-1]

@@ -178,7 +178,7 @@ def decode_block(
 
 
 def _read_index(data: Bytes, layout: BlockLayout, verify: bool) -> NDArray[np.uint64]:
-    """Offset and length of each block, shape (slots, 2)."""
+    """Return the offset and length of each block, shape (slots, 2)."""
     size = layout.slots * 2 * 8
     if len(data) < size + _CHECKSUM:
         raise BlockFault(

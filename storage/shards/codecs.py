@@ -35,13 +35,13 @@ NETWORK_NS = 10.0
 
 
 def choose_block_rows(rows: int, row_bytes: int) -> int:
-    """Rows of a block: about 256 KiB decoded, all blocks of nearly equal length."""
+    """Chooses the rows of a block: about 256 KiB decoded, of nearly equal length."""
     blocks = max(1, -(-rows * row_bytes // _BLOCK_BYTES))
     return max(1, -(-rows // blocks))
 
 
 def choose_codec(values: NDArray[Any], fetch_ns: float) -> Codec:
-    """The codec with which an array is read fastest, by compressing a sample of its blocks.
+    """Chooses the codec with which an array is read fastest, by compressing a sample of it.
 
     Args:
         values: Rows, shape (N, ...), N > 0.
@@ -64,7 +64,9 @@ def choose_codec(values: NDArray[Any], fetch_ns: float) -> Codec:
 
 
 def encode_array(values: NDArray[Any], codec: Codec, block_rows: int) -> bytes:
-    """One Zarr shard file: encoded blocks, each followed by its checksum, then the index of offsets and its checksum.
+    """Encodes an array as one Zarr shard file.
+
+    Encoded blocks, each followed by its checksum, then the index of offsets and its checksum.
 
     Args:
         values: Rows, shape (N, ...), N > 0, little-endian or text.
@@ -84,7 +86,9 @@ def encode_array(values: NDArray[Any], codec: Codec, block_rows: int) -> bytes:
 
 
 def fingerprint_array(data: bytes | NDArray[np.uint8], slots: int) -> int | None:
-    """A number that tells one array's file from another's, from the checksums that stand in it; reads no block.
+    """Return a number that tells one array's file from another's, from its checksums.
+
+    It reads no block.
 
     It is the CRC-32C over the index and the checksums of the blocks. (That of the whole file would
     be useless: of bytes that end with their own CRC the CRC is a constant.) Together with the check
@@ -117,7 +121,7 @@ def describe_array(
     block_rows: int,
     columns: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The document `zarr.json` of an array that `encode_array` wrote.
+    """Return the document `zarr.json` of an array that `encode_array` wrote.
 
     Args:
         dtype: Numpy's name of the type, or "string".
@@ -157,12 +161,12 @@ def describe_array(
 
 
 def name_chunk(dimensions: int) -> str:
-    """Name of the one chunk of an array, beside its `zarr.json`."""
+    """Return the name of the one chunk of an array, beside its `zarr.json`."""
     return ".".join(["c", *["0"] * dimensions])
 
 
 def decode_text(block: bytes | NDArray[np.uint8], codec: Codec) -> NDArray[Any]:
-    """Text rows of one encoded block, as `storage.shards.blocks.read_blocks` yields it.
+    """Return the text rows of one encoded block, as `storage.shards.blocks.read_blocks` yields it.
 
     Returns:
         Shape (block_rows,), numpy's StringDType.
@@ -264,14 +268,14 @@ def _get_item_bytes(dtype: np.dtype[Any]) -> int:
 
 
 def _count_row_bytes(values: NDArray[Any]) -> int:
-    """Mean encoded bytes of a row."""
+    """Return the mean encoded bytes of a row."""
     if values.dtype.kind == "T":
         return 4 + int(np.strings.str_len(values).sum()) // max(1, len(values))
     return max(1, values.nbytes // max(1, len(values)))
 
 
 def check_codec(name: str) -> Codec:
-    """A codec by its name.
+    """Return a codec by its name.
 
     Raises:
         InvalidInput: There is no such codec.

@@ -80,7 +80,7 @@ class ShardEntry(Record):
     source: tuple[Span, ...] = ()
 
     def find_field(self, name: str) -> FieldSpec:
-        """A field by its name.
+        """Return a field by its name.
 
         Raises:
             InvalidInput: There is no such field.
@@ -92,16 +92,16 @@ class ShardEntry(Record):
         raise InvalidInput(f"a field ({name!r}) must be one of {names}; choose one of these")
 
     def find_file(self, name: str) -> str:
-        """Path of the one file of a field's array, from the folder of the dataset's shards."""
+        """Return the path of the one file of a field's array, from the folder of the dataset's shards."""
         return f"{self.digest}/{name_array_file(self.find_field(name))}"
 
     def describe_field(self, name: str) -> bytes:
-        """The document `zarr.json` of a field's array, without reading it."""
+        """Return the document `zarr.json` of a field's array, without reading it."""
         return describe_array_file(self.find_field(name), self.rows, self.encodings[name])
 
 
 def digest_files(digests: Mapping[str, str]) -> str:
-    """Digest of a shard: SHA-256 over the sorted list of [path, sha256] of its files."""
+    """Return the digest of a shard: SHA-256 over the sorted list of [path, sha256] of its files."""
     return sha256_bytes(
         canonical_json([[path, digest] for path, digest in sorted(digests.items())])
     )

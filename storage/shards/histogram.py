@@ -31,7 +31,7 @@ class Histogram(BaseModel):
     counts: tuple[int, ...] = ()
 
     def merge(self, other: "Histogram") -> "Histogram":
-        """The histogram of both."""
+        """Return the histogram of both."""
         dense = np.zeros(BUCKETS, np.int64)
         for histogram in (self, other):
             dense[list(histogram.keys)] += np.array(histogram.counts, np.int64)
@@ -43,7 +43,10 @@ class Histogram(BaseModel):
         return tuple(_bound_bucket(key) for key in self.keys)
 
     def find_quantile(self, q: float) -> float:
-        """The value below which a fraction `q` (0 to 1) of the values lies, within 1/64 of itself; NaN if empty."""
+        """Return the value below which a fraction `q` (0 to 1) of the values lies; NaN if empty.
+
+        It is within 1/64 of itself.
+        """
         if not self.counts:
             return math.nan
         ranks = np.cumsum(self.counts)
@@ -55,7 +58,7 @@ class Histogram(BaseModel):
 
 
 def pack_histogram(dense: NDArray[np.int64]) -> Histogram:
-    """A histogram from the counts of all buckets, shape (16384,)."""
+    """Return a histogram from the counts of all buckets, shape (16384,)."""
     keys = np.flatnonzero(dense)
     negative, positive = keys[keys >= _SIGN][::-1], keys[keys < _SIGN]
     ordered = np.concatenate([negative, positive])
@@ -63,7 +66,7 @@ def pack_histogram(dense: NDArray[np.int64]) -> Histogram:
 
 
 def find_buckets(values: NDArray[Any]) -> NDArray[np.int64]:
-    """Bucket of each finite value; those past float32's range count as its largest."""
+    """Return the bucket of each finite value; those past float32's range count as its largest."""
     largest = np.finfo(np.float32).max
     narrow = np.clip(values, -largest, largest) if values.dtype == np.float64 else values
     single = narrow.astype(np.float32)

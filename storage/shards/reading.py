@@ -44,7 +44,7 @@ def read_shard(
 
 
 def read_file(shards: Store, entry: ShardEntry, path: str, *, verify: bool = True) -> bytes:
-    """Bytes of one file of a shard, checked against the entry.
+    """Return the bytes of one file of a shard, checked against the entry.
 
     Args:
         shards: Folder of the dataset's shards.
@@ -78,7 +78,7 @@ def read_file(shards: Store, entry: ShardEntry, path: str, *, verify: bool = Tru
 
 
 def has_fingerprint(entry: ShardEntry, path: str, data: bytes | NDArray[np.uint8]) -> bool:
-    """Whether a file is the one that an entry means, and not an intact one of another shard.
+    """Return whether a file is the one that an entry means, and not one of another shard.
 
     A matching CRC-32C alone does not say so: a file whose parts each end with their own CRC has the
     same CRC-32C as any other such file of its layout.

@@ -16,7 +16,7 @@ _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 
 
 def check_rows(rows: Mapping[str, NDArray[Any]]) -> Rows:
-    """Rows as they are stored: sorted by field, contiguous, little-endian, text as StringDType.
+    """Return rows as they are stored: by field, contiguous, little-endian, text as StringDType.
 
     Raises:
         InvalidInput: There is no row, lengths differ, a name or a type is not allowed, or text is

@@ -33,12 +33,12 @@ def find_valid(rows: Mapping[str, NDArray[Any]], name: str) -> NDArray[np.bool_]
 
 
 def count_rows(rows: Mapping[str, NDArray[Any]]) -> int:
-    """Length of axis 0; 0 where there is no field at all."""
+    """Return the length of axis 0; 0 where there is no field at all."""
     return len(next(iter(rows.values()))) if rows else 0
 
 
 def hash_row_ids(member: str, records: Iterable[int]) -> NDArray[np.uint64]:
-    """Stable ids of records of one member of a source.
+    """Return stable ids of records of one member of a source.
 
     Args:
         member: Name of the member, as `train-images-idx3-ubyte` or `cats/1.jpg`; without its
@@ -58,7 +58,10 @@ def hash_row_ids(member: str, records: Iterable[int]) -> NDArray[np.uint64]:
 
 
 def hash_member_ids(members: Iterable[str]) -> NDArray[np.uint64]:
-    """Stable ids of members that hold one record each: as `hash_row_ids(member, [0])`, shape (N,)."""
+    """Return stable ids of members that hold one record each, shape (N,).
+
+    As `hash_row_ids(member, [0])`.
+    """
     digests = [
         hashlib.blake2b(f"{member}:0".encode(), digest_size=8).digest() for member in members
     ]
@@ -101,12 +104,12 @@ def hash_contents(rows: Mapping[str, NDArray[Any]]) -> NDArray[np.uint64]:
 
 
 def is_text(values: NDArray[Any]) -> bool:
-    """Whether a field holds text."""
+    """Return whether a field holds text."""
     return values.dtype.kind in "TUO"
 
 
 def _slice_rows(values: NDArray[Any]) -> list[memoryview]:
-    """The bytes of each row."""
+    """Return the bytes of each row."""
     if not values.nbytes:
         return [memoryview(b"")] * len(values)
     view: memoryview = values.reshape(-1).view(np.uint8).data
@@ -115,7 +118,9 @@ def _slice_rows(values: NDArray[Any]) -> list[memoryview]:
 
 
 def draw_uniform(keys: NDArray[np.uint64], purpose: str) -> NDArray[np.float64]:
-    """Pseudo-random numbers that are a pure function of a key: the same key draws the same number, in any order.
+    """Draws pseudo-random numbers that are a pure function of a key.
+
+    The same key draws the same number, in any order.
 
     Args:
         keys: Well-mixed 64-bit keys, shape (N,), or hashes of shape (N, 2).

@@ -64,7 +64,7 @@ class FieldStatistics(BaseModel):
         return math.sqrt(self.m2 / self.finite) if self.m2 is not None and self.finite else None
 
     def merge(self, other: Self) -> "FieldStatistics":
-        """The statistics of both: counts, extremes and histogram exactly, mean and deviation to rounding."""
+        """Merges both: counts, extremes, histogram exactly, mean and deviation to rounding."""
         if not (self.count and other.count):
             return self if self.count else other
         mean, m2 = _merge_moments(self, other)
@@ -85,19 +85,19 @@ class FieldStatistics(BaseModel):
 
 
 def merge_statistics(parts: Iterable[FieldStatistics]) -> FieldStatistics:
-    """The statistics of all parts together."""
+    """Merges the statistics of all parts."""
     return reduce(FieldStatistics.merge, parts, FieldStatistics())
 
 
 def count_values(values: NDArray[Any]) -> FieldStatistics:
-    """Statistics of a field whose values mean nothing as numbers, such as ids: their count only."""
+    """Counts the values of a field that mean nothing as numbers, such as ids."""
     return FieldStatistics(count=values.size)
 
 
 def compute_statistics(
     values: NDArray[Any], valid: NDArray[np.bool_] | None = None
 ) -> FieldStatistics:
-    """Statistics of the rows of one field.
+    """Computes the statistics of the rows of one field.
 
     Args:
         values: Rows, shape (N, ...), of a boolean, integer, float or text dtype.
@@ -120,7 +120,7 @@ def compute_statistics(
 
 
 def _compute_bytes(values: NDArray[Any]) -> FieldStatistics:
-    """Statistics of one-byte integers, exactly, from the count of each of the 256 values."""
+    """Computes statistics of one-byte integers, exactly, from the count of each of 256 values."""
     flat = values.reshape(-1).view(np.uint8)
     even = len(flat) & ~1
     pairs = np.zeros(1 << 16, np.int64)
@@ -152,7 +152,7 @@ def _compute_bytes(values: NDArray[Any]) -> FieldStatistics:
 
 
 def _compute_blocks(values: NDArray[Any]) -> FieldStatistics:
-    """Statistics of wider numbers, block by block so that temporary arrays stay in the cache."""
+    """Computes statistics of wider numbers, block by block, so that these stay in the cache."""
     merged = _Moments()
     dense = np.zeros(BUCKETS, np.int64)
     for block in _iter_blocks(values):
@@ -199,7 +199,7 @@ class _Moments:
         self._high = high if self._high is None else max(high, self._high)
 
     def finish(self, count: int, histogram: Histogram) -> FieldStatistics:
-        """The statistics of all blocks, with `count` elements."""
+        """Return the statistics of all blocks, with `count` elements."""
         return FieldStatistics(
             count=count,
             nan=self.nan,
@@ -231,7 +231,7 @@ def _merge_moments(
 def _add_moments(
     left: tuple[int, float, float], right: tuple[int, float, float]
 ) -> tuple[int, float, float]:
-    """Count, mean and sum of squared deviations of two sets together (Chan, Golub, LeVeque 1983)."""
+    """Adds count, mean and sum of squared deviations of two sets (Chan, Golub, LeVeque 1983)."""
     total = left[0] + right[0]
     delta, share = right[1] - left[1], right[0] / total
     m2 = left[2] + right[2] + delta * (delta * left[0] * share)

@@ -50,7 +50,7 @@ BUILT_IN: tuple[type[Source], ...] = (
 
 
 def find_sources() -> dict[str, type[Source]]:
-    """All sources by type: those here, and those that installed packages add.
+    """Return all sources by type: those here, and those that installed packages add.
 
     One that cannot be used is left out with a warning: it must not stop recipes that do without it.
     """
@@ -71,7 +71,7 @@ def find_sources() -> dict[str, type[Source]]:
 
 
 def name_type(source: type[Source]) -> str:
-    """The `type` that a recipe writes for a source.
+    """Return the `type` that a recipe writes for a source.
 
     Raises:
         TypeError: It is no source, or its `type` is not one literal text.

@@ -71,7 +71,7 @@ class ArraysSource(UrlSource):
                     yield stream.finish()
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
-        """Fields as the data section says: images and labels, or numbers and labels or targets."""
+        """Decodes fields as the data section says: images, or numbers, with labels or targets."""
         dtype, shape, label_dtype = part.detail
         count = part.stop - part.start
         values = np.frombuffer(part.payload, dtype=dtype, count=count * math.prod(shape)).reshape(

@@ -179,11 +179,14 @@ class Source(BaseModel, ABC):
         """
 
     def parts(self, target_bytes: int, spec: RowsSpec | None = None) -> list[Part]:
-        """All parts at once. For sources that fit into memory; `storage.pipeline.collecting` takes them one by one."""
+        """Return all parts at once, for sources that fit into memory.
+
+        `storage.pipeline.collecting` takes them one by one.
+        """
         return [item for item in self.scan(spec, target_bytes) if isinstance(item, Part)]
 
     def read(self, part: Part, spec: RowsSpec | None = None) -> Rows:
-        """Rows of one part with their ids and content hashes."""
+        """Return the rows of one part with their ids and content hashes."""
         decoded = self.decode(part, spec)
         return identify_rows(part, decoded)
 
@@ -195,7 +198,7 @@ class Source(BaseModel, ABC):
         return self.make_identity(files)
 
     def make_identity(self, files: Iterable[SourceFile], rows: int | None = None) -> SourceIdentity:
-        """The identity of this source, given the files that were read."""
+        """Return the identity of this source, given the files that were read."""
         ordered = sorted(set(files), key=lambda file: (file.name, file.sha256))
         listing = [[file.name, file.size_bytes, file.sha256] for file in ordered]
         return SourceIdentity(
@@ -225,7 +228,7 @@ class UrlSource(Source):
         return redact(self.url)
 
     def look(self) -> None:
-        """A path on this machine that is no pattern must be there."""
+        """Checks that a path on this machine that is no pattern is there."""
         if "://" in self.url or "::" in self.url or any(mark in self.url for mark in "*?["):
             return
         if not Path(self.url).expanduser().exists():
@@ -255,7 +258,7 @@ def cut_evenly(rows: int, row_bytes: int, target_bytes: int) -> list[tuple[int, 
 
 
 def hide_secrets(key: str, value: JsonValue) -> JsonValue:
-    """An option's value as it may be shown: `***` where its key says that it is a secret."""
+    """Return an option's value as it may be shown: `***` where its key says that it is a secret."""
     if isinstance(value, dict):
         return {inner: hide_secrets(inner, item) for inner, item in value.items()}
     if isinstance(value, list):
@@ -266,7 +269,7 @@ def hide_secrets(key: str, value: JsonValue) -> JsonValue:
 
 
 def identify_rows(part: Part, decoded: Decoded) -> Rows:
-    """The rows with `row_id` and `content_hash` added.
+    """Return the rows with `row_id` and `content_hash` added.
 
     Raises:
         SourceError: The fields have different lengths, or a row lacks its member's name.

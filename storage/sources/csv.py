@@ -61,7 +61,7 @@ class CsvSource(UrlSource):
                 yield stream.finish()
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
-        """Fields of a table, as `storage.forms.table.TableSpec` describes them."""
+        """Decodes fields as the form of the data section reads a table."""
         table, faults = _parse_block(part, require_columns(spec, self.display), self.delimiter)
         bad = {number for number, _ in faults}
         blank = _find_blank(part.payload)
@@ -77,7 +77,7 @@ class CsvSource(UrlSource):
         return Decoded(rows, records=records, columns=columns, faults=named, undeclared=strange)
 
     def _choose_files(self, names: Sequence[str]) -> list[tuple[str, str]]:
-        """Names of the files that are read, each with its split."""
+        """Return the names of the files that are read, each with its split."""
         absent = sorted(set(self.splits.values()) - set(names))
         if absent:
             raise SourceUnavailable(
@@ -119,7 +119,7 @@ class CsvSource(UrlSource):
 
 
 def _decode_text(stream: SourceStream, encoding: str) -> Iterator[bytes]:
-    """The text of a file as UTF-8, without a byte order mark."""
+    """Yield the text of a file as UTF-8, without a byte order mark."""
     head = stream.read(4)
     mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")
     found = _MARKS.get(mark, encoding)
@@ -143,7 +143,10 @@ def _decode_text(stream: SourceStream, encoding: str) -> Iterator[bytes]:
 def _cut_blocks(
     texts: Iterator[bytes], target_bytes: int, display: str
 ) -> Iterator[tuple[bytes, int]]:
-    """Blocks of whole records, and how many records each holds; a line break inside quotes ends none."""
+    """Yield blocks of whole records, and how many each holds.
+
+    A line break inside quotes ends none.
+    """
     held = b""
     for text in texts:
         held += text
@@ -168,14 +171,14 @@ def _cut_blocks(
 
 
 def _find_ends(text: bytes) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
-    """Positions of the line breaks that end a record."""
+    """Return the positions of the line breaks that end a record."""
     data = np.frombuffer(text, dtype=np.uint8)
     quoted = np.cumsum(data == ord('"'), dtype=np.int64) & 1
     return np.flatnonzero((data == ord("\n")) & (quoted == 0))
 
 
 def _find_blank(text: bytes) -> set[int]:
-    """Numbers of the records that are empty lines."""
+    """Return the numbers of the records that are empty lines."""
     ends = _find_ends(text)
     short = np.flatnonzero(np.diff(ends, prepend=-1) <= 2)
     starts = np.concatenate(([0], ends + 1))
@@ -185,7 +188,7 @@ def _find_blank(text: bytes) -> set[int]:
 def _parse_block(
     part: Part, spec: RowsSpec, delimiter: str
 ) -> "tuple[pa.Table, list[tuple[int, str]]]":
-    """A block as a table of numbers and text, and the number and reason of each record that is no row."""
+    """Return a block as a table, and number and reason of each record that is no row."""
     import pyarrow as pa
     import pyarrow.csv as arrow
 

@@ -42,7 +42,7 @@ class IdxSource(UrlSource):
         yield from self._scan_pair(self.held_out, "held_out", target_bytes)
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
-        """Images (N, C, H, W) in the file's dtype, in native byte order; labels int64."""
+        """Decodes images (N, C, H, W) in the file's type, in native byte order; labels int64."""
         image_dtype, shape, label_dtype = part.detail
         count = part.stop - part.start
         values = count * math.prod(shape)

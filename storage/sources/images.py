@@ -67,7 +67,7 @@ class ImagesSource(UrlSource):
             yield from self._scan_folder(labels, rows)
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
-        """Images uint8 (N, C, H, W); labels int64, past the last class where a folder is none of the recipe's."""
+        """Decodes images uint8 (N, C, H, W); a label past the last class is no class's folder."""
         labels, shape = _require_images(self, spec)
         faults = [Undecodable(name, reason) for name, reason in part.detail.get("faults", ())]
         files: list[SourceFile] = []
@@ -113,7 +113,10 @@ class ImagesSource(UrlSource):
         )
 
     def find_split(self, name: str) -> str | None:
-        """The split of a file by its folder; "" where the source has none, None where it lies in no split's folder."""
+        """Return the split of a file by its folder, None where it lies in no split's folder.
+
+        "" where the source has no splits.
+        """
         if not self.splits:
             return ""
         return next(
@@ -179,7 +182,7 @@ class _Batch:
         self._size = 0
 
     def is_full(self, rows: int, target_bytes: int) -> bool:
-        """Whether another picture would be too many, decoded or as it is."""
+        """Return whether another picture would be too many, decoded or as it is."""
         return len(self.pictures) >= rows or self._size >= target_bytes
 
     def add(self, member: Member, label: int) -> None:
@@ -189,7 +192,7 @@ class _Batch:
         self._size += len(member.data)
 
     def take(self) -> Part:
-        """The part, and an empty batch afterwards."""
+        """Return the part, and an empty batch afterwards."""
         stop = self._start + len(self.pictures)
         detail = {"pictures": self.pictures, "faults": self.faults}
         part = Part(
@@ -206,12 +209,15 @@ class _Batch:
 
 
 def find_label(name: str, known: dict[str, int]) -> int:
-    """Number of the class that a picture's folder names; a new number for a folder that is no class."""
+    """Return the number of the class that a picture's folder names.
+
+    A new number for a folder that is no class.
+    """
     return known.setdefault(name_folder(name), len(known))
 
 
 def name_folder(name: str) -> str:
-    """The name of the folder around a picture."""
+    """Return the name of the folder around a picture."""
     return posixpath.basename(posixpath.dirname(name))
 
 

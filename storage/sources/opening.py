@@ -36,7 +36,7 @@ class HashingReader(io.RawIOBase):
         self.size_bytes = 0
 
     def readable(self) -> bool:
-        """Always: it does nothing else."""
+        """Says yes: reading is all it does."""
         return True
 
     def readinto(self, buffer: Buffer) -> int:
@@ -73,7 +73,9 @@ class SourceStream:
         self._at = 0
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; fewer only at the end of the file. What was read through `file` is not seen here.
+        """Reads up to `size` bytes; fewer only at the end of the file.
+
+        What was read through `file` is not seen here.
 
         Raises:
             SourceError: The file cannot be read or unpacked.
@@ -90,7 +92,7 @@ class SourceStream:
         return self._held[: self._at]
 
     def read_exactly(self, size: int, what: str) -> bytes:
-        """Exactly `size` bytes.
+        """Return exactly `size` bytes.
 
         Raises:
             SourceError: The file ends before; the message names `what` is missing.
@@ -137,7 +139,7 @@ def open_stream(url: str, options: Mapping[str, object], name: str) -> Iterator[
 
 
 def read_file(url: str, options: Mapping[str, object]) -> bytes:
-    """All stored bytes of one file.
+    """Return all stored bytes of one file.
 
     Raises:
         SourceUnavailable: The file is absent, or may not be read.
@@ -150,7 +152,7 @@ def read_file(url: str, options: Mapping[str, object]) -> bytes:
 
 
 def find_file(url: str, options: Mapping[str, object], candidates: Sequence[str]) -> str:
-    """The first of several names under which a file lies below a URL.
+    """Return the first of several names under which a file lies below a URL.
 
     Raises:
         SourceUnavailable: None of them is there.
@@ -170,7 +172,10 @@ def find_file(url: str, options: Mapping[str, object], candidates: Sequence[str]
 
 
 def join_url(url: str, name: str) -> str:
-    """The address of a file below a folder or base URL; a query such as a signature stays at the end."""
+    """Return the address of a file below a folder or base URL.
+
+    A query such as a signature stays at the end.
+    """
     inner, outer = split_chain(url)
     base, mark, query = inner.partition("?") if "://" in inner else (inner, "", "")
     folder = base if base.endswith("://") else base.rstrip("/") or "/"
@@ -178,7 +183,10 @@ def join_url(url: str, name: str) -> str:
 
 
 def split_chain(url: str) -> tuple[str, str]:
-    """The part of a URL that names are below, and what that lies in: `zip://folder`, `::s3://bucket/archive.zip`."""
+    """Splits a URL into the part that names are below, and what that lies in.
+
+    As `zip://folder` and `::s3://bucket/archive.zip`.
+    """
     inner, mark, outer = url.partition("::")
     return (inner, mark + outer) if "://" in inner else (url, "")
 
@@ -232,7 +240,10 @@ def translated(display: str) -> Iterator[None]:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether a decoder found fault with the bytes: pyarrow in its own words, bzip2 as an OSError of no system call."""
+    """Return whether a decoder found fault with the bytes.
+
+    pyarrow says so in its own words, bzip2 by an OSError of no system call.
+    """
     return type(error).__module__ == "pyarrow.lib" or (
         type(error) is OSError and error.errno is None
     )

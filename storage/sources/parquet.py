@@ -57,7 +57,7 @@ class ParquetSource(UrlSource):
                 yield stream.finish()
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
-        """Fields of a table, as `storage.forms.table.TableSpec` describes them."""
+        """Decodes fields as the form of the data section reads a table."""
         table = require_columns(spec, self.display)
         address, first, stop = part.detail
         with translated(address):

@@ -43,7 +43,7 @@ class SklearnSource(Source):
         yield SourceFile(name=self.dataset, size_bytes=len(content), sha256=sha256_bytes(content))
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
-        """Images uint8 (N, 1, 8, 8) or numbers float64 (N, D); labels int64, or targets float64."""
+        """Decodes images uint8 (N, 1, 8, 8) or numbers float64 (N, D); labels or targets."""
         dtype, shape, target_dtype, names = part.detail
         count = part.stop - part.start
         targets = np.frombuffer(part.payload[-8 * count :], dtype=target_dtype)
@@ -63,7 +63,7 @@ class SklearnSource(Source):
 
 
 def _load(name: str) -> tuple[NDArray[Any], NDArray[Any], tuple[str, ...]]:
-    """Values, labels (int64) or targets (float64), and the names of the columns; none for images."""
+    """Loads values, labels (int64) or targets (float64), and names of columns; none of images."""
     try:
         from sklearn import datasets
     except ImportError as error:

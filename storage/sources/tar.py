@@ -94,7 +94,10 @@ def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Unde
 
 
 def _read_header(stream: SourceStream, count: int) -> Header | None:
-    """The next header; None at the end, which is a block of zeros: an archive that just stops is cut off."""
+    """Reads the next header; None at the end, which is a block of zeros.
+
+    An archive that just stops is cut off.
+    """
     block = stream.read_exactly(_BLOCK, f"a tar header after {count} files")
     if block == bytes(_BLOCK):
         return None
@@ -135,7 +138,7 @@ def _skip_content(stream: SourceStream, header: Header) -> None:
 
 
 def _parse_number(field: bytes) -> int | None:
-    """A number in octal digits, or in base 256 where the first bit is set (GNU)."""
+    """Return a number in octal digits, or in base 256 where the first bit is set (GNU)."""
     if field[0] & 0x80:
         return int.from_bytes(field, "big", signed=True) & ~(0x80 << 8 * (len(field) - 1))
     digits = field.strip(b" \0")
@@ -154,7 +157,7 @@ def _parse_long_name(content: bytes) -> dict[str, str]:
 
 
 def _parse_pax(content: bytes) -> dict[str, str]:
-    """Records `<length> <key>=<value>` and a newline, of an extended header."""
+    """Parses the records `<length> <key>=<value>` of an extended header."""
     records: dict[str, str] = {}
     while content:
         length, _, _ = content.partition(b" ")
@@ -187,7 +190,7 @@ def _find_fault(header: Header, bounds: Bounds) -> str | None:
 
 
 def find_unsafe(name: str) -> str | None:
-    """Why a name from an archive is refused; None if it is safe."""
+    """Return why a name from an archive is refused; None if it is safe."""
     if len(name.encode(errors="surrogateescape")) > MAX_NAME_BYTES:
         return f"has a name of more than {MAX_NAME_BYTES} bytes"
     if name.startswith("/") or ".." in name.split("/") or "\\" in name:

@@ -109,7 +109,7 @@ class Order:
         return np.cumsum(sizes) - sizes
 
     def pieces(self, stream: int, window: int) -> list[Piece]:
-        """The runs of samples that one stream serves in one window; empty where it has only padding."""
+        """Return the runs of samples that a stream serves in a window; empty if only padding."""
         start, stop = self._span(stream, window)
         pieces = []
         position = start
@@ -123,7 +123,7 @@ class Order:
         return pieces
 
     def shards(self, streams: range, window: int) -> list[int]:
-        """Shards that a run of streams needs in a window, each once, in the order of first use."""
+        """Return the shards that a run of streams needs in a window, in the order of first use."""
         return list(
             dict.fromkeys(
                 piece.shard for stream in streams for piece in self.pieces(stream, window)
@@ -131,7 +131,7 @@ class Order:
         )
 
     def batches(self, streams: range, window: int, offsets: Indices | None = None) -> Indices:
-        """The samples of a window, batch by batch.
+        """Return the samples of a window, batch by batch.
 
         Args:
             streams: The consecutive canonical streams of one rank.
@@ -175,7 +175,7 @@ class Order:
         ]
 
     def _span(self, stream: int, window: int) -> tuple[int, int]:
-        """Positions on the line that a stream serves in a window: [start, stop)."""
+        """Return the positions on the line that a stream serves in a window: [start, stop)."""
         if self.drop_last:
             first, last = (number * self.steps * self.share for number in (stream, stream + 1))
         else:
@@ -187,7 +187,7 @@ class Order:
         return (first + last - high, first + last - low) if backwards else (low, high)
 
     def _permute(self, count: int, purpose: str) -> Indices:
-        """A permutation of range(count), shape (count,), drawn for this purpose alone."""
+        """Return a permutation of range(count), shape (count,), drawn for this purpose alone."""
         text = f"{self.identity}\n{self.seed}\n{self.epoch}\n{purpose}"
         key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
         # Each number carries its place in its low bits: sorting values is several times faster than
@@ -230,7 +230,7 @@ class MemoryPlan:
         return np.cumsum(samples[used][ranked]), np.cumsum(pages[used][ranked])
 
     def pages_needed(self, window_steps: int, streams: int) -> int:
-        """Pages that so many streams need, at most, to hold two successive windows each."""
+        """Return the pages that so many streams need, at most, to hold two successive windows each."""
         return min(self.total, streams * self._stream_pages(window_steps))
 
     @property
@@ -239,7 +239,9 @@ class MemoryPlan:
         return self.streams * self._stream_pages(1)
 
     def window_steps(self, pages: int, most: int) -> int:
-        """The longest window, up to `most` steps, of which two fit into so many pages; 0 where not even one step does.
+        """Return the longest window, up to `most` steps, of which two fit into so many pages.
+
+        0 where not even one step does.
 
         Every stream is counted by itself, so that what fits one rank fits any number of ranks
         together.
@@ -252,7 +254,10 @@ class MemoryPlan:
         return low
 
     def _stream_pages(self, window_steps: int) -> int:
-        """Two windows of a stream are one run of samples on the line: whole shards, and one cut shard at each end."""
+        """Return the pages that two windows of a stream need.
+
+        They are one run of samples on the line: whole shards, and one cut shard at each end.
+        """
         samples, pages = self._heaviest
         run = -(-min(2 * window_steps * self.batch_size, int(samples[-1])) // self.streams)
         inside = int(pages[min(int(np.searchsorted(samples, run)), len(pages) - 1)])

@@ -39,7 +39,10 @@ class StreamPlan:
     memory: MemoryPlan
 
     def count_rank_pages(self, world_size: int) -> int:
-        """Pages of one rank: enough for its windows, and to keep all of its shards where its share allows that."""
+        """Counts the pages of one rank.
+
+        Enough for its windows, and to keep all of its shards where its share allows that.
+        """
         needed = self.memory.pages_needed(self.window_steps, self.streams // world_size)
         return max(needed, min(self.budget_pages // world_size, self.shard_pages))
 
@@ -108,7 +111,7 @@ def plan_stream(
 def _list_choices(
     batch_size: int, world_size: int, shuffle: bool, canonical_streams: int | None
 ) -> list[int]:
-    """Numbers of canonical streams to try, the best first."""
+    """Return the numbers of canonical streams to try, the best first."""
     if canonical_streams is None and shuffle:
         common = math.gcd(batch_size, MOST_STREAMS)
         return [common >> shift for shift in range(common.bit_length())]

@@ -98,7 +98,7 @@ class ResidentShards:
         del self._shards[shard]
 
     def runs(self, shard: int) -> list[Run]:
-        """Where the rows of a resident shard lie in memory: runs of neighbours, in the order of the shard."""
+        """Return where the rows of a resident shard lie in memory: runs of neighbours, in order."""
         size, total = self._page_rows, self._shard_rows[shard]
         pages = self._pages_of(shard)
         begins = [0, *(np.flatnonzero(np.diff(pages) != 1) + 1).tolist()]
@@ -109,7 +109,7 @@ class ResidentShards:
         ]
 
     def locate(self, rows: Indices) -> Indices:
-        """Places in memory of rows, given by number; of any shape. Rows that are not resident are out of range."""
+        """Return the places in memory of rows, given by number; of any shape. Rows that are not resident are out of range."""
         pages = rows // self._page_rows
         return rows + (self._places[pages] - pages) * self._page_rows
 
@@ -119,5 +119,5 @@ class ResidentShards:
 
 
 def count_pages(rows: int, page_rows: int) -> int:
-    """Pages that so many rows take."""
+    """Return the pages that so many rows take."""
     return -(-rows // page_rows)

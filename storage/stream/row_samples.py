@@ -23,13 +23,13 @@ class StreamSamples(Protocol):
     needs: tuple[tuple[int, ...], ...]
 
     def offsets(self, memory: ResidentShards) -> Indices:
-        """Number of the first sample of each shard, shape (shards,)."""
+        """Return the number of the first sample of each shard, shape (shards,)."""
 
     def locate(self, memory: ResidentShards, numbers: Indices) -> Indices:
         """Turns numbers of samples into what `gather` takes; same shape, padding (-1) stays what it is."""
 
     def gather(self, memory: ResidentShards, places: Indices) -> Batch:
-        """Copies samples out of memory; `places` has shape (samples,) and no padding in it."""
+        """Return the samples at places, one index a field."""
 
 
 class RowSamples:
@@ -46,15 +46,15 @@ class RowSamples:
         )
 
     def offsets(self, memory: ResidentShards) -> Indices:
-        """Rows carry the numbers that memory gives them."""
+        """Return the numbers that memory gives to rows."""
         return memory.offsets
 
     def locate(self, memory: ResidentShards, numbers: Indices) -> Indices:
-        """Places in memory, of the same shape."""
+        """Return the places in memory, of the same shape."""
         return np.where(numbers < 0, -1, memory.locate(np.maximum(numbers, 0)))
 
     def gather(self, memory: ResidentShards, places: Indices) -> Batch:
-        """One index a field, shape (samples, ...)."""
+        """Return the samples at places, one index a field."""
         return {name: array.take(places, axis=0) for name, array in memory.arrays.items()}
 
 

@@ -104,11 +104,11 @@ class ShardFields:
         return sha256_bytes("\n".join(entry.digest for entry in self._entries).encode())
 
     def has_field(self, field: str) -> bool:
-        """Whether the shards have a field."""
+        """Return whether the shards have a field."""
         return field in self._entries[0].encodings
 
     def read_column(self, field: str) -> NDArray[Any]:
-        """One field of all shards, in stored order, shape (N, ...)."""
+        """Return one field of all shards, in stored order, shape (N, ...)."""
         with ThreadPoolExecutor(_COLUMN_THREADS, "lepton-column") as threads:
             parts = threads.map(
                 lambda entry: read_shard(self._store, entry, [field], verify=False), self._entries
@@ -149,7 +149,7 @@ class ShardFields:
         return self._layouts[key]
 
     def _read_checked(self, entry: ShardEntry, path: str) -> Bytes:
-        """All bytes of a file; valid until the thread reads the next one."""
+        """Reads all bytes of a file; valid until the thread reads the next one."""
         local = self._store.local_path(f"{entry.digest}/{path}")
         if local is not None:
             try:
@@ -170,7 +170,7 @@ class _Scratch(threading.local):
         self._memory = np.empty(0, np.uint8)
 
     def read(self, file: FileIO) -> tuple[Bytes, int]:
-        """The file's bytes, and their CRC-32C."""
+        """Return the file's bytes, and their CRC-32C."""
         size = os.fstat(file.fileno()).st_size
         if len(self._memory) < size:
             self._memory = np.empty(size, np.uint8)

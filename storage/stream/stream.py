@@ -130,7 +130,7 @@ class Stream:
         self._memory: ResidentShards | None = None
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """Return the batches of an epoch."""
         return self._make_order().steps
 
     def __iter__(self) -> Iterator[Batch]:
@@ -145,11 +145,11 @@ class Stream:
         self._epoch, self._step, self._resumes = epoch, 0, False
 
     def state_dict(self) -> dict[str, int]:
-        """The epoch, and how many of its batches have been served."""
+        """Return the epoch, and how many of its batches have been served."""
         return {"epoch": self._epoch, "step": self._step}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """The next iteration goes on where `state_dict` was taken."""
+        """Sets where the next iteration goes on: where `state_dict` was taken."""
         self._epoch, self._step, self._resumes = int(state["epoch"]), int(state["step"]), True
 
     def _serve_epoch(self, order: Order, step: int) -> Iterator[Batch]:
@@ -207,7 +207,7 @@ class Stream:
         )
 
     def _count_threads(self) -> int:
-        """Reading threads: more for a remote store, where they wait most of the time."""
+        """Return reading threads: more for a remote store, where they wait most of the time."""
         return self._threads if self._source.is_local else self._threads * _REMOTE_FACTOR
 
     def _allocate(self) -> ResidentShards:
@@ -218,7 +218,7 @@ class Stream:
 def _list_context(
     version: Version, split: str | None, window: Window | None, context: Sequence[str]
 ) -> list[ShardEntry]:
-    """Shards of the splits that windows may look back into."""
+    """Return the shards of the splits that windows may look back into."""
     if not context:
         return []
     if window is None or split is None or split in context:
@@ -231,7 +231,10 @@ def _list_context(
 
 
 def _read_series(version: Version, source: ShardFields, own_shards: int) -> SeriesRows:
-    """Entities and times of all rows; the usual step as it was found when the rows were prepared, or else here."""
+    """Reads entities and times of all rows, and the usual step of the time.
+
+    The step is known from when the rows were prepared, or else found here.
+    """
     series = source.read_column(SERIES_ID)
     if not source.has_field(TIME):
         return SeriesRows(series, None, 0, own_shards)

@@ -88,7 +88,7 @@ def number_runs(
 
 
 def find_windows(runs: Indices, window: Window, own: NDArray[np.bool_] | None = None) -> Indices:
-    """First rows of all windows that lie inside one run.
+    """Return the first rows of all windows that lie inside one run.
 
     Args:
         runs: Number of the run of each row, shape (N,), as `number_runs` gives them.
@@ -162,16 +162,16 @@ class WindowSamples:
         self.needs = tuple(self._find_needs())
 
     def offsets(self, memory: ResidentShards) -> Indices:
-        """Windows are numbered by the row that they are first asked for."""
+        """Return the numbers of windows: those of the rows that they are first asked for."""
         counts = np.asarray(self.counts, dtype=np.int64)
         return np.cumsum(counts) - counts
 
     def locate(self, memory: ResidentShards, numbers: Indices) -> Indices:
-        """First rows of the windows, on the line of all rows."""
+        """Return the first rows of the windows, on the line of all rows."""
         return np.where(numbers < 0, -1, self._starts[np.maximum(numbers, 0)])
 
     def gather(self, memory: ResidentShards, places: Indices) -> Batch:
-        """One index a field: shape (samples, lookback, ...), and `<field>__future` (samples, horizon, ...)."""
+        """Return fields (samples, lookback, ...) and `<field>__future` (samples, horizon, ...)."""
         rows = self._line[places[:, None] + np.arange(self._window.length)]
         shards = np.searchsorted(self._ends, rows, side="right")
         found = memory.locate(rows - self._first_rows[shards] + memory.offsets[shards])
@@ -187,7 +187,7 @@ class WindowSamples:
         return batch
 
     def _find_needs(self) -> list[tuple[int, ...]]:
-        """The shards that the windows of each shard reach into; itself first."""
+        """Return the shards that the windows of each shard reach into; itself first."""
         shard_of = np.searchsorted(self._ends, self._line, side="right")
         needs: list[tuple[int, ...]] = []
         for shard, (count, stop) in enumerate(
@@ -209,7 +209,10 @@ class WindowSamples:
 
 
 def _sort_line(rows: SeriesRows, shards: int) -> Indices:
-    """Numbers of all rows as windows run over them: as stored, or by entity and time where context comes in between."""
+    """Return the numbers of all rows as windows run over them.
+
+    As stored, or by entity and time where context comes in between.
+    """
     if rows.own_shards == shards:
         return np.arange(len(rows.series))
     if rows.times is None:

@@ -32,7 +32,10 @@ ReadKeys = Callable[[ShardEntry], tuple[Keys, Places]]
 
 
 def read_keys(entry: ShardEntry, version: Version, fields: Sequence[str]) -> tuple[Keys, Places]:
-    """Keys of the rows of a shard that lack none of the fields, which have eight bytes each, or sixteen in all."""
+    """Reads the keys of the rows of a shard that lack none of the fields.
+
+    These have eight bytes each, or sixteen in all.
+    """
     known = {field.name for field in entry.fields}
     masks = [name + VALID_SUFFIX for name in fields if name + VALID_SUFFIX in known]
     rows = version.read_shard(entry, (*fields, *masks), verify=False)
@@ -53,7 +56,9 @@ def read_keys(entry: ShardEntry, version: Version, fields: Sequence[str]) -> tup
 def iter_equal_rows(
     version: Version, fields: Sequence[str], split: str | None = None, most_bytes: int = MOST_BYTES
 ) -> Iterator[tuple[int, Places]]:
-    """Rows with the values of an earlier row; rows that lack one of the values are no duplicates.
+    """Yield rows with the values of an earlier row.
+
+    Rows that lack one of the values are no duplicates.
 
     Args:
         version: Of any dataset.
@@ -94,7 +99,10 @@ def _count_duplicates(version: Version, manifest_digest: str) -> int:
 
 
 def iter_duplicates(version: Version, most_bytes: int = MOST_BYTES) -> Iterator[tuple[int, Places]]:
-    """Rows with the content of an earlier row of their split, as `iter_equal_rows` gives them."""
+    """Yield rows with the content of an earlier row of their split.
+
+    As `iter_equal_rows` gives them.
+    """
     for split in version.splits:
         yield from iter_equal_rows(version, (CONTENT_HASH,), split, most_bytes)
 
@@ -102,7 +110,10 @@ def iter_duplicates(version: Version, most_bytes: int = MOST_BYTES) -> Iterator[
 def iter_alike(
     version: Version, fields: Sequence[str], most_bytes: int = MOST_BYTES
 ) -> Iterator[tuple[int, Places]]:
-    """All rows, the first ones too, with the values of another row, as `iter_equal_rows` gives them."""
+    """Yield all rows, the first ones too, with the values of another row.
+
+    As `iter_equal_rows` gives them.
+    """
     for part in _cut_ranges(
         _list_shards(version, None), partial(read_keys, version=version, fields=fields), most_bytes
     ):
@@ -116,7 +127,7 @@ def iter_shared(
     splits: Sequence[str] | None = None,
     most_bytes: int = MOST_BYTES,
 ) -> Iterator[tuple[int, Places, Keys]]:
-    """Of the rows with a key that is in several splits the first one of each split.
+    """Yield, of the rows with a key that several splits have, the first one of each split.
 
     Args:
         version: Of any dataset.
@@ -155,12 +166,12 @@ class Keyed:
 
 
 def key_contents(version: Version, splits: Sequence[str]) -> Keyed:
-    """The rows of some splits by their contents."""
+    """Return the rows of some splits by their contents."""
     return _key_field(version, splits, CONTENT_HASH)
 
 
 def key_places(version: Version, splits: Sequence[str]) -> Keyed:
-    """The rows of some splits by where in their source they came from."""
+    """Return the rows of some splits by where in their source they came from."""
     return _key_field(version, splits, ROW_ID)
 
 
@@ -170,7 +181,7 @@ def _key_field(version: Version, splits: Sequence[str], field: str) -> Keyed:
 
 
 def count_known(asked: Keyed, among: Sequence[Keyed], most_bytes: int = MOST_BYTES) -> int:
-    """How many rows have the key of a row among others, of any version.
+    """Counts the rows that have the key of a row among others, of any version.
 
     The keys of as many shards as fit are held at a time, and the others are read once for them.
     """
@@ -188,7 +199,7 @@ def count_known(asked: Keyed, among: Sequence[Keyed], most_bytes: int = MOST_BYT
 
 
 def _count_hits(asked: Keys, others: Iterator[Keys]) -> int:
-    """How many keys are among others."""
+    """Return how many keys are among others."""
     ordered = asked[np.lexsort((asked[:, 1], asked[:, 0]))]
     new = np.ones(len(ordered), np.bool_)
     new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
@@ -220,7 +231,7 @@ def _cut_ranges(entries: Numbered, read: ReadKeys, most_bytes: int) -> Iterator[
 
 
 def _mark_later(slots: Places) -> NDArray[np.bool_]:
-    """Which rows of a shard are not the first of their slot."""
+    """Return which rows of a shard are not the first of their slot."""
     later = np.ones(len(slots), np.bool_)
     later[np.unique(slots, return_index=True)[1]] = False
     return later
@@ -246,7 +257,10 @@ class _Range:
     usual_rows: int
 
     def find_table(self) -> _Table:
-        """The keys that several rows have. Different keys with one word are told apart by other words."""
+        """Finds the keys that several rows have.
+
+        Different keys with one word are told apart by other words.
+        """
         for attempt in count():
             words = self._find_words(attempt)
             table = _Table(words, np.zeros((len(words), 2), np.uint64), attempt)
@@ -255,7 +269,7 @@ class _Range:
         raise AssertionError
 
     def iter_slots(self, table: _Table) -> Iterator[tuple[int, Places, Places]]:
-        """Number of each shard, places of its rows that have a key of a table, and the key's place there."""
+        """Yield each shard's number, its places with a key of a table, and where the key is there."""
         for number, _, places, slots in self._iter_found(table):
             yield number, places, slots
 
@@ -276,7 +290,7 @@ class _Range:
             yield number, keys, places
 
     def _find_words(self, attempt: int) -> Keys:
-        """The words that occur twice, ascending."""
+        """Return the words that occur twice, ascending."""
         once = twice = np.zeros(0, np.uint64)
         fresh: list[Keys] = []
         for _, keys, _ in self._iter_keys():
@@ -300,7 +314,7 @@ class _Range:
 
 
 def _count_words(once: Keys, twice: Keys, fresh: list[Keys]) -> tuple[Keys, Keys]:
-    """All words, and those that occurred twice, ascending."""
+    """Return all words, and those that occurred twice, ascending."""
     words = np.concatenate([once, *fresh])
     fresh.clear()
     words.sort()

@@ -73,7 +73,7 @@ class RowEdit:
             )
 
     def apply(self, base: Version | None) -> list[ShardEntry]:
-        """The shards of the next version.
+        """Return the shards of the next version.
 
         Raises:
             NotFound: A row is not in the version.
@@ -129,7 +129,7 @@ def find_row_ids(
 def count_row_ids(
     dataset: Dataset, shard: ShardEntry, row_ids: NDArray[np.uint64]
 ) -> NDArray[np.uint64]:
-    """Those of the ids that a shard holds, ascending.
+    """Return those of the ids that a shard holds, ascending.
 
     Raises:
         InvalidInput: The shard has no row ids.

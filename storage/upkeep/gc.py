@@ -82,7 +82,7 @@ def collect_garbage(
 
 
 def find_live(dataset: Dataset, head: LoggedEntry | None, known: Known) -> set[str]:
-    """Names of the shards and manifests of all versions, up to an entry of the log or to the latest.
+    """Return the names of the shards and manifests of all versions up to an entry of the log.
 
     Args:
         dataset: The dataset.
@@ -152,7 +152,10 @@ def _end(dataset: Dataset) -> None:
 def _find_abandoned(
     dataset: Dataset, cutoff: datetime, head: LoggedEntry | None, known: Known
 ) -> dict[str, list[str]]:
-    """Files that no version needs, by name of their shard or manifest, if all of them are old or hold purged rows."""
+    """Finds the files that no version needs, by name of their shard or manifest.
+
+    Only where all of them are old or hold purged rows.
+    """
     live, purged = find_live(dataset, head, known), _find_purged(dataset, head)
     groups: dict[str, list[str]] = {}
     for file in [*dataset.files.list(SHARDS), *dataset.files.list(MANIFESTS)]:
@@ -167,7 +170,10 @@ def _find_abandoned(
 
 
 def _find_purged(dataset: Dataset, head: LoggedEntry | None) -> set[str]:
-    """Names of the shards and manifests that purges were to delete; one that was killed may have left them."""
+    """Return the names of the shards and manifests that purges were to delete.
+
+    A purge that was killed may have left them.
+    """
     head = head or dataset.history.find_head()
     names: set[str] = set()
     for number in head.entry.purges if head else ():

@@ -77,7 +77,7 @@ def purge_rows(
 
 
 def find_models(workspace: Store, name: str, versions: Iterable[int]) -> tuple[str, ...]:
-    """Ids of the models whose receipt names one of these versions of a dataset, sorted."""
+    """Return the ids, sorted, of models whose receipt names one of these versions."""
     numbers, models = set(versions), set[str]()
     for file in workspace.listdir(RECEIPTS):
         receipt = (

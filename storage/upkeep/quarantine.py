@@ -28,7 +28,7 @@ _WITHOUT = "without quarantined rows of"
 
 
 def name_quarantine(raw: str) -> str:
-    """Name of the dataset that the bad rows of a raw dataset go to."""
+    """Return the name of the dataset that the bad rows of a raw dataset go to."""
     return raw.removesuffix("-raw") + SUFFIX
 
 
@@ -70,7 +70,10 @@ def set_aside(raw: Version, reasons: Mapping[int, str]) -> Version:
 
 
 def find_cleaned(raw: Version) -> Version:
-    """The version without the quarantined rows of a raw version; the version itself if none were."""
+    """Return the version without the quarantined rows of a raw version.
+
+    The version itself if none were.
+    """
     if Dataset(raw.dataset.workspace, name_quarantine(raw.name)).latest() is None:
         return raw
     for version in Dataset(raw.dataset.workspace, raw.name).iter_versions():
@@ -80,7 +83,7 @@ def find_cleaned(raw: Version) -> Version:
 
 
 def list_quarantines(workspace: Store) -> dict[str, int]:
-    """Rows that are in quarantine now, by the name of the raw dataset that they were taken from."""
+    """Counts the rows in quarantine now, by the raw dataset that they were taken from."""
     found = {}
     for name in list_datasets(workspace):
         if not name.endswith(SUFFIX):
@@ -92,7 +95,9 @@ def list_quarantines(workspace: Store) -> dict[str, int]:
 
 
 def read_quarantine(workspace: Store, raw: str) -> Rows:
-    """All rows in the quarantine of a raw dataset: their fields, reason, source and origin.
+    """Reads all rows in the quarantine of a raw dataset.
+
+    They have their fields, reason, source and origin.
 
     Raises:
         NotFound: Nothing was ever set aside.
@@ -136,7 +141,7 @@ def release_rows(workspace: Store, raw: str, row_ids: Sequence[int]) -> int:
 
 
 def find_released(raw: Version, row_ids: Sequence[int]) -> set[int]:
-    """Those of the rows of a version that were released before, by what they hold."""
+    """Return those of the rows of a version that were released before, by what they hold."""
     latest = Dataset(raw.dataset.workspace, raw.name.removesuffix("-raw") + RELEASED).latest()
     if latest is None or not row_ids:
         return set()
@@ -176,7 +181,7 @@ def _copy_rows(
 
 
 def name_source(entry: ShardEntry, place: int) -> str:
-    """The file, and the record where it is known, that the row at a place of a shard comes from."""
+    """Return the file, and the record if known, that the row at a place of a shard is from."""
     names = sorted({span.name for span in entry.source})
     if len(entry.source) == 1 and entry.source[0].stop - entry.source[0].start == entry.rows:
         return f"{names[0]}:{entry.source[0].start + place}"
@@ -184,7 +189,7 @@ def name_source(entry: ShardEntry, place: int) -> str:
 
 
 def describe_rows(rows: Mapping[str, NDArray[Any]]) -> list[dict[str, str]]:
-    """One record a row in quarantine: row_id, reason, source, origin."""
+    """Return one record a row in quarantine: row_id, reason, source, origin."""
     listed = zip(rows[ROW_ID].tolist(), *(rows.get(name, []) for name in _EXTRA), strict=False)
     return [
         {
