@@ -7,7 +7,7 @@ import pytest
 from storage.base.store import Store
 from storage.upkeep.quarantine import set_aside
 from tests.flows.material import call
-from tests.tasks.gates.test_gate_data import TABLE, collect, make_table, write_run
+from tests.tasks.gates.mills import TABLE, collect, make_table, write_run
 
 
 @pytest.fixture

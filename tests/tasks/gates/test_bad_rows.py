@@ -23,7 +23,7 @@ from tasks.gates.accepted import Accepted
 from tasks.gates.raw import gate_raw, judge_version
 from tasks.gates.set_aside import quarantine_rows
 from tasks.runtime.outcomes import Collected
-from tests.tasks.gates.test_gate_data import (
+from tests.tasks.gates.mills import (
     SERIES,
     TABLE,
     collect,

@@ -5,12 +5,13 @@ and what did not.
 import numpy as np
 import pytest
 
+from gates.specs.drift import DriftGate
 from gates.specs.sections import GatesSpec
 from storage.forms.rules import SplitSpec
 from storage.forms.series import SeriesSpec
 from tasks.gates.accepted import Accepted
 from tasks.gates.raw import judge_version
-from tests.tasks.gates.test_gate_data import TABLE, collect, find_red, make_table
+from tests.tasks.gates.mills import TABLE, collect, find_red, make_table
 
 SERIES = SeriesSpec(
     numbers=("flow",), target="level", time="time", split=SplitSpec(by="time", held_out=0.2)
@@ -104,3 +105,21 @@ def test_rows_of_a_table_may_come_in_any_order_and_a_stuck_sensor_is_seen_in_any
     stuck["heat"][900:1100] = np.repeat(stuck["heat"][[900, 950, 1000, 1050]], 50)
     red = find_red(judge(tmp_path / "c", take(table, order), stuck, TABLE))
     assert "heat.flat: rise of the share of rows that repeat 32 before them" in red
+
+
+def test_a_change_since_the_accepted_version_stops_and_may_be_allowed(tmp_path):
+    accepted = Accepted(collect(tmp_path / "a", make_table(), TABLE))
+    current = collect(tmp_path / "b", make_table(1), TABLE)
+    assert not find_red(judge_version(current, TABLE, GatesSpec(), accepted))
+    warm = make_table(2)
+    warm["heat"] = (warm["heat"].astype(float) * 1.8 + 32).round(2).astype(str)
+    changed = collect(tmp_path / "c", warm, TABLE)
+    report = judge_version(changed, TABLE, GatesSpec(), accepted)
+    assert all(about.startswith("heat") or "correlation" in about for about in find_red(report))
+    assert any("Kolmogorov-Smirnov" in reason for reason in report.reasons)
+    for drift in (
+        DriftGate(enabled=False),
+        DriftGate(ignore=("heat*",)),
+        DriftGate(on_fail={"*": "warn"}),
+    ):
+        assert judge_version(changed, TABLE, GatesSpec(drift=drift), accepted).passed

@@ -34,8 +34,7 @@ from tasks.rendering.gate_page import (
 from tasks.rendering.pictures import encode_picture
 from tasks.runtime.outcomes import Collected, Prepared
 from tasks.runtime.run_record import RunRecord
-from tests.tasks.gates.test_bad_rows import make_images
-from tests.tasks.gates.test_gate_data import (
+from tests.tasks.gates.mills import (
     SERIES,
     TABLE,
     collect,
@@ -43,6 +42,7 @@ from tests.tasks.gates.test_gate_data import (
     make_table,
     write_run,
 )
+from tests.tasks.gates.test_bad_rows import make_images
 from tests.tasks.pages.material import make_check, make_report
 from tests.tasks.pages.test_pages import Reader
 from tests.tasks.pages.test_pages_hostile import ATTACKS, poison
