@@ -1,4 +1,4 @@
-"""Candidate artifacts of one network, each measured against it."""
+"""Makes the candidate artifacts of one network, each measured against it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def make_artifacts(
 def compare_answers(
     answer: Answer, found: tuple[NDArray[Any], ...], wanted: tuple[NDArray[Any], ...]
 ) -> tuple[float, float]:
-    """Largest difference of two answers to the same rows, and the fraction on which they agree."""
+    """Returns the largest difference of two answers to the same rows, and how many agree."""
     pair = [tuple(torch.from_numpy(part) for part in answers) for answers in (found, wanted)]
     difference = answer.compute_difference(pair[0][-1], pair[1][-1]).numpy()
     return float(difference.max()), float(answer.find_agreeing(*pair).numpy().mean())

@@ -33,14 +33,16 @@ class Answering(nn.Module):
         self.answer = learner.answer
 
     def forward(self, sample: Tensor) -> tuple[Tensor, ...]:
-        """Raw values (N, ...) to the answer's outputs."""
+        """Turns raw values (N, ...) into the answer's outputs."""
         features = self.head(sample)
         answers: tuple[Tensor, ...] = self.answer(self.network(features), features)
         return answers
 
 
 def export_onnx(learner: Learner, sample: AnySample) -> bytes:
-    """The learner as one self-contained ONNX file. Equal weights give equal bytes.
+    """Exports the learner as one self-contained ONNX file.
+
+    Equal weights give equal bytes.
 
     Its input is `image` (N, C, H, W), `row` (N, D) or `window` (N, L, D), raw values in their own
     dtype, any N. Its outputs are those of its answer: `label` and `probabilities`, `values`, or
@@ -85,14 +87,14 @@ def export_onnx(learner: Learner, sample: AnySample) -> bytes:
 
 
 def warm_up_exporter() -> None:
-    """Exports next to nothing: the exporter imports 900 modules at its first call, which takes seconds."""
+    """Exports next to nothing, since the exporter's first call imports 900 modules, for seconds."""
     with _quiet(), torch.no_grad():
         torch.onnx.export(nn.Identity(), (torch.zeros(1),), dynamo=True, verbose=False)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter warns of its dependencies' deprecations, and of missing packages that it does not need."""
+    """Holds back the exporter's warnings of its dependencies and of absent packages."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -100,7 +102,10 @@ def _quiet() -> Iterator[None]:
 
 
 def clear_provenance(model: onnx.ModelProto) -> None:
-    """Removes what the exporter noted of the machine: stack traces with local paths, in nodes, functions and graph."""
+    """Removes what the exporter noted of the machine.
+
+    Stack traces with local paths stand in nodes, functions and graph.
+    """
     holders: list[Any] = [
         model,
         model.graph,
@@ -125,14 +130,14 @@ def clear_provenance(model: onnx.ModelProto) -> None:
 
 
 def serialize_model(model: onnx.ModelProto) -> bytes:
-    """The file's bytes, maps in a fixed order."""
+    """Returns the file's bytes, maps in a fixed order."""
     return bytes(model.SerializeToString(deterministic=True))
 
 
 def run_onnx(
     content: bytes, sample: NDArray[Any], *, batch_size: int = 256
 ) -> tuple[NDArray[Any], ...]:
-    """What an artifact answers, in onnxruntime on this machine's CPU.
+    """Runs an artifact in onnxruntime on this machine's CPU.
 
     Args:
         content: An ONNX file of `export_onnx` or `quantize_int8`.

@@ -1,4 +1,7 @@
-"""8-bit artifacts: static quantisation, calibrated on training rows (Jacob et al., 2018; Nagel et al., 2021)."""
+"""Makes 8-bit artifacts by static quantisation, calibrated on training rows.
+
+After Jacob et al. (2018) and Nagel et al. (2021).
+"""
 
 import logging
 import tempfile
@@ -32,7 +35,7 @@ CALIBRATION_BATCH = 64
 
 
 def _static_settings() -> dict[str, Any]:
-    """Settings of the static quantiser."""
+    """Returns the settings of the static quantiser."""
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
 
     return {
@@ -49,7 +52,9 @@ def _static_settings() -> dict[str, Any]:
 
 
 def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
-    """The same network with 8-bit weights, symmetric and a channel each, and unsigned 8-bit activations (QDQ, u8s8).
+    """Returns the same network with 8-bit weights and 8-bit activations (QDQ, u8s8).
+
+    Weights are symmetric, with a scale a channel; activations are unsigned.
 
     A network with an LSTM keeps float activations: they are quantised anew for every sample, where
     they are used.
@@ -97,17 +102,20 @@ def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
 
 
 def has_lstm(path: Path) -> bool:
-    """Whether an ONNX file has a long short-term memory in it."""
+    """Tells whether an ONNX file has a long short-term memory in it."""
     return any(node.op_type == "LSTM" for node in onnx.load(path).graph.node)
 
 
 def find_input(path: Path) -> str:
-    """Name of the one input of an ONNX file."""
+    """Returns the name of the one input of an ONNX file."""
     return str(onnx.load(path).graph.input[0].name)
 
 
 def find_stacked(path: Path) -> list[str]:
-    """Products with several matrices at once, which the runtime cannot quantise a channel each: they stay as they are."""
+    """Finds products with several matrices at once, which stay as they are.
+
+    The runtime cannot quantise them a channel each.
+    """
     graph = onnx.load(path).graph
     stacked = {weight.name for weight in graph.initializer if len(weight.dims) > 2}
     return [
@@ -116,7 +124,7 @@ def find_stacked(path: Path) -> list[str]:
 
 
 class CalibrationRows:
-    """Rows in batches, as the quantiser asks for them."""
+    """Hands out rows in batches, as the quantiser asks for them."""
 
     def __init__(self, rows: NDArray[Any], name: str) -> None:
         self._batches = iter(
@@ -127,13 +135,13 @@ class CalibrationRows:
         )
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:
-        """The next batch; None behind the last."""
+        """Returns the next batch; None behind the last."""
         return next(self._batches, None)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantiser logs hints to the root logger, and warns of its own dependencies."""
+    """Holds back the quantiser's hints to the root logger and its dependencies' warnings."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)

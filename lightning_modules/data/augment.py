@@ -24,12 +24,18 @@ class Augmentation(Protocol):
     """Any change of a training batch that is a function of its arguments alone."""
 
     def __call__(self, sample: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
-        """Raw values (N, ...) to values that the head takes, of the same shape; images may become smaller."""
+        """Changes raw values (N, ...) into values of the same shape that the head takes.
+
+        Images may become smaller.
+        """
         ...
 
 
 def mix_bits(value: UINT64) -> UINT64:
-    """Scrambles 64-bit integers: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014). Any shape."""
+    """Scrambles 64-bit integers of any shape.
+
+    This is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
+    """
     value = value + np.uint64(0x9E3779B97F4A7C15)
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -45,7 +51,7 @@ def draw_uniform(seed: int, epoch: int, row_ids: UINT64, draws: int) -> NDArray[
 
 
 def choose_mirrored(seed: int, epoch: int, row_ids: UINT64) -> NDArray[np.bool_]:
-    """Which rows are mirrored, (N,): half of them, drawn once, and in every second epoch the other half.
+    """Returns which rows are mirrored, (N,): half of them, and the other half in the next epoch.
 
     So each image is seen either way equally often, which learns more than chance does (Jordan,
     2024).
@@ -56,7 +62,9 @@ def choose_mirrored(seed: int, epoch: int, row_ids: UINT64) -> NDArray[np.bool_]
 
 
 class AffineAugmentation:
-    """Shift, rotation, scale, shear and mirror in one bilinear resampling; what comes in from outside is zero.
+    """Shifts, turns, scales, shears and mirrors in one bilinear resampling.
+
+    What comes in from outside is zero.
 
     Without any but the mirror, nothing is resampled and every value stays exact.
 
@@ -71,7 +79,7 @@ class AffineAugmentation:
         self.resamples = any((spec.shift, spec.rotate_deg, spec.scale, spec.shear_deg))
 
     def __call__(self, sample: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
-        """(N, C, H, W) raw values to float32 of the same shape; uint8 keeps its scale."""
+        """Turns (N, C, H, W) raw values into float32 of the same shape; uint8 keeps its scale."""
         uniform = draw_uniform(self.seed, epoch, row_ids, 5)
         mirrored = choose_mirrored(self.seed, epoch, row_ids) & self.spec.flip
         pixels = sample.to(torch.float32)
@@ -91,7 +99,7 @@ class AffineAugmentation:
     def _draw_maps(
         self, uniform: NDArray[np.float64], mirrored: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """One 2x3 matrix a row, from output to input coordinates in [-1, 1]."""
+        """Draws one 2x3 matrix a row, from output to input coordinates in [-1, 1]."""
         spec = self.spec
         signed = 2.0 * uniform - 1.0
         angle = signed[:, 0] * math.radians(spec.rotate_deg)
@@ -108,7 +116,7 @@ class AffineAugmentation:
 
 
 class JitterAugmentation:
-    """Gaussian noise on the numbers of tables and series.
+    """Adds Gaussian noise to the numbers of tables and series.
 
     Args:
         spec: How much.
@@ -121,7 +129,10 @@ class JitterAugmentation:
         self.noise = spec.noise * np.array(std)
 
     def __call__(self, sample: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
-        """(N, D) or (N, L, D) raw values to noisy ones; columns behind the numbers are left alone."""
+        """Adds noise to raw values (N, D) or (N, L, D).
+
+        Columns behind the numbers are left alone.
+        """
         columns = len(self.noise)
         steps = sample.shape[1] if sample.ndim == 3 else 1
         drawn = draw_uniform(self.seed, epoch, row_ids, 2 * steps * columns)

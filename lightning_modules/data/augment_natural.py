@@ -1,4 +1,7 @@
-"""Random changes of natural images, as a pure function of (seed, epoch, row id): crop, light and colour, cutout."""
+"""Changes natural images at random, as a pure function of (seed, epoch, row id).
+
+The changes are crop, light and colour, and cutout.
+"""
 
 import numpy as np
 import torch
@@ -15,7 +18,9 @@ SALT = 0x5EED
 
 
 class ImageAugmentation:
-    """The affine map, crop, brightness, contrast and saturation, cutout, and a smaller size; each only where asked for.
+    """Changes images by what the recipe asks for, in a fixed order.
+
+    The affine map, crop, saturation, contrast, brightness, cutout, and a smaller size.
 
     Args:
         spec: Ranges.
@@ -42,7 +47,7 @@ class ImageAugmentation:
         self.move = AffineAugmentation(spec, seed)
 
     def __call__(self, sample: Tensor, row_ids: UINT64, *, epoch: int) -> Tensor:
-        """(N, C, H, W) raw values to float32 of the same shape, or of the epoch's smaller one."""
+        """Turns (N, C, H, W) raw values into float32, of the epoch's smaller shape perhaps."""
         spec = self.spec
         image = self.move(sample, row_ids, epoch=epoch)
         uniform = draw_uniform(self.seed ^ SALT, epoch, row_ids, 7)
@@ -69,7 +74,7 @@ class ImageAugmentation:
         )
 
     def choose_size(self, epoch: int) -> tuple[int, int]:
-        """Height and width of an epoch's images."""
+        """Returns height and width of an epoch's images."""
         grown_at = self.spec.small_until * self.epochs
         if epoch >= grown_at:
             return self.size
@@ -79,7 +84,7 @@ class ImageAugmentation:
 
 
 def _per_row(values: NDArray[np.float64], image: Tensor) -> Tensor:
-    """(N,) numbers as (N, 1, 1, 1) float32, where the images are."""
+    """Returns (N,) numbers as (N, 1, 1, 1) float32, where the images are."""
     return torch.from_numpy(values.astype(np.float32)).to(image.device).reshape(-1, 1, 1, 1)
 
 
@@ -103,7 +108,7 @@ def shift_pixels(image: Tensor, shifts: NDArray[np.int64]) -> Tensor:
 
 
 def _reflect(places: Tensor, size: int) -> Tensor:
-    """Places outside 0..size-1 mirrored at the edge's middle, which is not repeated."""
+    """Mirrors places outside 0..size-1 at the edge's middle, which is not repeated."""
     places = places.abs()
     return torch.where(places >= size, 2 * (size - 1) - places, places)
 

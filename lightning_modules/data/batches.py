@@ -1,4 +1,4 @@
-"""Batches from any stream of numpy rows to Lightning.
+"""Hands batches from any stream of numpy rows to Lightning.
 
 There are no DataLoader workers: a stream reads, decodes and shuffles in threads of its own.
 """
@@ -29,11 +29,11 @@ class Stream(Protocol):
     """
 
     def __iter__(self) -> Iterator[Any]:
-        """Batches of the current epoch, from the current step on."""
+        """Yields batches of the current epoch, from the current step on."""
         ...
 
     def __len__(self) -> int:
-        """Batches of a whole epoch."""
+        """Returns the batches of a whole epoch."""
         ...
 
     def set_epoch(self, epoch: int) -> None:
@@ -41,7 +41,7 @@ class Stream(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream stands: {"epoch", "step"} and what else it needs."""
+        """Returns where the stream stands: {"epoch", "step"} and what else it needs."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ class Batch(NamedTuple):
 
 
 def to_batch(rows: RowFields, reader: SampleReader) -> Batch:
-    """One batch of a stream as tensors; images share its memory.
+    """Turns one batch of a stream into tensors; images share its memory.
 
     Raises:
         SpecError: A field is missing.
@@ -82,12 +82,14 @@ def to_batch(rows: RowFields, reader: SampleReader) -> Batch:
 
 
 def _owned(array: NDArray[Any]) -> NDArray[Any]:
-    """Torch shares memory only with contiguous, writable arrays."""
+    """Returns an array that torch can share: contiguous and writable."""
     return np.require(array, requirements=["C", "W"])
 
 
 class BatchLoader:
-    """A stream as Lightning's loops want it: one epoch after another, resumable between any two batches.
+    """Gives a stream to Lightning's loops, one epoch after another.
+
+    It can be resumed between any two batches.
 
     Counts the batches that were handed over, so that its state is exact however far the stream has
     read ahead.
@@ -103,7 +105,10 @@ class BatchLoader:
         self.step = 0
 
     def __len__(self) -> int:
-        """Batches of an epoch that make whole optimizer steps; the few left over are another few next time."""
+        """Returns the batches of an epoch that make whole optimizer steps.
+
+        The few left over are another few next time.
+        """
         return len(self.stream) // self.micro_batches * self.micro_batches
 
     def __iter__(self) -> Iterator[Batch]:
@@ -124,7 +129,7 @@ class BatchLoader:
             yield to_batch(rows, self.reader)
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch and batches handed over in it."""
+        """Returns the epoch and the batches handed over in it."""
         return {"epoch": self.epoch, "step": self.step}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -133,7 +138,7 @@ class BatchLoader:
 
 
 class FixedLoader:
-    """Validation rows: the same pass every time."""
+    """Gives validation rows, the same pass every time."""
 
     def __init__(self, stream: Stream, reader: SampleReader = IMAGES) -> None:
         self.stream = stream
@@ -149,7 +154,7 @@ class FixedLoader:
 
 
 class StreamDataModule(pl.LightningDataModule):
-    """Training and validation rows.
+    """Holds training and validation rows.
 
     Args:
         train: Shuffled stream of this rank.
@@ -183,11 +188,11 @@ class StreamDataModule(pl.LightningDataModule):
                 )
 
     def train_dataloader(self) -> BatchLoader:
-        """The shuffled rows."""
+        """Returns the shuffled rows."""
         return self.train_loader
 
     def val_dataloader(self) -> FixedLoader:
-        """The validation rows."""
+        """Returns the validation rows."""
         return self.validation_loader
 
     def transfer_batch_to_device(

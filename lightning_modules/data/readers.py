@@ -1,4 +1,4 @@
-"""From rows, as streams give them, to raw samples and what is asked about them. Numpy only: no torch.
+"""Turns rows, as streams give them, into raw samples and their truth, with numpy only.
 
 Images are a field as they are; of tables and series the columns are put side by side.
 """
@@ -35,7 +35,7 @@ class SampleBatch(NamedTuple):
 
 
 class SampleReader(Protocol):
-    """From rows of a stream to samples."""
+    """Turns rows of a stream into samples."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ class SampleReader(Protocol):
         ...
 
     def read(self, rows: RowFields) -> SampleBatch:
-        """One batch of a stream.
+        """Reads one batch of a stream.
 
         Raises:
             SpecError: A field is missing.
@@ -67,7 +67,7 @@ class ImageReader:
         return (IMAGE, self.truth, "row_id")
 
     def read(self, rows: RowFields) -> SampleBatch:
-        """One batch of a stream."""
+        """Reads one batch of a stream."""
         missing = set(self.fields) - set(rows)
         if missing:
             raise SpecError(
@@ -80,7 +80,7 @@ class ImageReader:
 
 
 def read_real(reader: SampleReader, stream: Iterable[RowFields]) -> Iterator[SampleBatch]:
-    """The samples of a stream, batch by batch, without the rows that only fill up."""
+    """Yields the samples of a stream, batch by batch, without the rows that only fill up."""
     for rows in stream:
         samples, padding = reader.read(rows), rows.get("padding")
         yield (
@@ -103,7 +103,7 @@ class CodeBook:
     codes: NDArray[np.float64]
 
     def find(self, row_id: NDArray[np.uint64]) -> NDArray[np.float64]:
-        """Codes of some rows, (N, columns); NaN for a row that only fills up a batch."""
+        """Returns codes of some rows, (N, columns); NaN for a row that only fills up a batch."""
         places = np.minimum(np.searchsorted(self.row_id, row_id), len(self.row_id) - 1)
         return np.where((self.row_id[places] == row_id)[:, None], self.codes[places], np.nan)
 
@@ -111,7 +111,7 @@ class CodeBook:
 def encode_texts(
     texts: NDArray[Any], valid: NDArray[np.bool_] | None, vocabulary: tuple[str, ...]
 ) -> NDArray[Any]:
-    """Places of texts (N,) in a vocabulary, float64; NaN where missing or unknown."""
+    """Returns places of texts (N,) in a vocabulary, float64; NaN where missing or unknown."""
     places = {text: float(place) for place, text in enumerate(vocabulary)}
     codes = np.array([places.get(text, np.nan) for text in texts.tolist()])
     return codes if valid is None else np.where(valid, codes, np.nan)
@@ -155,7 +155,7 @@ class RowReader:
         return (*found, *([self.truth] if self.truth in (LABEL, TARGET) else []))
 
     def read(self, rows: RowFields) -> SampleBatch:
-        """One batch of a stream."""
+        """Reads one batch of a stream."""
         return SampleBatch(
             self.read_samples(rows),
             self.read_truth(rows),
@@ -163,7 +163,7 @@ class RowReader:
         )
 
     def read_samples(self, rows: RowFields) -> NDArray[np.float64]:
-        """(N, D) or (N, L, D) float64, NaN where a number is missing."""
+        """Returns (N, D) or (N, L, D) float64, NaN where a number is missing."""
         parts = [read_numbers(rows, self.places)] if len(self.places) else []
         if self.codes is not None:
             parts.append(self.codes.find(np.asarray(rows["row_id"], dtype=np.uint64)))
@@ -172,7 +172,7 @@ class RowReader:
         return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
 
     def read_truth(self, rows: RowFields) -> NDArray[Any]:
-        """Labels (N,) int64, or values (N,) or (N, H, T) float64."""
+        """Returns labels (N,) int64, or values (N,) or (N, H, T) float64."""
         if self.truth == FUTURE:
             return read_numbers(rows, self.places[: self.sample.forecast], FUTURE)
         if self.truth is None:
@@ -183,12 +183,15 @@ class RowReader:
 def read_numbers(
     rows: RowFields, places: NDArray[np.int64], suffix: str = ""
 ) -> NDArray[np.float64]:
-    """Columns of numbers, (..., columns) float64, NaN where they are not valid."""
+    """Reads columns of numbers, (..., columns) float64, NaN where they are not valid."""
     values, valid = rows[NUMBERS + suffix][..., places], rows[VALID + suffix][..., places]
     return np.where(valid, values, np.nan)
 
 
 def read_last(rows: Mapping[str, NDArray[Any]], field: str) -> NDArray[Any]:
-    """A field of one value a row; of a window its last row's, behind the horizon if there is one."""
+    """Reads a field of one value a row.
+
+    Of a window it is its last row's, behind the horizon if there is one.
+    """
     values = rows.get(field + FUTURE, rows[field])
     return values if values.ndim == 1 else np.ascontiguousarray(values[:, -1])

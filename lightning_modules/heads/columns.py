@@ -15,7 +15,9 @@ PERIODS_S = {"day": 86_400.0, "week": 7 * 86_400.0, "year": 365.2425 * 86_400.0}
 
 
 class Categories(nn.Module):
-    """Places in a vocabulary to one-hot vectors, or to a learned embedding; all zeros where missing or unknown.
+    """Turns places in a vocabulary into one-hot vectors or a learned embedding.
+
+    What is missing or unknown is all zeros.
 
     Args:
         sizes: Texts of each vocabulary.
@@ -31,7 +33,7 @@ class Categories(nn.Module):
         self.width = embed * len(self.sizes) if embed else sum(self.sizes)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """(..., columns) float64 to (..., width) float32."""
+        """Turns (..., columns) float64 into (..., width) float32."""
         parts = []
         for place, size in enumerate(self.sizes):
             known = torch.arange(size, dtype=codes.dtype, device=codes.device)
@@ -41,7 +43,7 @@ class Categories(nn.Module):
 
 
 class Combinations(nn.Module):
-    """Products and differences of pairs of columns, taken in the columns' own units and normalised behind it.
+    """Takes products and differences of pairs of columns in their own units, then normalises.
 
     A product of normalised columns would be another quantity: power is torque times speed, not
     their distances from the mean. Level and scale are those of independent columns, which follow
@@ -81,7 +83,10 @@ class Combinations(nn.Module):
         self.register_buffer("gain", torch.tensor(gains, dtype=torch.float64))
 
     def forward(self, numbers: Tensor) -> Tensor:
-        """Raw numbers (N, columns) float64, NaN where missing, to (N, width) float32: products, then differences."""
+        """Turns raw numbers (N, columns) float64, NaN where missing, into (N, width) float32.
+
+        Products come first, then differences.
+        """
         parts = [numbers[..., left] * numbers[..., right] for left, right in self.products]
         parts += [numbers[..., left] - numbers[..., right] for left, right in self.differences]
         combined = (torch.stack(parts, -1) - self.offset) * self.gain
@@ -91,7 +96,7 @@ class Combinations(nn.Module):
 
 
 def find_pair(pair: tuple[str, str], names: Sequence[str], what: str, sign: str) -> tuple[int, int]:
-    """Places of two columns.
+    """Returns the places of two columns.
 
     Raises:
         SpecError: There is no column of that name.
@@ -108,7 +113,9 @@ def find_pair(pair: tuple[str, str], names: Sequence[str], what: str, sign: str)
 
 
 class RowHead(nn.Module):
-    """Raw columns to features: numbers first, those that are forecast at their head, then what stands beside them.
+    """Turns raw columns into features, those of numbers first.
+
+    The numbers that are forecast stand at their head.
 
     Numbers are normalised in float64, so that large ones keep their digits; a missing one becomes
     the training mean.
@@ -159,7 +166,10 @@ class RowHead(nn.Module):
         )
 
     def forward(self, raw: Tensor) -> Tensor:
-        """Raw values (N, D) or (N, L, D) float64, NaN where missing, to features (N, width) or (N, L, width) float32."""
+        """Turns raw values (N, D) or (N, L, D) float64 into features of the same rows, float32.
+
+        A missing value is NaN.
+        """
         numbers = raw[..., : self.numbers]
         missing = torch.isnan(numbers)
         values = torch.where(

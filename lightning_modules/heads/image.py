@@ -55,7 +55,7 @@ class ImageFormHead(FormHead[ImageSample]):
 
 
 class ImageHead(nn.Module):
-    """Raw images to normalised ones: `(x - offset) * gain`, channel by channel.
+    """Normalises raw images: `(x - offset) * gain`, channel by channel.
 
     Attributes:
         offset: Buffer (C, 1, 1) float32, in units of the raw values.

@@ -25,7 +25,7 @@ class InstanceNormalised(nn.Module):
         self.forecast = forecast
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, L, C) float32 to what the network gives."""
+        """Turns (N, L, C) float32 into what the network gives."""
         values = features[..., : self.numbers]
         level = values.mean(1, keepdim=True)
         scale = torch.sqrt((values - level).square().mean(1, keepdim=True) + self.EPSILON)

@@ -20,7 +20,7 @@ class MirrorMean(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) float32 to (N, K) float32."""
+        """Turns (N, C, H, W) float32 into (N, K) float32."""
         if self.training:
             logits: Tensor = self.network(image)
             return logits

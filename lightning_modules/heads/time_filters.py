@@ -1,4 +1,7 @@
-"""Filters over time inside the head; the ends of a window are held, since nothing beyond them is known."""
+"""Filters over time inside the head.
+
+The ends of a window are held, since nothing beyond them is known.
+"""
 
 import numpy as np
 import torch
@@ -9,7 +12,7 @@ from lightning_modules.specs.model import DenoiseSpec
 
 
 class Denoiser(nn.Module):
-    """A moving weighted mean or median of each channel.
+    """Takes a moving weighted mean or median of each channel.
 
     Args:
         spec: Which one.
@@ -27,7 +30,7 @@ class Denoiser(nn.Module):
         self.register_buffer("weights", torch.tensor(compute_weights(spec), dtype=torch.float32))
 
     def forward(self, values: Tensor) -> Tensor:
-        """(N, L, C) float32 to the same shape."""
+        """Filters (N, L, C) float32."""
         reach, length = self.steps // 2, values.shape[1]
         first, last = values[:, :1].expand(-1, reach, -1), values[:, -1:].expand(-1, reach, -1)
         padded = torch.cat([first, values, last], 1)
@@ -40,7 +43,7 @@ class Denoiser(nn.Module):
 
 
 def compute_weights(spec: DenoiseSpec) -> NDArray[np.float64]:
-    """Weights of a neighbourhood, (steps,), that sum to 1; none for the median."""
+    """Returns the weights of a neighbourhood, (steps,), that sum to 1; none for the median."""
     if spec.name == "median":
         return np.empty(0)
     places = np.arange(spec.steps) - spec.steps // 2

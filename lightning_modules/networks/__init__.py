@@ -1,1 +1,1 @@
-"""Networks, one family a file; `build.py` builds the one that a spec names."""
+"""Networks, one family a file; `factory.py` builds the one that a spec names."""

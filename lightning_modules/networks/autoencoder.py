@@ -1,4 +1,7 @@
-"""An autoencoder: what it cannot give back is unlike what it was trained on (Rumelhart, Hinton and Williams, 1986)."""
+"""An autoencoder: what it cannot give back is unlike what it was trained on.
+
+After Rumelhart, Hinton and Williams (1986).
+"""
 
 from collections.abc import Sequence
 from math import prod
@@ -47,6 +50,6 @@ class Autoencoder(nn.Module):
         )
 
     def forward(self, sample: Tensor) -> Tensor:
-        """(N, ...) float32 to the same shape."""
+        """Turns (N, ...) float32 into the same shape."""
         answer: Tensor = self.decoder(self.encoder(sample.flatten(1)))
         return answer.reshape(-1, *self.input_shape)

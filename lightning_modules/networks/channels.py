@@ -1,4 +1,4 @@
-"""What networks for windows share: channels that are forecast one by one, and what a network answers."""
+"""What networks for windows share: channels that are forecast one by one, and answers."""
 
 from collections.abc import Callable
 from math import prod
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def check_series(input_shape: tuple[int, ...]) -> tuple[int, int]:
-    """Lookback and channels of a window.
+    """Returns lookback and channels of a window.
 
     Raises:
         ValueError: The input is no window (L, C).
@@ -23,12 +23,14 @@ def count_outputs(outputs: int | tuple[int, ...]) -> int:
 
 
 def shape_answer(answer: Tensor, outputs: int | tuple[int, ...]) -> Tensor:
-    """(N, numbers) to (N, K) or (N, H, T)."""
+    """Turns (N, numbers) into (N, K) or (N, H, T)."""
     return answer if isinstance(outputs, int) else answer.reshape(-1, *outputs)
 
 
 def per_channel(network: Callable[[Tensor], Tensor], window: Tensor, channels: int) -> Tensor:
-    """A network of one channel's past (..., L) to its future (..., H), for the first channels of a window.
+    """Applies a network of one channel's past (..., L) to the first channels of a window.
+
+    It answers with the channels' future (..., H).
 
     Args:
         network: Shared by all channels.

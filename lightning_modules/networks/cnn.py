@@ -14,7 +14,10 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class ConvBlock(nn.Sequential):
-    """Convolution, batch normalisation (Ioffe and Szegedy, 2015), activation; the size is kept at stride 1."""
+    """Convolves, normalises over the batch and activates; stride 1 keeps the size.
+
+    Batch normalisation is by Ioffe and Szegedy (2015).
+    """
 
     def __init__(
         self, inputs: int, outputs: int, activation: str, *, kernel: int = 3, stride: int = 1
@@ -27,7 +30,7 @@ class ConvBlock(nn.Sequential):
 
 
 class PooledBlock(nn.Module):
-    """Convolution, pooling to half the size, batch normalisation, activation.
+    """Convolves, pools to half the size, normalises over the batch and activates.
 
     In training the pooling comes before the normalisation, which then costs a quarter (Jordan,
     2024). In answering it comes behind it, so that the normalisation melts into the convolution of
@@ -44,7 +47,7 @@ class PooledBlock(nn.Module):
         self.activation = ACTIVATIONS[activation]()
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, inputs, H, W) to (N, outputs, H // 2, W // 2)."""
+        """Turns (N, inputs, H, W) into (N, outputs, H // 2, W // 2)."""
         features = self.convolution(features)
         if self.training:
             features = self.activation(self.norm(self.pool(features)))
@@ -66,7 +69,7 @@ class ResidualBlock(nn.Module):
         self.second = ConvBlock(width, width, activation) if convolutions == 2 else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, width, H, W) to the same shape."""
+        """Turns (N, width, H, W) into the same shape."""
         change: Tensor = self.second(self.first(features))
         return features + change
 
@@ -107,22 +110,7 @@ class CNN(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        if len(input_shape) != 3:
-            raise ValueError(f"the input must be an image (C, H, W); got the shape {input_shape}")
-        if len(widths) < 2 or min(widths) < 1:
-            raise ValueError(
-                "widths must name the stem and at least one stage, each above 0; got "
-                f"{list(widths)}"
-            )
-        if stem_stride not in (1, 2) or convolutions not in (1, 2):
-            raise ValueError(
-                f"stem_stride and convolutions must be 1 or 2; got stem_stride {stem_stride}, "
-                f"convolutions {convolutions}"
-            )
-        if activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}"
-            )
+        _check_settings(input_shape, widths, stem_stride, convolutions, activation)
         channels, *size = input_shape
         size = [-(-edge // stem_stride) for edge in size]
         layers: list[nn.Module] = [
@@ -133,13 +121,7 @@ class CNN(nn.Module):
         for index, (inputs, width) in enumerate(pairwise(widths)):
             pools = (early_pool or index > 0) and min(size) > 3
             size = [edge // 2 for edge in size] if pools else size
-            if pools and early_pool:
-                layers.append(PooledBlock(inputs, width, activation))
-            else:
-                layers += [
-                    *([nn.MaxPool2d(2)] if pools else []),
-                    ConvBlock(inputs, width, activation),
-                ]
+            layers += _begin_stage(inputs, width, activation, pools=pools, early_pool=early_pool)
             layers += [ResidualBlock(width, activation, convolutions) for _ in range(blocks)]
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -147,6 +129,38 @@ class CNN(nn.Module):
         self.classifier = nn.Linear(widths[-1], outputs)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) float32 to (N, K) float32."""
+        """Turns (N, C, H, W) float32 into (N, K) float32."""
         logits: Tensor = self.classifier(self.dropout(self.pool(self.features(image)).flatten(1)))
         return logits
+
+
+def _check_settings(
+    input_shape: tuple[int, ...],
+    widths: Sequence[int],
+    stem_stride: int,
+    convolutions: int,
+    activation: str,
+) -> None:
+    if len(input_shape) != 3:
+        raise ValueError(f"the input must be an image (C, H, W); got the shape {input_shape}")
+    if len(widths) < 2 or min(widths) < 1:
+        raise ValueError(
+            f"widths must name the stem and at least one stage, each above 0; got {list(widths)}"
+        )
+    if stem_stride not in (1, 2) or convolutions not in (1, 2):
+        raise ValueError(
+            f"stem_stride and convolutions must be 1 or 2; got stem_stride {stem_stride}, "
+            f"convolutions {convolutions}"
+        )
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}")
+
+
+def _begin_stage(
+    inputs: int, width: int, activation: str, *, pools: bool, early_pool: bool
+) -> list[nn.Module]:
+    """Returns the first layers of a stage, which halve the size if they pool."""
+    if pools and early_pool:
+        return [PooledBlock(inputs, width, activation)]
+    block = ConvBlock(inputs, width, activation)
+    return [nn.MaxPool2d(2), block] if pools else [block]

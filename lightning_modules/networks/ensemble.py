@@ -1,4 +1,4 @@
-"""An MLP for tables: several small networks side by side, over features that may be read in waves."""
+"""Small MLPs for tables side by side, over features that may be read in waves."""
 
 import math
 from collections.abc import Sequence
@@ -17,12 +17,14 @@ class MemberLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """(members, N, inputs) to (members, N, outputs)."""
+        """Turns (members, N, inputs) into (members, N, outputs)."""
         return torch.matmul(rows, self.weight) + self.bias
 
 
 class Waves(nn.Module):
-    """Each feature through sines and cosines of learned frequencies, then a layer of its own (Gorishniy et al., 2022).
+    """Reads each feature through sines and cosines of learned frequencies, then a layer.
+
+    After Gorishniy et al. (2022).
 
     Args:
         features: D.
@@ -38,7 +40,7 @@ class Waves(nn.Module):
         self.bias = nn.Parameter(torch.zeros(features, 1, width))
 
     def forward(self, sample: Tensor) -> Tensor:
-        """(N, D) to (N, D * width)."""
+        """Turns (N, D) into (N, D * width)."""
         angle = 2.0 * math.pi * sample.unsqueeze(-1) * self.frequencies
         waves = torch.cat([torch.sin(angle), torch.cos(angle)], -1).transpose(0, 1)
         return torch.relu(torch.matmul(waves, self.weight) + self.bias).transpose(0, 1).flatten(1)
@@ -84,7 +86,10 @@ class TableMLP(nn.Module):
         self.last = MemberLinear(members, inputs, outputs)
 
     def forward(self, sample: Tensor) -> Tensor:
-        """(N, D) float32 to (N, K) float32; in training (members * N, K), so that each member learns by itself."""
+        """Turns (N, D) float32 into (N, K) float32.
+
+        In training it gives (members * N, K), so that each member learns by itself.
+        """
         features = self.waves(sample) if self.waves is not None else sample
         answers: Tensor = self.last(self.hidden(features.unsqueeze(0)))
         return answers.flatten(0, 1) if self.training else answers.mean(0)

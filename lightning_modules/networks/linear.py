@@ -25,7 +25,7 @@ class Linear(nn.Module):
             self.layer = nn.Linear(prod(input_shape), outputs)
 
     def forward(self, sample: Tensor) -> Tensor:
-        """(N, D) or (N, L, C) float32 to (N, K) or (N, H, T) float32."""
+        """Turns (N, D) or (N, L, C) float32 into (N, K) or (N, H, T) float32."""
         if self.channels:
             return per_channel(self.layer, sample, self.channels)
         answer: Tensor = self.layer(sample.flatten(1))
@@ -33,7 +33,9 @@ class Linear(nn.Module):
 
 
 class DLinear(nn.Module):
-    """A moving average as trend and what remains, each mapped linearly (Zeng et al., 2023), each channel by itself.
+    """Maps a moving average and what remains linearly, each channel by itself.
+
+    After Zeng et al. (2023).
 
     Args:
         input_shape: (L, C).
@@ -68,7 +70,7 @@ class DLinear(nn.Module):
         self.trend, self.remainder = nn.Linear(inputs, answers), nn.Linear(inputs, answers)
 
     def forward(self, window: Tensor) -> Tensor:
-        """(N, L, C) float32 to (N, H, T), or (N, K)."""
+        """Turns (N, L, C) float32 into (N, H, T), or (N, K)."""
         values = window[..., : self.channels].transpose(1, 2)
         trend = values @ self.averager
         remainder = values - trend
@@ -80,7 +82,10 @@ class DLinear(nn.Module):
 
 
 def make_averager(lookback: int, kernel: int) -> Tensor:
-    """(L, L) matrix that a window (N, C, L) is multiplied with from the right; the ends are held."""
+    """Returns the (L, L) matrix that a window (N, C, L) is multiplied with from the right.
+
+    The ends are held.
+    """
     places = torch.arange(lookback)[:, None] + torch.arange(kernel)[None, :] - kernel // 2
     matrix = torch.zeros(lookback, lookback)
     for column, sources in enumerate(places.clamp(0, lookback - 1)):

@@ -36,13 +36,13 @@ class MLP(nn.Module):
         self.classifier = nn.Linear(widths[-1], outputs)
 
     def forward(self, sample: Tensor) -> Tensor:
-        """(N, ...) float32 to (N, K) float32."""
+        """Turns (N, ...) float32 into (N, K) float32."""
         logits: Tensor = self.classifier(self.hidden(sample.flatten(1)))
         return logits
 
 
 def make_hidden(inputs: int, widths: Sequence[int], dropout: float) -> nn.Sequential:
-    """Hidden layers: linear, ReLU, dropout each."""
+    """Returns hidden layers: linear, ReLU, dropout each."""
     layers: list[nn.Module] = []
     for width in widths:
         layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout)]

@@ -8,7 +8,9 @@ from lightning_modules.networks.transformer import EncoderLayer
 
 
 class PatchTransformer(nn.Module):
-    """Patches of a channel to tokens, encoder layers that all channels share, and a linear layer over all tokens.
+    """Attends over patches of each channel, with encoder layers that all channels share.
+
+    A linear layer over all tokens answers.
 
     Args:
         input_shape: (L, C).
@@ -58,7 +60,7 @@ class PatchTransformer(nn.Module):
         self.last = nn.Linear(self.tokens * width * (1 if self.forecasts else channels), answers)
 
     def forward(self, window: Tensor) -> Tensor:
-        """(N, L, C) float32 to (N, K) or (N, H, T) float32."""
+        """Turns (N, L, C) float32 into (N, K) or (N, H, T) float32."""
         values = window[..., : self.channels].transpose(1, 2)
         if self.padding:
             values = torch.cat([values, values[..., -1:].expand(-1, -1, self.padding)], -1)

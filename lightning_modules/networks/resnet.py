@@ -35,7 +35,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        """Turns (N, inputs, H, W) into (N, outputs, H / stride, W / stride)."""
         passed = features if self.downsample is None else self.downsample(features)
         change: Tensor = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(features)))))
         sum_of_both: Tensor = self.relu(change + passed)
@@ -43,7 +43,9 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A stem, four stages or fewer of residual blocks, and a linear layer over the mean of what is seen.
+    """A residual network of one stem and up to four stages.
+
+    A linear layer over the mean of what is seen answers.
 
     The defaults are ResNet-18. Its weights have the names and shapes of torchvision's `resnet18`
     wherever the stem is "large", so that published weights load.
@@ -105,7 +107,7 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) float32 to (N, K) float32."""
+        """Turns (N, C, H, W) float32 into (N, K) float32."""
         features = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         for stage in range(1, self.stages + 1):
             features = self.get_submodule(f"layer{stage}")(features)

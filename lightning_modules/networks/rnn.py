@@ -6,7 +6,9 @@ from torch import Tensor, nn
 
 
 class RNN(nn.Module):
-    """A stacked GRU (Cho et al., 2014) or LSTM (Hochreiter and Schmidhuber, 1997), both ways, and a linear layer.
+    """A stacked GRU or LSTM, read both ways, and a linear layer.
+
+    After Cho et al. (2014) and Hochreiter and Schmidhuber (1997).
 
     Args:
         input_shape: (C, H, W); a sample has H steps of C * W values.
@@ -49,7 +51,7 @@ class RNN(nn.Module):
         self.classifier = nn.Linear(width * (1 + bidirectional), outputs)
 
     def forward(self, sample: Tensor) -> Tensor:
-        """(N, C, H, W) float32 to (N, K) float32."""
+        """Turns (N, C, H, W) float32 into (N, K) float32."""
         steps = sample.transpose(1, 2).flatten(2)
         states, _ = self.recurrent(steps)
         logits: Tensor = self.classifier(self.dropout(self.norm(states.mean(1))))

@@ -1,4 +1,7 @@
-"""A Transformer encoder over patches of an image (Dosovitskiy et al., 2021), normalised before each layer."""
+"""A Transformer encoder over patches of an image, normalised before each layer.
+
+After Dosovitskiy et al. (2021).
+"""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +11,9 @@ FEWEST_PATCHES = 36
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, then a feed-forward network, each added to its input (Vaswani et al., 2017).
+    """Attends, then feeds forward, each added to its input.
+
+    After Vaswani et al. (2017).
 
     Args:
         width: Features of a token.
@@ -29,13 +34,13 @@ class EncoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(N, T, width) to the same shape."""
+        """Turns (N, T, width) into the same shape."""
         tokens = tokens + self.dropout(self.merge(self.attend(self.norm_attention(tokens))))
         change: Tensor = self.dropout(self.forward_network(self.norm_forward(tokens)))
         return tokens + change
 
     def attend(self, tokens: Tensor) -> Tensor:
-        """(N, T, width) to the same shape, heads side by side."""
+        """Attends over (N, T, width), heads side by side."""
         parts = (
             self.queries_keys_values(tokens)
             .unflatten(2, (3, self.heads, -1))
@@ -93,13 +98,16 @@ class Transformer(nn.Module):
         self.classifier = nn.Linear(width, outputs)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) float32 to (N, K) float32."""
+        """Turns (N, C, H, W) float32 into (N, K) float32."""
         tokens = self.embed(image).flatten(2).transpose(1, 2) + self.places
         logits: Tensor = self.classifier(self.norm(self.layers(tokens)).mean(1))
         return logits
 
 
 def choose_patch(height: int, columns: int) -> int:
-    """The largest of 8, 4, 2, 1 that divides both edges and leaves enough patches to attend to."""
+    """Returns the largest of 8, 4, 2, 1 that divides both edges.
+
+    It must leave enough patches to attend to.
+    """
     fitting = (edge for edge in (8, 4, 2) if height % edge == 0 and columns % edge == 0)
     return next((edge for edge in fitting if height * columns // edge**2 >= FEWEST_PATCHES), 1)

@@ -1,4 +1,4 @@
-"""Networks for windows of series: an MLP, a convolutional network over time, and a recurrent one."""
+"""Networks for windows of series: an MLP, a convolutional and a recurrent one."""
 
 from collections.abc import Sequence
 from math import prod
@@ -17,7 +17,9 @@ from lightning_modules.networks.mlp import make_hidden
 
 
 class SeriesMLP(nn.Module):
-    """A linear map of the window plus hidden layers; of a forecast, each channel by itself unless they are mixed.
+    """Adds hidden layers to a linear map of the window.
+
+    A forecast takes each channel by itself, unless they are mixed.
 
     Args:
         input_shape: (L, C).
@@ -61,7 +63,10 @@ class SeriesMLP(nn.Module):
 
 
 class TimeBlock(nn.Module):
-    """Two convolutions over time around which the input passes unchanged; `dilation` steps lie between their taps."""
+    """Convolves twice over time; the input passes around unchanged.
+
+    `dilation` steps lie between the taps.
+    """
 
     def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
         super().__init__()
@@ -82,7 +87,7 @@ class TimeBlock(nn.Module):
 
 
 class SeriesCNN(nn.Module):
-    """Convolutions over time, each block with twice the reach of the one before (Bai et al., 2018).
+    """Convolves over time, each block with twice the reach of the one before.
 
     Args:
         input_shape: (L, C).
@@ -121,7 +126,9 @@ class SeriesCNN(nn.Module):
 
 
 class SeriesRNN(nn.Module):
-    """A stacked GRU (Cho et al., 2014) or LSTM (Hochreiter and Schmidhuber, 1997) over the steps of a window.
+    """A stacked GRU or LSTM over the steps of a window.
+
+    After Cho et al. (2014) and Hochreiter and Schmidhuber (1997).
 
     Args:
         input_shape: (L, C).

@@ -75,7 +75,7 @@ class Answer(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class Baseline:
-    """What simpler means answer.
+    """One baseline: what a model must answer better than.
 
     Attributes:
         answer: From some rows to probabilities (N, K), scores (N,), or values in the user's units.

@@ -16,7 +16,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class CrossEntropy(nn.Module):
-    """Cross-entropy whose class weights are no part of a checkpoint: they matter to training alone.
+    """Computes a cross-entropy whose class weights are no part of a checkpoint.
 
     Args:
         weight: (K,) weight of each class, or None.
@@ -32,7 +32,7 @@ class CrossEntropy(nn.Module):
         self.register_buffer("weight", weight, persistent=False)
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Mean loss of logits (N, K) and labels (N,), each row by the weight of its own class."""
+        """Returns the mean loss of logits (N, K) and labels (N,), weighted by each row's class."""
         if self.weight is None:
             return nn.functional.cross_entropy(
                 logits, label, label_smoothing=self.smoothing, **self.params
@@ -47,7 +47,7 @@ class CrossEntropy(nn.Module):
 
 
 class FocalLoss(nn.Module):
-    """Cross-entropy that minds little what is answered right already (Lin et al., 2017).
+    """Computes a cross-entropy that minds little what is right already (Lin et al., 2017).
 
     Args:
         gamma: How little, >= 0; 0 is cross-entropy.
@@ -62,7 +62,7 @@ class FocalLoss(nn.Module):
         self.register_buffer("weight", weight, persistent=False)
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Mean loss of logits (N, K) and labels (N,)."""
+        """Returns the mean loss of logits (N, K) and labels (N,)."""
         surprise = nn.functional.cross_entropy(logits, label, reduction="none")
         focused = (1.0 - torch.exp(-surprise)) ** self.gamma * surprise
         if self.weight is None:

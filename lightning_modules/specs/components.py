@@ -11,7 +11,7 @@ from lightning_modules.specs.base import is_import_path
 def load_component(
     name: str, *, what: str, known: Mapping[str, Callable[..., Any]]
 ) -> Callable[..., Any]:
-    """The callable that a name stands for.
+    """Returns the callable that a name stands for.
 
     Args:
         name: A key of `known`, or "package.module:Name".

@@ -1,4 +1,6 @@
-"""Parameters of each family of networks, as frozen models: a wrong one is refused with the recipe, and costs no torch.
+"""The parameters of each family of networks, as frozen models.
+
+A wrong one is refused with the recipe, and costs no torch.
 
 A family is known by the form of a sample: `image` (C, H, W), `table` (D,) or `series` (L, C),
 lookback steps of C channels. The same name stands for the same idea in each form, with the

@@ -9,7 +9,9 @@ from lightning_modules.specs.base import Spec
 
 
 class StartSpec(Spec):
-    """Weights that the network starts from, instead of drawn ones: all that `fresh` does not name must be there and fit.
+    """Weights that the network starts from, instead of drawn ones.
+
+    All that `fresh` does not name must be there and fit.
 
     The head is always fitted to the training rows at hand.
     """
@@ -68,5 +70,5 @@ class StartSpec(Spec):
 
 
 def _overlap(part: str, other: str) -> bool:
-    """Whether one of two parts of a network lies in the other."""
+    """Tells whether one of two parts of a network lies in the other."""
     return f"{part}.".startswith(f"{other}.") or f"{other}.".startswith(f"{part}.")

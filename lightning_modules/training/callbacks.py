@@ -1,4 +1,4 @@
-"""What happens around the training steps: figures, choice of the best weights, resume states, and the alarm."""
+"""What happens around the steps: figures, the best weights, resume states, the alarm."""
 
 import time
 from abc import ABC, abstractmethod
@@ -46,7 +46,10 @@ class StepCallback(Callback, ABC):
 
 
 def read_loss(outputs: object) -> Tensor:
-    """The loss that Lightning hands to `on_train_batch_end`: the step's own, divided by the number of micro-batches."""
+    """Returns the loss that Lightning hands to `on_train_batch_end`.
+
+    It is the step's own, divided by the number of micro-batches.
+    """
     return cast(Mapping[str, Tensor], outputs)["loss"].detach()
 
 
@@ -124,7 +127,10 @@ class EpochJudge(Callback):
         self.on_record(record)
 
     def _is_better(self, record: Record, learner: Learner) -> bool:
-        """Compares by the figure that the spec selects by; the loss breaks ties, or the watched figure those of the loss."""
+        """Compares an epoch with the best by the figure that the spec selects by.
+
+        The loss breaks ties, or the watched figure those of the loss.
+        """
         if self.best is None or learner.selection == "last":
             return True
         second = learner.answer.spec.watched.name if learner.selection == "loss" else "loss"
@@ -140,7 +146,7 @@ class EpochJudge(Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """History and best weights, for a resume."""
+        """Returns history and best weights, for a resume."""
         return {"history": self.history, "best": self.best, "weights": self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -231,8 +237,15 @@ class LossAlarm(StepCallback):
     def _stop(self, epoch: int, step: int, loss: float, limit: float, batch: Batch) -> None:
         rows = tuple(int(row) for row in batch.row_id)
         if self.on_diverged is not None:
-            self.on_diverged({"sample": batch.sample.cpu().numpy(), "truth": batch.truth.cpu().numpy(),
-                              "row_id": batch.row_id, "epoch": np.array([epoch]), "step": np.array([step])})  # fmt: skip
+            self.on_diverged(
+                {
+                    "sample": batch.sample.cpu().numpy(),
+                    "truth": batch.truth.cpu().numpy(),
+                    "row_id": batch.row_id,
+                    "epoch": np.array([epoch]),
+                    "step": np.array([step]),
+                }
+            )
         shown = ", ".join(str(row) for row in rows[:8]) + (", ..." if len(rows) > 8 else "")
         raise DivergedError(
             f"training loss (epoch {epoch}, step {step}) must be finite and at most {limit:.4g}; "
@@ -245,7 +258,7 @@ class LossAlarm(StepCallback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """The first loss, for a resume."""
+        """Returns the first loss, for a resume."""
         return {"first_loss": self.first_loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

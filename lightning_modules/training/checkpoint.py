@@ -1,4 +1,6 @@
-"""Weights and resume states as safetensors: no pickle, nothing half written, nothing altered unnoticed.
+"""Keeps weights and resume states as safetensors.
+
+There is no pickle, nothing half written, and nothing altered goes unnoticed.
 
 A resume state carries its sha256 in its name, so that state and digest appear in one rename.
 `Store.write` writes beside the target, fsyncs and renames.
@@ -30,7 +32,9 @@ KEPT_STATES = 2
 
 
 def pack_state(state: object) -> bytes:
-    """Nested dicts, lists, tuples, tensors, strings, numbers and None as the bytes of one safetensors file.
+    """Packs nested dicts, lists and tuples into the bytes of one safetensors file.
+
+    They may hold tensors, strings, numbers and None.
 
     Equal states give equal bytes.
 
@@ -44,7 +48,7 @@ def pack_state(state: object) -> bytes:
 
 
 def unpack_state(content: bytes) -> Any:
-    """What `pack_state` packed.
+    """Unpacks what `pack_state` packed.
 
     Raises:
         CheckpointError: The bytes are no such file.
@@ -61,14 +65,17 @@ def unpack_state(content: bytes) -> Any:
 
 
 def read_metadata(content: bytes) -> dict[str, str]:
-    """The metadata of a safetensors file: its header is 8 bytes of length, then JSON."""
+    """Reads the metadata of a safetensors file: 8 bytes of length, then JSON."""
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
     return cast(dict[str, str], header.get("__metadata__") or {})
 
 
 def _split(value: object, tensors: dict[str, Tensor]) -> object:
-    """The tree without its tensors, which go to `tensors` under the number that stands in their place."""
+    """Returns the tree without its tensors, which go to `tensors`.
+
+    Their number stands in their place.
+    """
     if isinstance(value, Tensor):
         key = f"{len(tensors):06d}"
         # A copy: safetensors refuses tensors that share memory, as tied weights do.
@@ -109,7 +116,9 @@ def _join(tree: Any, tensors: Mapping[str, Tensor]) -> object:
 
 
 class ResumeStates(CheckpointIO):
-    """The states that a training can resume from, newest last; Lightning saves and loads through it.
+    """Keeps the states that a training can resume from, newest last.
+
+    Lightning saves and loads through it.
 
     Args:
         store: Where they are kept.
@@ -149,7 +158,7 @@ class ResumeStates(CheckpointIO):
         return cast(dict[str, Any], unpack_state(content))
 
     def read_precision(self, name: str) -> Precision:
-        """The precision that a state was trained in.
+        """Returns the precision that a state was trained in.
 
         Raises:
             CheckpointError: It does not say.
@@ -167,18 +176,20 @@ class ResumeStates(CheckpointIO):
         self.store.delete(str(path))
 
     def list_names(self) -> list[str]:
-        """Names of all states, oldest first."""
+        """Returns the names of all states, oldest first."""
         return sorted(name for name in self.store.listdir() if STATE_NAME.fullmatch(name))
 
     def find_newest(self) -> str | None:
-        """Name of the newest state that is whole; torn or altered ones are passed over."""
+        """Returns the name of the newest whole state; torn or altered ones are passed over."""
         return next(
             (name for name in reversed(self.list_names()) if self._read_valid(name) is not None),
             None,
         )
 
     def agree_on_newest(self) -> str | None:
-        """Name of the newest whole state of rank 0, which afterwards every rank finds in its own store.
+        """Returns the name of the newest whole state of rank 0.
+
+        Afterwards every rank finds it in its own store.
 
         Ranks of one machine share a store; those of another machine are given the state.
         """
@@ -210,7 +221,9 @@ class ResumeStates(CheckpointIO):
 
 
 def pack_weights(weights: Mapping[str, Tensor], about: Mapping[str, object]) -> bytes:
-    """Weights under their usual names, with what is needed to build their network again in the metadata.
+    """Packs weights under their usual names.
+
+    The metadata holds what is needed to build their network again.
 
     Equal weights give equal bytes: nothing of the time or the machine is kept.
     """
@@ -221,7 +234,7 @@ def pack_weights(weights: Mapping[str, Tensor], about: Mapping[str, object]) -> 
 
 
 def unpack_weights(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Weights by name, and what was noted about them.
+    """Returns weights by name, and what was noted about them.
 
     Raises:
         CheckpointError: The bytes are no checkpoint of Lepton's.
@@ -236,7 +249,7 @@ def unpack_weights(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def copy_weights(module: torch.nn.Module) -> dict[str, Tensor]:
-    """The module's state on the CPU, detached from what training does next."""
+    """Copies the module's state to the CPU, detached from what training does next."""
     return {
         name: value.detach().to("cpu", copy=True) for name, value in module.state_dict().items()
     }

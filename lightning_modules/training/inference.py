@@ -1,4 +1,4 @@
-"""Answers of a trained network for every row of a stream, on one rank or shared out over all of them."""
+"""Answers every row of a stream with a trained network, on one rank or over all of them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ class Answers:
         truth: (N,) int64 labels, or (N,) or (N, H, T) float64 values, NaN where there is none.
         values: (N, K) probabilities, (N,) scores, or values of the truth's shape, float32.
         figures: Mean loss, and the figure that was watched, by name.
-        baselines: Values of the same shape by simpler means, by name.
+        baselines: Values of the same shape of each baseline, by name.
     """
 
     row_id: NDArray[np.uint64]

@@ -20,7 +20,9 @@ from lightning_modules.training.ranks import gather_ranks, sum_over_ranks
 
 
 class Tally:
-    """Sums of one epoch, from which its mean loss and figure follow; sums over ranks and resumes are exact.
+    """Sums one epoch's losses and figures, from which its means follow.
+
+    Sums over ranks and resumes are exact.
 
     Not a buffer of the module: data-parallel training would overwrite it with rank 0's.
 
@@ -32,7 +34,7 @@ class Tally:
         self.sums = torch.zeros(3, dtype=torch.float64)
 
     def add(self, loss: Tensor, figure: Tensor, rows: int) -> None:
-        """Adds one batch: its mean loss, its figure summed over the rows, how many rows there were."""
+        """Adds one batch: its mean loss, its figure summed over the rows, and its rows."""
         if self.sums.device != loss.device:
             self.sums = self.sums.to(loss.device)
         batch = torch.stack([loss.detach().double() * rows, figure.double()])
@@ -40,7 +42,7 @@ class Tally:
         self.sums[2] += rows
 
     def read(self) -> tuple[float, float]:
-        """Mean loss and figure so far; NaN without rows."""
+        """Returns mean loss and figure so far; NaN without rows."""
         loss, figure, rows = self.sums.tolist()
         return (loss / rows, figure / rows) if rows else (float("nan"), float("nan"))
 
@@ -94,7 +96,10 @@ class Learner(pl.LightningModule):
         self.train()
 
     def train(self, mode: bool = True) -> "Learner":
-        """Training mode for all but what is frozen: its normalisation would drift, and its dropout spoil what it knows."""
+        """Sets training mode for all but what is frozen.
+
+        Its normalisation would drift, and its dropout spoil what it knows.
+        """
         super().train(mode)
         for module in self.frozen:
             module.eval()
@@ -106,22 +111,25 @@ class Learner(pl.LightningModule):
         return find_direction(self.selection) == "lower"
 
     def respond(self, sample: Tensor) -> tuple[Tensor, Tensor]:
-        """Output and features of raw samples."""
+        """Returns output and features of raw samples."""
         features: Tensor = self.head(sample)
         return self.network(features), features
 
     def forward(self, sample: Tensor) -> Tensor:
-        """What the network gives for raw samples, such as logits (N, K) float32."""
+        """Returns what the network gives for raw samples, such as logits (N, K) float32."""
         return self.respond(sample)[0]
 
     def answer_samples(self, sample: Tensor) -> tuple[Tensor, ...]:
-        """The answers to raw samples, as the exported network gives them."""
+        """Returns the answers to raw samples, as the exported network gives them."""
         output, features = self.respond(sample)
         answers: tuple[Tensor, ...] = self.answer(output.float(), features)
         return answers
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Makes dropout a function of (seed, batch, rank), so that a resumed run draws what the first would have."""
+        """Makes dropout a function of (seed, batch, rank).
+
+        So a resumed run draws what the first would have.
+        """
         del batch
         key = np.array([self.spec.seed, self.current_epoch, batch_idx, self.global_rank], np.uint64)
         # Each number scrambled at its own place, so that no two batches share a seed.
@@ -134,7 +142,7 @@ class Learner(pl.LightningModule):
             torch.cuda.manual_seed(drawn)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean loss of one augmented batch."""
+        """Returns the mean loss of one augmented batch."""
         del batch_idx
         sample = batch.sample
         if self.augmentation is not None:
@@ -167,7 +175,7 @@ class Learner(pl.LightningModule):
         self.validation_tally, self._collected = Tally(), []
 
     def finish_validation(self, trainer: pl.Trainer) -> dict[str, float]:
-        """The validation rows' figures over all ranks, by name."""
+        """Returns the validation rows' figures over all ranks, by name."""
         self.validation_tally.sums = sum_over_ranks(trainer, self.validation_tally.sums)
         loss, figure = self.validation_tally.read()
         figures = {"validation_loss": loss, f"validation_{self.answer.spec.watched.name}": figure}
@@ -178,7 +186,10 @@ class Learner(pl.LightningModule):
         return figures
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the precision, and the epoch's figures, which `ResumeSaver` has just gathered on rank 0: it writes."""
+        """Keeps the precision and the epoch's figures.
+
+        `ResumeSaver` has just gathered them on rank 0, which writes.
+        """
         checkpoint["train_tally"] = self.train_tally.sums
         checkpoint["precision"] = (
             "fp32" if self.trainer.precision == LIGHTNING_NAMES["fp32"] else "bf16"
@@ -190,7 +201,7 @@ class Learner(pl.LightningModule):
         self.train_tally.sums = sums if self.global_rank == 0 else torch.zeros_like(sums)
 
     def configure_optimizers(self) -> Any:
-        """The optimizer and schedule that the spec names."""
+        """Returns the optimizer and schedule that the spec names."""
         optimizer = build_optimizer(
             self.spec.optimizer, self, fused=self.trainer.precision == LIGHTNING_NAMES["fp32"]
         )

@@ -20,13 +20,16 @@ QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 def find_hidden(module: nn.Module) -> list[Tensor]:
-    """The trained kernels and matrices of a network, without those of the last layer, whose rows are answers."""
+    """Finds the trained kernels and matrices of a network.
+
+    Those of the last layer are none: their rows are answers.
+    """
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear | _ConvNd)]
     return [layer.weight for layer in layers[:-1] if layer.weight.requires_grad]
 
 
 def orthogonalise(matrix: Tensor, steps: int) -> Tensor:
-    """The nearest matrix whose singular values are about one, by Newton and Schulz's iteration.
+    """Returns the nearest matrix whose singular values are about one (Newton and Schulz).
 
     Args:
         matrix: (M, N) float32.
@@ -44,7 +47,9 @@ def orthogonalise(matrix: Tensor, steps: int) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Orthogonal steps for groups that say `hidden: True`; Adam's (Kingma and Ba, 2015) for all else.
+    """Steps groups that say `hidden: True` orthogonally, all others as Adam does.
+
+    Adam is by Kingma and Ba (2015).
 
     Args:
         groups: Groups of parameters; those of `hidden` ones have two dimensions or more, the first
@@ -79,14 +84,18 @@ class Muon(Optimizer):
                 f"{momentum}, {betas} and {newton_schulz_steps}"
             )
         defaults = {
-            "lr": lr, "momentum": momentum, "betas": tuple(betas), "weight_decay": weight_decay,
-            "newton_schulz_steps": newton_schulz_steps, "hidden": False,
-        }  # fmt: skip
+            "lr": lr,
+            "momentum": momentum,
+            "betas": tuple(betas),
+            "weight_decay": weight_decay,
+            "newton_schulz_steps": newton_schulz_steps,
+            "hidden": False,
+        }
         super().__init__(groups, defaults)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step of all parameters that have a gradient."""
+        """Steps all parameters that have a gradient."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -44,7 +44,7 @@ FUSED = ("adamw", "adam", "sgd")
 
 
 def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, fused: bool = True) -> Optimizer:
-    """An optimizer over the module's parameters; vectors (biases, normalisation) do not decay.
+    """Builds an optimizer over a module; vectors (biases, normalisation) do not decay.
 
     Args:
         spec: Which one.
@@ -69,9 +69,13 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, fused: bool = Tru
     builder = load_component(spec.name, what="optimizer", known=OPTIMIZERS)
     params = {"fused": fused, **spec.params} if spec.name in FUSED else spec.params
     optimizer = build_component(
-        builder, [group for group in groups if group["params"]], what="optimizer", name=spec.name, lr=spec.lr,
+        builder,
+        [group for group in groups if group["params"]],
+        what="optimizer",
+        name=spec.name,
+        lr=spec.lr,
         **params,
-    )  # fmt: skip
+    )
     if not isinstance(optimizer, Optimizer):
         raise SpecError(
             f"optimizer ({spec.name!r}) must be a torch.optim.Optimizer; got "
@@ -81,7 +85,9 @@ def build_optimizer(spec: OptimizerSpec, module: nn.Module, *, fused: bool = Tru
 
 
 def compute_lr_factor(step: int, *, total_steps: int, spec: SchedulerSpec) -> float:
-    """Learning rate of a step as a fraction of the peak: linear warm-up, then half a cosine, a line, or flat.
+    """Returns the learning rate of a step as a fraction of the peak.
+
+    A linear warm-up, then half a cosine, a line, or flat.
 
     Args:
         step: Optimizer step, from 0.
@@ -99,7 +105,7 @@ def compute_lr_factor(step: int, *, total_steps: int, spec: SchedulerSpec) -> fl
 
 
 def build_scheduler(spec: SchedulerSpec, optimizer: Optimizer, total_steps: int) -> dict[str, Any]:
-    """The schedule, in the form that Lightning's `configure_optimizers` returns.
+    """Builds the schedule, in the form that Lightning's `configure_optimizers` returns.
 
     Raises:
         SpecError: Unknown name, or parameters that it refuses.

@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def in_group() -> bool:
-    """Whether this process is one of several that know of each other."""
+    """Tells whether this process is one of several that know of each other."""
     return dist.is_available() and dist.is_initialized()
 
 
 def sum_over_ranks(trainer: pl.Trainer, sums: Tensor) -> Tensor:
-    """The sum of every rank's tensor, the same on each of them."""
+    """Returns the sum of every rank's tensor, the same on each of them."""
     return cast(
         Tensor,
         trainer.strategy.reduce(sums.clone().to(trainer.strategy.root_device), reduce_op="sum"),
@@ -23,7 +23,9 @@ def sum_over_ranks(trainer: pl.Trainer, sums: Tensor) -> Tensor:
 
 
 def gather_ranks(values: Tensor) -> Tensor:
-    """The rows of all ranks, one after the other; the values themselves where there is one rank only.
+    """Returns the rows of all ranks, one after the other.
+
+    Where there is one rank only, it returns the values themselves.
 
     Ranks may have different numbers of rows.
     """
@@ -55,7 +57,7 @@ def open_group() -> None:
 
 
 def tell_ranks(content: bytes | None) -> bytes:
-    """The bytes that rank 0 has, on every rank.
+    """Returns the bytes that rank 0 has, on every rank.
 
     Args:
         content: On rank 0, what is told; what others bring is not asked for.

@@ -1,4 +1,7 @@
-"""Weights that a network starts from: a model's, or those of any safetensors file with the network's names."""
+"""Weights that a network starts from.
+
+They are a model's, or those of any safetensors file with the network's names.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,7 +38,9 @@ class Start:
 
 
 def read_start(content: bytes, spec: StartSpec) -> Start:
-    """The weights of a safetensors file; of one of Lepton's checkpoints those of network and head, without the answer.
+    """Reads the weights of a safetensors file.
+
+    Of one of Lepton's checkpoints it takes network and head, without the answer.
 
     Raises:
         CheckpointError: The bytes are no such file.
@@ -62,14 +67,17 @@ def read_start(content: bytes, spec: StartSpec) -> Start:
 
 
 def bare(name: str) -> str:
-    """A tensor's name without what lies around the network: mirror images, normalised windows."""
+    """Returns a tensor's name without what lies around the network.
+
+    Mirror images and normalised windows do.
+    """
     while name.startswith(NETWORK):
         name = name.removeprefix(NETWORK)
     return name
 
 
 def is_part(name: str, parts: Iterable[str]) -> bool:
-    """Whether a name is one of the parts, or lies in one."""
+    """Tells whether a name is one of the parts, or lies in one."""
     return any(name == part or name.startswith(f"{part}.") for part in parts)
 
 
@@ -133,14 +141,14 @@ def _is_counter(name: str) -> bool:
 
 
 def _list_parts(names: Iterable[str]) -> list[str]:
-    """The first words of names, each once."""
+    """Returns the first words of names, each once."""
     return list(dict.fromkeys(name.partition(".")[0] for name in names))
 
 
 def _find_misfits(
     wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], spec: StartSpec
 ) -> Iterator[tuple[str, str]]:
-    """Name of each tensor that cannot be taken, and why."""
+    """Yields the name of each tensor that cannot be taken, and why."""
     for name, value in wanted.items():
         found = given.get(name)
         if found is None:

@@ -50,7 +50,7 @@ from lightning_modules.training.ranks import in_group, tell_ranks
 from lightning_modules.training.start_weights import Start
 from storage.base.store import Store
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 _SAMPLES: TypeAdapter[AnySample] = TypeAdapter(AnySample)
 
 
@@ -64,7 +64,7 @@ class Fitted:
 
 
 def load_learner(checkpoint: bytes) -> Learner:
-    """The learner that a checkpoint holds, ready to answer.
+    """Returns the learner that a checkpoint holds, ready to answer.
 
     Raises:
         CheckpointError: The bytes are no checkpoint, or of a newer format.
@@ -79,7 +79,7 @@ def load_learner(checkpoint: bytes) -> Learner:
 
 
 def read_sample(checkpoint: bytes) -> AnySample:
-    """What the samples of a checkpoint's network look like.
+    """Returns what the samples of a checkpoint's network look like.
 
     Raises:
         CheckpointError: The bytes are no checkpoint, or of a newer format.
@@ -98,7 +98,7 @@ def check_format(about: Mapping[str, Any]) -> None:
     if about.get("format") != CHECKPOINT_FORMAT:
         raise CheckpointError(
             f"checkpoint format ({about.get('format')}) must be {CHECKPOINT_FORMAT}; got another; "
-            "update Lepton"
+            "train it again, or update Lepton"
         )
 
 
@@ -157,11 +157,7 @@ def fit_learner(
     dry_run_step(model, train, sample, total_steps)
     keeper = ResumeStates(states) if states is not None else None
     resume_from = keeper.agree_on_newest() if keeper else None
-
-    def write_record(record: dict[str, Any]) -> None:
-        if on_record is not None and trainer.is_global_zero:
-            on_record(record)
-
+    write_record = on_record if on_record is not None and _is_first_rank() else _write_nothing
     judge = EpochJudge(train, write_record)
     callbacks = [judge, StepLog(train, write_record), LossAlarm(train, on_diverged)]
     if keeper is not None:
@@ -171,31 +167,35 @@ def fit_learner(
     begun_in = keeper.read_precision(resume_from) if keeper and resume_from else precision
     with quiet_lightning():
         trainer = build_trainer(train, begun_in, callbacks=callbacks, keeper=keeper)
-    resumed_step = int(resume_from.split("-")[1]) if resume_from else None
-    write_record({"event": "start", "steps": total_steps, "epochs": train.max_epochs, "resumed_step": resumed_step,
-                  "precision": begun_in, "precision_kept": begun_in != precision})  # fmt: skip
+    how = {
+        "resumed_step": int(resume_from.split("-")[1]) if resume_from else None,
+        "precision": begun_in,
+        "precision_kept": begun_in != precision,
+    }
+    write_record({"event": "start", "steps": total_steps, "epochs": train.max_epochs, **how})
     started_at = time.monotonic()
     with quiet_lightning():
         trainer.fit(learner, datamodule=data, ckpt_path=resume_from, weights_only=True)
     seconds = time.monotonic() - started_at
     if keeper is not None and trainer.is_global_zero:
         keeper.clear()
-    result = _describe_result(learner, judge, trainer, seconds).model_copy(
-        update={
-            "resumed_step": resumed_step,
-            "precision": begun_in,
-            "precision_kept": begun_in != precision,
-        }
-    )
+    result = _describe_result(learner, judge, trainer, seconds).model_copy(update=how)
     return _conclude(model, sample, learner, judge, data, result)
 
 
+def _is_first_rank() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _write_nothing(record: dict[str, Any]) -> None:
+    """Takes the place of `on_record` on other ranks."""
+
+
 def _agree_on_precision(train: TrainSpec, learner: Learner, sample: AnySample) -> Precision:
-    """The precision that the first rank chooses, for all: another machine might measure another."""
+    """Returns the precision that the first rank chooses, for all."""
     if not in_group():
         return resolve_precision(train.precision, learner, sample)
-    first = os.environ.get("RANK", "0") == "0"
-    chosen = resolve_precision(train.precision, learner, sample) if first else "fp32"
+    chosen = resolve_precision(train.precision, learner, sample) if _is_first_rank() else "fp32"
     return "bf16" if tell_ranks(chosen.encode()) == b"bf16" else "fp32"
 
 
@@ -207,11 +207,14 @@ def _conclude(
     data: StreamDataModule,
     result: TrainResult,
 ) -> Fitted:
-    """The best weights, with what is fitted to them."""
+    """Returns the best weights, with what is fitted to them."""
     load_weights(learner, judge.weights)
     fit_answer(learner, data.validation_loader)
-    about = {"format": CHECKPOINT_FORMAT, "model": model.model_dump(mode="json"),
-             "sample": sample.model_dump(mode="json")}  # fmt: skip
+    about = {
+        "format": CHECKPOINT_FORMAT,
+        "model": model.model_dump(mode="json"),
+        "sample": sample.model_dump(mode="json"),
+    }
     return Fitted(learner.eval(), pack_weights(copy_weights(learner), about), result)
 
 
@@ -244,7 +247,9 @@ def _describe_result(
 def build_trainer(
     spec: TrainSpec, precision: Precision, *, callbacks: list[Any], keeper: ResumeStates | None
 ) -> pl.Trainer:
-    """Lightning's trainer for this process, without its own bars, summaries, loggers and checkpoints.
+    """Builds Lightning's trainer for this process.
+
+    It has none of Lightning's own bars, summaries, loggers and checkpoints.
 
     `RANK`, `WORLD_SIZE` and `LOCAL_RANK` say which part of a group this process is; without them it
     trains alone.
@@ -289,7 +294,10 @@ def build_trainer(
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Holds back hints about Lightning's own loaders and loggers, which are not used here, and about its own code."""
+    """Holds back hints about Lightning's own loaders, loggers and code.
+
+    They are not used here.
+    """
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():

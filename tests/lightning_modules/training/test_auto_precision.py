@@ -16,7 +16,7 @@ from tests.processors import PROCESSORS, stand_on
 
 IMAGE = ImageSample(shape=(1, 8, 8), classes=3)
 ROW = RowSample(
-    task="classification", numbers=(NumberColumn(name="a"), NumberColumn(name="b")), classes=2
+    objective="classes", numbers=(NumberColumn(name="a"), NumberColumn(name="b")), classes=2
 )
 GPU = {"cuda.is_available": True, "cuda.is_bf16_supported": True}
 OLD_GPU = {**GPU, "cuda.is_bf16_supported": False}
