@@ -85,7 +85,9 @@ class GoogleFiles(RemoteFiles):
 
 
 class AzureFiles(RemoteFiles):
-    """Azure Blob Storage, by adlfs (If-None-Match: *). The mark is a parameter of the blob's Content-Disposition.
+    """Azure Blob Storage, by adlfs (If-None-Match: *).
+
+    The mark is a parameter of the blob's Content-Disposition.
 
     adlfs sets the metadata of a blob itself and lets nobody add to it.
     """
@@ -105,7 +107,10 @@ class AzureFiles(RemoteFiles):
 
 
 class MemoryFiles(RemoteFiles):
-    """The memory of this process, for tests and notebooks. Threads share it; other processes do not see it."""
+    """The memory of this process, for tests and notebooks.
+
+    Threads share it; other processes do not see it.
+    """
 
     _can_write = True
     _lock = threading.Lock()

@@ -7,8 +7,8 @@
     |   |-- Overtaken            another writer created the next entry of a log
     |   `-- BeingCollected       garbage collection deletes it just now
     |-- Corrupt              stored bytes are not the bytes that were written
-    |-- SourceError          raw data cannot be read as its source declares: what was read is at fault
-    |   `-- SourceUnavailable    nothing was read: it is absent, out of reach, or the recipe does not say what it is
+    |-- SourceError          raw data cannot be read as their source declares: they are at fault
+    |   `-- SourceUnavailable    nothing was read: absent, out of reach, or not declared
     `-- StoreError           the store itself
         |-- UnsupportedStore     it cannot keep the promises that commits need
         |-- NotWritable          permission denied, or read-only
@@ -52,7 +52,7 @@ class SourceError(StorageError):
 
 
 class SourceUnavailable(SourceError):
-    """Raw data are absent or out of reach, or the recipe does not say how to read them: nothing is known of them."""
+    """Raw data are absent, out of reach or not declared: nothing is known of them."""
 
 
 class StoreError(StorageError):

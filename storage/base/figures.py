@@ -30,7 +30,7 @@ class Figure(BaseModel):
 
 
 def find_value(figures: tuple[Figure, ...], name: str, split: str | None = None) -> float | None:
-    """Return the value of the first figure of a name, and of a split if one is given; None without one."""
+    """Return the value of the first figure of a name, and of a split if given; None without."""
     for figure in figures:
         if figure.name == name and split in (None, figure.split):
             return figure.value

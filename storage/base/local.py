@@ -1,4 +1,6 @@
-"""Durable files of this machine, after the recipe that file systems honour (POSIX rename(2), link(2), fsync(2)).
+"""Durable files of this machine, after the recipe that file systems honour.
+
+It is that of POSIX: rename(2), link(2), fsync(2).
 
 A file is written under a temporary name in the same directory, flushed, and then renamed (replace)
 or linked (create once) to its name; then the directory is flushed. `link` fails if the name exists,
@@ -223,7 +225,7 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
 
 
 def _flush(paths: Collection[str]) -> None:
-    """Flushes files or directories to the disk; several at once, so that the disk takes them in one go."""
+    """Flushes files or directories to the disk; several at once, which costs less."""
     if len(paths) < 2:
         for path in paths:
             _flush_one(path)
@@ -250,7 +252,10 @@ def _flush_one(path: str) -> None:
 
 
 def _remove_empty(path: str, before: datetime) -> None:
-    """Removes empty directories last changed before a time, the deepest first; a writer that needs one makes it again."""
+    """Removes empty directories last changed before a time, the deepest first.
+
+    A writer that needs one makes it again.
+    """
     folders = [Path(folder) for folder, _, _ in os.walk(path, topdown=False) if folder != path]
     old: list[Path] = []
     for folder in folders:

@@ -1,4 +1,7 @@
-"""Runs one function over many items, here or on a Dask cluster: few in flight, results in order, faults named."""
+"""Runs one function over many items, here or on a Dask cluster.
+
+Few are in flight, results come in order, and faults are named.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping

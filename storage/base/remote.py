@@ -1,4 +1,4 @@
-"""Files of an object store behind fsspec: S3 and its like, Google Cloud, Azure, and the memory of this process.
+"""Files of an object store behind fsspec: S3 and its like, Google Cloud, Azure, memory.
 
 Object stores make a whole object visible at once, which `write` needs, and can refuse to create one
 twice ("conditional write", RFC 9110 section 13.1.2, If-None-Match), which `put_if_absent` needs.
@@ -53,7 +53,10 @@ class RemoteFiles:
                 raise
 
     def write(self, files: Mapping[str, bytes], *, durable: bool = True) -> None:
-        """Replaces files, many at once where the file system can; what an object store has taken is durable."""
+        """Replaces files, many at once where the file system can.
+
+        What an object store has taken is durable.
+        """
         first = next(iter(files), None)
         if first is None:
             return
@@ -95,7 +98,10 @@ class RemoteFiles:
         raise NotImplementedError
 
     def _is_ours(self, path: str, mark: str) -> bool:
-        """Return whether what exists was put by this call, whose reply was lost: it has the mark."""
+        """Return whether what exists was put by this call, whose reply was lost.
+
+        Its mark says so.
+        """
         raise NotImplementedError
 
     def exists(self, path: str) -> bool:

@@ -17,7 +17,10 @@ _REFUSALS = (
 
 @contextmanager
 def translated(path: str) -> Iterator[None]:
-    """Gives faults of a vendor's client our names. Their texts can hold secrets, so they are not chained."""
+    """Gives faults of a vendor's client our names.
+
+    Their texts can hold secrets, so they are not chained.
+    """
     try:
         yield
     except StorageError:

@@ -64,7 +64,10 @@ def canonical_json(value: object) -> bytes:
 
 
 def _check_keys(value: object) -> None:
-    """Refuses keys that json would turn into text. Manifests hold millions of numbers, which need no call of their own."""
+    """Refuses keys that json would turn into text.
+
+    Manifests hold millions of numbers, which need no call of their own.
+    """
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
@@ -166,7 +169,7 @@ class Store:
         return self._files.read(self._locate(path))
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
-        """Return the bytes `start` to `end` (exclusive) of a file; fewer where the file ends before.
+        """Return bytes `start` to `end` (exclusive) of a file; fewer where the file ends before.
 
         Raises:
             NotFound: There is no such file.
@@ -186,14 +189,18 @@ class Store:
         self._files.write({self._locate(path): data})
 
     def write_scratch(self, path: str, data: bytes) -> None:
-        """Creates or replaces a file that need not survive a power cut: never seen half-written, and not waited for.
+        """Creates or replaces a file that need not survive a power cut.
+
+        It is never seen half-written, and not waited for.
 
         A scratch file that is read and deleted within seconds often never reaches the disk.
         """
         self._files.write({self._locate(path): data}, durable=False)
 
     def write_files(self, files: Mapping[str, bytes]) -> None:
-        """Creates or replaces several files; each is never seen half-written, and all are durable afterwards.
+        """Creates or replaces several files, all of them durable afterwards.
+
+        Each is never seen half-written.
 
         A crash in between leaves any of them. Faster than one `write` a file: disks and networks
         work in parallel.
@@ -223,7 +230,10 @@ class Store:
         return self._files.stat(self._locate(path))[0]
 
     def modified(self, path: str) -> datetime:
-        """Return the time of a file's last write, in UTC, by the store's clock; raises `NotFound`."""
+        """Return the time of a file's last write, in UTC, by the store's clock.
+
+        Raises `NotFound`.
+        """
         return self._files.stat(self._locate(path))[1]
 
     def list(self, path: str = "") -> Names:

@@ -117,7 +117,9 @@ class Dataset(DatasetFiles):
         info: Mapping[str, Any] | None = None,
         message: str = "",
     ) -> Version:
-        """Adds shards to the latest version, whichever it is by then. Shards that are there already are not added.
+        """Adds shards to the latest version, whichever it is by then.
+
+        Shards that are there already are not added.
 
         Raises:
             Conflict: Other writers won every time, or a shard was collected as garbage meanwhile.
@@ -139,7 +141,10 @@ class Dataset(DatasetFiles):
         info: Mapping[str, Any] | None = None,
         message: str = "",
     ) -> Version:
-        """Makes these shards the whole content, whatever the latest version is; older versions stay."""
+        """Makes these shards the whole content, whatever the latest version is.
+
+        Older versions stay.
+        """
         return self.publish(lambda _: shards, kind=kind, info=info, message=message)
 
     def tag(self, name: str, version: int | str | None = None, *, move: bool = False) -> LogEntry:

@@ -1,4 +1,6 @@
-"""The commit log of a dataset: numbered files, each created once, each naming the digest of the one before.
+"""The commit log of a dataset: numbered files, each created once, in a chain.
+
+Each names the digest of the one before.
 
 The highest number is the latest state. What a reader of the latest entry needs of the past (tags,
 purges, the last collection) is carried forward in each entry, so that opening a version reads two
@@ -207,7 +209,10 @@ class CommitLog:
             if newer
             else "restore it from a copy; the versions after it name its digest"
         )
-        return f"log entry ({self.files.display}/{name}) must be an entry of format {FORMAT}; got {got}; {remedy}"
+        return (
+            f"log entry ({self.files.display}/{name}) must be an entry of format {FORMAT}; "
+            f"got {got}; {remedy}"
+        )
 
 
 def name_entry(number: int) -> str:

@@ -1,4 +1,6 @@
-"""Manifests: the shards that a version is made of, as a tree of small files that are named by the digest of their bytes.
+"""Manifests: the shards that a version is made of, as a tree of small files.
+
+Each file is named by the digest of its bytes.
 
 A leaf lists shards, any other node lists nodes, and the digest of the root names the manifest.
 Where the list is cut into nodes follows from the shards' digests alone (content-defined chunking,

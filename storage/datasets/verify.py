@@ -1,4 +1,4 @@
-"""Checks that every stored byte of a dataset is the one that was written, and names the files that are not."""
+"""Checks that every stored byte of a dataset is as written, and names the files that are not."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -64,7 +64,10 @@ def _verify_content(version: Version, seen: set[str]) -> list[FileFault]:
 
 
 def _verify_manifest(version: Version, seen: set[str]) -> tuple[list[ShardEntry], list[FileFault]]:
-    """Reads the nodes of a manifest that were not seen yet; gives the shards that were not, and what is wrong."""
+    """Reads the nodes of a manifest that were not seen yet.
+
+    Gives the shards that were not seen either, and what is wrong.
+    """
     manifests, todo = version.dataset.manifests, [version.manifest_digest]
     shards: dict[str, ShardEntry] = {}
     faults: list[FileFault] = []

@@ -1,4 +1,4 @@
-"""Versions for other tools: as dask arrays, and as one plain Zarr group that any Zarr v3 reader opens."""
+"""Versions for other tools: as dask arrays, and as a plain Zarr v3 group."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,9 @@ def open_dask(version: Version, name: str, split: str | None = None) -> "dask.ar
 
 
 def export_version(version: Version, target: Store) -> str:
-    """Writes a version as one plain Zarr v3 group: a group for each split, in it an array for each field.
+    """Writes a version as one plain Zarr v3 group.
+
+    It has a group for each split, and in it an array for each field.
 
     Rows go through memory shard by shard. The group's attributes name the version.
 

@@ -1,4 +1,4 @@
-"""From columns as a file holds them to the fields of rows: numbers, text, label, target, time and entity."""
+"""Turns columns of a file into fields: numbers, text, label, target, time and entity."""
 
 import hashlib
 import re

@@ -80,7 +80,7 @@ class Form:
         return rows
 
     def measure_features(self, rows: Rows) -> Moments:
-        """Measures the mean and spread that the head brings features to; no row has missing ids."""
+        """Measures the mean and spread that the head brings features to."""
         return Moments()
 
     def measure(self, rows: Rows, data: RowsSpec) -> Measured:

@@ -44,7 +44,10 @@ class ImageForm(Form):
     def read_arrays(
         self, values: NDArray[Any], targets: NDArray[Any], data: RowsSpec | None, where: str
     ) -> tuple[Rows, Columns]:
-        """Makes images (N, C, H, W): a channel is added where there is none, moved where it is last."""
+        """Makes images (N, C, H, W).
+
+        A channel is added where there is none, and moved where it is last.
+        """
         image = data.image if data is not None else None
         images = put_channels_first(values, image.shape if image is not None else None)
         return {IMAGE: images, **place_targets(targets, None)}, {}
@@ -59,7 +62,7 @@ class ImageForm(Form):
         return features, ~((labels >= 0) & (labels < len(data.labels))) | ~find_valid(rows, LABEL)
 
     def drop_masks(self, rows: Rows) -> Rows:
-        """Takes out the masks of images and labels, which are all valid once invalid rows have gone."""
+        """Takes out the masks of images and labels, which are all valid by now."""
         return {name: values for name, values in rows.items() if name not in _MASKS}
 
     def measure_features(self, rows: Rows) -> Moments:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class SeriesSpec(TableSpec):
-    """Series: rows with a time, of one entity or many, kept in order; windows are cut while streaming."""
+    """Series: rows with a time, of one entity or many, kept in order.
+
+    Windows are cut while streaming.
+    """
 
     kind: Literal["series"] = "series"
     """What the rows are."""

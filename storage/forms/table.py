@@ -77,7 +77,7 @@ class TableForm(Form):
     def read_arrays(
         self, values: NDArray[Any], targets: NDArray[Any], data: RowsSpec | None, where: str
     ) -> tuple[Rows, Columns]:
-        """Makes `numbers` of values (N, columns), in the order in which the data section names them."""
+        """Makes `numbers` of values (N, columns), in the order of the data section."""
         names = data.numbers if data is not None else ()
         if values.shape[1:] != (len(names),):
             raise SourceError(

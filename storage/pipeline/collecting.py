@@ -39,7 +39,10 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Collected:
-    """What one part became: a shard (none if no record could be read), faults, files that were read, undeclared classes."""
+    """What one part became.
+
+    A shard (none if no record could be read), faults, files that were read, undeclared classes.
+    """
 
     entry: ShardEntry | None
     faults: tuple[Undecodable, ...]
@@ -192,4 +195,7 @@ def _describe_empty(source: Source, faults: list[Undecodable]) -> str:
     if not faults:
         return f"source ({where}) must hold rows; got none; check the source's url and names"
     first = "; ".join(f"{fault.name}: {fault.reason}" for fault in faults[:3])
-    return f"source ({where}) must hold rows that can be read; got {len(faults)} faults, as {first}; mend the files"
+    return (
+        f"source ({where}) must hold rows that can be read; got {len(faults)} faults, as {first}; "
+        "mend the files"
+    )

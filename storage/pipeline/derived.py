@@ -1,4 +1,6 @@
-"""Figures of each row that gates judge and that no field holds: how bright an image is, how long a sensor has stood still.
+"""Derives figures of each row that gates judge and that no field holds.
+
+Such as how bright an image is, or how long a sensor has stood still.
 
 They are a pure function of a shard's rows. They are computed while a raw shard is written, and kept
 as statistics in its entry (`derived:<name>`), not as fields: a histogram says whether a shard is

@@ -1,4 +1,4 @@
-"""Statistics of the training split that the head and the loss are built from. Nothing else is ever fitted on."""
+"""Fits the statistics that head and loss are built from, on the training split alone."""
 
 from collections.abc import Mapping, Sequence
 

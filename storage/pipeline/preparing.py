@@ -127,7 +127,7 @@ def make_plan(
     scratch: Store,
     shards: Store,
 ) -> tuple[ShufflePlan, SeriesReport | None]:
-    """Decides how many shards each split gets, and where splits by time and runs of series begin."""
+    """Decides how many shards each split gets, and where splits by time and series begin."""
     columns = {field.name: field.columns for field in raw.fields if field.columns}
     counts = estimate_rows(raw.splits, spec.split)
     row_bytes = count_row_bytes(raw)

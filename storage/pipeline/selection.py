@@ -1,4 +1,4 @@
-"""Which rows are kept: valid ones, those that meet the recipe's conditions, and one of each content."""
+"""Chooses rows: valid ones that meet the recipe's conditions, one of each content."""
 
 import importlib
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""Series: rows sorted by entity and time, cut into shards in that order; what is missing or doubled is reported."""
+"""Sorts series by entity and time, and cuts them into shards in that order.
+
+What is missing or doubled is reported.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +18,10 @@ LISTED_GAPS = 100
 
 
 class Gap(BaseModel):
-    """Times that are missing: the last time before them and the first one after, in nanoseconds since 1970."""
+    """Times that are missing between two rows, in nanoseconds since 1970.
+
+    The last time before them and the first one after.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +56,10 @@ class SeriesReport(BaseModel):
 
 @dataclass(frozen=True)
 class SeriesPlan:
-    """Where each bucket of each split begins, as (entity, time); the first bucket of a split begins anywhere."""
+    """Where each bucket of each split begins, as (entity, time).
+
+    The first bucket of a split begins anywhere.
+    """
 
     starts: tuple[tuple[tuple[int, int], ...], ...]
 
@@ -88,7 +97,10 @@ def plan_series(
 
 
 class _Runs:
-    """Where the runs of one split begin: the moments at certain places of its rows, which come in order."""
+    """Where the runs of one split begin, at certain places of its rows.
+
+    The moments come in order.
+    """
 
     def __init__(self, rows: int, runs: int, whole_entities: bool) -> None:
         self.starts: dict[Moment, None] = {}

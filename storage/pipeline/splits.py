@@ -1,4 +1,6 @@
-"""Which split a row belongs to: a pure function of the row, so that it needs no list of rows and no order.
+"""Finds the split of a row, as a pure function of the row.
+
+So it needs no list of rows and no order.
 
 A hash split draws from the row's content. Equal rows therefore draw the same number and cannot end
 up on two sides, and a row keeps its side when others come and go.
@@ -46,7 +48,10 @@ def check_source_splits(rows_by_split: Mapping[str, int], spec: SplitSpec) -> No
 
 @dataclass(frozen=True)
 class Cutoffs:
-    """Where a split by time cuts: first time that validates, first that is held out, first that is left out."""
+    """Where a split by time cuts.
+
+    First time that validates, first that is held out, first that is left out.
+    """
 
     validation: float
     held_out: float

@@ -1,4 +1,6 @@
-"""Entity and time of all rows of series in order, in bounded memory: a stretch after the other, whatever order rows have.
+"""Walks entity and time of all rows of series in order, in bounded memory.
+
+One stretch comes after the other, whatever order the rows have.
 
 A reading of the shards keeps the first moments that fit, in order, and lets go of later ones; the
 next reading begins where the last one ended, and passes over shards that end before.
@@ -13,7 +15,8 @@ from numpy.typing import NDArray
 from storage.shards.entry import ShardEntry
 
 MOST_BYTES = 256 << 20
-_MOMENT_BYTES = 256  # entity, time and counts, as they are kept, joined and ordered; and a step, as it is counted
+# Entity, time and counts, as they are kept, joined and ordered; and a step, as it is counted.
+_MOMENT_BYTES = 256
 
 Moment = tuple[int, int]
 """Entity and time."""

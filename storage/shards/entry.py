@@ -92,7 +92,7 @@ class ShardEntry(Record):
         raise InvalidInput(f"a field ({name!r}) must be one of {names}; choose one of these")
 
     def find_file(self, name: str) -> str:
-        """Return the path of the one file of a field's array, from the folder of the dataset's shards."""
+        """Return the path of a field's one file, from the folder of the dataset's shards."""
         return f"{self.digest}/{name_array_file(self.find_field(name))}"
 
     def describe_field(self, name: str) -> bytes:

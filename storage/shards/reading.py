@@ -59,7 +59,8 @@ def read_file(shards: Store, entry: ShardEntry, path: str, *, verify: bool = Tru
         data = shards.read(f"{entry.digest}/{path}")
     except NotFound as error:
         raise Corrupt(
-            f"{describe_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; got "
+            f"{describe_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; "
+            "got "
             f"no file; {_REMEDY}"
         ) from error
     checked = verify or path not in entry.checksums
@@ -70,7 +71,8 @@ def read_file(shards: Store, entry: ShardEntry, path: str, *, verify: bool = Tru
     )
     if not same or not has_fingerprint(entry, path, data):
         raise Corrupt(
-            f"{describe_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; got "
+            f"{describe_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; "
+            "got "
             f"{sha256_bytes(data)} "
             f"({len(data)} bytes); {_REMEDY}"
         )

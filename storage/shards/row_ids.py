@@ -133,7 +133,9 @@ def draw_uniform(keys: NDArray[np.uint64], purpose: str) -> NDArray[np.float64]:
 
 
 def mix_keys(keys: NDArray[np.uint64], purpose: str) -> NDArray[np.uint64]:
-    """Scrambles keys with the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), twice, salted by purpose.
+    """Scrambles keys with the finaliser of SplitMix64, twice, salted by purpose.
+
+    Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 
     Args:
         keys: 64-bit keys, shape (N,), or hashes of shape (N, 2).

@@ -1,4 +1,6 @@
-"""Shards: a row group of any length, stored as a small Zarr v3 group, each array of it as one Zarr shard.
+"""Writes shards: a row group of any length, as a small Zarr v3 group.
+
+Each array of it is one Zarr shard.
 
 A shard is named by its content, so writing it again changes nothing, and two equal shards are one.
 It is written and read as a whole. Its layout stands in its entry in the manifest, so that reading

@@ -1,4 +1,4 @@
-"""Arrays that numpy saved: pairs of .npy files, or of members of one .npz (NEP 1, and zip archives of it)."""
+"""Reads arrays that numpy saved: pairs of .npy files, or of members of one .npz (NEP 1)."""
 
 import math
 import shutil
@@ -21,7 +21,9 @@ SPOOL_BYTES = 64 * 2**20
 
 
 class ArraysSource(UrlSource):
-    """Pairs of arrays: features (N, ...) and labels or targets (N,), in a folder of .npy files or in one .npz file.
+    """Pairs of arrays: features (N, ...) and labels or targets (N,).
+
+    They lie in a folder of .npy files or in one .npz file.
 
     Images are (N, H, W), (N, C, H, W) or (N, H, W, C); rows of a table are (N, columns), in the
     order of `numbers`.

@@ -1,4 +1,4 @@
-"""What every source is: a frozen model that lists its rows as parts, and decodes one part into rows.
+"""What every source is: a model that lists its rows as parts, and decodes a part.
 
 Reading is split in two. `scan` walks the source once, in order, in one process: it hashes each
 file, cuts the records into parts, and hands over their bytes where a file can only be read from its
@@ -143,7 +143,7 @@ class Source(BaseModel, ABC):
 
     @property
     def display(self) -> str | None:
-        """Address for people and receipts, without secrets; None for data that come with a package."""
+        """Address for people and receipts, without secrets; None for a package's own data."""
         return None
 
     def look(self) -> None:
@@ -251,7 +251,10 @@ class UrlSource(Source):
 
 
 def cut_evenly(rows: int, row_bytes: int, target_bytes: int) -> list[tuple[int, int]]:
-    """Cuts rows into runs of nearly equal length, none above the target size (but one row at least)."""
+    """Cuts rows into runs of nearly equal length, none above the target size.
+
+    A run has one row at least.
+    """
     runs = max(1, math.ceil(rows * row_bytes / max(1, target_bytes)))
     ends = [rows * run // min(runs, max(1, rows)) for run in range(min(runs, max(1, rows)) + 1)]
     return list(pairwise(ends)) if rows else []

@@ -1,4 +1,7 @@
-"""CSV files (RFC 4180), one or many, of any size: cut into blocks at record ends and parsed block by block."""
+"""Reads CSV files (RFC 4180), one or many, of any size.
+
+They are cut into blocks at record ends, and parsed block by block.
+"""
 
 import codecs
 import csv

@@ -1,4 +1,7 @@
-"""IDX files, the format of MNIST: a magic number, sizes, and big-endian values (LeCun, Cortes and Burges, 1998)."""
+"""Reads IDX files, the format of MNIST (LeCun, Cortes and Burges, 1998).
+
+A magic number, sizes, and big-endian values.
+"""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""JPEG and PNG pictures in folders, or in tar archives; the label is the name of the folder that a picture lies in."""
+"""Reads JPEG and PNG pictures in folders, or in tar archives.
+
+The label is the name of the folder that a picture lies in.
+"""
 
 import posixpath
 from collections.abc import Iterator, Sequence
@@ -30,7 +33,10 @@ NOWHERE = "lies in none of the folders of source.splits"
 
 
 class ImagesSource(UrlSource):
-    """JPEG and PNG below a folder, matching a glob, or in tar archives; the name of the folder around one is its class."""
+    """JPEG and PNG below a folder, matching a glob, or in tar archives.
+
+    The name of the folder around one is its class.
+    """
 
     type: Literal["images"] = "images"
     """Which source it is."""

@@ -1,4 +1,4 @@
-"""One JPEG or PNG as pixels: upright, opaque, with the channels and the size that the recipe declares.
+"""Decodes a JPEG or PNG: upright, opaque, in the channels and size that are declared.
 
 The rules are those of the device's `deployments.targets.run.inputs`; a test holds the two side by
 side, because what a model learned from and what it is asked must be made alike.

@@ -1,4 +1,6 @@
-"""The members of a tar archive, one after another and never onto a disk, with bounds on names, count and sizes.
+"""Reads the members of a tar archive, one after another and never onto a disk.
+
+Names, count and sizes have bounds.
 
 Formats: POSIX.1-2001 ustar and pax, and GNU's long names and large sizes. Python's `tarfile` takes
 an archive that is cut off between two members for a whole one, and costs ten times as much a
@@ -40,7 +42,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of a member says: its name, its size in bytes, and its type (one character)."""
+    """What the header of a member says: name, size in bytes, and type (one character)."""
 
     name: str
     size: int

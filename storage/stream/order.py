@@ -230,7 +230,7 @@ class MemoryPlan:
         return np.cumsum(samples[used][ranked]), np.cumsum(pages[used][ranked])
 
     def pages_needed(self, window_steps: int, streams: int) -> int:
-        """Return the pages that so many streams need, at most, to hold two successive windows each."""
+        """Return the pages that so many streams need, at most, for two successive windows each."""
         return min(self.total, streams * self._stream_pages(window_steps))
 
     @property

@@ -1,4 +1,4 @@
-"""What a stream can do with a split: how many canonical streams, how long a window, how much memory."""
+"""Plans a stream: how many canonical streams, how long a window, how much memory."""
 
 import math
 from dataclasses import dataclass

@@ -64,7 +64,9 @@ class ResidentShards:
         return shard in self._shards
 
     def admit(self, shard: int, keep: Collection[int]) -> None:
-        """Gives a shard its pages, and drops other shards where none are free, those used longest ago first.
+        """Gives a shard its pages.
+
+        Drops other shards where none are free, those used longest ago first.
 
         Args:
             shard: The shard; nothing happens if it is there already.
@@ -109,7 +111,10 @@ class ResidentShards:
         ]
 
     def locate(self, rows: Indices) -> Indices:
-        """Return the places in memory of rows, given by number; of any shape. Rows that are not resident are out of range."""
+        """Return the places in memory of rows, given by number; of any shape.
+
+        Rows that are not resident are out of range.
+        """
         pages = rows // self._page_rows
         return rows + (self._places[pages] - pages) * self._page_rows
 

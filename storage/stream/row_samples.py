@@ -26,7 +26,10 @@ class StreamSamples(Protocol):
         """Return the number of the first sample of each shard, shape (shards,)."""
 
     def locate(self, memory: ResidentShards, numbers: Indices) -> Indices:
-        """Turns numbers of samples into what `gather` takes; same shape, padding (-1) stays what it is."""
+        """Turns numbers of samples into what `gather` takes, in the same shape.
+
+        Padding (-1) stays what it is.
+        """
 
     def gather(self, memory: ResidentShards, places: Indices) -> Batch:
         """Return the samples at places, one index a field."""

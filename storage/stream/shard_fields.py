@@ -164,7 +164,10 @@ class ShardFields:
 
 
 class _Scratch(threading.local):
-    """A thread's memory for one file as it is stored; kept, because fresh memory costs more than the reading."""
+    """A thread's memory for one file as it is stored.
+
+    It is kept, because fresh memory costs more than the reading.
+    """
 
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)

@@ -1,4 +1,6 @@
-"""The stream: rows of a version as shuffled batches, in one order for any number of ranks and threads.
+"""Streams rows of a version as shuffled batches.
+
+The order is one for any number of ranks and threads.
 
 Shards are read whole and decoded in threads, one window ahead of the batches; a batch is one numpy
 index into the memory that holds them (`storage/stream/resident.py`). The order is arithmetic

@@ -28,7 +28,7 @@ Places = NDArray[np.intp]
 Numbered = Sequence[tuple[int, ShardEntry]]
 """Shards with their numbers in the version."""
 ReadKeys = Callable[[ShardEntry], tuple[Keys, Places]]
-"""Gives the keys, (M, 2), of the rows of a shard that have one, and their places in it, ascending."""
+"""Gives the keys, (M, 2), of the rows of a shard that have one, and their places, ascending."""
 
 
 def read_keys(entry: ShardEntry, version: Version, fields: Sequence[str]) -> tuple[Keys, Places]:
@@ -269,7 +269,7 @@ class _Range:
         raise AssertionError
 
     def iter_slots(self, table: _Table) -> Iterator[tuple[int, Places, Places]]:
-        """Yield each shard's number, its places with a key of a table, and where the key is there."""
+        """Yield each shard's number, its places with a key of the table, and that key's place."""
         for number, _, places, slots in self._iter_found(table):
             yield number, places, slots
 

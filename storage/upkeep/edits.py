@@ -119,7 +119,10 @@ def find_row_ids(
     row_ids: NDArray[np.uint64],
     known: dict[str, NDArray[np.uint64]],
 ) -> None:
-    """Adds which of the ids each shard holds to what is known, by the shard's digest; many shards are read at once."""
+    """Adds to what is known which of the ids each shard holds, by the shard's digest.
+
+    Many shards are read at once.
+    """
     unread = {shard.digest: shard for shard in shards if shard.digest not in known}
     with ThreadPoolExecutor(_THREADS, "lepton-edit") as threads:
         found = threads.map(lambda shard: count_row_ids(dataset, shard, row_ids), unread.values())
@@ -156,7 +159,10 @@ def drop_rows(
 def rewrite_shard(
     dataset: Dataset, shard: ShardEntry, rows: Mapping[str, NDArray[Any]]
 ) -> ShardEntry:
-    """Writes rows in place of a shard: same split, codecs, columns and source; what was derived of its rows is anew."""
+    """Writes rows in place of a shard, with its split, codecs, columns and source.
+
+    What was derived of its rows is derived anew.
+    """
     columns = {field.name: field.columns for field in shard.fields if field.columns}
     derived = any(name.startswith(PREFIX) for name in shard.statistics)
     return write_shard(

@@ -1,4 +1,4 @@
-"""Garbage collection: deletes what killed writers left and what no version needs, never what a version needs.
+"""Collects garbage: what killed writers left and what no version needs.
 
 A shard may be written but not committed yet, and deleting takes time. So a collection first records
 in the log what it is about to delete, and at last that it has ended. A commit that comes before the
@@ -26,7 +26,7 @@ _LEASE = timedelta(minutes=5)
 _WORK_S = 120.0
 
 Known = dict[str, tuple[frozenset[str], tuple[str, ...]]]
-"""Nodes of manifests that were read: the names of their shards, and the digests of the nodes below."""
+"""Nodes of manifests that were read: names of their shards, digests of the nodes below."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ def collect_garbage(
 
     Args:
         dataset: The dataset.
-        grace_s: Seconds; longer than any writer takes from its first shard to its commit. With a shorter one
-            nothing breaks, but a writer's commit can be refused and must write its shards again.
+        grace_s: Seconds; longer than any writer takes from its first shard to its commit. With a
+            shorter one nothing breaks, but a writer's commit can be refused and must write its
+            shards again.
         dry_run: Whether only to say what would be deleted.
 
     Raises:
@@ -136,7 +137,10 @@ def _start(dataset: Dataset, cutoff: datetime, known: Known) -> dict[str, list[s
 
 
 def _delete_listed(dataset: Dataset, todo: dict[str, list[str]]) -> dict[str, int]:
-    """Deletes shards and manifests for as long as the record allows; gives the bytes of each that is done."""
+    """Deletes shards and manifests for as long as the record allows.
+
+    Gives the bytes of each that is done.
+    """
     started, done = time.monotonic(), {}
     for name, files in todo.items():
         if time.monotonic() - started > _WORK_S:

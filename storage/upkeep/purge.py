@@ -1,4 +1,4 @@
-"""Deletes rows for good, as the law can ask: from every version of a dataset, not only from the next one.
+"""Deletes rows for good, as the law can ask: from every version of a dataset.
 
 The log is not rewritten. A purge adds an entry that says which manifest stands in for which, and
 then deletes the shards that held the rows. So every older version still opens, without the rows,
@@ -108,7 +108,10 @@ class _Purge:
         self._found: dict[str, NDArray[np.uint64]] = {}
 
     def change(self, head: LoggedEntry | None) -> dict[str, Any]:
-        """Writes what stands in for the shards and manifests with the rows; gives the entry that says so."""
+        """Writes what stands in for the shards and manifests with the rows.
+
+        Gives the entry of the log that says so.
+        """
         self.versions, self._manifests, self._nodes = [], {}, set()
         latest: Version | None = None
         for version in self.dataset.iter_versions(head):

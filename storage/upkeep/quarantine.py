@@ -1,4 +1,6 @@
-"""Quarantine: bad rows are set aside as a dataset of their own, with reason, source and id, and may be released again.
+"""Sets bad rows aside as a dataset of their own, and releases them again.
+
+They keep a reason, their source and where they were.
 
 A released row is remembered by its content, so that it is not set aside a second time.
 """
@@ -33,7 +35,7 @@ def name_quarantine(raw: str) -> str:
 
 
 def set_aside(raw: Version, reasons: Mapping[int, str]) -> Version:
-    """Copies rows of a raw version to its quarantine, and publishes the raw dataset's next version without them.
+    """Copies rows of a raw version to its quarantine, and publishes a version without them.
 
     Args:
         raw: The raw version; the latest one of its dataset.
@@ -113,7 +115,9 @@ def read_quarantine(workspace: Store, raw: str) -> Rows:
 
 
 def release_rows(workspace: Store, raw: str, row_ids: Sequence[int]) -> int:
-    """Takes rows out of the quarantine: the next version that holds them keeps them. Returns how many there were.
+    """Takes rows out of the quarantine; returns how many there were.
+
+    The next version that holds them keeps them.
 
     Raises:
         NotFound: A row is not in the quarantine.

@@ -41,7 +41,8 @@ def describe_azure(endpoint):
     """Options of a store at the endpoint of an Azurite."""
     return {
         "account_name": _AZURE_ACCOUNT,
-        "connection_string": f"DefaultEndpointsProtocol=http;AccountName={_AZURE_ACCOUNT};AccountKey={_AZURE_KEY};"
+        "connection_string": f"DefaultEndpointsProtocol=http;AccountName={_AZURE_ACCOUNT};"
+        f"AccountKey={_AZURE_KEY};"
         f"BlobEndpoint={endpoint}/{_AZURE_ACCOUNT};",
     }
 

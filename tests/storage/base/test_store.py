@@ -208,7 +208,7 @@ class TestS3(StoreContract):
         assert pickle.loads(pickle.dumps(store)).read("a") == b"1"
 
     def test_a_large_file_is_one_request(self, store, endpoint):
-        """s3fs would write it in parts, of which a killed writer leaves some that no listing shows."""
+        """s3fs would write parts, of which a killed writer leaves some that no listing shows."""
         with Proxy(endpoint) as proxy:
             through = Store(store.url, describe_options(proxy.endpoint))
             through.write("large", bytes(101 * 2**20))

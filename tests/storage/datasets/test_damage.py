@@ -160,7 +160,8 @@ def write_on(turn):
     print("ready", os.getpid(), flush=True)
     while True:
         start = time.monotonic()
-        version = dataset.append([add_shard(dataset, 100 * turn, 50), add_shard(dataset, 100 * turn + 50, 50)])
+        shards = [add_shard(dataset, 100 * turn + start, 50) for start in (0, 50)]
+        version = dataset.append(shards)
         print(turn, time.monotonic() - start, flush=True)
         turn += 1
 
@@ -214,7 +215,7 @@ def kill_writers(store, times):
 
 
 def check_killed(store, times, tick_s=0.02):
-    """Kills writers; gives the number of acknowledged commits, all of which are there, and whole."""
+    """Kills writers; counts the acknowledged commits, all of which are there, and whole."""
     dataset = Dataset(store, "demo")
     acknowledged = kill_writers(store, times)
     assert verify_dataset(dataset) == []

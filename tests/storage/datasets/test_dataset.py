@@ -142,11 +142,13 @@ from storage.base.store import Store
 from storage.shards.writing import write_shard
 from storage.datasets.dataset import Dataset
 
-url, options, writer, commits = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+url, options = sys.argv[1], json.loads(sys.argv[2])
+writer, commits = int(sys.argv[3]), int(sys.argv[4])
 dataset = Dataset(Store(url, options), "demo")
 sys.stdin.readline()
 for turn in range(commits):
-    entry = write_shard(dataset.shards, {"row_id": np.array([1000 * writer + turn], np.uint64)}, codec="none")
+    rows = {"row_id": np.array([1000 * writer + turn], np.uint64)}
+    entry = write_shard(dataset.shards, rows, codec="none")
     print(dataset.append([entry]).number, flush=True)
 """
 

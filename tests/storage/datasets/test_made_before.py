@@ -1,4 +1,4 @@
-"""Datasets that the code before wrote are read and verified, and the same rows give their digests."""
+"""Datasets of the code before are read and verified; the same rows give their digests."""
 
 import tarfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Manifests: trees of small files that share what is equal, so that a commit costs what it changes."""
+"""Manifests: trees of small files that share what is equal; a commit costs what changes."""
 
 import json
 import random

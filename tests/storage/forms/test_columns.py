@@ -88,7 +88,7 @@ class TestParquet(TestCsv):
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns", "date32", "date64"])
 def test_times_of_parquet_that_do_not_fit_are_missing(tmp_path, unit):
-    """64 bits of nanoseconds reach from 1677 to 2262: "never" is no time, and no other time either."""
+    """64 bits of nanoseconds reach from 1677 to 2262: "never" is no time at all."""
     dates = {"date32": (pa.int32(), pa.date32(), "D"), "date64": (pa.int64(), pa.date64(), "ms")}
     stored, kind, resolution = (
         dates[unit] if unit in dates else (pa.int64(), pa.timestamp(unit, tz="UTC"), unit)

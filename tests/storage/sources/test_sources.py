@@ -81,7 +81,10 @@ def test_the_type_chooses_the_source():
 
 
 def test_specs_import_fast_and_alone():
-    text = "import sys, storage.sources, storage.pipeline.preparing, storage.pipeline.collecting; print(*sys.modules)"
+    text = (
+        "import sys, storage.sources, storage.pipeline.preparing, storage.pipeline.collecting; "
+        "print(*sys.modules)"
+    )
     modules = subprocess.run(
         [sys.executable, "-c", text], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -174,7 +174,10 @@ def test_a_split_too_short_for_the_horizon_is_named_though_its_context_is_long(t
         "validation": (np.zeros(4, int), np.arange(30, 34)),
     }
     version = write_splits(tmp_path, splits)
-    said = r"asked for \(6\) must lie in the split 'validation' .*longest such run has 4 rows; shorten the horizon"
+    said = (
+        r"asked for \(6\) must lie in the split 'validation' .*longest such run has 4 rows; "
+        "shorten the horizon"
+    )
     with pytest.raises(InvalidInput, match=said):
         Stream(
             version,

@@ -211,7 +211,7 @@ class TestLocal(CollectionContract):
         assert verify_dataset(dataset) == []
 
     def test_collections_amid_writers_never_hurt(self, dataset):
-        """With no grace at all, writers may have to write again, but no version ever misses a file."""
+        """With no grace at all writers may have to write again, but no version misses a file."""
         stop = threading.Event()
 
         def collect():

@@ -1,4 +1,4 @@
-"""Purges: the rows are gone from every version and every file, and the history still proves itself."""
+"""Purges: rows are gone from every version and file, and the history proves itself."""
 
 import numpy as np
 import pytest
