@@ -18,7 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from flows.recipe.load import load_recipe
 from lightning_modules.heads.columns import Combinations
-from lightning_modules.specs.objectives import load_metric
+from lightning_modules.specs.measure import load_metric
 from lightning_modules.specs.samples import RowSample
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset

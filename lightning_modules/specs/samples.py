@@ -138,8 +138,8 @@ class RowSample(Sample):
             )
         if self.forecast and (self.window is None or not self.window.horizon):
             raise ValueError(
-                f"forecast ({self.forecast}) must be 0 where no step is forecast; got columns; give "
-                "the window a horizon"
+                f"forecast ({self.forecast}) must be 0 where no step is forecast; got columns; "
+                "give the window a horizon"
             )
         return self
 

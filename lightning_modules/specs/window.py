@@ -15,7 +15,8 @@ class WindowSpec(Spec):
     stride: int = Field(default=1, ge=1)
     """Steps between the starts of two training windows."""
     season: int | None = Field(default=None, ge=1)
-    """Steps of a season, for the seasonal naive baseline; at most `lookback`. None leaves it out."""
+    """Steps of a season, for the seasonal naive baseline; at most `lookback`. None leaves it
+    out."""
     targets: tuple[str, ...] = ()
     """Columns of `data.numbers` that are forecast; empty for all of them."""
     max_gap_steps: float | None = Field(default=1.5, ge=1)

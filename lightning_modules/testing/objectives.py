@@ -9,9 +9,9 @@ from lightning_modules.compress.onnx_export import export_onnx
 from lightning_modules.data.readers import SampleBatch
 from lightning_modules.objectives.base import answer_baselines
 from lightning_modules.objectives.registry import OBJECTIVES
+from lightning_modules.specs.measure import find_direction, load_metric, measure_figures
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.objectives import OBJECTIVES as SPECS
-from lightning_modules.specs.objectives import find_direction, load_metric, measure_figures
 from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.build import build_learner

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from lightning_modules.data.augment import Augmentation, mix_bits
 from lightning_modules.data.batches import Batch
 from lightning_modules.objectives.base import Answer
-from lightning_modules.specs.objectives import ObjectiveSpec, find_direction, load_metric
+from lightning_modules.specs.measure import find_direction, load_metric
+from lightning_modules.specs.objectives import ObjectiveSpec
 from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.optim import build_optimizer, build_scheduler

@@ -4,34 +4,28 @@ The same call serves one process and each of several ranks; `torchrun` or our la
 environment.
 """
 
-import logging
 import os
 import time
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pydantic import TypeAdapter
-from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from torch import Tensor, nn
 
 from lightning_modules.data.batches import IMAGES, Stream, StreamDataModule
 from lightning_modules.data.readers import SampleReader
-from lightning_modules.errors import CheckpointError, SpecError
+from lightning_modules.errors import CheckpointError
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.result import TrainResult
 from lightning_modules.specs.training import TrainSpec
+from lightning_modules.training.alarm import LossAlarm, OnDiverged
 from lightning_modules.training.auto_precision import resolve_precision
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.callbacks import (
     EpochJudge,
-    LossAlarm,
-    OnDiverged,
     OnRecord,
     ResumeSaver,
     StepLog,
@@ -45,7 +39,8 @@ from lightning_modules.training.checkpoint import (
 from lightning_modules.training.dry_run import dry_run_step
 from lightning_modules.training.fit_answer import fit_answer
 from lightning_modules.training.learner import Learner
-from lightning_modules.training.precision import LIGHTNING_NAMES, Precision
+from lightning_modules.training.lightning_trainer import build_trainer, quiet_lightning
+from lightning_modules.training.precision import Precision
 from lightning_modules.training.ranks import in_group, tell_ranks
 from lightning_modules.training.start_weights import Start
 from storage.base.store import Store
@@ -160,13 +155,10 @@ def fit_learner(
     write_record = on_record if on_record is not None and _is_first_rank() else _write_nothing
     judge = EpochJudge(train, write_record)
     callbacks = [judge, StepLog(train, write_record), LossAlarm(train, on_diverged)]
-    if keeper is not None:
-        callbacks.append(ResumeSaver(train, keeper))
+    callbacks += [ResumeSaver(train, keeper)] if keeper else []
     precision = _agree_on_precision(train, learner, sample)
     # A training ends as it began, on whatever machine: another precision would be another training.
     begun_in = keeper.read_precision(resume_from) if keeper and resume_from else precision
-    with quiet_lightning():
-        trainer = build_trainer(train, begun_in, callbacks=callbacks, keeper=keeper)
     how = {
         "resumed_step": int(resume_from.split("-")[1]) if resume_from else None,
         "precision": begun_in,
@@ -175,10 +167,11 @@ def fit_learner(
     write_record({"event": "start", "steps": total_steps, "epochs": train.max_epochs, **how})
     started_at = time.monotonic()
     with quiet_lightning():
+        trainer = build_trainer(train, begun_in, callbacks=callbacks, keeper=keeper)
         trainer.fit(learner, datamodule=data, ckpt_path=resume_from, weights_only=True)
-    seconds = time.monotonic() - started_at
     if keeper is not None and trainer.is_global_zero:
         keeper.clear()
+    seconds = time.monotonic() - started_at
     result = _describe_result(learner, judge, trainer, seconds).model_copy(update=how)
     return _conclude(model, sample, learner, judge, data, result)
 
@@ -242,67 +235,3 @@ def _describe_result(
         seconds=round(seconds, 3),
         history=tuple(judge.history),
     )
-
-
-def build_trainer(
-    spec: TrainSpec, precision: Precision, *, callbacks: list[Any], keeper: ResumeStates | None
-) -> pl.Trainer:
-    """Builds Lightning's trainer for this process.
-
-    It has none of Lightning's own bars, summaries, loggers and checkpoints.
-
-    `RANK`, `WORLD_SIZE` and `LOCAL_RANK` say which part of a group this process is; without them it
-    trains alone.
-    """
-    world_size, here = (
-        int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE")
-    )
-    if world_size % here:
-        raise SpecError(
-            f"ranks ({world_size}) must be the same number on every node; got {here} on this one; "
-            "set train.devices to a "
-            "number that each node has"
-        )
-    on_gpu = torch.cuda.is_available()
-    strategy: Strategy
-    if world_size > 1:
-        strategy = DDPStrategy(
-            process_group_backend="nccl" if on_gpu else "gloo", gradient_as_bucket_view=True
-        )
-    else:
-        strategy = SingleDeviceStrategy(torch.device("cuda", 0) if on_gpu else torch.device("cpu"))
-    return pl.Trainer(
-        accelerator="gpu" if on_gpu else "cpu",
-        devices=here,
-        num_nodes=world_size // here,
-        strategy=strategy,
-        precision=LIGHTNING_NAMES[precision],
-        max_epochs=spec.max_epochs,
-        accumulate_grad_batches=spec.accumulate,
-        gradient_clip_val=spec.clip_norm,
-        deterministic=spec.deterministic,
-        callbacks=callbacks,
-        plugins=[keeper] if keeper else None,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Holds back hints about Lightning's own loaders, loggers and code.
-
-    They are not used here.
-    """
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", category=UserWarning, module=r"(pytorch_lightning|lightning_fabric)\b"
-        )
-        warnings.filterwarnings("ignore", category=FutureWarning, message=r".*treespec.*")
-        yield

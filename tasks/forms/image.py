@@ -17,8 +17,8 @@ from gates.raw.check_names import IMAGE_INF, IMAGE_MAX, IMAGE_MIN, IMAGE_MISSING
 from gates.specs.raw import RawGate
 from lightning_modules.data.readers import ImageReader
 from lightning_modules.specs.forms import FORMS
+from lightning_modules.specs.measure import choose_positive
 from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.objectives import choose_positive
 from lightning_modules.specs.samples import ImageSample
 from storage.datasets.version import Version
 from storage.forms.image import ImageSpec

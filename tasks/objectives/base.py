@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.targets.trust.card import OutputSpec
+from lightning_modules.specs.measure import find_direction, measure_figures
 from lightning_modules.specs.objectives import OBJECTIVES as SPECS
-from lightning_modules.specs.objectives import ObjectiveSpec, find_direction, measure_figures
+from lightning_modules.specs.objectives import ObjectiveSpec
 from lightning_modules.specs.samples import Sample
 from storage.base.figures import Figure, find_value
 from storage.forms.base import RowsSpec

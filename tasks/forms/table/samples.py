@@ -5,8 +5,9 @@ import numpy as np
 from deployments.targets.trust.card import ColumnSpec, InputSpec
 from lightning_modules.data.readers import CodeBook, RowReader, encode_texts
 from lightning_modules.specs.forms import FORMS
+from lightning_modules.specs.measure import choose_positive
 from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.objectives import FUTURE, LABEL, OBJECTIVES, choose_positive
+from lightning_modules.specs.objectives import FUTURE, LABEL, OBJECTIVES
 from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
 from storage.datasets.version import Version
 from storage.forms.columns import NUMBERS, name_field

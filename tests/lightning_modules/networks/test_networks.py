@@ -88,7 +88,8 @@ def test_resnet_keeps_small_images_at_their_size() -> None:
         NetworkSpec(family="resnet", params={"blocks": [1], "widths": [8]}), (3, 32, 32), 7
     )
     assert tuple(network.get_submodule("layer1")(torch.rand(1, 8, 32, 32)).shape) == (1, 8, 32, 32)
-    assert tuple(network.get_submodule("conv1").weight.shape) == (8, 3, 3, 3)  # type: ignore[union-attr]
+    weight = network.get_submodule("conv1").weight
+    assert tuple(weight.shape) == (8, 3, 3, 3)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu", "silu"])

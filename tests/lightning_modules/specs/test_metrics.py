@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
+from lightning_modules.specs.measure import choose_positive, find_direction, measure_figures
 from lightning_modules.specs.metrics import (
     compute_auroc,
     compute_average_precision,
@@ -13,12 +14,7 @@ from lightning_modules.specs.metrics import (
     compute_mae,
     compute_rmse,
 )
-from lightning_modules.specs.objectives import (
-    OBJECTIVES,
-    choose_positive,
-    find_direction,
-    measure_figures,
-)
+from lightning_modules.specs.objectives import OBJECTIVES
 from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
 from storage.base.figures import find_value
 

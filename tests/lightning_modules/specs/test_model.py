@@ -25,7 +25,8 @@ from lightning_modules.specs.training import (
 
 def test_importing_the_specs_costs_neither_torch_nor_scikit_learn() -> None:
     names = "{'torch', 'onnx', 'sklearn', 'pandas'} & set(sys.modules)"
-    code = f"import sys, lightning_modules.specs.training, lightning_modules.specs.result; print({names})"
+    modules = "lightning_modules.specs.training, lightning_modules.specs.result"
+    code = f"import sys, {modules}; print({names})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

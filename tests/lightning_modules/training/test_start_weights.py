@@ -125,7 +125,7 @@ def test_what_is_frozen_stays_with_its_normalisation_and_the_rest_learns(trained
 
 
 def test_file_with_usual_names_is_taken_for_other_classes(trained: Fitted) -> None:
-    """As a published ResNet is: its own tensors by their names, a last layer of a thousand classes."""
+    """A published ResNet has its tensors by their names, and a thousand classes."""
     source = build_learner(RESNET, SAMPLE.model_copy(update={"classes": 1000})).network
     tensors = {
         name: value.contiguous()
