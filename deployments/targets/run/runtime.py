@@ -54,21 +54,9 @@ class Answers:
     outputs: Outputs
     arrays: dict[str, Array]
 
-    def find(self, meaning: str) -> Array | None:
-        """Return the first array of a meaning; None where the model answers with none."""
-        for output in self.outputs:
-            if output.meaning == meaning:
-                return self.arrays[output.name]
-        return None
-
-    @property
-    def labels(self) -> Array | None:
-        """(N,) int64, places in the card's labels; None where a model tells none."""
-        return self.find("label")
-
     @property
     def values(self) -> Array:
-        """The last array, which figures are of: probabilities (N, K), scores (N,), or values."""
+        """Returns the last array, which figures are of: probabilities (N, K), scores (N,), or values."""
         return self.arrays[self.outputs[-1].name]
 
 

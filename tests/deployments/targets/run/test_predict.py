@@ -44,7 +44,7 @@ def test_one_answer_a_file_with_the_model_that_gave_it(
     expected = Predictor(make_onnx(1), SPEC, OUTPUTS).predict(DIGIT[None, None])
     assert [answer.file for answer in found] == files
     for answer in found:
-        assert answer.find("label") == str(expected.labels[0])
+        assert answer.find("label") == str(expected.arrays["label"][0])
         assert answer.find("confidence") == pytest.approx(float(expected.values.max()))
         assert len(answer.model_id) == 64
 

@@ -30,14 +30,14 @@ def test_answers_are_those_of_the_network() -> None:
     answers = Predictor(MODEL, SPEC, OUTPUTS, sha256=sha256_bytes(MODEL)).predict(raw)
     expected = softmax_by_hand(raw)
     np.testing.assert_allclose(answers.values, expected, atol=1e-5)
-    np.testing.assert_array_equal(answers.labels, expected.argmax(axis=1))
-    assert (answers.labels.dtype, answers.values.dtype) == (np.int64, np.float32)
+    np.testing.assert_array_equal(answers.arrays["label"], expected.argmax(axis=1))
+    assert (answers.arrays["label"].dtype, answers.values.dtype) == (np.int64, np.float32)
 
 
 def test_batches_do_not_change_the_answers() -> None:
     predictor = Predictor(MODEL, SPEC, OUTPUTS, threads=2)
     whole, parts = predictor.predict(samples(10)), predictor.predict(samples(10), batch_size=3)
-    np.testing.assert_array_equal(whole.labels, parts.labels)
+    np.testing.assert_array_equal(whole.arrays["label"], parts.arrays["label"])
     np.testing.assert_allclose(whole.values, parts.values, atol=1e-6)
 
 
