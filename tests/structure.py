@@ -183,7 +183,8 @@ def find_unnamed_rooms(root: Path, sources: list[Source]) -> Iterator[Place]:
 
 def main() -> int:
     """Counts, shows what breaks a rule, and gives the exit status."""
-    root = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
+    given = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    root = Path(given[0]) if given else ROOT
     sources = read_sources(root)
     classes = find_form_classes(sources)
     questions = [place for source in sources for place in find_questions(source, classes)]
