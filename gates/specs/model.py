@@ -40,8 +40,8 @@ class ClassesGate(ModelLimits):
     probability_sum_tolerance: Positive = 1e-3
     """How far the class probabilities of one row may sum from 1."""
     min_average_precision: Fraction | None = None
-    """Smallest average precision, for rare classes: that of the positive one of two classes, the mean
-    of more than two; None does not judge it."""
+    """Smallest average precision, for rare classes: that of the positive one of two classes, the
+    mean of more than two; None does not judge it."""
 
     @model_validator(mode="after")
     def _gain_must_be_judged(self) -> Self:
