@@ -1,4 +1,4 @@
-"""Answers of a model to the rows of a split, and how they are kept: an .npz file of a few arrays."""
+"""Answers of a model to the rows of a split, and how they are kept: as an .npz file."""
 
 import io
 import zipfile

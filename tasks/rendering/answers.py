@@ -45,7 +45,7 @@ class Scatter(Part):
 
 
 class Confusion(Part):
-    """The held-out rows by class: `counts[truth][predicted]`, (K, K), for the K names in `labels`."""
+    """The held-out rows by class: `counts[truth][predicted]`, (K, K), for K labels."""
 
     labels: tuple[Text, ...]
     counts: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...]

@@ -1,5 +1,6 @@
 """One gate's page: what failed first, offending rows, distributions, and its history."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from markupsafe import Markup
@@ -14,6 +15,7 @@ from tasks.rendering.text import format_number
 from tasks.rendering.verdicts import list_failed, list_noted
 
 _WIDTH, _HEIGHT, _FOOT, _TOP = 440.0, 150.0, 22.0, 8.0
+_SPAN = _HEIGHT - _FOOT - _TOP
 MAX_BARS = 40
 
 
@@ -114,38 +116,9 @@ def render_gate_page(page: GatePage) -> str:
 
 def draw_distribution(distribution: Distribution) -> Markup:
     """Return bars of the current version under a line of the accepted one."""
-    bars = max(1, len(distribution.current))
-    width = _WIDTH / bars
+    width = _WIDTH / max(1, len(distribution.current))
     most = max((*distribution.accepted, *distribution.current, 1e-9))
-    base = _HEIGHT - _FOOT
-
-    def rise(share: float) -> float:
-        return (base - _TOP) * share / most
-
-    drawn = [
-        element(
-            "rect",
-            x=number * width + 0.5,
-            y=base - rise(share),
-            width=max(0.5, width - 1),
-            height=rise(share),
-            class_="share",
-        )
-        for number, share in enumerate(distribution.current)
-    ]
-    points = " ".join(
-        f"{x:.2f},{base - rise(share):.2f}"
-        for number, share in enumerate(distribution.accepted)
-        for x in (number * width, (number + 1) * width)
-    )
-    line = element(
-        "polyline",
-        points=points,
-        class_="accepted",
-        fill="none",
-        stroke="currentColor",
-        stroke_width=1.5,
-    )
+    rises = [_SPAN * share / most for share in distribution.current]
     first, last = (
         (distribution.edges[0], distribution.edges[-1]) if distribution.edges else ("", "")
     )
@@ -153,12 +126,29 @@ def draw_distribution(distribution: Distribution) -> Markup:
         _WIDTH,
         _HEIGHT,
         f"{distribution.name}: share of rows now, and in the accepted version",
-        *drawn,
-        line,
+        *(_draw_bar(number, rise, width) for number, rise in enumerate(rises)),
+        _draw_steps([_SPAN * share / most for share in distribution.accepted], width),
         text(0, _HEIGHT - 6, first),
         text(_WIDTH, _HEIGHT - 6, last, anchor="end"),
         class_="chart distribution",
     )
+
+
+def _draw_bar(number: int, rise: float, width: float) -> Markup:
+    """Return the bar of one range or category."""
+    left, top = number * width + 0.5, _TOP + _SPAN - rise
+    return element("rect", x=left, y=top, width=max(0.5, width - 1), height=rise, class_="share")
+
+
+def _draw_steps(rises: Sequence[float], width: float) -> Markup:
+    """Return a line that runs over each range at its height."""
+    points = " ".join(
+        f"{x:.2f},{_TOP + _SPAN - rise:.2f}"
+        for number, rise in enumerate(rises)
+        for x in (number * width, (number + 1) * width)
+    )
+    ink = {"fill": "none", "stroke": "currentColor", "stroke_width": 1.5}
+    return element("polyline", points=points, class_="accepted", **ink)
 
 
 def draw_plot(offender: Offender) -> Markup | None:

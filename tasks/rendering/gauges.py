@@ -1,4 +1,4 @@
-"""A gate's checks as inline SVG: each observed figure on the scale of its limits, and a strip of verdicts."""
+"""A gate's checks as inline SVG: figures on the scale of their limits, a strip of verdicts."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -81,7 +81,7 @@ def find_mistakes(confusion: Confusion, most: int = 6) -> tuple[Mistake, ...]:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where the cells of a heat map lie: left and top margin and the step, in units of the drawing."""
+    """Where the cells of a heat map lie: margins and step, in units of the drawing."""
 
     left: float
     top: float
@@ -94,7 +94,7 @@ class _Grid:
 
 
 def _lay_out(labels: Sequence[str]) -> _Grid:
-    """Return a grid that leaves room for the names, which turn above columns too narrow for them."""
+    """Return a grid that leaves room for names, which turn above columns too narrow for them."""
     longest = max(len(_shorten(label)) for label in labels)
     left = 26 + 7.5 * longest
     step = (_SIDE - left) / len(labels)
@@ -107,7 +107,7 @@ def _shorten(label: str) -> str:
 
 
 def draw_confusion(confusion: Confusion) -> Markup | None:
-    """Return the heat map: truth down, answer across, rows counted in the cells; None if the classes are too many.
+    """Return the heat map: truth down, answer across; None if the classes are too many.
 
     Shade is the share of the truth's rows. Right answers lie on the diagonal in the accent's
     colour; wrong ones beside it in the colour of alarm, on a square root scale so that one mistake
@@ -118,7 +118,8 @@ def draw_confusion(confusion: Confusion) -> Markup | None:
     if not 2 <= size <= MAX_CLASSES or not total:
         return None
     right = sum(row[index] for index, row in enumerate(confusion.counts))
-    title = f"Confusion matrix: {format_number(right)} of {format_number(total)} held-out rows answered correctly"
+    share = f"{format_number(right)} of {format_number(total)}"
+    title = f"Confusion matrix: {share} held-out rows answered correctly"
     grid = _lay_out(confusion.labels)
     cells = [
         _draw_cell(grid, confusion, truth, answer, count / (sum(row) or 1))
@@ -155,7 +156,10 @@ def _name_class(grid: _Grid, label: str, index: int) -> Markup:
 
 
 def _draw_cell(grid: _Grid, confusion: Confusion, truth: int, answer: int, share: float) -> Markup:
-    """Return one cell. Shades stay out of the middle, where neither dark nor light figures can be read."""
+    """Return one cell.
+
+    Shades stay out of the middle, where neither dark nor light figures can be read.
+    """
     count, side = confusion.counts[truth][answer], grid.step - grid.gap
     x, y = grid.left + grid.step * answer, grid.top + grid.step * truth
     box = {"x": x, "y": y, "width": side, "height": side, "rx": min(3.0, side * 0.1)}
@@ -164,7 +168,8 @@ def _draw_cell(grid: _Grid, confusion: Confusion, truth: int, answer: int, share
     right = truth == answer
     strong = right and share >= 0.5
     opacity = 0.84 + 0.32 * (share - 0.5) if strong else 0.10 + 0.25 * math.sqrt(share)
-    words = f"{confusion.labels[truth]} answered as {confusion.labels[answer]}: {count} rows, {format_rate(share)}"
+    names = f"{confusion.labels[truth]} answered as {confusion.labels[answer]}"
+    words = f"{names}: {count} rows, {format_rate(share)}"
     shade = element(
         "rect",
         class_="cell right" if right else "cell wrong",

@@ -57,7 +57,7 @@ class Metric(Part):
 
 
 class Channel(Part):
-    """What a channel got: the artifact, and the number of the release (None where it was not published)."""
+    """What a channel got: the artifact, and its release; None where it was not published."""
 
     artifact: Text
     sha256: Text = ""

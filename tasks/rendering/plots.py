@@ -1,4 +1,4 @@
-"""Answers beside the truth as inline SVG: forecasts step by step, and what was answered over what was true."""
+"""Answers beside the truth as inline SVG: forecasts step by step, answers over truths."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 12.0, 26.0, 28.0
 
 
 def draw_forecast(forecast: Forecast) -> Markup | None:
-    """Return the past, then truth, answer and baseline over the steps ahead; None where nothing is finite."""
+    """Return the past, then truth, answer and baseline; None where nothing is finite."""
     ahead = [value for line in forecast.lines.values() for value in line if math.isfinite(value)]
     if not ahead:
         return None

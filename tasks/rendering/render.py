@@ -1,4 +1,4 @@
-"""The run's page: one HTML file that needs no network, no script and no trust in any string on it."""
+"""The run's page: one HTML file that needs no network and trusts no string on it."""
 
 import base64
 import hashlib

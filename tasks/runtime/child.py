@@ -49,20 +49,23 @@ def start_child(
 
 
 def find_absent_packages(names: Collection[str]) -> set[str]:
-    """Those of some top-level packages that a child of this process would not find, though this process may.
+    """Find those of some top-level packages that a child of this process would not find.
 
     Args:
         names: The packages; with none, no process is started.
     """
     if not names:
         return set()
-    code = "import sys, importlib.util as u; print(*(n for n in sys.argv[1:] if u.find_spec(n) is None))"
+    code = (
+        "import sys, importlib.util as u; "
+        "print(*(n for n in sys.argv[1:] if u.find_spec(n) is None))"
+    )
     command = [sys.executable, "-P", "-c", code, *sorted(names)]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
 def read_announcement(child: subprocess.Popen[bytes], *, timeout_s: float) -> dict[str, str] | None:
-    """The one JSON line that a child prints on its standard output once it is up.
+    """Reads the one JSON line that a child prints on its standard output once it is up.
 
     Returns:
         Its fields; None if the child ended first, or said nothing in time and was killed.
@@ -110,7 +113,7 @@ def end_with_parent(
 
 
 def kill_own_group() -> None:
-    """Kills this process and everything it started, if it leads its own group; else this process only."""
+    """Kills this process and, if it leads its own group, everything that it started."""
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""The Dask cluster that collect and prepare run on: a local one by default, any scheduler by its address."""
+"""The Dask cluster that collect and prepare run on: a local one, or any scheduler's."""
 
 import os
 import shutil
@@ -34,17 +34,18 @@ SETTINGS = {
 
 
 def count_cores() -> int:
-    """Cores this process may use: what its affinity mask allows, not what the machine has."""
+    """Count the cores that this process may use: those of its affinity mask."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def open_cluster(scheduler: str | None = None, *, workers: int | None = None) -> Iterator[str]:
-    """Yields a scheduler's address; a local cluster made for it ends with the block, or with this process.
+    """Yields a scheduler's address; a local cluster made for it ends with the block.
 
-    The local cluster lives in a process of its own (`python -P -m tasks.runtime.cluster`), so that
-    a user's script needs no `if __name__ == "__main__"` guard, and listens on loopback only: a Dask
-    scheduler unpickles what it is sent.
+    It ends with this process, too. The local cluster lives in a process of its own
+    (`python -P -m tasks.runtime.cluster`), so that a user's script needs no
+    `if __name__ == "__main__"` guard, and listens on loopback only: a Dask scheduler unpickles what
+    it is sent.
 
     Args:
         scheduler: Address of a running scheduler, `tcp://host:port` or `tls://host:port`. Not ended
@@ -80,7 +81,7 @@ def open_cluster(scheduler: str | None = None, *, workers: int | None = None) ->
 
 
 def main(workers: int, scratch: str) -> None:
-    """The cluster's own process: starts it, prints its address as one JSON line, ends when the parent does."""
+    """Starts the cluster in its own process, announces its address, and ends with the parent."""
     end_with_parent(finish=lambda: shutil.rmtree(scratch, ignore_errors=True))
     # Dask has the C library give memory back above 64 KiB: every picture of some kilobytes then
     # faults its pages in anew, a seventh of the time of collecting them (measured). A Dask cluster

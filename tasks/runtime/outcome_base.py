@@ -2,8 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializeAsAny, WrapValidator
-from pydantic_core.core_schema import ValidatorFunctionWrapHandler
+from pydantic import BaseModel, ConfigDict, PlainValidator, SerializeAsAny
 
 from storage.base.registry import Registry
 from storage.records.receipts import DatasetRecord
@@ -103,13 +102,17 @@ def register_outcome(outcome: type[Outcome]) -> type[Outcome]:
     return OUTCOMES.register(str(outcome.model_fields["type"].default), outcome)
 
 
-def _read_outcome(found: Any, handler: ValidatorFunctionWrapHandler) -> Outcome:
+def _read_outcome(found: Any) -> Outcome:
     """Reads an outcome as the class of its type, a plug-in's among them."""
     if isinstance(found, Outcome):
         return found
-    if not isinstance(found, dict) or found.get("type") not in OUTCOMES:
-        return handler(found)  # type: ignore[no-any-return]
-    return OUTCOMES.find(found["type"]).model_validate(found)
+    name = found.get("type") if isinstance(found, dict) else None
+    if name not in OUTCOMES:
+        raise ValueError(
+            f"type of an outcome ({name}) must be one of {', '.join(OUTCOMES)}; got another; "
+            "install the plug-in that brings it"
+        )
+    return OUTCOMES.find(str(name)).model_validate(found)
 
 
-AnyOutcome = Annotated[SerializeAsAny[Outcome], WrapValidator(_read_outcome)]
+AnyOutcome = Annotated[SerializeAsAny[Outcome], PlainValidator(_read_outcome)]

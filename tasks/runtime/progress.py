@@ -10,13 +10,13 @@ class Progress(Protocol):
     """Hears of every stage of a run, in order."""
 
     def begin(self, stage: str) -> None:
-        """A stage starts."""
+        """Hears that a stage starts."""
 
     def advance(self, stage: str, done: int, total: int | None, note: str) -> None:
-        """Part of a stage is done: `done` of `total` steps, None where nobody knows yet."""
+        """Hears that `done` of `total` steps are done; None where nobody knows yet."""
 
     def end(self, stage: str, outcome: str, note: str, duration_s: float) -> None:
-        """A stage is over; outcome is "done", "green", "red" or "failed"."""
+        """Hears that a stage is over; outcome is "done", "green", "red" or "failed"."""
 
 
 class LogProgress:
@@ -29,10 +29,10 @@ class LogProgress:
         """Says nothing: the end of the stage does."""
 
     def advance(self, stage: str, done: int, total: int | None, note: str) -> None:
-        """Steps are for the eye, not for a log."""
+        """Says nothing: steps are for the eye, not for a log."""
 
     def end(self, stage: str, outcome: str, note: str, duration_s: float) -> None:
-        """One line for the stage."""
+        """Logs one line for the stage."""
         self._log.info("%s %s in %.1f s: %s", stage, outcome, duration_s, note)
 
 
@@ -40,12 +40,12 @@ PROGRESS: ContextVar[Progress | None] = ContextVar("lepton_progress", default=No
 
 
 def current_progress() -> Progress:
-    """The sink that the caller chose; the log if none."""
+    """Return the sink that the caller chose; the log if none."""
     return PROGRESS.get() or LogProgress()
 
 
 def report_steps(stage: str) -> Callable[[int, int | None], None]:
-    """A callback that tells whoever watches the run how many steps of a stage are done, of how many where known."""
+    """Return a callback that tells how many steps of a stage are done, of how many if known."""
 
     def report(done: int, total: int | None) -> None:
         current_progress().advance(stage, done, total, "")

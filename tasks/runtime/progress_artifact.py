@@ -1,4 +1,4 @@
-"""How far a stage is, as a progress artifact in the Prefect UI: at most two calls a second, for each costs 35 ms."""
+"""How far a stage is, in the Prefect UI: at most two calls a second, for each costs 35 ms."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class ProgressArtifact:
         self._id: UUID | None = None
 
     def show(self, done: int, total: int, note: str) -> None:
-        """Shows that `done` of `total` steps are done; the last step always, others when it is time.
+        """Shows that `done` of `total` steps are done: the last always, others when it is time.
 
         Args:
             done: Steps so far.

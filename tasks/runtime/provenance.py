@@ -34,7 +34,7 @@ RECORDED = (
 
 
 def describe_code() -> CodeRecord:
-    """The release of Lepton, a digest over the files of its packages, and the commit where it runs from a checkout."""
+    """Describes the code that runs: its release, a digest over its files, and the commit if any."""
     root = Path(__file__).resolve().parents[2]
     files = sorted(
         path
@@ -68,7 +68,7 @@ def _find_commit(root: Path) -> str | None:
 
 
 def describe_packages() -> dict[str, str]:
-    """Version of each package that takes part in a run, by name; those not installed are left out."""
+    """Lists the version of each package that takes part in a run, as far as it is installed."""
     installed = {}
     for name in RECORDED:
         try:
@@ -79,7 +79,7 @@ def describe_packages() -> dict[str, str]:
 
 
 def describe_machine() -> dict[str, JsonValue]:
-    """The machine that measured: no host name, no address."""
+    """Describes the machine that measured: no host name, no address."""
     return {
         "architecture": platform.machine(),
         "cores": count_cores(),

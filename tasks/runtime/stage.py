@@ -28,8 +28,8 @@ def stage(function: Callable[P, R]) -> Task[P, R]:
 def resuming_stage(function: Callable[P, R]) -> Task[P, R]:
     """Makes a Prefect task of a stage that resumes: after a crash it is tried once more.
 
-    It goes on from what the lost attempt left. What a worker says itself (a loss that diverged, rows
-    that are damaged, no time left) would be said again: that ends it.
+    It goes on from what the lost attempt left. What a worker says itself (a loss that diverged,
+    rows that are damaged, no time left) would be said again: that ends it.
     """
     name = function.__name__.replace("_", " ")
     options: dict[str, Any] = {
@@ -48,7 +48,7 @@ def was_lost(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
 
 
 def gate(function: Callable[P, GateReport]) -> Task[P, GateReport]:
-    """Makes a Prefect task of a gate. A red report is a state Failed, named Stopped, whose result raises.
+    """Makes a Prefect task of a gate; a red report is a state Failed, named Stopped.
 
     Raises:
         StageStopped: When the task is called and the report is red.

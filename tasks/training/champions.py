@@ -1,4 +1,4 @@
-"""Champions: the promoted models that a run would replace, asked for the same answers as the new one."""
+"""Champions: the promoted models that a run would replace, asked for the same answers."""
 
 from collections.abc import Iterable, Iterator
 
@@ -19,7 +19,7 @@ from tasks.runtime.errors import StageStopped
 def open_champions(
     store: Store, channels: Iterable[str], sample: AnySample, data: RowsSpec, *, stage: str
 ) -> Iterator[tuple[str, Release, Predictor]]:
-    """Each channel's champion, where there is one, ready to answer the samples of a new model.
+    """Yields each channel's champion, if any, ready to answer the samples of a new model.
 
     Args:
         store: The workspace.
@@ -59,7 +59,7 @@ def open_champions(
 
 
 def read_release(store: Store, release: Release) -> bytes:
-    """The artifact of a release, from its model's directory.
+    """Reads the artifact of a release from its model's directory.
 
     Raises:
         Corrupt: The bytes are not those that the release signed.

@@ -1,4 +1,4 @@
-"""What a training came to, from what its process said: figures, and a point of the curve an epoch."""
+"""What a training came to, from what its process said: figures, and a curve of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A group of training processes as torchrun starts it: one a device, on one machine or on several."""
+"""A group of training processes as torchrun starts it: one a device, on one or more machines."""
 
 import os
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class Group:
 
 
 def describe_group(devices: int, nodes: Nodes | None) -> tuple[list[str], dict[str, str]]:
-    """Arguments and environment of torchrun for a group of processes.
+    """Return arguments and environment of torchrun for a group of processes.
 
     Args:
         devices: Processes on this machine, one a device.
@@ -67,7 +67,9 @@ def describe_group(devices: int, nodes: Nodes | None) -> tuple[list[str], dict[s
 
 
 def choose_interface(rendezvous: str) -> dict[str, str]:
-    """Environment by which gloo and NCCL talk over the interface that leads to the first node, unless it says so itself.
+    """Return an environment by which gloo and NCCL talk over the way to the first node.
+
+    What the environment says itself already is left out.
 
     Args:
         rendezvous: host:port of the first node.

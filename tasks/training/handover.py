@@ -1,4 +1,4 @@
-"""What launcher and worker leave each other in the job's folder: the job, its result, or a failure."""
+"""What launcher and worker leave each other in a folder: the job, its result, or a failure."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What the training process is asked to do, and what it answers: plain data, no torch, no Prefect."""
+"""What the training process is asked to do, and what it answers: plain data, no torch."""
 
 from typing import Annotated, Any, Literal
 

@@ -164,7 +164,7 @@ class Trainer:
 
 @contextmanager
 def open_trainer(directory: Path, devices: int | Literal["auto"] = "auto") -> Iterator[Trainer]:
-    """A trainer for the duration of the block.
+    """Yields a trainer for the duration of the block.
 
     Args:
         directory: Local folder for its output.

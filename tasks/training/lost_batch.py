@@ -1,4 +1,4 @@
-"""What is left of a training whose loss was lost: the batch, beside the run's reports, and named in the message."""
+"""The batch on which a loss was lost: kept beside the run's reports, named in the message."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -55,7 +55,7 @@ def check_nodes(count: int, scheduler: str | None) -> None:
 
 
 def _find_offers(client: "Client") -> list[str]:
-    """Addresses of the workers that offer themselves as nodes."""
+    """Lists the addresses of the workers that offer themselves as nodes."""
     workers: dict[str, dict[str, Any]] = client.scheduler_info(n_workers=-1)["workers"]
     return sorted(address for address, about in workers.items() if about["resources"].get(NODE))
 
@@ -107,7 +107,7 @@ def call_nodes(
 
 
 def join_training(job: TrainJob, nodes: Nodes, timeout_s: float, over: str) -> None:
-    """What another node does: its part of the job, in a folder that is removed.
+    """Does another node's part of the job, in a folder that is removed.
 
     Args:
         job: The job of the first node.
@@ -151,7 +151,7 @@ def _look_after(futures: "list[Future]") -> None:
 
 
 def _find_cause(failed: WorkerFailed, futures: "list[Future]") -> WorkerFailed:
-    """What a node itself said was wrong: the others merely lost it."""
+    """Return what a node itself said was wrong: the others merely lost it."""
     if failed.kind is not None:
         return failed
     from distributed import wait
@@ -166,7 +166,7 @@ def _find_cause(failed: WorkerFailed, futures: "list[Future]") -> WorkerFailed:
 
 
 def _choose_rendezvous(offers: list[str]) -> str:
-    """This machine's address, as the other nodes see it, and a free port."""
+    """Return this machine's address, as the other nodes see it, and a free port."""
     from distributed.utils import get_ip
 
     address = get_ip(urlsplit(offers[0]).hostname or "127.0.0.1")

@@ -15,7 +15,7 @@ from tasks.runtime.errors import StartError
 
 
 def find_start(workspace: str, spec: StartSpec | None) -> StartRecord | None:
-    """Where the weights lie that a recipe wants to start from; those of a URL are kept in the workspace.
+    """Finds the weights that a recipe wants to start from; those of a URL are kept.
 
     Args:
         workspace: Folder or URL of the workspace.
@@ -36,14 +36,14 @@ def find_start(workspace: str, spec: StartSpec | None) -> StartRecord | None:
 
 
 def _find_kept(store: Store, sha256: str, url: str) -> StartRecord | None:
-    """Weights that the workspace has already: a model's, under whatever path they came, or those of an earlier run."""
+    """Finds weights that the workspace has already: a model's, or those of an earlier run."""
     if own := list_model_receipts(store, sha256):
         return _locate(store, str(own[-1].receipt.model_id))
     return find_weights(store, sha256, url)
 
 
 def _locate(store: Store, model_id: str) -> StartRecord:
-    """Where the weights of a promoted model lie, which are still its own."""
+    """Locates the weights of a promoted model, which are still its own."""
     receipt = find_model(store, model_id)
     if receipt.model is None:
         raise TypeError(f"receipt {receipt.id} must be of a model")
@@ -57,7 +57,7 @@ def _locate(store: Store, model_id: str) -> StartRecord:
 
 
 def find_model(store: Store, model_id: str) -> Receipt:
-    """The receipt of a promoted model, signed by a key that is trusted here.
+    """Finds the receipt of a promoted model, signed by a key that is trusted here.
 
     Args:
         store: The workspace.

@@ -110,7 +110,7 @@ class Worker:
         return SampleRows(self.version, sample, rank=self.rank, world_size=self.world_size)
 
     def fit(self, step: Fit) -> TrainResult:
-        """Trains, and keeps the best weights; what is to be answered afterwards is opened before."""
+        """Trains, and keeps the best weights; what is answered afterwards is opened before."""
         spec = step.train
         log, rows = MetricLog(self.store), self.open_rows(step.sample)
         for later in self.job.steps:
@@ -134,7 +134,7 @@ class Worker:
         return fitted.result
 
     def read_start(self, step: Fit) -> Start | None:
-        """Reads the weights that the network starts from, as they were found before; None for none."""
+        """Reads the weights that the network starts from, as they were found; None for none."""
         if step.start is None or step.train.start_from is None:
             if step.start is not None or step.train.start_from is not None:
                 raise SpecError(

@@ -1,4 +1,4 @@
-"""Train: Lightning in a process of its own, told what to do by a job and watched until it is done."""
+"""Train: Lightning in a process of its own, told what to do by a job and watched."""
 
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import TrainSpec

@@ -1,9 +1,10 @@
-"""The training process: `python -P -m tasks.training.worker JOB.json` as each rank of a torchrun group, else `--stand-by DIR`.
+"""The training process: it does the steps of a job.
 
-Standing by it makes its slow imports, then takes the jobs whose files the parent names on its
-standard input, a line of JSON each, one after another. Knows no Prefect. Reads a job, translates
-between storage and the network, and writes into the job's directory only; `result.json` comes last.
-Ends when its parent does.
+It is `python -P -m tasks.training.worker JOB.json` as each rank of a torchrun group, else
+`--stand-by DIR`. Standing by it makes its slow imports, then takes the jobs whose files the parent
+names on its standard input, a line of JSON each, one after another. Knows no Prefect. Reads a job,
+translates between storage and the network, and writes into the job's directory only; `result.json`
+comes last. Ends when its parent does.
 
 Exit status: 0 done; 3 a fault that `failure.json` explains; anything else is a crash.
 """
@@ -25,7 +26,7 @@ EXIT_FAULT = 3
 
 
 def main(arguments: list[str]) -> int:
-    """Does the job of the file that is named; standing by, the jobs that the parent names, until one fails."""
+    """Does the job that is named; standing by, the jobs that the parent names, until one fails."""
     if arguments[0] != STAND_BY:
         # Before the slow imports: a parent that dies meanwhile must not leave us behind.
         end_with_parent()
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
         return do_job_file(arguments[0], told_at=time.monotonic())
     told: SimpleQueue[tuple[str, float]] = SimpleQueue()
     end_with_parent(on_line=lambda line: told.put((json.loads(line), time.monotonic())))
-    import tasks.training.steps  # noqa: F401 - takes seconds, while others still collect and prepare
+    import tasks.training.steps  # noqa: F401 - takes seconds, while others still prepare
 
     if told.empty():
         # There is time: for what follows the training, too.
@@ -48,7 +49,10 @@ def main(arguments: list[str]) -> int:
 
 
 def die_with_agent() -> None:
-    """Has the kernel kill this rank when torchrun's agent ends (Linux): one that hangs watches no pipe."""
+    """Has the kernel kill this rank when torchrun's agent ends, on Linux.
+
+    One that hangs watches no pipe.
+    """
     if sys.platform == "linux":
         # PR_SET_PDEATHSIG of prctl(2); the agent starts its ranks from its main thread, whose end
         # is the agent's.
@@ -85,7 +89,7 @@ def do_job_file(path: str, *, told_at: float) -> int:
 
 
 def note_failure(path: Path, content: bytes) -> None:
-    """Writes a failure into the room that the launcher has left for it, at once, since other ranks may fail as well."""
+    """Writes a failure into the room left for it, at once, since other ranks may fail as well."""
     from tasks.training.job import FAILURE_BYTES
 
     with suppress(OSError):
