@@ -226,13 +226,7 @@ class Dataset(DatasetFiles):
         canonical_json(dict(info or {}))
 
         def change(head: LoggedEntry | None) -> dict[str, Any] | None:
-            base = (
-                self._load(head.entry.version, head)
-                if head and head.entry.version is not None
-                else None
-            )
-            before = self.read_manifest(base.manifest_digest) if base else None
-            base = replace(base, manifest=before) if base else None
+            base, before = self._load_base(head)
             shards = choose(base)
             if base and kind == "append" and len(shards) == len(base.shards):
                 return None
@@ -252,6 +246,14 @@ class Dataset(DatasetFiles):
 
         logged = self.record(change)
         return self._load(require_version(logged.entry), logged)
+
+    def _load_base(self, head: LoggedEntry | None) -> tuple[Version | None, Manifest | None]:
+        """Return the version that the next one follows, and its manifest; None before the first."""
+        if head is None or head.entry.version is None:
+            return None, None
+        base = self._load(head.entry.version, head)
+        manifest = self.read_manifest(base.manifest_digest)
+        return replace(base, manifest=manifest), manifest
 
     def _check_new(
         self,

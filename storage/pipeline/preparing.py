@@ -107,14 +107,20 @@ def prepare_rows(
             f"{fitted.dropped}; see the "
             "raw gate's report"
         )
+    entries = [bucket.entry for bucket in gathered if bucket.entry is not None]
+    info = _describe_version(raw, spec, fitted, report)
+    return publish_version(dataset, entries, kind="prepared", info=info)
+
+
+def _describe_version(
+    raw: Version, spec: RowsSpec, fitted: Fitted, report: SeriesReport | None
+) -> dict[str, Any]:
     info: dict[str, Any] = {
         "raw": {"name": raw.name, "number": raw.number, "digest": raw.digest},
         "data": spec.model_dump(mode="json"),
         "fitted": fitted.model_dump(mode="json"),
     }
-    info |= {} if report is None else {"series": report.model_dump(mode="json")}
-    entries = [bucket.entry for bucket in gathered if bucket.entry is not None]
-    return publish_version(dataset, entries, kind="prepared", info=info)
+    return info | ({} if report is None else {"series": report.model_dump(mode="json")})
 
 
 def make_plan(

@@ -193,46 +193,52 @@ def _parse_block(
 ) -> "tuple[pa.Table, list[tuple[int, str]]]":
     """Return a block as a table, and number and reason of each record that is no row."""
     import pyarrow as pa
+
+    # A value that is no number: read as text, and let the value alone be invalid.
+    for numbers in (pa.float64(), pa.string()):
+        faults: list[tuple[int, str]] = []
+        try:
+            return _read_block(part, spec, delimiter, numbers, faults), faults
+        except pa.ArrowInvalid as error:
+            reason = str(error)
+    raise SourceError(
+        f"file ({part.name}) must be CSV; got: {reason} in {part.label}; mend it there"
+    )
+
+
+def _read_block(
+    part: Part,
+    spec: RowsSpec,
+    delimiter: str,
+    numbers: "pa.DataType",
+    faults: list[tuple[int, str]],
+) -> "pa.Table":
+    """Reads a block with its numbers as one type; adds the records that are no rows to `faults`."""
+    import pyarrow as pa
     import pyarrow.csv as arrow
 
-    faults: list[tuple[int, str]] = []
-
     def leave_out(row: Any) -> str:
-        faults.append(
-            (row.number - 1, f"has {row.actual_columns} values, not {row.expected_columns}")
-        )
+        values = f"has {row.actual_columns} values, not {row.expected_columns}"
+        faults.append((row.number - 1, values))
         return "skip"
 
-    def parse(numbers: pa.DataType) -> pa.Table:
-        faults.clear()
-        types = dict.fromkeys((*spec.numbers, *filter(None, [spec.target])), numbers)
-        return arrow.read_csv(
-            pa.BufferReader(part.payload),
-            read_options=arrow.ReadOptions(
-                use_threads=False, column_names=part.detail, block_size=len(part.payload) + 1
-            ),
-            parse_options=arrow.ParseOptions(
-                delimiter=delimiter,
-                newlines_in_values=True,
-                ignore_empty_lines=False,
-                invalid_row_handler=leave_out,
-            ),
-            convert_options=arrow.ConvertOptions(
-                column_types={**dict.fromkeys(spec.columns, pa.string()), **types},
-                include_columns=list(dict.fromkeys(spec.columns)),
-                null_values=list(spec.missing),
-                strings_can_be_null=True,
-            ),
-        )
-
-    try:
-        return parse(pa.float64()), faults
-    except pa.ArrowInvalid:
-        # A value that is no number: read as text, and let the value alone be invalid.
-        pass
-    try:
-        return parse(pa.string()), faults
-    except pa.ArrowInvalid as error:
-        raise SourceError(
-            f"file ({part.name}) must be CSV; got: {error} in {part.label}; mend it there"
-        ) from error
+    types = dict.fromkeys(spec.columns, pa.string())
+    types |= dict.fromkeys((*spec.numbers, *filter(None, [spec.target])), numbers)
+    return arrow.read_csv(
+        pa.BufferReader(part.payload),
+        read_options=arrow.ReadOptions(
+            use_threads=False, column_names=part.detail, block_size=len(part.payload) + 1
+        ),
+        parse_options=arrow.ParseOptions(
+            delimiter=delimiter,
+            newlines_in_values=True,
+            ignore_empty_lines=False,
+            invalid_row_handler=leave_out,
+        ),
+        convert_options=arrow.ConvertOptions(
+            column_types=types,
+            include_columns=list(dict.fromkeys(spec.columns)),
+            null_values=list(spec.missing),
+            strings_can_be_null=True,
+        ),
+    )

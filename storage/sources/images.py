@@ -77,27 +77,8 @@ class ImagesSource(UrlSource):
         labels, shape = _require_images(self, spec)
         faults = [Undecodable(name, reason) for name, reason in part.detail.get("faults", ())]
         files: list[SourceFile] = []
-        if "root" in part.detail:
-            found = read_files(
-                part.detail["root"], self.options, [name for name, _ in part.detail["pictures"]]
-            )
-            pictures = []
-            for (name, label), data in zip(part.detail["pictures"], found, strict=True):
-                if isinstance(data, str):
-                    faults.append(Undecodable(name, data))
-                elif len(data) > self.max_file_bytes:
-                    faults.append(
-                        Undecodable(
-                            name, f"has {len(data)} bytes; at most {self.max_file_bytes} are read"
-                        )
-                    )
-                else:
-                    files.append(
-                        SourceFile(name=name, size_bytes=len(data), sha256=sha256_bytes(data))
-                    )
-                    pictures.append((name, label, data))
-        else:
-            pictures = _cut_payload(part)
+        here = "root" not in part.detail
+        pictures = _cut_payload(part) if here else self._read_pictures(part, files, faults)
         images, kept, damaged = decode_pictures(
             [(name, data) for name, _, data in pictures], shape, resize=self.mismatch == "resize"
         )
@@ -117,6 +98,25 @@ class ImagesSource(UrlSource):
             files=tuple(files),
             undeclared=tuple(strange),
         )
+
+    def _read_pictures(
+        self, part: Part, files: list[SourceFile], faults: list[Undecodable]
+    ) -> list[tuple[str, int, bytes]]:
+        """Reads the files of a part of a folder; adds what was read to `files`, others to `faults`."""
+        names = [name for name, _ in part.detail["pictures"]]
+        found = read_files(part.detail["root"], self.options, names)
+        pictures = []
+        for (name, label), data in zip(part.detail["pictures"], found, strict=True):
+            if isinstance(data, str):
+                faults.append(Undecodable(name, data))
+            elif len(data) > self.max_file_bytes:
+                most = f"has {len(data)} bytes; at most {self.max_file_bytes} are read"
+                faults.append(Undecodable(name, most))
+            else:
+                digest = sha256_bytes(data)
+                files.append(SourceFile(name=name, size_bytes=len(data), sha256=digest))
+                pictures.append((name, label, data))
+        return pictures
 
     def find_split(self, name: str) -> str | None:
         """Return the split of a file by its folder, None where it lies in no split's folder.

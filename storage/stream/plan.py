@@ -64,19 +64,7 @@ def plan_stream(
         InvalidInput: The split or the budget does not allow what is asked for; says what does.
     """
     total = sum(samples.counts)
-    if total < (batch_size if drop_last else 1):
-        raise InvalidInput(
-            f"{source.name} must hold samples for a batch of {batch_size}; got {total}; use a "
-            "batch_size of at "
-            f"most {total}"
-        )
-    shards = sum(count > 0 for count in samples.counts)
-    if shards < world_size:
-        raise InvalidInput(
-            f"{source.name} must have a shard for each of {world_size} ranks; got {shards}; use "
-            "fewer ranks, or "
-            "write it with a smaller target_shard_bytes"
-        )
+    _check_enough(source, samples, batch_size if drop_last else 1, batch_size, world_size)
     page_rows = max(1, _PAGE_BYTES // source.row_bytes)
     page_bytes = page_rows * source.row_bytes
     pages = [count_pages(rows, page_rows) for rows in source.rows]
@@ -93,19 +81,37 @@ def plan_stream(
     if not window_steps:
         raise InvalidInput(
             f"memory_bytes ({memory_bytes}) must hold two windows of {memory.streams} canonical "
-            f"streams of {source.name}: "
-            f"{memory.least_pages * page_bytes} bytes; raise it, use fewer canonical_streams, or "
-            "write "
-            "smaller shards"
+            f"streams of {source.name}: {memory.least_pages * page_bytes} bytes; raise it, use "
+            "fewer canonical_streams, or write smaller shards"
         )
-    if memory.streams % world_size:
-        raise InvalidInput(
-            f"world_size ({world_size}) must divide the canonical streams; got {memory.streams}; "
-            "use a number of ranks "
-            f"that divides {memory.streams}, or set canonical_streams to a multiple of the ranks "
-            "(and raise memory_bytes)"
-        )
+    _check_ranks(memory.streams, world_size)
     return StreamPlan(memory.streams, window_steps, page_rows, budget, sum(pages), memory)
+
+
+def _check_enough(
+    source: ShardFields, samples: StreamSamples, least: int, batch_size: int, world_size: int
+) -> None:
+    total = sum(samples.counts)
+    if total < least:
+        raise InvalidInput(
+            f"{source.name} must hold samples for a batch of {batch_size}; got {total}; use a "
+            f"batch_size of at most {total}"
+        )
+    shards = sum(count > 0 for count in samples.counts)
+    if shards < world_size:
+        raise InvalidInput(
+            f"{source.name} must have a shard for each of {world_size} ranks; got {shards}; use "
+            "fewer ranks, or write it with a smaller target_shard_bytes"
+        )
+
+
+def _check_ranks(streams: int, world_size: int) -> None:
+    if streams % world_size:
+        raise InvalidInput(
+            f"world_size ({world_size}) must divide the canonical streams; got {streams}; use a "
+            f"number of ranks that divides {streams}, or set canonical_streams to a multiple of "
+            "the ranks (and raise memory_bytes)"
+        )
 
 
 def _list_choices(

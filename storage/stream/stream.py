@@ -96,19 +96,7 @@ class Stream:
         _check_numbers(
             batch_size=batch_size, epoch=epoch, rank=rank, world_size=world_size, threads=threads
         )
-        name = f"the split {split!r} of {version.ref}" if split is not None else version.ref
-        own, past = (
-            tuple(version.iter_shards(split)),
-            _list_context(version, split, window, context),
-        )
-        self._source = ShardFields(
-            version.dataset.shards, (*own, *past), name, fields, skip=_SKIPPED_FIELDS
-        )
-        if window is None:
-            self._samples: StreamSamples = RowSamples(self._source.rows)
-        else:
-            series = _read_series(version, self._source, len(own))
-            self._samples = WindowSamples(series, self._source.rows, window, name)
+        self._source, self._samples = _open_samples(version, split, fields, window, context)
         self._plan = plan_stream(
             self._source,
             self._samples,
@@ -119,12 +107,8 @@ class Stream:
             memory_bytes=memory_bytes,
             canonical_streams=canonical_streams,
         )
-        self._batch_size, self._seed, self._shuffle, self._drop_last = (
-            batch_size,
-            seed,
-            shuffle,
-            drop_last,
-        )
+        self._batch_size, self._seed = batch_size, seed
+        self._shuffle, self._drop_last = shuffle, drop_last
         self._threads, self._world_size = threads, world_size
         share = self._plan.streams // world_size
         self._streams = range(rank * share, (rank + 1) * share)
@@ -215,6 +199,25 @@ class Stream:
     def _allocate(self) -> ResidentShards:
         pages = self._plan.count_rank_pages(self._world_size)
         return ResidentShards(self._source.fields, self._source.rows, self._plan.page_rows, pages)
+
+
+def _open_samples(
+    version: Version,
+    split: str | None,
+    fields: Sequence[str] | None,
+    window: Window | None,
+    context: Sequence[str],
+) -> tuple[ShardFields, StreamSamples]:
+    """Opens the shards of a split and its context, and says what a sample of them is."""
+    name = f"the split {split!r} of {version.ref}" if split is not None else version.ref
+    own = tuple(version.iter_shards(split))
+    past = _list_context(version, split, window, context)
+    shards = version.dataset.shards
+    source = ShardFields(shards, (*own, *past), name, fields, skip=_SKIPPED_FIELDS)
+    if window is None:
+        return source, RowSamples(source.rows)
+    series = _read_series(version, source, len(own))
+    return source, WindowSamples(series, source.rows, window, name)
 
 
 def _list_context(

@@ -118,25 +118,14 @@ class _Purge:
             latest = version
             find_row_ids(self.dataset, version.shards, self.row_ids, self._found)
             if any(self._found[shard.digest].size for shard in version.shards):
-                self.versions.append(version.number)
-                before = self.dataset.read_manifest(version.manifest_digest)
-                known = set(map(id, before.shards))
-                shards = self._rewrite(before.shards)
-                manifest = write_manifest(self.dataset.manifests, shards, before)
-                fresh = [shard for shard in shards if id(shard) not in known]
-                check_uncollected(
-                    self.dataset, fresh, manifest.nodes.keys() - before.nodes.keys(), head
-                )
-                self._manifests[version.manifest_digest] = manifest.digest
-                self._nodes |= before.nodes.keys() - manifest.nodes.keys()
+                self._replace_manifest(version, head)
         missing = np.setdiff1d(
             self.row_ids, np.concatenate([*self._found.values(), np.empty(0, np.uint64)])
         )
         if missing.size or head is None or latest is None:
             raise NotFound(
                 f"row ids {missing[:20].tolist()} must be in a version of dataset "
-                f"{self.dataset.name}; they are in none; "
-                "check the ids"
+                f"{self.dataset.name}; they are in none; check the ids"
             )
         info = {
             "row_ids": [str(row) for row in self.row_ids.tolist()],
@@ -151,6 +140,18 @@ class _Purge:
             "info": {**info, "versions": self.versions, "reason": self.reason},
             "message": f"{len(self.row_ids)} rows deleted for good",
         }
+
+    def _replace_manifest(self, version: Version, head: LoggedEntry | None) -> None:
+        """Writes the manifest that stands in for a version's."""
+        self.versions.append(version.number)
+        before = self.dataset.read_manifest(version.manifest_digest)
+        known = set(map(id, before.shards))
+        shards = self._rewrite(before.shards)
+        manifest = write_manifest(self.dataset.manifests, shards, before)
+        fresh = [shard for shard in shards if id(shard) not in known]
+        check_uncollected(self.dataset, fresh, manifest.nodes.keys() - before.nodes.keys(), head)
+        self._manifests[version.manifest_digest] = manifest.digest
+        self._nodes |= before.nodes.keys() - manifest.nodes.keys()
 
     def delete_files(self) -> None:
         """Deletes the shards and manifests with the rows, unless an equal one is still in use."""
