@@ -7,178 +7,29 @@ a clock that moves half way), so what the table says of later suites is no measu
 are not in here. `fault_catalogue_later` has more of them.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
+from benchmarks import fault_catalogue_images  # noqa: F401 - its faults come first
+from benchmarks.fault_case import (
+    AIR,
+    CASES,
+    FLOW,
+    SPEED,
+    TORQUE,
+    WEAR,
+    Rng,
+    dates_of,
+    fault,
+    put_dates,
+    put_times,
+    some,
+    times_of,
+)
 from benchmarks.fault_data import Feed
 
-Rng = np.random.Generator
-FLOW, DATE = "Lane 1 Flow (Veh/5 Minutes)", "5 Minutes"
-AIR, SPEED, TORQUE, WEAR = (
-    "Air temperature [K]",
-    "Rotational speed [rpm]",
-    "Torque [Nm]",
-    "Tool wear [min]",
-)
-
-
-@dataclass(frozen=True)
-class FaultCase:
-    """One fault.
-
-    Attributes:
-        name: In words.
-        feed: The data set that it happens to.
-        spoil: Makes the faulty version of a clean one.
-        reasons: Parts of messages; one of them must stand in a reason for the verdict to be right.
-    """
-
-    name: str
-    feed: str
-    spoil: Callable[[Feed, Rng], Feed]
-    reasons: tuple[str, ...]
-
-
-CASES: list[FaultCase] = []
-
-
-def fault(
-    name: str, feed: str, *reasons: str
-) -> Callable[[Callable[[Feed, Rng], Feed]], Callable[[Feed, Rng], Feed]]:
-    """Adds a fault to the catalogue."""
-
-    def add(spoil: Callable[[Feed, Rng], Feed]) -> Callable[[Feed, Rng], Feed]:
-        CASES.append(FaultCase(name, feed, spoil, reasons))
-        return spoil
-
-    return add
-
-
-def some(feed: Feed, rng: Rng, share: float) -> np.ndarray[Any, Any]:
-    """Places of a random share of the rows, in order."""
-    return np.sort(rng.choice(feed.rows, int(feed.rows * share), replace=False))
-
-
-def images_of(feed: Feed) -> np.ndarray[Any, Any]:
-    return np.asarray(feed.images)
-
-
-def labels_of(feed: Feed) -> np.ndarray[Any, Any]:
-    return np.asarray(feed.labels)
-
-
-def times_of(feed: Feed) -> np.ndarray[Any, Any]:
-    """Times of the traffic, whose days come first."""
-    texts = [text.split() for text in feed.columns[DATE]]
-    iso = [f"{day[6:]}-{day[3:5]}-{day[:2]}T{clock.zfill(5)}" for day, clock in texts]
-    return np.array(iso, "datetime64[m]")
-
-
-def put_times(feed: Feed, times: np.ndarray[Any, Any], style: str = "%d/%m/%Y %H:%M") -> Feed:
-    feed.columns[DATE] = np.array([moment.item().strftime(style) for moment in times])
-    return feed
-
-
-def put_dates(feed: Feed, dates: np.ndarray[Any, Any]) -> Feed:
-    feed.columns["date"] = np.array(
-        [moment.item().strftime("%Y-%m-%d %H:%M:%S") for moment in dates]
-    )
-    return feed
-
-
-def dates_of(feed: Feed) -> np.ndarray[Any, Any]:
-    return feed.columns["date"].astype("datetime64[s]")
-
-
-@fault("all-black camera, 10 % of the images", "MNIST", "image.brightness", "image.contrast")
-def black_camera(feed: Feed, rng: Rng) -> Feed:
-    images_of(feed)[some(feed, rng, 0.1)] = 0
-    return feed
-
-
-@fault("inverted images", "MNIST", "image.brightness")
-def invert(feed: Feed, rng: Rng) -> Feed:
-    return replace(feed, images=255 - images_of(feed))
-
-
-@fault("unit change: 0 to 1 instead of 0 to 255", "MNIST", "image.brightness", "image.contrast")
-def rescale(feed: Feed, rng: Rng) -> Feed:
-    return replace(feed, images=(images_of(feed) / 255).round().astype(np.uint8))
-
-
-@fault("a class missing", "MNIST", "classes", "class share", "label")
-def lose_class(feed: Feed, rng: Rng) -> Feed:
-    return feed.take(np.flatnonzero(labels_of(feed) != 7))
-
-
-@fault("5 % of the labels flipped", "MNIST", "probe")
-def flip_digits(feed: Feed, rng: Rng) -> Feed:
-    rows = some(feed, rng, 0.05)
-    labels_of(feed)[rows] = (labels_of(feed)[rows] + rng.integers(1, 10, len(rows))) % 10
-    return feed
-
-
-@fault("labels off by one", "MNIST", "probe")
-def shift_labels(feed: Feed, rng: Rng) -> Feed:
-    return replace(feed, labels=((labels_of(feed) + 1) % 10).astype(np.uint8))
-
-
-@fault("labels one row late", "MNIST", "probe")
-def delay_labels(feed: Feed, rng: Rng) -> Feed:
-    return replace(feed, labels=np.roll(labels_of(feed), 1))
-
-
-@fault("images transposed", "MNIST", "probe")
-def transpose(feed: Feed, rng: Rng) -> Feed:
-    return replace(feed, images=images_of(feed).transpose(0, 2, 1).copy())
-
-
-@fault("15 % of the rows twice", "MNIST", "duplicate")
-def repeat_images(feed: Feed, rng: Rng) -> Feed:
-    return feed.take(np.sort(np.concatenate([np.arange(feed.rows), some(feed, rng, 0.15)])))
-
-
-@fault(
-    "held-out images among those for training",
-    "MNIST",
-    "content hash between splits",
-    "look like a training row",
-)
-def leak_held_out(feed: Feed, rng: Rng) -> Feed:
-    held = np.arange(feed.rows - feed.held_out, feed.rows)
-    return feed.take(np.concatenate([held[:200], np.arange(feed.rows)]))
-
-
-@fault("held-out photos saved again, a level brighter", "MNIST", "look like a training row")
-def leak_near_duplicates(feed: Feed, rng: Rng) -> Feed:
-    held = np.arange(feed.rows - feed.held_out, feed.rows)[:300]
-    copies = feed.take(np.concatenate([held, np.arange(feed.rows)]))
-    images_of(copies)[:300] = np.where(images_of(copies)[:300] > 1, images_of(copies)[:300] - 1, 0)
-    return copies
-
-
-@fault("truncated file", "MNIST", "train-images-idx3-ubyte")
-def cut_images(feed: Feed, rng: Rng) -> Feed:
-    return replace(feed, cut=0.6)
-
-
-@fault("a tenth of the images is noise", "MNIST", "image.")
-def add_noise(feed: Feed, rng: Rng) -> Feed:
-    rows = some(feed, rng, 0.1)
-    images_of(feed)[rows] = rng.integers(0, 256, (len(rows), 28, 28))
-    return feed
-
-
-@fault("a lens out of focus", "MNIST", "image.sharpness")
-def blur(feed: Feed, rng: Rng) -> Feed:
-    wide = images_of(feed).astype(np.float32)
-    soft = (
-        sum(np.roll(wide, (down, right), (1, 2)) for down in (-1, 0, 1) for right in (-1, 0, 1)) / 9
-    )
-    return replace(feed, images=soft.astype(np.uint8))
+__all__ = ["CASES"]
 
 
 @fault("unit change: kelvin to degrees Celsius", "AI4I 2020", AIR)

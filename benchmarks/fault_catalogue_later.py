@@ -12,8 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.fault_catalogue import (
-    CASES,
+from benchmarks.fault_case import (
     FLOW,
     SPEED,
     TORQUE,
@@ -26,6 +25,7 @@ from benchmarks.fault_catalogue import (
     some,
     times_of,
 )
+from benchmarks.fault_catalogue import CASES
 from benchmarks.fault_data import Feed
 
 FAILED = "Machine_failure"

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fault_catalogue import CASES, FaultCase
+from benchmarks.fault_case import FaultCase
+from benchmarks.fault_catalogue import CASES
 from benchmarks.fault_catalogue_later import FIRST
 from benchmarks.fault_data import LOADERS, Feed, collect
 from benchmarks.results import describe_machine, make_table, write_section

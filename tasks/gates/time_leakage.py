@@ -76,7 +76,7 @@ def _count_leaked(
     others: tuple[str, ...],
     bounds: tuple[int, int],
 ) -> NDArray[np.int64]:
-    """Count rows of other splits inside each span of one; nothing is read where no spans overlap."""
+    """Count rows of other splits inside each span of one; nothing is read where spans lie apart."""
     leaked = np.zeros(len(spans[inner]) if inner in spans else 0, np.int64)
     for other in others:
         if inner in spans and other in spans and spans[inner].has_leakage(spans[other]):

@@ -91,7 +91,7 @@ def pick_pairs(
     sources = _find_sources(raw, [row.row_id for _, *pair in found for row in pair])
     for about, *pair in found:
         first, second = (_draw_paired(about, row, prepared, data, sources) for row in pair)
-        yield first.model_copy(update={"twin": second})
+        yield first.model_copy(update={"near_duplicate": second})
 
 
 def _find_pairs(

@@ -43,8 +43,8 @@ class Offender(Part):
         name: shard, row id and source file.
         picture: PNG of an image; None for other rows.
         values: the column's values around the row, with its own at `place`; empty for images.
-        twin: the row of another split that it is shared with or looks like; None for a row by
-            itself.
+        near_duplicate: the row of another split that it is shared with or looks like; None for a
+            row by itself.
     """
 
     about: Text
@@ -52,7 +52,7 @@ class Offender(Part):
     picture: bytes | None = Field(default=None, max_length=MAX_PICTURE_BYTES)
     values: tuple[float | None, ...] = ()
     place: int = 0
-    twin: "Offender | None" = None
+    near_duplicate: "Offender | None" = None
 
     @field_validator("picture")
     @classmethod

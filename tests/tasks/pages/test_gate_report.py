@@ -197,13 +197,15 @@ def test_the_prepared_page_shows_pairs_that_splits_share_with_both_files(tmp_pat
     assert {sample.about for sample in samples} == {SHARED, NEAR_DUPLICATES}
     for sample in samples:
         assert sample.picture
-        assert sample.twin.picture
-        assert sample.name.split()[0] != sample.twin.name.split()[0]  # the split
-        places = [int(found.name.rpartition("eyes.bin:")[2]) for found in (sample, sample.twin)]
+        assert sample.near_duplicate.picture
+        assert sample.name.split()[0] != sample.near_duplicate.name.split()[0]  # the split
+        places = [
+            int(found.name.rpartition("eyes.bin:")[2]) for found in (sample, sample.near_duplicate)
+        ]
         apart = abs(places[1] - places[0])
         assert apart == (0 if sample.about == SHARED else 200)
     html = Store(tmp_path).read(write_gate_pages(Store(tmp_path), record)[-1]).decode()
-    assert html.count('<li class="twins">') == len(samples)
+    assert html.count('<li class="near-duplicates">') == len(samples)
     good = judge_prepared(
         PreparedGate(max_near_duplicate_fraction=1),
         describe_prepared(prepared, record.find(Collected), handed, data),
