@@ -9,7 +9,7 @@ from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.records.receipts import StartRecord
 from storage.shards.row_ids import RESERVED
-from storage.upkeep.duplicates import count_known, key_contents, key_places
+from storage.upkeep.known_rows import count_known, key_contents, key_places
 from tasks.data.open_versions import open_version
 from tasks.gates.row_looks import Form, has_looks, key_looks
 from tasks.training.start import find_model

@@ -10,7 +10,8 @@ from gates.engine.on_fail import BadRows
 from gates.engine.tables import Table, tabulate_counts
 from storage.datasets.version import Version
 from storage.shards.entry import ShardEntry
-from storage.upkeep.duplicates import Keyed, Keys, Places, count_known
+from storage.upkeep.duplicates import Keys, Places
+from storage.upkeep.known_rows import Keyed, count_known
 from tasks.forms.base import TaskForm
 
 Form = TaskForm[Any, Any]

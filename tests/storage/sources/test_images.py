@@ -165,12 +165,12 @@ PICTURES = {
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", PICTURES)
 def test_training_and_device_bring_pictures_to_shape_alike(name, channels):
-    from deployments.targets.run import inputs
+    from deployments.targets.run.forms import image as device
 
     shape = (channels, 8, 6)
     here = decode_picture(PICTURES[name], shape, resize=True).reshape(8, 6, channels)
-    with Image.open(io.BytesIO(PICTURES[name])) as image:
-        there = inputs._bring_to_shape(image, shape)
+    with Image.open(io.BytesIO(PICTURES[name])) as picture:
+        there = device._bring_to_shape(picture, shape)
     np.testing.assert_array_equal(np.moveaxis(here, -1, 0), there)
 
 

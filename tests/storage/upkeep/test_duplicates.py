@@ -14,13 +14,12 @@ from storage.datasets.dataset import Dataset
 from storage.shards.writing import write_shard
 from storage.upkeep.duplicates import (
     count_duplicates,
-    count_known,
     iter_alike,
     iter_duplicates,
     iter_equal_rows,
     iter_shared,
-    key_contents,
 )
+from storage.upkeep.known_rows import count_known, key_contents
 
 BUDGETS = pytest.mark.parametrize("most_bytes", [1 << 28, 2000])
 SEEDS = pytest.mark.parametrize("seed", range(4))

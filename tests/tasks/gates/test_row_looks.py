@@ -1,7 +1,7 @@
 """Pictures that look alike in two splits."""
 
 from gates.prepared.near_duplicates import hash_pictures
-from storage.upkeep.duplicates import count_known
+from storage.upkeep.known_rows import count_known
 from tasks.forms.image import ImageForm
 from tasks.gates.row_looks import key_looks
 from tests.tasks.forms.parts import SEEDS, make_parts, make_version
