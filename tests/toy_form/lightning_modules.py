@@ -58,7 +58,7 @@ class OrderSpec(ObjectiveSpec):
     watched = ORDERED
     watched_as = select_by = "ordered"
     asks = "label"
-    outputs: Mapping[str, str] = {"larger": "int64", "margin": "float32"}
+    outputs: Mapping[str, str] = {"label": "int64", "margin": "float32"}
 
     def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
         """Returns the share of pairs in the right order."""

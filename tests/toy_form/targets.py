@@ -1,4 +1,4 @@
-"""Pairs on a device: how a file is read, and how an answer is told."""
+"""Pairs on a device: what a card may say, how a file is read, and how an answer is told."""
 
 from deployments.targets.errors import BadInput
 from deployments.targets.run.forms.arrays import Raw, read_npy
@@ -7,6 +7,19 @@ from deployments.targets.run.objectives import ANSWERS, Output, Outputs, Teller
 from deployments.targets.run.runtime import Answers
 from deployments.targets.trust.card import InputSpec, OutputSpec
 from deployments.targets.trust.card_rules import INPUT_RULES, OUTPUT_RULES, Claim, Recipe
+
+
+def claim_pairs(spec: InputSpec, recipe: Recipe) -> list[Claim]:
+    """List what a card says of pairs: two vectors of the recipe's size."""
+    return [Claim("card's input shape", list(spec.shape), [2, recipe["data"]["size"]])]
+
+
+def claim_order(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim]:
+    """List what a card says of an order: the names of both sides, and a margin."""
+    return [
+        Claim("card's outputs", [output.meaning for output in outputs], ["label", "margin"]),
+        Claim("card's labels", list(outputs[0].labels), list(recipe["data"]["labels"])),
+    ]
 
 
 def read_pairs(data: bytes, spec: InputSpec, where: str) -> Raw:
@@ -32,18 +45,7 @@ def say_order(outputs: Outputs) -> str:
     return f"{outputs[0].value} is larger"
 
 
-def claim_pairs(spec: InputSpec, recipe: Recipe) -> list[Claim]:
-    """List what a card says of pairs: their size."""
-    return [Claim("card's input shape", list(spec.shape), [2, recipe["data"]["size"]])]
-
-
-def claim_order(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim]:
-    """List what a card says of an order: the larger side, and the margin."""
-    del recipe
-    return [Claim("card's outputs", [output.name for output in outputs], ["larger", "margin"])]
-
-
-READERS.register("pairs", read_pairs)
 INPUT_RULES.register("pairs", claim_pairs)
 OUTPUT_RULES.register("order", claim_order)
+READERS.register("pairs", read_pairs)
 ANSWERS.register("order", Teller(list_order, say_order))

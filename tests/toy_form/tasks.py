@@ -14,6 +14,8 @@ from storage.datasets.version import Version
 from storage.pipeline.fitted import Fitted
 from tasks.forms.base import TaskForm
 from tasks.forms.registry import FORMS
+from tasks.objectives.base import TaskObjective
+from tasks.objectives.registry import OBJECTIVES
 from tests.toy_form.lightning_modules import PairSample
 from tests.toy_form.storage import LEFT, RIGHT, PairsSpec
 
@@ -53,4 +55,11 @@ class PairsForm(TaskForm[PairsSpec, PairSample]):
         return {LEFT: rule, RIGHT: rule}
 
 
+class Order(TaskObjective[PairSample]):
+    """Answers (N,) are margins; truths (N,) are 1 where the right side is larger."""
+
+    name = "order"
+
+
 FORMS.register("pairs", PairsForm())
+OBJECTIVES.register("order", Order())

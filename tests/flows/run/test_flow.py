@@ -2,6 +2,7 @@
 
 import pytest
 
+from deployments.targets.trust.clearance import LEAST_GATES
 from flows.lifecycle import FLOW
 from flows.run.flow import Flow
 
@@ -17,5 +18,6 @@ def test_stages_come_in_the_declared_order() -> None:
 
 def test_publishing_requires_gates_that_are_stages() -> None:
     assert FLOW.required_gates == ("raw", "prepared", "model", "artifact")
+    assert set(LEAST_GATES.find(FLOW.name)) <= set(FLOW.required_gates)
     with pytest.raises(ValueError, match=r"required_gates \(live\) of x must be stages"):
         Flow("x", FLOW.stages, ("raw", "live"))
