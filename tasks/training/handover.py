@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from storage.base.local import translate_faults
+from storage.base.local_errors import translate_faults
 from tasks.runtime.errors import WorkerFailed
 from tasks.training.job import FAILURE, FAILURE_BYTES, RESULT, Failure, TrainJob, WorkerResult
 

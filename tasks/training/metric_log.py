@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.base.local import translate_faults
+from storage.base.local_errors import translate_faults
 from storage.base.store import Store
 from tasks.training.job import METRICS
 
