@@ -1,12 +1,14 @@
 """Train: Lightning in a process of its own, told what to do by a job and watched."""
 
 from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.objectives import FigureSpec
 from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store, redact
 from storage.forms.base import RowsSpec
 from storage.records.receipts import StartRecord
 from tasks.forms.describe import describe_sample
 from tasks.forms.streams import HELD_OUT, VALIDATION
+from tasks.objectives.registry import find_objective
 from tasks.runtime.model_outcomes import Trained
 from tasks.runtime.outcomes import Prepared
 from tasks.runtime.progress import current_progress
@@ -73,6 +75,7 @@ def train(
         devices=spec.devices,
     )
     shown = ProgressArtifact("lepton-train-progress")
+    watched = find_objective(sample).spec.watched
     with (
         keep_lost_batches(Store(workspace), trainer.directory),
         call_nodes(spec.nodes, scheduler, job, timeout_s=spec.timeout_s) as group,
@@ -80,7 +83,7 @@ def train(
         result = trainer.run(
             job,
             timeout_s=spec.timeout_s,
-            on_metrics=lambda record: _show(record, spec.max_epochs, shown),
+            on_metrics=lambda record: _show(record, spec.max_epochs, shown, watched),
             group=group,
         )
     describer = FitDescriber(trainer.directory, sample, standard=model.figures_in == "standard")
@@ -106,18 +109,20 @@ def refer_data(workspace: str, prepared: Prepared) -> DataRef:
     )
 
 
-def _show(record: dict[str, object], max_epochs: int, shown: ProgressArtifact) -> None:
+def _show(
+    record: dict[str, object], max_epochs: int, shown: ProgressArtifact, watched: FigureSpec
+) -> None:
     """Hands steps to the Prefect UI, and an epoch's figures to whoever watches the run."""
     step, steps = record.get("step"), record.get("steps")
     if isinstance(step, int) and isinstance(steps, int):
         shown.show(step, max(steps, 1), f"step {step} of {steps}")
     if record.get("event") != "epoch":
         return
-    epoch, accuracy, error = (
-        record.get(name) for name in ("epoch", "validation_accuracy", "validation_error")
-    )
-    note = f"validation accuracy {accuracy:.2%}" if isinstance(accuracy, float) else ""
-    note = f"validation error {error:.4g}" if isinstance(error, float) else note
+    epoch, value = record.get("epoch"), record.get(f"validation_{watched.name}")
+    note = ""
+    if isinstance(value, float):
+        seen = f"{value:.4g}" if watched.power else f"{value:.2%}"
+        note = f"validation {watched.name.replace('_', ' ')} {seen}"
     if isinstance(epoch, int):
         current_progress().advance("train", epoch + 1, max_epochs, note)
         shown.show(epoch + 1, max_epochs, note)

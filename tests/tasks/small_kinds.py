@@ -82,7 +82,8 @@ def write_series(kind: str) -> tuple[str, SeriesSpec]:
         for row, values in enumerate(digits.images[number].tolist()):
             ink = digits.images[number].mean()
             lines.append(
-                f"2026-01-01T{row:02}:00:00,p{number:03},{digits.target[number]},{ink},{','.join(map(str, values))}"
+                f"2026-01-01T{row:02}:00:00,p{number:03},{digits.target[number]},{ink},"
+                + ",".join(map(str, values))
             )
     section: dict[str, Any] = {
         "time": "time",

@@ -31,8 +31,10 @@ def test_a_forecast_has_a_line_each_for_truth_answer_and_baseline() -> None:
     assert "<b>" not in picture
     found = dict(re.findall(r'<polyline points="([^"]*)" class="line (\w+)"', picture))
     assert {name: len(points.split()) for points, name in found.items()} == {
-        "truth": 3, "validation": 2, "baseline": 3
-    }  # fmt: skip
+        "truth": 3,
+        "validation": 2,
+        "baseline": 3,
+    }
     # The largest value stands highest.
     heights = {
         name: [float(point.split(",")[1]) for point in points.split()]

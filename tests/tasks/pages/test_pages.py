@@ -47,7 +47,7 @@ def make_gate(stage: str, *, passed: bool = True) -> GateReport:
         observed=3 if passed else 255,
         limit={"min_value": 0, "max_value": 16},
         passed=passed,
-        message=f"expect_column_max_to_be_between on {about}: observed {3 if passed else 255}, limit [0, 16]",
+        message=f"max on {about}: observed {3 if passed else 255}, limit [0, 16]",
         rows=() if passed else ("shard ab12, row 417", "shard ab12, row 418"),
     )
     sound = make_check(

@@ -1,4 +1,4 @@
-"""A training that dies at any step, of any kind of rows, on one rank or two, ends as if it had not."""
+"""A training that dies at any step, of any rows, on one rank or two, ends as if it had not."""
 
 import json
 import random

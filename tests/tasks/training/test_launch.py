@@ -105,8 +105,8 @@ def test_killed_worker_is_told_of_and_resumes(
     assert resumed.fit.resumed_step in (6, 8, 10, 12, 14, 16, 18, 20, 22)
     assert resumed.fit.world_size == devices
     assert resumed.checkpoint == whole.checkpoint
-    steps = [line.split('"step": ')[1].split(",")[0] for line in (tmp_path / "killed" / METRICS).read_text().splitlines()
-             if '"step", ' in line]  # fmt: skip
+    lines = (tmp_path / "killed" / METRICS).read_text().splitlines()
+    steps = [line.split('"step": ')[1].split(",")[0] for line in lines if '"step", ' in line]
     assert steps == ["4", "8", "12", "16", "20", "24"]
 
 

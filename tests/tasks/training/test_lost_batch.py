@@ -24,9 +24,12 @@ def test_the_batch_survives_the_run_and_is_named(tmp_path: Path) -> None:
         dataset=version, fitted=Fitted(mean=(5.0,), std=(4.0,), rows=256, dropped={})
     )
     data = ImageSpec.model_validate(
-        {"image": {"shape": [1, 8, 8], "value_range": [0, 16]}, "labels": ["a", "b", "c"],
-         "split": {"by": "hash", "held_out": 0.2}}
-    )  # fmt: skip
+        {
+            "image": {"shape": [1, 8, 8], "value_range": [0, 16]},
+            "labels": ["a", "b", "c"],
+            "split": {"by": "hash", "held_out": 0.2},
+        }
+    )
     spec = make_fit(
         optimizer={"name": "sgd", "lr": 10.0}, clip_norm=None, explode_factor=1.5, max_epochs=50
     ).train

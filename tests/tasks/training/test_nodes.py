@@ -38,9 +38,13 @@ def scheduler() -> Iterator[str]:
     os.sched_setaffinity(0, {min(cores)})
     try:
         with LocalCluster(
-            n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address="127.0.0.1:0", resources={NODE: 1},
+            n_workers=1,
+            threads_per_worker=2,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            resources={NODE: 1},
             silence_logs=50,
-        ) as cluster:  # fmt: skip
+        ) as cluster:
             yield cluster.scheduler_address
     finally:
         os.sched_setaffinity(0, cores)

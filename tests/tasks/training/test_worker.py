@@ -55,8 +55,12 @@ def test_every_file_is_the_one_that_is_told_of(
         *result.artifacts.values(),
     ]
     assert {file.file for file in files} == {
-        "checkpoint.safetensors", "predictions.validation.npz", "predictions.held_out.npz", "fp32.onnx", "int8.onnx"
-    }  # fmt: skip
+        "checkpoint.safetensors",
+        "predictions.validation.npz",
+        "predictions.held_out.npz",
+        "fp32.onnx",
+        "int8.onnx",
+    }
     for file in files:
         content = (Path(job.directory) / file.file).read_bytes()
         assert (sha256_bytes(content), len(content)) == (file.sha256, file.size_bytes)
