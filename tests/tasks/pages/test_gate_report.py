@@ -43,9 +43,9 @@ from tests.tasks.gates.mills import (
     write_run,
 )
 from tests.tasks.gates.test_bad_rows import make_images
-from tests.tasks.pages.material import make_check, make_report
-from tests.tasks.pages.test_pages import Reader
-from tests.tasks.pages.test_pages_hostile import ATTACKS, poison
+from tests.tasks.rendering.material import make_check, make_report
+from tests.tasks.rendering.test_render import Reader
+from tests.tasks.rendering.test_render_hostile import ATTACKS, poison
 
 
 def make_page():

@@ -19,7 +19,7 @@ from tasks.rendering.page_data import Channel, Metric, ReceiptPart, RunPage, Sta
 from tasks.rendering.pictures import encode_picture
 from tasks.rendering.render import MAX_SAMPLES, render_run_page
 from tasks.rendering.verdicts import list_failed, list_noted
-from tests.tasks.pages.material import (
+from tests.tasks.rendering.material import (
     CHAIN,
     digest,
     make_artifact,
@@ -328,7 +328,7 @@ def test_stopped_page_says_first_what_stopped_it(stage: str) -> None:
 
 def test_what_was_not_reached_is_not_on_the_page() -> None:
     page = render_run_page(make_stopped("gate raw"))
-    for heading in ("Training", "Results", "SampleBatch", "Candidates"):
+    for heading in ("Training", "Results", "Samples", "Candidates"):
         assert f">{heading}</h2>" not in page
         assert f">{heading}</h2>" in render_run_page(make_page())
     assert "<img" not in page

@@ -19,7 +19,7 @@ from tasks.rendering.markdown import (
 from tasks.rendering.plots import draw_forecast, draw_scatter
 from tasks.runtime.model_outcomes import Trained
 from tasks.runtime.predictions import Predictions
-from tests.tasks.pages.material import make_artifact, make_point
+from tests.tasks.rendering.material import make_artifact, make_point
 
 NAN = float("nan")
 

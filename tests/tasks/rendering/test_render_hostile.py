@@ -13,8 +13,14 @@ from tasks.rendering.answers import Confusion, Sample
 from tasks.rendering.page_data import Metric
 from tasks.rendering.pictures import encode_picture
 from tasks.rendering.render import render_run_page
-from tests.tasks.pages.material import digest, make_artifact, make_check, make_point, make_report
-from tests.tasks.pages.test_pages import ALL, Reader, make_page
+from tests.tasks.rendering.material import (
+    digest,
+    make_artifact,
+    make_check,
+    make_point,
+    make_report,
+)
+from tests.tasks.rendering.test_render import ALL, Reader, make_page
 
 FIXED = {"state", "status", "kind", "severity", "direction", "split", "unit"}
 ATTACKS = (
