@@ -171,9 +171,8 @@ def fit_learner(
         trainer.fit(learner, datamodule=data, ckpt_path=resume_from, weights_only=True)
     if keeper is not None and trainer.is_global_zero:
         keeper.clear()
-    seconds = time.monotonic() - started_at
-    result = _describe_result(learner, judge, trainer, seconds).model_copy(update=how)
-    return _conclude(model, sample, learner, judge, data, result)
+    result = _describe_result(learner, judge, trainer, time.monotonic() - started_at)
+    return _conclude(model, sample, learner, judge, data, result.model_copy(update=how))
 
 
 def _is_first_rank() -> bool:
