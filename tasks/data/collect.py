@@ -1,4 +1,4 @@
-"""Collect: rows from a source into checksummed shards, on a Dask cluster."""
+"""Collects rows from a source into checksummed shards, on a Dask cluster."""
 
 from distributed import Client
 
@@ -18,7 +18,7 @@ from tasks.runtime.stage import stage
 
 @stage
 def collect(workspace: str, name: str, source: Source, data: RowsSpec, scheduler: str) -> Collected:
-    """Reads a source as it is, bad values included: what they are worth is for the raw gate to say.
+    """Read a source as it is, bad values included: the raw gate says what they are worth.
 
     Args:
         workspace: Folder or URL of the workspace.
@@ -52,7 +52,7 @@ def collect(workspace: str, name: str, source: Source, data: RowsSpec, scheduler
 
 
 def describe_version(version: Version) -> DatasetRecord:
-    """A version as refs and receipts name it."""
+    """Describe a version as refs and receipts name it."""
     return DatasetRecord(
         name=version.name,
         number=version.number,

@@ -1,4 +1,4 @@
-"""The versions that stages hand on by record, opened: the one that was recorded, or none."""
+"""Opens the versions that stages hand on by record: the one that was recorded, or none."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Prepare: raw rows chosen, split and shuffled into shards, on a Dask cluster. Values are not changed: the head does."""
+"""Prepares raw rows on a Dask cluster: chosen, split, shuffled; the head changes values."""
 
 from distributed import Client
 
@@ -19,7 +19,7 @@ from tasks.runtime.stage import stage
 def prepare(
     workspace: str, name: str, collected: Collected, data: RowsSpec, scheduler: str
 ) -> Prepared:
-    """Drops, deduplicates, splits and shuffles, and fits statistics on the training split alone.
+    """Drop, deduplicate, split and shuffle rows, and fit statistics on the training split.
 
     Args:
         workspace: Folder or URL of the workspace.

@@ -1,4 +1,4 @@
-"""Names of rows for people: the shard, the place in it, the row's id and the file that it came from."""
+"""Names rows for people: by shard, place in it, the row's id and the file it came from."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -45,7 +45,7 @@ def _name_places(version: Version, number: int, places: list[int]) -> list[str]:
 
 
 def name_unread(version: Version) -> BadRows:
-    """Count the source's records that could not be read; say of the first which they are and why."""
+    """Count records of the source that could not be read, and say why for the first."""
     count = int(version.info.get("fault_count", 0))
     first = version.info.get("faults", [])[:MAX_ROWS_NAMED]
     names = tuple(f"{fault['name']} {fault['reason']}" for fault in first)

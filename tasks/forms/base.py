@@ -1,4 +1,4 @@
-"""A form of rows as tasks know it: its samples, the facts that gates judge of it, and its pictures.
+"""Says what tasks know of a form of rows: samples, the facts that gates judge, and pictures.
 
 A form of a plug-in says at least what a sample is (`describe_sample`, `describe_input`) and how it
 is read (`open_reader`). All else has neutral answers: rows are judged by their labels alone.
@@ -37,7 +37,7 @@ S = TypeVar("S", bound=Sample)
 
 @dataclass(frozen=True)
 class RowMarker:
-    """How the rows are found that a failed check of the raw gate is about; it travels to workers.
+    """Finds the rows that a failed check of the raw gate is about; it travels to workers.
 
     Attributes:
         fields: Stored fields that are read for it with their masks, as far as a shard has them;
@@ -50,7 +50,7 @@ class RowMarker:
 
 
 class Features(Protocol):
-    """How the probe of labels looks at rows; it travels to workers."""
+    """Looks at rows for the probe of labels; it travels to workers."""
 
     def read(self, rows: Rows) -> NDArray[np.float32]:
         """Return the features of rows, (N, F)."""
@@ -67,7 +67,7 @@ class Features(Protocol):
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a row looks like on a gate's page.
+    """Shows a row on a gate's page.
 
     Attributes:
         pixels: A picture, (C, H, W); None where the row is none.
@@ -83,7 +83,7 @@ class Drawing:
 
 
 class TaskForm(ABC, Generic[D, S]):
-    """One form of rows.
+    """Answers for one form of rows.
 
     Attributes:
         ordered: Whether the rows of an entity follow each other in time.

@@ -1,4 +1,4 @@
-"""Columns of rows as gates name them, and how their values are read from stored fields."""
+"""Names columns of rows for gates, and reads their values from stored fields."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,7 +15,7 @@ SCALARS: tuple[Role, ...] = ("number", "text", "target")
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the rows of a recipe.
+    """Names one column of the rows of a recipe.
 
     Attributes:
         name: What the recipe calls it.

@@ -1,4 +1,4 @@
-"""From a recipe's data section and what preparing fitted to what one sample is."""
+"""Describes a sample, from a recipe's data section and what preparing fitted."""
 
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.objectives import OBJECTIVES

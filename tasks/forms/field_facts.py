@@ -1,4 +1,4 @@
-"""Facts of rows whose fields a recipe declares as a whole: shape, type, value range and labels."""
+"""Gathers facts of fields that a recipe declares as a whole: shape, type, range and labels."""
 
 from collections.abc import Mapping
 

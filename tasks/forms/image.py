@@ -1,4 +1,4 @@
-"""Images as tasks know them: one field of raw values and a label."""
+"""Tells tasks of images: one field of raw values and a label."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ Range = tuple[float, float]
 
 
 class ImageForm(TaskForm[ImageSpec, ImageSample]):
-    """Labelled images."""
+    """Is the form of labelled images."""
 
     derived_prefix = "image."
     looks = (IMAGE,)
@@ -103,7 +103,7 @@ class ImageForm(TaskForm[ImageSpec, ImageSample]):
 
 @dataclass(frozen=True)
 class Cells:
-    """Images as the label probe looks at them: the mean of each cell, from 0 to 1."""
+    """Looks at images as the label probe does: by the mean of each cell, from 0 to 1."""
 
     value_range: Range
 

@@ -1,4 +1,4 @@
-"""Labels of rows as gates judge them, shard by shard; from the manifest where it knows them all."""
+"""Opens labels for gates, shard by shard; from the manifest where it knows them all."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Any

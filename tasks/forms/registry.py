@@ -1,4 +1,4 @@
-"""The forms of rows that tasks know, in a table that plug-ins can add to."""
+"""Lists the forms of rows that tasks know, in a table that plug-ins can add to."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Series as tasks know them: rows of columns that follow each other in time, entity by entity."""
+"""Tells tasks of series: rows of columns that follow each other in time, by entity."""
 
 from deployments.targets.trust.card import ColumnSpec, InputSpec
 from lightning_modules.specs.samples import RowSample
@@ -8,7 +8,7 @@ from tasks.forms.table.samples import describe_columns
 
 
 class SeriesForm(TableForm):
-    """Series of one entity or many, of which windows are samples."""
+    """Is the form of series of one entity or many, of which windows are samples."""
 
     ordered = True
 

@@ -1,4 +1,4 @@
-"""Rows of a version as samples of a network: which fields, windows and splits to look back into."""
+"""Reads rows of a version as samples: which fields, windows and splits to look back into."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -43,7 +43,7 @@ class SampleRows:
 
     @cached_property
     def reader(self) -> SampleReader:
-        """Reads rows of a stream into samples."""
+        """The reader of rows of a stream into samples."""
         return FORMS.find(self.sample.form).open_reader(self.version, self.sample)
 
     def open_training(self, spec: TrainSpec) -> Stream:
@@ -86,7 +86,7 @@ class SampleRows:
         return read_real(self.reader, self.open_evaluation(split, READING_BATCH))
 
     def draw(self, rows: int, seed: int) -> NDArray[Any]:
-        """Draw training samples in a shuffled order, raw (N, ...), as many as asked for and there are."""
+        """Draw shuffled training samples, raw (N, ...), as many as asked for and there are."""
         window = self._make_window(training=False)
         wanted = min(rows, self.version.splits[TRAIN])
         stream = Stream(

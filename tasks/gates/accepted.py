@@ -1,6 +1,6 @@
-"""Which version of a dataset was accepted last: the newest one that a receipt says all its gates were green for."""
+"""Finds the version that was accepted last: a receipt says that its gates were green."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,14 @@ from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.forms.registry import FORMS
 from storage.records.receipt_files import FOLDER, read_receipt
-from storage.records.receipts import Receipt
+from storage.records.receipts import DatasetRecord, Receipt
 
 _DATA_GATES = frozenset({"raw", "prepared"})
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The last accepted version, or why there is none to compare with."""
+    """Holds the last accepted version, or why there is none to compare with."""
 
     version: Version | None
     reason: str = ""
@@ -32,7 +32,7 @@ def parse_data(document: Mapping[str, Any]) -> RowsSpec:
 def find_accepted(
     store: Store, current: Version, data: RowsSpec, before: str | None = None
 ) -> Accepted:
-    """The version that a new one is compared with.
+    """Find the version that a new one is compared with.
 
     A version is accepted if the gates on its data and the gate on the model that learned from it
     were green. One that a red model gate followed is not: nobody has shown that it is any good.
@@ -44,17 +44,10 @@ def find_accepted(
             rules is no measure.
         before: A run that does not count, because it is the one that is being reported.
     """
-    receipts = sorted(list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True)
     rules = canonical_json(data.model_dump(mode="json"))
     changed = False
-    for receipt in receipts:
-        record = receipt.datasets.get("raw")
-        if (
-            record is None
-            or record.name != current.name
-            or not _is_accepted(receipt)
-            or receipt.run == before
-        ):
+    for receipt, record in _iter_accepted(store, current.name):
+        if receipt.run == before:
             continue
         if record.digest == current.digest:
             return Accepted(None, f"{record.ref} itself was accepted")
@@ -72,21 +65,26 @@ def find_accepted(
     return Accepted(None, "no version has been accepted yet")
 
 
+def _iter_accepted(store: Store, name: str) -> Iterator[tuple[Receipt, DatasetRecord]]:
+    """Yield receipts that accept a raw version of a dataset, with its record, newest first."""
+    receipts = sorted(list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True)
+    for receipt in receipts:
+        record = receipt.datasets.get("raw")
+        if record is not None and record.name == name and _is_accepted(receipt):
+            yield receipt, record
+
+
 def find_last_good(store: Store, name: str) -> Version:
-    """The version of a raw data set that was accepted last; the latest one if none was.
+    """Find the raw version that was accepted last; the latest one if none was.
 
     Raises:
         NotFound: There is no version at all.
     """
     dataset = Dataset(store, name)
-    for receipt in sorted(
-        list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True
-    ):
-        record = receipt.datasets.get("raw")
-        if record is not None and record.name == name and _is_accepted(receipt):
-            version = dataset.open(record.number)
-            if version.digest == record.digest:
-                return version
+    for _, record in _iter_accepted(store, name):
+        version = dataset.open(record.number)
+        if version.digest == record.digest:
+            return version
     return dataset.open()
 
 
@@ -104,7 +102,7 @@ def _read_rules(receipt: Receipt) -> bytes:
 
 
 def list_receipts(store: Store) -> list[Receipt]:
-    """All receipts of a workspace; a damaged one speaks for nothing."""
+    """List all receipts of a workspace; a damaged one speaks for nothing."""
     found = []
     for entry in store.listdir(FOLDER):
         try:

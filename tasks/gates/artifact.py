@@ -1,4 +1,4 @@
-"""The artifact gate's stage: the chosen artifacts, as the facts that the gate judges."""
+"""Judges the chosen artifacts: what was measured of them becomes the facts of the gate."""
 
 from collections.abc import Mapping
 

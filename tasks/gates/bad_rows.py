@@ -1,4 +1,4 @@
-"""Bad rows of a failed check of the raw gate, found shard by shard, to be named and set aside."""
+"""Finds the bad rows of a failed raw check, shard by shard, to be named and set aside."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial

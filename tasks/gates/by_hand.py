@@ -1,4 +1,4 @@
-"""Gates by hand: a version is judged, or a suite drafted from one, outside of any run. Nothing is set aside or published."""
+"""Judges a version, or drafts a suite from one, outside of any run; nothing is set aside."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from tasks.gates.row_table import open_rows
 
 @dataclass(frozen=True)
 class Rules:
-    """What a recipe says of a data set: its rows, and the limits of the gates."""
+    """Holds what a recipe says of a data set: its rows, and the limits of the gates."""
 
     data: RowsSpec
     limits: GatesSpec
 
 
 def find_rules(store: Store, dataset: str) -> Rules:
-    """The rules of the newest run that made a data set, from its receipt.
+    """Find the rules of the newest run that made a data set, from its receipt.
 
     Raises:
         NotFound: No receipt names the data set.
@@ -55,7 +55,7 @@ def _read_rules(receipt: Receipt) -> Rules:
 def judge_by_hand(
     store: Store, version: Version, rules: Rules, suites: Sequence[str] = ()
 ) -> GateReport:
-    """Judges a version: a raw one by the recipe's gate and against the last accepted one; any by more suites.
+    """Judge a raw version by the recipe's gates; any version by more suites.
 
     Args:
         store: The workspace.
@@ -85,5 +85,5 @@ def judge_by_hand(
 
 
 def draft_by_hand(store: Store, name: str, data: RowsSpec) -> dict[str, Any]:
-    """A suite that the last accepted version of a recipe's raw rows passes; of the latest one if none was accepted."""
+    """Draft a suite that the last accepted raw version passes; the latest if none was."""
     return draft_suite(find_last_good(store, f"{name}-raw"), data)

@@ -1,4 +1,4 @@
-"""A raw version against the last accepted one: what of both is measured, and judged."""
+"""Judges a raw version against the last accepted one."""
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase

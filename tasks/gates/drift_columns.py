@@ -1,4 +1,4 @@
-"""Columns of two versions, read row by row: values, how columns go together, and with time."""
+"""Compares columns of two versions by their rows: values, relations, and time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Profiling:
-    """How rows are profiled; it travels to workers.
+    """Says how rows are profiled; it travels to workers.
 
     Attributes:
         columns: Columns of numbers, each of which has a grid.
@@ -103,7 +103,8 @@ def _measure_profiles(
         figures.append(DriftFigure(about, change, most=limits.max_relation_change))
     if before.hours is not None and after.hours is not None:
         shift = find_clock_shift(before.hours, after.hours, names)
-        about = f"clock: shift of the pattern of the day in minutes{', by ' + shift.column if shift.column else ''}"
+        by = f", by {shift.column}" if shift.column else ""
+        about = f"clock: shift of the pattern of the day in minutes{by}"
         figures.append(DriftFigure(about, shift.minutes, most=limits.max_clock_shift_minutes))
     return figures
 

@@ -1,4 +1,4 @@
-"""Labels of a raw version against the accepted one's: do they still go with the rows they stand by?"""
+"""Asks whether labels still go with the rows that they stand by, as the accepted ones did."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ Weights = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Look:
-    """How rows are looked at; it travels to workers.
+    """Says how rows are looked at; it travels to workers.
 
     Attributes:
         features: What of them is looked at.
@@ -52,7 +52,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Asked:
-    """Labels of a shard that probes agreed with, of how many, and rows by feature and class."""
+    """Counts labels of a shard that probes agreed with, of how many, and rows by feature."""
 
     agreed: int
     rows: int
@@ -70,7 +70,7 @@ def measure_labels(
     limits: DriftGate,
     client: TaskClient | None,
 ) -> list[DriftFigure]:
-    """Measure which labels a probe of the accepted version denies, and what gives them away more."""
+    """Measure which labels a probe of the accepted version denies, and what tells more."""
     classes = len(data.labels)
     if not classes or min(accepted.rows, current.rows) < limits.min_rows:
         return []

@@ -1,4 +1,4 @@
-"""What the manifests of two versions alone tell of their differences: no row is read."""
+"""Compares two versions by what their manifests tell: no row is read."""
 
 from collections.abc import Mapping
 
@@ -98,7 +98,7 @@ def measure_missing(
 def measure_runs(
     before: Statistics, after: Statistics, data: RowsSpec, limits: DriftGate
 ) -> list[DriftFigure]:
-    """Measure how many more rows stand in a long run of one value, as a stuck sensor leaves them."""
+    """Measure how many more rows stand in a long run of one value, as stuck sensors do."""
     form, figures = find_task_form(data), []
     for key, old in before.items():
         fresh = after.get(key)

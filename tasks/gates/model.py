@@ -1,4 +1,4 @@
-"""The model gate's stage: what evaluating measured, as the facts that the gate judges."""
+"""Judges models: what evaluating measured becomes the facts of the model gate."""
 
 import math
 
@@ -28,7 +28,7 @@ def gate_model(
     objective: str,
     limits: ModelLimits,
 ) -> GateReport:
-    """Judges the held-out answers: good enough, better than baselines, no worse than the champion."""
+    """Judge the held-out answers: good enough, better than baselines, no worse than champions."""
     store = Store(workspace)
     sheet = _read_sheet(store, evaluated, evaluated)
     best = _find_best_champion(evaluated)
@@ -51,14 +51,14 @@ def gate_model(
 
 
 def _read_sheet(store: Store, evaluated: Evaluated, by: Evaluated | Champion) -> AnswerSheet:
-    """What a model answered to the held-out rows, in the unit that figures are in."""
+    """Read what a model answered to the held-out rows, in the unit that figures are in."""
     sheet = read_predictions(store, by.predictions_path, by.predictions)
     objective = find_objective(evaluated.sample)
     return objective.convert(sheet, evaluated.sample, standard=evaluated.standard)
 
 
 def _find_best_champion(evaluated: Evaluated) -> Champion | None:
-    """The promoted model with the best headline; None before the first promotion."""
+    """Find the promoted model with the best headline; None before the first promotion."""
     sign = -1 if evaluated.score.direction == "lower" else 1
 
     def rank(champion: Champion) -> float:
@@ -69,6 +69,6 @@ def _find_best_champion(evaluated: Evaluated) -> Champion | None:
 
 
 def _align(found: AnswerSheet, sheet: AnswerSheet) -> AnswerSheet:
-    """Answers in the order of the rows of another sheet."""
+    """Bring answers to the order of the rows of another sheet."""
     order = np.searchsorted(found.row_id, sheet.row_id)
     return AnswerSheet(sheet.row_id, sheet.truth, found.values[order])

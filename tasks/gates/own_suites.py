@@ -1,4 +1,4 @@
-"""Suites of a user's own: read from files or modules, and drafted from a version for a start."""
+"""Reads suites of a user's own from files or modules, and drafts one for a start."""
 
 import importlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The prepared gate's stage: splits, before a model learns from one and is judged on another."""
+"""Judges splits, before a model learns from one and is judged on another."""
 
 from gates.engine.on_fail import apply_on_fail
 from gates.engine.report import GateReport

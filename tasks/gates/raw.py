@@ -1,4 +1,4 @@
-"""The raw gate's stage: collected rows against the recipe, and against the last accepted version."""
+"""Judges collected rows: against the recipe, and against the last accepted version."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +81,7 @@ def judge_version(
 
 
 def _can_compare(version: Version, accepted: Accepted) -> bool:
-    """Return whether both have the same fields; if not, the raw gate says so, or the recipe changed."""
+    """Return whether both have the same fields; if not, the raw gate has said so."""
     if accepted.version is None:
         return True
     return _list_fields(version) == _list_fields(accepted.version)

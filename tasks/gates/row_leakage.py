@@ -1,4 +1,4 @@
-"""Held-out rows that a model which the network starts from has learned from."""
+"""Finds held-out rows that a model which the network starts from has learned from."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ LEARNED = ("train", "validation")
 
 @dataclass(frozen=True)
 class Learned:
-    """Rows that a model learned from, and the digest of the source that they came from."""
+    """Holds rows that a model learned from, and the digest of the source they came from."""
 
     version: Version
     source: str | None

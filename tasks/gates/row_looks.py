@@ -1,4 +1,4 @@
-"""Rows that look alike in two splits, such as a photo that was saved twice."""
+"""Finds rows that look alike in two splits, such as a photo that was saved twice."""
 
 from collections.abc import Sequence
 from functools import partial

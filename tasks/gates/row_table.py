@@ -1,4 +1,4 @@
-"""Rows of a version as the table that expectations are applied to: read by shard, here or on workers."""
+"""Opens rows as the table that expectations are applied to: by shard, here or on workers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -52,7 +52,7 @@ def _open_shard(entry: ShardEntry, shards: Store, data: RowsSpec) -> Shard:
 def load_frame(
     columns: tuple[str, ...] | None, entry: ShardEntry, shards: Store, data: RowsSpec
 ) -> "pd.DataFrame":
-    """Load rows of a shard as a frame; only fields that the columns need are read. Runs on a worker."""
+    """Load rows of a shard as a frame, of the fields that columns need; runs on a worker."""
     known = list_scalars(data)
     plain = {"row_id", "source", "time", "series_id", "label", *(column.name for column in known)}
     derived = columns is None or any(column not in plain for column in columns)

@@ -1,4 +1,4 @@
-"""Rows that a green raw gate sets aside: those of contained checks and of own expectations."""
+"""Sets rows aside after a green raw gate: of contained checks and of own expectations."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def quarantine_rows(
     report: GateReport,
     client: TaskClient | None = None,
 ) -> int:
-    """Set aside the rows that checks of a green report and the recipe's expectations want set aside.
+    """Set aside the rows that a green report's checks and own expectations want set aside.
 
     Args:
         version: The raw version.

@@ -1,4 +1,4 @@
-"""Rows of one split of series that lie in time among those of another, counted shard by shard in bounded memory."""
+"""Counts rows of one split of series that lie in time among those of another."""
 
 from collections.abc import Iterator
 from heapq import merge
@@ -76,7 +76,7 @@ def _count_leaked(
     others: tuple[str, ...],
     bounds: tuple[int, int],
 ) -> NDArray[np.int64]:
-    """Count rows of other splits inside each span of one; nothing is read where spans lie apart."""
+    """Count rows of other splits inside spans of one; without overlap nothing is read."""
     leaked = np.zeros(len(spans[inner]) if inner in spans else 0, np.int64)
     for other in others:
         if inner in spans and other in spans and spans[inner].has_leakage(spans[other]):

@@ -1,4 +1,4 @@
-"""Gate pages: what they show besides checks, such as distributions, rows and earlier verdicts."""
+"""Fills gate pages: what they show beside checks, such as distributions and earlier verdicts."""
 
 from collections.abc import Iterator
 from typing import Any

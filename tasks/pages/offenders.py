@@ -1,4 +1,4 @@
-"""Rows that failed checks of a gate name, drawn for its page: alone, or in pairs of two splits."""
+"""Draws rows that failed checks name, for the page of a gate: alone, or in pairs of splits."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Bad rows of tables and series: those that failed checks on columns, labels and times are about."""
+"""Marks bad rows of tables and series: by their columns, labels and times."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

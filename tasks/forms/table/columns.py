@@ -1,4 +1,4 @@
-"""The columns of a table that are learned from or learned, as gates name them."""
+"""Lists the columns of a table that are learned from or learned, as gates name them."""
 
 from storage.forms.columns import NUMBERS, TARGET, name_field
 from storage.forms.table import TableSpec

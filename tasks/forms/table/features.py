@@ -1,4 +1,4 @@
-"""Rows of columns as the label probe looks at them: standardised numbers, squares and categories."""
+"""Looks at rows of columns for the label probe: numbers, their squares and categories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TEXT_CODES = 64
 
 @dataclass(frozen=True)
 class ColumnFeatures:
-    """Numbers and texts of rows.
+    """Looks at numbers and texts of rows.
 
     Attributes:
         numbers: Columns of numbers.

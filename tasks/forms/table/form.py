@@ -1,4 +1,4 @@
-"""Tables as tasks know them: named columns of numbers and texts, in any order of their rows."""
+"""Tells tasks of tables: named columns of numbers and texts, in any order of their rows."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ AROUND = 48
 
 
 class TableForm(TaskForm[TableSpec, RowSample]):
-    """Rows of a table."""
+    """Is the form of rows of a table."""
 
     def describe_sample(
         self, objective: str, data: TableSpec, model: ModelSpec, fitted: Fitted

@@ -1,4 +1,4 @@
-"""How nearly single columns give the answer away, summed shard by shard on workers."""
+"""Measures on workers how nearly single columns give the answer away."""
 
 import zlib
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ MOST_PREDICTORS = 512
 
 @dataclass(frozen=True)
 class Binning:
-    """How columns are binned against the answer; it travels to workers.
+    """Bins columns against the answer; it travels to workers.
 
     Attributes:
         data: What the recipe says of the rows.

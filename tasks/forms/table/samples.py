@@ -1,4 +1,4 @@
-"""Samples of tables and series: what one is, what an artifact takes, and how rows are read."""
+"""Describes samples of tables and series, and what an artifact takes, and reads their rows."""
 
 import numpy as np
 

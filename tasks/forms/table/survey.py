@@ -1,4 +1,4 @@
-"""Facts of a table or of series that the raw gate judges: statistics first, then one pass of rows."""
+"""Surveys a table or series for the raw gate: statistics first, then one pass of rows."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -76,7 +76,7 @@ def _count_labels(label: FieldStatistics | None) -> dict[int, int]:
 
 
 def _inspect_time(version: Version, *, ordered: bool) -> dict[str, int]:
-    """Count what is wrong with the times of rows; with their order only where it means something."""
+    """Count what is wrong with times; with their order only where it means something."""
     found = {"undated": 0, "future": 0}
     latest = find_latest()
 
