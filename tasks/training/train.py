@@ -1,7 +1,7 @@
 """Train: Lightning in a process of its own, told what to do by a job and watched."""
 
+from lightning_modules.specs.figures import FigureSpec
 from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.objectives import FigureSpec
 from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store, redact
 from storage.forms.base import RowsSpec

@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from lightning_modules.specs.figures import FigureSpec
 from lightning_modules.specs.metrics import compute_mae
 from lightning_modules.specs.objectives import OBJECTIVES as SPECS
-from lightning_modules.specs.objectives import FigureSpec, ObjectiveSpec
+from lightning_modules.specs.objectives import ObjectiveSpec
 from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
 from storage.forms.table import TableSpec
 from tasks.objectives.base import HeldOut, TaskObjective
