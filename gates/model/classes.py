@@ -216,13 +216,12 @@ def _tabulate_figures(facts: ModelFacts, predictions: Table) -> Table:
 
     frame = predictions.frame
     correct = frame["correct"].to_numpy(dtype=np.float64)
-    low, high = bootstrap_accuracy(correct)
+    low, _ = bootstrap_accuracy(correct)
     confidence = frame["confidence"].to_numpy(dtype=np.float64)
     precision = name_precision(facts.labels)
     figures = {
         ACCURACY: facts.find_figure(ACCURACY),
         "accuracy_low": low,
-        "accuracy_high": high,
         "calibration_error": measure_calibration(confidence, correct),
         precision: facts.find_figure(precision),
     }

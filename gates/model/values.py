@@ -24,7 +24,7 @@ WORSE = "p-value that the champion is no better (paired bootstrap)"
 MAE, RMSE = "mae", "rmse"
 _LEAST = "expect_column_min_to_be_between"
 _MOST = "expect_column_max_to_be_between"
-_COMPARED = ("skill", "skill_low", "skill_high", "champion_loss", "worse_p_value")
+_COMPARED = ("skill", "skill_low", "champion_loss", "worse_p_value")
 
 
 def judge_values(gate: ValuesGate, facts: ModelFacts) -> GateReport:
@@ -170,9 +170,9 @@ def _tabulate_figures(
     if not np.isfinite(own).all():
         figures |= dict.fromkeys(_COMPARED, math.nan)
         return Table(pd.DataFrame([figures]))
-    low, high = bootstrap_skill(own, base)
+    low, _ = bootstrap_skill(own, base)
     skill = 1 - divide_errors(float(own.mean()), float(base.mean()))
-    figures |= {"skill": skill, "skill_low": low, "skill_high": high}
+    figures |= {"skill": skill, "skill_low": low}
     if facts.champion is not None:
         champion = _average_errors(facts, facts.champion)
         loss = divide_errors(float(own.mean()), float(champion.mean())) - 1
