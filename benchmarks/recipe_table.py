@@ -15,9 +15,20 @@ from benchmarks.results import make_table
 KEY = "recipe"
 STATE = "recipe's digest"
 COLUMNS = (
-    KEY, "figure", "mean", "over the seeds", "goal", "best baseline", "promoted", "CPU min a run", "seeds", "measured",
-    "on", STATE, "settings",
-)  # fmt: skip
+    KEY,
+    "figure",
+    "mean",
+    "over the seeds",
+    "goal",
+    "best baseline",
+    "promoted",
+    "CPU min a run",
+    "seeds",
+    "measured",
+    "on",
+    STATE,
+    "settings",
+)
 NOT_SAID = "not said"
 CHANGED = ", since changed"
 WIDEST = 16
@@ -141,7 +152,10 @@ def show_curve(curves: Mapping[int, Sequence[Mapping[str, Any]]]) -> str:
         values = [_find_or_nan(point, figure, "validation") for point in points]
         rows.append([f"seed {seed}", *(_show(values, place, ".4f") for place in shown)])
     table = make_table(["epoch", *(str(place + 1) for place in shown)], rows)
-    return f"Validation {figure}; processor time of training and validation, of the first seed.\n\n{table}"
+    return (
+        f"Validation {figure}; processor time of training and validation, of the first seed.\n\n"
+        f"{table}"
+    )
 
 
 def _find(point: Mapping[str, Any], name: str, split: str = "validation") -> float | None:

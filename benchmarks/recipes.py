@@ -90,21 +90,46 @@ CASES = (
     Case("digits", None, "accuracy", 0.985),
     Case("mnist", "mnist", "accuracy", 0.996, published="98.0 % to beat"),
     Case("mnist", "mnist", "accuracy", 0.996, preset="best"),
-    Case("cifar", "cifar10-jpeg/cifar10_jpeg.tar.xz", "accuracy", 0.90,
-         published="ResNet-20 91.25 % on the original pixels (He et al., 2016, table 6), not on these JPEGs"),
-    Case("machine-failure", "ai4i2020/ai4i2020.csv.gz", "average_precision", None,
-         rival=measure_boosting, rival_name="HistGradientBoosting, tuned",
-         informed=partial(measure_boosting, combined=True)),
+    Case(
+        "cifar",
+        "cifar10-jpeg/cifar10_jpeg.tar.xz",
+        "accuracy",
+        0.90,
+        published="ResNet-20 91.25 % on the original pixels (He et al., 2016, table 6), "
+        "not on these JPEGs",
+    ),
+    Case(
+        "machine-failure",
+        "ai4i2020/ai4i2020.csv.gz",
+        "average_precision",
+        None,
+        rival=measure_boosting,
+        rival_name="HistGradientBoosting, tuned",
+        informed=partial(measure_boosting, combined=True),
+    ),
     Case("traffic", "traffic-pems-single", "mae", 7.0, higher=False),
-    Case("transformer-temperature", "ett/ETTh1.csv.gz", "mse", 0.38, higher=False,
-         published="96 steps ahead: PatchTST 0.370 at a lookback of 512 (Nie et al., 2023, table 3), DLinear 0.375 at 336 "
-         "(Zeng et al., 2023, table 2); at a lookback of 96, PatchTST 0.414 and iTransformer 0.386 "
-         "(Liu et al., 2024, "
-         "table 10)"),
+    Case(
+        "transformer-temperature",
+        "ett/ETTh1.csv.gz",
+        "mse",
+        0.38,
+        higher=False,
+        published="96 steps ahead: PatchTST 0.370 at a lookback of 512 (Nie et al., 2023, table 3), "
+        "DLinear 0.375 at 336 "
+        "(Zeng et al., 2023, table 2); at a lookback of 96, PatchTST 0.414 and iTransformer 0.386 "
+        "(Liu et al., 2024, "
+        "table 10)",
+    ),
     Case("transformer-temperature", "ett/ETTh1.csv.gz", "mse", 0.37, higher=False, preset="long"),
-    Case("photos", "photos-ants-bees", "accuracy", None,
-         published="nothing comparable: what others report is of networks pretrained elsewhere, on more photos"),
-)  # fmt: skip
+    Case(
+        "photos",
+        "photos-ants-bees",
+        "accuracy",
+        None,
+        published="nothing comparable: what others report is of networks pretrained elsewhere, "
+        "on more photos",
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,13 @@ class TimedBatches:
     def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
         ids = np.arange(len(images), dtype=np.uint64)
         self.batches = [
-            {"image": images[start : start + BATCH], "label": labels[start : start + BATCH],
-             "row_id": ids[start : start + BATCH]}
+            {
+                "image": images[start : start + BATCH],
+                "label": labels[start : start + BATCH],
+                "row_id": ids[start : start + BATCH],
+            }
             for start in range(0, len(images) - BATCH + 1, BATCH)
-        ]  # fmt: skip
+        ]
         self.taken_at: list[float] = []
 
     def __len__(self) -> int:
@@ -94,9 +97,14 @@ def run_lepton(model: ModelSpec, spec: TrainSpec, batches: TimedBatches) -> list
     validation = TimedBatches(batches.batches[0]["image"], batches.batches[0]["label"])
     with tempfile.TemporaryDirectory(prefix="lepton-bench-") as folder:
         fit_learner(
-            model, spec, SAMPLE, train_stream=batches, validation_stream=validation, states=Store(folder),
+            model,
+            spec,
+            SAMPLE,
+            train_stream=batches,
+            validation_stream=validation,
+            states=Store(folder),
             on_record=lambda record: None,
-        )  # fmt: skip
+        )
     return batches.measure()
 
 
@@ -143,8 +151,10 @@ def main() -> None:
         own / bare for own, bare in zip(medians["Lepton"], medians["bare torch loop"], strict=True)
     ]
     ratio = statistics.median(ratios)
-    rows = [[name, f"{statistics.median(values):.2f} ms", f"{min(values):.2f} .. {max(values):.2f} ms"]
-            for name, values in medians.items()]  # fmt: skip
+    rows = [
+        [name, f"{statistics.median(values):.2f} ms", f"{min(values):.2f} .. {max(values):.2f} ms"]
+        for name, values in medians.items()
+    ]
     write_section(
         "Training step",
         "## Training step\n\n"
@@ -153,7 +163,8 @@ def main() -> None:
         f"{arguments.threads} threads, {arguments.rounds} rounds of {arguments.steps} steps in "
         "turn; median step.\n\n"
         + make_table(["", "step", "over the rounds"], rows)
-        + f"\n\nLepton over bare, paired by round: **{ratio:.3f}** ({min(ratios):.3f} .. {max(ratios):.3f}); "
+        + f"\n\nLepton over bare, paired by round: **{ratio:.3f}** "
+        f"({min(ratios):.3f} .. {max(ratios):.3f}); "
         f"goal <= {GOAL}: {'reached' if ratio <= GOAL else 'missed'}.",
     )
     print(f"Lepton over bare: {ratio:.3f}")

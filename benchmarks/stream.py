@@ -232,7 +232,8 @@ def describe_case(case: Case, results: dict[str, dict[str, float]]) -> str:
             f"{' and '.join(WRITERS)}, with "
             f"statistics and SHA-256 (goal {TIMES_WRITING})",
         ]
-    title = f"### {case.name}: {case.rows:,} rows{f' ({case.peer_rows:,} for peers)' if peers else ''}, codec {case.codec}"
+    of_peers = f" ({case.peer_rows:,} for peers)" if peers else ""
+    title = f"### {case.name}: {case.rows:,} rows{of_peers}, codec {case.codec}"
     return "\n\n".join((title, make_table(head, rows), f"Lepton: {'; '.join(verdict)}."))
 
 

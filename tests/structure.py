@@ -168,7 +168,7 @@ def _list_imports(source: Source, modules: set[str]) -> Iterator[str]:
 
 
 def find_unnamed_rooms(root: Path, sources: list[Source]) -> Iterator[Place]:
-    """Folders that docs/architecture.md does not name, and those that it names and that are gone."""
+    """Folders that docs/architecture.md does not name, and names of folders that are gone."""
     page = root / "docs" / "architecture.md"
     if not page.is_file():
         return

@@ -107,7 +107,8 @@ def _describe_model(receipt: Receipt) -> list[str]:
         f"  channel  {name}: {cleared.artifact}" for name, cleared in receipt.channels.items()
     ]
     lines += [
-        f"  artifact {entry.file} sha256 {entry.sha256} ({int(entry.find('size_bytes') or 0)} bytes)"
+        f"  artifact {entry.file} sha256 {entry.sha256} "
+        f"({int(entry.find('size_bytes') or 0)} bytes)"
         for entry in receipt.artifacts
     ]
     if model is not None:

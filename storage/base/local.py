@@ -91,7 +91,7 @@ class LocalFiles:
         """Return all files at any depth; what disappears meanwhile is left out."""
         with translate_faults(path):
             if Path(path).is_dir():
-                os.listdir(path)  # noqa: PTH208 - os.walk would hide that the directory cannot be read
+                os.listdir(path)  # noqa: PTH208 - os.walk would hide that it cannot be read
         return [file for file in _walk(path) if _TEMPORARY not in file]
 
     def listdir(self, path: str) -> list[str]:

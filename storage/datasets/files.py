@@ -87,7 +87,8 @@ class DatasetFiles:
                 if attempt == _ATTEMPTS - 1:
                     raise
                 # Spread the writers, so that each gets its turn.
-                time.sleep(random.uniform(0, min(_LONGEST_WAIT_S, 0.002 * 2 ** min(attempt, 8))))  # noqa: S311
+                longest_s = min(_LONGEST_WAIT_S, 0.002 * 2 ** min(attempt, 8))
+                time.sleep(random.uniform(0, longest_s))  # noqa: S311
         raise Conflict(
             f"an entry of dataset {self.name} must find its turn; got none; try again later"
         )

@@ -60,7 +60,8 @@ def find_sources() -> dict[str, type[Source]]:
             source = point.load()
             name = name_type(source)
             if found.setdefault(name, source) is not source:
-                raise ValueError(f"the type {name} is taken by {found[name].__module__}")  # noqa: TRY301
+                taken = f"the type {name} is taken by {found[name].__module__}"
+                raise ValueError(taken)  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything
             warnings.warn(
                 f"source {point.name} ({point.value}) is left out: {error}",
@@ -90,4 +91,5 @@ def name_type(source: type[Source]) -> str:
 if TYPE_CHECKING:
     AnySource = Source
 else:
-    AnySource = Annotated[Union[tuple(find_sources().values())], Field(discriminator="type")]  # noqa: UP007
+    every = tuple(find_sources().values())
+    AnySource = Annotated[Union[every], Field(discriminator="type")]  # noqa: UP007

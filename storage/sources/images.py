@@ -102,7 +102,7 @@ class ImagesSource(UrlSource):
     def _read_pictures(
         self, part: Part, files: list[SourceFile], faults: list[Undecodable]
     ) -> list[tuple[str, int, bytes]]:
-        """Reads the files of a part of a folder; adds what was read to `files`, others to `faults`."""
+        """Reads the files of one part; adds what was read to `files`, the rest to `faults`."""
         names = [name for name, _ in part.detail["pictures"]]
         found = read_files(part.detail["root"], self.options, names)
         pictures = []

@@ -224,7 +224,7 @@ def translated(display: str) -> Iterator[None]:
             f"file ({display}) must lie on a file system that is installed; got: {error}; install "
             "that package"
         ) from error
-    except Exception as error:  # noqa: BLE001 - every file system has errors of its own: botocore's, aiohttp's, ...
+    except Exception as error:  # noqa: BLE001 - every file system has errors of its own
         # Not chained: a traceback would quote the URL with its secrets.
         if _is_damage(error):
             raise SourceError(

@@ -1,4 +1,4 @@
-"""Checks that the processor which `tests/test_processors.py` asks for is the one that torch sees."""
+"""Checks that torch sees the processor which `tests/test_processors.py` asks for."""
 
 import os
 

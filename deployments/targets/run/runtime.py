@@ -56,7 +56,7 @@ class Answers:
 
     @property
     def values(self) -> Array:
-        """Returns the last array, which figures are of: probabilities (N, K), scores (N,), or values."""
+        """Returns the last array, (N, K) probabilities, (N,) scores, or values, for figures."""
         return self.arrays[self.outputs[-1].name]
 
 

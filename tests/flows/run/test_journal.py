@@ -55,10 +55,19 @@ def make_trained(directory: Path) -> Trained:
         )
 
     return Trained(
-        directory=str(directory), checkpoint=files[FILES[0]], sample=SAMPLE, parameters=1, epochs=1, best_epoch=0,
-        training_s=1, start_s=1, validation_figures=(), validation_predictions=describe(FILES[1]),
-        held_out_predictions=describe(FILES[2]), curve=(),
-    )  # fmt: skip
+        directory=str(directory),
+        checkpoint=files[FILES[0]],
+        sample=SAMPLE,
+        parameters=1,
+        epochs=1,
+        best_epoch=0,
+        training_s=1,
+        start_s=1,
+        validation_figures=(),
+        validation_predictions=describe(FILES[1]),
+        held_out_predictions=describe(FILES[2]),
+        curve=(),
+    )
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Models: an identity fixed by what went in, files written once, weights kept under their digest."""
+"""Models: an identity fixed by what went in, files written once, weights under their digest."""
 
 import pytest
 

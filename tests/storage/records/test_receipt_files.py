@@ -1,4 +1,4 @@
-"""Receipt files: written once under the digest of their bytes, found by any name, refused damaged."""
+"""Receipt files: written once under their digest, found by any name, refused if damaged."""
 
 import json
 
