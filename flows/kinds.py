@@ -20,11 +20,14 @@ class Kind:
         forms: Forms of rows that it can be learned from; the first is taken where `data.kind` is
             not written.
         objective: What is asked of the rows.
+        baselines: What its models are shown beside, by the names that the objective fits them by;
+            "seasonal naive" only where `model.window.season` says how long a season is.
     """
 
     name: str
     forms: tuple[str, ...]
     objective: str
+    baselines: tuple[str, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -46,10 +49,12 @@ def register_kind(kind: Kind) -> Kind:
     return KINDS.register(kind.name, kind)
 
 
-register_kind(Kind("image-classification", ("image",), "classes"))
-register_kind(Kind("tabular-classification", ("table",), "classes"))
-register_kind(Kind("tabular-regression", ("table",), "values"))
-register_kind(Kind("forecasting", ("series",), "forecast"))
-register_kind(Kind("series-classification", ("series",), "classes"))
-register_kind(Kind("series-regression", ("series",), "values"))
-register_kind(Kind("anomaly-detection", ("table", "series"), "reconstruction"))
+register_kind(Kind("image-classification", ("image",), "classes", ("majority",)))
+register_kind(Kind("tabular-classification", ("table",), "classes", ("majority", "linear")))
+register_kind(Kind("tabular-regression", ("table",), "values", ("mean", "linear")))
+register_kind(
+    Kind("forecasting", ("series",), "forecast", ("persistence", "seasonal naive", "linear"))
+)
+register_kind(Kind("series-classification", ("series",), "classes", ("majority", "linear")))
+register_kind(Kind("series-regression", ("series",), "values", ("mean", "linear")))
+register_kind(Kind("anomaly-detection", ("table", "series"), "reconstruction", ("distance",)))

@@ -79,10 +79,13 @@ def write_reference() -> str:
 
 
 def _show_kinds() -> str:
-    lines = ["| kind | rows | objective | first figure | losses |", "|---|---|---|---|---|"]
+    lines = [
+        "| kind | rows | objective | first figure | beside | losses |",
+        "|---|---|---|---|---|---|",
+    ]
     lines += [
         f"| {kind.name} | {' or '.join(kind.forms)} | {kind.objective} | {kind.headline} | "
-        f"{', '.join(kind.losses)} |"
+        f"{', '.join(kind.baselines)} | {', '.join(kind.losses)} |"
         for kind in KINDS.rows
     ]
     return "\n".join(lines)
@@ -128,26 +131,17 @@ def _show_model(
 
 
 def find_meanings(model: type[BaseModel]) -> Mapping[str, str]:
-    """Return what is said of the fields of a model, by it and by those that it extends.
+    """Return what is said of the fields of a model, each in a line of a Markdown table.
 
     Raises:
-        KeyError: They say nothing of one.
+        KeyError: Nothing is said of one.
     """
     found: dict[str, str] = {}
-    for base in reversed(model.__mro__):
-        text = inspect.cleandoc(base.__doc__ or "") if issubclass(base, BaseModel) else ""
-        _, _, attributes = text.partition("Attributes:\n")
-        attributes = re.split(r"\n(?=\S)", attributes)[0]
-        for entry in re.split(r"\n {4}(?=\w)", "\n" + attributes):
-            name, _, meaning = entry.partition(":")
-            found[name.strip()] = re.sub(r"\s+", " ", meaning).strip().replace("|", r"\|")
     for name, field in model.model_fields.items():
-        sections = _find_models(field.annotation)
-        if field.description:
-            found[name] = re.sub(r"\s+", " ", field.description)
-        elif sections and name not in found:
-            found[name] = _first_sentence(sections[0])
-    return {name: found[name] for name in model.model_fields}
+        if not field.description:
+            raise KeyError(f"field ({name}) of {model.__name__} must be described; got nothing")
+        found[name] = re.sub(r"\s+", " ", field.description).strip().replace("|", r"\|")
+    return found
 
 
 def _first_sentence(model: type[BaseModel]) -> str:

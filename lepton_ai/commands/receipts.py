@@ -106,11 +106,9 @@ def _describe_model(receipt: Receipt) -> list[str]:
     lines += [
         f"  channel  {name}: {cleared.artifact}" for name, cleared in receipt.channels.items()
     ]
-    lines += [
-        f"  artifact {entry.file} sha256 {entry.sha256} "
-        f"({int(entry.find('size_bytes') or 0)} bytes)"
-        for entry in receipt.artifacts
-    ]
+    for entry in receipt.artifacts:
+        size = int(entry.find("size_bytes") or 0)
+        lines.append(f"  artifact {entry.file} sha256 {entry.sha256} ({size} bytes)")
     if model is not None:
         lines.append(f"checkpoint sha256 {model.checkpoint}")
         if model.start is not None:

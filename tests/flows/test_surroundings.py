@@ -39,7 +39,7 @@ def test_a_strangers_packages_in_the_current_directory_are_not_imported(
 
 
 def _list_device_packages() -> list[importlib.metadata.Distribution]:
-    """What `pip install lepton-ai` brings, with dependencies of dependencies, without extras."""
+    """What `pip install lepton-ai` brings, with what that depends on, and without extras."""
     found: dict[str, importlib.metadata.Distribution] = {}
     wanted = [Requirement("lepton-ai")]
     while wanted:

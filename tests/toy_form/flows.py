@@ -2,4 +2,4 @@
 
 from flows.kinds import Kind, register_kind
 
-register_kind(Kind("pair-ordering", ("pairs",), "order"))
+register_kind(Kind("pair-ordering", ("pairs",), "order", ("right",)))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from flows.recipe.reference import find_meanings, write_reference
 
@@ -32,36 +32,27 @@ def test_every_section_and_bound_is_told() -> None:
     assert "| `format` | `1` | must be given |" in page
 
 
-class Base(BaseModel):
-    """A base.
+class Described(BaseModel):
+    """A section."""
 
-    Attributes:
-        first: The first,
-            on two lines.
-    """
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     first: int
+    """The first,
+    on two lines."""
+    second: int = Field(default=0, description="One | other.")
 
 
-class Extended(Base):
-    """More.
-
-    Attributes:
-        second: The second.
-
-    Something else: not a field.
-    """
-
-    second: int = Field(default=0)
-
-
-class Untold(Base):
-    """Nothing is said of its field."""
+class Extended(Described):
+    """Nothing is said of its own field."""
 
     third: int
 
 
-def test_meanings_come_from_all_docstrings() -> None:
-    assert find_meanings(Extended) == {"first": "The first, on two lines.", "second": "The second."}
+def test_meanings_are_the_descriptions() -> None:
+    assert find_meanings(Described) == {
+        "first": "The first, on two lines.",
+        "second": r"One \| other.",
+    }
     with pytest.raises(KeyError, match="third"):
-        find_meanings(Untold)
+        find_meanings(Extended)
