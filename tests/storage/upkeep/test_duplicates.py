@@ -72,7 +72,7 @@ def list_wanted(frame, chosen):
 
 @SEEDS
 @BUDGETS
-def test_repeats_are_those_of_pandas_in_any_number_of_ranges(tmp_path, seed, most_bytes):
+def test_duplicates_are_those_of_pandas_in_any_number_of_ranges(tmp_path, seed, most_bytes):
     version, frame = make_version(tmp_path, seed)
     wanted = list_wanted(frame, frame.duplicated(["split", "high", "low"]))
     assert list_spots(iter_duplicates(version, most_bytes)) == wanted
@@ -125,7 +125,7 @@ def test_held_out_rows_among_those_for_training_are_those_of_pandas(tmp_path, se
     assert count_known(held_out, parts, most_bytes) == wanted
 
 
-def test_a_version_without_rows_repeats_nothing(tmp_path):
+def test_a_version_without_rows_has_no_duplicates(tmp_path):
     version = Dataset(Store(tmp_path), "mills-raw").commit([], kind="raw", parent=None)
     assert list(iter_duplicates(version)) == []
     assert list(iter_shared(version)) == []
@@ -141,7 +141,7 @@ def measure_peak(work):
 
 
 @pytest.mark.parametrize(
-    "distinct", [4, 150, 1 << 20], ids=["all repeat", "most repeat", "none repeats"]
+    "distinct", [4, 150, 1 << 20], ids=["all duplicates", "most duplicates", "no duplicates"]
 )
 def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tmp_path, distinct):
     budget, shard_rows = 1 << 19, 2000
