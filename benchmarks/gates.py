@@ -160,8 +160,8 @@ def main() -> None:
         rows += measure("table", version, SPEC, time.monotonic() - started, "a")
     body = (
         f"## Gates\n\n`python -m benchmarks.gates`: goal {GOAL:.0%} for suites that statistics "
-        "answer. The default gate "
-        f"also looks for duplicates and leaks, which no statistics tell.\n\n"
+        "answer. The default gate also looks for duplicates and leaks, which no statistics "
+        "tell.\n\n"
         f"{describe_machine(['numpy', 'great-expectations'])}"
     )
     write_section(

@@ -134,11 +134,9 @@ def describe_pictures(fraction: float) -> str:
     table = make_table(["", "pictures/s", "Lepton's share"], rows)
     return (
         f"{version.rows:,} JPEGs of 32 x 32 from one tar.xz, {CORES} processes, median of {ROUNDS} "
-        "turns (plain Pillow on "
-        f"{count:,} of them). Lepton: read, hash, decode, identify, statistics, write, SHA-256, "
-        "fsync, commit. Plain: "
-        "decode to arrays, which are dropped; in memory nothing is read or unpacked "
-        f"either.\n\n{table}\n\n"
+        f"turns (plain Pillow on {count:,} of them). Lepton: read, hash, decode, identify, "
+        "statistics, write, SHA-256, fsync, commit. Plain: decode to arrays, which are dropped; "
+        f"in memory nothing is read or unpacked either.\n\n{table}\n\n"
         f"Goal: {GOAL:.2f} of plain Pillow."
     )
 

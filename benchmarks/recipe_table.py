@@ -110,8 +110,8 @@ def show_section(entries: Mapping[str, Entry], notes: Mapping[str, str]) -> str:
         [
             "## Recipes",
             "Held-out rows, read once; figures from the signed receipts. Each row was measured "
-            "when, where and over the "
-            "seeds that it says; those of recipes that were not run again are kept.",
+            "when, where and over the seeds that it says; those of recipes that were not run "
+            "again are kept.",
             make_table(list(COLUMNS), rows),
             *curves,
             "Published:",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 _TITLE = (
-    "# Results\n\nWritten by `make bench`; no figure by hand. "
-    "Ratios hold within a run; absolute figures are the machine's.\n"
+    "# Results\n\nWritten by `make bench`; no figure by hand. Ratios hold within a run; absolute "
+    "figures are the machine's.\n"
 )
 
 
@@ -45,8 +45,7 @@ def describe_machine(packages: list[str]) -> str:
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return (
         f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {name_processors()} (load before: "
-        f"{load}), "
-        f"Python {platform.python_version()}, {versions}."
+        f"{load}), Python {platform.python_version()}, {versions}."
     )
 
 

@@ -159,13 +159,12 @@ def main() -> None:
         "Training step",
         "## Training step\n\n"
         f"{describe_machine(['torch', 'pytorch-lightning'])} The mnist recipe's network, batch "
-        f"{BATCH}, "
-        f"{arguments.threads} threads, {arguments.rounds} rounds of {arguments.steps} steps in "
-        "turn; median step.\n\n"
+        f"{BATCH}, {arguments.threads} threads, {arguments.rounds} rounds of {arguments.steps} "
+        "steps in turn; median step.\n\n"
         + make_table(["", "step", "over the rounds"], rows)
         + f"\n\nLepton over bare, paired by round: **{ratio:.3f}** "
-        f"({min(ratios):.3f} .. {max(ratios):.3f}); "
-        f"goal <= {GOAL}: {'reached' if ratio <= GOAL else 'missed'}.",
+        f"({min(ratios):.3f} .. {max(ratios):.3f}); goal <= {GOAL}: "
+        f"{'reached' if ratio <= GOAL else 'missed'}.",
     )
     print(f"Lepton over bare: {ratio:.3f}")
 

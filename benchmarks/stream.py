@@ -229,8 +229,7 @@ def describe_case(case: Case, results: dict[str, dict[str, float]]) -> str:
         verdict += [
             f"{lepton['first'] / best:.0f} times the best peer (goal {case.times_best_peer:.0f})",
             f"written {lepton['written'] / fastest:.1f} times as fast as the faster of "
-            f"{' and '.join(WRITERS)}, with "
-            f"statistics and SHA-256 (goal {TIMES_WRITING})",
+            f"{' and '.join(WRITERS)}, with statistics and SHA-256 (goal {TIMES_WRITING})",
         ]
     of_peers = f" ({case.peer_rows:,} for peers)" if peers else ""
     title = f"### {case.name}: {case.rows:,} rows{of_peers}, codec {case.codec}"
@@ -277,18 +276,14 @@ def describe_method(key: str, peers: tuple[str, ...]) -> str:
     if not peers:
         return (
             f"`python -m benchmarks.stream --case {key} --without-peers`: Lepton's first epoch and "
-            "the gather in turn, "
-            f"median of {ROUNDS}, {THREADS} threads."
+            f"the gather in turn, median of {ROUNDS}, {THREADS} threads."
         )
     return (
         f"`python -m benchmarks.stream --case {key}`: shuffled batches of {BATCH_SIZE} images and "
-        f"labels, {THREADS} threads "
-        f"or workers each. Peers: {', '.join(STREAM_PEERS)}. Peers run once and are judged by "
-        "their better epoch; Lepton "
-        f"and the gather run in turn, median of {ROUNDS}, and Lepton is judged by its first: page "
-        "cache warm, nothing "
-        "decoded before, threads' start counted. Random access through zarr is measured on a few "
-        "batches."
+        f"labels, {THREADS} threads or workers each. Peers: {', '.join(STREAM_PEERS)}. Peers run "
+        "once and are judged by their better epoch; Lepton and the gather run in turn, median of "
+        f"{ROUNDS}, and Lepton is judged by its first: page cache warm, nothing decoded before, "
+        "threads' start counted. Random access through zarr is measured on a few batches."
     )
 
 

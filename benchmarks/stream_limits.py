@@ -101,8 +101,8 @@ def measure_store(size_bytes: int) -> str:
             "rest of the epoch, s",
         ]
         text = (
-            f"{len(version.shards)} shards, {arrays} arrays, {stored / 2**20:.0f} MiB; "
-            f"a step of {STEP_MS} ms a batch."
+            f"{len(version.shards)} shards, {arrays} arrays, {stored / 2**20:.0f} MiB; a step of "
+            f"{STEP_MS} ms a batch."
         )
         return f"### From S3 (emulator in its own process)\n\n{text}\n\n{make_table(head, rows)}"
 

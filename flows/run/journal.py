@@ -254,8 +254,7 @@ def _find_directory(workspace: Store, run: str) -> Path:
     known = ", ".join(record.run for record in _list_lost(workspace)) or "none"
     raise ResumeError(
         f"run ({run}) must be one that was lost in {workspace.display} and can go on; got no "
-        "journal of it; "
-        f"those that can: {known}; or give --workspace"
+        f"journal of it; those that can: {known}; or give --workspace"
     )
 
 
@@ -272,8 +271,7 @@ def _take_lock(directory: Path) -> int:
         os.close(descriptor)
         raise ResumeError(
             f"run ({directory.name}) must have ended before it can go on; got a process that is at "
-            "work on it; "
-            "wait for that one"
+            "work on it; wait for that one"
         ) from error
     return descriptor
 
@@ -287,16 +285,14 @@ def _read_page(directory: Path) -> _Page:
         if envelope["signature"] != expected:
             raise ResumeError(
                 f"journal ({directory / JOURNAL}) must be signed with this machine's key; got "
-                "another signature; "
-                "it was altered or is another machine's: run the recipe again, or set "
-                "LEPTON_CONFIG_DIR to the keys it had"
+                "another signature; it was altered or is another machine's: run the recipe again, "
+                "or set LEPTON_CONFIG_DIR to the keys it had"
             )
         return _Page.model_validate_json(envelope["signed"])
     except (ValueError, TypeError, KeyError, AttributeError, NotFound) as error:
         raise ResumeError(
             f"journal ({directory / JOURNAL}) must be one that this Lepton writes; got "
-            f"{type(error).__name__}: "
-            f"{str(error).splitlines()[0]}; run the recipe again"
+            f"{type(error).__name__}: {str(error).splitlines()[0]}; run the recipe again"
         ) from error
 
 
@@ -306,8 +302,7 @@ def _load_recipe(page: _Page) -> Recipe:
     if recipe is None or recipe.digest != page.record.recipe["digest"]:
         raise ResumeError(
             f"recipe of run ({page.record.run}) must mean what it meant when the run began; got "
-            "another digest, for "
-            "Lepton has changed since; run the recipe again"
+            "another digest, for Lepton has changed since; run the recipe again"
         )
     return recipe
 

@@ -81,8 +81,7 @@ def _require_reachable(url: str) -> None:
         reason = getattr(error, "reason", None) or error
         raise ServerError(
             f"Prefect server ({redact(url)}), named by PREFECT_API_URL or the profile, must "
-            f"answer; got {reason}; start it, "
-            "or unset the variable to use an embedded one"
+            f"answer; got {reason}; start it, or unset the variable to use an embedded one"
         ) from error
 
 
@@ -128,8 +127,7 @@ def _start_once() -> tuple[str, subprocess.Popen[bytes]]:
     if announced is None:
         raise ServerError(
             f"embedded Prefect server must start within {START_TIMEOUT_S:.0f} s; it ended with "
-            "status "
-            f"{end_child(child)}; start one with `prefect server start` and run again"
+            f"status {end_child(child)}; start one with `prefect server start` and run again"
         )
     # It ends with our end of its pipe; this waits for it, too.
     atexit.register(end_child, child)

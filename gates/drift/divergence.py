@@ -40,8 +40,8 @@ class Histogram(BaseModel):
         ):
             raise ValueError(
                 f"histogram ({len(self.edges)} edges, {len(self.counts)} counts) must have "
-                "ascending edges, "
-                f"one more than counts of at least 0; got {self.edges[:3]}...; measure it again"
+                f"ascending edges, one more than counts of at least 0; got {self.edges[:3]}...; "
+                "measure it again"
             )
         return self
 

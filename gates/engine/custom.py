@@ -39,8 +39,8 @@ class OwnExpectation(BaseModel):
         if isinstance(self.on_fail, Quarantine) and not self.type.startswith(_ON_ROWS):
             raise ValueError(
                 f"on_fail of {self.type} must be stop or warn; got quarantine; it judges all rows "
-                "together and names "
-                "none: expect something of each row (expect_column_values_...) to set rows aside"
+                "together and names none: expect something of each row (expect_column_values_...) "
+                "to set rows aside"
             )
         return self
 
@@ -78,9 +78,8 @@ def parse_suite(text: str, origin: str) -> tuple[OwnExpectation, ...]:
         reason = str(error).splitlines()[0]
         raise SuiteError(
             f"suite ({origin}) must be Great Expectations' JSON, with a list `expectations` of "
-            "type and kwargs; got "
-            f"{type(error).__name__}: {reason}; export it again, or write one with `lepton gates "
-            "draft`"
+            f"type and kwargs; got {type(error).__name__}: {reason}; export it again, or write one "
+            "with `lepton gates draft`"
         ) from error
 
 

@@ -67,9 +67,8 @@ def refuse_quarantines(on_fail: object) -> object:
     if wrong:
         raise ValueError(
             f"on_fail of {', '.join(map(str, wrong))} must be stop or warn; got quarantine; rows "
-            "are set aside by the raw "
-            "gate alone: write it under gates.raw.on_fail, or as an expectation of your own in "
-            "gates.raw.expectations"
+            "are set aside by the raw gate alone: write it under gates.raw.on_fail, or as an "
+            "expectation of your own in gates.raw.expectations"
         )
     return on_fail
 

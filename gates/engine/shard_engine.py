@@ -208,9 +208,8 @@ class ShardEngine(PandasExecutionEngine):
                 if size_bytes > self._gather_limit_bytes:
                     return Fault(
                         f"columns ({columns or 'all'}) must be at most {self._gather_limit_bytes} "
-                        "bytes to be judged "
-                        "as a whole; got more; judge fewer rows or choose an expectation that "
-                        "merges"
+                        "bytes to be judged as a whole; got more; judge fewer rows or choose an "
+                        "expectation that merges"
                     )
             return pd.concat(frames)
         except Exception as error:  # noqa: BLE001 - a shard that cannot be read has no answer

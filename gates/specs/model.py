@@ -48,8 +48,8 @@ class ClassesGate(ModelLimits):
         if self.min_gain_over_majority is None and not self.min_average_precision:
             raise ValueError(
                 f"min_average_precision ({self.min_average_precision}) must be above 0 where "
-                "min_gain_over_majority is left "
-                "out; got nothing that tells the model from a constant; write a limit"
+                "min_gain_over_majority is left out; got nothing that tells the model from a "
+                "constant; write a limit"
             )
         return self
 

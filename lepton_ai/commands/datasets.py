@@ -125,8 +125,7 @@ def diff(
     text = (
         f"{found.old} -> {found.new}: rows +{len(found.rows_added)} -{len(found.rows_removed)} "
         f"changed {len(found.rows_changed)}; shards +{len(found.shards_added)} "
-        f"-{len(found.shards_removed)} "
-        f"kept {found.shards_kept}"
+        f"-{len(found.shards_removed)} kept {found.shards_kept}"
     )
     answer(dataclasses.asdict(found), text, as_json)
 

@@ -65,8 +65,7 @@ def make_artifacts(
         if name == "fp32" and not difference <= PARITY:
             raise ExportError(
                 f"fp32 export must answer as the network does, to {PARITY}; got a difference of "
-                f"{difference:.3g}; "
-                "use operations that export exactly"
+                f"{difference:.3g}; use operations that export exactly"
             )
         yield Candidate(name, content, difference, agreement)
 

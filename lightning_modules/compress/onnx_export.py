@@ -80,8 +80,8 @@ def export_onnx(learner: Learner, sample: AnySample) -> bytes:
     ) as error:
         raise ExportError(
             f"network ({type(learner.network).__name__}) must be exportable to ONNX; got "
-            f"{type(error).__name__}: "
-            f"{error}; use operations that torch.onnx.export(dynamo=True) knows"
+            f"{type(error).__name__}: {error}; use operations that torch.onnx.export(dynamo=True) "
+            "knows"
         ) from error
     return serialize_model(model)
 
@@ -165,7 +165,6 @@ def run_onnx(
     except Exception as error:
         raise ExportError(
             f"artifact ({len(content)} bytes) must run in onnxruntime; got {type(error).__name__}: "
-            f"{error}; "
-            "export it again"
+            f"{error}; export it again"
         ) from error
     return tuple(np.concatenate(parts) for parts in zip(*answers, strict=True))

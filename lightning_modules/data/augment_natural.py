@@ -36,8 +36,8 @@ class ImageAugmentation:
         if spec.crop >= min(sample.shape[1:]):
             raise SpecError(
                 f"train.augmentation.crop ({spec.crop}) must be below the image's shorter edge; "
-                "got an image of "
-                f"{sample.shape[1]} x {sample.shape[2]} pixels; choose a smaller one"
+                f"got an image of {sample.shape[1]} x {sample.shape[2]} pixels; choose a smaller "
+                "one"
             )
         self.spec = spec
         self.seed = seed

@@ -183,8 +183,7 @@ class StreamDataModule(pl.LightningDataModule):
             if len(loader) == 0:
                 raise SpecError(
                     f"{name} split must hold at least one batch; got none; lower train.batch_size "
-                    "or give that split "
-                    "more rows"
+                    "or give that split more rows"
                 )
 
     def train_dataloader(self) -> BatchLoader:

@@ -136,8 +136,7 @@ class RowReader:
         if missing:
             raise SpecError(
                 "rows must have the columns that the network was made for; got no "
-                f"{', '.join(missing)}; use the data "
-                "set that it was trained on"
+                f"{', '.join(missing)}; use the data set that it was trained on"
             )
         self.sample = sample
         self.truth = OBJECTIVES.find(sample.objective).find_truth(sample)

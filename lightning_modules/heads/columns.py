@@ -105,8 +105,7 @@ def find_pair(pair: tuple[str, str], names: Sequence[str], what: str, sign: str)
     if unknown:
         raise SpecError(
             f"{what} ({f' {sign} '.join(pair)}) must combine columns of data.numbers; got no "
-            f"{', '.join(unknown)}; choose "
-            f"among {', '.join(names)}"
+            f"{', '.join(unknown)}; choose among {', '.join(names)}"
         )
     left, right = pair
     return names.index(left), names.index(right)

@@ -109,8 +109,7 @@ def fit_image_head(
         if not high > low:
             raise SpecError(
                 f"value range ([{low}, {high}]) must have its end above its start; got {high} <= "
-                f"{low}; "
-                "correct data.image.value_range"
+                f"{low}; correct data.image.value_range"
             )
         return ImageHead([low] * channels, [1.0 / (high - low)] * channels)
     means, stds = _spread(mean, channels), _spread(std, channels)
@@ -121,7 +120,6 @@ def _spread(values: Sequence[float], channels: int) -> list[float]:
     if len(values) not in (1, channels):
         raise SpecError(
             f"fitted statistics must be one value, or one a channel ({channels}); got "
-            f"{len(values)}; prepare the data "
-            "set again"
+            f"{len(values)}; prepare the data set again"
         )
     return list(values) * (channels // len(values))

@@ -49,11 +49,25 @@ def build_network(
 def _put_channels_last(network: nn.Module) -> None:
     """Lays the weights of 2-D convolutions out channels last.
 
-    That is up to five times faster in bf16 on a CPU (measured).
+    That is up to five times faster in bf16 on a CPU (measured). A network with a narrow shortcut
+    keeps its layout: with torch 2.13 on CPUs of AVX2 without AVX512, the gradient of one that is
+    channels last is written beyond its memory, seen with 4 and 6 channels, not with 8 and more.
     """
+    if any(_is_narrow_shortcut(module) for module in network.modules()):
+        return
     for weight in network.parameters():
         if weight.ndim == 4:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+
+
+def _is_narrow_shortcut(module: nn.Module) -> bool:
+    """Whether a module is a convolution of single pixels, with steps, of fewer than 8 channels."""
+    return (
+        isinstance(module, nn.Conv2d)
+        and max(module.kernel_size) == 1
+        and max(module.stride) > 1
+        and module.in_channels < 8
+    )
 
 
 def _probe_shape(
@@ -71,14 +85,13 @@ def _probe_shape(
     except Exception as error:
         raise SpecError(
             f"network ({spec.family!r}, {spec.params!r}) must take samples of the shape "
-            f"{input_shape}; "
-            f"got {type(error).__name__}: {error}; choose parameters that fit the sample"
+            f"{input_shape}; got {type(error).__name__}: {error}; choose parameters that fit the "
+            "sample"
         ) from error
     finally:
         network.train(was_training)
     if found != wanted:
         raise SpecError(
             f"network ({spec.family!r}, {spec.params!r}) must answer two samples of the shape "
-            f"{input_shape} with "
-            f"{wanted}; got {found}; let its last layer have {outputs} outputs"
+            f"{input_shape} with {wanted}; got {found}; let its last layer have {outputs} outputs"
         )

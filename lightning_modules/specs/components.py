@@ -26,16 +26,15 @@ def load_component(
     if not is_import_path(name):
         raise SpecError(
             f"{what} ({name!r}) must be one of {', '.join(sorted(known))}, or an import path; got "
-            "neither; "
-            "choose one of them, or write your own as package.module:Name"
+            "neither; choose one of them, or write your own as package.module:Name"
         )
     module_name, _, attribute = name.partition(":")
     try:
         component = getattr(importlib.import_module(module_name), attribute)
     except Exception as error:
         raise SpecError(
-            f"{what} ({name!r}) must be importable; got {type(error).__name__}: {error}; "
-            "install its package in the environment of Lepton, and check the spelling"
+            f"{what} ({name!r}) must be importable; got {type(error).__name__}: {error}; install "
+            "its package in the environment of Lepton, and check the spelling"
         ) from error
     if not callable(component):
         raise SpecError(
@@ -60,6 +59,5 @@ def build_component(
     except Exception as error:
         raise SpecError(
             f"{what} ({name!r}) must accept its parameters {params!r}; got {type(error).__name__}: "
-            f"{error}; "
-            "correct `params` in the recipe"
+            f"{error}; correct `params` in the recipe"
         ) from error

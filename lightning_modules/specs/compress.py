@@ -21,13 +21,11 @@ class CompressSpec(Spec):
         if not self.candidates or len(set(self.candidates)) != len(self.candidates):
             raise ValueError(
                 f"candidates ({', '.join(self.candidates)}) must name each artifact once and at "
-                "least one; "
-                "write candidates: [fp32, int8]"
+                "least one; write candidates: [fp32, int8]"
             )
         if "fp32" not in self.candidates:
             raise ValueError(
                 f"candidates ({', '.join(self.candidates)}) must hold fp32, the reference that the "
-                "others are measured "
-                "against; add it"
+                "others are measured against; add it"
             )
         return self

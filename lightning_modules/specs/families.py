@@ -93,8 +93,7 @@ class ResNetParams(Params):
         if len(self.blocks) != len(self.widths):
             raise ValueError(
                 f"blocks ({list(self.blocks)}) must name as many stages as widths; got widths "
-                f"{list(self.widths)}; "
-                "write one number a stage in both"
+                f"{list(self.widths)}; write one number a stage in both"
             )
         return self
 

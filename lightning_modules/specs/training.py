@@ -142,8 +142,8 @@ class TrainSpec(Spec):
         if self.select_by == "last" and self.early_stopping.patience_epochs is not None:
             raise ValueError(
                 f"early_stopping.patience_epochs ({self.early_stopping.patience_epochs}) must be "
-                "left out where select_by "
-                "is last; got both; choose a figure that can stop improving"
+                "left out where select_by is last; got both; choose a figure that can stop "
+                "improving"
             )
         return self
 
@@ -152,8 +152,7 @@ class TrainSpec(Spec):
         if self.batch_size % self.accumulate:
             raise ValueError(
                 f"accumulate ({self.accumulate}) must divide the batch; got batch_size "
-                f"{self.batch_size}; "
-                "choose batch_size "
+                f"{self.batch_size}; choose batch_size "
                 f"{self.batch_size // self.accumulate * self.accumulate or self.accumulate}"
             )
         rows = self.batch_size // self.accumulate
@@ -161,7 +160,7 @@ class TrainSpec(Spec):
         if least < 1 or rows % (least * self.nodes):
             raise ValueError(
                 f"devices ({self.devices}) on nodes ({self.nodes}) must be at least 1 and divide "
-                "batch_size / accumulate; "
-                f"got {rows} rows; choose another batch_size, or devices: auto"
+                f"batch_size / accumulate; got {rows} rows; choose another batch_size, or devices: "
+                "auto"
             )
         return self

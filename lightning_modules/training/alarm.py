@@ -69,9 +69,8 @@ class LossAlarm(StepCallback):
         shown = ", ".join(str(row) for row in rows[:8]) + (", ..." if len(rows) > 8 else "")
         raise DivergedError(
             f"training loss (epoch {epoch}, step {step}) must be finite and at most {limit:.4g}; "
-            f"got {loss:.4g} on the "
-            f"rows {shown}; look at those rows, lower train.optimizer.lr, or clip gradients with "
-            "train.clip_norm",
+            f"got {loss:.4g} on the rows {shown}; look at those rows, lower train.optimizer.lr, "
+            "or clip gradients with train.clip_norm",
             epoch=epoch,
             step=step,
             row_ids=rows,

@@ -80,9 +80,8 @@ def _probe_small_images(
     except RuntimeError as error:
         raise SpecError(
             "train.augmentation.small_from must leave images that the network takes; got "
-            f"{smallest[0]} x {smallest[1]} "
-            f"pixels, and from the network {type(error).__name__}: {error}; raise it, or choose a "
-            "family that takes any size"
+            f"{smallest[0]} x {smallest[1]} pixels, and from the network {type(error).__name__}: "
+            f"{error}; raise it, or choose a family that takes any size"
         ) from error
     finally:
         network.train(was_training)

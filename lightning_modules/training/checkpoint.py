@@ -96,8 +96,7 @@ def _split(value: object, tensors: dict[str, Tensor]) -> object:
         return value
     raise CheckpointError(
         f"state ({value!r}) must be made of dicts, lists, tensors, strings and numbers; got "
-        f"{type(value).__name__}; "
-        "keep such a value out of the state"
+        f"{type(value).__name__}; keep such a value out of the state"
     )
 
 
@@ -152,8 +151,7 @@ class ResumeStates(CheckpointIO):
         if content is None:
             raise CheckpointError(
                 f"resume state ({path}) must have the sha256 of its name; got other bytes; delete "
-                "it: an older one is "
-                "used then"
+                "it: an older one is used then"
             )
         return cast(dict[str, Any], unpack_state(content))
 

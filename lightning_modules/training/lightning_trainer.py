@@ -33,8 +33,7 @@ def build_trainer(
     if world_size % here:
         raise SpecError(
             f"ranks ({world_size}) must be the same number on every node; got {here} on this one; "
-            "set train.devices to a "
-            "number that each node has"
+            "set train.devices to a number that each node has"
         )
     on_gpu = torch.cuda.is_available()
     strategy: Strategy

@@ -51,8 +51,7 @@ def read_start(content: bytes, spec: StartSpec) -> Start:
     except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(
             f"train.start_from must name a safetensors file; got {len(content)} bytes of something "
-            f"else: {error}; convert "
-            "it with safetensors.torch.save_file"
+            f"else: {error}; convert it with safetensors.torch.save_file"
         ) from error
     head = {name: value for name, value in tensors.items() if own and name.startswith(HEAD)}
     return Start(
@@ -110,8 +109,8 @@ def apply_start(head: nn.Module, network: nn.Module, start: Start) -> tuple[nn.M
         if unknown := [part for part in parts if not any(is_part(name, [part]) for name in names)]:
             raise SpecError(
                 f"train.start_from.{key} ({', '.join(unknown)}) must name parts of the network; "
-                "got none of that name; "
-                f"choose among {', '.join(_list_parts(own))}, or parts of these"
+                f"got none of that name; choose among {', '.join(_list_parts(own))}, or parts of "
+                "these"
             )
     wanted = {
         name: value
@@ -127,8 +126,8 @@ def apply_start(head: nn.Module, network: nn.Module, start: Start) -> tuple[nn.M
         misfits = ", ".join(_list_parts(name for name, _ in faults)) or "less"
         raise SpecError(
             f"train.start_from must hold the weights of this network; got: {shown}{more}; choose "
-            "the network that they "
-            f"were trained in, or name what is to be drawn, fresh: [{misfits}]"
+            "the network that they were trained in, or name what is to be drawn, fresh: "
+            f"[{misfits}]"
         )
     with torch.no_grad():
         for name, value in wanted.items():
@@ -178,8 +177,7 @@ def _freeze(head: nn.Module, network: nn.Module, parts: tuple[str, ...]) -> tupl
     if not any(value.requires_grad for value in parameters.values()):
         raise SpecError(
             f"train.start_from.freeze ({', '.join(parts)}) must leave something to learn; got all "
-            "of the network; name "
-            "fewer parts"
+            "of the network; name fewer parts"
         )
     modules = [(f"{HEAD}{name}".rstrip("."), module) for name, module in head.named_modules()]
     modules += [(bare(name), module) for name, module in network.named_modules()]

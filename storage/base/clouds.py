@@ -25,9 +25,8 @@ def connect_files(protocol: str, url: str, options: Mapping[str, object]) -> "Re
     if protocol not in _KINDS and "::" in url:
         raise UnsupportedStore(
             f"the URL of a store ({redact(url)}) must lead straight to its files; got a chain of "
-            "file systems, which can "
-            "show an old copy or a part; write what stands behind its last `::`, or use it as a "
-            "source"
+            "file systems, which can show an old copy or a part; write what stands behind its "
+            "last `::`, or use it as a source"
         )
     try:
         opener = fsspec.get_filesystem_class(protocol)

@@ -142,8 +142,7 @@ class LocalFiles:
         if (first, second, content) != (True, False, b"1"):
             raise UnsupportedStore(
                 f"the file system of {Path(path).parent} must refuse to create a file twice; it "
-                "does not; "
-                "use another one"
+                "does not; use another one"
             )
 
 
@@ -157,8 +156,7 @@ def _link(temporary: str, path: str) -> bool:
             if error.errno in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
                 raise UnsupportedStore(
                     f"the file system of {path} must support hard links, so that a commit is "
-                    "created once; got: "
-                    f"{error.strerror}; use another file system, or an S3 bucket"
+                    f"created once; got: {error.strerror}; use another file system, or an S3 bucket"
                 ) from error
             raise
     return True

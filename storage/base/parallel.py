@@ -73,14 +73,12 @@ def _take(pending: deque[Any]) -> Any:
     except KilledWorker as error:
         raise StorageError(
             f"Dask task ({future.key}) must finish; got: the workers that ran it died; give them "
-            "more memory, or make "
-            "target_shard_bytes smaller"
+            "more memory, or make target_shard_bytes smaller"
         ) from error
     except (NoWorkerError, NoValidWorkerError) as error:
         raise StorageError(
             f"Dask task ({future.key}) must have a worker to run on; got: none came back in time; "
-            "see why they ended, give "
-            "them more memory, then run again"
+            "see why they ended, give them more memory, then run again"
         ) from error
     except CancelledError as error:
         raise StorageError(

@@ -171,8 +171,8 @@ class RemoteFiles:
         if answers != (True, False) or content != b"1":
             raise UnsupportedStore(
                 f"the store of {redact(path).rpartition('/')[0]} must refuse to create a file "
-                "twice, else commits get "
-                "lost; it does not; use a directory, or a service with conditional writes"
+                "twice, else commits get lost; it does not; use a directory, or a service with "
+                "conditional writes"
             )
         self._probed = True
 
@@ -180,8 +180,6 @@ class RemoteFiles:
         if not self._can_write:
             raise UnsupportedStore(
                 f"the store of {redact(path)} must show a file only once it is complete, and "
-                "create one only once; of "
-                f"{self._protocol}:// that is not known; use it as a source, and a directory, "
-                "s3://, gs:// or az:// as the "
-                "workspace"
+                f"create one only once; of {self._protocol}:// that is not known; use it as a "
+                "source, and a directory, s3://, gs:// or az:// as the workspace"
             )

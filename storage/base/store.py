@@ -58,8 +58,7 @@ def canonical_json(value: object) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(
             "a value for canonical JSON must hold finite numbers, text and string keys only; got: "
-            f"{error}; "
-            "convert it before it is encoded"
+            f"{error}; convert it before it is encoded"
         ) from error
 
 
@@ -126,8 +125,7 @@ class Store:
         if self._connection.protocol == "memory":
             raise InvalidInput(
                 f"a store ({self.display}) must be reachable from every process; got the memory of "
-                "this one; "
-                "use a directory or a URL, or run without a Dask cluster"
+                "this one; use a directory or a URL, or run without a Dask cluster"
             )
         return Store, (self.url, self._connection.options)
 
@@ -293,7 +291,6 @@ def _clean(path: str) -> str:
     if path.startswith("/") or ".." in parts or "." in parts or "\0" in path or not path.strip("/"):
         raise InvalidInput(
             f"a path in a store ({path!r}) must be relative, separated by '/', without '.' and "
-            "'..'; use `Store.child` "
-            "or another store"
+            "'..'; use `Store.child` or another store"
         )
     return "/".join(part for part in parts if part)

@@ -103,8 +103,7 @@ class Dataset(DatasetFiles):
             if (base.number if base else None) != parent:
                 raise Conflict(
                     f"version {parent} of dataset {self.name} must be its latest to be followed; "
-                    "got "
-                    f"{base.number if base else 'none'}; open the latest version and try again"
+                    f"got {base.number if base else 'none'}; open the latest version and try again"
                 )
             return shards
 
@@ -161,8 +160,7 @@ class Dataset(DatasetFiles):
         if not _TAG.fullmatch(name) or name == LATEST:
             raise InvalidInput(
                 f"a tag ({name!r}) must be a letter, then letters, digits, '.', '_' and '-', and "
-                "not 'latest'; choose "
-                "another one"
+                "not 'latest'; choose another one"
             )
 
         def change(head: LoggedEntry | None) -> dict[str, Any] | None:
@@ -173,8 +171,7 @@ class Dataset(DatasetFiles):
             if name in tags and not move:
                 raise Conflict(
                     f"tag {name} of dataset {self.name} must name one version; it names "
-                    f"{tags[name]}; move it on purpose "
-                    "(move=True), or choose another name"
+                    f"{tags[name]}; move it on purpose (move=True), or choose another name"
                 )
             return {
                 "kind": "tag",

@@ -177,8 +177,7 @@ class CommitLog:
         if not self.files.put_if_absent(name_entry(number), data):
             raise Overtaken(
                 f"entry {number} of dataset {self.dataset} ({self.files.display}) must be created "
-                "once; another writer "
-                "was first; read the latest version and try again"
+                "once; another writer was first; read the latest version and try again"
             )
         return LoggedEntry(entry=entry, digest=sha256_bytes(data))
 
@@ -210,8 +209,8 @@ class CommitLog:
             else "restore it from a copy; the versions after it name its digest"
         )
         return (
-            f"log entry ({self.files.display}/{name}) must be an entry of format {FORMAT}; "
-            f"got {got}; {remedy}"
+            f"log entry ({self.files.display}/{name}) must be an entry of format {FORMAT}; got "
+            f"{got}; {remedy}"
         )
 
 

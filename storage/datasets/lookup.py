@@ -40,8 +40,7 @@ def find_version(
         return asked
     raise NotFound(
         f"version {asked} of dataset {history.dataset} must exist; the latest is "
-        f"{head.entry.version}; `lepton datasets "
-        f"log {history.dataset}` lists all"
+        f"{head.entry.version}; `lepton datasets log {history.dataset}` lists all"
     )
 
 
@@ -63,8 +62,8 @@ def _parse_time(name: str, text: str, tags: Mapping[str, int]) -> datetime:
     except ValueError:
         raise NotFound(
             f"version {text!r} of dataset {name} must be a number, a tag "
-            f"({', '.join(sorted(tags)) or 'there is none'}) or "
-            f"an ISO date; `lepton datasets log {name}` lists all"
+            f"({', '.join(sorted(tags)) or 'there is none'}) or an ISO date; `lepton datasets log "
+            f"{name}` lists all"
         ) from None
     parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     return parsed + timedelta(days=1, microseconds=-1) if len(text) <= len("2026-01-01") else parsed
@@ -83,7 +82,6 @@ def _find_time(history: CommitLog, when: datetime, head: LoggedEntry) -> int:
     if number is None:
         raise NotFound(
             f"dataset {history.dataset} must have had a version at {when.isoformat()}; the first "
-            "came later; choose a "
-            "later time"
+            "came later; choose a later time"
         )
     return number

@@ -154,23 +154,20 @@ def read_node(manifests: Store, digest: str) -> Node:
     except NotFound as error:
         raise Corrupt(
             f"manifest ({manifests.display}/{name}) must exist; got no file; restore it from a "
-            "copy, or open another "
-            "version"
+            "copy, or open another version"
         ) from error
     found = sha256_bytes(data)
     if found != digest:
         raise Corrupt(
             f"manifest ({manifests.display}/{name}) must have sha256 {digest}; got {found}; "
-            "restore it from a copy, or "
-            "open another version"
+            "restore it from a copy, or open another version"
         )
     try:
         return Node.model_validate_json(data)
     except ValidationError as error:
         raise Corrupt(
             f"manifest ({manifests.display}/{name}) must be of format 2 or older; got "
-            f"{error.error_count()} unknown or "
-            "missing fields; update Lepton"
+            f"{error.error_count()} unknown or missing fields; update Lepton"
         ) from error
 
 
@@ -198,15 +195,13 @@ def check_shards(shards: Sequence[ShardEntry]) -> None:
         if shard.fields != shards[0].fields:
             raise InvalidInput(
                 f"the fields of all shards must be equal; got {_show_fields(shards[0])} in shard "
-                f"{shards[0].digest} and "
-                f"{_show_fields(shard)} in shard {shard.digest}; write them with the same fields, "
-                "types and shapes"
+                f"{shards[0].digest} and {_show_fields(shard)} in shard {shard.digest}; write them "
+                "with the same fields, types and shapes"
             )
         if (shard.digest, shard.split) in seen:
             raise InvalidInput(
                 f"a shard ({shard.digest}) must be in a version once; got it twice in split "
-                f"{shard.split!r}; "
-                "its rows are the same; leave one out"
+                f"{shard.split!r}; its rows are the same; leave one out"
             )
         seen.add((shard.digest, shard.split))
 

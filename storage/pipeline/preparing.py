@@ -104,8 +104,7 @@ def prepare_rows(
     if not fitted.rows:
         raise InvalidInput(
             f"prepared rows of {raw.ref} must hold rows to train on; got none; dropped were "
-            f"{fitted.dropped}; see the "
-            "raw gate's report"
+            f"{fitted.dropped}; see the raw gate's report"
         )
     entries = [bucket.entry for bucket in gathered if bucket.entry is not None]
     info = _describe_version(raw, spec, fitted, report)

@@ -119,9 +119,8 @@ def apply_transform(rows: Rows, path: str) -> Rows:
     if len(lengths) != 1 or ROW_ID not in result or not given.issuperset(result[ROW_ID].tolist()):
         raise InvalidInput(
             f"transform ({path}) must give a dict of arrays of one length with the row_id of each "
-            "kept row; got "
-            f"{type(result).__name__} with lengths {sorted(lengths)}; return the rows it was "
-            "given, changed or fewer"
+            f"kept row; got {type(result).__name__} with lengths {sorted(lengths)}; return the "
+            "rows it was given, changed or fewer"
         )
     return {**result, CONTENT_HASH: hash_contents(result)}
 

@@ -40,9 +40,8 @@ def check_source_splits(rows_by_split: Mapping[str, int], spec: SplitSpec) -> No
     if missing or rows_by_split.get(""):
         raise InvalidInput(
             "split (by: source) must have a source that puts each row in train, validation or "
-            "held_out; got "
-            f"{dict(rows_by_split)}, where '' is no split; write split: "
-            f"{{by: hash, held_out: 0.2}} instead"
+            f"held_out; got {dict(rows_by_split)}, where '' is no split; write split: {{by: hash, "
+            "held_out: 0.2} instead"
         )
 
 

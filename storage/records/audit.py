@@ -65,7 +65,6 @@ def audit_dataset(workspace: Store, record: DatasetRecord) -> Audit:
     if (version.digest, version.manifest_digest) != (record.digest, record.manifest):
         faults.append(
             f"dataset {record.ref} must be the version with digest {record.digest}; got "
-            f"{version.digest}; "
-            "the log was replaced"
+            f"{version.digest}; the log was replaced"
         )
     return Audit(2 + sum(len(entry.files) for entry in version.shards), tuple(faults))

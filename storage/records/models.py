@@ -52,8 +52,8 @@ def write_model_files(
             if found != record.sha256:
                 raise Conflict(
                     f"model file ({folder.display}/{name}) must hold the bytes its identity stands "
-                    f"for, sha256 {record.sha256}; got {found}; run `lepton "
-                    f"verify {model_id}`, then move the directory away"
+                    f"for, sha256 {record.sha256}; got {found}; run `lepton verify {model_id}`, "
+                    "then move the directory away"
                 )
         records[name] = record
     return records

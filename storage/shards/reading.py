@@ -15,8 +15,8 @@ from storage.shards.entry import ShardEntry, count_blocks, describe_shard
 from storage.shards.row_ids import Rows
 
 _REMEDY = (
-    "restore the file from a copy, or collect and prepare the data again; `lepton datasets verify` "
-    "lists all damage"
+    "restore the file from a copy, or collect and prepare the data again; `lepton datasets "
+    "verify` lists all damage"
 )
 
 
@@ -60,8 +60,7 @@ def read_file(shards: Store, entry: ShardEntry, path: str, *, verify: bool = Tru
     except NotFound as error:
         raise Corrupt(
             f"{describe_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; "
-            "got "
-            f"no file; {_REMEDY}"
+            f"got no file; {_REMEDY}"
         ) from error
     checked = verify or path not in entry.checksums
     same = (
@@ -72,9 +71,7 @@ def read_file(shards: Store, entry: ShardEntry, path: str, *, verify: bool = Tru
     if not same or not has_fingerprint(entry, path, data):
         raise Corrupt(
             f"{describe_shard(shards, entry)}: file {path} must have sha256 {entry.files[path]}; "
-            "got "
-            f"{sha256_bytes(data)} "
-            f"({len(data)} bytes); {_REMEDY}"
+            f"got {sha256_bytes(data)} ({len(data)} bytes); {_REMEDY}"
         )
     return data
 

@@ -26,8 +26,7 @@ def check_rows(rows: Mapping[str, NDArray[Any]]) -> Rows:
     if len(set(lengths.values())) != 1 or min(lengths.values()) < 1:
         raise InvalidInput(
             "the fields of a shard must have one length, of at least 1; got "
-            f"{lengths or 'no field'}; "
-            "leave empty shards out"
+            f"{lengths or 'no field'}; leave empty shards out"
         )
     arrays = {name: _normalize_array(name, np.asarray(rows[name])) for name in sorted(rows)}
     for name in arrays:
@@ -47,8 +46,7 @@ def specify_field(name: str, array: NDArray[Any], columns: Sequence[str]) -> Fie
     ):
         raise InvalidInput(
             f"a field with columns ({name}) must have shape (N, {len(columns)}) and different "
-            f"names; got {array.shape} "
-            f"and {list(columns)}; correct the names"
+            f"names; got {array.shape} and {list(columns)}; correct the names"
         )
     dtype = TEXT if array.dtype.kind == "T" else array.dtype.name
     return FieldSpec(name=name, dtype=dtype, shape=array.shape[1:], columns=tuple(columns))
@@ -58,8 +56,7 @@ def _normalize_array(name: str, array: NDArray[Any]) -> NDArray[Any]:
     if not _FIELD_NAME.fullmatch(name):
         raise InvalidInput(
             f"the name of a field ({name!r}) must be a letter, then letters, digits, '_', '-' or "
-            "'.', at most 128; "
-            "rename the field"
+            "'.', at most 128; rename the field"
         )
     if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
         return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
@@ -74,9 +71,8 @@ def _normalize_array(name: str, array: NDArray[Any]) -> NDArray[Any]:
         )
     raise InvalidInput(
         f"the type of a field ({name}) must be bool, an integer, a float of at most 8 bytes, or "
-        "text; got "
-        f"{array.dtype}; convert it (a time to int64 nanoseconds), and put missing values into "
-        f"{name}{VALID_SUFFIX}"
+        f"text; got {array.dtype}; convert it (a time to int64 nanoseconds), and put missing "
+        f"values into {name}{VALID_SUFFIX}"
     )
 
 

@@ -113,8 +113,8 @@ class _ArrayFile:
         if fortran or self.dtype.kind not in "biuf" or not self.shape:
             raise SourceError(
                 f"file ({self.display}) must hold numbers in C order, rows first; got {self.dtype} "
-                f"of shape {self.shape}"
-                f"{' in Fortran order' if fortran else ''}; save numpy.ascontiguousarray of it"
+                f"of shape {self.shape}{' in Fortran order' if fortran else ''}; save "
+                "numpy.ascontiguousarray of it"
             )
 
     def read_rows(self, count: int) -> bytes:
@@ -124,8 +124,7 @@ class _ArrayFile:
         if len(data) != size:
             raise SourceError(
                 f"file ({self.display}) must hold {self.shape[0]} rows; it ends before, "
-                f"{size - len(data)} bytes short; "
-                "it is cut off: fetch it again"
+                f"{size - len(data)} bytes short; it is cut off: fetch it again"
             )
         return data
 
@@ -151,8 +150,7 @@ def _open_members(
         if missing:
             raise SourceError(
                 f"file ({display}) must hold the arrays {', '.join(names)}; got "
-                f"{', '.join(found)}; mend source.train and "
-                "source.held_out"
+                f"{', '.join(found)}; mend source.train and source.held_out"
             )
         opened = [stack.enter_context(archive.open(member)) for member in members]
         yield [
@@ -168,8 +166,7 @@ def _cut_pair(files: list[_ArrayFile], split: str, target_bytes: int) -> Iterato
     if labels.shape not in ((values.shape[0],), (values.shape[0], 1)) or len(values.shape) < 2:
         raise SourceError(
             f"file ({labels.display}) must hold one value for each row of {values.display}, "
-            f"{values.shape}; got shape "
-            f"{labels.shape}; name the arrays that belong together"
+            f"{values.shape}; got shape {labels.shape}; name the arrays that belong together"
         )
     name = values.display.rpartition("/")[2].removesuffix(".npy")
     for start, stop in cut_evenly(values.shape[0], values.row_bytes + 8, target_bytes):

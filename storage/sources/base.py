@@ -234,8 +234,7 @@ class UrlSource(Source):
         if not Path(self.url).expanduser().exists():
             raise SourceUnavailable(
                 f"source ({self.display}) must be a path that exists, from {Path.cwd()}; got "
-                "nothing there; check the "
-                "source's url, as in --set source.url=PATH"
+                "nothing there; check the source's url, as in --set source.url=PATH"
             )
 
     @field_validator("url")

@@ -85,8 +85,7 @@ class CsvSource(UrlSource):
         if absent:
             raise SourceUnavailable(
                 f"source ({self.display}) must hold each file of source.splits; got no "
-                f"{', '.join(absent)} among "
-                f"{len(names)} files; correct the names, or the url"
+                f"{', '.join(absent)} among {len(names)} files; correct the names, or the url"
             )
         if self.splits:
             return sorted((name, split) for split, name in self.splits.items())
@@ -164,8 +163,7 @@ def _cut_blocks(
         if len(held) > max(LONGEST_RECORD_BYTES, target_bytes):
             raise SourceError(
                 f"file ({display}) must hold records of at most {LONGEST_RECORD_BYTES} bytes; got "
-                "a longer one; look for "
-                "a quote that is never closed"
+                "a longer one; look for a quote that is never closed"
             )
     if held:
         ends = _find_ends(held)

@@ -115,8 +115,8 @@ def read_header(stream: SourceStream) -> tuple[str, tuple[int, ...]]:
         known = ", ".join(f"0x{known:02x}" for known in IDX_DTYPES)
         raise SourceError(
             f"file ({stream.display}) must begin with an IDX magic number: two zero bytes, a type "
-            f"({known}), and 1 to "
-            f"{MAX_DIMENSIONS} dimensions; got 0x{magic.hex()}; check that it is the right file"
+            f"({known}), and 1 to {MAX_DIMENSIONS} dimensions; got 0x{magic.hex()}; check that it "
+            "is the right file"
         )
     header = stream.read_exactly(4 * dimensions, "sizes")
     return IDX_DTYPES[code], tuple(int(size) for size in np.frombuffer(header, dtype=">u4"))
@@ -132,21 +132,18 @@ def _check_pair(
     if len(image_sizes) not in (3, 4) or 0 in image_sizes[1:]:
         raise SourceError(
             f"file ({images.display}) must hold images of sizes (N, H, W) or (N, C, H, W); got "
-            f"sizes {image_sizes}; "
-            "check that images and labels are not swapped in the recipe"
+            f"sizes {image_sizes}; check that images and labels are not swapped in the recipe"
         )
     if len(label_sizes) != 1 or label_dtype.startswith(">f"):
         raise SourceError(
             f"file ({labels.display}) must hold one integer label a row; got sizes {label_sizes} "
-            "of type "
-            f"{np.dtype(label_dtype).name}; check that images and labels are not swapped in the "
-            "recipe"
+            f"of type {np.dtype(label_dtype).name}; check that images and labels are not swapped "
+            "in the recipe"
         )
     if image_sizes[0] != label_sizes[0]:
         raise SourceError(
             f"file ({labels.display}) must hold one label for each of the {image_sizes[0]} images "
-            "in "
-            f"{images.display}; got {label_sizes[0]} labels; name the files that belong together"
+            f"in {images.display}; got {label_sizes[0]} labels; name the files that belong together"
         )
 
 
@@ -154,6 +151,5 @@ def _check_end(stream: SourceStream, total: int) -> None:
     if stream.read(1):
         raise SourceError(
             f"file ({stream.display}) must end after the {total} rows that its header states; got "
-            "more bytes; "
-            "fetch it again"
+            "more bytes; fetch it again"
         )

@@ -242,13 +242,11 @@ def _require_images(
     if spec is None or image is None:
         raise SourceUnavailable(
             f"source ({source.display}) must be told what its pictures become; got no data section "
-            "with an image; add "
-            "data.image and data.labels to the recipe"
+            "with an image; add data.image and data.labels to the recipe"
         )
     if image.dtype != "uint8" or image.shape[0] not in MODES:
         raise SourceUnavailable(
             f"pictures ({source.display}) must become uint8 with 1 or 3 channels; got "
-            f"{image.dtype} of shape "
-            f"{image.shape}; mend data.image in the recipe"
+            f"{image.dtype} of shape {image.shape}; mend data.image in the recipe"
         )
     return spec.labels, image.shape

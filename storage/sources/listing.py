@@ -52,14 +52,12 @@ def list_files(
     if not names:
         raise SourceUnavailable(
             f"source ({display}) must hold files that end in {', '.join(suffixes)}; got none among "
-            f"{len(found)} files; "
-            "check the source's url"
+            f"{len(found)} files; check the source's url"
         )
     if len(names) > max_files:
         raise SourceUnavailable(
             f"source ({display}) must hold at most {max_files} files; got {len(names)}; raise "
-            "source.max_files if it is "
-            "right"
+            "source.max_files if it is right"
         )
     return str(filesystem.unstrip_protocol(base)) + split_chain(url)[1], names
 

@@ -101,8 +101,7 @@ class SourceStream:
         if len(data) != size:
             raise SourceError(
                 f"file ({self.display}) must hold {size} bytes of {what}; got {len(data)} before "
-                "its end; "
-                "it is cut off: fetch it again"
+                "its end; it is cut off: fetch it again"
             )
         return data
 
@@ -166,8 +165,8 @@ def find_file(url: str, options: Mapping[str, object], candidates: Sequence[str]
                 return candidate
     raise SourceUnavailable(
         f"file ({join_url(redact(url), candidates[0])}) must exist; got nothing there, nor under "
-        "the names "
-        f"{', '.join(candidates[1:]) or '(no others)'}; check the source's url and file names"
+        f"the names {', '.join(candidates[1:]) or '(no others)'}; check the source's url and file "
+        "names"
     )
 
 
@@ -210,14 +209,12 @@ def translated(display: str) -> Iterator[None]:
     except PermissionError:
         raise SourceUnavailable(
             f"file ({display}) must be readable; got: permission denied; check its mode, or the "
-            "credentials in the "
-            "environment"
+            "credentials in the environment"
         ) from None
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise SourceError(
             f"file ({display}) must unpack to its end; got: {redact(str(error))}; it is cut off or "
-            "damaged: "
-            "fetch it again"
+            "damaged: fetch it again"
         ) from error
     except ImportError as error:
         raise SourceUnavailable(
@@ -229,13 +226,11 @@ def translated(display: str) -> Iterator[None]:
         if _is_damage(error):
             raise SourceError(
                 f"file ({display}) must be whole; got {type(error).__name__}: "
-                f"{redact(str(error))}; it is cut off or "
-                "damaged: fetch it again"
+                f"{redact(str(error))}; it is cut off or damaged: fetch it again"
             ) from None
         raise SourceUnavailable(
             f"file ({display}) must be readable; got {type(error).__name__}: {redact(str(error))}; "
-            "check the address, "
-            "the network, and the credentials in the environment"
+            "check the address, the network, and the credentials in the environment"
         ) from None
 
 

@@ -108,8 +108,7 @@ def _read_header(stream: SourceStream, count: int) -> Header | None:
     if stated != sum(block) - sum(block[148:156]) + 8 * ord(" "):
         raise SourceError(
             f"file ({stream.display}) must be a tar archive; got another header after {count} "
-            "files; fetch it again, or "
-            "check its type"
+            "files; fetch it again, or check its type"
         )
     name, prefix = _parse_text(block[:100]), _parse_text(block[345:500])
     ustar = block[257:263] == b"ustar\0"
@@ -211,6 +210,5 @@ def _check_bounds(display: str, count: int, total: int, bounds: Bounds) -> None:
     if total > bounds.total_bytes:
         raise SourceError(
             f"archive ({display}) must unpack to at most {bounds.total_bytes} bytes; got more; "
-            "raise "
-            "source.max_total_bytes if it is right"
+            "raise source.max_total_bytes if it is right"
         )

@@ -76,8 +76,7 @@ class ShardFields:
         if not wanted or not set(wanted) <= set(fixed):
             raise InvalidInput(
                 f"the fields to stream ({', '.join(wanted)}) must be fields of {name} with rows of "
-                "a fixed size; "
-                f"it has {', '.join(sorted(fixed))}; choose among these"
+                f"a fixed size; it has {', '.join(sorted(fixed))}; choose among these"
             )
         self.fields = {
             field: (np.dtype(specs[field].dtype), specs[field].shape) for field in wanted

@@ -229,8 +229,8 @@ def _list_context(
     if window is None or split is None or split in context:
         raise InvalidInput(
             f"context ({', '.join(context)}) must be other splits than the one that is streamed as "
-            "windows; got split "
-            f"{split!r} {'without' if window is None else 'with'} a window; leave context out"
+            f"windows; got split {split!r} {'without' if window is None else 'with'} a window; "
+            "leave context out"
         )
     return [shard for shard in version.shards if shard.split in context]
 

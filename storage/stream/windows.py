@@ -229,13 +229,11 @@ def _describe_none(runs: Indices, own: NDArray[np.bool_], window: Window, name: 
     if longest >= window.length and asked < window.asked:
         return (
             f"the rows that a window is asked for ({window.asked}) must lie in {name}, in one "
-            "entity without a gap; the "
-            f"longest such run has {asked} rows; shorten the horizon, or give that split more rows"
+            f"entity without a gap; the longest such run has {asked} rows; shorten the horizon, or "
+            "give that split more rows"
         )
     return (
         f"a window ({window.lookback} + {window.horizon} rows) must fit into the rows of one "
-        "entity without a gap; "
-        f"in {name} the longest such run has {longest} rows; choose a shorter one, or a larger "
-        "max_gap_steps (null for "
-        "any gap)"
+        f"entity without a gap; in {name} the longest such run has {longest} rows; choose a "
+        "shorter one, or a larger max_gap_steps (null for any gap)"
     )

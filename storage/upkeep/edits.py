@@ -68,8 +68,7 @@ class RowEdit:
         if not len(self._ids) or len(np.unique(self._ids)) != len(self._ids):
             raise InvalidInput(
                 f"row ids to change must be given once each, at least one; got {len(self._ids)} "
-                "with "
-                f"{len(np.unique(self._ids))} different; leave the others out"
+                f"with {len(np.unique(self._ids))} different; leave the others out"
             )
 
     def apply(self, base: Version | None) -> list[ShardEntry]:
@@ -95,8 +94,8 @@ class RowEdit:
         if missing:
             raise NotFound(
                 f"row ids {sorted(missing)[:20]} must be in the latest version of dataset "
-                f"{self._dataset.name}; they are "
-                "not; check the ids, or whether they were deleted before"
+                f"{self._dataset.name}; they are not; check the ids, or whether they were deleted "
+                "before"
             )
         return shards
 

@@ -121,8 +121,8 @@ def _start(dataset: Dataset, cutoff: datetime, known: Known) -> dict[str, list[s
         if find_collecting(head):
             raise Conflict(
                 f"dataset {dataset.name} must have one garbage collection at a time; another one "
-                "is at work, or was "
-                f"killed; wait until {head.entry.collecting_until if head else None}"
+                "is at work, or was killed; wait until "
+                f"{head.entry.collecting_until if head else None}"
             )
         abandoned.clear()
         abandoned.update(_find_abandoned(dataset, cutoff, head, known))

@@ -108,8 +108,7 @@ def read_quarantine(workspace: Store, raw: str) -> Rows:
     if latest is None:
         raise NotFound(
             f"dataset {raw} must have a quarantine; got none in {workspace.display}; a recipe sets "
-            "rows aside with "
-            "on_fail: {quarantine: {max_fraction: 0.01}}"
+            "rows aside with on_fail: {quarantine: {max_fraction: 0.01}}"
         )
     return latest.read() if latest.rows else {ROW_ID: np.zeros(0, np.uint64)}
 
@@ -124,8 +123,8 @@ def release_rows(workspace: Store, raw: str, row_ids: Sequence[int]) -> int:
     """
     if not row_ids:
         raise InvalidInput(
-            "rows to release must be named, at least one; got none; `lepton quarantine list` lists "
-            "them"
+            "rows to release must be named, at least one; got none; `lepton quarantine list` "
+            "lists them"
         )
     rows = read_quarantine(workspace, raw)
     wanted = np.isin(rows[ROW_ID], np.array(row_ids, np.uint64))

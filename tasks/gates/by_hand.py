@@ -39,8 +39,7 @@ def find_rules(store: Store, dataset: str) -> Rules:
             return _read_rules(receipt)
     raise NotFound(
         f"dataset {dataset} must have been made by a run to be judged by its recipe; no receipt in "
-        f"{store.display} names "
-        "it; name a recipe with --recipe"
+        f"{store.display} names it; name a recipe with --recipe"
     )
 
 
@@ -78,8 +77,7 @@ def judge_by_hand(
     if not reports:
         raise NotFound(
             f"dataset {version.ref} must be raw to have default expectations; it is of kind "
-            f"{version.entry.kind}; name a "
-            "suite with --suite"
+            f"{version.entry.kind}; name a suite with --suite"
         )
     return join_reports("by hand", reports)
 

@@ -9,6 +9,12 @@ from tasks.gates.artifact import limit_channel
 from tasks.release.bench import Candidate
 from tasks.runtime.errors import StageStopped
 
+SHARE_OF_LOSS = 0.5
+"""Share of what the artifact gate allows to be lost that a candidate may lose on validation rows.
+
+The gate judges the chosen one on held-out rows: chance between the two splits must not turn it red.
+"""
+
 
 @dataclass(frozen=True)
 class Demands:
@@ -67,7 +73,11 @@ def _find_faults(demands: Demands, candidate: Candidate) -> list[str]:
     measured, gate = candidate.measured, demands.limits
     limits: list[tuple[str, float | None, float | None]] = [
         _limit_loss(gate, candidate),
-        ("disagreement with the float model", 1 - candidate.agreement, 1 - gate.min_agreement),
+        (
+            "disagreement with the float model",
+            1 - candidate.agreement,
+            SHARE_OF_LOSS * (1 - gate.min_agreement),
+        ),
         ("size in bytes", measured.size_bytes, gate.max_size_bytes),
         ("median latency in ms", measured.latency_ms_p50, gate.max_latency_ms_p50),
         ("memory in bytes", measured.memory_bytes, demands.max_memory_bytes),
@@ -83,6 +93,8 @@ def _find_faults(demands: Demands, candidate: Candidate) -> list[str]:
 def _limit_loss(gate: ArtifactGate, candidate: Candidate) -> tuple[str, float, float]:
     """Return what a candidate lost to the float model, and what it may."""
     if not candidate.is_error:
-        return "accuracy drop", candidate.reference - candidate.score, gate.max_accuracy_drop
+        lost = candidate.reference - candidate.score
+        return "accuracy drop", lost, SHARE_OF_LOSS * gate.max_accuracy_drop
     increase = candidate.score / max(candidate.reference, 1e-300) - 1
-    return "relative increase of the error", increase, gate.max_error_increase
+    limit = SHARE_OF_LOSS * gate.max_error_increase
+    return "relative increase of the error", increase, limit

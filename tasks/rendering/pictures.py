@@ -30,8 +30,7 @@ def encode_picture(
     if pixels.ndim not in (2, 3) or pixels.size == 0 or not high > low:
         raise ValueError(
             f"picture {pixels.shape} must be (C, H, W) or (H, W) with a range low < high; got "
-            f"range {value_range}; "
-            f"give one sample and the recipe's value_range"
+            f"range {value_range}; give one sample and the recipe's value_range"
         )
     planes = pixels[None] if pixels.ndim == 2 else pixels
     if planes.shape[0] not in (1, 3):

@@ -134,8 +134,8 @@ def write_policy(css: str, script: str) -> str:
         base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (css, script)
     )
     return (
-        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{code}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{code}'; img-src "
+        "data:; base-uri 'none'; form-action 'none'"
     )
 
 

@@ -57,8 +57,8 @@ def find_absent_packages(names: Collection[str]) -> set[str]:
     if not names:
         return set()
     code = (
-        "import sys, importlib.util as u; "
-        "print(*(n for n in sys.argv[1:] if u.find_spec(n) is None))"
+        "import sys, importlib.util as u; print(*(n for n in sys.argv[1:] if u.find_spec(n) is "
+        "None))"
     )
     command = [sys.executable, "-P", "-c", code, *sorted(names)]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())

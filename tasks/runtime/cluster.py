@@ -72,8 +72,8 @@ def open_cluster(scheduler: str | None = None, *, workers: int | None = None) ->
             if announced is None:
                 raise ClusterError(
                     f"local Dask cluster must start within {START_TIMEOUT_S:.0f} s; its process "
-                    "ended with status "
-                    f"{child.wait()}; see the messages above, or give --scheduler ADDRESS"
+                    f"ended with status {child.wait()}; see the messages above, or give "
+                    "--scheduler ADDRESS"
                 )
             yield announced["address"]
         finally:

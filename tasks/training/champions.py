@@ -51,8 +51,7 @@ def open_champions(
         except BadArtifact as error:
             reason = (
                 f"channel {channel} must carry models for the same samples; got {release.title}, "
-                f"of which: {error}; name "
-                "another channel in targets, or use another workspace"
+                f"of which: {error}; name another channel in targets, or use another workspace"
             )
             raise StageStopped(stage, (reason,)) from error
         yield channel, release, predictor
@@ -68,7 +67,7 @@ def read_release(store: Store, release: Release) -> bytes:
     if (found := sha256_bytes(content)) != release.sha256:
         raise Corrupt(
             f"artifact (models/{release.model_id}/{release.file}) must have sha256 "
-            f"{release.sha256}, as {release.title} "
-            f"signed; got {found}; run `lepton verify {release.model_id}`"
+            f"{release.sha256}, as {release.title} signed; got {found}; run `lepton verify "
+            f"{release.model_id}`"
         )
     return content

@@ -116,9 +116,8 @@ class Trainer:
                 if time.monotonic() > deadline:
                     raise WorkerFailed(
                         f"training process (pid {child.pid}) must finish within {timeout_s:g} s; "
-                        "it did not, and was "
-                        "ended; raise train.timeout_s, or run again: it goes on from its newest "
-                        "state",
+                        "it did not, and was ended; raise train.timeout_s, or run again: it goes "
+                        "on from its newest state",
                         kind=TIMED_OUT,
                     )
                 look()

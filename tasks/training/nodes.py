@@ -47,10 +47,8 @@ def check_nodes(count: int, scheduler: str | None) -> None:
     if offered < count - 1:
         raise ClusterError(
             f"train.nodes ({count}) must not exceed one more than the Dask workers that offer "
-            "themselves as nodes; got "
-            f"{offered} of them; on each further machine start `dask worker SCHEDULER --resources "
-            f"{NODE}=1`, and give the "
-            "run that --scheduler"
+            f"themselves as nodes; got {offered} of them; on each further machine start `dask "
+            f"worker SCHEDULER --resources {NODE}=1`, and give the run that --scheduler"
         )
 
 

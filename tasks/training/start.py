@@ -79,8 +79,7 @@ def find_model(store: Store, model_id: str) -> Receipt:
         damaged = "".join(f"; {fault}" for fault in find_damaged(store))
         raise StartError(
             f"train.start_from.model ({model_id}) must be a promoted model of {store.display}; got "
-            f"{got}{damaged}; give "
-            "the whole id of one, or another workspace"
+            f"{got}{damaged}; give the whole id of one, or another workspace"
         )
     signed = found[-1]
     try:
@@ -98,8 +97,7 @@ def _fetch(store: Store, url: str, sha256: str | None) -> StartRecord:
     if sha256 not in (None, found):
         raise StartError(
             f"train.start_from.sha256 ({sha256}) must be that of {redact(url)}; got {found}; "
-            "another file lies there: ask "
-            "who published it"
+            "another file lies there: ask who published it"
         )
     if (kept := _find_kept(store, found, redact(url))) is not None:
         return kept
@@ -108,7 +106,6 @@ def _fetch(store: Store, url: str, sha256: str | None) -> StartRecord:
     except SafetensorError as error:
         raise StartError(
             f"train.start_from.url ({redact(url)}) must be a safetensors file; got {len(content)} "
-            "bytes of something else: "
-            f"{error}; convert it with safetensors.torch.save_file"
+            f"bytes of something else: {error}; convert it with safetensors.torch.save_file"
         ) from error
     return keep_weights(store, content, redact(url))

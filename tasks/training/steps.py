@@ -139,8 +139,7 @@ class Worker:
             if step.start is not None or step.train.start_from is not None:
                 raise SpecError(
                     "train.start_from must go with the weights that were found for it; got one "
-                    "without the other; hand "
-                    "`tasks.training.start.find_start` on to the training"
+                    "without the other; hand `tasks.training.start.find_start` on to the training"
                 )
             return None
         workspace = Store(self.job.data.workspace, self.job.data.options)
@@ -203,8 +202,7 @@ class Worker:
         if drawn.shape[1:] != sample.shape:
             raise ModelError(
                 f"calibration rows must have the shape {sample.shape} of the checkpoint; got "
-                f"{drawn.shape[1:]}; "
-                "use the data set that it was trained on"
+                f"{drawn.shape[1:]}; use the data set that it was trained on"
             )
         return drawn
 

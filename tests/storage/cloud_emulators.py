@@ -42,8 +42,7 @@ def describe_azure(endpoint):
     return {
         "account_name": _AZURE_ACCOUNT,
         "connection_string": f"DefaultEndpointsProtocol=http;AccountName={_AZURE_ACCOUNT};"
-        f"AccountKey={_AZURE_KEY};"
-        f"BlobEndpoint={endpoint}/{_AZURE_ACCOUNT};",
+        f"AccountKey={_AZURE_KEY};BlobEndpoint={endpoint}/{_AZURE_ACCOUNT};",
     }
 
 

@@ -17,9 +17,8 @@ _START_TIMEOUT_S = 60
 def start_object_store():
     """Yields the endpoint of a moto server; it ends with the block."""
     script = (
-        "import sys, threading; from moto.server import ThreadedMotoServer; "
-        "server = ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False); "
-        "server.start(); "
+        "import sys, threading; from moto.server import ThreadedMotoServer; server = "
+        "ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False); server.start(); "
         "print(server.get_host_and_port()[1], flush=True); sys.stdin.read(); server.stop()"
     )
     process = subprocess.Popen(

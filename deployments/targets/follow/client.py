@@ -148,8 +148,8 @@ def _open_updater(
     if root is None:
         raise KeyAbsent(
             f"channel ({location.display}) must be pinned on this machine; got id "
-            f"{channel_id[:12]}, which is not in {ring.directory}; import its "
-            "publisher's public keys with `lepton keys import`"
+            f"{channel_id[:12]}, which is not in {ring.directory}; import its publisher's public "
+            "keys with `lepton keys import`"
         )
     name = name_channel(read_pinned_root(root, ROOT_FILE))
     if name != location.name:

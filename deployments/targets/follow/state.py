@@ -79,8 +79,8 @@ class FollowerState:
                     if time.monotonic() > deadline_s:
                         raise ChannelError(
                             f"channel state ({self.directory}) must be free; got another process "
-                            f"that holds it for over {LOCK_TIMEOUT_S:.0f} s; try again when it "
-                            "has ended"
+                            f"that holds it for over {LOCK_TIMEOUT_S:.0f} s; try again when it has "
+                            "ended"
                         ) from None
                     time.sleep(0.02)
             yield

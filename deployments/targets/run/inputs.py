@@ -72,6 +72,5 @@ def _read_http(file: str) -> bytes:
     except DownloadError as error:
         raise BadInput(
             f"input ({redact(file)}) must be a file of at most {MAX_FILE_BYTES} bytes that can be "
-            "read; got "
-            f"{redact(str(error))}"
+            f"read; got {redact(str(error))}"
         ) from None

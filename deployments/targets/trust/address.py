@@ -71,8 +71,8 @@ def locate_channel(channel: str, workspace: str | Store) -> Location:
     if not _NAME.match(name):
         raise ChannelError(
             f"channel ({redact(channel)}) must have a name of a-z, 0-9, '.', '_' and '-' at its "
-            f"end; got {name!r}; give a name in the workspace, or the address of a channel "
-            "that ends in its name"
+            f"end; got {name!r}; give a name in the workspace, or the address of a channel that "
+            "ends in its name"
         )
     if not inside:
         return _locate(channel.rstrip("/"), name)

@@ -143,6 +143,6 @@ def _translated(what: str, path: Path) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error, StorageError) else error
         reason = getattr(cause, "strerror", None) or error
         raise KeyStoreError(
-            f"{what} ({path}) must be readable and writable by this user; got {reason}; "
-            f"make it so, or set {CONFIG_VARIABLE} or {CACHE_VARIABLE} to a directory that is"
+            f"{what} ({path}) must be readable and writable by this user; got {reason}; make it "
+            f"so, or set {CONFIG_VARIABLE} or {CACHE_VARIABLE} to a directory that is"
         ) from error

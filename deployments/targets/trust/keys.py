@@ -208,8 +208,8 @@ class KeyRing:
         if present.keyid != offered.keyid:
             raise KeyConflict(
                 f"receipt key ({path}) must stay the one that this machine signs with, "
-                f"{present.keyid[:12]}; got {offered.keyid[:12]}; move the file away "
-                "first, or import a bundle without private keys"
+                f"{present.keyid[:12]}; got {offered.keyid[:12]}; move the file away first, or "
+                "import a bundle without private keys"
             )
 
     def _trust(self, key: TrustedKey) -> None:

@@ -277,8 +277,8 @@ def test_own_suites_are_imported_before_the_run() -> None:
 def test_recipes_cost_no_torch() -> None:
     code = (
         "import sys; from flows.recipe.load import list_recipes, load_recipe; [load_recipe(name) "
-        "for name in list_recipes()];"
-        "print({'torch', 'pytorch_lightning', 'onnx'} & set(sys.modules))"
+        "for name in list_recipes()];print({'torch', 'pytorch_lightning', 'onnx'} & "
+        "set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -30,8 +30,8 @@ def test_an_empty_table_never_passes():
         expect("expect_column_values_to_be_between", "rows", column="value", min_value=0),
     )
     assert report.reasons == (
-        "expect_column_values_to_be_between on value: observed nothing, limit >= 0; table rows is "
-        "empty",
+        "expect_column_values_to_be_between on value: observed nothing, limit >= 0; table rows "
+        "is empty",
     )
 
 

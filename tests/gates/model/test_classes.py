@@ -93,8 +93,7 @@ def test_the_paired_test_warns_and_agrees_with_the_binomial_tail():
     assert report.passed
     assert report.warnings == (
         "expect_column_min_to_be_between on p-value that the champion is no better (McNemar's "
-        "exact test): "
-        "observed 0.0009765625, limit >= 0.01",
+        "exact test): observed 0.0009765625, limit >= 0.01",
     )
 
 

@@ -45,8 +45,7 @@ def test_a_class_absent_from_a_split_is_named():
     report = judge_prepared(GATE, make_prepared_facts(label=label))
     assert find_failure(report, "rows of a class in a split") == (
         "expect_column_values_to_be_between on rows of a class in a split: observed 1 unexpected "
-        "of 30, such as [0], "
-        "limit >= 1; class 7 split validation"
+        "of 30, such as [0], limit >= 1; class 7 split validation"
     )
 
 
@@ -90,9 +89,8 @@ def test_statistics_out_of_range_name_the_limit():
         GATE, replace(make_prepared_facts(), fitted={"image": ((4.9,), (0.0,))})
     )
     assert find_failure(report, "image.std") == (
-        "expect_column_values_to_be_between on image.std: observed 1 unexpected of 1, such as [0], "
-        "limit (0, 8]; "
-        "channel 0"
+        "expect_column_values_to_be_between on image.std: observed 1 unexpected of 1, such as "
+        "[0], limit (0, 8]; channel 0"
     )
 
 

@@ -48,16 +48,14 @@ def test_good_rows_pass():
         (
             {"dtype": "float32"},
             "image.dtype",
-            "expect_column_values_to_be_in_set on image.dtype: observed 1 unexpected of 4, such as "
-            "[float32], "
-            "limit in [uint8]; shard ab1",
+            "expect_column_values_to_be_in_set on image.dtype: observed 1 unexpected of 4, such "
+            "as [float32], limit in [uint8]; shard ab1",
         ),
         (
             {"shape": (3, 8, 8)},
             "image.shape",
-            "expect_column_values_to_be_in_set on image.shape: observed 1 unexpected of 4, such as "
-            "[(3, 8, 8)], "
-            "limit in [(1, 8, 8)]; shard ab1",
+            "expect_column_values_to_be_in_set on image.shape: observed 1 unexpected of 4, such "
+            "as [(3, 8, 8)], limit in [(1, 8, 8)]; shard ab1",
         ),
     ],
 )
@@ -93,8 +91,7 @@ def test_a_missing_label_names_its_row():
     report = judge_raw("image", GATE, make_raw_facts(label_valid=valid))
     assert find_failure(report, "label") == (
         "expect_column_values_to_not_be_null on label: observed 1 missing of 1000, limit none "
-        "missing; "
-        "shard ab row 5 row_id 10005"
+        "missing; shard ab row 5 row_id 10005"
     )
     allowed = RawGate(max_missing_fraction=0.002)
     assert judge_raw("image", allowed, make_raw_facts(label_valid=valid)).passed
@@ -106,8 +103,7 @@ def test_a_class_without_rows_stops():
     report = judge_raw("image", GATE, make_raw_facts(label=label))
     assert find_failure(report, "classes") == (
         "expect_column_distinct_values_to_contain_set on classes: observed unexpected [], missing "
-        "[9], "
-        "limit in [0, 1, 2, 3, 4, 5, 6, 7, and 2 more]"
+        "[9], limit in [0, 1, 2, 3, 4, 5, 6, 7, and 2 more]"
     )
     assert find_failure(report, "class share").endswith("such as [0], limit [0.02, 0.5]; class 9")
 

@@ -152,8 +152,8 @@ class TestLocal(StoreContract):
     def test_of_racing_processes_one_wins(self, store):
         script = (
             "import sys; from storage.base.store import Store; store = Store(sys.argv[1]); "
-            "sys.stdin.readline(); "
-            "print([store.put_if_absent(f'r/{i}', sys.argv[2].encode()) for i in range(50)])"
+            "sys.stdin.readline(); print([store.put_if_absent(f'r/{i}', sys.argv[2].encode()) for "
+            "i in range(50)])"
         )
         command = [sys.executable, "-c", script, store.url]
         racers = [

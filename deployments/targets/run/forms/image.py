@@ -59,15 +59,13 @@ def _check_raw(values: Raw, spec: InputSpec, where: str) -> Raw:
     if outside.any():
         raise BadInput(
             f"input ({where}) must hold raw values within {low}..{high}; got "
-            f"{values[outside].flat[0]}; give the "
-            "values as the source has them, not scaled ones"
+            f"{values[outside].flat[0]}; give the values as the source has them, not scaled ones"
         )
     cast = values.astype(spec.dtype)
     if cast.dtype.kind in "iu" and not np.array_equal(cast, values):
         raise BadInput(
             f"input ({where}) must hold values of {spec.dtype}; got {values.dtype} with fractions, "
-            "such as "
-            f"{values[cast != values].flat[0]}; give the values as the source has them"
+            f"such as {values[cast != values].flat[0]}; give the values as the source has them"
         )
     return np.ascontiguousarray(cast.reshape(1, *shape))
 
