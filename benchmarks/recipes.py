@@ -114,7 +114,8 @@ CASES = (
         "mse",
         0.38,
         higher=False,
-        published="96 ahead: PatchTST 0.370 at a lookback of 512 (Nie et al., 2023, table 3), "
+        published="96 steps ahead: PatchTST 0.370 at a lookback of 512 "
+        "(Nie et al., 2023, table 3), "
         "DLinear 0.375 at 336 (Zeng et al., 2023, table 2); at a lookback of 96, PatchTST 0.414 "
         "and iTransformer 0.386 (Liu et al., 2024, table 10)",
     ),
