@@ -4,6 +4,7 @@ spaces, a bare device.
 
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -89,6 +90,7 @@ def _run_device(python: Path, *arguments: str) -> subprocess.CompletedProcess[st
     code = "from lepton_ai.cli import main; main()"
     return subprocess.run(
         [str(python), "-P", "-c", code, *arguments],
+        env={name: value for name, value in os.environ.items() if name != "LEPTON_PLUGINS"},
         capture_output=True,
         text=True,
         timeout=120,

@@ -9,4 +9,5 @@ from tests.processors import PROCESSOR, PROCESSORS, stand_on
 
 patch = pytest.MonkeyPatch()
 stand_on(patch, PROCESSORS[os.environ[PROCESSOR]])
+measure_gain = auto_precision.measure_gain
 patch.setattr(auto_precision, "measure_gain", lambda *_: 2.0)

@@ -274,7 +274,8 @@ def test_own_suites_are_imported_before_the_run() -> None:
     assert load_recipe("traffic", {"gates.raw.suites": suites[:2]}).digest
 
 
-def test_recipes_cost_no_torch() -> None:
+def test_recipes_cost_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LEPTON_PLUGINS", raising=False)
     code = (
         "import sys; from flows.recipe.load import list_recipes, load_recipe; [load_recipe(name) "
         "for name in list_recipes()];print({'torch', 'pytorch_lightning', 'onnx'} & "

@@ -1,5 +1,6 @@
 """What `precision: auto` comes to: bf16 where there are units for it and a measured step gains."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec, NetworkSpec
 from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
 from lightning_modules.training import auto_precision
-from lightning_modules.training.auto_precision import measure_gain, resolve_precision
+from lightning_modules.training.auto_precision import resolve_precision
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.learner import Learner
 from tests.processors import PROCESSORS, stand_on
@@ -57,6 +58,8 @@ def test_auto_is_bf16_where_units_and_a_measured_step_say_so(
 
 
 def test_measuring_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated = sys.modules.get("tests.processors.lightning_modules")
+    measure_gain = (simulated or auto_precision).measure_gain
     learner = build()
     before = {name: value.clone() for name, value in learner.state_dict().items()}
     torch.manual_seed(3)

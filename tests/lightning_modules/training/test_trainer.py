@@ -209,5 +209,5 @@ def test_loader_resumes_behind_the_batch_that_was_handed_over() -> None:
 
 
 def test_batch_without_a_field_is_refused() -> None:
-    with pytest.raises(SpecError, match="must hold image, label and row_id; got no label"):
+    with pytest.raises(SpecError, match="must hold image, label, row_id; got no label"):
         to_batch({"image": np.zeros((2, 1, 8, 8)), "row_id": np.arange(2)}, IMAGES)

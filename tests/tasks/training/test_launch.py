@@ -154,6 +154,7 @@ def test_crash_comes_back_with_the_last_lines(
         "    os.kill(os.getpid(), signal.SIGSEGV)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(package))
+    monkeypatch.delenv("LEPTON_PLUGINS", raising=False)
     fit = make_fit()
     model = fit.model.model_copy(update={"network": NetworkSpec(family="crashing_network:Crash")})
     job = make_job(workspace, tmp_path / "job", fit.model_copy(update={"model": model}))
