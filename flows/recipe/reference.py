@@ -4,10 +4,10 @@
 is checked by, so that the page cannot say what the code does not do.
 """
 
+import argparse
 import inspect
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -196,4 +196,6 @@ def _name_list(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(write_reference(), encoding="utf-8")
+    parser = argparse.ArgumentParser(description="Writes every setting of a recipe.")
+    parser.add_argument("page", type=Path, help="The page, as docs/recipe.md.")
+    parser.parse_args().page.write_text(write_reference(), encoding="utf-8")

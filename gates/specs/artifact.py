@@ -11,13 +11,15 @@ class ArtifactGate(Limits):
     """What the exact bytes of an artifact must show in the runtime before they are published."""
 
     max_accuracy_drop: Fraction = 0.01
-    """Most held-out accuracy that may be lost to the float model, as a difference of fractions."""
+    """Most held-out accuracy that may be lost to the float model, as a difference of fractions;
+    half of it where artifacts are chosen, on validation rows."""
     max_error_increase: Fraction = 0.02
     """Numbers: most by which the mean absolute error may exceed the float model's, relative to
-    it."""
+    it; half of it where artifacts are chosen."""
     min_agreement: Fraction = 0.98
     """Smallest fraction of held-out rows on which the artifact and the float model answer the same:
-    the same label, or numbers within `agreement_tolerance`."""
+    the same label, or numbers within `agreement_tolerance`; half as many may differ where
+    artifacts are chosen."""
     agreement_tolerance: Positive = 0.05
     """Numbers and scores: how far two answers may be apart to agree, in standard deviations of the
     target, or of the float model's scores."""

@@ -1,7 +1,7 @@
 """Chooses the precision of a training: the recipe's word, or what a measured step says.
 
 That a processor has units for bf16 does not say that a network gains by them. On CPUs that have
-them, a step of small networks of images took 0.5 to 1.1 of fp32's time, one of a Transformer of
+them, a step of networks of small images took 0.5 to 1.0 of fp32's time, one of a Transformer of
 images 1.6, one of tables and series 0.9 to 1.4. So `auto` measures, and asks for a clear gain.
 """
 

@@ -21,42 +21,10 @@ from tasks.rendering.markdown import (
 from tasks.runtime.outcome_base import FileReference, Outcome, References, Word
 
 
-class Collected(Outcome):
-    """The raw rows: where they came from, and the version they lie in."""
+class NewVersion(Outcome):
+    """Base of what made a version of a dataset."""
 
-    type: Literal["collected"] = "collected"
-    source: SourceRecord
     dataset: DatasetRecord
-
-    @property
-    def facts(self) -> tuple[str, ...]:
-        """How many rows, from where, and the version."""
-        rows = sum(self.dataset.rows.values())
-        return (f"{rows:,} rows from {self.source.type}", self.dataset.ref)
-
-    @property
-    def references(self) -> References:
-        """The version."""
-        return References(datasets=(self.dataset,))
-
-    def render_markdown(self, stage: str, folder: str) -> str:
-        """Return the version and its rows."""
-        del folder
-        return render_dataset_markdown(self.dataset, title=stage)
-
-
-class Prepared(Outcome):
-    """The chosen, split and shuffled rows, and what was fitted on the training split."""
-
-    type: Literal["prepared"] = "prepared"
-    dataset: DatasetRecord
-    fitted: Fitted
-
-    @property
-    def facts(self) -> tuple[str, ...]:
-        """How many rows each split has, and the version."""
-        rows = ", ".join(f"{split} {rows:,}" for split, rows in self.dataset.rows.items())
-        return (rows, self.dataset.ref)
 
     @property
     def references(self) -> References:
@@ -67,6 +35,32 @@ class Prepared(Outcome):
         """Return the version and the rows of its splits."""
         del folder
         return render_dataset_markdown(self.dataset, title=stage)
+
+
+class Collected(NewVersion):
+    """The raw rows: where they came from, and the version they lie in."""
+
+    type: Literal["collected"] = "collected"
+    source: SourceRecord
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """How many rows, from where, and the version."""
+        rows = sum(self.dataset.rows.values())
+        return (f"{rows:,} rows from {self.source.type}", self.dataset.ref)
+
+
+class Prepared(NewVersion):
+    """The chosen, split and shuffled rows, and what was fitted on the training split."""
+
+    type: Literal["prepared"] = "prepared"
+    fitted: Fitted
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """How many rows each split has, and the version."""
+        rows = ", ".join(f"{split} {rows:,}" for split, rows in self.dataset.rows.items())
+        return (rows, self.dataset.ref)
 
 
 class Judged(Outcome):
