@@ -42,7 +42,7 @@ class SampleForm:
     computes_in_bf16: bool = False
 
 
-FORMS: Registry[SampleForm] = Registry("form of samples", "lightning_modules")
+FORMS: Registry[SampleForm] = Registry("form of samples", "specs")
 FORMS.register(
     "image",
     SampleForm(

@@ -210,7 +210,7 @@ class Reconstruction(ObjectiveSpec):
         return None
 
 
-OBJECTIVES: Registry[ObjectiveSpec] = Registry("objective", "lightning_modules")
+OBJECTIVES: Registry[ObjectiveSpec] = Registry("objective", "specs")
 for _objective in (Classes(), Values(), Forecast(), Reconstruction()):
     OBJECTIVES.register(_objective.name, _objective)
 

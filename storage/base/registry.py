@@ -1,11 +1,12 @@
 """Tables that a plug-in can add a row to: forms, objectives and kinds are found in them by name.
 
 A plug-in is a Python package with one module for each floor that it adds to, each named after the
-floor: `storage`, `gates`, `lightning_modules`, `targets`, `tasks`, `flows`. Importing such a module
-registers what it adds. Lepton finds plug-ins by the entry-point group `lepton.plugins`, and, for
-packages that are not installed, by the comma-separated names in `LEPTON_PLUGINS`. Every process of
-a run, the training process and Dask's workers among them, loads them by itself. They are loaded
-when a table is first asked: no module asks one while it is imported, for a plug-in may import it.
+floor: `storage`, `gates`, `specs`, `lightning_modules`, `targets`, `tasks`, `flows`. `specs` says
+of networks what a recipe may say, without torch. Importing such a module registers what it adds.
+Lepton finds plug-ins by the entry-point group `lepton.plugins`, and, for packages that are not
+installed, by the comma-separated names in `LEPTON_PLUGINS`. Every process of a run, the training
+process and Dask's workers among them, loads them by itself. They are loaded when a table is first
+asked: no module asks one while it is imported, for a plug-in may import it.
 """
 
 import importlib

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,21 @@ def test_a_plug_in_s_form_and_objective_go_from_source_to_predict(
     status, _, messages = lepton(tmp_path, "predict", "pairs-edge", str(asked), plugins="")
     assert status == 1
     assert "install the plug-in that brings it" in messages
+
+
+def test_reading_a_plug_in_s_recipe_imports_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from flows.recipe.load import load_recipe; load_recipe(sys.argv[1]); "
+        "print('tests.toy_form.specs' in sys.modules, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(RECIPE)],
+        env={**os.environ, "LEPTON_PLUGINS": PLUGINS},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "False"]
 
 
 def test_without_the_plug_in_its_kind_is_unknown(tmp_path: Path) -> None:

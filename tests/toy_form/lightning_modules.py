@@ -1,7 +1,7 @@
-"""Pairs as samples of networks, and the objective to name the larger side of each."""
+"""Head and networks of pairs, and the objective to name the larger side of each, with torch."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,59 +14,10 @@ from lightning_modules.networks.linear import Linear
 from lightning_modules.networks.registry import NETWORKS
 from lightning_modules.objectives.base import Answer, Baseline, Batches, Judged, Objective
 from lightning_modules.objectives.registry import OBJECTIVES
-from lightning_modules.specs.families import LinearParams
-from lightning_modules.specs.forms import FORMS, SampleForm
 from lightning_modules.specs.model import HeadSpec, ModelSpec
-from lightning_modules.specs.objectives import OBJECTIVES as SPECS
-from lightning_modules.specs.objectives import FigureSpec, ObjectiveSpec, Outputs
 from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import LossSpec
-
-
-class PairSample(Sample):
-    """A pair of vectors, (2, size)."""
-
-    form: Literal["pairs"] = "pairs"
-    size: int
-    """Numbers of a vector."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Two vectors."""
-        return (2, self.size)
-
-    @property
-    def dtype(self) -> str:
-        """Type of the raw values."""
-        return "float32"
-
-
-def compute_ordered(answers: NDArray[Any], truth: NDArray[Any], sample: Sample) -> float:
-    """Returns the share of pairs of which the larger side is named."""
-    return float(np.mean((answers > 0) == truth))
-
-
-ORDERED = FigureSpec("ordered", compute_ordered)
-
-
-class OrderSpec(ObjectiveSpec):
-    """To name the larger side of a pair."""
-
-    name = "order"
-    losses = ("margin",)
-    headline = "ordered"
-    watched = ORDERED
-    watched_as = select_by = "ordered"
-    asks = "label"
-    outputs: Mapping[str, str] = {"label": "int64", "margin": "float32"}
-
-    def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
-        """Returns the share of pairs in the right order."""
-        return (ORDERED,)
-
-    def shape_output(self, sample: Sample) -> Outputs | None:
-        """Returns 1, the margin."""
-        return 1
+from tests.toy_form.specs import PairSample
 
 
 class OrderAnswer(Answer):
@@ -134,8 +85,6 @@ class PairHead(FormHead[PairSample]):
         return draw.standard_normal((rows, *sample.shape)).astype(np.float32)
 
 
-FORMS.register("pairs", SampleForm("pairs", PairSample, "pair", {"linear": LinearParams}))
-SPECS.register("order", OrderSpec())
 HEADS.register("pairs", PairHead())
 NETWORKS.register("pairs", {"linear": Linear})
 OBJECTIVES.register("order", OrderObjective())

@@ -16,7 +16,7 @@ from tasks.forms.base import TaskForm
 from tasks.forms.registry import FORMS
 from tasks.objectives.base import TaskObjective
 from tasks.objectives.registry import OBJECTIVES
-from tests.toy_form.lightning_modules import PairSample
+from tests.toy_form.specs import PairSample
 from tests.toy_form.storage import LEFT, RIGHT, PairsSpec
 
 

@@ -1,13 +1,12 @@
 """Series in order, held against all rows in memory; and what looking at them keeps in memory."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 
 from storage.pipeline.sorting import count_unsorted, inspect_series, plan_series
 from storage.pipeline.timeline import Timeline
 from storage.shards.entry import ShardEntry
+from tests.peak import measure_peak
 
 SEEDS = pytest.mark.parametrize("seed", range(6))
 BUDGETS = pytest.mark.parametrize("most_bytes", [1 << 28, 4000])
@@ -168,16 +167,12 @@ def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(se
             )
 
         entries = [ShardEntry.model_construct(digest=str(number)) for number in range(shards)]
-        found = []
-        for _ in range(
-            2
-        ):  # Other threads' memory is counted, too: the lower of two is nearer to this work's own.
-            tracemalloc.start()
-            try:
-                assert inspect_series(Timeline(entries, read, 1, budget), 0).step_ns
-                found.append(tracemalloc.get_traced_memory()[1])
-            finally:
-                tracemalloc.stop()
-        peaks.append(min(found))
+
+        timeline = Timeline(entries, read, 1, budget)
+
+        def work(timeline=timeline):
+            assert inspect_series(timeline, 0).step_ns
+
+        peaks.append(measure_peak(work))
     assert peaks[1] < 2 * peaks[0], peaks
     assert peaks[1] < budget + 2000 * 200, peaks

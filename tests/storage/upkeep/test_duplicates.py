@@ -2,7 +2,6 @@
 memory.
 """
 
-import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +19,7 @@ from storage.upkeep.duplicates import (
     iter_shared,
 )
 from storage.upkeep.known_rows import count_known, key_contents
+from tests.peak import measure_peak
 
 BUDGETS = pytest.mark.parametrize("most_bytes", [1 << 28, 2000])
 SEEDS = pytest.mark.parametrize("seed", range(4))
@@ -129,15 +129,6 @@ def test_a_version_without_rows_has_no_duplicates(tmp_path):
     version = Dataset(Store(tmp_path), "mills-raw").commit([], kind="raw", parent=None)
     assert list(iter_duplicates(version)) == []
     assert list(iter_shared(version)) == []
-
-
-def measure_peak(work):
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

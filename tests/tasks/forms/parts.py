@@ -1,7 +1,4 @@
-"""Rows of shards in three splits, made up, and the memory that work on them takes."""
-
-import gc
-import tracemalloc
+"""Rows of shards in three splits, made up."""
 
 import numpy as np
 import pytest
@@ -43,17 +40,3 @@ def make_version(folder, parts):
 
 def join(parts, name):
     return np.concatenate([rows[name] for _, rows in parts])
-
-
-def measure_peak(work):
-    """The lower of two, since what other threads of the process hold meanwhile is counted, too."""
-    peaks = []
-    for _ in range(2):
-        gc.collect()
-        tracemalloc.start()
-        try:
-            work()
-            peaks.append(tracemalloc.get_traced_memory()[1])
-        finally:
-            tracemalloc.stop()
-    return min(peaks)

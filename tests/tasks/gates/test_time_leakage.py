@@ -6,7 +6,8 @@ import pytest
 
 from tasks.forms.label_rows import count_labels, open_labels
 from tasks.gates.time_leakage import AMONG, tabulate_time_leakage
-from tests.tasks.forms.parts import SEEDS, join, make_parts, make_version, measure_peak
+from tests.peak import measure_peak
+from tests.tasks.forms.parts import SEEDS, join, make_parts, make_version
 
 
 def find_leakage(parts):
