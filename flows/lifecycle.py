@@ -8,7 +8,7 @@ from typing import Any
 from flows.recipe.load import load_recipe
 from flows.recipe.model import Recipe
 from flows.run.flow import Flow
-from flows.run.journal import recall_recipe
+from flows.run.lost import recall_recipe
 from flows.run.prefect_flow import lepton_flow
 from flows.run.run import open_run
 from storage.records.receipts import Receipt
@@ -94,20 +94,9 @@ def lifecycle(
         )
         evaluated = run.do(evaluate, url, raw, prepared, trained, r.digest, data, to)
         run.do(gate_model, url, prepared, evaluated, data, r.objective, r.gates.model)
-        limits = r.gates.artifact
-        compressed = run.do(
-            compress,
-            url,
-            prepared,
-            trained,
-            evaluated,
-            data,
-            r.compress,
-            r.targets,
-            limits,
-            trainer,
-        )
-        run.do(gate_artifact, url, evaluated, compressed, limits, r.targets)
+        wanted = (r.compress, r.targets, r.gates.artifact)
+        compressed = run.do(compress, url, prepared, trained, evaluated, data, *wanted, trainer)
+        run.do(gate_artifact, url, evaluated, compressed, r.gates.artifact, r.targets)
         run.do(promote, url, run.draft(), compressed, r.name, r.kind)
     receipt: Receipt = run.outcome()
     return receipt

@@ -112,7 +112,7 @@ def _look_ahead(
         )
     from flows.errors import RecipeError, ResumeError
     from flows.recipe.load import load_recipe
-    from flows.run.journal import find_lost_run, recall_recipe
+    from flows.run.lost import find_lost_run, recall_recipe
 
     try:
         if resume is not None:

@@ -50,8 +50,7 @@ def train(
         channels: Where the model is to be promoted to: what could not be compared there is not
             trained.
         trainer: The training process; the checkpoint and the metric log lie in its folder.
-        scheduler: Address of the Dask scheduler that other nodes work for, where several are to
-            train.
+        scheduler: Address of the Dask scheduler that other nodes work for, if several train.
         start: Weights to start from; None draws them.
 
     Raises:

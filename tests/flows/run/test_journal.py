@@ -8,14 +8,9 @@ import pytest
 from flows.errors import ResumeError
 from flows.recipe.load import load_recipe
 from flows.run.flow import Flow
-from flows.run.journal import (
-    JOURNAL,
-    Journal,
-    begin_journal,
-    find_lost_run,
-    recall_recipe,
-    reopen_journal,
-)
+from flows.run.journal import Journal, begin_journal, reopen_journal
+from flows.run.journal_page import JOURNAL
+from flows.run.lost import find_lost_run, recall_recipe
 from gates.engine.report import Check, GateReport
 from storage.base.store import Store, sha256_bytes
 from storage.datasets.dataset import Dataset
