@@ -47,8 +47,7 @@ def train(
         data: What a row is.
         model: Head and network.
         spec: How to train.
-        channels: Where the model is to be promoted to: what could not be compared there is not
-            trained.
+        channels: Where it is to be promoted to; what could not be compared there is not trained.
         trainer: The training process; the checkpoint and the metric log lie in its folder.
         scheduler: Address of the Dask scheduler that other nodes work for, if several train.
         start: Weights to start from; None draws them.
