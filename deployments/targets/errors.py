@@ -6,6 +6,9 @@ TargetError
     ChannelError      ChannelAbsent, ChannelConflict, ChannelCorrupt, ChannelRefused
     BadArtifact       bytes that are not the model which the card describes
     BadInput          a file that the model cannot answer for
+    UplinkRefused     what a device sent cannot be trusted
+        DeviceRefused     the device itself: unknown, revoked, or its record is damaged
+    SpoolError        a device's spool or state folder cannot be used
 """
 
 
@@ -74,6 +77,18 @@ class BadArtifact(TargetError):
 
 class BadInput(TargetError):
     """An input file or array is not what the model takes."""
+
+
+class UplinkRefused(TargetError):
+    """What a device sent is not what it signed, or not in the form of a batch."""
+
+
+class DeviceRefused(UplinkRefused):
+    """A device is not enrolled here, was revoked, or its record cannot be trusted."""
+
+
+class SpoolError(TargetError):
+    """A device's spool or the folder of its state cannot be used."""
 
 
 def _make_conflict(message: str, expected: int | None, found: int | None) -> ChannelConflict:

@@ -1,4 +1,4 @@
-"""The private key that signs receipts: ed25519 (RFC 8032) as PKCS #8 PEM (RFC 5208)."""
+"""A private key that signs receipts or batches: ed25519 (RFC 8032) as PKCS #8 PEM (RFC 5208)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,8 +41,13 @@ def make_private_pem() -> bytes:
     )
 
 
-def make_signer(pem: bytes, where: str) -> ReceiptSigner:
+def make_signer(pem: bytes, where: str, what: str = "receipt key") -> ReceiptSigner:
     """Return the signer of a private key.
+
+    Args:
+        pem: The key's file.
+        where: Where it lies, for messages.
+        what: What the key is for, for messages.
 
     Raises:
         KeyStoreError: The bytes are no ed25519 key.
@@ -54,11 +59,11 @@ def make_signer(pem: bytes, where: str) -> ReceiptSigner:
         private = load_pem_private_key(pem, None)
     except ValueError as error:
         raise KeyStoreError(
-            f"receipt key ({where}) must be a PKCS #8 PEM; got {error}; import it again"
+            f"{what} ({where}) must be a PKCS #8 PEM; got {error}; import it again"
         ) from error
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyStoreError(
-            f"receipt key ({where}) must be an ed25519 key; got another kind; import it again"
+            f"{what} ({where}) must be an ed25519 key; got another kind; import it again"
         )
     return ReceiptSigner(
         keyid=sha256_bytes(private.public_key().public_bytes_raw()), _private=private

@@ -1,10 +1,11 @@
 """A receipt on its way to a release: its form and its signature, whatever it says."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from deployments.targets.errors import NotCleared
+from deployments.targets.trust.sealed import is_signed, name_signers
 from storage.base.errors import StorageError
 from storage.base.store import canonical_json, sha256_bytes
 
@@ -56,41 +57,14 @@ def _require_signed(
         remedy = REMEDY if found in range(FORMAT) else "read it with a newer Lepton"
         raise NotCleared(f"receipt must have format {FORMAT}; got {found!r}; {remedy}")
     if not any(
-        _is_signed(canonical_json(body), signature, trusted)
+        is_signed(canonical_json(body), signature, trusted)
         for signature in as_list(envelope["signatures"])
     ):
         raise NotCleared(
             f"receipt ({sha256_bytes(receipt)[:12]}) must be signed by one of {len(trusted)} "
-            f"trusted keys; got {_name_signers(envelope['signatures'])}; import the signer's "
+            f"trusted keys; got {name_signers(envelope['signatures'])}; import the signer's "
             "public key with `lepton keys import`"
         )
-
-
-def _is_signed(data: bytes, signature: object, trusted: Mapping[str, bytes]) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    if not isinstance(signature, dict) or signature.get("method") != "ed25519":
-        return False
-    public = trusted.get(str(signature.get("keyid")))
-    if public is None:
-        return False
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(
-            bytes.fromhex(str(signature.get("signature"))), data
-        )
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-def _name_signers(signatures: object) -> str:
-    names: Iterator[str] = (
-        str(entry.get("keyid"))[:12]
-        for entry in (signatures if isinstance(signatures, list) else [])
-        if isinstance(entry, dict)
-    )
-    return ", ".join(names) or "no signature"
 
 
 def as_list(value: object) -> list[Any]:

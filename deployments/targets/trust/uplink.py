@@ -1,0 +1,328 @@
+"""Uplink batches: what a device sends back, as one signed safetensors file.
+
+    <workspace>/uplinks/<id>/<first>-<last>-<sha256>.safetensors
+
+The file's `__metadata__` holds `device`, `header` (canonical JSON: who, which range of sequence
+numbers, the records) and `signature`: ed25519 over the sha256 of the header and of each tensor's
+name, dtype, shape and bytes. Tensor `inputs` holds the raw samples of the answers, in their order;
+`times`, of series, when the rows of each sample were, in seconds since 1970.
+
+Sequence numbers count every answer of a device, and every truth that it was told. The ranges of its
+batches follow each other without gaps; the records inside are those that it kept.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from deployments.targets.errors import DeviceRefused, UplinkRefused
+from deployments.targets.trust.card import Sha256
+from deployments.targets.trust.devices import DeviceId, DeviceRecord, read_device
+from deployments.targets.trust.keys import KeyRing
+from deployments.targets.trust.receipt_signer import ReceiptSigner
+from deployments.targets.trust.sealed import is_signature
+from deployments.targets.trust.tensors import (
+    MAX_FILE_BYTES,
+    BatchFile,
+    digest_tensors,
+    pack_tensors,
+    unpack_tensors,
+)
+from storage.base.errors import StorageError
+from storage.base.store import Store, canonical_json, sha256_bytes
+
+UPLINKS = "uplinks"
+INPUTS, TIMES = "inputs", "times"
+_REMEDY: Final = "the device keeps its records and sends them again"
+_NAME = re.compile(
+    r"^(?P<device>[a-z0-9][a-z0-9._-]{0,62})/"
+    r"(?P<first>[1-9][0-9]{0,17})-(?P<last>[1-9][0-9]{0,17})-(?P<sha256>[0-9a-f]{64})"
+    r"\.safetensors$"
+)
+
+Array = NDArray[Any]
+Sequence = Annotated[int, Field(ge=1, lt=10**18)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class UplinkRecord(_Record):
+    """One answer that a device gave and kept, or one truth that it was told.
+
+    Attributes:
+        sequence: Its number among all that the device answered or was told.
+        kind: "answer" or "truth".
+        at: When it was given or told, by the device's clock.
+        model_id: The model that answered; None of a truth.
+        probability: The chance that an answer like this one had to be kept; 1 of a truth.
+        reason: Why it was kept: "all" or "sampled".
+        answer_id: `<device>:<sequence>` of an answer; of a truth, the answer that it belongs to,
+            which is known or not.
+        answer: What the model said, by the name of each output; empty of a truth.
+        truth: What was true; None of an answer.
+    """
+
+    sequence: Sequence
+    kind: Literal["answer", "truth"]
+    at: datetime
+    model_id: Sha256 | None = None
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+    reason: Literal["all", "sampled"] = "all"
+    answer_id: Annotated[str, Field(min_length=3, max_length=100, pattern=r"^[^\s:]+:[0-9]+$")]
+    answer: dict[str, JsonValue] = {}
+    truth: JsonValue = None
+
+
+class _Header(_Record):
+    """What a batch's header says."""
+
+    format: Literal[1] = 1
+    device: DeviceId
+    first: Sequence
+    last: Sequence
+    model_id: Sha256 | None
+    records: tuple[UplinkRecord, ...]
+
+    @model_validator(mode="after")
+    def _check_records(self) -> Self:
+        if self.last < self.first:
+            raise ValueError(f"range must have first <= last; got {self.first}-{self.last}")
+        before = self.first - 1
+        for record in self.records:
+            if not before < record.sequence <= self.last:
+                raise ValueError(
+                    f"records must ascend within {self.first}-{self.last}; got {record.sequence}"
+                )
+            before = record.sequence
+            if record.kind == "answer":
+                self._check_answer(record)
+        return self
+
+    def _check_answer(self, record: UplinkRecord) -> None:
+        if record.answer_id != f"{self.device}:{record.sequence}":
+            raise ValueError(
+                f"answer {record.sequence} must be called {self.device}:{record.sequence}; got "
+                f"{record.answer_id}"
+            )
+        if record.model_id is None or record.model_id != self.model_id:
+            raise ValueError(
+                f"answers must be of the batch's one model, {self.model_id}; got {record.model_id}"
+            )
+
+
+@dataclass(frozen=True)
+class UplinkBatch:
+    """The records of a range of one device's sequence numbers, all of one model and input shape.
+
+    Attributes:
+        device: The device's id.
+        first: First number of the range.
+        last: Last number of the range.
+        model_id: The model that answered; None where there are truths only.
+        records: What was kept of the range, ascending.
+        inputs: (answers, *shape), the raw sample of each answer, in their order.
+        times: (answers, L) float64, of series: when each row of a sample was, in seconds since
+            1970; None of other forms.
+    """
+
+    device: str
+    first: int
+    last: int
+    model_id: str | None
+    records: tuple[UplinkRecord, ...]
+    inputs: Array = field(repr=False)
+    times: Array | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class BatchName:
+    """What the name of a batch's file says, and has to be true of it."""
+
+    device: str
+    first: int
+    last: int
+    sha256: str
+
+
+def pack_batch(batch: UplinkBatch, signer: ReceiptSigner) -> bytes:
+    """Return a batch's file; the same batch and key make the same bytes.
+
+    Raises:
+        UplinkRefused: What it says of itself is not so.
+    """
+    header = canonical_json(_check_batch(batch).model_dump(mode="json"))
+    tensors = {} if batch.model_id is None else {INPUTS: batch.inputs}
+    if batch.times is not None:
+        tensors[TIMES] = batch.times
+    signature = signer.sign(digest_tensors(header, tensors))["signature"]
+    metadata = {"device": batch.device, "header": header.decode(), "signature": signature}
+    return pack_tensors(metadata, tensors)
+
+
+def open_batch(data: bytes, device: DeviceRecord) -> UplinkBatch:
+    """Opens a batch's file, after its signature was found to be the device's.
+
+    Raises:
+        DeviceRefused: The device was revoked.
+        UplinkRefused: The bytes are no batch, of another device, or not what it signed.
+    """
+    return _open(unpack_tensors(data), device)
+
+
+def name_batch(batch: UplinkBatch, data: bytes) -> str:
+    """Return the name of a batch's file below `uplinks`."""
+    return f"{batch.device}/{batch.first}-{batch.last}-{sha256_bytes(data)}.safetensors"
+
+
+def parse_name(name: str) -> BatchName | None:
+    """Return what the name of a file below `uplinks` says; None if it is no batch's."""
+    match = _NAME.match(name)
+    if match is None:
+        return None
+    device, first, last, digest = match.groups()
+    return BatchName(device, int(first), int(last), digest)
+
+
+def read_batch(workspace: Store, name: str, ring: KeyRing | None = None) -> UplinkBatch:
+    """Reads a batch that lies below a workspace's `uplinks`.
+
+    Args:
+        workspace: The workspace.
+        name: The file's name below `uplinks`: `<id>/<first>-<last>-<sha256>.safetensors`.
+        ring: The keys that are trusted; None: those of the config directory.
+
+    Raises:
+        DeviceRefused: Its device is unknown or revoked.
+        UplinkRefused: It cannot be trusted, or is not what its name says.
+        StorageError: The workspace cannot be read.
+    """
+    stated = parse_name(name)
+    if stated is None:
+        raise UplinkRefused(
+            f"uplink ({name}) must be named as a batch; got another name; {_REMEDY}"
+        )
+    device = read_device(workspace, stated.device, ring)
+    path = f"{UPLINKS}/{name}"
+    if (size_bytes := workspace.size(path)) > MAX_FILE_BYTES:
+        raise UplinkRefused(
+            f"uplink ({name}) must be at most {MAX_FILE_BYTES} bytes; got {size_bytes}; {_REMEDY}"
+        )
+    data = workspace.read(path)
+    batch = open_batch(data, device)
+    if name_batch(batch, data) != name:
+        raise UplinkRefused(
+            f"uplink ({name}) must be what its name says; got {name_batch(batch, data)}; {_REMEDY}"
+        )
+    return batch
+
+
+def accept_batch(workspace: Store, data: bytes, ring: KeyRing | None = None) -> tuple[int, int]:
+    """Takes a batch into a workspace after it was verified; taking it again changes nothing.
+
+    Args:
+        workspace: The workspace.
+        data: The batch's file.
+        ring: The keys that are trusted; None: those of the config directory.
+
+    Returns:
+        First and last number of its range.
+
+    Raises:
+        DeviceRefused: Its device is unknown or revoked.
+        UplinkRefused: It cannot be trusted.
+        StorageError: The workspace cannot be read or written.
+    """
+    file = unpack_tensors(data)
+    device = read_device(workspace, file.metadata.get("device", ""), ring)
+    batch = _open(file, device)
+    workspace.put_if_absent(f"{UPLINKS}/{name_batch(batch, data)}", data)
+    return batch.first, batch.last
+
+
+def _open(file: BatchFile, device: DeviceRecord) -> UplinkBatch:
+    if device.revoked_at is not None:
+        raise DeviceRefused(
+            f"device ({device.id}) must not be revoked; got one that was, at "
+            f"{device.revoked_at:%Y-%m-%d %H:%M} UTC; enrol it again under another id"
+        )
+    if set(file.metadata) != {"device", "header", "signature"}:
+        raise UplinkRefused(
+            "uplink must state its device, header and signature; got "
+            f"{', '.join(sorted(file.metadata))[:100]}; {_REMEDY}"
+        )
+    header = file.metadata["header"].encode()
+    digest = digest_tensors(header, file.tensors)
+    if not is_signature(digest, file.metadata["signature"], bytes.fromhex(device.public)):
+        raise UplinkRefused(
+            f"uplink must be signed by device {device.id}; got one that was altered, or is "
+            f"another's; {_REMEDY}"
+        )
+    # Only from here on it is looked at what the batch says.
+    batch = _read_header(header, file.tensors)
+    if not batch.device == file.metadata["device"] == device.id:
+        raise UplinkRefused(
+            f"uplink must be of device {device.id}; got one of {batch.device}; {_REMEDY}"
+        )
+    return batch
+
+
+def _read_header(data: bytes, tensors: dict[str, Array]) -> UplinkBatch:
+    try:
+        header = _Header.model_validate_json(data)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise UplinkRefused(
+            f"uplink's header must follow format 1; got {where}: {fault['msg']}; {_REMEDY}"
+        ) from error
+    batch = UplinkBatch(
+        device=header.device,
+        first=header.first,
+        last=header.last,
+        model_id=header.model_id,
+        records=header.records,
+        inputs=tensors.get(INPUTS, np.zeros(0, np.float32)),
+        times=tensors.get(TIMES),
+    )
+    if not set(tensors) <= {INPUTS, TIMES}:
+        raise UplinkRefused(f"uplink must hold inputs and times; got others; {_REMEDY}")
+    _check_rows(batch)
+    return batch
+
+
+def _check_batch(batch: UplinkBatch) -> _Header:
+    """Return the header of a batch whose parts fit each other."""
+    try:
+        header = _Header(
+            device=batch.device,
+            first=batch.first,
+            last=batch.last,
+            model_id=batch.model_id,
+            records=batch.records,
+        )
+    except (ValidationError, StorageError) as error:
+        raise UplinkRefused(f"uplink must be in order; got {error}; {_REMEDY}") from error
+    _check_rows(batch)
+    return header
+
+
+def _check_rows(batch: UplinkBatch) -> None:
+    answers = sum(record.kind == "answer" for record in batch.records)
+    if len(batch.inputs) != answers:
+        raise UplinkRefused(
+            f"uplink must hold one input for each of {answers} answers; got {len(batch.inputs)}; "
+            f"{_REMEDY}"
+        )
+    times = batch.times
+    if times is not None and (times.ndim != 2 or len(times) != answers or times.dtype != "<f8"):
+        raise UplinkRefused(
+            f"uplink must hold the times of {answers} answers as float64; got {times.dtype} "
+            f"{times.shape}; {_REMEDY}"
+        )
