@@ -1,9 +1,13 @@
-"""Reading a file into raw samples: its bytes within bounds, then by the reader of the form."""
+"""Reading a file or a request into raw samples: within bounds, then by the reader of the form."""
+
+import numpy as np
 
 from deployments.targets.errors import BadArtifact, BadInput
-from deployments.targets.run.forms.arrays import Raw
-from deployments.targets.run.forms.registry import READERS
-from deployments.targets.trust.card import Card
+from deployments.targets.run.forms.arrays import MAGIC, Raw, Samples, write_npy
+from deployments.targets.run.forms.records import split_csv, tabulate_objects
+from deployments.targets.run.forms.registry import READERS, RECORD_READERS
+from deployments.targets.run.forms.rows import list_columns
+from deployments.targets.trust.card import Card, InputSpec
 from storage.base.errors import NotFound, StorageError
 from storage.base.registry import UnknownName
 from storage.base.store import Store, redact
@@ -26,11 +30,63 @@ def load_input(file: str, card: Card) -> Raw:
         BadInput: The file is missing, too large, damaged, or does not hold what the card describes.
         BadArtifact: No reader for the card's form is installed here.
     """
+    return read_samples(_read_bounded(file), card, redact(file)).raw
+
+
+def read_samples(data: bytes, card: Card, where: str) -> Samples:
+    """Read the raw samples of a file's bytes.
+
+    Args:
+        data: The file.
+        card: The model's card.
+        where: The file's name, for messages; without secrets.
+
+    Raises:
+        BadInput: The bytes are damaged, or do not hold what the card describes.
+        BadArtifact: No reader for the card's form is installed here.
+    """
+    spec = card.input
+    if spec.form in RECORD_READERS and not data.startswith(MAGIC):
+        return RECORD_READERS.find(spec.form)(split_csv(data, where), spec, where)
     try:
-        read = READERS.find(card.input.form)
+        read = READERS.find(spec.form)
     except UnknownName as error:
         raise BadArtifact(f"model card's input must be of a form known here: {error}") from error
-    return read(_read_bounded(file), card.input, redact(file))
+    return _with_times(read(data, spec, where), spec)
+
+
+def read_values(value: object, card: Card, where: str) -> Samples:
+    """Read the raw samples of a parsed JSON value, by the readers of files.
+
+    Args:
+        value: One row as `{column: value}` or a list of them, for forms whose rows are records; or
+            nested lists of numbers, which are read as a .npy file's array is.
+        card: The model's card.
+        where: What it came as, for messages.
+
+    Raises:
+        BadInput: It does not hold what the card describes.
+        BadArtifact: No reader for the card's form is installed here.
+    """
+    spec = card.input
+    rows = [value] if isinstance(value, dict) else value
+    if spec.form in RECORD_READERS and isinstance(rows, list) and _has_object(rows):
+        numbers = frozenset(column.name for column in spec.columns if not column.vocabulary)
+        records = tabulate_objects(rows, list_columns(spec), numbers, where)
+        return RECORD_READERS.find(spec.form)(records, spec, where)
+    return read_samples(write_npy(rows, where), card, where)
+
+
+def _has_object(rows: list[object]) -> bool:
+    return any(isinstance(row, dict) for row in rows)
+
+
+def _with_times(raw: Raw, spec: InputSpec) -> Samples:
+    """Adds the times of windows that hold them as a column."""
+    place = next((place for place, column in enumerate(spec.columns) if column.is_time), None)
+    if place is None or raw.ndim != 3:
+        return Samples(raw)
+    return Samples(raw, raw[:, :, place].astype(np.float64))
 
 
 def _read_bounded(file: str) -> bytes:

@@ -3,6 +3,7 @@
 import io
 import math
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,19 @@ from deployments.targets.errors import BadInput
 
 MAGIC = b"\x93NUMPY"
 Raw = NDArray[np.number[Any]]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Raw samples of one file or request.
+
+    Attributes:
+        raw: (N, *shape), the card's dtype.
+        times: (N, L) seconds since 1970 of the rows of N windows; None where nothing tells them.
+    """
+
+    raw: Raw
+    times: NDArray[np.float64] | None = None
 
 
 def read_npy(data: bytes, where: str) -> Raw:
@@ -44,3 +58,37 @@ def _parse_npy(data: bytes) -> Raw:
         raise ValueError(f"shape {shape} of {dtype} with {held} bytes of data")
     values = np.frombuffer(data, dtype=dtype, offset=stream.tell())
     return values.reshape(shape, order="F" if fortran else "C")
+
+
+def write_npy(values: object, where: str) -> bytes:
+    """Write nested lists of numbers as the .npy file that holds the same; null is NaN.
+
+    Args:
+        values: The lists.
+        where: What they came as, for messages.
+
+    Raises:
+        BadInput: They are ragged, too deep, or hold anything but numbers.
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "O" and _are_numbers(array):
+            array = array.astype(np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise BadInput(
+            f"input ({where}) must be nested lists of numbers of one shape; got {error}; give as "
+            "many values in each"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise BadInput(
+            f"input ({where}) must be nested lists of numbers; got other values; give numbers, or "
+            "null where one is missing"
+        )
+    stream = io.BytesIO()
+    npy.write_array(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def _are_numbers(array: NDArray[Any]) -> bool:
+    """Tells whether objects are numbers or missing."""
+    return all(value is None or isinstance(value, int | float) for value in array.flat)

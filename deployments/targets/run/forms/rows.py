@@ -1,27 +1,28 @@
-"""Reading raw rows of tables or series: a CSV file with a header, or a .npy array of numbers.
+"""Reading raw rows of tables or series: of a CSV file, of JSON objects, or of a .npy array.
 
 A table's file holds one sample a row. A series' file holds rows in the order of time, of which the
 last ones are the window that a model looks back on. Nothing is scaled or filled in here: the model
 does that.
 """
 
-import csv
-import io
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.targets.errors import BadInput
-from deployments.targets.run.forms.arrays import MAGIC, read_npy
+from deployments.targets.run.forms.arrays import MAGIC, Raw, Samples, read_npy
+from deployments.targets.run.forms.records import Cell, Records, quote, split_csv
 from deployments.targets.trust.card import ColumnSpec, InputSpec
+from storage.base.store import redact
 
 Rows = NDArray[np.float64]
 STEP_ROWS = 1000
 
 
-def read_rows(data: bytes, spec: InputSpec, where: str) -> Rows:
+def read_rows(data: bytes, spec: InputSpec, where: str) -> Raw:
     """Read the samples of a CSV or a .npy file.
 
     Raises:
@@ -29,94 +30,90 @@ def read_rows(data: bytes, spec: InputSpec, where: str) -> Rows:
     """
     if data.startswith(MAGIC):
         return _shape_samples(read_npy(data, where), spec, where)
-    return _read_csv(data, spec, where)
+    return read_records(split_csv(data, where), spec, where).raw
 
 
-def _read_csv(data: bytes, spec: InputSpec, where: str) -> Rows:
-    """Read the samples of a CSV file.
+def list_columns(spec: InputSpec) -> list[str]:
+    """List the columns of files that say something of a sample: values, entity and time."""
+    names = [column.name for column in spec.columns]
+    return names + [
+        name
+        for name in (spec.entity, spec.time.name if spec.time else None)
+        if name is not None and name not in names
+    ]
+
+
+def read_records(records: Records, spec: InputSpec, where: str) -> Samples:
+    """Read the samples of rows that are still texts.
 
     Args:
-        data: The file, UTF-8, its first record the names of the columns; columns that the model
-            does not take are passed over.
+        records: The rows; columns that the model does not take are passed over.
         spec: What the model takes.
         where: The file, for messages.
 
     Returns:
         (N, D) of a table, (1, L, D) of a series; NaN where a value is missing, or a category is
-        unknown.
+        unknown. Of a series with the times of its rows, where it tells them.
 
     Raises:
         BadInput: A column is missing, a value cannot be read, or there are too few rows.
     """
-    header, rows = _split_csv(data, spec, where)
-    first = 2  # The line of the first row that is read.
+    _check_header(records, spec, where)
+    times = None
     if len(spec.shape) > 1:
-        _check_entity(rows, header, spec, where)
-        _check_times(rows, header, spec, where)
-        first += max(len(rows) - spec.shape[0], 0)
-        rows = rows[-spec.shape[0] :]
-    places = [header.index(column.name) for column in spec.columns]
+        _check_entity(records, spec, where)
+        times = _read_times(records, spec, where)
+        records = records.take_last(spec.shape[0])
+    places = [records.header.index(column.name) for column in spec.columns]
     values = np.array(
         [
-            _read_record(record, places, spec, f"{where}, line {first + number}")
-            for number, record in enumerate(rows)
+            _read_record(record, places, spec, f"{where}, {records.name_row(number)}")
+            for number, record in enumerate(records.rows)
         ]
-    ).reshape(len(rows), len(places))
-    return _shape_samples(values, spec, where)
+    ).reshape(len(records.rows), len(places))
+    return Samples(_shape_samples(values, spec, where), times)
 
 
-def _split_csv(data: bytes, spec: InputSpec, where: str) -> tuple[list[str], list[list[str]]]:
-    """Split a CSV file into the names of its columns, of which none may be absent, and its rows."""
-    try:
-        records = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(
-            f"input ({where}) must be a CSV file in UTF-8; got {error}; save it again"
-        ) from error
-    records = [record for record in records if record]
-    header = [name.strip() for name in records[0]] if records else []
-    wrong = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
-    if wrong is not None:
-        raise BadInput(
-            f"input ({where}) must have commas between its values, whatever stood between those "
-            f"that were learned from; got {wrong!r} in its first line; save it with commas, and "
-            "points in its numbers"
-        )
+def _check_header(records: Records, spec: InputSpec, where: str) -> None:
+    """Refuse rows that lack a column."""
     names = [column.name for column in spec.columns]
-    absent = [name for name in names if name not in header]
+    absent = [name for name in names if name not in records.header]
     if absent:
         raise BadInput(
             f"input ({where}) must have the columns {', '.join(names)}; got no "
-            f"{', '.join(absent)}; name them in its first line"
+            f"{', '.join(absent)}; name them {'in its first line' if records.first else 'all'}"
         )
-    return header, records[1:]
 
 
-def _check_entity(rows: list[list[str]], header: list[str], spec: InputSpec, where: str) -> None:
+def _check_entity(records: Records, spec: InputSpec, where: str) -> None:
     """Refuse a last window of several entities."""
     length = spec.shape[0]
-    if spec.entity is None or spec.entity not in header:
+    if spec.entity is None or spec.entity not in records.header:
         return
-    found = list(dict.fromkeys(_read_cell(row, header, spec.entity) for row in rows[-length:]))
+    place = records.header.index(spec.entity)
+    found = list(dict.fromkeys(_read_cell(row, place) for row in records.rows[-length:]))
     if len(found) > 1:
         raise BadInput(
             f"input ({where}) must end with {length} rows of one {spec.entity}; got "
-            f"{', '.join(found[:5])}; write a file for each"
+            f"{', '.join(redact(name) for name in found[:5])}; write a file for each"
         )
 
 
-def _check_times(rows: list[list[str]], header: list[str], spec: InputSpec, where: str) -> None:
-    """Refuse a last window that is out of order or goes over a gap.
+def _read_times(records: Records, spec: InputSpec, where: str) -> Rows | None:
+    """Read when the rows of the last window were; refuse one out of order or over a gap.
 
     A step is the usual time between two rows: the median over the window and some rows before it.
+
+    Returns:
+        (1, L) seconds since 1970; None where the rows do not tell, or are too few.
     """
     length = spec.shape[0]
-    if spec.time is None or spec.time.name not in header:
-        return
-    recent = rows[-max(length, STEP_ROWS) :]
-    apart = np.diff(
-        [_read_time(_read_cell(row, header, spec.time.name), spec.time, where) for row in recent]
-    )
+    if spec.time is None or spec.time.name not in records.header:
+        return None
+    place = records.header.index(spec.time.name)
+    recent = records.rows[-max(length, STEP_ROWS) :]
+    times = np.array([_read_time(_read_cell(row, place), spec.time, where) for row in recent])
+    apart = np.diff(times)
     inside = apart[len(apart) - length + 1 :] if len(apart) >= length else apart
     if len(inside) and inside.min() <= 0:
         raise BadInput(
@@ -130,31 +127,34 @@ def _check_times(rows: list[list[str]], header: list[str], spec: InputSpec, wher
             f"between two of them, where {step:g} s are usual; give the rows that are missing, or "
             "only those behind the gap once there are enough"
         )
+    return times[None, -length:] if len(times) >= length else None
 
 
-def _read_cell(row: list[str], header: list[str], name: str) -> str:
-    place = header.index(name)
-    return row[place].strip() if place < len(row) else ""
+def _read_cell(row: Sequence[Cell], place: int) -> str:
+    return (row[place] or "").strip() if place < len(row) else ""
 
 
-def _read_record(record: list[str], places: list[int], spec: InputSpec, where: str) -> list[float]:
+def _read_record(
+    record: Sequence[Cell], places: list[int], spec: InputSpec, where: str
+) -> list[float]:
     if len(record) <= max(places):
         raise BadInput(
             f"input ({where}) must have a value in each column; got {len(record)} values; fill it "
             "up"
         )
-    texts = [record[place].strip() for place in places]
+    cells = [record[place] for place in places]
     return [
-        _read_value(text, column, spec, where)
-        for text, column in zip(texts, spec.columns, strict=True)
+        _read_value(cell, column, spec, where)
+        for cell, column in zip(cells, spec.columns, strict=True)
     ]
 
 
-def _read_value(text: str, column: ColumnSpec, spec: InputSpec, where: str) -> float:
+def _read_value(cell: Cell, column: ColumnSpec, spec: InputSpec, where: str) -> float:
     """Read a value as it stands in a sample: NaN where it is missing."""
+    text = (cell or "").strip()
     if column.is_time:
         return _read_time(text, column, where)
-    if text in spec.missing:
+    if cell is None or text in spec.missing:
         return math.nan
     if column.vocabulary:
         return float(column.vocabulary.index(text)) if text in column.vocabulary else math.nan
@@ -164,7 +164,7 @@ def _read_value(text: str, column: ColumnSpec, spec: InputSpec, where: str) -> f
         value = math.inf
     if math.isinf(value):
         raise BadInput(
-            f"input ({where}) must hold a finite number in {column.name}; got {text[:40]!r}; "
+            f"input ({where}) must hold a finite number in {column.name}; got {quote(text)}; "
             "correct it"
         )
     return value
@@ -181,7 +181,7 @@ def _read_time(text: str, column: ColumnSpec, where: str) -> float:
     except ValueError as error:
         style = column.time_format or "ISO 8601"
         raise BadInput(
-            f"input ({where}) must hold a time as {style} in {column.name}; got {text[:40]!r}"
+            f"input ({where}) must hold a time as {style} in {column.name}; got {quote(text)}"
         ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
