@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from deployments.targets.errors import BadInput
-from deployments.targets.follow.client import update_model
-from deployments.targets.run.predict import Prediction, answer_files
-from deployments.targets.run.runtime import Predictor
+from deployments.targets.run.live import open_live
+from deployments.targets.run.predict import answer_files
+from deployments.targets.run.predictions import Prediction
 from lepton_ai.commands.common import (
     DEFAULT_WORKSPACE,
     EXIT_FAILED,
@@ -39,18 +39,17 @@ def predict(
     is 1.
     """
     logging.getLogger("deployments").setLevel(logging.ERROR)  # A refusal is said below, once.
-    update = update_model(channel, workspace)
+    update, live = open_live(channel, workspace)
     if update.status == "refused":
         say(
             f"warning: channel {channel} is refused, the model that was verified last answers: "
             f"{update.reason}",
             "yellow",
         )
-    predictor = Predictor.from_card(update.model.data, update.model.card)
     failed = False
     for file in files:
         try:
-            for prediction in answer_files(update.model, predictor, [file]):
+            for prediction in answer_files(live, [file]):
                 _print(prediction, as_json)
         except BadInput as error:
             failed = True

@@ -1,10 +1,13 @@
-"""What a follower remembers of an address: whose it is, how far it got, the last verified model.
+"""What a follower remembers of an address: whose it is, how far it got, two verified models.
 
 <cache>/channels/<digest of the address>/
 channel.json    the channel that the address is bound to; its highest version
 metadata/       TUF metadata, as python-tuf's client keeps it
 models/<...>/   artifact, card.json and receipt.json of a verified release
-verified.json   the release that answers; switched in one step
+verified.json   the releases in slots a and b, and which of both answers; switched in one step
+
+A new release takes the slot that does not answer, so the model that answers is never touched, and
+the one before it stays to fall back to.
 """
 
 import contextlib
@@ -13,6 +16,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -30,6 +34,7 @@ from deployments.targets.trust.release import Release
 from storage.base.store import redact, sha256_bytes
 
 LOCK_TIMEOUT_S = 60.0
+Slot = Literal["a", "b"]
 _CHANNEL_FILE = "channel.json"
 _VERIFIED_FILE = "verified.json"
 
@@ -42,6 +47,47 @@ class Binding(BaseModel):
     url: str
     channel_id: str
     version: int
+
+
+class Slots(BaseModel):
+    """Which releases are kept, and which of them answers.
+
+    Attributes:
+        answers: The slot whose release answers.
+        a: The release in slot a; None: it is empty.
+        b: The release in slot b; None: it is empty.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    answers: Slot = "a"
+    a: Release | None = None
+    b: Release | None = None
+
+    @property
+    def order(self) -> tuple[Slot, Slot]:
+        """The slot that answers, then the other."""
+        return ("a", "b") if self.answers == "a" else ("b", "a")
+
+    @property
+    def highest(self) -> Release | None:
+        """The release with the highest number; None where nothing is kept."""
+        kept = [release for release in (self.a, self.b) if release is not None]
+        return max(kept, key=lambda release: release.number, default=None)
+
+    def at(self, slot: Slot) -> Release | None:
+        """Return the release in a slot."""
+        return self.a if slot == "a" else self.b
+
+    def find(self, release: Release) -> Slot | None:
+        """Return the slot that holds a release."""
+        return next((slot for slot in self.order if self.at(slot) == release), None)
+
+    def choose(self, release: Release) -> Slot:
+        """Return the slot that a release goes to: its own, else an empty or the silent one."""
+        if self.a is None and self.b is None:
+            return self.answers
+        return self.find(release) or self.order[1]
 
 
 class FollowerState:
@@ -99,13 +145,13 @@ class FollowerState:
         if binding != self.read_binding():
             replace_private(self.directory / _CHANNEL_FILE, binding.model_dump_json().encode())
 
-    def read_verified(self) -> Release | None:
-        """Reads the release that was verified last; None without one, or if damaged."""
+    def read_slots(self) -> Slots:
+        """Reads what is kept in both slots; empty ones without a record, or if it is damaged."""
         data = read_public(self.directory / _VERIFIED_FILE)
         try:
-            return Release.model_validate_json(data) if data is not None else None
+            return Slots.model_validate_json(data) if data is not None else Slots()
         except ValidationError:
-            return None
+            return Slots()
 
     def read_files(self, release: Release) -> dict[str, bytes]:
         """Reads the kept files of a release; empty if they are gone."""
@@ -113,20 +159,36 @@ class FollowerState:
         found = {name: read_public(folder / name) for name in list_names(folder)}
         return {name: data for name, data in found.items() if data is not None}
 
-    def write_verified(self, release: Release, files: Mapping[str, bytes]) -> None:
+    def write_verified(self, release: Release, files: Mapping[str, bytes]) -> Slot:
         """Keeps a verified release and makes it the one that answers.
 
-        The others are removed after that.
+        It takes the slot that does not answer; whatever is in neither slot is removed after that.
+
+        Returns:
+            Its slot.
         """
         models = self.directory / "models"
         make_private_dir(models)
         name = _folder_name(release)
         remove_dir(models / name)
         publish_dir(dict(files), models / name)
-        replace_private(self.directory / _VERIFIED_FILE, release.model_dump_json().encode())
-        for other in models.iterdir():
-            if other.name != name:
-                remove_dir(other)
+        slots = self.read_slots()
+        slot = slots.choose(release)
+        self._write_slots(slots.model_copy(update={"answers": slot, slot: release}))
+        return slot
+
+    def switch(self, slot: Slot) -> None:
+        """Makes the release in a slot the one that answers; the other stays where it is."""
+        slots = self.read_slots()
+        if slots.answers != slot:
+            self._write_slots(slots.model_copy(update={"answers": slot}))
+
+    def _write_slots(self, slots: Slots) -> None:
+        replace_private(self.directory / _VERIFIED_FILE, slots.model_dump_json().encode())
+        kept = {_folder_name(release) for release in (slots.a, slots.b) if release is not None}
+        for folder in (self.directory / "models").iterdir():
+            if folder.name not in kept:
+                remove_dir(folder)
 
 
 def forget_channel(url: str, cache: Path | None = None) -> None:

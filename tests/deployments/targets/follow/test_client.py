@@ -62,11 +62,13 @@ def test_updated_then_current_then_updated(workspace: Path, channel: Channel) ->
     assert (second.status, second.model.data) == ("updated", make_onnx(2))
 
 
-def test_only_the_last_model_is_kept(workspace: Path, channel: Channel, tmp_path: Path) -> None:
-    for seed in (2, 3):
+def test_the_last_two_models_are_kept(workspace: Path, channel: Channel, tmp_path: Path) -> None:
+    slots = [follow(workspace).slot]
+    for seed in (2, 3, 4):
         publish_model(channel, seed, seed - 1)
-        follow(workspace)
-    assert len(list((tmp_path / "cache").glob("channels/*/models/*"))) == 1
+        slots.append(follow(workspace).slot)
+        assert len(list((tmp_path / "cache").glob("channels/*/models/*"))) == 2
+    assert slots == ["a", "b", "a", "b"]
 
 
 def test_a_device_follows_with_public_keys_only(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deployments.targets.run.objectives import ANSWERS
-from deployments.targets.run.predict import Prediction
+from deployments.targets.run.predictions import Prediction
 from deployments.targets.run.runtime import Answers
 from deployments.targets.trust.card import OutputSpec
 

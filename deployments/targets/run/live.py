@@ -1,0 +1,260 @@
+"""The runtime: a verified model is loaded, warmed up and tested on itself before it answers.
+
+The same code stands behind `predict`, an endpoint and an agent. A newer release is made ready
+beside the model that answers, then one reference is swapped: whoever took the old one finishes
+with it, and nobody waits.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from deployments.targets.errors import BadArtifact, ChannelRefused
+from deployments.targets.follow.client import ChannelClient, Status, Update, VerifiedModel
+from deployments.targets.follow.state import Slot
+from deployments.targets.run.objectives import ANSWERS, Teller
+from deployments.targets.run.predictions import Prediction
+from deployments.targets.run.runtime import Answers, Array, Predictor
+from deployments.targets.trust.card import Card
+from deployments.targets.trust.keys import KeyRing
+from storage.base.registry import UnknownName
+from storage.base.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """A model that answers: verified, loaded, warmed up and tested on itself.
+
+    Attributes:
+        verified: Its verified bytes, card and release.
+        predictor: The artifact, loaded.
+        teller: How its answers are told.
+    """
+
+    verified: VerifiedModel
+    predictor: Predictor = field(repr=False)
+    teller: Teller = field(repr=False)
+
+    @property
+    def card(self) -> Card:
+        """Its card."""
+        return self.verified.card
+
+    @property
+    def model_id(self) -> str:
+        """Identity of the model."""
+        return self.card.model_id
+
+    @property
+    def release(self) -> int:
+        """Number of its release on the channel."""
+        return self.verified.release.number
+
+    def answer(self, raw: Array) -> Answers:
+        """Answer for raw samples (N, *card.input.shape), N >= 1, of the card's dtype.
+
+        Raises:
+            BadInput: Another shape or dtype.
+            BadArtifact: The model fails, or does not answer as its card promises.
+        """
+        return self.predictor.predict(raw)
+
+    def tell(self, answers: Answers, *, file: str) -> list[Prediction]:
+        """Tell what it answers of each sample, as `predict --json` prints it."""
+        rows = len(answers.values)
+        return [
+            Prediction(
+                file=file,
+                row=row if rows > 1 else None,
+                objective=self.card.objective,
+                outputs=self.teller.list_outputs(answers, row),
+                model_id=self.model_id,
+            )
+            for row in range(rows)
+        ]
+
+
+def load_live(verified: VerifiedModel, *, threads: int = 1) -> LiveModel:
+    """Load a verified model, warm it up and test it on itself.
+
+    Args:
+        verified: The model.
+        threads: Threads of one call into onnxruntime.
+
+    Raises:
+        BadArtifact: The bytes are not the model that their card describes, or how its objective's
+            answers are told is not known here.
+    """
+    card = verified.card
+    try:
+        teller = ANSWERS.find(card.objective)
+    except UnknownName as error:
+        raise BadArtifact(f"model card must be of an objective known here: {error}") from error
+    predictor = Predictor.from_card(verified.data, card, threads=threads)
+    _warm_up(predictor)
+    return LiveModel(verified, predictor, teller)
+
+
+def _warm_up(predictor: Predictor) -> None:
+    spec = predictor.spec
+    low, high = spec.bounds
+    sample = np.zeros((1, *spec.shape)).clip(low, high)
+    predictor.predict(sample.astype(spec.dtype))
+
+
+class _Loader:
+    """Tries verified models out by loading them, and keeps the one that was loaded last."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._live: LiveModel | None = None
+
+    def load(self, verified: VerifiedModel) -> LiveModel:
+        """Load a model, unless it is the one that was loaded last."""
+        live = self._live
+        if live is None or live.verified.release != verified.release:
+            live = self._live = load_live(verified, threads=self._threads)
+        return live
+
+
+def open_live(
+    channel: str,
+    workspace: str | Store = "workspace",
+    *,
+    keys: KeyRing | None = None,
+    cache: Path | None = None,
+    threads: int = 1,
+) -> tuple[Update, LiveModel]:
+    """Update from a channel once, and load the model that answers.
+
+    Raises:
+        ChannelRefused: Nothing can be trusted, and no model that was verified here before answers.
+    """
+    loader = _Loader(threads)
+    client = ChannelClient(channel, workspace, keys=keys, cache=cache, accept=loader.load)
+    update = client.update()
+    return update, loader.load(update.model)
+
+
+@dataclass(frozen=True)
+class FollowState:
+    """What came of asking the channel last.
+
+    Attributes:
+        status: "updated", "current" or "refused".
+        reason: Why it was refused.
+        checked_at: When it was asked, in UTC.
+    """
+
+    status: Status
+    reason: str | None = None
+    checked_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Everything that one swap changes, so that all of it changes at once."""
+
+    current: LiveModel
+    previous: LiveModel | None
+    slot: Slot
+    state: FollowState
+
+
+class Runtime:
+    """Answers with a channel's champion, and swaps it for a newer one while others answer.
+
+    Safe to use from many threads: take `current` once an answer, and finish with what was taken.
+
+    Args:
+        channel: A name in the workspace, or the address of a channel.
+        workspace: The workspace.
+        keys: Pinned roots and trusted receipt keys; None: those of the config directory.
+        cache: Where verified models are kept; None: the user's cache directory.
+        threads: Threads of one call into onnxruntime.
+
+    Raises:
+        ChannelError: The name cannot be a channel's.
+        ChannelAbsent: The workspace has no such channel, and nothing was verified here before.
+        ChannelRefused: Nothing can be trusted, and no model that was verified here before answers.
+    """
+
+    def __init__(
+        self,
+        channel: str,
+        workspace: str | Store = "workspace",
+        *,
+        keys: KeyRing | None = None,
+        cache: Path | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.channel = channel
+        self._loader = _Loader(threads)
+        self._client = ChannelClient(
+            channel, workspace, keys=keys, cache=cache, accept=self._loader.load
+        )
+        self._refreshing = threading.Lock()
+        update = self._client.update()
+        current = self._loader.load(update.model)
+        self._held = _Held(current, None, update.slot, _note(update.status, update.reason))
+
+    @property
+    def current(self) -> LiveModel:
+        """The model that answers."""
+        return self._held.current
+
+    @property
+    def previous(self) -> LiveModel | None:
+        """The model that answered before it; None until the first swap."""
+        return self._held.previous
+
+    @property
+    def slot(self) -> Slot:
+        """The slot in which the model that answers is kept."""
+        return self._held.slot
+
+    @property
+    def state(self) -> FollowState:
+        """What came of asking the channel last."""
+        return self._held.state
+
+    def refresh(self) -> Status:
+        """Ask the channel, and swap to its newest release once that is ready to answer.
+
+        Returns:
+            "updated": another model answers now; "current": there is none newer; "refused": the
+            channel gives nothing that can be trusted, or a release that fails here; the model that
+            answers goes on, and `state.reason` says why.
+        """
+        with self._refreshing:
+            try:
+                update = self._client.fetch()
+            except ChannelRefused as error:
+                logger.warning(
+                    "Channel %s is refused: %s; release %d goes on answering",
+                    self._client.location.display,
+                    error,
+                    self.current.release,
+                )
+                self._held = replace(self._held, state=_note("refused", str(error)))
+                return "refused"
+            return self._swap(update)
+
+    def _swap(self, update: Update) -> Status:
+        held, live = self._held, self._loader.load(update.model)
+        if live.verified.release == held.current.verified.release:
+            self._held = replace(held, slot=update.slot, state=_note("current"))
+            return "current"
+        self._held = _Held(live, held.current, update.slot, _note("updated"))
+        logger.info("Took %s from channel %s", update.model.release.title, self.channel)
+        return "updated"
+
+
+def _note(status: Status, reason: str | None = None) -> FollowState:
+    return FollowState(status=status, reason=reason, checked_at=datetime.now(UTC))

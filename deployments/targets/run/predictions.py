@@ -1,0 +1,42 @@
+"""What is said of a file: one answer a sample, with the model that gave it."""
+
+import json
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from deployments.targets.run.objectives import ANSWERS, Output
+
+
+class Prediction(BaseModel):
+    """One answer.
+
+    Attributes:
+        file: The file, as it was given.
+        row: Number of the sample in it, from 0, where a file holds several.
+        objective: What the model was asked, as its card says.
+        outputs: What it says of the sample.
+        model_id: Which model answered.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    row: int | None = None
+    objective: str
+    outputs: tuple[Output, ...]
+    model_id: str
+
+    def find(self, name: str) -> JsonValue:
+        """Return the value of an output; None where the model says nothing by that name."""
+        return next((output.value for output in self.outputs if output.name == name), None)
+
+    def to_json(self) -> str:
+        """Return one line of JSON, in which each output is a key."""
+        place = {} if self.row is None else {"row": self.row}
+        said = {output.name: output.value for output in self.outputs}
+        document = {"file": self.file, **place, **said, "model_id": self.model_id}
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+    def __str__(self) -> str:
+        where = self.file if self.row is None else f"{self.file} row {self.row}"
+        return f"{where}  {ANSWERS.find(self.objective).say(self.outputs)}"
