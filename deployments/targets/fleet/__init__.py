@@ -1,0 +1,1 @@
+"""A fleet on one machine: real agents in processes of their own, and a ledger of what they said."""
