@@ -5,7 +5,7 @@ Messages go to standard error; standard output holds only what was asked for.
 
 import typer
 
-from lepton_ai.commands import datasets, gates, keys, predict, quarantine, receipts, run
+from lepton_ai.commands import datasets, gates, keys, predict, quarantine, receipts, run, serve
 
 app = typer.Typer(
     name="lepton",
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("recipes")(run.recipes)
 app.command("predict")(predict.predict)
+app.command("serve")(serve.serve)
 app.command("verify")(receipts.verify)
 app.command("trace")(receipts.trace)
 app.add_typer(

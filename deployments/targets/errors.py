@@ -8,6 +8,7 @@ TargetError
     BadInput          a file that the model cannot answer for
     UplinkRefused     what a device sent cannot be trusted
         DeviceRefused     the device itself: unknown, revoked, or its record is damaged
+    ServeError        an address cannot be listened on
     SpoolError        a device's spool or state folder cannot be used
 """
 
@@ -89,6 +90,10 @@ class DeviceRefused(UplinkRefused):
 
 class SpoolError(TargetError):
     """A device's spool or the folder of its state cannot be used."""
+
+
+class ServeError(TargetError):
+    """A server cannot listen where it is told to."""
 
 
 def _make_conflict(message: str, expected: int | None, found: int | None) -> ChannelConflict:

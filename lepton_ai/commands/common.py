@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from deployments.targets.errors import TargetError
-from lepton_ai.extras import explain_absence
+from lepton_ai.extras import PLATFORM, explain_absence
 from storage.base.errors import StorageError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_STOPPED = 1, 2, 3
@@ -75,6 +75,16 @@ def on_platform(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     Args:
         name: Name of the command, as in `lepton NAME`.
     """
+    return with_extra(name, PLATFORM)
+
+
+def with_extra(name: str, extra: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Does the same for the packages of any extra.
+
+    Args:
+        name: Name of the command, as in `lepton NAME`.
+        extra: The extra that brings the packages.
+    """
 
     def guard(command: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(command)
@@ -82,7 +92,7 @@ def on_platform(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             try:
                 return translate_errors(command)(*args, **kwargs)
             except ModuleNotFoundError as error:
-                raise fail(explain_absence(f"`lepton {name}`", error), EXIT_USAGE) from error
+                raise fail(explain_absence(f"`lepton {name}`", error, extra), EXIT_USAGE) from error
 
         return guarded
 

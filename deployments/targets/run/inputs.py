@@ -3,7 +3,7 @@
 import numpy as np
 
 from deployments.targets.errors import BadArtifact, BadInput
-from deployments.targets.run.forms.arrays import MAGIC, Raw, Samples, write_npy
+from deployments.targets.run.forms.arrays import MAGIC, Raw, Samples, read_numbers, write_npy
 from deployments.targets.run.forms.records import split_csv, tabulate_objects
 from deployments.targets.run.forms.registry import READERS, RECORD_READERS
 from deployments.targets.run.forms.rows import list_columns
@@ -74,7 +74,7 @@ def read_values(value: object, card: Card, where: str) -> Samples:
         numbers = frozenset(column.name for column in spec.columns if not column.vocabulary)
         records = tabulate_objects(rows, list_columns(spec), numbers, where)
         return RECORD_READERS.find(spec.form)(records, spec, where)
-    return read_samples(write_npy(rows, where), card, where)
+    return read_samples(write_npy(read_numbers(rows, where)), card, where)
 
 
 def _has_object(rows: list[object]) -> bool:

@@ -60,15 +60,15 @@ def _parse_npy(data: bytes) -> Raw:
     return values.reshape(shape, order="F" if fortran else "C")
 
 
-def write_npy(values: object, where: str) -> bytes:
-    """Write nested lists of numbers as the .npy file that holds the same; null is NaN.
+def read_numbers(values: object, where: str) -> NDArray[Any]:
+    """Read nested lists of numbers, or of true and false, as an array; null is NaN.
 
     Args:
-        values: The lists.
+        values: The lists, as JSON has them.
         where: What they came as, for messages.
 
     Raises:
-        BadInput: They are ragged, too deep, or hold anything but numbers.
+        BadInput: They are ragged, too deep, or hold anything else.
     """
     try:
         array = np.asarray(values)
@@ -84,6 +84,11 @@ def write_npy(values: object, where: str) -> bytes:
             f"input ({where}) must be nested lists of numbers; got other values; give numbers, or "
             "null where one is missing"
         )
+    return array
+
+
+def write_npy(array: NDArray[Any]) -> bytes:
+    """Write an array as the .npy file that holds it."""
     stream = io.BytesIO()
     npy.write_array(stream, array, allow_pickle=False)
     return stream.getvalue()

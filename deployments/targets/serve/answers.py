@@ -1,0 +1,163 @@
+"""The two routes that answer: `/predict/MODEL` for files and rows, OIP's infer for tensors.
+
+Each is plain ASGI. One visit to the pool reads the body, computes, and packs what is said; the
+loop receives, numbers and sends.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+import orjson
+
+from deployments.targets.errors import BadArtifact, BadInput
+from deployments.targets.run.forms.arrays import Samples
+from deployments.targets.run.inputs import read_samples, read_values
+from deployments.targets.run.live import LiveModel
+from deployments.targets.run.runtime import Answers
+from deployments.targets.serve.bodies import (
+    MAX_BODY_BYTES,
+    MAX_TEXT_BYTES,
+    Body,
+    Headers,
+    check_rows,
+    check_text,
+    parse_json,
+    read_headers,
+    tell_kind,
+)
+from deployments.targets.serve.models import LiveModels, find_model
+from deployments.targets.serve.oip import InferRequest, pack_outputs, pack_reply, parse_infer
+from deployments.targets.serve.pool import Pool
+from deployments.targets.serve.recorder import Recorder
+from deployments.targets.serve.replies import Receive, Refusal, Scope
+from storage.base.store import redact
+
+MAX_NAME_CHARS = 200
+_BINARY = b"inference-header-content-length"
+
+
+class _Said(NamedTuple):
+    """What the pool gives back: what was asked and answered, and the JSON that says so."""
+
+    samples: Samples
+    answers: Answers
+    packed: bytes
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """Answers requests with what a runtime holds.
+
+    Attributes:
+        runtime: The models.
+        names: Names of the current one beside its recipe's.
+        recorder: Numbers the answers.
+        pool: Computes them.
+    """
+
+    runtime: LiveModels
+    names: Sequence[str]
+    recorder: Recorder
+    pool: Pool
+
+    async def predict(self, name: str, scope: Scope, receive: Receive, body: Body) -> bytes:
+        """Answer for a picture, a CSV or .npy file, or rows of JSON.
+
+        Raises:
+            Refusal: It cannot be answered.
+            Gone: The client left.
+        """
+        live = find_model(self.runtime, self.names, name)
+        headers = read_headers(scope)
+        data = await body.read(headers, receive, MAX_BODY_BYTES)
+        file = _read_name(scope["query_string"])
+        said = await self.pool.run(lambda: _predict(live, data, headers, file))
+        answer_id = await self._record(live, said)
+        return orjson.dumps(
+            {
+                "model_id": live.model_id,
+                "answer_id": answer_id,
+                "predictions": orjson.Fragment(said.packed),
+            }
+        )
+
+    async def infer(
+        self, name: str, version: str | None, scope: Scope, receive: Receive, body: Body
+    ) -> bytes:
+        """Answer an inference request of the protocol.
+
+        Raises:
+            Refusal: It cannot be answered.
+            Gone: The client left.
+        """
+        live = find_model(self.runtime, self.names, name, version)
+        headers = read_headers(scope)
+        if _BINARY in headers:
+            raise Refusal(
+                415,
+                "inference request must be JSON alone; got binary tensors; send their data as "
+                "JSON (binary_data=False)",
+            )
+        data = await body.read(headers, receive, MAX_TEXT_BYTES)
+        request, said = await self.pool.run(lambda: _infer(live, data))
+        answer_id = await self._record(live, said)
+        return pack_reply(live, name, answer_id, request.id, said.packed)
+
+    async def _record(self, live: LiveModel, said: _Said) -> str:
+        samples = said.samples
+        return await self.recorder.record(live, samples.raw, said.answers, samples.times)
+
+
+def _predict(live: LiveModel, data: bytes, headers: Headers, file: str) -> _Said:
+    samples = _read(live, data, headers, file)
+    check_rows(len(samples.raw))
+    answers = _answer(live, samples, file)
+    told = [prediction.to_json() for prediction in live.tell(answers, file=file)]
+    return _Said(samples, answers, f"[{','.join(told)}]".encode())
+
+
+def _infer(live: LiveModel, data: bytes) -> tuple[InferRequest, _Said]:
+    request = parse_infer(data, live)
+    samples = Samples(request.raw)
+    answers = _answer(live, samples, "request")
+    return request, _Said(samples, answers, pack_outputs(live, answers, request.names))
+
+
+def _read(live: LiveModel, data: bytes, headers: Headers, file: str) -> Samples:
+    kind = tell_kind(data, headers)
+    try:
+        if kind == "json":
+            value = parse_json(data)
+            check_rows(len(value) if isinstance(value, list) else 1)
+            return read_values(value, live.card, file)
+        if kind == "csv":
+            check_text(data)
+            check_rows(max(data.count(b"\n"), data.count(b"\r")) - 1)
+        return read_samples(data, live.card, file)
+    except BadInput as error:
+        raise Refusal(422, str(error)) from error
+
+
+def _answer(live: LiveModel, samples: Samples, file: str) -> Answers:
+    """Answer; a model that has no answer to an input, such as one out of all bounds, says so."""
+    try:
+        return live.answer(samples.raw)
+    except BadInput as error:
+        raise Refusal(422, str(error)) from error
+    except BadArtifact as error:
+        raise Refusal(
+            422,
+            f"input ({file}) must be one that the model has an answer to; got one without: {error}",
+        ) from error
+
+
+def _read_name(query: bytes) -> str:
+    """Return the name that a request gives its file by `?name=`, without secrets."""
+    if not query:
+        return "request"
+    given = parse_qs(query.decode("latin-1"), max_num_fields=16).get("name", [""])[0]
+    return (
+        redact("".join(sign for sign in given if sign.isprintable()))[:MAX_NAME_CHARS] or "request"
+    )

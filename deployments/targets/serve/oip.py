@@ -1,0 +1,220 @@
+"""Open Inference Protocol v2: tensors as JSON, and what a model says of itself.
+
+https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
+Binary tensors are not taken: data are JSON numbers, flat or nested, in row-major order.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from deployments.targets.errors import BadInput
+from deployments.targets.run.forms.arrays import read_numbers
+from deployments.targets.run.live import LiveModel
+from deployments.targets.run.runtime import Answers, Array
+from deployments.targets.serve.bodies import check_rows, parse_json
+from deployments.targets.serve.replies import Refusal
+from deployments.targets.trust.card import InputSpec
+
+DATATYPES = {
+    "bool": "BOOL",
+    "uint8": "UINT8",
+    "int8": "INT8",
+    "uint16": "UINT16",
+    "int16": "INT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "float32": "FP32",
+    "float64": "FP64",
+}
+"""The protocol's name of each dtype of a card."""
+PLATFORM = "onnxruntime_onnx"
+MAX_ID_CHARS = 200
+_PACK = orjson.OPT_SERIALIZE_NUMPY
+
+
+class _Message(BaseModel):
+    # Fields of extensions that are not known here are passed over, as the protocol asks for.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Input(_Message):
+    name: str
+    shape: tuple[int, ...] = Field(min_length=1, max_length=9)
+    datatype: str
+    data: Any
+
+
+class _Output(_Message):
+    name: str
+
+
+class _Request(_Message):
+    id: str | None = Field(default=None, max_length=MAX_ID_CHARS)
+    inputs: tuple[_Input, ...]
+    outputs: tuple[_Output, ...] | None = None
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """What is asked.
+
+    Attributes:
+        raw: (N, *shape) of the card's dtype.
+        names: Outputs that are asked for, in the order of the request.
+        id: The request's own id, which its answer repeats; None: it has none.
+    """
+
+    raw: Array
+    names: tuple[str, ...]
+    id: str | None
+
+
+def parse_infer(body: bytes, live: LiveModel) -> InferRequest:
+    """Reads the body of an inference request.
+
+    Args:
+        body: JSON.
+        live: The model that it is for.
+
+    Raises:
+        Refusal: 400, it is no request of the protocol, or not for this model; 413, it is too large.
+    """
+    document = parse_json(body)
+    try:
+        request = _Request.model_validate(document)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, fault["loc"])) or "body"
+        raise Refusal(
+            400,
+            f"inference request must follow the protocol; got {where[:80]}: {fault['msg']}; give "
+            "inputs, each with name, shape, datatype and data",
+        ) from error
+    spec, known = live.card.input, [output.name for output in live.card.outputs]
+    if [given.name for given in request.inputs] != [spec.name]:
+        names = ", ".join(given.name[:40] for given in request.inputs[:5]) or "none"
+        raise Refusal(400, f"inputs must be {spec.name} alone; got {names}; name it so")
+    asked = tuple(dict.fromkeys(output.name for output in request.outputs or ())) or tuple(known)
+    absent = [name for name in asked if name not in known]
+    if absent:
+        raise Refusal(
+            400, f"outputs must be among {', '.join(known)}; got {absent[0][:80]}; ask for those"
+        )
+    return InferRequest(_read_tensor(request.inputs[0], spec), asked, request.id)
+
+
+def _read_tensor(given: _Input, spec: InputSpec) -> Array:
+    """Read the data of a tensor: exactly the dtype, shape and range that the card states."""
+    what = f"input {spec.name}"
+    wanted = DATATYPES[spec.dtype]
+    if given.datatype != wanted:
+        raise Refusal(
+            400,
+            f"datatype of {what} must be {wanted}; got {given.datatype[:40]}; give raw values, as "
+            "the source has them",
+        )
+    if given.shape[1:] != spec.shape or given.shape[0] < 1:
+        raise Refusal(
+            400,
+            f"shape of {what} must be {['N', *spec.shape]} with N >= 1; got "
+            f"{list(given.shape)}; reshape it",
+        )
+    check_rows(given.shape[0])
+    try:
+        values = read_numbers(given.data, spec.name)
+    except BadInput as error:
+        raise Refusal(400, str(error)) from error
+    if values.size != math.prod(given.shape) or values.shape not in ((values.size,), given.shape):
+        raise Refusal(
+            400,
+            f"data of {what} must be {math.prod(given.shape)} numbers, flat or nested as its "
+            f"shape; got {values.size} of shape {list(values.shape)}; send as many as it states",
+        )
+    _check_values(values, spec, what)
+    return np.ascontiguousarray(values.astype(spec.dtype).reshape(given.shape))
+
+
+def _check_values(values: Array, spec: InputSpec, what: str) -> None:
+    """Refuse what a file could not hold either: other kinds, values out of range, fractions."""
+    kind = np.dtype(spec.dtype).kind
+    if (kind == "b") != (values.dtype.kind == "b"):
+        wanted = "true and false" if kind == "b" else "numbers"
+        raise Refusal(400, f"data of {what} must be {wanted}; got others; send {wanted}")
+    low, high = spec.bounds
+    if kind in "iu":
+        limits = np.iinfo(spec.dtype)
+        low, high = max(low, limits.min), min(high, limits.max)
+        if values.dtype.kind == "f" and (values != np.rint(values)).any():
+            raise Refusal(400, f"data of {what} must be whole numbers; got others; round them")
+    if kind == "f" and spec.value_range is None:
+        with np.errstate(over="ignore"):
+            inside = ~np.isinf(values.astype(spec.dtype))  # NaN is a missing value.
+    else:
+        inside = (values >= low) & (values <= high)
+    if kind != "b" and not inside.all():
+        raise Refusal(
+            400,
+            f"data of {what} must be raw values within {low}..{high}, and finite; got one outside; "
+            "give the values as the source has them, not scaled ones",
+        )
+
+
+def pack_outputs(live: LiveModel, answers: Answers, names: tuple[str, ...]) -> bytes:
+    """Return the outputs of an answer as a JSON list, in the order in which they were asked for."""
+    dtypes = {output.name: DATATYPES[output.dtype] for output in live.card.outputs}
+    return orjson.dumps(
+        [
+            {
+                "name": name,
+                "datatype": dtypes[name],
+                "shape": answers.arrays[name].shape,
+                "data": np.ascontiguousarray(answers.arrays[name]).reshape(-1),
+            }
+            for name in names
+        ],
+        option=_PACK,
+    )
+
+
+def pack_reply(live: LiveModel, name: str, answer_id: str, id: str | None, outputs: bytes) -> bytes:
+    """Return the body of an answer.
+
+    Args:
+        live: The model that answered.
+        name: The name that it was asked by.
+        answer_id: The answer's id, among the parameters.
+        id: The request's own id; None: it had none.
+        outputs: What `pack_outputs` returned.
+    """
+    reply: dict[str, Any] = {"model_name": name, "model_version": live.model_id}
+    if id is not None:
+        reply["id"] = id
+    reply["parameters"] = {"answer_id": answer_id}
+    reply["outputs"] = orjson.Fragment(outputs)
+    return orjson.dumps(reply)
+
+
+def describe_model(name: str, models: list[LiveModel], live: LiveModel) -> dict[str, Any]:
+    """Describe a model: its versions, which are model ids, and its tensors."""
+    spec = live.card.input
+    given = {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": [-1, *spec.shape]}
+    outputs = [
+        {
+            "name": output.name,
+            "datatype": DATATYPES[output.dtype],
+            "shape": [-1, *(-1 if length is None else length for length in output.shape)],
+        }
+        for output in live.card.outputs
+    ]
+    return {
+        "name": name,
+        "versions": [model.model_id for model in models],
+        "platform": PLATFORM,
+        "inputs": [given],
+        "outputs": outputs,
+    }

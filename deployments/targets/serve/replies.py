@@ -1,0 +1,66 @@
+"""What is sent back: JSON, or one sentence that says what was refused, where, and the remedy."""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+import orjson
+
+from storage.base.store import redact
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An ASGI 3 application (https://asgi.readthedocs.io/en/latest/specs/main.html)."""
+
+MAX_ERROR_CHARS = 2000
+_JSON = (b"content-type", b"application/json")
+
+
+class Refusal(Exception):
+    """A request that is not answered.
+
+    Args:
+        status: HTTP status, 4xx or 503.
+        text: What was refused, where, and the remedy.
+        headers: Headers that the status asks for.
+
+    Attributes:
+        text: The same without secrets, and not at any length.
+    """
+
+    def __init__(self, status: int, text: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self.status = status
+        self.text = redact(text)[:MAX_ERROR_CHARS]
+        self.headers = tuple(headers)
+        super().__init__(self.text)
+
+
+class Gone(Exception):
+    """The client has left; nobody waits for an answer."""
+
+
+def refuse_busy(what: str) -> Refusal:
+    """Return the refusal of a request that comes while something is out of reach or too busy."""
+    return Refusal(503, f"{what}; try again in a second", [(b"retry-after", b"1")])
+
+
+def encode_error(text: str) -> bytes:
+    """Return the body of a refusal."""
+    return orjson.dumps({"error": text})
+
+
+async def send_json(
+    send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Sends a JSON body."""
+    length = (b"content-length", str(len(body)).encode())
+    start = {"type": "http.response.start", "status": status, "headers": [_JSON, length, *headers]}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_refusal(send: Send, refusal: Refusal) -> None:
+    """Sends a refusal as `{"error": text}`."""
+    await send_json(send, refusal.status, encode_error(refusal.text), refusal.headers)

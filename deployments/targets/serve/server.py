@@ -1,0 +1,111 @@
+"""One process that serves an application until it is told to stop."""
+
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import uvicorn
+
+from deployments.targets.errors import ServeError
+from deployments.targets.serve.replies import App
+
+STOP_TIMEOUT_S = 30.0
+BACKLOG = 2048
+
+
+def serve_app(
+    app: App,
+    host: str,
+    port: int,
+    *,
+    on_ready: Callable[[str, int], None],
+    on_stop: Callable[[], None],
+) -> None:
+    """Serves until SIGTERM or SIGINT; then finishes what it took, and returns.
+
+    Args:
+        app: What is served.
+        host: Address that it listens on.
+        port: Its port; 0: a free one.
+        on_ready: Called with host and port once requests are answered.
+        on_stop: Called after the last answer.
+
+    Raises:
+        ServeError: The address cannot be listened on.
+    """
+    with _listen(host, port) as listener, _outlive_signals():
+        address: tuple[str, int] = listener.getsockname()[:2]
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
+        )
+        try:
+            _Server(config, lambda: on_ready(*address)).run(sockets=[listener])
+        finally:
+            on_stop()
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, OverflowError) as error:
+        raise _refuse(host, port, error) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise _refuse(host, port, error) from error
+    return listener
+
+
+def _refuse(host: str, port: int, error: Exception) -> ServeError:
+    reason = getattr(error, "strerror", None) or error
+    return ServeError(
+        f"address ({host}:{port}) must be one of this machine that is free; got {reason}; choose "
+        "another port, or 0 for a free one"
+    )
+
+
+@contextlib.contextmanager
+def _outlive_signals() -> Iterator[None]:
+    """Lets the process go on after the server: it raises the signal that stopped it once more."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _pass) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _pass(number: int, frame: FrameType | None) -> None:
+    """Do nothing: the server has stopped already."""

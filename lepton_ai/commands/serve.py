@@ -1,0 +1,97 @@
+"""`lepton serve`: an endpoint that answers over HTTP with a channel's champion."""
+
+import logging
+from typing import Annotated, Any
+
+import typer
+
+from deployments.targets.follow.follower import Follower
+from deployments.targets.run.live import Runtime
+from lepton_ai.commands.common import DEFAULT_WORKSPACE, Workspace, say, with_extra
+from lepton_ai.extras import SERVE
+from storage.base.store import Store
+
+INTERVAL_S = 30.0
+
+
+@with_extra("serve", SERVE)
+def serve(
+    channel: Annotated[
+        str, typer.Option(help="Channel in the workspace (edge, cloud), or the address of one.")
+    ],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8080,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines ask.")
+    ] = "127.0.0.1",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    id: Annotated[
+        str | None, typer.Option("--id", help="The endpoint's id, the first half of answer ids.")
+    ] = None,
+    interval_s: Annotated[
+        float, typer.Option(min=0.05, help="Seconds between two looks at the channel.")
+    ] = INTERVAL_S,
+) -> None:
+    """Answer over HTTP with a channel's champion, and follow the channel.
+
+    A newer release is verified and tested before it answers; no request fails meanwhile. SIGTERM
+    finishes what was taken, and exits with 0.
+    """
+    from deployments.targets.serve.app import make_app
+    from deployments.targets.serve.recorder import CountingRecorder
+    from deployments.targets.serve.server import serve_app
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    remote = workspace.startswith(("http://", "https://"))
+    store = None if remote else Store(workspace)
+    recorder = CountingRecorder(store, id)
+    runtime = Runtime(channel, workspace)
+    follower = Follower(runtime, interval_s)
+    _say_model(runtime)
+    app = make_app(
+        runtime,
+        recorder,
+        names=[runtime.current.verified.release.channel],
+        health=lambda: describe_endpoint(recorder.node, runtime),
+        workspace=store,
+    )
+
+    def begin(bound_host: str, bound_port: int) -> None:
+        follower.start()
+        shown = f"[{bound_host}]" if ":" in bound_host else bound_host
+        say(f"ready http://{shown}:{bound_port}")
+
+    serve_app(app, host, port, on_ready=begin, on_stop=lambda: _stop(follower))
+
+
+def describe_endpoint(node: str, runtime: Runtime) -> dict[str, Any]:
+    """Return what `/health` of an endpoint says."""
+    live, state = runtime.current, runtime.state
+    return {
+        "endpoint": node,
+        "model_id": live.model_id,
+        "release": live.release,
+        "slot": runtime.slot,
+        "channel": {
+            "status": state.status,
+            "reason": state.reason,
+            "checked_at": state.checked_at,
+        },
+    }
+
+
+def _say_model(runtime: Runtime) -> None:
+    state = runtime.state
+    if state.status == "refused":
+        say(
+            f"warning: channel {runtime.channel} is refused, the model that was verified last "
+            f"answers: {state.reason}",
+            "yellow",
+        )
+    live = runtime.current
+    release = live.verified.release
+    say(f"{live.card.name} on channel {release.channel}: {release.title} answers")
+
+
+def _stop(follower: Follower) -> None:
+    """Ends the follower; one that is still loading something ends with the process."""
+    follower.stop(timeout_s=5.0)
