@@ -5,7 +5,17 @@ Messages go to standard error; standard output holds only what was asked for.
 
 import typer
 
-from lepton_ai.commands import datasets, gates, keys, predict, quarantine, receipts, run, serve
+from lepton_ai.commands import (
+    datasets,
+    fleet,
+    gates,
+    keys,
+    predict,
+    quarantine,
+    receipts,
+    run,
+    serve,
+)
 
 app = typer.Typer(
     name="lepton",
@@ -24,6 +34,11 @@ app.add_typer(
     datasets.app,
     name="datasets",
     help="What is stored, how it came about, and that it still holds.",
+)
+app.add_typer(
+    fleet.app,
+    name="fleet",
+    help="Real agents on this machine: their answers, what comes back, the next model.",
 )
 app.add_typer(
     gates.app,

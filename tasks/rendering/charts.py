@@ -87,7 +87,7 @@ def _draw_curve(
         _WIDTH,
         _HEIGHT,
         title,
-        *(_draw_tick(y(tick), _show_tick(tick, rate=rate)) for tick in ticks),
+        *(_draw_tick(y(tick), show_tick(tick, rate=rate)) for tick in ticks),
         *axis,
         text(_WIDTH - _RIGHT + 14, _HEIGHT - 8, "epoch"),
         _mark_best(best_epoch, drawn, x, y),
@@ -132,7 +132,7 @@ def _scale_values(values: Sequence[float], *, log: bool, rate: bool) -> tuple[Sc
             low, high
         )
     least = min(values) if rate else min(0.0, *values)
-    ticks = _round_ticks(least, 1.0 if rate else max(values))
+    ticks = round_ticks(least, 1.0 if rate else max(values))
     low_value, span = ticks[0], (ticks[-1] - ticks[0]) or 1.0
     return lambda value: _TOP + height * (1 - (value - low_value) / span), ticks
 
@@ -146,7 +146,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return kept if len(kept) <= 7 else [tick for tick in coarse if low <= math.log10(tick) <= high]
 
 
-def _round_ticks(low: float, high: float) -> list[float]:
+def round_ticks(low: float, high: float) -> list[float]:
     """Return about five round values around low and high (Heckbert, Graphics Gems, 1990)."""
     raw = max(high - low, abs(high) * 1e-3, 1e-9) / 4
     power = 10.0 ** math.floor(math.log10(raw))
@@ -155,7 +155,8 @@ def _round_ticks(low: float, high: float) -> list[float]:
     return [step * index for index in range(first, max(last, first + 1) + 1)]
 
 
-def _show_tick(tick: float, *, rate: bool) -> str:
+def show_tick(tick: float, *, rate: bool) -> str:
+    """Return what stands beside a line across the chart."""
     return f"{100 * tick:.4g} %" if rate else format_number(tick, 3)
 
 

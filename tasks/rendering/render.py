@@ -124,6 +124,11 @@ def read_style() -> str:
     return _read("run.css")
 
 
+def read_script() -> str:
+    """Return the script of pages that have one."""
+    return _read("run.js")
+
+
 def _read(name: str) -> str:
     return (_FOLDER / name).read_text("utf-8")
 

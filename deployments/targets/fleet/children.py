@@ -178,11 +178,13 @@ class Children:
     Args:
         entry: `module:function` of the command that they run.
         folder: Where their logs and outputs are written.
+        env: Variables added to this process's environment, for all of them.
     """
 
-    def __init__(self, entry: str, folder: Path) -> None:
+    def __init__(self, entry: str, folder: Path, env: Mapping[str, str] | None = None) -> None:
         self._entry = entry
         self._folder = folder
+        self._env = dict(env or {})
         self._started: list[Child] = []
 
     def __enter__(self) -> "Children":
@@ -216,7 +218,7 @@ class Children:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=messages,
-                env={**os.environ, "PYTHONSAFEPATH": "1", **(env or {})},
+                env={**os.environ, "PYTHONSAFEPATH": "1", **self._env, **(env or {})},
                 start_new_session=True,
             )
         child = Child(name, process, log, out)

@@ -3,7 +3,7 @@
 The ledger is nobody's but the driver's: what arrived in the workspace is held against it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -128,39 +128,42 @@ class Window:
     """The mean score of answers that follow each other.
 
     Attributes:
-        end: Place of the last of them among all answers, from 1.
+        round_number: Their round.
+        place: Where the middle of them lies among all answers, of which the first lies at 0.5.
         score: Their mean score.
     """
 
-    end: int
+    round_number: int
+    place: float
     score: float
 
 
 def find_windows(
     answers: Sequence[Answered],
+    scores: Sequence[float | None],
     size: int,
-    chosen: Callable[[Answered], bool] = lambda answer: True,
+    device: str | None = None,
 ) -> list[Window]:
-    """Return the mean score of each `size` chosen answers; no window goes over a round's end.
+    """Return the mean score of each `size` answers; no window goes over a round's end.
 
     Args:
         answers: All answers, in the order of time.
+        scores: The score of each, which need not be its own; None does not count.
         size: Answers in a window; what is left at a round's end is a window if it is half as many,
             and else goes to the window before it.
-        chosen: Which of the answers count.
+        device: Whose answers count; None: everybody's.
     """
-    places = [
-        (place, answer)
-        for place, answer in enumerate(answers, 1)
-        if answer.score is not None and chosen(answer)
-    ]
+    rounds: dict[int, list[tuple[int, float]]] = {}
+    for place, (answer, score) in enumerate(zip(answers, scores, strict=True)):
+        if score is not None and device in (None, answer.device):
+            rounds.setdefault(answer.round_number, []).append((place, score))
     windows = []
-    for number in sorted({answer.round_number for _, answer in places}):
-        part = [(place, answer) for place, answer in places if answer.round_number == number]
+    for number, part in sorted(rounds.items()):
         starts = list(range(0, len(part), size))
         if len(starts) > 1 and len(part) - starts[-1] < size / 2:
             starts.pop()
         for start, stop in zip(starts, [*starts[1:], len(part)], strict=True):
-            scores = [answer.score for _, answer in part[start:stop] if answer.score is not None]
-            windows.append(Window(part[stop - 1][0], sum(scores) / len(scores)))
+            middle = (part[start][0] + part[stop - 1][0] + 1) / 2
+            mean = sum(score for _, score in part[start:stop]) / (stop - start)
+            windows.append(Window(number, middle, mean))
     return windows

@@ -57,28 +57,28 @@ def test_answers_without_a_score_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "size", "ends"),
+    ("counts", "size", "places"),
     [
-        ([4], 2, [2, 4]),
-        ([5], 2, [2, 4, 5]),  # one of two is half a window
-        ([9], 4, [4, 9]),  # one of four is not
-        ([3, 3], 2, [2, 3, 5, 6]),  # no window goes over the end of a round
-        ([1], 50, [1]),
+        ([4], 2, [1, 3]),
+        ([5], 2, [1, 3, 4.5]),  # one of two is half a window
+        ([9], 4, [2, 6.5]),  # one of four is not
+        ([3, 3], 2, [1, 2.5, 4, 5.5]),  # no window goes over the end of a round
+        ([1], 50, [0.5]),
         ([], 5, []),
     ],
 )
-def test_windows_end_where_they_should(counts: list[int], size: int, ends: list[int]) -> None:
+def test_windows_lie_where_they_should(counts: list[int], size: int, places: list[float]) -> None:
     answers = [
         make_answer(number, round_number=number)
         for number, count in enumerate(counts)
         for _ in range(count)
     ]
-    assert [window.end for window in find_windows(answers, size)] == ends
+    windows = find_windows(answers, [answer.score for answer in answers], size)
+    assert [window.place for window in windows] == places
 
 
 def test_windows_of_one_device_lie_at_places_among_all() -> None:
-    answers = [
-        make_answer(number, score=float(number % 2), device=f"d{number % 2}") for number in range(8)
-    ]
-    windows = find_windows(answers, 2, lambda answer: answer.device == "d1")
-    assert [(window.end, window.score) for window in windows] == [(4, 1.0), (8, 1.0)]
+    answers = [make_answer(number, device=f"d{number % 2}") for number in range(8)]
+    scores = [float(number % 2) for number in range(7)]
+    windows = find_windows(answers, [*scores, None], 2, "d1")
+    assert [(window.place, window.score) for window in windows] == [(2.5, 1), (5.5, 1)]
