@@ -2,18 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from deployments.targets.errors import BadArtifact, BadInput
 from deployments.targets.run.measure import Measurement, measure_artifact
-from deployments.targets.run.runtime import Predictor
+from deployments.targets.run.runtime import Array, Predictor
+from deployments.targets.run.self_test import check_golden
 from deployments.targets.trust.card import InputSpec, OutputSpec
+from deployments.targets.trust.golden import Golden
 from storage.base.figures import Figure
 from storage.base.store import Store
 from storage.records.receipts import ArtifactRecord
-from tasks.forms.streams import HELD_OUT, VALIDATION
+from tasks.data.open_versions import open_version
+from tasks.forms.streams import HELD_OUT, VALIDATION, SampleRows
 from tasks.objectives.base import TaskObjective
 from tasks.objectives.registry import find_objective
 from tasks.objectives.sheets import AnswerSheet
+from tasks.release.golden import make_golden, shuffle_values
 from tasks.runtime.figures import measure_cost
 from tasks.runtime.model_outcomes import Evaluated
 from tasks.runtime.outcomes import Prepared
@@ -82,6 +88,28 @@ class Bench:
         """Answer a split with an artifact's exact bytes."""
         predictor = Predictor(content, self.input, self.outputs)
         return answer_split(self.store, self.prepared, split, predictor, self.evaluated.sample)
+
+    def make_golden(self, candidate: Candidate) -> Golden:
+        """Make the samples by which a device tests a candidate's exact bytes on itself."""
+        predictor = Predictor(candidate.content, self.input, self.outputs)
+        return make_golden(predictor, self._made_up)
+
+    def still_holds(self, candidate: Candidate, golden: bytes) -> bool:
+        """Tell whether a candidate answers golden samples made before as it must."""
+        predictor = Predictor(candidate.content, self.input, self.outputs)
+        try:
+            check_golden(predictor, Golden.parse(golden))
+        except (BadArtifact, BadInput, KeyError):
+            return False
+        return True
+
+    @cached_property
+    def _made_up(self) -> Array:
+        """Samples that are nobody's, (N, *shape)."""
+        version = open_version(self.store, self.prepared.dataset)
+        batches = SampleRows(version, self.evaluated.sample).read(VALIDATION)
+        rows = next(batch.sample for batch in batches if len(batch.row_id))
+        return shuffle_values(rows, self.input)
 
     def judge(self, sheet: AnswerSheet) -> float:
         """Return the figure that artifacts are held against, in the unit that figures are in."""

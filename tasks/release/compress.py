@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deployments.targets.specs import TargetSpec
+from deployments.targets.trust.golden import name_golden_file
 from gates.specs.artifact import ArtifactGate
 from lightning_modules.specs.compress import CompressSpec
 from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
-from storage.records.models import CHECKPOINT, write_model_files
+from storage.records.models import CHECKPOINT, model_folder, write_model_files
 from storage.records.receipts import ChannelRecord, FileRecord
 from tasks.forms.registry import find_task_form
 from tasks.objectives.registry import find_objective
@@ -64,7 +65,7 @@ def compress(
         input=bench.input,
         outputs=bench.outputs,
         start_s=start_s,
-        files=files,
+        files={**files, **_write_golden(bench, chosen)},
         candidates=tuple(
             bench.record(candidate, chosen, explain(candidate, demands, chosen))
             for candidate in candidates
@@ -80,6 +81,23 @@ def _write_files(
     named = {f"{name}.onnx": content for name, content in contents.items()}
     checkpoint = (directory / CHECKPOINT).read_bytes()
     return write_model_files(store, model_id, {CHECKPOINT: checkpoint, **named})
+
+
+def _write_golden(bench: Bench, chosen: Mapping[str, Candidate]) -> dict[str, FileRecord]:
+    """Writes the golden samples of each chosen candidate to the model's directory.
+
+    Samples that an earlier run left there stay, if the candidate still answers them as it must:
+    another onnxruntime may answer in other last digits.
+    """
+    model_id = bench.evaluated.model_id
+    folder = model_folder(bench.store, model_id)
+    files: dict[str, bytes] = {}
+    for candidate in {candidate.name: candidate for candidate in chosen.values()}.values():
+        name = name_golden_file(candidate.name)
+        left = folder.read(name) if folder.exists(name) else b""
+        still = bench.still_holds(candidate, left)
+        files[name] = left if still else bench.make_golden(candidate).to_bytes()
+    return write_model_files(bench.store, model_id, files)
 
 
 def _list_channels(

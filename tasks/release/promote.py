@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from deployments.targets.errors import ChannelConflict
 from deployments.targets.publish.channel import create_channel, open_channel, publish
 from deployments.targets.trust.card import CARD_FILE, ArtifactRef, Card
+from deployments.targets.trust.golden import Golden, name_golden_file
 from storage.base.store import Store
 from storage.records.models import model_folder
 from storage.records.receipt_files import SignedReceipt
@@ -58,8 +59,8 @@ class CardMaker:
         model = self.signed.receipt.model
         return model.objective if model is not None else ""
 
-    def make(self, chosen: ArtifactRecord) -> Card:
-        """Makes the card of one artifact, by which a device feeds it and reads its answer."""
+    def make(self, chosen: ArtifactRecord, golden: Golden) -> Card:
+        """Makes the card of one artifact: by which a device feeds, reads and tests it."""
         return Card(
             model_id=self.compressed.model_id,
             name=self.name,
@@ -68,6 +69,7 @@ class CardMaker:
             input=self.compressed.input,
             outputs=self.compressed.outputs,
             artifact=ArtifactRef(name=chosen.name, file=chosen.file, sha256=chosen.sha256),
+            golden=golden,
             receipt=self.signed.id,
         )
 
@@ -78,9 +80,11 @@ def _publish(store: Store, signed: SignedReceipt, channel_name: str, cards: Card
     cleared = receipt.channels[channel_name]
     chosen = next(entry for entry in receipt.artifacts if entry.name == cleared.artifact)
     model_id = receipt.model.id if receipt.model is not None else ""
+    folder = model_folder(store, model_id)
+    golden = Golden.parse(folder.read(name_golden_file(chosen.name)))
     files = {
-        chosen.file: model_folder(store, model_id).read(chosen.file),
-        CARD_FILE: cards.make(chosen).to_bytes(),
+        chosen.file: folder.read(chosen.file),
+        CARD_FILE: cards.make(chosen, golden).to_bytes(),
     }
     channel = open_channel(store, channel_name)
     create_channel(channel)

@@ -47,7 +47,9 @@ def test_the_receipt_names_everything_from_source_to_signature(promoted: Promote
     assert all(gate["passed"] and gate["checks"] for gate in body["gates"])
     assert body["source"]["type"] == "sklearn"
     assert body["source"]["files"]
-    assert set(body["model"]["files"]) == {"checkpoint.safetensors", "fp32.onnx", "int8.onnx"}
+    released = {f"{cleared['artifact']}.golden.json" for cleared in body["channels"].values()}
+    artifacts = {"checkpoint.safetensors", "fp32.onnx", "int8.onnx"}
+    assert set(body["model"]["files"]) == artifacts | released
     assert set(body["channels"]) == {"edge", "cloud"}
     assert body["recipe"]["document"]["train"]["max_epochs"] == FAST["train.max_epochs"]
     assert {"torch", "prefect", "great-expectations", "onnxruntime"} <= set(body["packages"])

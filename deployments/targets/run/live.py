@@ -11,14 +11,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from deployments.targets.errors import BadArtifact, ChannelRefused
 from deployments.targets.follow.client import ChannelClient, Status, Update, VerifiedModel
 from deployments.targets.follow.state import Slot
 from deployments.targets.run.objectives import ANSWERS, Teller
 from deployments.targets.run.predictions import Prediction
 from deployments.targets.run.runtime import Answers, Array, Predictor
+from deployments.targets.run.self_test import check_golden
 from deployments.targets.trust.card import Card
 from deployments.targets.trust.keys import KeyRing
 from storage.base.registry import UnknownName
@@ -81,15 +80,15 @@ class LiveModel:
 
 
 def load_live(verified: VerifiedModel, *, threads: int = 1) -> LiveModel:
-    """Load a verified model, warm it up and test it on itself.
+    """Load a verified model, and test it on its golden samples, which warms it up.
 
     Args:
         verified: The model.
         threads: Threads of one call into onnxruntime.
 
     Raises:
-        BadArtifact: The bytes are not the model that their card describes, or how its objective's
-            answers are told is not known here.
+        BadArtifact: The bytes are not the model that their card describes, it does not answer its
+            golden samples as it must, or how its objective's answers are told is not known here.
     """
     card = verified.card
     try:
@@ -97,15 +96,8 @@ def load_live(verified: VerifiedModel, *, threads: int = 1) -> LiveModel:
     except UnknownName as error:
         raise BadArtifact(f"model card must be of an objective known here: {error}") from error
     predictor = Predictor.from_card(verified.data, card, threads=threads)
-    _warm_up(predictor)
+    check_golden(predictor, card.golden)
     return LiveModel(verified, predictor, teller)
-
-
-def _warm_up(predictor: Predictor) -> None:
-    spec = predictor.spec
-    low, high = spec.bounds
-    sample = np.zeros((1, *spec.shape)).clip(low, high)
-    predictor.predict(sample.astype(spec.dtype))
 
 
 class _Loader:

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from deployments.targets.errors import BadArtifact
+from deployments.targets.trust.golden import ArrayText, DType, Golden
 from storage.base.store import canonical_json
 
 FORMAT: Final = 2
@@ -25,7 +26,6 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 NORMAL_OR_NOT: Final = ("normal", "anomaly")
 """Labels of an anomaly detector whose recipe names none."""
 
-DType = Literal["bool", "uint8", "int8", "uint16", "int16", "int32", "int64", "float32", "float64"]
 Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
 FileName = Annotated[str, Field(pattern=FILE_NAME_PATTERN)]
 
@@ -170,6 +170,7 @@ class Card(_Record):
         input: The raw sample it takes.
         outputs: The arrays it answers with.
         artifact: The file it stands for.
+        golden: Samples by which a device tests the artifact on itself.
         receipt: sha256 of the receipt that cleared it.
     """
 
@@ -181,6 +182,7 @@ class Card(_Record):
     input: InputSpec
     outputs: tuple[OutputSpec, ...] = Field(min_length=1, max_length=32)
     artifact: ArtifactRef
+    golden: Golden
     receipt: Sha256
 
     @field_validator("outputs")
@@ -190,6 +192,18 @@ class Card(_Record):
         if len(set(names)) != len(names):
             raise ValueError(f"outputs must have different names; got {names}")
         return outputs
+
+    @model_validator(mode="after")
+    def _check_golden(self) -> Self:
+        wanted, given = {spec.name for spec in self.outputs}, self.golden.outputs
+        if set(given) != wanted:
+            raise ValueError(
+                f"golden samples must have answers of {sorted(wanted)}; got {sorted(given)}"
+            )
+        _check_array("input", self.golden.input, self.input.dtype, self.input.shape)
+        for spec in self.outputs:
+            _check_array(spec.name, given[spec.name], spec.dtype, spec.shape)
+        return self
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -224,3 +238,15 @@ class Card(_Record):
             raise BadArtifact(
                 f"model card must follow its format; got {error}; publish the model again"
             ) from error
+
+
+def _check_array(name: str, array: ArrayText, dtype: str, shape: tuple[int | None, ...]) -> None:
+    """Holds golden samples against what the card says of one sample."""
+    found = array.shape[1:]
+    fits = len(found) == len(shape) and all(
+        length in (None, size) for size, length in zip(found, shape, strict=True)
+    )
+    if array.dtype != dtype or not fits:
+        raise ValueError(
+            f"golden {name} must be {dtype} of shape {shape} each; got {array.dtype} {found}"
+        )

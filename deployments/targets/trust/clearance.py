@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from deployments.targets.errors import BadArtifact, NotCleared
 from deployments.targets.trust.card import CARD_FILE, Card
 from deployments.targets.trust.card_rules import INPUT_RULES, OUTPUT_RULES, Claim
+from deployments.targets.trust.golden import name_golden_file
 from deployments.targets.trust.signed_receipt import REMEDY, as_list, verify_receipt
 from storage.base.registry import Registry, UnknownName
 from storage.base.store import sha256_bytes
@@ -211,6 +212,8 @@ def _check_card(body: Mapping[str, Any], card: Card, receipt: str) -> None:
     _require_all(claims)
     _require_all(_find_rule(INPUT_RULES, card.input.form)(card.input, recipe))
     _require_all(_find_rule(OUTPUT_RULES, card.objective)(card.outputs, recipe))
+    golden = model["files"][name_golden_file(card.artifact.name)]
+    _require("card's golden samples", sha256_bytes(card.golden.to_bytes()), golden["sha256"])
 
 
 def _find_rule(rules: Registry[T], name: str) -> T:

@@ -6,8 +6,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from deployments.targets.errors import BadArtifact
 from deployments.targets.publish.channel import Channel, create_channel, open_channel, publish
+from deployments.targets.run.runtime import Predictor
 from deployments.targets.trust.card import ArtifactRef, Card, InputSpec, OutputSpec
+from deployments.targets.trust.golden import ArrayText, Golden, name_golden_file
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.release import Release
 from storage.base.store import canonical_json, sha256_bytes
@@ -27,6 +30,9 @@ def list_classes(labels: tuple[str, ...] = LABELS) -> tuple[OutputSpec, ...]:
 
 
 OUTPUTS = list_classes()
+Outputs = tuple[OutputSpec, ...]
+_MODELS: dict[str, bytes] = {}
+"""Bytes of the models that a body was made for, by their digest."""
 GATES = ("raw", "prepared", "model", "artifact")
 
 
@@ -59,12 +65,37 @@ def make_onnx(seed: int = 0, *, classes: int = 10, shape: tuple[int, ...] = (1, 
     return bytes(model.SerializeToString())
 
 
+def make_golden(data: bytes, spec: InputSpec = SPEC, outputs: Outputs = OUTPUTS) -> Golden:
+    """Golden samples of a model; of bytes that are no such model, with answers of zeros."""
+    low, high = spec.value_range or (0, 1)
+    shape = (2, *spec.shape)
+    raw = np.random.default_rng(0).uniform(low, high, shape).astype(spec.dtype)
+    try:
+        answers = Predictor(data, spec, outputs).predict(raw, batch_size=1).arrays
+    except BadArtifact:
+        answers = {
+            output.name: np.zeros((2, *(length or 1 for length in output.shape)), output.dtype)
+            for output in outputs
+        }
+    return Golden(
+        input=ArrayText.of(raw),
+        outputs={name: ArrayText.of(values) for name, values in answers.items()},
+        tolerance=0.02,
+    )
+
+
 def make_body(
-    data: bytes, channels: dict[str, int | None], *, artifact: str = "int8"
+    data: bytes,
+    channels: dict[str, int | None],
+    *,
+    artifact: str = "int8",
+    golden: Golden | None = None,
 ) -> dict[str, Any]:
     """The body of a green receipt for one artifact, cleared for channels with the release each
     expects.
     """
+    samples = (golden or make_golden(data)).to_bytes()
+    _MODELS[sha256_bytes(data)] = data
     digest, model_id = sha256_bytes(data), sha256_bytes(b"model of " + data)
     return {
         "format": 2,
@@ -91,7 +122,13 @@ def make_body(
         "model": {
             "id": model_id,
             "objective": "classes",
-            "files": {f"{artifact}.onnx": {"sha256": digest, "size_bytes": len(data)}},
+            "files": {
+                f"{artifact}.onnx": {"sha256": digest, "size_bytes": len(data)},
+                name_golden_file(artifact): {
+                    "sha256": sha256_bytes(samples),
+                    "size_bytes": len(samples),
+                },
+            },
         },
         "artifacts": [
             {
@@ -129,20 +166,28 @@ def make_card(
             name=artifact, file=f"{artifact}.onnx", sha256=body["artifacts"][0]["sha256"]
         ),
         "receipt": sha256_bytes(signed),
+        **changes,
     }
-    return Card(**{**facts, **changes})
+    if "golden" not in facts:
+        data = _MODELS[facts["artifact"].sha256]
+        facts["golden"] = make_golden(data, facts["input"], facts["outputs"])
+    return Card(**facts)
 
 
 def make_run(
-    data: bytes, channels: dict[str, int | None], keys: KeyRing, *, artifact: str = "int8"
+    data: bytes,
+    channels: dict[str, int | None],
+    keys: KeyRing,
+    *,
+    artifact: str = "int8",
+    golden: Golden | None = None,
 ) -> tuple[bytes, dict[str, bytes]]:
     """A receipt and the files that it clears."""
-    body = make_body(data, channels, artifact=artifact)
+    samples = golden or make_golden(data)
+    body = make_body(data, channels, artifact=artifact, golden=samples)
     receipt = sign_body(body, keys)
-    return receipt, {
-        f"{artifact}.onnx": data,
-        "card.json": make_card(body, receipt, artifact=artifact).to_bytes(),
-    }
+    card = make_card(body, receipt, artifact=artifact, golden=samples)
+    return receipt, {f"{artifact}.onnx": data, "card.json": card.to_bytes()}
 
 
 def make_channel(workspace: object, name: str = "edge", **options: Any) -> Channel:
@@ -152,7 +197,10 @@ def make_channel(workspace: object, name: str = "edge", **options: Any) -> Chann
     return channel
 
 
-def publish_model(channel: Channel, seed: int, expected: int | None) -> Release:
+def publish_model(
+    channel: Channel, seed: int, expected: int | None, golden: Golden | None = None
+) -> Release:
     """Publishes the model of a seed."""
-    receipt, files = make_run(make_onnx(seed), {channel.name: expected}, channel.keys)
+    data = make_onnx(seed)
+    receipt, files = make_run(data, {channel.name: expected}, channel.keys, golden=golden)
     return publish(channel, receipt=receipt, files=files, artifact="int8", expected=expected)

@@ -1,17 +1,28 @@
 """The runtime: what it loads, when it swaps, what it goes on with."""
 
+import re
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from deployments.targets.errors import ChannelRefused
+from deployments.targets.follow import client as client_module
 from deployments.targets.publish.channel import Channel
+from deployments.targets.run import live as live_module
 from deployments.targets.run.live import Runtime
 from deployments.targets.run.predict import predict
-from tests.deployments.targets.material import make_channel, make_onnx, publish_model
+from deployments.targets.run.runtime import Predictor
+from deployments.targets.trust.golden import Golden
+from tests.deployments.targets.material import (
+    make_channel,
+    make_golden,
+    make_onnx,
+    publish_model,
+)
 
 RAW = np.random.default_rng(0).integers(0, 17, (3, 1, 8, 8), dtype=np.uint8)
 
@@ -138,3 +149,65 @@ def test_a_fault_in_one_release_s_bytes_never_takes_the_place_of_the_old(
     assert (runtime.refresh(), runtime.current.release, runtime.slot) == ("refused", 1, "a")
     flip(path)
     assert (runtime.refresh(), runtime.current.release, runtime.slot) == ("updated", 2, "b")
+
+
+WRONG = make_golden(make_onnx(9))
+"""Golden samples of another model: well formed, signed, and wrong."""
+
+
+def test_a_release_that_fails_its_self_test_is_not_taken(
+    workspace: Path, channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime("edge", str(workspace))
+    first = runtime.current
+    publish_model(channel, 2, 1, golden=WRONG)
+    fetched = count_calls(monkeypatch, client_module, "download_files")
+    for _ in range(3):
+        assert (runtime.refresh(), runtime.current, runtime.slot) == ("refused", first, "a")
+        assert re.search(
+            "release 2 .*did not hold: self-test .*must give", str(runtime.state.reason)
+        )
+    assert len(fetched) == 1
+    assert len(list((tmp_path / "cache").glob("channels/*/models/*"))) == 1
+    again = Runtime("edge", str(workspace))
+    assert (again.state.status, again.current.release) == ("refused", 1)
+    publish_model(channel, 3, 2)
+    assert (runtime.refresh(), runtime.current.release) == ("updated", 3)
+
+
+def test_a_first_release_that_fails_its_self_test_answers_nobody(
+    workspace: Path, channel: Channel, tmp_path: Path
+) -> None:
+    publish_model(channel, 2, 1, golden=WRONG)
+    with pytest.raises(ChannelRefused, match=r"did not hold: self-test"):
+        Runtime("edge", str(workspace))
+    with pytest.raises(ChannelRefused, match=r"did not hold: self-test"):
+        predict("edge", [], str(workspace))
+
+
+def test_a_model_that_fails_its_self_test_later_falls_back_to_the_one_before(
+    workspace: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a new onnxruntime, or on another processor."""
+    Runtime("edge", str(workspace))
+    publish_model(channel, 2, 1)
+    assert Runtime("edge", str(workspace)).current.release == 2
+    real = live_module.check_golden
+    broken = make_golden(make_onnx(2))
+
+    def check(predictor: Predictor, golden: Golden) -> None:
+        real(predictor, WRONG if golden == broken else golden)
+
+    monkeypatch.setattr(live_module, "check_golden", check)
+    runtime = Runtime("edge", str(workspace))
+    assert (runtime.state.status, runtime.current.release, runtime.slot) == ("refused", 1, "a")
+    assert "self-test" in str(runtime.state.reason)
+    publish_model(channel, 3, 2)
+    assert (runtime.refresh(), runtime.current.release, runtime.slot) == ("updated", 3, "b")
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[Any]:
+    calls: list[Any] = []
+    real = getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *given: calls.append(given) or real(*given))
+    return calls

@@ -16,7 +16,13 @@ from deployments.targets.errors import NotCleared
 from deployments.targets.publish.channel import publish
 from deployments.targets.trust.card import InputSpec, OutputSpec
 from storage.base.store import sha256_bytes
-from tests.deployments.targets.material import make_body, make_card, make_channel, sign_body
+from tests.deployments.targets.material import (
+    make_body,
+    make_card,
+    make_channel,
+    make_golden,
+    sign_body,
+)
 
 ALPHABET = "abc"
 INPUT = InputSpec(
@@ -53,7 +59,8 @@ def make_peal() -> bytes:
 def make_bells(channel: Any, alphabet: str = ALPHABET) -> tuple[bytes, dict[str, bytes]]:
     """A receipt of a run that learned from bells, and the files that it clears."""
     data = make_peal()
-    body = make_body(data, {channel.name: None})
+    golden = make_golden(data, INPUT, OUTPUTS)
+    body = make_body(data, {channel.name: None}, golden=golden)
     document = {"kind": "ringing", "data": {"kind": "bells", "alphabet": alphabet}}
     body["recipe"]["document"] = document
     body["model"]["objective"] = "peal"

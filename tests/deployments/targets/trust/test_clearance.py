@@ -104,6 +104,16 @@ BAD_BODIES: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
         lambda body: body["model"].update(files={}),
         "must be a file of the receipt's model",
     ),
+    (
+        "other golden samples",
+        lambda body: body["model"]["files"]["int8.golden.json"].update(sha256="0" * 64),
+        "card's golden samples must be '0000",
+    ),
+    (
+        "no golden samples",
+        lambda body: body["model"]["files"].pop("int8.golden.json"),
+        "state all that it clears; got a fault at 'int8.golden.json'",
+    ),
     ("newer format", lambda body: body.update(format=3), "newer Lepton"),
     ("older format", lambda body: body.update(format=1), "format 2; got 1; run the recipe again"),
     ("no expectation", lambda body: body["channels"]["edge"].pop("expected"), "expected"),

@@ -11,6 +11,7 @@ import pytest
 from deployments.targets.errors import BadInput
 from deployments.targets.run.inputs import load_input
 from deployments.targets.trust.card import Card, ColumnSpec, InputSpec, OutputSpec
+from tests.deployments.targets.material import make_golden
 
 TABLE = InputSpec(
     form="table",
@@ -37,6 +38,7 @@ SERIES = InputSpec(
 
 
 def make_card(spec: InputSpec) -> Card:
+    outputs = (OutputSpec(name="values", meaning="values"),)
     return Card.model_validate(
         {
             "model_id": "a" * 64,
@@ -44,7 +46,8 @@ def make_card(spec: InputSpec) -> Card:
             "kind": "tabular-regression",
             "input": spec,
             "objective": "values",
-            "outputs": (OutputSpec(name="values", meaning="values"),),
+            "outputs": outputs,
+            "golden": make_golden(b"", spec, outputs),
             "artifact": {"name": "fp32", "file": "fp32.onnx", "sha256": "b" * 64},
             "receipt": "c" * 64,
         }

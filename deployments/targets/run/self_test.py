@@ -1,0 +1,57 @@
+"""The self-test: a loaded model answers its golden samples as it did where it was made."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.targets.errors import BadArtifact
+from deployments.targets.run.runtime import Array, Outputs, Predictor
+from deployments.targets.trust.golden import Golden
+
+
+def check_golden(predictor: Predictor, golden: Golden) -> None:
+    """Ask a model for its golden samples, one by one, which warms it up as well.
+
+    A label must be the same unless the two best probabilities are closer than the tolerance;
+    other answers must be within the tolerance, as a fraction of the largest golden one.
+
+    Raises:
+        BadArtifact: It answers otherwise.
+    """
+    answers = predictor.predict(golden.input.read(), batch_size=1)
+    expected = golden.read_outputs()
+    for spec in predictor.outputs:
+        name, wanted, got = spec.name, expected[spec.name], answers.arrays[spec.name]
+        if got.shape != wanted.shape:
+            raise _refuse(name, f"shape {wanted.shape}", f"{got.shape}")
+        if spec.meaning == "label":
+            wrong = (got != wanted) & ~_find_ties(answers.outputs, golden, wanted.shape)
+        else:
+            wrong = np.abs(_as_real(got) - _as_real(wanted)) > golden.tolerance * _scale(wanted)
+        if wrong.any():
+            raise _refuse(name, str(wanted[wrong].flat[0]), str(got[wrong].flat[0]))
+
+
+def _refuse(name: str, wanted: str, got: str) -> BadArtifact:
+    return BadArtifact(
+        f"self-test ({name} of golden samples) must give {wanted}; got {got}; this machine does "
+        "not answer as the one that made the model did: check its memory and its onnxruntime"
+    )
+
+
+def _find_ties(outputs: Outputs, golden: Golden, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Tell of which samples the two best probabilities are closer than the tolerance."""
+    for spec in outputs:
+        values = golden.outputs[spec.name].read()
+        if spec.meaning == "probabilities" and values.shape[:-1] == shape and values.shape[-1] > 1:
+            best = np.sort(values, axis=-1)
+            return np.asarray(best[..., -1] - best[..., -2] <= golden.tolerance)
+    return np.zeros(shape, dtype=np.bool_)
+
+
+def _as_real(values: Array) -> NDArray[np.float64]:
+    return values.astype(np.float64)
+
+
+def _scale(wanted: Array) -> float:
+    largest = float(np.abs(_as_real(wanted)).max(initial=0.0))
+    return largest or 1.0
