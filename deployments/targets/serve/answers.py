@@ -4,6 +4,7 @@ Each is plain ASGI. One visit to the pool reads the body, computes, and packs wh
 loop receives, numbers and sends.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from deployments.targets.errors import BadArtifact, BadInput
+from deployments.targets.errors import BadArtifact, BadInput, TargetError
 from deployments.targets.run.forms.arrays import Samples
 from deployments.targets.run.inputs import read_samples, read_values
 from deployments.targets.run.live import LiveModel
@@ -31,9 +32,11 @@ from deployments.targets.serve.models import LiveModels, find_model
 from deployments.targets.serve.oip import InferRequest, pack_outputs, pack_reply, parse_infer
 from deployments.targets.serve.pool import Pool
 from deployments.targets.serve.recorder import Recorder
-from deployments.targets.serve.replies import Receive, Refusal, Scope
+from deployments.targets.serve.replies import Receive, Refusal, Scope, refuse_busy
+from storage.base.errors import StorageError
 from storage.base.store import redact
 
+logger = logging.getLogger(__name__)
 MAX_NAME_CHARS = 200
 _BINARY = b"inference-header-content-length"
 
@@ -107,7 +110,11 @@ class Answerer:
 
     async def _record(self, live: LiveModel, said: _Said) -> str:
         samples = said.samples
-        return await self.recorder.record(live, samples.raw, said.answers, samples.times)
+        try:
+            return await self.recorder.record(live, samples.raw, said.answers, samples.times)
+        except (StorageError, TargetError) as error:
+            logger.exception("An answer could not be recorded")
+            raise refuse_busy("answer must be recorded; got a fault of this node") from error
 
 
 def _predict(live: LiveModel, data: bytes, headers: Headers, file: str) -> _Said:
