@@ -192,12 +192,14 @@ def _carry_out(plan: "Plan", console: ConsoleProgress) -> "Outcome":
 
 
 def _write_page(plan: "Plan", outcome: "Outcome", name: str, about: str) -> str:
+    """Holds the dataset against the ledger, too, and writes the page."""
     from storage.base.store import Store
+    from tasks.data.fleet_rows import hold_rows
     from tasks.pages.fleet_page import write_fleet_page
 
-    return write_fleet_page(
-        Store(plan.workspace), plan, outcome, name=name, about=about, figure="accuracy"
-    )
+    store = Store(plan.workspace)
+    outcome.invariants.append(hold_rows(store, name, outcome))
+    return write_fleet_page(store, plan, outcome, name=name, about=about, figure="accuracy")
 
 
 def _say_outcome(outcome: "Outcome", page: str) -> None:
