@@ -75,7 +75,7 @@ class UplinkRecord(_Record):
     model_id: Sha256 | None = None
     probability: Annotated[float, Field(gt=0, le=1)] = 1.0
     reason: Literal["all", "sampled"] = "all"
-    answer_id: Annotated[str, Field(min_length=3, max_length=100, pattern=r"^[^\s:]+:[0-9]+$")]
+    answer_id: Annotated[str, Field(min_length=1, max_length=200)]
     answer: dict[str, JsonValue] = {}
     truth: JsonValue = None
 

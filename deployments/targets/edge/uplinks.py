@@ -1,0 +1,109 @@
+"""Where batches go: a workspace's `uplinks` folder at any URL, or an endpoint that takes them."""
+
+import json
+from typing import Protocol
+
+from deployments.targets.errors import UplinkRefused
+from storage.base.errors import Unreachable
+from storage.base.store import Store, redact
+
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
+_MAX_REPLY_BYTES = 2**16
+_OK, _FORBIDDEN = 200, 403
+
+
+class Uplink(Protocol):
+    """Takes batches, each as often as it is sent."""
+
+    display: str
+
+    def send(self, name: str, data: bytes) -> None:
+        """Sends one batch; when it returns, the batch is durable at the other end.
+
+        Raises:
+            UplinkRefused: The other end does not trust it.
+            StorageError: It could not be sent now.
+        """
+
+
+class StoreUplink:
+    """The `uplinks` folder of a workspace. A device needs to write there and nowhere else."""
+
+    def __init__(self, url: str) -> None:
+        self._store = Store(url)
+        self.display = self._store.display
+
+    def send(self, name: str, data: bytes) -> None:
+        """Creates the batch's file unless it is there already: its name holds its digest."""
+        folder = self._store.local_path()
+        if folder is not None and not folder.parent.is_dir():
+            # A disk that is not mounted: files made here would be seen by nobody.
+            raise Unreachable(
+                f"uplink ({self.display}) must lie in a workspace that is there; got no folder "
+                f"{folder.parent}; mount it, or correct the address"
+            )
+        self._store.put_if_absent(name, data)
+
+
+class HttpUplink:
+    """An endpoint that verifies batches, and puts them into its workspace."""
+
+    def __init__(self, url: str) -> None:
+        import urllib3
+
+        self._url = url
+        self.display = redact(url)
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
+        self._pool = urllib3.PoolManager(retries=False, timeout=timeout)
+
+    def send(self, name: str, data: bytes) -> None:
+        """Posts the batch, and waits until the endpoint says that it has it."""
+        import urllib3
+
+        headers = {"Content-Type": "application/octet-stream", "User-Agent": "lepton"}
+        try:
+            reply = self._pool.request(
+                "POST", self._url, body=data, headers=headers, redirect=False, preload_content=False
+            )
+            text = reply.read(_MAX_REPLY_BYTES)
+            reply.release_conn()
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(
+                f"uplink ({self.display}) must answer; got {redact(str(error))}; check the address "
+                "and the network"
+            ) from None
+        if reply.status == _FORBIDDEN:
+            raise UplinkRefused(f"uplink ({self.display}) refuses: {_read_error(text)}")
+        first, last = name.rpartition("/")[2].split("-")[:2]
+        if reply.status != _OK or _read_range(text) != [int(first), int(last)]:
+            raise Unreachable(
+                f"uplink ({self.display}) must say that it took {first}-{last}; got status "
+                f"{reply.status}: {_read_error(text)}; check the address"
+            )
+
+
+def open_uplink(url: str) -> Uplink:
+    """Opens an uplink: an endpoint's `/uplink` at http(s), else a workspace's `uplinks` folder.
+
+    Raises:
+        InvalidInput: The URL cannot be that of a store.
+    """
+    is_http = url.startswith(("http://", "https://"))
+    return HttpUplink(url) if is_http else StoreUplink(url)
+
+
+def _read_range(reply: bytes) -> object:
+    try:
+        document = json.loads(reply)
+    except (ValueError, RecursionError):
+        return None
+    return document.get("accepted") if isinstance(document, dict) else None
+
+
+def _read_error(reply: bytes) -> str:
+    try:
+        document = json.loads(reply)
+    except (ValueError, RecursionError):
+        document = None
+    found = document.get("error") if isinstance(document, dict) else None
+    return redact(str(found if found is not None else reply.decode("utf-8", "replace")))[:300]
