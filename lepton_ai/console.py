@@ -71,10 +71,12 @@ class ConsoleProgress:
             self._live.update(self._bar, completed=done, total=total, note=note)
         elif time.monotonic() - self._said_at >= PLAIN_INTERVAL_S:
             self._said_at = time.monotonic()
+            counted = f"{done}/{total or '?'} " if done or total else ""
             self._console.print(
-                f"  ...  {stage.ljust(NAME_WIDTH)} {done}/{total or '?'} {note}",
+                f"  ...  {stage.ljust(NAME_WIDTH)} {counted}{note}",
                 highlight=False,
                 markup=False,
+                soft_wrap=True,
             )
 
     def end(self, stage: str, outcome: str, note: str, duration_s: float) -> None:

@@ -21,6 +21,8 @@ def main() -> None:
     threading.Thread(target=_end_with_starter, name="end-with-starter", daemon=True).start()
     module, _, function = sys.argv[1].partition(":")
     sys.argv = ["lepton", *sys.argv[2:]]
+    # Whoever makes a name of the program out of that of the module names us, not the command.
+    sys.modules["__main__"].__package__ = None
     getattr(import_module(module), function)()
 
 

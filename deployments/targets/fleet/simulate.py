@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from deployments.targets.errors import TargetError
 from deployments.targets.fleet.agents import AgentPlan, Look, look_at, start_agents, wait_until
-from deployments.targets.fleet.children import Children
+from deployments.targets.fleet.children import Child, Children
 from deployments.targets.fleet.device import Device, NoReply
 from deployments.targets.fleet.evidence import find_champion, read_arrived, read_cleared
 from deployments.targets.fleet.invariants import (
@@ -95,15 +95,24 @@ class Fleet:
         finally:
             self._watcher.end(name, word, ", ".join(notes), time.monotonic() - started_s)
 
+    def _follow(self, name: str, child: Child) -> Callable[[], None]:
+        """Return what shows the last line of a process whenever it is another one."""
+        shown: list[str] = []
+
+        def show() -> None:
+            if (line := " ".join(child.last_line.removeprefix("...").split())) not in shown[-1:]:
+                shown.append(line)
+                self._watcher.advance(name, 0, None, line)
+
+        return show
+
     def _run_recipe(self) -> None:
         plan, name = self.plan, "first model"
         with self._stage(name) as note:
             child = self._children.start(
                 "run", "run", plan.recipe, "--workspace", plan.workspace, "--json"
             )
-            answer = child.finish(
-                RUN_S, lambda: self._watcher.advance(name, 0, None, child.last_line)
-            )
+            answer = child.finish(RUN_S, self._follow(name, child))
             note(f"model {str(json.loads(answer)['model_id'])[:12]}")
 
     def _note_release(self) -> int:
@@ -215,11 +224,7 @@ class Fleet:
                 f"feedback-{number + 1}",
                 *("feedback", plan.recipe, "--workspace", plan.workspace, "--json"),
             )
-            answer = child.finish(
-                RUN_S,
-                lambda: self._watcher.advance(name, 0, None, child.last_line),
-                accepted=(0, STOPPED),
-            )
+            answer = child.finish(RUN_S, self._follow(name, child), accepted=(0, STOPPED))
             said = json.loads(answer)
             before = max(self.outcome.releases)
             release = self._note_release()
