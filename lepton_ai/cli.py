@@ -7,6 +7,8 @@ import typer
 
 from lepton_ai.commands import (
     datasets,
+    devices,
+    edge,
     fleet,
     gates,
     keys,
@@ -35,6 +37,8 @@ app.add_typer(
     name="datasets",
     help="What is stored, how it came about, and that it still holds.",
 )
+app.add_typer(devices.app, name="devices", help="Which devices may send to a workspace.")
+app.add_typer(edge.app, name="edge", help="What runs on a device: answer, keep, send back.")
 app.add_typer(
     fleet.app,
     name="fleet",

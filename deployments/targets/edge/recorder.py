@@ -3,32 +3,19 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 import numpy as np
-from pydantic import JsonValue, ValidationError
+from pydantic import ValidationError
 
 from deployments.targets.edge.policy import KeepPolicy
 from deployments.targets.edge.spool import Spool
 from deployments.targets.edge.spool_file import SpoolRow
-from deployments.targets.errors import BadInput
 from deployments.targets.run.live import LiveModel
 from deployments.targets.run.runtime import Answers, Array
+from deployments.targets.serve.recorder import Truth
 from deployments.targets.trust.uplink import UplinkRecord
-from storage.base.errors import StorageError
+from storage.base.errors import InvalidInput, StorageError
 from storage.base.store import canonical_json
-
-
-class ToldTruth(Protocol):
-    """What was true of an answer."""
-
-    @property
-    def answer_id(self) -> str:
-        """The answer."""
-
-    @property
-    def truth(self) -> JsonValue:
-        """What was true."""
 
 
 class SpoolRecorder:
@@ -79,22 +66,22 @@ class SpoolRecorder:
         rows = self._spool.record(
             len(raw), lambda first: self._keep_answers(first, at, live, raw, answers, times)
         )
-        return f"{self.node}:{await asyncio.wrap_future(rows)}"
+        first = await asyncio.wrap_future(rows)
+        return f"{self.node}:{first}"
 
-    async def add_truth(self, truths: Sequence[ToldTruth]) -> int:
+    async def add_truth(self, truths: Sequence[Truth]) -> int:
         """Records what was true of answers, known or unknown; returns how many, once durable.
 
         Raises:
-            BadInput: One is no JSON, or names an answer by what can be no id.
+            InvalidInput: One is no JSON, or names an answer by what can be no id.
             SpoolError: The spool is closed.
         """
         if not truths:
             return 0
         at = self._now().isoformat()
         said = [(truth.answer_id, _check_truth(truth)) for truth in truths]
-        await asyncio.wrap_future(
-            self._spool.record(len(said), lambda first: _make_truths(first, at, said))
-        )
+        rows = self._spool.record(len(said), lambda first: _make_truths(first, at, said))
+        await asyncio.wrap_future(rows)
         return len(said)
 
     def _keep_answers(
@@ -129,7 +116,7 @@ class SpoolRecorder:
             )
 
 
-def _check_truth(told: ToldTruth) -> str:
+def _check_truth(told: Truth) -> str:
     """Return the canonical JSON of a truth that a batch can carry."""
     try:
         UplinkRecord(
@@ -142,7 +129,7 @@ def _check_truth(told: ToldTruth) -> str:
         return canonical_json(told.truth).decode()
     except (ValidationError, StorageError) as error:
         fault = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise BadInput(
+        raise InvalidInput(
             f"truth must be a JSON value of an answer id of 1 to 200 letters; got {fault}; correct "
             "it"
         ) from error

@@ -66,6 +66,15 @@ def check_device_id(device: str) -> str:
     return _check_name(device, "device id")
 
 
+def check_device_class(name: str) -> str:
+    """Return the name of a device class if it can be one.
+
+    Raises:
+        DeviceRefused: It cannot.
+    """
+    return _check_name(name, "device class")
+
+
 def make_code(device: str, signer: ReceiptSigner) -> str:
     """Return the enrolment code of a device: its id and public key, signed by that key.
 
@@ -134,7 +143,7 @@ def add_device(
     record = DeviceRecord(
         id=device,
         public=public,
-        device_class=_check_name(device_class, "device class"),
+        device_class=check_device_class(device_class),
         group=None if group is None else _check_name(group, "group"),
         enrolled_at=datetime.now(UTC),
         enrolled_by=signer.keyid,

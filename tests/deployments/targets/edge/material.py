@@ -10,6 +10,7 @@ from deployments.targets.edge.spool_file import SpoolRow
 from deployments.targets.run.live import LiveModel
 from deployments.targets.run.objectives import Output, Teller
 from deployments.targets.run.runtime import Answers
+from deployments.targets.serve.recorder import Truth
 from deployments.targets.trust.card import OutputSpec
 
 MODEL, OTHER_MODEL = "ab" * 32, "cd" * 32
@@ -44,10 +45,9 @@ def make_truth_row(sequence: int) -> SpoolRow:
     return SpoolRow(sequence, "truth", AT, None, 1.0, "all", "d1:1", '"8"')
 
 
-@dataclass
-class Told:
-    answer_id: str
-    truth: Any
+def tell(answer_id: Any, truth: Any) -> Truth:
+    """A truth, also one that no request could bring."""
+    return Truth.model_construct(answer_id=answer_id, truth=truth)
 
 
 OUTPUTS = (OutputSpec(name="score", dtype="float32", meaning="score"),)

@@ -10,8 +10,8 @@ import pytest
 from deployments.targets.edge.policy import parse_policy
 from deployments.targets.edge.recorder import SpoolRecorder
 from deployments.targets.edge.spool import Spool
-from deployments.targets.errors import BadInput
-from tests.deployments.targets.edge.material import AT, MODEL, Told, make_answers, make_live
+from storage.base.errors import InvalidInput
+from tests.deployments.targets.edge.material import AT, MODEL, make_answers, make_live, tell
 
 NOW = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
 
@@ -64,7 +64,7 @@ def test_a_sample_takes_numbers_for_all_and_keeps_its_share(spool: Spool) -> Non
 def test_truths_are_kept_whoever_they_are_of_and_whatever_the_policy(spool: Spool) -> None:
     recorder = make_recorder(spool, "sampled:0.0001")
     record(recorder, 1)
-    truths = [Told("d1:1", "7"), Told("nobody knows it", {"any": [1, None]}), Told("d2:9", 1.5)]
+    truths = [tell("d1:1", "7"), tell("nobody knows it", {"any": [1, None]}), tell("d2:9", 1.5)]
     assert asyncio.run(recorder.add_truth(truths)) == 3
     assert asyncio.run(recorder.add_truth([])) == 0
     rows = spool.read_rows(2, 9)
@@ -91,8 +91,8 @@ def test_truths_are_kept_whoever_they_are_of_and_whatever_the_policy(spool: Spoo
 def test_a_truth_that_no_batch_could_carry_is_refused(
     spool: Spool, answer_id: Any, truth: Any
 ) -> None:
-    with pytest.raises(BadInput, match="truth must be"):
-        asyncio.run(make_recorder(spool).add_truth([Told("d1:1", 1), Told(answer_id, truth)]))
+    with pytest.raises(InvalidInput, match="truth must be"):
+        asyncio.run(make_recorder(spool).add_truth([tell("d1:1", 1), tell(answer_id, truth)]))
     assert spool.read_rows(1, 9) == []
 
 

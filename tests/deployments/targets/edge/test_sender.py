@@ -19,10 +19,10 @@ from storage.base.errors import Unreachable
 from tests.deployments.targets.edge.material import (
     OTHER_MODEL,
     MemoryUplink,
-    Told,
     make_answers,
     make_live,
     make_row,
+    tell,
 )
 
 SIGNER = make_signer(make_private_pem(), "memory")
@@ -85,7 +85,7 @@ def test_everything_is_sent_in_ranges_without_gaps_and_leaves_the_spool(
             raw = np.full((2, 1, 3), number, np.int32)
             live = make_live(OTHER_MODEL) if number > 25 else make_live()
             await recorder.record(live, raw, make_answers([0.5, number]), None)
-            await recorder.add_truth([Told(f"d1:{number}", number)])
+            await recorder.add_truth([tell(f"d1:{number}", number)])
 
     asyncio.run(ask())
     held = [row.sequence for row in spool.read_rows(1, 999)]

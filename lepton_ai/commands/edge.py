@@ -1,0 +1,119 @@
+"""`lepton edge`: what runs on a device."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.targets.edge.state import StateFolder
+from deployments.targets.trust.devices import check_device_class
+from lepton_ai.commands.common import DEFAULT_WORKSPACE, say, translate_errors, with_extra
+from lepton_ai.extras import SERVE
+
+if TYPE_CHECKING:
+    from deployments.targets.run.live import Runtime
+
+app = typer.Typer(no_args_is_help=True)
+
+INTERVAL_S = 30.0
+SPOOL_BYTES = 256 * 2**20
+
+State = Annotated[Path, typer.Option("--state", help="Folder of the device's key and spool.")]
+Id = Annotated[
+    str,
+    typer.Option("--id", help="The device's id, unique in the workspace: a-z, 0-9, '.', '_', '-'."),
+]
+
+
+@app.command("enroll")
+@translate_errors
+def enroll(state: State, id: Id) -> None:
+    """Make the device's key, once, and print the code by which a workspace comes to know it."""
+    code = StateFolder(state).make_code(id)
+    say(f"device {id}: add it where the workspace is, with: lepton devices add CODE --class CLASS")
+    sys.stdout.write(code + "\n")
+
+
+@app.command("run")
+@with_extra("edge run", SERVE)
+def run(
+    channel: Annotated[
+        str, typer.Option("--channel", help="Address of the channel: a path, a URL, or http(s).")
+    ],
+    id: Id,
+    state: State,
+    uplink: Annotated[
+        str,
+        typer.Option(
+            "--uplink", help="A workspace's `uplinks` folder at any URL, or an endpoint's /uplink."
+        ),
+    ],
+    device_class: Annotated[
+        str, typer.Option("--class", help="The class that the device was added with.")
+    ] = "default",
+    policy: Annotated[
+        str, typer.Option("--policy", help="Which answers are kept: all, or sampled:P.")
+    ] = "all",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one.")] = 0,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    interval_s: Annotated[
+        float,
+        typer.Option(
+            "--interval-s", min=0.05, help="Seconds between two looks at the channel, and sendings."
+        ),
+    ] = INTERVAL_S,
+    spool_bytes: Annotated[
+        int, typer.Option("--spool-bytes", help="The most that what is kept takes on the disk.")
+    ] = SPOOL_BYTES,
+    workspace: Annotated[
+        str,
+        typer.Option(
+            "--workspace",
+            "-w",
+            help="Where the channel lies, if only its name is given.",
+            envvar="LEPTON_WORKSPACE",
+        ),
+    ] = DEFAULT_WORKSPACE,
+) -> None:
+    """Answer on this machine with a channel's champion, and send back what is kept.
+
+    What was answered is durable before the answer goes out, and stays until it was acknowledged;
+    days without a network are no fault. SIGTERM finishes what was taken, and exits with 0.
+    """
+    from deployments.targets.edge.agent import AgentSettings, run_agent
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    check_device_class(device_class)
+    settings = AgentSettings(
+        channel=channel,
+        workspace=workspace,
+        device=id,
+        state=state,
+        uplink=uplink,
+        policy=policy,
+        host=host,
+        port=port,
+        interval_s=interval_s,
+        spool_bytes=spool_bytes,
+    )
+    run_agent(settings, on_loaded=_say_model, on_ready=_say_ready)
+
+
+def _say_model(runtime: "Runtime") -> None:
+    state = runtime.state
+    if state.status == "refused":
+        say(
+            f"warning: channel {runtime.channel} is refused, the model that was verified last "
+            f"answers: {state.reason}",
+            "yellow",
+        )
+    live = runtime.current
+    release = live.verified.release
+    say(f"{live.card.name} on channel {release.channel}: {release.title} answers")
+
+
+def _say_ready(host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    say(f"ready http://{shown}:{port}")
