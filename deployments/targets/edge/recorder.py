@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from deployments.targets.edge.policy import KeepPolicy
 from deployments.targets.edge.spool import Spool
-from deployments.targets.edge.spool_file import SpoolRow
+from deployments.targets.edge.spool_rows import SpoolRow
 from deployments.targets.run.live import LiveModel
 from deployments.targets.run.runtime import Answers, Array
 from deployments.targets.serve.recorder import Truth

@@ -18,7 +18,7 @@ from datetime import datetime
 import numpy as np
 
 from deployments.targets.edge.spool import Spool
-from deployments.targets.edge.spool_file import SpoolRow
+from deployments.targets.edge.spool_rows import SpoolRow
 from deployments.targets.edge.uplinks import Uplink
 from deployments.targets.errors import SpoolError, UplinkRefused
 from deployments.targets.trust.receipt_signer import ReceiptSigner

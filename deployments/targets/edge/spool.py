@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from deployments.targets.edge.spool_file import SpoolFile, SpoolMarks, SpoolReader, SpoolRow
+from deployments.targets.edge.spool_file import SpoolFile, SpoolReader
+from deployments.targets.edge.spool_rows import SpoolMarks, SpoolRow
 from deployments.targets.errors import SpoolError
 
 logger = logging.getLogger(__name__)

@@ -7,12 +7,12 @@ sent yet make it.
 """
 
 import contextlib
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from pathlib import Path
 
+from deployments.targets.edge.spool_rows import SpoolMarks, SpoolRow
 from deployments.targets.errors import SpoolError
 
 PAGE_BYTES = 4096
@@ -21,68 +21,7 @@ MOST_ROW_BYTES = 32 * 2**20
 BLOCK = 1000
 """Sequence numbers are reserved durably this many at a time, so that a kill never gives one
 twice."""
-_ROW_BYTES = 200  # What a row takes beside its content, in the database and in the count.
-_MARKS = ("reserved", "sent", "pending", "dropped", "records", "bytes")
 _GROUP = "model_id, dtype, shape, length(times)"
-
-
-@dataclass(frozen=True)
-class SpoolRow:
-    """One record that is kept.
-
-    Attributes:
-        sequence: Its number among all that the device answered or was told.
-        kind: "answer" or "truth".
-        at: When, in ISO 8601.
-        model_id: The model that answered; None of a truth.
-        probability: The chance that it had to be kept.
-        reason: Why it was kept.
-        answer_id: The answer that it is, or that a truth belongs to.
-        said: JSON of what the model said, or of the truth.
-        dtype: numpy name of the input's dtype; None of a truth.
-        shape: JSON of one input's shape.
-        data: The input's bytes.
-        times: The bytes of its rows' times, float64; None of other forms than series.
-    """
-
-    sequence: int
-    kind: str
-    at: str
-    model_id: str | None
-    probability: float
-    reason: str
-    answer_id: str
-    said: str
-    dtype: str | None = None
-    shape: str | None = None
-    data: bytes = b""
-    times: bytes | None = None
-
-    @property
-    def size_bytes(self) -> int:
-        """About what it takes in the file."""
-        return len(self.said) + len(self.data) + len(self.times or b"") + _ROW_BYTES
-
-
-@dataclass(frozen=True)
-class SpoolMarks:
-    """How far the spool got, and what it holds.
-
-    Attributes:
-        reserved: Highest sequence number that may have been given.
-        sent: Highest one of the last range that was acknowledged.
-        pending: Highest one of the range that is being sent; 0: none is.
-        dropped: Records that made room for others, or could not be written, ever.
-        records: Records that are held.
-        bytes: About what they take.
-    """
-
-    reserved: int = 0
-    sent: int = 0
-    pending: int = 0
-    dropped: int = 0
-    records: int = 0
-    bytes: int = 0
 
 
 _COLUMNS = tuple(column.name for column in fields(SpoolRow))
@@ -142,7 +81,7 @@ class SpoolFile:
             run(f"CREATE TABLE records ({kinds}, {others})")
             run("CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID")
             self._connection.executemany(
-                "INSERT INTO marks VALUES (?, 0)", [(name,) for name in _MARKS]
+                "INSERT INTO marks VALUES (?, 0)", [(mark.name,) for mark in fields(SpoolMarks)]
             )
             run("COMMIT")
 
@@ -299,11 +238,6 @@ class SpoolReader:
     def close(self) -> None:
         """Closes the connection."""
         self._connection.close()
-
-
-def dump_json(value: object) -> str:
-    """Return compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from deployments.targets.edge.spool_file import SpoolRow
+from deployments.targets.edge.spool_rows import SpoolRow
 from deployments.targets.run.live import LiveModel
 from deployments.targets.run.objectives import Output, Teller
 from deployments.targets.run.runtime import Answers

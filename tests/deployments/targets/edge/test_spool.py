@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from deployments.targets.edge.spool import Spool
-from deployments.targets.edge.spool_file import BLOCK, LEAST_BYTES, SpoolFile, SpoolRow
+from deployments.targets.edge.spool_file import BLOCK, LEAST_BYTES, SpoolFile
+from deployments.targets.edge.spool_rows import SpoolRow
 from deployments.targets.errors import SpoolError
 from tests.deployments.targets.edge.material import OTHER_MODEL, make_row, make_truth_row
 
