@@ -4,6 +4,7 @@ FlowError
 |-- RecipeError      the recipe is wrong: every fault at once, before anything starts
 |-- ServerError      no Prefect server
 |-- ResumeError      a run that was lost cannot go on
+|-- BusyError        another process is at work on the same
 `-- GateStopped      a gate stopped the run; carries the receipt
 """
 
@@ -23,6 +24,10 @@ class ServerError(FlowError):
 
 class ResumeError(FlowError):
     """A run cannot go on: there is none of that name, or it is at work, or was altered."""
+
+
+class BusyError(FlowError):
+    """Another process is at work on the same thing."""
 
 
 @dataclass(frozen=True)

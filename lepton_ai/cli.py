@@ -9,6 +9,7 @@ from lepton_ai.commands import (
     datasets,
     devices,
     edge,
+    feedback,
     fleet,
     gates,
     keys,
@@ -30,6 +31,7 @@ app.command("run")(run.run)
 app.command("recipes")(run.recipes)
 app.command("predict")(predict.predict)
 app.command("serve")(serve.serve)
+app.command("feedback")(feedback.feedback)
 app.command("verify")(receipts.verify)
 app.command("trace")(receipts.trace)
 app.add_typer(

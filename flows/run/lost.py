@@ -34,6 +34,12 @@ def find_lost_run(workspace: str, recipe: Recipe) -> str | None:
     return None
 
 
+def find_lost_id(workspace: Store, digest: str) -> str | None:
+    """Return the id of the newest lost run of a recipe, by the recipe's digest; None without."""
+    lost = (each.run for each in _list_lost(workspace) if each.recipe["digest"] == digest)
+    return next(lost, None)
+
+
 def describe_way_on(record: RunRecord) -> str:
     """Return a sentence on a lost run: how far it came, and the command that goes on with it."""
     where = shlex.quote(Store(record.workspace).display)

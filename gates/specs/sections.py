@@ -5,6 +5,7 @@ from pydantic import SerializeAsAny
 from gates.specs.artifact import ArtifactGate
 from gates.specs.drift import DriftGate
 from gates.specs.limits import Limits
+from gates.specs.live import LiveGate
 from gates.specs.model import ModelLimits
 from gates.specs.prepared import PreparedGate
 from gates.specs.raw import RawGate
@@ -27,3 +28,5 @@ class GatesSpec(Limits):
     kind."""
     artifact: ArtifactGate = ArtifactGate()
     """What the exact bytes of an artifact must show before they are published."""
+    live: LiveGate = LiveGate()
+    """What rows that come back from the promoted model must hold before anything is decided."""

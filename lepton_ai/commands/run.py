@@ -73,8 +73,8 @@ def run(
     Exit status: 0 promoted, 3 stopped by a gate, 2 bad usage or recipe, 1 anything else.
     """
     started = time.monotonic()
-    overrides = _parse_settings(settings or [])
-    _quiet_libraries()
+    overrides = parse_settings(settings or [])
+    quiet_libraries()
     _look_ahead(recipe, workspace, overrides, resume)
     # Great Expectations takes seconds to import: here, where it is counted as such.
     import gates.engine.runner  # noqa: F401
@@ -85,7 +85,7 @@ def run(
     imports_s = time.monotonic() - started
     interrupts = Interrupts()
     console = ConsoleProgress(stderr, interrupts.check)
-    with _translate_stops(console), interrupts:
+    with translate_stops(console), interrupts:
         try:
             receipt = lifecycle(recipe or "", workspace, overrides, scheduler, resume)
         except GateStopped as stopped:
@@ -127,7 +127,7 @@ def _look_ahead(
 
 
 @contextmanager
-def _translate_stops(console: ConsoleProgress) -> Iterator[None]:
+def translate_stops(console: ConsoleProgress) -> Iterator[None]:
     """Shows a run's stages, and says in one sentence what ended it early."""
     from flows.errors import FlowError
     from tasks.runtime.errors import TaskError
@@ -157,7 +157,7 @@ def recipes(as_json: AsJson = False) -> None:
         answer(fields, f"{name:<{width}}  {description}", as_json)
 
 
-def _parse_settings(settings: list[str]) -> dict[str, Any]:
+def parse_settings(settings: list[str]) -> dict[str, Any]:
     """`["train.max_epochs=3"]` as `{"train.max_epochs": 3}`; values are read as YAML."""
     import yaml
 
@@ -179,7 +179,7 @@ def _parse_settings(settings: list[str]) -> dict[str, Any]:
     return parsed
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     """Keeps telemetry on the machine and other logs off the terminal; the server gets every log."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

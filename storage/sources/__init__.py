@@ -23,6 +23,7 @@ from storage.sources.base import (
 from storage.sources.csv import CsvSource
 from storage.sources.idx import IdxSource
 from storage.sources.images import ImagesSource
+from storage.sources.joined import SOURCES, JoinedSource
 from storage.sources.parquet import ParquetSource
 from storage.sources.sklearn import SklearnSource
 
@@ -44,6 +45,7 @@ BUILT_IN: tuple[type[Source], ...] = (
     CsvSource,
     IdxSource,
     ImagesSource,
+    JoinedSource,
     ParquetSource,
     SklearnSource,
 )
@@ -91,5 +93,7 @@ def name_type(source: type[Source]) -> str:
 if TYPE_CHECKING:
     AnySource = Source
 else:
-    every = tuple(find_sources().values())
+    known = find_sources()
+    SOURCES.update({name: source for name, source in known.items() if source is not JoinedSource})
+    every = tuple(known.values())
     AnySource = Annotated[Union[every], Field(discriminator="type")]  # noqa: UP007

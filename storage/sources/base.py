@@ -271,7 +271,7 @@ def hide_secrets(key: str, value: JsonValue) -> JsonValue:
 
 
 def identify_rows(part: Part, decoded: Decoded) -> Rows:
-    """Return the rows with `row_id` and `content_hash` added.
+    """Return the rows with `row_id` and `content_hash` added; those that they bring stay.
 
     Raises:
         SourceError: The fields have different lengths, or a row lacks its member's name.

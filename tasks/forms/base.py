@@ -22,6 +22,7 @@ from gates.specs.raw import RawGate
 from lightning_modules.data.readers import SampleReader
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import Sample
+from storage.base.errors import InvalidInput
 from storage.base.parallel import TaskClient
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
@@ -108,6 +109,27 @@ class TaskForm(ABC, Generic[D, S]):
     @abstractmethod
     def describe_input(self, sample: S, data: D) -> InputSpec:
         """Describe the raw sample that an artifact takes, as a device's card tells it."""
+
+    def read_inputs(
+        self, inputs: NDArray[Any], spec: InputSpec, data: D
+    ) -> tuple[Rows, Mapping[str, tuple[str, ...]]]:
+        """Return what a model was asked for as the fields of rows, without label and target.
+
+        Args:
+            inputs: Raw samples as an artifact takes them, (N, *shape).
+            spec: What the artifact takes.
+            data: What the recipe says of the rows.
+
+        Returns:
+            The fields, and the names of the columns of two-dimensional ones.
+
+        Raises:
+            InvalidInput: The samples are not what the data section declares.
+        """
+        raise InvalidInput(
+            f"form of rows ({type(self).__name__}) must say how samples become rows again; got "
+            "nothing; write its read_inputs"
+        )
 
     @abstractmethod
     def open_reader(self, version: Version, sample: S) -> SampleReader:

@@ -20,6 +20,7 @@ from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.measure import choose_positive
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import ImageSample
+from storage.base.errors import InvalidInput
 from storage.datasets.version import Version
 from storage.forms.image import ImageSpec
 from storage.pipeline.fitted import Fitted
@@ -63,6 +64,18 @@ class ImageForm(TaskForm[ImageSpec, ImageSample]):
             shape=sample.shape,
             value_range=sample.value_range,
         )
+
+    def read_inputs(
+        self, inputs: NDArray[Any], spec: InputSpec, data: ImageSpec
+    ) -> tuple[Rows, Mapping[str, tuple[str, ...]]]:
+        """Return images as they were asked."""
+        wanted = (np.dtype(data.image.dtype), data.image.shape)
+        if (inputs.dtype, inputs.shape[1:]) != wanted:
+            raise InvalidInput(
+                f"images must be {data.image.dtype} of shape {data.image.shape}, as data.image "
+                f"says; got {inputs.dtype} of shape {inputs.shape[1:]}; they are an older model's"
+            )
+        return {IMAGE: inputs}, {}
 
     def open_reader(self, version: Version, sample: ImageSample) -> ImageReader:
         """Open what reads images and labels."""

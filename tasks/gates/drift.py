@@ -24,8 +24,19 @@ def gate_drift(
     data: RowsSpec,
     limits: DriftGate,
     client: TaskClient | None = None,
+    *,
+    labelled: bool = True,
 ) -> GateReport:
-    """Judge a raw version against the last accepted one; with none, say so and pass."""
+    """Judge a raw version against the last accepted one; with none, say so and pass.
+
+    Args:
+        current: The version that is judged.
+        accepted: The one that was accepted last.
+        data: What the recipe says of the rows.
+        limits: The recipe's.
+        client: Where the work on rows is done; None for here.
+        labelled: Whether the rows have their labels, so that these can be compared.
+    """
     after = current.statistics()
     if accepted.version is None or not limits.enabled:
         reason = accepted.reason if limits.enabled else "the recipe leaves it out"
@@ -42,7 +53,8 @@ def gate_drift(
     )
     compared |= pairs
     figures += found
-    figures += measure_labels(accepted.version, current, data, limits, client)
+    if labelled:
+        figures += measure_labels(accepted.version, current, data, limits, client)
     kept = {name: pair for name, pair in compared.items() if not _is_ignored(name, limits)}
     return judge_drift(
         limits,

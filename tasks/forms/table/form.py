@@ -1,6 +1,10 @@
 """Tells tasks of tables: named columns of numbers and texts, in any order of their rows."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from deployments.targets.trust.card import InputSpec
 from gates.raw.column_facts import ColumnsFacts
@@ -19,6 +23,7 @@ from tasks.forms.columns import Column, read_column
 from tasks.forms.table.bad_columns import find_marker
 from tasks.forms.table.columns import list_columns
 from tasks.forms.table.features import ColumnFeatures, make_features
+from tasks.forms.table.inputs import read_columns
 from tasks.forms.table.samples import describe_columns, describe_rows, open_reader
 from tasks.forms.table.survey import survey_columns
 
@@ -38,6 +43,12 @@ class TableForm(TaskForm[TableSpec, RowSample]):
     def describe_input(self, sample: RowSample, data: TableSpec) -> InputSpec:
         """Describe the columns that an artifact takes."""
         return describe_columns(sample, data)
+
+    def read_inputs(
+        self, inputs: NDArray[Any], spec: InputSpec, data: TableSpec
+    ) -> tuple[Rows, Mapping[str, tuple[str, ...]]]:
+        """Return the columns of rows, or of the rows of windows."""
+        return read_columns(inputs, spec, data)
 
     def open_reader(self, version: Version, sample: RowSample) -> RowReader:
         """Open what reads rows of columns."""

@@ -40,7 +40,15 @@ def add_points(monkeypatch, **points):
 
 
 def test_those_that_come_with_lepton():
-    assert sorted(find_sources()) == ["arrays", "csv", "idx", "images", "parquet", "sklearn"]
+    assert sorted(find_sources()) == [
+        "arrays",
+        "csv",
+        "idx",
+        "images",
+        "joined",
+        "parquet",
+        "sklearn",
+    ]
 
 
 def test_another_package_adds_its_own(monkeypatch):
@@ -60,7 +68,7 @@ def test_another_package_adds_its_own(monkeypatch):
 def test_one_that_cannot_be_used_is_left_out_with_a_warning(monkeypatch, value, words):
     add_points(monkeypatch, broken=value)
     with pytest.warns(RuntimeWarning, match=rf"broken.*{words}"):
-        assert len(find_sources()) == 6
+        assert len(find_sources()) == 7
 
 
 def test_the_type_chooses_the_source():

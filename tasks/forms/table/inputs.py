@@ -1,0 +1,70 @@
+"""Reads the columns of a table's or series' rows back from what a model was asked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.targets.trust.card import ColumnSpec, InputSpec
+from storage.base.errors import InvalidInput
+from storage.forms.columns import NUMBERS, TIME, name_field
+from storage.forms.table import TableSpec
+from storage.shards.row_ids import VALID_SUFFIX, Rows
+
+Columns = Mapping[str, tuple[str, ...]]
+
+
+def read_columns(inputs: NDArray[Any], spec: InputSpec, data: TableSpec) -> tuple[Rows, Columns]:
+    """Return the fields of rows, from samples (N, D) of rows or (N, L, D) of windows.
+
+    The rows of windows come one window after the other, N * L of them. A category that the model
+    does not know came to it as none, and so it does here.
+
+    Raises:
+        InvalidInput: A column of the data section is not among those that the model was asked.
+    """
+    places = {column.name: place for place, column in enumerate(spec.columns)}
+    absent = [name for name in (*data.numbers, *data.texts) if name not in places]
+    if absent:
+        raise InvalidInput(
+            f"columns ({', '.join(absent)}) must be among those that the model was asked; got "
+            f"{', '.join(places)}; they are an older model's"
+        )
+    flat = inputs.reshape(-1, inputs.shape[-1])
+    rows: Rows = {}
+    columns: dict[str, tuple[str, ...]] = {}
+    if data.numbers:
+        numbers = np.ascontiguousarray(flat[:, [places[name] for name in data.numbers]], np.float64)
+        rows |= {NUMBERS: numbers, NUMBERS + VALID_SUFFIX: ~np.isnan(numbers)}
+        columns = {NUMBERS: data.numbers, NUMBERS + VALID_SUFFIX: data.numbers}
+    for name in data.texts:
+        field = name_field(name)
+        column = spec.columns[places[name]]
+        rows[field], rows[field + VALID_SUFFIX] = _read_texts(flat[:, places[name]], column)
+    if data.time in places:
+        seconds = flat[:, places[data.time]]
+        rows[TIME], rows[TIME + VALID_SUFFIX] = count_nanoseconds(seconds)
+    return rows, columns
+
+
+def _read_texts(
+    codes: NDArray[np.float64], column: ColumnSpec
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    valid = ~np.isnan(codes)
+    words = [
+        column.vocabulary[int(code)] if known else ""
+        for code, known in zip(codes.tolist(), valid.tolist(), strict=True)
+    ]
+    return np.array(words, dtype=np.dtypes.StringDType()), valid
+
+
+def count_nanoseconds(seconds: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return times in nanoseconds since 1970, and which of them are times.
+
+    Of seconds as float64 a microsecond is the least that can be told apart.
+    """
+    valid = np.isfinite(seconds)
+    whole = np.floor(np.where(valid, seconds, 0.0))
+    parts = np.round((np.where(valid, seconds, 0.0) - whole) * 1e6)
+    return whole.astype(np.int64) * 10**9 + parts.astype(np.int64) * 1000, valid
