@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lightning_modules.specs.metrics import Floats
 from tasks.objectives.sheets import AnswerSheet
 
 SEED = 20260101
@@ -18,13 +18,13 @@ SHARE = 0.95
 
 
 def bootstrap_interval(
-    sheet: AnswerSheet, measure: Callable[[AnswerSheet], float], block: int = 1
+    sheet: AnswerSheet, measure: Callable[[Floats, Floats], float], block: int = 1
 ) -> tuple[float, float] | None:
     """Return the 95 % percentile bootstrap interval of a figure (Efron and Tibshirani, 1993).
 
     Args:
         sheet: Answers and truths, in the order of time where rows have one.
-        measure: Returns the figure of answers; NaN where it is not defined.
+        measure: Returns the figure of answers and truths; NaN where it is not defined.
         block: Rows that are drawn together, since neighbours in time tell nearly the same (Kuensch,
             1989).
 
@@ -42,14 +42,9 @@ def bootstrap_interval(
     for _ in range(draws):
         starts = generator.integers(0, rows - block + 1, blocks)
         places = (starts[:, np.newaxis] + np.arange(block)).reshape(-1)
-        found.append(measure(take_answers(sheet, places)))
+        found.append(measure(sheet.values[places], sheet.truth[places]))
     defined = [value for value in found if math.isfinite(value)]
     if len(defined) < SHARE * draws:
         return None
     low, high = np.quantile(defined, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return float(low), float(high)
-
-
-def take_answers(sheet: AnswerSheet, places: NDArray[np.intp]) -> AnswerSheet:
-    """Return some of the answers of a sheet."""
-    return AnswerSheet(sheet.row_id[places], sheet.truth[places], sheet.values[places])

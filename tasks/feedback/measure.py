@@ -11,6 +11,7 @@ from pydantic import Field
 from deployments.targets.errors import TargetError
 from deployments.targets.run.runtime import Predictor
 from lightning_modules.data.readers import SampleBatch
+from lightning_modules.specs.measure import load_metric
 from storage.base.errors import StorageError
 from storage.base.figures import Figure
 from storage.base.store import Store
@@ -165,12 +166,11 @@ class Examiner:
         objective = find_objective(sample)
         converted = objective.convert(sheet, sample, standard=standard)
         block = max(1, sample.window.horizon) if sample.window is not None else 1
-        interval = bootstrap_interval(
-            converted, lambda some: objective.measure_headline(some, sample), block
-        )
+        compute = load_metric(objective.headline, sample)
+        interval = bootstrap_interval(converted, compute, block)
         figure = objective.describe_figure(
             objective.headline,
-            objective.measure_headline(converted, sample),
+            compute(converted.values, converted.truth),
             sample,
             split=split,
             standard=standard,
