@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deployments.targets.run.measure import Measurement
 from deployments.targets.run.runtime import Predictor
+from deployments.targets.run.self_test import check_golden
+from deployments.targets.trust.golden import Golden
 from flows.kinds import KINDS
 from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import OptimizerSpec, TrainSpec
 from storage.base.errors import InvalidInput
 from storage.base.figures import find_value
@@ -34,7 +38,9 @@ from tasks.forms.streams import SampleRows
 from tasks.objectives.forecast import read_pasts
 from tasks.objectives.registry import find_objective
 from tasks.objectives.sheets import unpack_answers
+from tasks.release.bench import Bench, Candidate
 from tasks.runtime.errors import StageStopped
+from tasks.runtime.model_outcomes import Evaluated
 from tasks.runtime.outcomes import Prepared
 from tasks.training.answers import answer_split
 from tasks.training.job import RESULT, DataRef, Export, Fit, Predict, TrainJob, WorkerResult
@@ -150,6 +156,20 @@ def work(store: Store, prepared: Prepared, folder: Path, *steps: Any) -> WorkerR
     return WorkerResult.model_validate_json((folder / RESULT).read_bytes())
 
 
+def make_golden_of(
+    store: Store, prepared: Prepared, predictor: Predictor, sample: Sample, content: bytes
+) -> Golden:
+    """Golden samples, as the bench makes them of a candidate."""
+    evaluated = Evaluated.model_construct(sample=sample)
+    bench = Bench(store, prepared, evaluated, predictor.spec, predictor.outputs, 0.1)
+    candidate = Candidate("fp32", content, 0, 0, False, 0, Measurement.model_construct())
+    golden = bench.make_golden(candidate)
+    assert bench.make_golden(candidate) == golden
+    assert bench.still_holds(candidate, golden.to_bytes())
+    assert not bench.still_holds(candidate, b"")
+    return golden
+
+
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small networks: one thread computes them fastest."""
@@ -260,6 +280,9 @@ def test_a_file_becomes_answers_in_the_users_units(
     np.testing.assert_array_equal(again.truth, sheet.truth)
     np.testing.assert_allclose(again.values, sheet.values, rtol=1e-4, atol=1e-3)
     assert objective.measure_agreement(again, sheet, sample, 0.05) == 1.0
+    golden = make_golden_of(store, prepared, predictor, sample, content)
+    assert 1 <= len(golden.input.read()) <= 4
+    check_golden(predictor, golden)
 
 
 @needs_data
