@@ -13,6 +13,7 @@ the one before it stays to fall back to.
 import contextlib
 import fcntl
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,12 +30,16 @@ from deployments.targets.trust.key_files import (
     read_public,
     remove_dir,
     replace_private,
+    sweep_dir,
 )
 from deployments.targets.trust.release import Release
 from storage.base.store import redact, sha256_bytes
 
 LOCK_TIMEOUT_S = 60.0
 Slot = Literal["a", "b"]
+_SCRATCH = ".fetch-"
+_TUF_SCRATCH = "tmp*"
+"""How python-tuf's client names what it writes before it is renamed."""
 _CHANNEL_FILE = "channel.json"
 _VERIFIED_FILE = "verified.json"
 
@@ -130,6 +135,20 @@ class FollowerState:
                         ) from None
                     time.sleep(0.02)
             yield
+
+    @contextlib.contextmanager
+    def open_scratch(self) -> Iterator[Path]:
+        """Makes a folder for a while; whatever a process that was killed left is removed first.
+
+        Only for who holds the lock.
+        """
+        for left in self.directory.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        for torn in self.metadata_dir.rglob(_TUF_SCRATCH):
+            torn.unlink(missing_ok=True)
+        sweep_dir(self.directory)
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self.directory) as folder:
+            yield Path(folder)
 
     def read_binding(self) -> Binding | None:
         """Reads the channel that this address is bound to; None without one, or if damaged."""

@@ -6,7 +6,6 @@ Framework's client workflow (specification 1.0, section 5) then guards against t
 freezing and mixing.
 """
 
-import tempfile
 from pathlib import Path
 
 from tuf.api.exceptions import (
@@ -123,14 +122,14 @@ def read_release(location: Location, updater: Updater) -> Release:
 def download_files(updater: Updater, release: Release, state: FollowerState) -> dict[str, bytes]:
     """Downloads a release's artifact, card and receipt, each as its metadata says."""
     files = {}
-    with tempfile.TemporaryDirectory(dir=state.directory) as folder:
+    with state.open_scratch() as folder:
         for name in (release.file, CARD_FILE, RECEIPT_FILE):
             entry = updater.get_targetinfo(name)
             if entry is None:
                 raise ChannelCorrupt(
                     f"{release.title} must hold {name}; got no such file; publish it again"
                 )
-            files[name] = Path(updater.download_target(entry, str(Path(folder, name)))).read_bytes()
+            files[name] = Path(updater.download_target(entry, str(folder / name))).read_bytes()
     return files
 
 

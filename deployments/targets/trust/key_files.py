@@ -5,6 +5,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_config_path
@@ -123,6 +124,12 @@ def publish_dir(files: dict[str, bytes], path: Path) -> None:
             if not path.is_dir():
                 raise
         flush_folders({str(path.parent)})
+
+
+def sweep_dir(path: Path) -> None:
+    """Remove files in a directory that a process that has ended left half-written."""
+    with _translated("directory", path):
+        _FILES.sweep(str(path), datetime.now(UTC), folders=False, dry_run=False)
 
 
 def remove_dir(path: Path) -> None:

@@ -4,7 +4,6 @@ next call heals.
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,12 @@ from deployments.targets.publish.channel import (
     refresh,
 )
 from storage.base.store import Store
+from tests.deployments.targets.kills import count_kills, every_step
 from tests.deployments.targets.material import make_channel, make_onnx, publish_model
 
 # A forked child here ends or is killed without touching a lock that a thread of its parent may
 # hold.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-every_step = pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
-STEPS = ("link", "replace", "fsync", "unlink", "mkdir")
-"""Calls of the operating system that change what is on disk."""
 
 
 def race(workspace: str, seed: int, rounds: int, barrier: Any, queue: Any) -> None:
@@ -86,59 +83,6 @@ def test_creators_at_once_make_one_channel(workspace: Path) -> None:
     made = {queue.get(timeout=10) for _ in range(3)}
     assert len(made) == 1
     assert open_channel(str(workspace), "edge").keys.channel_ids() == tuple(made)
-
-
-def kill_at(step: int, act: Callable[[], Any]) -> bool:
-    """Forks, and kills the child (SIGKILL) just before or after its n-th change on disk; False if
-    it got through.
-    """
-    child = os.fork()
-    if child == 0:
-        _count_steps(step)
-        try:
-            act()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
-
-
-def _count_steps(fatal: int) -> None:
-    count = 0
-
-    def wrap(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            nonlocal count
-            for after in (False, True):
-                if count == fatal:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                count += 1
-                if not after:
-                    result = real(*args, **options)
-            return result
-
-        return call
-
-    for name in STEPS:
-        setattr(os, name, wrap(getattr(os, name)))
-
-
-def count_kills(
-    stride: int,
-    act: Callable[[], Any],
-    check: Callable[[int], None],
-    prepare: Callable[[], None] = lambda: None,
-) -> int:
-    """Kills an act at its steps in turn, checks what is left each time; gives the number of the
-    steps.
-    """
-    for step in range(0, 1000, stride):
-        prepare()
-        killed = kill_at(step, act)
-        check(step)
-        if not killed:
-            return step
-    raise RuntimeError("the act never got through")
 
 
 @every_step
