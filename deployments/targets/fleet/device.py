@@ -42,11 +42,14 @@ class HttpNode:
     Args:
         name: What it is called in messages.
         address: Such as `http://127.0.0.1:8080`.
+
+    Attributes:
+        host: Host and port.
     """
 
     def __init__(self, name: str, address: str) -> None:
         self.name = name
-        self._host = urlsplit(address).netloc
+        self.host = urlsplit(address).netloc
         self._connection: http.client.HTTPConnection | None = None
 
     def ask(self, model: str, sample: Sample) -> Reply:
@@ -106,7 +109,7 @@ class HttpNode:
     ) -> dict[str, Any]:
         headers = {"Content-Type": content_type} if content_type else {}
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(self._host, timeout=TIMEOUT_S)
+            self._connection = http.client.HTTPConnection(self.host, timeout=TIMEOUT_S)
         try:
             self._connection.request(method, path, body, headers)
             reply = self._connection.getresponse()

@@ -23,7 +23,7 @@ def main() -> None:
     command, options = sys.argv[1], sys.argv[2:]
     workspace = options[options.index("--workspace") + 1] if "--workspace" in options else ""
     if command == "run":
-        print(json.dumps({"model_id": _publish(workspace, 0)}))
+        print(json.dumps({"model_id": publish_seed(workspace, 0)}))
     elif command == "feedback":
         _judge(workspace)
     else:
@@ -32,7 +32,7 @@ def main() -> None:
         lepton()
 
 
-def _publish(workspace: str, seed: int) -> str:
+def publish_seed(workspace: str, seed: int) -> str:
     """Publishes the model of a seed, which counts the releases, with its receipt."""
     channel = make_channel(workspace, CHANNEL)
     expected = seed or None
@@ -57,7 +57,7 @@ def _judge(workspace: str) -> None:
     elif fault == "kill":
         os.kill(int(Path(os.environ["LEPTON_TEST_PID"]).read_text()), signal.SIGKILL)
     if fault != "nothing":
-        _publish(workspace, 1)
+        publish_seed(workspace, 1)
     said = {
         "collected": seen,
         "dataset": None,
