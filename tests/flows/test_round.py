@@ -4,6 +4,7 @@ judged and learned from, and it takes the next model by itself.
 
 import csv
 import json
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def judge(recipe: Path, workspace: Path, *options: str) -> dict[str, Any]:
 def test_the_loop_turns_once(own_promoted: Promoted, tmp_path: Path) -> None:
     workspace, recipe = own_promoted.workspace, write_recipe(tmp_path)
     samples = read_turned(workspace)
-    with Children(ENTRY, tmp_path / "logs") as children:
+    with Children(ENTRY, tmp_path / "logs") as children, ExitStack() as closer:
         serving = children.start(
             "endpoint",
             *("serve", "--channel", "cloud", "--workspace", str(workspace), "--port", "0"),
@@ -103,6 +104,7 @@ def test_the_loop_turns_once(own_promoted: Promoted, tmp_path: Path) -> None:
             str(workspace), "edge", "default", tmp_path / "fleet", 0.5, f"{endpoint}/uplink"
         )
         (device,) = start_agents(plan, ["d1"], children, lambda done, what: None)
+        closer.callback(device.node.close)
 
         answer_ids, models, before = ask(device, samples[:BEFORE])
         assert models == {own_promoted.summary["model_id"]}
@@ -122,7 +124,8 @@ def test_the_loop_turns_once(own_promoted: Promoted, tmp_path: Path) -> None:
         assert later == {json.loads(Path(said["receipt"]).read_bytes())["signed"]["model"]["id"]}
         assert after > before + 0.2, (before, after)
         wait_empty(device)
-        assert HttpNode("endpoint", endpoint).ask("cloud", samples[0]).model_id in later
+        with closing(HttpNode("endpoint", endpoint)) as node:
+            assert node.ask("cloud", samples[0]).model_id in later
 
         again = judge(recipe, workspace)
         assert again["collected"] == AFTER

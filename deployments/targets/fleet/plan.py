@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import JsonValue
 
@@ -13,7 +13,7 @@ from deployments.targets.fleet.evidence import Champion
 from deployments.targets.fleet.invariants import Invariant
 from deployments.targets.fleet.ledger import Ledger
 
-Score = Callable[[JsonValue, JsonValue], float | None]
+Score = Callable[[Any, JsonValue], float | None]
 """From what was predicted, as `lepton predict --json` tells it, and the truth, to a score."""
 
 
@@ -132,7 +132,7 @@ class Outcome:
         return bool(self.invariants) and all(found.held for found in self.invariants)
 
 
-def score_label(predicted: JsonValue, truth: JsonValue) -> float | None:
+def score_label(predicted: Any, truth: JsonValue) -> float | None:
     """Return 1 for the right class and 0 for a wrong one; None where no truth is known."""
     if truth is None or not isinstance(predicted, dict):
         return None

@@ -8,7 +8,7 @@ model, every device takes it by itself. One more round closes, after which nothi
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 from deployments.targets.errors import TargetError
@@ -16,6 +16,7 @@ from deployments.targets.fleet.agents import AgentPlan, Look, look_at, start_age
 from deployments.targets.fleet.children import Child, Children
 from deployments.targets.fleet.device import Device, NoReply
 from deployments.targets.fleet.evidence import find_champion, read_arrived, read_cleared
+from deployments.targets.fleet.first_model import score_first
 from deployments.targets.fleet.invariants import (
     check_answers,
     check_channel,
@@ -26,7 +27,6 @@ from deployments.targets.fleet.invariants import (
 )
 from deployments.targets.fleet.ledger import Answered, Sample
 from deployments.targets.fleet.plan import Decided, Outcome, Plan, Taken, Watcher, count_told
-from deployments.targets.run.inputs import read_samples
 from deployments.targets.run.live import LiveModel, open_live
 from storage.base.store import Store
 
@@ -75,11 +75,14 @@ class Fleet:
         live = open_live(self.plan.channel, self._store, cache=self.plan.folder / "first")[1]
         self._start()
         last = len(self.plan.rounds) - 1
-        for number in range(len(self.plan.rounds)):
-            self._send(number)
-            if number < last:
-                self._judge(number)
-        self._check(live)
+        with ExitStack() as stack:
+            for device in self._devices:
+                stack.callback(device.node.close)
+            for number in range(len(self.plan.rounds)):
+                self._send(number)
+                if number < last:
+                    self._judge(number)
+            self._check(live)
         return self.outcome
 
     @contextmanager
@@ -270,11 +273,9 @@ class Fleet:
         """Asks the first model what the others were asked, and holds the ledger against all."""
         plan, outcome, ledger = self.plan, self.outcome, self.outcome.ledger
         with self._stage("invariants") as note:
-            outcome.first_scores = [self._ask_first(live, answer) for answer in ledger.answers]
+            outcome.first_scores = score_first(live, ledger.answers, plan.score)
             look = look_at(self._devices)
             self._note_look(look, 0)
-            for device in self._devices:
-                device.node.close()
             last = len(plan.rounds) - 1
             closing = [place for place, a in enumerate(ledger.answers) if a.round_number == last]
             arrived = read_arrived(self._store, list(plan.devices))
@@ -293,8 +294,3 @@ class Fleet:
             ]
             held = sum(found.held for found in outcome.invariants)
             note(f"{held} of {len(outcome.invariants)} held")
-
-    def _ask_first(self, live: LiveModel, answer: Answered) -> float | None:
-        raw = read_samples(answer.sample.body, live.card, answer.answer_id).raw
-        told = live.tell(live.answer(raw), file=answer.sample.note)
-        return self.plan.score(json.loads(told[0].to_json()), answer.sample.truth)

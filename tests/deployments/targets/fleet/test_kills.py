@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,18 +50,17 @@ class Asker:
 
     def ask(self, count: int) -> None:
         """Asks so many times; each must be answered."""
-        node = HttpNode(self.name, self.address)
-        for _ in range(count):
-            self._ask(node)
+        with closing(HttpNode(self.name, self.address)) as node:
+            for _ in range(count):
+                self._ask(node)
 
     def _ask_until_lost(self, number: int) -> None:
-        node = HttpNode(self.name, self.address)
-        told: str | None = None
         try:
-            while True:
-                told = self._ask(node)
-                if number == 0:
-                    self._tell(node, told)
+            with closing(HttpNode(self.name, self.address)) as node:
+                while True:
+                    told = self._ask(node)
+                    if number == 0:
+                        self._tell(node, told)
         except NoReply:
             with self._lock:
                 self.ledger.unanswered += 1
@@ -125,7 +125,8 @@ def test_an_agent_that_is_killed_loses_and_doubles_nothing(
             device = _restart(plan, children)
             asker.address = f"http://{device.node.host}"
         asker.ask(3)
-        _wait_empty(device)
+        with closing(device.node):
+            _wait_empty(device)
         assert device.child.end() == 0
     assert len(asker.ledger.answers) > kills
     _expect_all(workspace, asker.ledger)
@@ -163,7 +164,8 @@ def test_an_endpoint_that_is_killed_loses_and_doubles_nothing(
             time.sleep(0.1)
             serving = _serve(children, workspace, port)
             asker.ask(5)
-        _wait_empty(device)
+        with closing(device.node):
+            _wait_empty(device)
         assert device.child.end() == 0
         assert serving.end() == 0
     _expect_all(workspace, asker.ledger)

@@ -94,8 +94,8 @@ def list_broken(outcome: Outcome) -> list[str]:
 def test_a_fleet_goes_round_and_everything_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watcher = Watcher()
-    outcome = simulate(make_plan(tmp_path), watcher, monkeypatch, "")
+    watcher, plan = Watcher(), make_plan(tmp_path)
+    outcome = simulate(plan, watcher, monkeypatch, "")
     assert outcome.held, [found for found in outcome.invariants if not found.held]
     assert len(outcome.ledger.answers) == 2 * 2 * 6
     # Half of the last round's truths would come a round later.
@@ -108,27 +108,24 @@ def test_a_fleet_goes_round_and_everything_holds(
     assert (decided.decision, decided.release, decided.answers) == ("retrain", 2, 12)
     assert {word for _, word, _ in watcher.ended} == {"done"}
     assert [stage for stage, _, _ in watcher.ended][-2:] == ["round 2", "invariants"]
+    _expect_no_private_key(plan.folder)
 
 
-@pytest.mark.parametrize(
-    ("fault", "broken"),
-    [
-        (
-            "lose",
-            [
-                "each acknowledged answer arrived once",
-            ],
-        ),
-        ("alter", ["each acknowledged answer arrived once"]),
-        ("nothing", ["drift led to a better model"]),
-    ],
-)
-def test_what_goes_wrong_is_noticed(
-    fault: str, broken: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _expect_no_private_key(folder: Path) -> None:
+    """Devices know only the public half of this machine's keys."""
+    secret = Path(os.environ["LEPTON_CONFIG_DIR"], "receipt.pem").read_bytes()
+    kept = [path for path in folder.rglob("*") if path.is_file()]
+    assert kept
+    assert not [path for path in kept if secret in path.read_bytes()]
+    assert not list(folder.glob("d*/config/**/*.pem"))
+
+
+def test_a_fleet_that_learns_nothing_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcome = simulate(make_plan(tmp_path, devices=1), Watcher(), monkeypatch, fault)
+    outcome = simulate(make_plan(tmp_path, devices=1), Watcher(), monkeypatch, "nothing")
     assert not outcome.held
-    assert set(broken) <= set(list_broken(outcome))
+    assert list_broken(outcome) == ["drift led to a better model"]
 
 
 def test_a_device_that_dies_ends_the_simulation_and_leaves_nothing(
@@ -155,13 +152,3 @@ def _write_pid(children: Children, file: Path) -> None:
             file.write_text(str(pids[0]))
             return
         time.sleep(0.05)
-
-
-def test_devices_hold_no_private_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = make_plan(tmp_path, devices=1)
-    simulate(plan, Watcher(), monkeypatch, "nothing")
-    secret = Path(os.environ["LEPTON_CONFIG_DIR"], "receipt.pem").read_bytes()
-    kept = [path for path in (plan.folder / "d1").rglob("*") if path.is_file()]
-    assert kept
-    assert not [path for path in kept if secret in path.read_bytes()]
-    assert not list((plan.folder / "d1" / "config").rglob("*.pem"))
