@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("stream", "stream_limits", "ingest", "step", "faults", "gates")
+BENCHMARKS = ("stream", "stream_limits", "ingest", "step", "faults", "gates", "serve")
 
 
 def main() -> None:

@@ -167,6 +167,8 @@ def _check_answer(array: Array, output: OutputSpec, rows: int) -> None:
 
 def _join(parts: list[Array], output: OutputSpec) -> Array:
     """Puts the answers to several batches behind each other."""
+    if len(parts) == 1:
+        return parts[0]
     try:
         return np.concatenate(parts)
     except ValueError as error:

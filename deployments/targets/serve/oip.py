@@ -6,6 +6,7 @@ Binary tensors are not taken: data are JSON numbers, flat or nested, in row-majo
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -136,32 +137,40 @@ def _read_tensor(given: _Input, spec: InputSpec) -> Array:
             f"shape; got {values.size} of shape {list(values.shape)}; send as many as it states",
         )
     _check_values(values, spec, what)
-    return np.ascontiguousarray(values.astype(spec.dtype).reshape(given.shape))
+    return values.astype(spec.dtype).reshape(given.shape)
 
 
 def _check_values(values: Array, spec: InputSpec, what: str) -> None:
     """Refuse what a file could not hold either: other kinds, values out of range, fractions."""
-    kind = np.dtype(spec.dtype).kind
+    kind, low, high = _find_limits(spec.dtype, spec.bounds)
     if (kind == "b") != (values.dtype.kind == "b"):
         wanted = "true and false" if kind == "b" else "numbers"
         raise Refusal(400, f"data of {what} must be {wanted}; got others; send {wanted}")
-    low, high = spec.bounds
-    if kind in "iu":
-        limits = np.iinfo(spec.dtype)
-        low, high = max(low, limits.min), min(high, limits.max)
-        if values.dtype.kind == "f" and (values != np.rint(values)).any():
-            raise Refusal(400, f"data of {what} must be whole numbers; got others; round them")
-    if kind == "f" and spec.value_range is None:
-        with np.errstate(over="ignore"):
-            inside = ~np.isinf(values.astype(spec.dtype))  # NaN is a missing value.
-    else:
-        inside = (values >= low) & (values <= high)
-    if kind != "b" and not inside.all():
+    if kind == "b":
+        return
+    if kind in "iu" and values.dtype.kind == "f" and (values != np.rint(values)).any():
+        raise Refusal(400, f"data of {what} must be whole numbers; got others; round them")
+    if spec.value_range is None and kind == "f":
+        values = values[~np.isnan(values)]  # A missing value.
+    if values.size and not (values.min() >= low and values.max() <= high):
         raise Refusal(
             400,
-            f"data of {what} must be raw values within {low}..{high}, and finite; got one outside; "
-            "give the values as the source has them, not scaled ones",
+            f"data of {what} must be raw values within {low}..{high}; got one outside; give the "
+            "values as the source has them, not scaled ones",
         )
+
+
+@cache
+def _find_limits(dtype: str, bounds: tuple[float, float]) -> tuple[str, float, float]:
+    """Find the kind of a dtype, and the smallest and largest value that a tensor may hold."""
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return kind, 0, 1
+    if kind in "iu":
+        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        return kind, max(bounds[0], low), min(bounds[1], high)
+    most = float(np.finfo(dtype).max)
+    return kind, max(bounds[0], -most), min(bounds[1], most)
 
 
 def pack_outputs(live: LiveModel, answers: Answers, names: tuple[str, ...]) -> bytes:

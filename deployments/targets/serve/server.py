@@ -47,6 +47,7 @@ def serve_app(
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
         )
