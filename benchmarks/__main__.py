@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("stream", "stream_limits", "ingest", "step", "faults", "gates", "serve")
+BENCHMARKS = ("stream", "stream_limits", "ingest", "step", "faults", "gates", "serve", "agent")
 
 
 def main() -> None:

@@ -2,19 +2,16 @@
 spaces, a bare device.
 """
 
-import importlib.metadata
 import json
 import os
-import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from packaging.requirements import Requirement
 from PIL import Image
 
+from tests.device_install import make_device_python
 from tests.flows.conftest import Promoted
 from tests.flows.material import FAST, call, digits
 from tests.flows.processes import Command, fast_settings
@@ -39,51 +36,10 @@ def test_a_strangers_packages_in_the_current_directory_are_not_imported(
     command.expect_nothing_left()
 
 
-def _list_device_packages() -> list[importlib.metadata.Distribution]:
-    """What `pip install lepton-ai` brings, with what that depends on, and without extras."""
-    found: dict[str, importlib.metadata.Distribution] = {}
-    wanted = [Requirement("lepton-ai")]
-    while wanted:
-        requirement = wanted.pop()
-        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
-        distribution = importlib.metadata.distribution(name)
-        for text in distribution.requires or []:
-            needed = Requirement(text)
-            extras = [*requirement.extras, ""]
-            if needed.marker is None or any(
-                needed.marker.evaluate({"extra": extra}) for extra in extras
-            ):
-                key = re.sub(r"[-_.]+", "-", needed.name).lower()
-                if key not in found or needed.extras:
-                    wanted.append(needed)
-        found[name] = distribution
-    return [distribution for name, distribution in found.items() if name != "lepton-ai"]
-
-
 @pytest.fixture(scope="module")
 def device_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment that holds what a device's install holds, and nothing of the platform's."""
-    folder = tmp_path_factory.mktemp("device") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    site = next((folder / "lib").glob("python*/site-packages"))
-    for distribution in _list_device_packages():
-        for file in distribution.files or []:
-            top = file.parts[0]
-            target = Path(str(distribution.locate_file(top)))
-            if top not in {"..", "__pycache__"} and not (site / top).exists() and target.exists():
-                (site / top).symlink_to(target)
-    root = Path(__file__).resolve().parents[2]
-    for name in (
-        "deployments",
-        "lepton_ai",
-        "storage",
-        "tasks",
-        "flows",
-        "gates",
-        "lightning_modules",
-    ):
-        (site / name).symlink_to(root / name)
-    return folder / "bin" / "python"
+    return make_device_python(tmp_path_factory.mktemp("device") / "venv")
 
 
 def _run_device(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
