@@ -132,6 +132,7 @@ def describe_table(folder: Path, kind: str = "tabular-classification") -> dict[s
         "kind": kind,
         "source": {"type": "csv", "url": str(folder / "table.csv")},
         "data": data | asked_for,
+        "model": {"network": {"family": "mlp"}},
         "targets": TARGETS,
     }
 
