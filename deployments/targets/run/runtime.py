@@ -1,5 +1,6 @@
 """Running an artifact's exact bytes, verified before they are parsed, in onnxruntime on the CPU."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ _ORT_TYPES = {
 }
 Outputs = tuple[OutputSpec, ...]
 Array = NDArray[Any]
+FEW = 32
 
 
 class _Node(Protocol):
@@ -156,13 +158,26 @@ def _check_answer(array: Array, output: OutputSpec, rows: int) -> None:
             f"artifact must answer {rows} samples with {output.name} of shape "
             f"{_show_shape(output.shape)} each; got {array.shape}; export it again"
         )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not _are_finite(array):
         raise BadArtifact(f"artifact must answer finite {output.name}; got others; export it again")
-    if output.meaning == "label" and ((array < 0) | (array >= len(output.labels))).any():
+    if output.meaning == "label" and not _are_places(array, len(output.labels)):
         raise BadArtifact(
             f"artifact must answer {output.name} within its {len(output.labels)} labels; got "
             "others; export it again"
         )
+
+
+def _are_finite(array: Array) -> bool:
+    if array.size <= FEW:  # A list of a few numbers is looked through in a tenth of the time.
+        return all(map(math.isfinite, array.reshape(-1).tolist()))
+    return bool(np.isfinite(array).all())
+
+
+def _are_places(array: Array, count: int) -> bool:
+    """Tells whether all are places among so many."""
+    if array.size <= FEW:
+        return all(0 <= place < count for place in array.reshape(-1).tolist())
+    return bool(((array >= 0) & (array < count)).all())
 
 
 def _join(parts: list[Array], output: OutputSpec) -> Array:

@@ -4,6 +4,7 @@ import io
 import math
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from deployments.targets.errors import BadInput
 
 MAGIC = b"\x93NUMPY"
+MAX_KEPT_HEADER_BYTES = 512
 Raw = NDArray[np.number[Any]]
 
 
@@ -48,16 +50,32 @@ def read_npy(data: bytes, where: str) -> Raw:
 
 
 def _parse_npy(data: bytes) -> Raw:
-    stream = io.BytesIO(data)
-    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    shape, fortran, dtype = readers[npy.read_magic(stream)](stream)
+    start = _find_data(data)
+    # The same few headers come again and again to a server; parsing one costs more than the rest.
+    parse = _parse_header if start <= MAX_KEPT_HEADER_BYTES else _parse_header.__wrapped__
+    shape, fortran, dtype = parse(data[:start])
     if dtype.hasobject or dtype.kind not in "biuf":
         raise ValueError(f"dtype {dtype}")
     # The header is checked against the file before anything of the size that it claims is made.
-    if (held := len(data) - stream.tell()) != math.prod(shape) * dtype.itemsize:
+    if (held := len(data) - start) != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"shape {shape} of {dtype} with {held} bytes of data")
-    values = np.frombuffer(data, dtype=dtype, offset=stream.tell())
+    values = np.frombuffer(data, dtype=dtype, offset=start)
     return values.reshape(shape, order="F" if fortran else "C")
+
+
+def _find_data(data: bytes) -> int:
+    """Find where the data begin, by the length that the header states."""
+    wide = data[6:7] != b"\x01"
+    (length,) = struct.unpack("<I" if wide else "<H", data[8 : 12 if wide else 10])
+    return (12 if wide else 10) + int(length)
+
+
+@lru_cache(maxsize=64)
+def _parse_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    stream = io.BytesIO(header)
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    shape, fortran, dtype = readers[npy.read_magic(stream)](stream)
+    return shape, fortran, dtype
 
 
 def read_numbers(values: object, where: str) -> NDArray[Any]:
@@ -89,8 +107,14 @@ def read_numbers(values: object, where: str) -> NDArray[Any]:
 
 def write_npy(array: NDArray[Any]) -> bytes:
     """Write an array as the .npy file that holds it."""
+    return _write_header(array.shape, array.dtype) + array.tobytes()
+
+
+@lru_cache(maxsize=64)
+def _write_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     stream = io.BytesIO()
-    npy.write_array(stream, array, allow_pickle=False)
+    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    npy.write_array_header_2_0(stream, header)
     return stream.getvalue()
 
 

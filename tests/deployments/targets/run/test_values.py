@@ -2,9 +2,11 @@
 as.
 """
 
+import contextlib
 import csv
 import io
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.targets.errors import BadInput
+from deployments.targets.run.forms.arrays import read_npy, write_npy
 from deployments.targets.run.inputs import read_samples, read_values
 from deployments.targets.trust.card import Card, ColumnSpec, InputSpec
 from tests.deployments.targets.run.forms.test_rows import SERIES, TABLE, make_card
@@ -150,3 +153,23 @@ def test_secrets_of_a_cell_are_not_repeated_where_it_is_cut() -> None:
     with pytest.raises(BadInput) as caught:
         read_values({"speed": secret, "wear": 1, "grade": "L"}, make_card(TABLE), "x")
     assert "hunter2" not in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_an_npy_file_that_is_cut_or_altered_is_refused_or_read(data: st.DataObject) -> None:
+    whole = bytearray(write_array(np.arange(6, dtype=data.draw(st.sampled_from(["<f8", "<i4"])))))
+    for _ in range(data.draw(st.integers(0, 3))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(whole)[: data.draw(st.integers(0, len(whole)))]
+    with warnings.catch_warnings(), contextlib.suppress(BadInput):
+        warnings.simplefilter("ignore")
+        read_samples(b"\x93NUMPY" + cut[6:], make_card(TABLE), "x")
+
+
+def test_arrays_are_written_as_numpy_writes_them() -> None:
+    for array in (np.zeros((2, 3), np.float32), np.arange(4), np.array(True), np.zeros((0, 3))):
+        found = read_npy(write_npy(array), "x")
+        assert (found.dtype, found.shape) == (array.dtype, array.shape)
+        np.testing.assert_array_equal(found, array)
+        np.testing.assert_array_equal(np.load(io.BytesIO(write_npy(array))), array)

@@ -20,6 +20,7 @@ from deployments.targets.errors import ServeError
 from deployments.targets.serve.server import serve_app
 from deployments.targets.trust.keys import KeyRing
 from tests.deployments.targets.material import make_channel, publish_model
+from tests.deployments.targets.run.test_predict import PLATFORM
 from tests.deployments.targets.serve.test_answers import write_npy
 
 COMMAND = [sys.executable, "-c", "from lepton_ai.cli import main; main()", "serve"]
@@ -169,3 +170,15 @@ def test_without_the_extra_it_says_what_to_install(workspace: Path) -> None:
     )
     assert done.returncode == 2
     assert "pip install 'lepton-ai[serve]'" in done.stderr
+
+
+def test_the_app_needs_none_of_the_platform() -> None:
+    code = (
+        "import sys, deployments.targets.serve.app, deployments.targets.serve.server, "
+        "lepton_ai.commands.serve; print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {*PLATFORM, "fastapi", "jinja2"}
