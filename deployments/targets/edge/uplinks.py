@@ -65,8 +65,11 @@ class HttpUplink:
             reply = self._pool.request(
                 "POST", self._url, body=data, headers=headers, redirect=False, preload_content=False
             )
-            text = reply.read(_MAX_REPLY_BYTES)
-            reply.release_conn()
+            try:
+                text = reply.read(_MAX_REPLY_BYTES)
+            finally:
+                # What was not read of a long reply must not be read as the next one.
+                reply.close()
         except urllib3.exceptions.HTTPError as error:
             raise Unreachable(
                 f"uplink ({self.display}) must answer; got {redact(str(error))}; check the address "
