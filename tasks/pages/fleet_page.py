@@ -10,6 +10,7 @@ from tasks.rendering.fleet_page import (
     AskedPart,
     DecisionPart,
     DevicePart,
+    EvidencePart,
     FleetPage,
     HeldPart,
     render_fleet_page,
@@ -212,7 +213,10 @@ def _tell_decision(plan: Plan, entry: Decided, release: int | None) -> DecisionP
         after=plan.rounds[entry.round_number].name,
         at=entry.at,
         decision=entry.decision,
-        evidence=entry.evidence,
+        evidence=tuple(
+            EvidencePart(name=found.name, outcome=found.outcome, detail=found.detail)
+            for found in entry.evidence
+        ),
         collected=entry.collected,
         release=release,
         receipt=entry.receipt.rpartition("/")[2].removesuffix(".json") if entry.receipt else None,

@@ -21,6 +21,14 @@ class HeldPart(Part):
     detail: Text
 
 
+class EvidencePart(Part):
+    """One thing that a decision rests on: what was looked at, how it was found, a sentence."""
+
+    name: Text
+    outcome: Text
+    detail: Text
+
+
 class DecisionPart(Part):
     """What was decided after a round.
 
@@ -38,7 +46,7 @@ class DecisionPart(Part):
     after: Text
     at: datetime
     decision: Text
-    evidence: tuple[Text, ...] = ()
+    evidence: tuple[EvidencePart, ...] = ()
     collected: int = 0
     release: int | None = None
     receipt: Text | None = None

@@ -67,6 +67,22 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """One thing that a decision rests on, as `lepton feedback --json` tells it."""
+
+    name: str
+    outcome: str
+    detail: str
+
+    @classmethod
+    def parse(cls, told: Any) -> "Evidence":
+        """Reads one from JSON; a bare sentence is a note."""
+        if isinstance(told, dict):
+            return cls(*(str(told.get(key, "")) for key in ("name", "outcome", "detail")))
+        return cls("", "noted", str(told))
+
+
+@dataclass(frozen=True)
 class Decided:
     """What `lepton feedback` decided after a round.
 
@@ -84,7 +100,7 @@ class Decided:
 
     round_number: int
     decision: str
-    evidence: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
     collected: int
     receipt: str | None
     release: int

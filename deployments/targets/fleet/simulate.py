@@ -26,7 +26,15 @@ from deployments.targets.fleet.invariants import (
     check_truths,
 )
 from deployments.targets.fleet.ledger import Answered, Sample
-from deployments.targets.fleet.plan import Decided, Outcome, Plan, Taken, Watcher, count_told
+from deployments.targets.fleet.plan import (
+    Decided,
+    Evidence,
+    Outcome,
+    Plan,
+    Taken,
+    Watcher,
+    count_told,
+)
 from deployments.targets.run.live import LiveModel, open_live
 from storage.base.store import Store
 
@@ -235,7 +243,7 @@ class Fleet:
                 Decided(
                     round_number=number,
                     decision=str(said["decision"]),
-                    evidence=tuple(map(str, said["evidence"])),
+                    evidence=tuple(map(Evidence.parse, said["evidence"])),
                     collected=int(said["collected"]),
                     receipt=said["receipt"],
                     release=release,

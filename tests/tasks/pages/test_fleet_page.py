@@ -9,7 +9,7 @@ from deployments.targets.fleet.drift import Round, turn_picture
 from deployments.targets.fleet.evidence import Champion
 from deployments.targets.fleet.invariants import Invariant
 from deployments.targets.fleet.ledger import Answered, Ledger, Sample
-from deployments.targets.fleet.plan import Decided, Outcome, Plan, Taken, score_label
+from deployments.targets.fleet.plan import Decided, Evidence, Outcome, Plan, Taken, score_label
 from storage.base.store import Store
 from tasks.pages.fleet_page import fill_fleet_page, write_fleet_page
 
@@ -52,7 +52,9 @@ def make_outcome() -> Outcome:
         for release, place in ((1, 0), (2, 20))
         for device in ("d1", "d2")
     ]
-    decided = Decided(0, "retrain", ("why",), 20, "/w/receipts/abc.json", 2, 20, START, 9.0)
+    decided = Decided(
+        0, "retrain", (Evidence.parse("why"),), 20, "/w/receipts/abc.json", 2, 20, START, 9.0
+    )
     return Outcome(
         START,
         Ledger(answers, {"d1:0": "3"}),

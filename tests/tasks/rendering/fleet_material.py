@@ -9,6 +9,7 @@ from tasks.rendering.fleet_page import (
     AskedPart,
     DecisionPart,
     DevicePart,
+    EvidencePart,
     FleetPage,
     HeldPart,
 )
@@ -85,7 +86,12 @@ def make_decision(number: int, decision: str = "retrain", **changes: Any) -> Dec
         "after": NAMES[number],
         "at": START + timedelta(seconds=60 * number),
         "decision": decision,
-        "evidence": ("accuracy of 90 labelled rows is 76.7 % (67.0 to 84.2 %), was 98.2 %",),
+        "evidence": (
+            EvidencePart(name="decision", outcome="noted", detail="significantly worse"),
+            EvidencePart(name="drift", outcome="red", detail="image: 0.4 must be below 0.2"),
+            EvidencePart(name="figure", outcome="red", detail="accuracy 76.7 %, was 98.2 %"),
+            EvidencePart(name="schema", outcome="green", detail="9 checks passed"),
+        ),
         "collected": EACH,
         "took_s": 41.3,
     }

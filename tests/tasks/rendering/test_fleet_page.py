@@ -2,7 +2,7 @@
 
 import re
 
-from tasks.rendering.fleet_page import HeldPart, render_fleet_page
+from tasks.rendering.fleet_page import EvidencePart, HeldPart, render_fleet_page
 from tests.tasks.rendering.fleet_material import make_decision, make_fleet_page
 
 
@@ -35,7 +35,11 @@ def test_the_page_loads_nothing_and_escapes_everything() -> None:
         make_fleet_page(
             name=nasty,
             about=nasty,
-            decisions=(make_decision(0, nasty, evidence=(nasty,)),),
+            decisions=(
+                make_decision(
+                    0, nasty, evidence=(EvidencePart(name=nasty, outcome=nasty, detail=nasty),)
+                ),
+            ),
             invariants=(HeldPart(name=nasty, held=True, detail=nasty),),
         )
     )
