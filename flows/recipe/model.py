@@ -79,7 +79,7 @@ class Recipe(BaseModel):
     data: AnyRows
     """Which rows and fields there are, and how they are split."""
     gates: GatesSpec = GatesSpec()
-    """The limits of the four gates."""
+    """The limits of all gates."""
     model: ModelSpec = ModelSpec()
     """Head and network."""
     train: TrainSpec = TrainSpec()

@@ -45,8 +45,8 @@ WORDS = {
     "string": "text",
 }
 GATES = (
-    "What must hold before the run goes on: `raw`, `prepared`, `drift`, `model`, `artifact`. See "
-    "[gates.md](gates.md)."
+    "What must hold before the run goes on: `raw`, `prepared`, `drift`, `model`, `artifact`; and "
+    "what must hold of what comes back: `live`. See [gates.md](gates.md)."
 )
 
 

@@ -8,6 +8,7 @@ from gates.model.objectives import OBJECTIVES
 from gates.raw.forms import FORMS
 from gates.specs.artifact import ArtifactGate
 from gates.specs.drift import DriftGate
+from gates.specs.live import LiveGate
 from gates.specs.prepared import PreparedGate
 from gates.specs.raw import RawGate
 
@@ -45,6 +46,7 @@ def list_sections() -> dict[str, type[BaseModel]]:
         "prepared": PreparedGate,
         **{f"model, of {' and '.join(names)}": limits for limits, names in of_models.items()},
         "artifact": ArtifactGate,
+        "live": LiveGate,
     }
 
 

@@ -6,12 +6,11 @@ they are on. Those of the dataset bring their own, which were fixed before anybo
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, WithJsonSchema
-from pydantic.functional_validators import PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from storage.base.errors import NotFound, SourceError, SourceUnavailable, StorageError
 from storage.base.store import Store, redact
@@ -86,11 +85,10 @@ def read_first(value: Any) -> Source:
     return SOURCES[str(name)].model_validate(value)
 
 
-FirstSource = Annotated[
-    SerializeAsAny[Source],
-    PlainValidator(read_first),
-    WithJsonSchema({"type": "object", "description": "any source but `joined`"}),
-]
+if TYPE_CHECKING:
+    FirstSource = Source
+else:
+    FirstSource = Annotated[Any, PlainValidator(read_first), WithJsonSchema({"type": "object"})]
 
 
 @dataclass(frozen=True)
