@@ -11,15 +11,16 @@ from prefect import serve
 from prefect.deployments.runner import RunnerDeployment
 from prefect.types.entrypoint import EntrypointType
 
+from flows.feedback import feedback
 from flows.lifecycle import lifecycle
 from flows.release import refresh_channels
 from flows.run.server import prefect_server
 
-NIGHTLY, DAILY = "0 3 * * *", "30 2 * * *"
+NIGHTLY, DAILY, HOURLY = "0 3 * * *", "30 2 * * *", "15 * * * *"
 
 
 def list_deployments(recipe: str, workspace: str, cron: str = NIGHTLY) -> list[RunnerDeployment]:
-    """Lists a recipe's deployments: its lifecycle on a schedule, the channels' daily refresh.
+    """Lists a recipe's deployments: lifecycle and feedback by schedules, and the daily refresh.
 
     Args:
         recipe: Name of a recipe, or path to a YAML file.
@@ -34,6 +35,13 @@ def list_deployments(recipe: str, workspace: str, cron: str = NIGHTLY) -> list[R
             name=f"{recipe}-scheduled",
             parameters={"recipe": recipe, "workspace": workspace},
             cron=cron,
+            entrypoint_type=by_module,
+        ),
+        RunnerDeployment.from_flow(
+            feedback,
+            name=f"{recipe}-feedback",
+            parameters={"recipe": recipe, "workspace": workspace},
+            cron=HOURLY,
             entrypoint_type=by_module,
         ),
         RunnerDeployment.from_flow(
