@@ -17,7 +17,8 @@ from storage.base.store import Store, redact
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
-from storage.forms.columns import SERIES_ID, TARGET, TIME
+from storage.forms.columns import NUMBERS, SERIES_ID, TARGET, TIME
+from storage.forms.registry import find_form
 from storage.shards.entry import ShardEntry
 from storage.shards.reading import read_shard
 from storage.shards.row_ids import (
@@ -101,7 +102,7 @@ class _Kept:
 
 
 class JoinedSource(Source):
-    """Another source, and behind it the labelled rows of a version of a dataset.
+    """Another source, and behind it the labelled rows of a version of a dataset that fit.
 
     `lepton feedback` writes it for a retraining.
     """
@@ -165,6 +166,8 @@ class JoinedSource(Source):
                 "the dataset from a copy"
             ) from error
         chosen = find_learnable(rows) & self._find_later(rows)
+        if spec is not None:
+            chosen &= ~find_unfit(rows, spec)
         if kept.side:
             seed = spec.split.seed if spec is not None else 0
             held = draw_uniform(rows[CONTENT_HASH], f"joined:{seed}") < self.held_out
@@ -186,6 +189,18 @@ class JoinedSource(Source):
 def find_learnable(rows: Rows) -> NDArray[np.bool_]:
     """Marks the rows that have the label and the target that their fields are for, shape (N,)."""
     return find_valid(rows, LABEL) & find_valid(rows, TARGET)
+
+
+def find_unfit(rows: Rows, spec: RowsSpec) -> NDArray[np.bool_]:
+    """Marks the rows whose features break what the data section declares, or are infinite, (N,).
+
+    Raises:
+        InvalidInput: A field is absent, or has the wrong type or shape.
+    """
+    unfit, _ = find_form(spec).find_invalid(rows, spec)
+    if NUMBERS in rows:
+        unfit = unfit | np.isinf(rows[NUMBERS]).any(axis=1)
+    return unfit
 
 
 def shape_rows(rows: Rows, fields: tuple[str, ...], where: str) -> Rows:

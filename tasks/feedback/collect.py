@@ -242,14 +242,9 @@ def _find_changed(old: Ledger, new: Ledger) -> NDArray[np.uint64]:
 
 def _count_truths(old: Ledger, new: Ledger, ids: NDArray[np.uint64]) -> Iterator[Finding]:
     """Yield how many truths were replaced by this call, and how many wait for their answers."""
-    before, current = old.current, new.current
     counts: Mapping[str, int] = {
-        "truths replaced": sum(
-            before[answer_id].truth != truth.truth
-            for answer_id, truth in current.items()
-            if answer_id in before
-        ),
-        "truths of unknown answers": int((~np.isin(hash_member_ids(current), ids)).sum()),
+        "truths replaced": new.count_replaced() - old.count_replaced(),
+        "truths of unknown answers": int((~np.isin(hash_member_ids(new.current), ids)).sum()),
     }
     details = {
         "truths replaced": "the last one counts, and the ledger keeps all of them",

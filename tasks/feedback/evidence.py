@@ -30,10 +30,10 @@ class Finding(Result):
 
 def list_findings(name: str, report: GateReport) -> list[Finding]:
     """Return a finding for each check that failed, or one that says that all passed."""
-    found = [
-        Finding(name=name, outcome="red", detail=text)
-        for text in (*report.reasons, *report.warnings)
-    ]
+    failed = (*report.reasons, *report.warnings)
+    found = [Finding(name=name, outcome="red", detail=text) for text in failed[:MOST_NAMED]]
+    if (more := len(failed) - MOST_NAMED) > 0:
+        found.append(Finding(name=name, outcome="red", detail=f"{more} more checks failed"))
     if found and not report.passed:
         return found
     judged = sum(check.applicable for check in report.checks)

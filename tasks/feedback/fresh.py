@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
@@ -18,7 +17,7 @@ from storage.pipeline.publishing import publish_version
 from storage.shards.entry import ShardEntry
 from storage.shards.row_ids import CONTENT_HASH, ROW_ID, Rows, count_rows
 from storage.shards.writing import write_shard
-from storage.sources.joined import find_learnable, shape_rows
+from storage.sources.joined import find_learnable, find_unfit, shape_rows
 from tasks.feedback.models import KnownModel
 from tasks.feedback.rows import AT
 from tasks.feedback.series_rows import find_last
@@ -94,15 +93,15 @@ class FreshRows:
         Args:
             name: Name of the dataset.
         """
-        dataset = Dataset(Store(self.version.dataset.workspace.url), name)
+        dataset = Dataset(self.version.dataset.workspace, name)
         entries: list[ShardEntry] = []
         total = labelled = unfit = 0
         newest = None
         for entry, rows in self._iter_rows():
-            features, _ = find_form(self.data).find_invalid(rows, self.data)
-            total, unfit = total + count_rows(rows), unfit + int(features.sum())
+            broken = find_unfit(rows, self.data)
+            total, unfit = total + count_rows(rows), unfit + int(broken.sum())
             newest = max(int(rows[AT].max()), newest or 0)
-            fit = {name: values[~features] for name, values in rows.items()}
+            fit = {name: values[~broken] for name, values in rows.items()}
             labelled += int(find_learnable(fit).sum())
             if count_rows(fit):
                 entries.append(self._write(dataset, entry, fit))

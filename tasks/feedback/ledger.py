@@ -8,10 +8,10 @@ it later, and of the device that sent it, the rows that were made of it stay.
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from pydantic import JsonValue
+from pydantic import AfterValidator, JsonValue
 
 from storage.base.errors import Corrupt
 from storage.base.store import Store, canonical_json, sha256_bytes
@@ -20,6 +20,11 @@ from tasks.runtime.outcome_base import Result
 
 FOLDER = "feedback"
 KEY = "ledger"
+
+
+def make_utc(moment: datetime) -> datetime:
+    """Return a moment with its time zone: UTC where it says none."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 class Truth(Result):
@@ -35,7 +40,7 @@ class Truth(Result):
 
     answer_id: str
     truth: JsonValue
-    at: datetime
+    at: Annotated[datetime, AfterValidator(make_utc)]
     file: str
     place: int
 
@@ -63,6 +68,11 @@ class Ledger(Result):
     def current(self) -> dict[str, Truth]:
         """The truth of each answer that counts: the last one that was told."""
         return {truth.answer_id: truth for truth in self.truths}
+
+    def count_replaced(self) -> int:
+        """Count the truths that another one, told later, has replaced."""
+        current = self.current
+        return sum(current[each.answer_id].truth != each.truth for each in self.truths)
 
     def extend(
         self, read: Iterable[str], others: Iterable[str], truths: Iterable[Truth]

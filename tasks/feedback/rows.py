@@ -27,9 +27,10 @@ from storage.shards.row_ids import (
     hash_contents,
     hash_member_ids,
 )
-from tasks.feedback.ledger import Truth
+from tasks.feedback.ledger import Truth, make_utc
 from tasks.feedback.models import KnownModel
 from tasks.forms.registry import find_task_form
+from tasks.forms.table.inputs import LATEST_S
 
 PREFIX = "feedback."
 """Stands before the names of fields that tell of answers, and that nothing is learned from."""
@@ -167,8 +168,13 @@ def place_truths(
 
 
 def count_times(moments: Sequence[datetime]) -> NDArray[np.int64]:
-    """Return moments in nanoseconds since 1970, (N,)."""
-    return np.array([round(moment.timestamp() * 1e6) * 1000 for moment in moments], np.int64)
+    """Return moments in nanoseconds since 1970, (N,), UTC unless they say otherwise.
+
+    A clock that is off by centuries counts as the last moment that 64 bits reach, or the first.
+    """
+    reach = round(LATEST_S) * 10**9
+    found = [round(make_utc(moment).timestamp() * 1e6) * 1000 for moment in moments]
+    return np.array([min(max(each, -reach), reach) for each in found], np.int64)
 
 
 def _list_texts(texts: Sequence[str]) -> NDArray[Any]:

@@ -49,6 +49,10 @@ def make_series_rows(batch: UplinkBatch, model: KnownModel, data: RowsSpec) -> t
             "windows must come with the times of their rows; got none; give the model files with "
             f"the column {data.time}"
         )
+    if batch.times.shape[1:] != model.input.shape[:1]:
+        raise InvalidInput(
+            f"windows must come with {model.input.shape[0]} times each; got {batch.times.shape[1]}"
+        )
     answers = list_answers(batch)
     found, columns = find_task_form(data).read_inputs(batch.inputs, model.input, data)
     times, valid = count_nanoseconds(batch.times.reshape(-1))

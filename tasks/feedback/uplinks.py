@@ -67,10 +67,10 @@ def list_files(store: Store) -> list[str]:
 
 
 def _iter_files(store: Store) -> Iterator[str]:
-    for node in store.listdir(UPLINKS):
-        for file in store.listdir(f"{UPLINKS}/{node}"):
-            if not file.startswith("."):
-                yield f"{node}/{file}"
+    for path in store.list(UPLINKS):
+        file = path.removeprefix(f"{UPLINKS}/")
+        if not file.rpartition("/")[2].startswith("."):
+            yield file
 
 
 def _order(file: str) -> tuple[str, int, str]:

@@ -12,6 +12,7 @@ from storage.forms.columns import NUMBERS, TIME, name_field
 from storage.forms.table import TableSpec
 from storage.shards.row_ids import VALID_SUFFIX, Rows
 
+LATEST_S = 9.2e9
 Columns = Mapping[str, tuple[str, ...]]
 
 
@@ -22,8 +23,14 @@ def read_columns(inputs: NDArray[Any], spec: InputSpec, data: TableSpec) -> tupl
     does not know came to it as none, and so it does here.
 
     Raises:
-        InvalidInput: A column of the data section is not among those that the model was asked.
+        InvalidInput: A column of the data section is not among those that the model was asked, or
+            the samples are none of the model's.
     """
+    if inputs.shape[1:] != spec.shape or inputs.dtype.kind != "f":
+        raise InvalidInput(
+            f"samples must be numbers of shape {spec.shape}; got {inputs.dtype} of shape "
+            f"{inputs.shape[1:]}; they are another model's"
+        )
     places = {column.name: place for place, column in enumerate(spec.columns)}
     absent = [name for name in (*data.numbers, *data.texts) if name not in places]
     if absent:
@@ -52,6 +59,12 @@ def _read_texts(
     codes: NDArray[np.float64], column: ColumnSpec
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     valid = ~np.isnan(codes)
+    known_codes = np.isin(codes, np.arange(len(column.vocabulary)))
+    if (valid & ~known_codes).any():
+        raise InvalidInput(
+            f"column ({column.name}) must hold places of {len(column.vocabulary)} words; got "
+            f"{codes[valid & ~known_codes][0]:g}; they are another model's"
+        )
     words = [
         column.vocabulary[int(code)] if known else ""
         for code, known in zip(codes.tolist(), valid.tolist(), strict=True)
@@ -64,7 +77,8 @@ def count_nanoseconds(seconds: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray
 
     Of seconds as float64 a microsecond is the least that can be told apart.
     """
-    valid = np.isfinite(seconds)
+    # 64 bits of nanoseconds reach from 1677 to 2262; what lies outside is no time.
+    valid = np.isfinite(seconds) & (np.abs(np.nan_to_num(seconds)) < LATEST_S)
     whole = np.floor(np.where(valid, seconds, 0.0))
     parts = np.round((np.where(valid, seconds, 0.0) - whole) * 1e6)
     return whole.astype(np.int64) * 10**9 + parts.astype(np.int64) * 1000, valid

@@ -185,3 +185,12 @@ def test_what_comes_first_is_another_source(tmp_path, first):
     source = join(tmp_path, write_version(tmp_path, make_rows())).model_dump() | {"first": first}
     with pytest.raises(ValueError, match="must be one of arrays, csv"):
         JoinedSource.model_validate(source)
+
+
+def test_rows_that_break_the_data_section_are_passed_over(tmp_path):
+    rows = make_rows()
+    rows["image"][3] = 99
+    source = join(tmp_path, write_version(tmp_path, rows))
+    found = read_all(source, SPEC)
+    assert len(found[ROW_ID]) == 1797 + LABELLED - 1
+    assert rows[ROW_ID][3] not in found[ROW_ID]

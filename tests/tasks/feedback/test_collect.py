@@ -353,3 +353,28 @@ def test_the_ledger_is_what_the_version_names(made: Made) -> None:
     made.store.write(path, made.store.read(path) + b" ")
     with pytest.raises(Exception, match="restore the file"):
         made.collect()
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(2026, 11, 28, 12),
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, tzinfo=UTC),
+    ],
+)
+def test_a_clock_that_is_wrong_stops_nobody(made: Made, at: datetime) -> None:
+    made.device("odd").send(make_images(2), made.model_id, at=at, truths=[("odd:1", "3")])
+    made.device().send(make_images(2, seed=1), made.model_id, truths=[("d1:1", "4")])
+    assert made.collect().collected == 4
+    assert read_labels(made) == {"odd:1": 3, "odd:2": -1, "d1:1": 4, "d1:2": -1}
+
+
+@pytest.mark.parametrize("name", ["stray.txt", "d1/stray.txt", "d1/deep/1-2-3.safetensors"])
+def test_what_is_no_batch_is_named(made: Made, name: str) -> None:
+    made.device().send(make_images(1), made.model_id)
+    made.store.write(f"{UPLINKS}/{name}", b"anything")
+    made.store.write(f"{UPLINKS}/d1/.new-1", b"in the making")
+    gathered = made.collect()
+    assert gathered.collected == 1
+    assert [each.partition(":")[0] for each in tell(gathered, "refused")] == [name]

@@ -32,4 +32,4 @@ def test_fresh_rows_alone_are_held_out(old: int, new: int, fewest: int) -> None:
 
 def test_times_are_written_as_a_recipe_writes_them() -> None:
     found = find_new_cutoffs(np.array([0]), np.array([86_400 * 10**9, 2 * 86_400 * 10**9]))
-    assert datetime.fromisoformat(found.held_out_from) == datetime(1970, 1, 3)  # noqa: DTZ001
+    assert datetime.fromisoformat(found.held_out_from) == datetime(1970, 1, 3)

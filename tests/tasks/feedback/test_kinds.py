@@ -202,3 +202,47 @@ def _folder(path: Path) -> Path:
     folder = path / "data"
     folder.mkdir()
     return folder
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda asked: asked[:, :2],
+        lambda asked: asked.astype(np.int64),
+        lambda asked: [*asked, 0, 0, 7],
+        lambda asked: [*asked, 0, 0, 0.5],
+        lambda asked: asked - [0, 0, 2],
+        lambda asked: np.where(np.arange(3) == 2, np.inf, asked),
+    ],
+)
+def test_samples_that_no_model_here_takes_stop_nobody(tmp_path: Path, spoil: Any) -> None:
+    made = make(tmp_path / "workspace", describe_table(_folder(tmp_path)))
+    asked = ask_table(made.model.raw)[:10]
+    made.device("bad").send(np.ascontiguousarray(spoil(asked)), made.model_id)
+    made.device().send(asked, made.model_id)
+    gathered = made.collect()
+    assert (gathered.collected, gathered.misfits) == (10, 10)
+
+
+def test_times_that_are_none_stop_nobody(tmp_path: Path) -> None:
+    made = make(tmp_path / "workspace", describe_series(_folder(tmp_path)))
+    windows, times = make_windows(480, 4)
+    bad = times.copy()
+    bad[0, 0], bad[1, 1], bad[2, 2] = np.nan, np.inf, 1e300
+    made.device("bad").send(windows, made.model_id, times=bad)
+    made.device("short").send(windows, made.model_id, times=np.ascontiguousarray(times[:, 1:]))
+    gathered = made.collect()
+    assert gathered.misfits == 4
+    assert gathered.collected == 4 + LOOKBACK - 1 - 1  # the first hour was told once
+
+
+def test_infinite_numbers_are_never_learned_from(tmp_path: Path) -> None:
+    made = make(tmp_path / "workspace", describe_table(_folder(tmp_path)))
+    asked = ask_table(made.model.raw)[:20]
+    asked[7, 0] = np.inf
+    _, ids = made.device().send(asked, made.model_id)
+    write_truth_file(made.store, "serve-1", [(answer_id, "1") for answer_id in ids])
+    gathered = made.collect()
+    fresh = FreshRows(made.version, made.model, made.recipe.data).write("table-fresh")
+    assert (fresh.rows, fresh.unfit, fresh.labelled) == (20, 1, 19)
+    assert made.collect_raw(join(made, gathered)[1]).rows == 400 + 19
