@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from deployments.targets.fleet.ledger import Sample, Seen
 from storage.base.store import redact
 
 TIMEOUT_S = 60.0
+IDLE_S = 1.0
+"""A connection that was idle for so long is made anew: the other side may be about to close it."""
 MOST_QUOTED = 300
 
 
@@ -51,6 +54,7 @@ class HttpNode:
         self.name = name
         self.host = urlsplit(address).netloc
         self._connection: http.client.HTTPConnection | None = None
+        self._used_s = 0.0
 
     def ask(self, model: str, sample: Sample) -> Reply:
         """Asks about one sample.
@@ -108,12 +112,16 @@ class HttpNode:
         self, method: str, path: str, body: bytes | None = None, content_type: str = ""
     ) -> dict[str, Any]:
         headers = {"Content-Type": content_type} if content_type else {}
+        if time.monotonic() - self._used_s > IDLE_S:
+            self.close()
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self.host, timeout=TIMEOUT_S)
+        self._used_s = time.monotonic()
         try:
             self._connection.request(method, path, body, headers)
             reply = self._connection.getresponse()
             data = reply.read()
+            self._used_s = time.monotonic()
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise NoReply(

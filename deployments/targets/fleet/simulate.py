@@ -174,8 +174,9 @@ class Fleet:
                         self._watcher.advance(name, done, total, part.name)
             truths = sum(self._tell(device, told[device.name]) for device in self._devices)
             self._wait_empty(name)
+            answers = sum(map(len, told.values()))
             right = self.outcome.ledger.describe_round(number)
-            note(f"{part.name}: {done:,} answers, {right}; {truths:,} truths")
+            note(f"{part.name}: {answers:,} answers, {right}; {truths:,} truths")
 
     def _ask(self, device: Device, number: int, sample: Sample) -> list[Told]:
         """Asks a device about a sample, and writes what it acknowledged into the ledger."""
