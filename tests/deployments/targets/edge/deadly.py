@@ -5,6 +5,7 @@ The process kills itself with SIGKILL when it gets to the moment for the COUNTth
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -40,13 +41,19 @@ def arm(moment: str, count: int) -> None:
             left[0] -= 1
         dies = left[0] == 0 and Sender._thread_started  # type: ignore[attr-defined]
         if dies and before:
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         found = call(*args, **kwargs)
         if dies:
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         return found
 
     setattr(owner, name, deadly)
+
+
+def die() -> None:
+    """Gives the other threads time to tell what they should not, and ends all."""
+    time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def note_start() -> None:

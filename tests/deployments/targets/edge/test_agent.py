@@ -128,7 +128,7 @@ def test_ten_kills_at_any_moment(
     kill_again_and_again(tmp_path, keys, agents, moments)
 
 
-FIRST_MOMENTS = ("after a batch was put",)
+FIRST_MOMENTS = ("before rows are committed", "after a batch was put")
 
 
 @pytest.mark.parametrize(
