@@ -2,18 +2,13 @@
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 MARKS = {
     "done": ("done", "green"),
@@ -51,16 +46,7 @@ class ConsoleProgress:
         self._said_at = time.monotonic()
         if not self._console.is_terminal:
             return
-        self._live = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
-            console=self._console,
-            transient=True,
-        )
+        self._live = _make_bar(self._console)
         self._live.start()
         self._bar = self._live.add_task(stage.ljust(NAME_WIDTH), total=None, note="")
 
@@ -94,3 +80,26 @@ class ConsoleProgress:
             note,
         )
         self._console.print(line, soft_wrap=True, highlight=False)
+
+
+def _make_bar(console: Console) -> "Progress":
+    # Imported where someone watches a run: every other command starts without it.
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+        console=console,
+        transient=True,
+    )

@@ -1,6 +1,6 @@
 """`lepton verify` and `lepton trace`: what a receipt says, and whether it is still true."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,15 +19,10 @@ from lepton_ai.commands.common import (
 )
 from storage.base.errors import StorageError
 from storage.base.store import Store
-from storage.records.receipt_files import (
-    FOLDER,
-    SignedReceipt,
-    find_damaged,
-    find_receipt,
-    list_model_receipts,
-    read_receipt,
-)
-from storage.records.receipts import Receipt
+
+if TYPE_CHECKING:
+    from storage.records.receipt_files import SignedReceipt
+    from storage.records.receipts import Receipt
 
 Reference = Annotated[
     str, typer.Argument(help="Receipt id, path of a receipt, or model id; 8 digits are enough.")
@@ -43,6 +38,7 @@ def verify(
     Exit status: 0 all is as signed, 1 something is not; each bad file is named.
     """
     from storage.records.audit import audit_receipt
+    from storage.records.receipt_files import FOLDER, find_damaged, find_receipt, read_receipt
 
     folder, separator, _ = reference.rpartition(f"/{FOLDER}/")
     store = Store(folder if separator else workspace)
@@ -80,6 +76,8 @@ def trace(
     as_json: AsJson = False,
 ) -> None:
     """Print the chain from a model back to the bytes it learned from."""
+    from storage.records.receipt_files import list_model_receipts
+
     store = Store(workspace)
     found = list_model_receipts(store, model_id)
     if not found:
@@ -92,7 +90,7 @@ def trace(
     answer(fields, "\n".join(_describe_chain(signed)), as_json)
 
 
-def _describe_chain(signed: SignedReceipt) -> list[str]:
+def _describe_chain(signed: "SignedReceipt") -> list[str]:
     return [
         *_describe_model(signed.receipt),
         *_describe_clearance(signed),
@@ -100,7 +98,7 @@ def _describe_chain(signed: SignedReceipt) -> list[str]:
     ]
 
 
-def _describe_model(receipt: Receipt) -> list[str]:
+def _describe_model(receipt: "Receipt") -> list[str]:
     model = receipt.model
     lines = [f"model      {model.id if model else '-'}"]
     lines += [
@@ -117,7 +115,7 @@ def _describe_model(receipt: Receipt) -> list[str]:
     return lines
 
 
-def _describe_clearance(signed: SignedReceipt) -> list[str]:
+def _describe_clearance(signed: "SignedReceipt") -> list[str]:
     receipt = signed.receipt
     lines = [
         f"receipt    {signed.id} ({receipt.status}, run {receipt.run}, "
@@ -132,7 +130,7 @@ def _describe_clearance(signed: SignedReceipt) -> list[str]:
     return lines
 
 
-def _describe_origin(receipt: Receipt) -> list[str]:
+def _describe_origin(receipt: "Receipt") -> list[str]:
     lines = []
     for name, dataset in reversed(receipt.datasets.items()):
         rows = ", ".join(f"{split or 'all'} {count}" for split, count in dataset.rows.items())
