@@ -4,12 +4,14 @@ import gc
 import tracemalloc
 
 
-def measure_peak(work, rounds=3):
-    """The least of some rounds, in bytes: what the process's other threads hold meanwhile, such as
-    Dask's and Prefect's, is counted, too, and once came to 15 MB.
+def measure_peak(work, enough=0, rounds=3):
+    """The least of some rounds, in bytes, of which none follows once one was as low as enough.
+
+    What the process's other threads hold meanwhile, such as Dask's and Prefect's, is counted, too,
+    and once came to 15 MB.
     """
     peaks = []
-    for _ in range(rounds):
+    while len(peaks) < rounds and (not peaks or min(peaks) > enough):
         gc.collect()
         tracemalloc.start()
         try:
