@@ -4,7 +4,7 @@ import numpy as np
 
 from deployments.targets.errors import BadArtifact, BadInput
 from deployments.targets.run.forms.arrays import MAGIC, Raw, Samples, read_numbers, write_npy
-from deployments.targets.run.forms.records import split_csv, tabulate_objects
+from deployments.targets.run.forms.records import Records, split_csv, tabulate_objects
 from deployments.targets.run.forms.registry import READERS, RECORD_READERS
 from deployments.targets.run.forms.rows import list_columns
 from deployments.targets.trust.card import Card, InputSpec
@@ -47,12 +47,12 @@ def read_samples(data: bytes, card: Card, where: str) -> Samples:
     """
     spec = card.input
     if spec.form in RECORD_READERS and not data.startswith(MAGIC):
-        return RECORD_READERS.find(spec.form)(split_csv(data, where), spec, where)
+        return _read_records(split_csv(data, where), spec, where)
     try:
         read = READERS.find(spec.form)
     except UnknownName as error:
         raise BadArtifact(f"model card's input must be of a form known here: {error}") from error
-    return _with_times(read(data, spec, where), spec)
+    return with_times(read(data, spec, where), spec)
 
 
 def read_values(value: object, card: Card, where: str) -> Samples:
@@ -73,7 +73,7 @@ def read_values(value: object, card: Card, where: str) -> Samples:
     if spec.form in RECORD_READERS and isinstance(rows, list) and _has_object(rows):
         numbers = frozenset(column.name for column in spec.columns if not column.vocabulary)
         records = tabulate_objects(rows, list_columns(spec), numbers, where)
-        return RECORD_READERS.find(spec.form)(records, spec, where)
+        return _read_records(records, spec, where)
     return read_samples(write_npy(read_numbers(rows, where)), card, where)
 
 
@@ -81,8 +81,13 @@ def _has_object(rows: list[object]) -> bool:
     return any(isinstance(row, dict) for row in rows)
 
 
-def _with_times(raw: Raw, spec: InputSpec) -> Samples:
-    """Adds the times of windows that hold them as a column."""
+def _read_records(records: Records, spec: InputSpec, where: str) -> Samples:
+    samples = RECORD_READERS.find(spec.form)(records, spec, where)
+    return samples if samples.times is not None else with_times(samples.raw, spec)
+
+
+def with_times(raw: Raw, spec: InputSpec) -> Samples:
+    """Add the times of windows (N, L, D) that hold them as a column."""
     place = next((place for place, column in enumerate(spec.columns) if column.is_time), None)
     if place is None or raw.ndim != 3:
         return Samples(raw)

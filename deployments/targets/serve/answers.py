@@ -14,7 +14,7 @@ import orjson
 
 from deployments.targets.errors import BadArtifact, BadInput, TargetError
 from deployments.targets.run.forms.arrays import Samples
-from deployments.targets.run.inputs import read_samples, read_values
+from deployments.targets.run.inputs import read_samples, read_values, with_times
 from deployments.targets.run.live import LiveModel
 from deployments.targets.run.runtime import Answers
 from deployments.targets.serve.bodies import (
@@ -127,7 +127,7 @@ def _predict(live: LiveModel, data: bytes, headers: Headers, file: str) -> _Said
 
 def _infer(live: LiveModel, data: bytes) -> tuple[InferRequest, _Said]:
     request = parse_infer(data, live)
-    samples = Samples(request.raw)
+    samples = with_times(request.raw, live.card.input)
     answers = _answer(live, samples, "request")
     return request, _Said(samples, answers, pack_outputs(live, answers, request.names))
 

@@ -13,6 +13,8 @@ from PIL import Image
 from deployments.targets.errors import SpoolError
 from deployments.targets.serve.recorder import CountingRecorder
 from deployments.targets.trust.card import Card
+from tests.deployments.targets.run.forms.test_rows import SERIES
+from tests.deployments.targets.run.forms.test_rows import make_card as make_row_card
 from tests.deployments.targets.serve.asking import Held, Node, make_live
 
 DIGIT = np.arange(64, dtype=np.uint8).reshape(8, 8) % 17
@@ -258,3 +260,24 @@ def test_the_loop_goes_on_while_a_model_computes(card: Card) -> None:
     took_s, turns = asyncio.run(ask_both())
     assert took_s >= 0.3
     assert turns > 20
+
+
+def test_windows_are_recorded_with_their_times() -> None:
+    seen: list[Any] = []
+
+    class Watching(CountingRecorder):
+        async def record(self, live: Any, raw: Any, answers: Any, times: Any) -> str:
+            seen.append(times)
+            return await super().record(live, raw, answers, times)
+
+    card = make_row_card(SERIES)
+    node = Node(Held(make_live(card)), recorder=Watching(None))
+    start = 1_457_049_600.0
+    text = b"flow,when\n1,04/03/2016 00:00\n2,04/03/2016 00:05\n"
+    window = {"name": "window", "shape": [1, 2, 2], "datatype": "FP64"}
+    tensor = {**window, "data": [1, start, 2, start + 300]}
+    assert node.post("/predict/x", text, "text/csv").status == 200
+    assert node.post("/v2/models/x/infer", {"inputs": [tensor]}).status == 200
+    for times in seen:
+        np.testing.assert_array_equal(times, [[start, start + 300]])
+    assert len(seen) == 2
