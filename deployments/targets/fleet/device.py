@@ -67,14 +67,35 @@ class HttpNode:
             NoReply: The connection was lost before the reply.
             DeviceFailed: It refused.
         """
-        said = self._call("POST", f"/predict/{model}", sample.body, sample.content_type)
-        predictions = said.get("predictions")
-        if not isinstance(predictions, list) or len(predictions) != 1:
+        replies = self.ask_all(model, sample)
+        if len(replies) != 1:
             raise DeviceFailed(
-                f"answer of {self.name} must hold one prediction; got "
-                f"{str(said)[:MOST_QUOTED]}; ask about one sample"
+                f"answer of {self.name} must hold one prediction; got {len(replies)}; ask about "
+                "one sample"
             )
-        return Reply(str(said["answer_id"]), str(said["model_id"]), predictions[0])
+        return replies[0]
+
+    def ask_all(self, model: str, samples: Sample) -> list[Reply]:
+        """Asks about all samples of one body, such as the rows of a CSV.
+
+        Their answer ids count on from that of the first.
+
+        Raises:
+            NoReply: The connection was lost before the reply.
+            DeviceFailed: It refused.
+        """
+        said = self._call("POST", f"/predict/{model}", samples.body, samples.content_type)
+        try:
+            node, _, first = str(said["answer_id"]).rpartition(":")
+            return [
+                Reply(f"{node}:{int(first) + place}", str(said["model_id"]), predicted)
+                for place, predicted in enumerate(said["predictions"])
+            ]
+        except (LookupError, TypeError, ValueError) as error:
+            raise DeviceFailed(
+                f"answer of {self.name} must hold answer_id, model_id and predictions; got "
+                f"{str(said)[:MOST_QUOTED]}"
+            ) from error
 
     def tell(self, truths: Sequence[tuple[str, JsonValue]]) -> int:
         """Tells what was true of answers.

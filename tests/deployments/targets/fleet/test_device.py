@@ -64,6 +64,13 @@ def test_an_answer_is_taken_as_it_is_told(server: Any, node: HttpNode) -> None:
     assert server.paths == [("/predict/edge", "text/csv")]
 
 
+def test_answer_ids_of_several_rows_count_on(server: Any, node: HttpNode) -> None:
+    server.reply = (200, {**GOOD, "predictions": [{"label": "3"}, {"label": "4"}]})
+    replies = node.ask_all("edge", SAMPLE)
+    assert [reply.answer_id for reply in replies] == ["d1:7", "d1:8"]
+    assert [reply.predicted for reply in replies] == [{"label": "3"}, {"label": "4"}]
+
+
 def test_a_connection_that_was_idle_is_made_anew(
     server: Any, node: HttpNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +88,8 @@ def test_a_connection_that_was_idle_is_made_anew(
         ((422, {"error": "at https://me:secret@example.org"}), DeviceFailed, "422"),
         ((200, b"no json"), DeviceFailed, "no json"),
         ((200, {**GOOD, "predictions": []}), DeviceFailed, "one prediction"),
+        ((200, {**GOOD, "answer_id": "d1"}), DeviceFailed, "must hold answer_id"),
+        ((200, {}), DeviceFailed, "must hold answer_id"),
     ],
 )
 def test_faults_are_told_apart(
