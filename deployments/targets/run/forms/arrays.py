@@ -43,7 +43,8 @@ def read_npy(data: bytes, where: str) -> Raw:
     """
     try:
         return _parse_npy(data)
-    except (ValueError, KeyError, SyntaxError, struct.error, EOFError) as error:
+    except Exception as error:
+        # numpy parses a header with Python's own parser, which raises whatever it does not expect.
         raise BadInput(
             f"input ({where}) must be a .npy file of numbers; got {error}; save it with numpy.save"
         ) from error

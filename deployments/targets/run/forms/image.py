@@ -8,7 +8,6 @@ already: they are checked, never scaled.
 """
 
 import io
-import struct
 import warnings
 from typing import TYPE_CHECKING
 
@@ -93,7 +92,10 @@ def _decode_image(data: bytes, spec: InputSpec, where: str) -> Raw:
         raise BadInput(
             f"input ({where}) must be a PNG, JPEG or .npy file; got another kind or a damaged one"
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError) as error:
+    except BadInput:
+        raise
+    except Exception as error:
+        # Decoders of pictures, and of what a camera wrote beside them, raise errors of all kinds.
         raise BadInput(
             f"input ({where}) must be a whole PNG or JPEG; got a damaged one: {error}"
         ) from error

@@ -167,6 +167,29 @@ def test_an_npy_file_that_is_cut_or_altered_is_refused_or_read(data: st.DataObje
         read_samples(b"\x93NUMPY" + cut[6:], make_card(TABLE), "x")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (",  # The tokenizer's own error.
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (%d, 0), }" % 2**70,
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (-2, -3), }" + b" " * 8,
+        b"(" * 300,
+        b"[" * 3000 + b"]" * 3000,
+        b"{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,), }",
+        b"{'descr': 'O', 'fortran_order': False, 'shape': (), }",
+        b"\xff\xfe",
+        b"",
+    ],
+)
+def test_a_header_of_any_kind_is_refused(header: bytes) -> None:
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for rest in (b"", b"\0" * 48):
+            with pytest.raises(BadInput, match=r"must be a \.npy file of numbers"):
+                read_npy(data + rest, "x")
+
+
 def test_arrays_are_written_as_numpy_writes_them() -> None:
     for array in (np.zeros((2, 3), np.float32), np.arange(4), np.array(True), np.zeros((0, 3))):
         found = read_npy(write_npy(array), "x")

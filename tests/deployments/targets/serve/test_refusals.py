@@ -2,6 +2,7 @@
 the node.
 """
 
+import io
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from deployments.targets.serve import bodies
 from deployments.targets.serve.bodies import MAX_BODY_BYTES, MAX_ROWS, MAX_TEXT_BYTES, Admission
@@ -192,3 +194,36 @@ def test_deep_bodies_are_refused(rows: Node, opening: str) -> None:
             assert 400 <= rows.post(path, text, "application/json").status < 500
         truth = b'{"answer_id":"a:1","truth":' + text + b"}"
         assert 400 <= rows.post("/feedback", truth).status < 500
+
+
+@pytest.fixture(scope="module")
+def camera_pictures() -> list[bytes]:
+    """Pictures with what cameras and programs write beside them."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    found = []
+    for kind, mode in (
+        ("JPEG", "RGB"),
+        ("JPEG", "L"),
+        ("PNG", "P"),
+        ("PNG", "RGBA"),
+        ("PNG", "I;16"),
+    ):
+        stream = io.BytesIO()
+        Image.new(mode, (9, 7)).save(stream, kind, exif=exif)
+        found.append(stream.getvalue())
+    return found
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_altered_pictures_are_no_fault_of_the_node(
+    pictures: Node, camera_pictures: list[bytes], data: st.DataObject
+) -> None:
+    picture = bytearray(data.draw(st.sampled_from(camera_pictures)))
+    for _ in range(data.draw(st.integers(0, 6))):
+        picture[data.draw(st.integers(4, len(picture) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(picture)[: data.draw(st.integers(4, len(picture)))]
+    assert pictures.post("/predict/digits", cut).status in (200, 422)
