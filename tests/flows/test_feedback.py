@@ -1,5 +1,5 @@
-"""The loop closes: answers come back with their truth, the champion is worse on them, the next model
-is trained on old and new rows and promoted; whatever is killed, the next call finishes.
+"""The loop closes: answers come back with their truth, the champion is worse on them, the next
+model is trained on old and new rows and promoted; whatever is killed, the next call finishes.
 """
 
 import json
