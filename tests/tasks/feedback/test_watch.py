@@ -1,4 +1,4 @@
-"""The live gate and the drift gate on what came back: like what was learned from, not, or unknown."""
+"""The live gate and the drift gate on what came back: alike, unlike, or nobody knows."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
