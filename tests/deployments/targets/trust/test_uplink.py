@@ -1,4 +1,5 @@
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -210,6 +211,42 @@ def test_a_layout_is_believed_no_further_than_the_file(header: Any) -> None:
     text = canonical_json(header)
     with pytest.raises(UplinkRefused):
         unpack_tensors(len(text).to_bytes(8, "little") + text + b"\0\0")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{,"__metadata__":{}}',
+        b'{"__metadata__":{,"a":"b"}}',
+        b'{"__metadata__":{"b":"b","a":"a"}}',
+        b'{"__metadata__":{"a":"a","a":"a"}}',
+        b'{"__metadata__":{"a":"\\u0061"}}',
+        b'{"__metadata__":{"a":"\\ud800"}}',
+        b'{"__metadata__":{"a":"\xff"}}',
+        b'{"__metadata__":{"a":"\n"}}',
+        b'{"__metadata__":{"a": "a"}}',
+        b'{"__metadata__":{"a":"a"}}' + b" " * 64,
+        b'{"__metadata__":{"a":["a"]}}',
+        b'{"__metadata__":{},"a":{"data_offsets":[0,00],"dtype":"U8","shape":[0]}}',
+        b'{"__metadata__":{},"a":{"data_offsets":[0,0],"dtype":"U8","shape":[0],"x":[]}}',
+        b'{"__metadata__":{},"a":{"data_offsets":[0,0],"dtype":"U8","shape":[0]},"a":{"data_offsets"'
+        b':[0,0],"dtype":"U8","shape":[0]}}',
+    ],
+    ids=range(14),
+)
+def test_a_header_that_is_written_in_another_way_is_refused(text: bytes) -> None:
+    text += b" " * (-len(text) % 8)
+    with pytest.raises(UplinkRefused, match="uplink must have"):
+        unpack_tensors(len(text).to_bytes(8, "little") + text)
+
+
+def test_a_long_header_costs_little_to_refuse() -> None:
+    for body in (b"[],", b"\\", b'\\"', b'"', b'"":{},', b'"a":"a",', b"1,", b"{"):
+        text = b'{"__metadata__":{"a":"' + body * (8 * 2**20 // len(body))
+        started = time.process_time()
+        with pytest.raises(UplinkRefused):
+            unpack_tensors(len(text).to_bytes(8, "little") + text)
+        assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("size", [2**63, 2**25, 100])
