@@ -19,6 +19,7 @@ app = typer.Typer(no_args_is_help=True)
 
 INTERVAL_S = 30.0
 SPOOL_BYTES = 256 * 2**20
+ADD = "add it where the workspace is, with: lepton devices add"
 
 State = Annotated[Path, typer.Option("--state", help="Folder of the device's key and spool.")]
 Id = Annotated[
@@ -32,7 +33,7 @@ Id = Annotated[
 def enroll(state: State, id: Id) -> None:
     """Make the device's key, once, and print the code by which a workspace comes to know it."""
     code = StateFolder(state).make_code(id)
-    say(f"device {id}: add it where the workspace is, with: lepton devices add CODE --class CLASS")
+    say(f"device {id}: {ADD} CODE --class CLASS")
     sys.stdout.write(code + "\n")
 
 
@@ -86,6 +87,10 @@ def run(
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     check_device_class(device_class)
+    folder = StateFolder(state)
+    if not folder.is_enrolled:
+        code = folder.make_code(id)
+        say(f"device {id} is new here: {ADD} {code} --class {device_class}", "yellow")
     settings = AgentSettings(
         channel=channel,
         workspace=workspace,

@@ -100,6 +100,11 @@ class Sender:
             except (UplinkRefused, StorageError, SpoolError, sqlite3.Error) as error:
                 self._note(str(error))
                 wait_s = waits.draw()
+            except Exception as error:
+                # What is kept must not stay for good because of a fault that may pass.
+                logger.exception("Sending failed; trying again")
+                self._note(str(error))
+                wait_s = waits.draw()
             else:
                 self._note(None)
                 waits.reset()

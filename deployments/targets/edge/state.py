@@ -58,6 +58,11 @@ class StateFolder:
         """Where the followed channel and its verified models are kept."""
         return self.path / "cache"
 
+    @property
+    def is_enrolled(self) -> bool:
+        """Whether the device's key was made."""
+        return (self.path / _KEY_FILE).exists()
+
     def enrol(self, device: str) -> ReceiptSigner:
         """Returns the device's key, which is made at the first call, once.
 
@@ -78,8 +83,9 @@ class StateFolder:
                 f"state folder ({self.path}) must be that of device {device}; got that of "
                 f"{found.id}; give each device a folder of its own"
             )
-        put_private(self.path / _KEY_FILE, make_private_pem())
         where = self.path / _KEY_FILE
+        if not self.is_enrolled:
+            put_private(where, make_private_pem())
         return make_signer(read_private(where), str(where), "device key")
 
     def make_code(self, device: str) -> str:

@@ -11,6 +11,7 @@ from deployments.targets.edge.spool_file import BLOCK, LEAST_BYTES, SpoolFile
 from deployments.targets.edge.spool_rows import SpoolRow
 from deployments.targets.errors import SpoolError
 from tests.deployments.targets.edge.material import OTHER_MODEL, make_row, make_truth_row
+from tests.small_disk import SmallDisk
 
 MIB = 2**20
 
@@ -240,6 +241,28 @@ def test_a_disk_that_fails_costs_records_and_no_answer(
     assert keep(spool) == 5
     assert read_back(spool) == [1, 5]
     assert (spool.dropped, spool.marks.dropped) == (3, 3)
+
+
+def test_a_disk_that_is_full_costs_no_answer_and_no_number_twice(disk: SmallDisk) -> None:
+    disk.mount("size=3m")
+    spool = Spool(disk.path / "spool.sqlite", 16 * MIB)
+    try:
+        keep(spool, 2)
+        disk.fill()
+        given = [keep(spool, 1, size=20_000) for _ in range(80)]
+        assert given == list(range(3, 83))
+        assert spool.dropped > 0
+        disk.free()
+        assert keep(spool) == 83
+        kept = read_back(spool)
+        assert kept[-1] == 83
+        assert len(kept) + spool.dropped == 83
+        assert spool.marks.records == len(kept)
+    finally:
+        spool.close()
+    again = Spool(disk.path / "spool.sqlite", 16 * MIB)
+    assert keep(again) == 84
+    again.close()
 
 
 def test_a_spool_that_cannot_be_used_is_named(path: Path) -> None:
