@@ -1,6 +1,7 @@
 """`lepton serve`: an endpoint that answers over HTTP with a channel's champion."""
 
 import logging
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -55,12 +56,7 @@ def serve(
         workspace=store,
     )
 
-    def begin(bound_host: str, bound_port: int) -> None:
-        follower.start()
-        shown = f"[{bound_host}]" if ":" in bound_host else bound_host
-        say(f"ready http://{shown}:{bound_port}")
-
-    serve_app(app, host, port, on_ready=begin, on_stop=lambda: _stop(follower))
+    serve_app(app, host, port, on_ready=_make_begin(follower), on_stop=lambda: _stop(follower))
 
 
 def describe_endpoint(node: str, runtime: Runtime) -> dict[str, Any]:
@@ -90,6 +86,17 @@ def _say_model(runtime: Runtime) -> None:
     live = runtime.current
     release = live.verified.release
     say(f"{live.card.name} on channel {release.channel}: {release.title} answers")
+
+
+def _make_begin(follower: Follower) -> Callable[[str, int], None]:
+    """Return what is called once requests are answered."""
+
+    def begin(host: str, port: int) -> None:
+        follower.start()
+        shown = f"[{host}]" if ":" in host else host
+        say(f"ready http://{shown}:{port}")
+
+    return begin
 
 
 def _stop(follower: Follower) -> None:
