@@ -9,7 +9,13 @@ import typer
 
 from deployments.targets.edge.state import StateFolder
 from deployments.targets.trust.devices import check_device_class
-from lepton_ai.commands.common import DEFAULT_WORKSPACE, say, translate_errors, with_extra
+from lepton_ai.commands.common import (
+    DEFAULT_WORKSPACE,
+    Workspace,
+    say,
+    translate_errors,
+    with_extra,
+)
 from lepton_ai.extras import SERVE
 
 if TYPE_CHECKING:
@@ -27,6 +33,31 @@ Id = Annotated[
     typer.Option("--id", help="The device's id, unique in the workspace: a-z, 0-9, '.', '_', '-'."),
 ]
 
+Channel = Annotated[
+    str, typer.Option("--channel", help="Address of the channel: a path, a URL, or http(s).")
+]
+Uplink = Annotated[
+    str,
+    typer.Option(
+        "--uplink", help="A workspace's `uplinks` folder at any URL, or an endpoint's /uplink."
+    ),
+]
+DeviceClass = Annotated[
+    str, typer.Option("--class", help="The class that the device was added with.")
+]
+Policy = Annotated[str, typer.Option("--policy", help="Which answers are kept: all, or sampled:P.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one.")]
+Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+Interval = Annotated[
+    float,
+    typer.Option(
+        "--interval-s", min=0.05, help="Seconds between two looks at the channel, and sendings."
+    ),
+]
+SpoolBytes = Annotated[
+    int, typer.Option("--spool-bytes", help="The most that what is kept takes on the disk.")
+]
+
 
 @app.command("enroll")
 @translate_errors
@@ -40,43 +71,17 @@ def enroll(state: State, id: Id) -> None:
 @app.command("run")
 @with_extra("edge run", SERVE)
 def run(
-    channel: Annotated[
-        str, typer.Option("--channel", help="Address of the channel: a path, a URL, or http(s).")
-    ],
+    channel: Channel,
     id: Id,
     state: State,
-    uplink: Annotated[
-        str,
-        typer.Option(
-            "--uplink", help="A workspace's `uplinks` folder at any URL, or an endpoint's /uplink."
-        ),
-    ],
-    device_class: Annotated[
-        str, typer.Option("--class", help="The class that the device was added with.")
-    ] = "default",
-    policy: Annotated[
-        str, typer.Option("--policy", help="Which answers are kept: all, or sampled:P.")
-    ] = "all",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one.")] = 0,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    interval_s: Annotated[
-        float,
-        typer.Option(
-            "--interval-s", min=0.05, help="Seconds between two looks at the channel, and sendings."
-        ),
-    ] = INTERVAL_S,
-    spool_bytes: Annotated[
-        int, typer.Option("--spool-bytes", help="The most that what is kept takes on the disk.")
-    ] = SPOOL_BYTES,
-    workspace: Annotated[
-        str,
-        typer.Option(
-            "--workspace",
-            "-w",
-            help="Where the channel lies, if only its name is given.",
-            envvar="LEPTON_WORKSPACE",
-        ),
-    ] = DEFAULT_WORKSPACE,
+    uplink: Uplink,
+    device_class: DeviceClass = "default",
+    policy: Policy = "all",
+    port: Port = 0,
+    host: Host = "127.0.0.1",
+    interval_s: Interval = INTERVAL_S,
+    spool_bytes: SpoolBytes = SPOOL_BYTES,
+    workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Answer on this machine with a channel's champion, and send back what is kept.
 

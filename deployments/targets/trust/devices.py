@@ -178,8 +178,8 @@ def read_device(workspace: Store, device: str, ring: KeyRing | None = None) -> D
         data = workspace.read(_place(check_device_id(device)))
     except NotFound as error:
         raise DeviceRefused(
-            f"device ({device}) must be enrolled in workspace {workspace.display}; got none of "
-            "that id; add its code with `lepton devices add`"
+            f"device ({device}) must be enrolled in the workspace; got none of that id; add its "
+            "code with `lepton devices add`"
         ) from error
     return _open(data, device, (ring or KeyRing()).trusted_receipt_keys())
 
