@@ -1,9 +1,9 @@
 """Fills the page of a simulated fleet from its outcome, and writes it beside its ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from deployments.targets.fleet.ledger import Answered, Window, find_mean, find_windows
-from deployments.targets.fleet.plan import Decided, Outcome, Plan, Taken
+from deployments.targets.fleet.plan import Decided, Evidence, Outcome, Plan, Taken
 from storage.base.store import Store
 from tasks.rendering.base import MAX_PICTURE_BYTES
 from tasks.rendering.fleet_page import (
@@ -213,15 +213,21 @@ def _tell_decision(plan: Plan, entry: Decided, release: int | None) -> DecisionP
         after=plan.rounds[entry.round_number].name,
         at=entry.at,
         decision=entry.decision,
-        evidence=tuple(
-            EvidencePart(name=found.name, outcome=found.outcome, detail=found.detail)
-            for found in entry.evidence
-        ),
+        evidence=tuple(_tell_evidence(entry.evidence)),
         collected=entry.collected,
         release=release,
         receipt=entry.receipt.rpartition("/")[2].removesuffix(".json") if entry.receipt else None,
         took_s=entry.took_s,
     )
+
+
+def _tell_evidence(evidence: Sequence[Evidence]) -> Iterator[EvidencePart]:
+    """Tell one finding of each sort, and how many there are besides."""
+    for name in dict.fromkeys(found.name for found in evidence):
+        alike = [found for found in evidence if found.name == name]
+        first = next((found for found in alike if found.outcome == "red"), alike[0])
+        more = f" (and {len(alike) - 1} more)" if len(alike) > 1 else ""
+        yield EvidencePart(name=name, outcome=first.outcome, detail=first.detail + more)
 
 
 def _pick_asked(plan: Plan, outcome: Outcome) -> list[AskedPart]:

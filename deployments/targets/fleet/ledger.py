@@ -97,7 +97,7 @@ class Ledger:
     def describe_round(self, round_number: int) -> str:
         """Return the mean score of a round in words."""
         mean = find_mean(self.find_round(round_number))
-        return "not scored" if mean is None else f"mean score {mean:.3f}"
+        return "not scored" if mean is None else f"score {mean:.3f}"
 
     def to_lines(self) -> bytes:
         """Return everything as lines of canonical JSON, each with its kind."""

@@ -1,5 +1,6 @@
 """The page of a fleet is filled from what was acknowledged, also where it ended early."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -87,6 +88,25 @@ def test_lines_marks_and_figures_are_those_of_the_ledger(tmp_path: Path) -> None
         (20, 0, (1, 2)),
     ]
     assert [sample.correct for sample in page.asked[7:]] == [True] * 7
+
+
+def test_findings_of_one_sort_are_told_once(tmp_path: Path) -> None:
+    told = [
+        {"name": "drift", "outcome": "noted", "detail": "looked at"},
+        {"name": "drift", "outcome": "red", "detail": "far"},
+        {"name": "figure", "outcome": "green", "detail": "good"},
+    ]
+    outcome = make_outcome()
+    outcome.decided[0] = replace(
+        outcome.decided[0], evidence=tuple(map(Evidence.parse, told)), release=1
+    )
+    page = fill_fleet_page(make_plan(tmp_path), outcome, name="n", about="a", figure="accuracy")
+    (decision,) = page.decisions
+    assert decision.release is None
+    assert [(part.name, part.outcome, part.detail) for part in decision.evidence] == [
+        ("drift", "red", "far (and 1 more)"),
+        ("figure", "green", "good"),
+    ]
 
 
 def test_a_simulation_that_ended_early_has_a_page(tmp_path: Path) -> None:
