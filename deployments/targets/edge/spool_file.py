@@ -9,7 +9,8 @@ sent yet make it.
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 
 from deployments.targets.edge.spool_rows import SpoolMarks, SpoolRow
@@ -25,6 +26,7 @@ _GROUP = "model_id, dtype, shape, length(times)"
 
 
 _COLUMNS = tuple(column.name for column in fields(SpoolRow))
+_read_columns = attrgetter(*_COLUMNS)
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM records"  # noqa: S608 - names of our own
 _INSERT = (
     f"INSERT INTO records (size, {', '.join(_COLUMNS)}) VALUES "  # noqa: S608
@@ -124,7 +126,9 @@ class SpoolFile:
         with self._change() as marks:
             if runs_out:
                 marks["reserved"] = through + BLOCK
-            self._connection.executemany(_INSERT, [(row.size_bytes, *astuple(row)) for row in rows])
+            self._connection.executemany(
+                _INSERT, [(row.size_bytes, *_read_columns(row)) for row in rows]
+            )
             marks["records"] += len(rows)
             marks["bytes"] += sum(row.size_bytes for row in rows)
             marks["dropped"] += dropped
