@@ -108,7 +108,12 @@ def test_a_table_goes_round(tmp_path: Path, prefect_url: str) -> None:
     new = [row for number, row in enumerate(rows) if number % 10 >= 7]
     gates = {
         "raw": {"min_class_balance": 0.02},
-        "model": {"min_accuracy": 0.9, "min_gain_over_majority": None, "min_slice_accuracy": 0.3},
+        "model": {
+            "min_accuracy": 0.9,
+            "min_gain_over_majority": None,
+            "min_average_precision": 0.5,
+            "min_slice_accuracy": 0.3,
+        },
     }
     recipe = write_recipe(tmp_path, "machine-failure", write_csv(header, old), {"gates": gates})
     with ExitStack() as stack:
@@ -132,7 +137,10 @@ def test_a_table_goes_round(tmp_path: Path, prefect_url: str) -> None:
 def test_a_forecast_goes_round(tmp_path: Path, prefect_url: str) -> None:
     header, rows = read_table("ett", "ETTh1.csv.gz")
     last = next(number for number, row in enumerate(rows) if row[0] >= "2018-02-21")
-    recipe = write_recipe(tmp_path, "transformer-temperature", write_csv(header, rows[:last]), {})
+    gates = {"model": {"max_rmse": 5.0, "min_skill": -1.0}}
+    recipe = write_recipe(
+        tmp_path, "transformer-temperature", write_csv(header, rows[:last]), {"gates": gates}
+    )
     with ExitStack() as stack:
         loop = Loop(recipe, "temperature-edge", tmp_path, stack)
         # After that, the load of the transformer swings with another rhythm: every second day is
