@@ -61,15 +61,11 @@ def train(
     for _ in open_champions(Store(workspace), channels, sample, data, stage="train"):
         pass  # Opening them is all.
     held_out = Predict(split=HELD_OUT, baselines=True)
-    steps = (
-        Fit(model=model, train=hide_url(spec), sample=sample, start=start),
-        Predict(split=VALIDATION),
-        held_out,
-    )
+    fit = Fit(model=model, train=hide_url(spec), sample=sample, start=start)
     job = TrainJob(
         directory=str(trainer.directory),
         data=refer_data(workspace, prepared),
-        steps=steps,
+        steps=(fit, Predict(split=VALIDATION), held_out),
         devices=spec.devices,
     )
     shown = ProgressArtifact("lepton-train-progress")
