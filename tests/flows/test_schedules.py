@@ -1,4 +1,4 @@
-"""What is deployed is there, and takes what it is given: by prefect.yaml and without a work pool."""
+"""What is deployed is there and takes what it is given: by prefect.yaml, and without a pool."""
 
 from importlib import import_module
 from pathlib import Path
