@@ -10,7 +10,7 @@ pytestmark = pytest.mark.prefect
 
 
 # Full while rows are stored, and full when the model is.
-@pytest.mark.parametrize("size", ["400k", "1500k"])
+@pytest.mark.parametrize("size", ["400k", pytest.param("1500k", marks=pytest.mark.slow)])
 def test_full_disk_fails_the_run_and_tears_nothing(
     disk: SmallDisk, size: str, prefect_url: str, dask_scheduler: str
 ) -> None:

@@ -74,6 +74,7 @@ def expect_one_retraining(promoted: Promoted) -> None:
         assert (release.number, release.model_id) == (2, receipt.model_id)
 
 
+@pytest.mark.slow  # tests/flows/test_round.py goes the whole way by default
 def test_turned_digits_lead_to_a_better_model_once(
     own_promoted: Promoted, tmp_path: Path, dask_scheduler: str
 ) -> None:

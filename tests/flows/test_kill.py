@@ -21,7 +21,7 @@ BEFORE = {
     "compress": "gate model",
     "promote": "gate artifact",
 }
-QUICK = ("train", "promote")
+QUICK = ("promote",)  # in training: tests/flows/test_resume.py
 
 
 def _start(workspace: Path, tmp_path: Path, overrides: dict[str, int] | None = None) -> Command:
@@ -96,6 +96,7 @@ def test_a_crash_of_the_training_process_fails_the_run(tmp_path: Path, prefect_u
     victim.expect_nothing_left()
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_in_one_workspace(tmp_path: Path, prefect_url: str) -> None:
     workspace = tmp_path / "workspace"
     both = [_start(workspace, tmp_path, {"train.seed": seed}) for seed in (1, 2)]

@@ -131,8 +131,13 @@ def test_a_version_without_rows_has_no_duplicates(tmp_path):
     assert list(iter_shared(version)) == []
 
 
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
-    "distinct", [4, 150, 1 << 20], ids=["all duplicates", "most duplicates", "no duplicates"]
+    "distinct",
+    [pytest.param(4, marks=SLOW), 150, pytest.param(1 << 20, marks=SLOW)],
+    ids=["all duplicates", "most duplicates", "no duplicates"],
 )
 def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tmp_path, distinct):
     budget, shard_rows = 1 << 18, 1000

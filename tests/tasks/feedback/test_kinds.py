@@ -209,9 +209,9 @@ def _folder(path: Path) -> Path:
     [
         lambda asked: asked[:, :2],
         lambda asked: asked.astype(np.int64),
-        lambda asked: [*asked, 0, 0, 7],
-        lambda asked: [*asked, 0, 0, 0.5],
-        lambda asked: asked - [0, 0, 2],
+        lambda asked: asked + np.array([0, 0, 7]),
+        lambda asked: asked + np.array([0, 0, 0.5]),
+        lambda asked: asked - np.array([0, 0, 2]),
         lambda asked: np.where(np.arange(3) == 2, np.inf, asked),
     ],
 )

@@ -71,7 +71,7 @@ def test_images_like_those_learned_from_and_turned_ones(
 @pytest.mark.parametrize(("change", "drift"), [(0.0, "green"), (1.5, "red")])
 def test_a_table(tmp_path: Path, change: float, drift: str) -> None:
     made = make(tmp_path / "workspace", describe_table(tmp_path))
-    asked = [*ask_table(made.model.raw)[:300], change, 0, 0]
+    asked = ask_table(made.model.raw)[:300] + np.array([change, 0, 0])
     assert watch(made, send(made, "d1", asked)).drift == drift
 
 

@@ -181,7 +181,10 @@ def test_training_that_dies_goes_on_exactly(prepare: Prepare, tmp_path: Path, ki
 
 
 # Each starts one group of two processes: what only that can show, of a table and of a series.
-@pytest.mark.parametrize(("kind", "first"), [("tabular-regression", 1), ("forecasting", 2)])
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [pytest.param("tabular-regression", 1, marks=pytest.mark.slow), ("forecasting", 2)],
+)
 def test_another_number_of_ranks_goes_on_with_the_same_rows(
     prepare: Prepare, tmp_path: Path, kind: str, first: int
 ) -> None:

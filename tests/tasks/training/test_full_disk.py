@@ -41,7 +41,8 @@ def finish(workspace: Store, tmp_path_factory: pytest.TempPathFactory) -> Callab
 
 # Full when a state to resume from is due, or already when a line of the metric log is.
 @pytest.mark.parametrize(
-    ("ranks", "log_every_steps"), [(1, 1), (1, 1000), pytest.param(2, 1000, marks=pytest.mark.slow)]
+    ("ranks", "log_every_steps"),
+    [(1, 1), *(pytest.param(ranks, 1000, marks=pytest.mark.slow) for ranks in (1, 2))],
 )
 def test_training_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
     disk: SmallDisk,

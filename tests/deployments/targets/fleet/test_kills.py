@@ -29,7 +29,7 @@ from tests.deployments.targets.fleet import stand_in
 
 ENTRY = f"{stand_in.__name__}:main"
 ASKERS = 4
-FEW, MANY = 3, 10
+FEW, MANY = 2, 10
 MOMENTS = [FEW, pytest.param(MANY, marks=pytest.mark.slow)]
 
 
