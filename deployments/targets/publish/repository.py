@@ -104,6 +104,8 @@ def load_state(channel: Channel) -> ChannelState:
             f"channel ({channel.store.display}) must be pinned in {channel.keys.directory}; got id "
             f"{channel_id[:12]}, which is not; run `lepton keys import` with its publisher's bundle"
         )
+    # Before the listing: what another publisher commits in between is no rollback.
+    seen = channel.keys.read_highest(channel_id)
     names = channel.store.listdir(METADATA)
     root = read_pinned_root(first, channel.where(ROOT_FILE))
     while (following := f"{root.version + 1}.root.json") in names:
@@ -116,7 +118,7 @@ def load_state(channel: Channel) -> ChannelState:
             f"{name_channel(root)!r}; restore it from a copy"
         )
     version = max(_numbers(names, "snapshot"), default=0)
-    _refuse_rollback(channel, channel.keys.read_highest(channel_id), version)
+    _refuse_rollback(channel, seen, version)
     if version == 0:
         return ChannelState(channel_id=channel_id, root=root)
     return _read_version(channel, channel_id, root, version)

@@ -100,10 +100,8 @@ def test_a_fleet_goes_round_and_everything_holds(
     assert len(outcome.ledger.answers) == 2 * 2 * 6
     # Half of the last round's truths would come a round later.
     assert len(outcome.ledger.truths) == 2 * 9
-    assert [(entry.device, entry.release) for entry in outcome.taken if entry.release == 2] == [
-        ("d1", 2),
-        ("d2", 2),
-    ]
+    # Whichever looked first took it first.
+    assert sorted(entry.device for entry in outcome.taken if entry.release == 2) == ["d1", "d2"]
     (decided,) = outcome.decided
     assert (decided.decision, decided.release, decided.answers) == ("retrain", 2, 12)
     assert {word for _, word, _ in watcher.ended} == {"done"}

@@ -28,6 +28,9 @@ from tests.deployments.targets.material import make_channel, make_onnx, publish_
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
+CONTEXT = multiprocessing.get_context("fork")
+
+
 def race(workspace: str, seed: int, rounds: int, barrier: Any, queue: Any) -> None:
     for number in range(rounds):
         barrier.wait(timeout=60)
@@ -42,8 +45,7 @@ def race(workspace: str, seed: int, rounds: int, barrier: Any, queue: Any) -> No
 
 
 def run_workers(target: Callable[..., None], arguments: list[tuple[Any, ...]]) -> None:
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=target, args=each) for each in arguments]
+    workers = [CONTEXT.Process(target=target, args=each) for each in arguments]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -54,8 +56,7 @@ def run_workers(target: Callable[..., None], arguments: list[tuple[Any, ...]]) -
 def test_of_publishers_at_once_exactly_one_wins_every_time(workspace: Path) -> None:
     make_channel(workspace)
     rounds, publishers = 6, 3
-    context = multiprocessing.get_context("fork")
-    barrier, queue = context.Barrier(publishers), context.Queue()
+    barrier, queue = CONTEXT.Barrier(publishers), CONTEXT.Queue()
     run_workers(
         race, [(str(workspace), seed, rounds, barrier, queue) for seed in range(publishers)]
     )
@@ -73,12 +74,33 @@ def test_of_publishers_at_once_exactly_one_wins_every_time(workspace: Path) -> N
     assert update_model("edge", str(workspace)).model.release == champion
 
 
+def test_what_another_publishes_meanwhile_is_no_rollback(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = make_channel(workspace)
+    publish_model(channel, 1, None)
+    listdir, others = Store.listdir, [2]
+
+    def list_then_publish(store: Store, path: str = "") -> list[str]:
+        names = listdir(store, path)
+        if path == "metadata" and others:
+            publish_model(channel, others.pop(), 1)
+        return names
+
+    monkeypatch.setattr(Store, "listdir", list_then_publish)
+    first = read_champion(channel)
+    second = read_champion(channel)
+    assert first is not None
+    assert second is not None
+    assert (first.number, second.number) == (1, 2)
+
+
 def create_once(workspace: str, queue: Any) -> None:
     queue.put(create_channel(open_channel(workspace, "edge")))
 
 
 def test_creators_at_once_make_one_channel(workspace: Path) -> None:
-    queue = multiprocessing.get_context("fork").Queue()
+    queue = CONTEXT.Queue()
     run_workers(create_once, [(str(workspace), queue)] * 3)
     made = {queue.get(timeout=10) for _ in range(3)}
     assert len(made) == 1
