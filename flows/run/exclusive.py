@@ -1,12 +1,12 @@
 """Keeps others out while one process is at work on something, until it ends, however it ends."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flows.errors import BusyError
 from flows.run.lost import locate_runs
+from storage.base.locks import take_lock
 from storage.base.store import Store
 
 
@@ -26,16 +26,13 @@ def hold_alone(workspace: Store, name: str) -> Iterator[None]:
     """
     folder = locate_runs(workspace)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.lock"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = take_lock(folder / f"{name}.lock")
+    if lock is None:
+        raise BusyError(
+            f"{name} ({workspace.display}) must be at work once at a time; got another process "
+            "that is; wait for it"
+        )
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError(
-                f"{name} ({workspace.display}) must be at work once at a time; got another process "
-                "that is; wait for it"
-            ) from error
         yield
     finally:
-        os.close(descriptor)
+        os.close(lock)

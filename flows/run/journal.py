@@ -19,7 +19,7 @@ from deployments.targets.trust.keys import KeyRing
 from flows.errors import ResumeError
 from flows.recipe.model import Recipe
 from flows.run.flow import Flow
-from flows.run.journal_page import JOURNAL, Page, load_page_recipe, read_page, take_lock
+from flows.run.journal_page import JOURNAL, Page, load_page_recipe, read_page, take_run
 from flows.run.lost import describe_way_on, find_directory, list_done, locate_runs
 from storage.base.store import Store, canonical_json
 from tasks.release.revisit import find_change
@@ -130,7 +130,7 @@ def begin_journal(workspace: Store, recipe: Recipe, flow: Flow) -> Journal:
         recipe={"name": recipe.name, "digest": recipe.digest, "document": recipe.document},
         started_at=datetime.now(UTC),
     )
-    return Journal(directory, recipe, record, take_lock(directory))
+    return Journal(directory, recipe, record, take_run(directory))
 
 
 def reopen_journal(workspace: Store, run: str, flow: Flow) -> Journal:
@@ -146,7 +146,7 @@ def reopen_journal(workspace: Store, run: str, flow: Flow) -> Journal:
             written.
     """
     directory = find_directory(workspace, run)
-    lock = take_lock(directory)
+    lock = take_run(directory)
     try:
         page = read_page(directory)
         journal = Journal(directory, load_page_recipe(page), _hand_over(page.record, flow), lock)

@@ -1,8 +1,6 @@
 """Reads a run's journal, whose signature is checked before all else, and takes its lock."""
 
-import fcntl
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +10,7 @@ from deployments.targets.trust.keys import KeyRing
 from flows.errors import ResumeError
 from flows.recipe.model import Recipe
 from storage.base.errors import NotFound
+from storage.base.locks import take_lock
 from storage.base.store import Store
 from tasks.runtime.run_record import RunRecord
 
@@ -37,22 +36,19 @@ class Page(BaseModel):
     record: RunRecord
 
 
-def take_lock(directory: Path) -> int:
+def take_run(directory: Path) -> int:
     """Takes a run for this process; the kernel gives it back when the process ends.
 
     Raises:
         ResumeError: Another process is at work on it.
     """
-    descriptor = os.open(directory / LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
+    lock = take_lock(directory / LOCK)
+    if lock is None:
         raise ResumeError(
             f"run ({directory.name}) must have ended before it can go on; got a process that is at "
             "work on it; wait for that one"
-        ) from error
-    return descriptor
+        )
+    return lock
 
 
 def read_page(directory: Path) -> Page:

@@ -8,7 +8,7 @@ from pathlib import Path
 from deployments.targets.trust.key_files import cache_dir
 from flows.errors import ResumeError
 from flows.recipe.model import Recipe
-from flows.run.journal_page import JOURNAL, load_page_recipe, read_page, take_lock
+from flows.run.journal_page import JOURNAL, load_page_recipe, read_page, take_run
 from storage.base.store import Store
 from tasks.runtime.run_record import RunRecord
 
@@ -22,7 +22,7 @@ def recall_recipe(workspace: str, run: str) -> Recipe:
         ResumeError: As for `reopen_journal`.
     """
     directory = find_directory(Store(workspace), run)
-    os.close(take_lock(directory))
+    os.close(take_run(directory))
     return load_page_recipe(read_page(directory))
 
 
@@ -58,7 +58,7 @@ def _list_lost(workspace: Store) -> Iterator[RunRecord]:
     """Yield the records of the runs that can go on, newest first."""
     for directory in sorted(locate_runs(workspace).glob(f"*/{JOURNAL}"), reverse=True):
         try:
-            os.close(take_lock(directory.parent))
+            os.close(take_run(directory.parent))
             record = read_page(directory.parent).record
         except (ResumeError, OSError):
             continue

@@ -3,12 +3,13 @@
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from deployments.targets.edge.state import StateFolder
 from deployments.targets.trust.devices import check_device_class
+from lepton_ai.commands.answering import say_model, say_ready
 from lepton_ai.commands.common import (
     DEFAULT_WORKSPACE,
     Workspace,
@@ -17,9 +18,6 @@ from lepton_ai.commands.common import (
     with_extra,
 )
 from lepton_ai.extras import SERVE
-
-if TYPE_CHECKING:
-    from deployments.targets.run.live import Runtime
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -108,22 +106,4 @@ def run(
         interval_s=interval_s,
         spool_bytes=spool_bytes,
     )
-    run_agent(settings, on_loaded=_say_model, on_ready=_say_ready)
-
-
-def _say_model(runtime: "Runtime") -> None:
-    state = runtime.state
-    if state.status == "refused":
-        say(
-            f"warning: channel {runtime.channel} is refused, the model that was verified last "
-            f"answers: {state.reason}",
-            "yellow",
-        )
-    live = runtime.current
-    release = live.verified.release
-    say(f"{live.card.name} on channel {release.channel}: {release.title} answers")
-
-
-def _say_ready(host: str, port: int) -> None:
-    shown = f"[{host}]" if ":" in host else host
-    say(f"ready http://{shown}:{port}")
+    run_agent(settings, on_loaded=say_model, on_ready=say_ready)

@@ -10,6 +10,7 @@ from deployments.targets.errors import BadInput
 from deployments.targets.run.live import open_live
 from deployments.targets.run.predict import answer_files
 from deployments.targets.run.predictions import Prediction
+from lepton_ai.commands.answering import warn_refused
 from lepton_ai.commands.common import (
     DEFAULT_WORKSPACE,
     EXIT_FAILED,
@@ -41,11 +42,7 @@ def predict(
     logging.getLogger("deployments").setLevel(logging.ERROR)  # A refusal is said below, once.
     update, live = open_live(channel, workspace)
     if update.status == "refused":
-        say(
-            f"warning: channel {channel} is refused, the model that was verified last answers: "
-            f"{update.reason}",
-            "yellow",
-        )
+        warn_refused(channel, update.reason)
     failed = False
     for file in files:
         try:

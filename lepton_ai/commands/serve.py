@@ -8,7 +8,8 @@ import typer
 
 from deployments.targets.follow.follower import Follower
 from deployments.targets.run.live import Runtime
-from lepton_ai.commands.common import DEFAULT_WORKSPACE, Workspace, say, with_extra
+from lepton_ai.commands.answering import say_model, say_ready
+from lepton_ai.commands.common import DEFAULT_WORKSPACE, Workspace, with_extra
 from lepton_ai.extras import SERVE
 from storage.base.store import Store
 
@@ -47,7 +48,7 @@ def serve(
     recorder = CountingRecorder(store, id)
     runtime = Runtime(channel, workspace)
     follower = Follower(runtime, interval_s)
-    _say_model(runtime)
+    say_model(runtime)
     app = make_app(
         runtime,
         recorder,
@@ -75,26 +76,12 @@ def describe_endpoint(node: str, runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _say_model(runtime: Runtime) -> None:
-    state = runtime.state
-    if state.status == "refused":
-        say(
-            f"warning: channel {runtime.channel} is refused, the model that was verified last "
-            f"answers: {state.reason}",
-            "yellow",
-        )
-    live = runtime.current
-    release = live.verified.release
-    say(f"{live.card.name} on channel {release.channel}: {release.title} answers")
-
-
 def _make_begin(follower: Follower) -> Callable[[str, int], None]:
     """Return what is called once requests are answered."""
 
     def begin(host: str, port: int) -> None:
         follower.start()
-        shown = f"[{host}]" if ":" in host else host
-        say(f"ready http://{shown}:{port}")
+        say_ready(host, port)
 
     return begin
 

@@ -8,7 +8,7 @@
 """
 
 import contextlib
-import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from deployments.targets.trust.key_files import (
     read_public,
 )
 from deployments.targets.trust.receipt_signer import ReceiptSigner, make_private_pem, make_signer
+from storage.base.locks import take_lock
 from storage.base.store import canonical_json
 
 _KEY_FILE, _DEVICE_FILE, _LOCK_FILE = "device.pem", "device.json", "lock"
@@ -104,15 +105,16 @@ class StateFolder:
             SpoolError: Another one works here.
         """
         make_private_dir(self.path)
-        with (self.path / _LOCK_FILE).open("wb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise SpoolError(
-                    f"state folder ({self.path}) must be free; got another agent that works there; "
-                    "stop it, or give this one a folder of its own"
-                ) from error
+        lock = take_lock(self.path / _LOCK_FILE)
+        if lock is None:
+            raise SpoolError(
+                f"state folder ({self.path}) must be free; got another agent that works there; "
+                "stop it, or give this one a folder of its own"
+            )
+        try:
             yield
+        finally:
+            os.close(lock)
 
     def _read_identity(self) -> Identity:
         where = self.path / _DEVICE_FILE

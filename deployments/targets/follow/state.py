@@ -11,10 +11,9 @@ the one before it stays to fall back to.
 """
 
 import contextlib
-import fcntl
+import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -33,6 +32,7 @@ from deployments.targets.trust.key_files import (
     sweep_dir,
 )
 from deployments.targets.trust.release import Release
+from storage.base.locks import take_lock
 from storage.base.store import redact, sha256_bytes
 
 LOCK_TIMEOUT_S = 60.0
@@ -120,21 +120,16 @@ class FollowerState:
             ChannelError: Another process held it for a minute.
         """
         make_private_dir(self.directory)
-        with (self.directory / "lock").open("wb") as file:
-            deadline_s = time.monotonic() + LOCK_TIMEOUT_S
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline_s:
-                        raise ChannelError(
-                            f"channel state ({self.directory}) must be free; got another process "
-                            f"that holds it for over {LOCK_TIMEOUT_S:.0f} s; try again when it has "
-                            "ended"
-                        ) from None
-                    time.sleep(0.02)
+        lock = take_lock(self.directory / "lock", LOCK_TIMEOUT_S)
+        if lock is None:
+            raise ChannelError(
+                f"channel state ({self.directory}) must be free; got another process that holds it "
+                f"for over {LOCK_TIMEOUT_S:.0f} s; try again when it has ended"
+            )
+        try:
             yield
+        finally:
+            os.close(lock)
 
     @contextlib.contextmanager
     def open_scratch(self) -> Iterator[Path]:

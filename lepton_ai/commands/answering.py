@@ -1,0 +1,32 @@
+"""What `predict`, `serve` and `edge run` say alike of the model that answers."""
+
+from typing import TYPE_CHECKING
+
+from lepton_ai.commands.common import say
+
+if TYPE_CHECKING:
+    from deployments.targets.run.live import Runtime
+
+
+def warn_refused(channel: str, reason: str | None) -> None:
+    """Says that a channel is refused, and that the model that was verified last answers."""
+    say(
+        f"warning: channel {channel} is refused, the model that was verified last answers: "
+        f"{reason}",
+        "yellow",
+    )
+
+
+def say_model(runtime: "Runtime") -> None:
+    """Says which model answers."""
+    if runtime.state.status == "refused":
+        warn_refused(runtime.channel, runtime.state.reason)
+    live = runtime.current
+    release = live.verified.release
+    say(f"{live.card.name} on channel {release.channel}: {release.title} answers")
+
+
+def say_ready(host: str, port: int) -> None:
+    """Says where requests are answered, in the line that programs wait for."""
+    shown = f"[{host}]" if ":" in host else host
+    say(f"ready http://{shown}:{port}")
