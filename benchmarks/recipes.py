@@ -16,11 +16,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -28,7 +27,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.boosting import measure_boosting
+from benchmarks.recipe_cases import CASES, SHARED, Case
 from benchmarks.recipe_table import (
     KEY,
     STATE,
@@ -44,91 +43,8 @@ from tasks.pages.report import curve_path
 from tasks.runtime.cluster import count_cores
 
 SECTION = "Recipes"
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 LEPTON = Path(sys.executable).with_name("lepton")
 SEEDS = (0, 1, 2)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One recipe.
-
-    Attributes:
-        recipe: Its name.
-        data: File or folder below shared/data; None where the data comes with a dependency.
-        figure: Metric of the receipt that is shown.
-        goal: What it should reach; None for no goal, or for that of the rival.
-        higher: Whether more is better.
-        rival: Measures another model on the rows of a run, given recipe, figure and workspace; its
-            figure is the goal.
-        rival_name: What that is.
-        informed: Measures the rival with what the recipe's author knows of the data too; only
-            shown.
-        published: What others report, and where; only to be held beside it where the rows are the
-            same.
-        preset: The one of the recipe's presets that is run; None for none.
-    """
-
-    recipe: str
-    data: str | None
-    figure: str
-    goal: float | None
-    higher: bool = True
-    rival: Callable[[str, str, Path], float] | None = None
-    rival_name: str = ""
-    informed: Callable[[str, str, Path], float] | None = None
-    published: str = ""
-    preset: str | None = None
-
-    @property
-    def name(self) -> str:
-        """What its row is called."""
-        return self.recipe if self.preset is None else f"{self.recipe}-{self.preset}"
-
-
-CASES = (
-    Case("digits", None, "accuracy", 0.985),
-    Case("mnist", "mnist", "accuracy", 0.996, published="98.0 % to beat"),
-    Case("mnist", "mnist", "accuracy", 0.996, preset="best"),
-    Case(
-        "cifar",
-        "cifar10-jpeg/cifar10_jpeg.tar.xz",
-        "accuracy",
-        0.90,
-        published="ResNet-20 91.25 % on the original pixels (He et al., 2016, table 6), "
-        "not on these JPEGs",
-    ),
-    Case(
-        "machine-failure",
-        "ai4i2020/ai4i2020.csv.gz",
-        "average_precision",
-        None,
-        rival=measure_boosting,
-        rival_name="HistGradientBoosting, tuned",
-        informed=partial(measure_boosting, combined=True),
-    ),
-    Case("traffic", "traffic-pems-single", "mae", 7.0, higher=False),
-    Case(
-        "transformer-temperature",
-        "ett/ETTh1.csv.gz",
-        "mse",
-        0.38,
-        higher=False,
-        published="96 steps ahead: PatchTST 0.370 at a lookback of 512 "
-        "(Nie et al., 2023, table 3), "
-        "DLinear 0.375 at 336 (Zeng et al., 2023, table 2); at a lookback of 96, PatchTST 0.414 "
-        "and iTransformer 0.386 (Liu et al., 2024, table 10)",
-    ),
-    Case("transformer-temperature", "ett/ETTh1.csv.gz", "mse", 0.37, higher=False, preset="long"),
-    Case(
-        "photos",
-        "photos-ants-bees",
-        "accuracy",
-        None,
-        published="nothing comparable: what others report is of networks pretrained elsewhere, "
-        "on more photos",
-    ),
-)
 
 
 @dataclass(frozen=True)
