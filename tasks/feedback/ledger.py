@@ -77,13 +77,13 @@ class Ledger(Result):
     def extend(
         self, read: Iterable[str], others: Iterable[str], truths: Iterable[Truth]
     ) -> "Ledger":
-        """Return the ledger with more files and truths; the order is that of when they were said.
+        """Return the ledger with more files and truths, each truth of a file once.
 
-        So it does not depend on which file was read first.
+        The order is that of when they were said. So it does not depend on which file was read
+        first, nor on how often.
         """
-        told = sorted(
-            (*self.truths, *truths), key=lambda truth: (truth.at, truth.file, truth.place)
-        )
+        each = {(truth.file, truth.place): truth for truth in (*self.truths, *truths)}
+        told = sorted(each.values(), key=lambda truth: (truth.at, truth.file, truth.place))
         return Ledger(
             read=tuple(sorted({*self.read, *read})),
             others=tuple(sorted({*self.others, *others})),

@@ -266,6 +266,15 @@ def test_what_does_not_fit_the_data_section_is_counted_and_not_taken(made: Made)
     assert "as data.image says" in tell(gathered, "batch that does not fit")[0]
 
 
+def test_a_truth_in_a_batch_that_does_not_fit_is_told_once(made: Made) -> None:
+    made.device().send(make_images(3), made.model_id)
+    odd = make_images(2).astype(np.float32)
+    made.device("d2").send(odd, made.model_id, truths=[("d2:1", "3")])
+    first, again = made.collect(), made.collect()
+    assert again.dataset == first.dataset
+    assert len(read_ledger(made.store, "digits", made.version).truths) == 1
+
+
 def test_a_form_that_cannot_take_rows_back_says_so(made: Made) -> None:
     assert "image" in FORMS
     from tasks.forms.base import TaskForm
@@ -296,7 +305,13 @@ def _fail(*_: Any, **__: Any) -> None:
 
 def test_the_order_in_which_files_are_read_does_not_matter() -> None:
     truths = [
-        Truth(answer_id="d1:1", truth=str(hour), at=NOON + timedelta(hours=hour), file="a", place=0)
+        Truth(
+            answer_id="d1:1",
+            truth=str(hour),
+            at=NOON + timedelta(hours=hour),
+            file="a",
+            place=hour,
+        )
         for hour in range(4)
     ]
     one = Ledger().extend((), (), truths)
