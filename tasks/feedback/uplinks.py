@@ -46,9 +46,9 @@ def examine_uplinks(
         models: The workspace's models.
         ring: Whom this machine trusts.
     """
-    found, trusted = Examined(), ring.trusted_receipt_keys()
+    found, trusted, known = Examined(), ring.trusted_receipt_keys(), ledger.known
     for file in list_files(store):
-        if file in ledger.known:
+        if file in known:
             continue
         try:
             if is_truth_file(file):
