@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deployments.targets.errors import TargetError
 from deployments.targets.trust.keys import KeyRing
-from deployments.targets.trust.uplink import UplinkBatch, parse_name, read_batch
+from deployments.targets.trust.uplink import parse_name, read_batch
 from storage.base.errors import StorageError
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
@@ -23,7 +23,7 @@ from storage.shards.writing import write_shard
 from tasks.data.collect import describe_version
 from tasks.feedback.evidence import Finding, name_each
 from tasks.feedback.ledger import KEY, Ledger, Truth, read_ledger, write_ledger
-from tasks.feedback.models import KnownModel, ModelBook
+from tasks.feedback.models import ModelBook
 from tasks.feedback.rows import Columns, TruthField, find_truth_field, make_rows, place_truths
 from tasks.feedback.series_rows import cut_rows, make_series_rows, merge_rows
 from tasks.feedback.uplinks import Examined, examine_uplinks
@@ -84,6 +84,8 @@ class Collector:
         truth: Where the truth stands in a row.
         misfits: Answers that were not taken, since they do not fit.
         notes: What is worth telling of single answers, by what it is.
+        taken: Batches that were taken.
+        known: Ids of the answers that have a row.
     """
 
     store: Store
@@ -92,6 +94,8 @@ class Collector:
     truth: TruthField
     misfits: int = 0
     notes: dict[str, list[str]] = field(default_factory=dict)
+    taken: list[str] = field(default_factory=list)
+    known: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Opens the dataset, and whom this machine trusts."""
@@ -103,94 +107,92 @@ class Collector:
         before = self.dataset.latest()
         ledger = read_ledger(self.store, self.name, before)
         found = examine_uplinks(self.store, self.name, ledger, self.models, self.ring)
-        batches = list(self._open_batches(found))
-        told = ledger.extend((*found.files, *batches), found.others, found.truths)
+        told = ledger.extend(found.files, found.others, found.truths)
         if find_form(self.data).ordered:
-            entries = self._extend_series(before, batches)
+            entries = self._extend_series(before, found.batches)
         else:
-            entries = self._extend(before, batches, ledger, told)
+            entries = self._extend(before, found.batches, ledger, told)
+        told = told.extend(self.taken, (), ())
         version = before
         if entries and told != ledger:
             info = {KEY: write_ledger(self.store, self.name, told)}
             version = publish_version(self.dataset, entries, kind="feedback", info=info)
-        elif entries and before is not None and tuple(entries) != before.shards:
-            version = publish_version(self.dataset, entries, kind="feedback", info=before.info)
         rows = version.rows if version is not None else 0
         return Gathered(
             dataset=describe_version(version) if version is not None else None,
             collected=rows - (before.rows if before is not None else 0),
             misfits=self.misfits,
-            findings=tuple(self._list_findings(found, ledger, told, version)),
+            findings=tuple(self._list_findings(found, ledger, told)),
         )
 
-    def _open_batches(self, found: Examined) -> Iterator[str]:
-        """Yield the batches that fit the recipe's data section; the others are told."""
-        for file in found.batches:
+    def _take_batches(self, files: Sequence[str]) -> Iterator[tuple[str, Rows, Columns]]:
+        """Yield batches that fit the recipe's data section, as rows; the others are told."""
+        make = make_series_rows if find_form(self.data).ordered else make_rows
+        for file in files:
             batch = read_batch(self.store, file, self.ring)
             try:
-                self._make_rows(batch)
+                rows, columns = make(batch, self.models.require(batch.model_id or ""), self.data)
             except (StorageError, TargetError, TaskError) as error:
                 self.misfits += len(batch.inputs)
                 self._note("batch that does not fit", f"{file}: {error}")
                 continue
-            yield file
-
-    def _make_rows(self, batch: UplinkBatch) -> tuple[Rows, Columns]:
-        model: KnownModel = self.models.require(batch.model_id or "")
-        make = make_series_rows if find_form(self.data).ordered else make_rows
-        return make(batch, model, self.data)
+            self.taken.append(file)
+            yield file, rows, columns
 
     def _extend(
-        self, before: Version | None, batches: Sequence[str], old: Ledger, new: Ledger
+        self, before: Version | None, files: Sequence[str], old: Ledger, new: Ledger
     ) -> list[ShardEntry]:
         """Return all shards: those of old batches, with truths that came, and those of new ones."""
-        known = set(self._read_ids(before).tolist())
         current = new.current
-        changed = _find_changed(old, new)
-        entries = [
-            self._label_again(before, entry, current)
-            if self._is_changed(before, entry, changed)
-            else entry
-            for entry in (before.shards if before is not None else ())
-        ]
-        for file in batches:
-            rows, columns = self._make_rows(read_batch(self.store, file, self.ring))
+        entries = self._revise(before, current, _find_changed(old, new))
+        for file, rows, columns in self._take_batches(files):
             ids = rows[ROW_ID].tolist()
-            fresh = np.array([row_id not in known for row_id in ids], np.bool_)
+            fresh = np.array([row_id not in self.known for row_id in ids], np.bool_)
             if repeated := int((~fresh).sum()):
                 self._note("answers that came twice", f"{file}: {repeated} answers are known")
-            known.update(ids)
-            rows = {name: values[fresh] for name, values in rows.items()}
-            if count_rows(rows):
+            self.known.update(ids)
+            added = {name: values[fresh] for name, values in rows.items()}
+            if count_rows(added):
                 stated = parse_name(file)
                 span = Span(
                     name=file,
                     start=stated.first if stated else 0,
                     stop=stated.last + 1 if stated else 0,
                 )
-                entries.append(self._write(rows, columns, current, (span,)))
+                entries.append(self._write(added, columns, current, (span,)))
         return entries
 
-    def _extend_series(self, before: Version | None, batches: Sequence[str]) -> list[ShardEntry]:
+    def _revise(
+        self, before: Version | None, told: Told, changed: NDArray[np.uint64]
+    ) -> list[ShardEntry]:
+        """Return the shards of old batches; what holds an answer of another truth is rewritten."""
+        if before is None:
+            return []
+        entries = []
+        for entry in before.shards:
+            ids = before.read_shard(entry, (ROW_ID,))[ROW_ID]
+            self.known.update(ids.tolist())
+            again = self.truth.name is not None and bool(np.isin(ids, changed).any())
+            entries.append(self._label_again(before, entry, told) if again else entry)
+        return entries
+
+    def _extend_series(self, before: Version | None, files: Sequence[str]) -> list[ShardEntry]:
         """Return all shards: the moments that are known, and those of new windows, in order."""
-        if not batches:
+        taken = list(self._take_batches(files))
+        if not taken:
             return list(before.shards) if before is not None else []
-        parts = [before.read()] if before is not None else []
-        columns: Columns = {}
-        for file in batches:
-            rows, columns = self._make_rows(read_batch(self.store, file, self.ring))
-            parts.append(rows)
-        merged, others = merge_rows(parts)
+        known = [before.read()] if before is not None else []
+        merged, others = merge_rows([*known, *(rows for _, rows, _ in taken)])
         if others:
             self._note("moments told again", f"{others} rows differ from those that came first")
+        columns = taken[-1][-1]
         return [
             write_shard(self.dataset.shards, rows, columns=columns) for rows in cut_rows(merged)
         ]
 
-    def _label_again(self, before: Version | None, entry: ShardEntry, told: Told) -> ShardEntry:
-        rows = before.read_shard(entry) if before is not None else {}
+    def _label_again(self, before: Version, entry: ShardEntry, told: Told) -> ShardEntry:
         columns = {field.name: field.columns for field in entry.fields if field.columns}
-        return self._write(rows, columns, told, entry.source)
+        return self._write(before.read_shard(entry), columns, told, entry.source)
 
     def _write(
         self, rows: Rows, columns: Columns, told: Told, source: Sequence[Span]
@@ -200,33 +202,16 @@ class Collector:
             self._note("truth that cannot be one", text)
         return write_shard(self.dataset.shards, labelled, columns=columns, source=source)
 
-    def _read_ids(self, version: Version | None) -> NDArray[np.uint64]:
-        parts = [
-            version.read_shard(entry, (ROW_ID,))[ROW_ID]
-            for entry in (version.shards if version is not None else ())
-            if version is not None
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
-
-    def _is_changed(
-        self, version: Version | None, entry: ShardEntry, changed: NDArray[np.uint64]
-    ) -> bool:
-        if version is None or self.truth.name is None or not len(changed):
-            return False
-        return bool(np.isin(version.read_shard(entry, (ROW_ID,))[ROW_ID], changed).any())
-
     def _note(self, name: str, text: str) -> None:
         self.notes.setdefault(name, []).append(text)
 
-    def _list_findings(
-        self, found: Examined, old: Ledger, new: Ledger, version: Version | None
-    ) -> Iterator[Finding]:
+    def _list_findings(self, found: Examined, old: Ledger, new: Ledger) -> Iterator[Finding]:
         refused = (f"{file}: {reason}" for file, reason in found.refused.items())
         yield from name_each("refused", refused)
         yield from name_each("truth of another's answer", found.foreign)
         for name, texts in self.notes.items():
             yield from name_each(name, texts)
-        yield from _count_truths(old, new, self._read_ids(version))
+        yield from _count_truths(old, new, self.known)
 
 
 def _find_changed(old: Ledger, new: Ledger) -> NDArray[np.uint64]:
@@ -240,11 +225,13 @@ def _find_changed(old: Ledger, new: Ledger) -> NDArray[np.uint64]:
     return hash_member_ids(changed)
 
 
-def _count_truths(old: Ledger, new: Ledger, ids: NDArray[np.uint64]) -> Iterator[Finding]:
+def _count_truths(old: Ledger, new: Ledger, known: set[int]) -> Iterator[Finding]:
     """Yield how many truths were replaced by this call, and how many wait for their answers."""
     counts: Mapping[str, int] = {
         "truths replaced": new.count_replaced() - old.count_replaced(),
-        "truths of unknown answers": int((~np.isin(hash_member_ids(new.current), ids)).sum()),
+        "truths of unknown answers": sum(
+            row_id not in known for row_id in hash_member_ids(new.current).tolist()
+        ),
     }
     details = {
         "truths replaced": "the last one counts, and the ledger keeps all of them",
