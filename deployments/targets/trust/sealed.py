@@ -46,9 +46,7 @@ def open_sealed(
     Raises:
         NotCleared: It is too long, not canonical JSON, or no trusted key signed it.
     """
-    if len(data) > max_bytes:
-        raise NotCleared(f"{what} must be at most {max_bytes} bytes; got {len(data)}; {remedy}")
-    envelope = _parse_canonical(data, what, remedy)
+    envelope = parse_envelope(data, what, remedy=remedy, max_bytes=max_bytes)
     body, signatures = envelope["signed"], envelope["signatures"]
     if not isinstance(body, dict) or not isinstance(signatures, list):
         raise NotCleared(f"{what} must hold a body and a list of signatures; got others; {remedy}")
@@ -60,7 +58,14 @@ def open_sealed(
     return body
 
 
-def _parse_canonical(data: bytes, what: str, remedy: str) -> dict[str, Any]:
+def parse_envelope(data: bytes, what: str, *, remedy: str, max_bytes: int) -> dict[str, Any]:
+    """Parses a record's file into its signatures and its signed body, whatever both say.
+
+    Raises:
+        NotCleared: It is too long, or not canonical JSON of these two.
+    """
+    if len(data) > max_bytes:
+        raise NotCleared(f"{what} must be at most {max_bytes} bytes; got {len(data)}; {remedy}")
     try:
         envelope = json.loads(data)
         # Parsers disagree about doubled keys and stray bytes; the canonical form leaves nothing to

@@ -1,12 +1,10 @@
 """A receipt on its way to a release: its form and its signature, whatever it says."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from deployments.targets.errors import NotCleared
-from deployments.targets.trust.sealed import is_signed, name_signers
-from storage.base.errors import StorageError
+from deployments.targets.trust.sealed import is_signed, name_signers, parse_envelope
 from storage.base.store import canonical_json, sha256_bytes
 
 FORMAT: Final = 2
@@ -27,22 +25,7 @@ def verify_receipt(receipt: bytes, trusted: Mapping[str, bytes]) -> dict[str, An
     Raises:
         NotCleared: It is not canonical JSON of a known format, or no trusted key signed it.
     """
-    if len(receipt) > MAX_RECEIPT_BYTES:
-        raise NotCleared(
-            f"receipt must be at most {MAX_RECEIPT_BYTES} bytes; got {len(receipt)}; {REMEDY}"
-        )
-    try:
-        envelope = json.loads(receipt)
-        # Parsers disagree about doubled keys and stray bytes; the canonical form leaves nothing to
-        # disagree about.
-        canonical = canonical_json(envelope) == receipt
-    except (ValueError, RecursionError, StorageError) as error:
-        raise NotCleared(f"receipt must be canonical JSON; got {error}; {REMEDY}") from error
-    if not canonical or not isinstance(envelope, dict) or set(envelope) != {"signatures", "signed"}:
-        raise NotCleared(
-            "receipt must be canonical JSON of its signatures and its signed body; got another; "
-            f"{REMEDY}"
-        )
+    envelope = parse_envelope(receipt, "receipt", remedy=REMEDY, max_bytes=MAX_RECEIPT_BYTES)
     _require_signed(receipt, envelope, trusted)
     return dict(envelope["signed"])
 

@@ -25,7 +25,7 @@ MAX_FILE_BYTES = 64 * 2**20
 MAX_HEADER_BYTES = 32 * 2**20
 _DOMAIN: Final = b"lepton uplink 1\n"
 _METADATA: Final = "__metadata__"
-_REMEDY: Final = "the device keeps its records and sends them again"
+REMEDY: Final = "the device keeps its records and sends them again"
 _DTYPES: Final = {
     "BOOL": "|b1",
     "U8": "|u1",
@@ -46,8 +46,8 @@ _COUNT = rb"(?:0|[1-9][0-9]{0,11})"
 _TEXT = re.compile(rb',?"(?P<name>[a-z_]{1,32})":(?P<text>"[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
 _TENSOR = re.compile(
     rb',"(?P<name>[a-z_]{1,32})":\{"data_offsets":\[(?P<first>%(count)s),(?P<last>%(count)s)\],'
-    rb'"dtype":"(?P<dtype>[A-Z0-9]{1,8})","shape":\[(?P<shape>(?:%(count)s(?:,%(count)s){0,8})?)\]\}'
-    % {b"count": _COUNT}
+    rb'"dtype":"(?P<dtype>[A-Z0-9]{1,8})",'
+    rb'"shape":\[(?P<shape>(?:%(count)s(?:,%(count)s){0,8})?)\]\}' % {b"count": _COUNT}
 )
 _LAYOUT = re.compile(
     rb'\{"__metadata__":\{(?P<texts>(?:%(text)s){0,%(most)d})\}'
@@ -179,4 +179,4 @@ def _to_bytes(array: Array) -> bytes:
 
 
 def _refuse(rule: str, got: str) -> UplinkRefused:
-    return UplinkRefused(f"uplink must have {rule}; got {got}; {_REMEDY}")
+    return UplinkRefused(f"uplink must have {rule}; got {got}; {REMEDY}")

@@ -11,7 +11,7 @@ Sequence numbers count every answer of a device, and every truth that it was tol
 batches follow each other without gaps; the records inside are those that it kept.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from deployments.targets.trust.receipt_signer import ReceiptSigner
 from deployments.targets.trust.sealed import is_signature
 from deployments.targets.trust.tensors import (
     MAX_FILE_BYTES,
+    REMEDY,
     BatchFile,
     digest_tensors,
     pack_tensors,
@@ -54,7 +55,6 @@ __all__ = [
 
 UPLINKS = "uplinks"
 INPUTS, TIMES = "inputs", "times"
-_REMEDY: Final = "the device keeps its records and sends them again"
 Array = NDArray[Any]
 
 
@@ -64,7 +64,8 @@ def pack_batch(batch: UplinkBatch, signer: ReceiptSigner) -> bytes:
     Raises:
         UplinkRefused: What it says of itself is not so.
     """
-    header = canonical_json(_check_batch(batch).model_dump(mode="json"))
+    header = _write_header(batch)
+    _check_rows(batch)
     tensors = {} if batch.model_id is None else {INPUTS: batch.inputs}
     if batch.times is not None:
         tensors[TIMES] = batch.times
@@ -103,20 +104,18 @@ def read_batch(workspace: Store, name: str, ring: KeyRing | None = None) -> Upli
     """
     stated = parse_name(name)
     if stated is None:
-        raise UplinkRefused(
-            f"uplink ({name}) must be named as a batch; got another name; {_REMEDY}"
-        )
+        raise UplinkRefused(f"uplink ({name}) must be named as a batch; got another name; {REMEDY}")
     device = read_device(workspace, stated.device, ring)
     path = f"{UPLINKS}/{name}"
     if (size_bytes := workspace.size(path)) > MAX_FILE_BYTES:
         raise UplinkRefused(
-            f"uplink ({name}) must be at most {MAX_FILE_BYTES} bytes; got {size_bytes}; {_REMEDY}"
+            f"uplink ({name}) must be at most {MAX_FILE_BYTES} bytes; got {size_bytes}; {REMEDY}"
         )
     data = workspace.read(path)
     batch = open_batch(data, device)
     if name_batch(batch, data) != name:
         raise UplinkRefused(
-            f"uplink ({name}) must be what its name says; got {name_batch(batch, data)}; {_REMEDY}"
+            f"uplink ({name}) must be what its name says; got {name_batch(batch, data)}; {REMEDY}"
         )
     return batch
 
@@ -153,20 +152,20 @@ def _open(file: BatchFile, device: DeviceRecord) -> UplinkBatch:
     if set(file.metadata) != {"device", "header", "signature"}:
         raise UplinkRefused(
             "uplink must state its device, header and signature; got "
-            f"{', '.join(sorted(file.metadata))[:100]}; {_REMEDY}"
+            f"{', '.join(sorted(file.metadata))[:100]}; {REMEDY}"
         )
     header = file.metadata["header"].encode()
     digest = digest_tensors(header, file.tensors)
     if not is_signature(digest, file.metadata["signature"], bytes.fromhex(device.public)):
         raise UplinkRefused(
             f"uplink must be signed by device {device.id}; got one that was altered, or is "
-            f"another's; {_REMEDY}"
+            f"another's; {REMEDY}"
         )
     # Only from here on it is looked at what the batch says.
     batch = _read_header(header, file.tensors)
     if not batch.device == file.metadata["device"] == device.id:
         raise UplinkRefused(
-            f"uplink must be of device {device.id}; got one of {batch.device}; {_REMEDY}"
+            f"uplink must be of device {device.id}; got one of {batch.device}; {REMEDY}"
         )
     return batch
 
@@ -178,7 +177,7 @@ def _read_header(data: bytes, tensors: dict[str, Array]) -> UplinkBatch:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
         raise UplinkRefused(
-            f"uplink's header must follow format 1; got {where}: {fault['msg']}; {_REMEDY}"
+            f"uplink's header must follow format 1; got {where}: {fault['msg']}; {REMEDY}"
         ) from error
     batch = UplinkBatch(
         device=header.device,
@@ -190,13 +189,12 @@ def _read_header(data: bytes, tensors: dict[str, Array]) -> UplinkBatch:
         times=tensors.get(TIMES),
     )
     if not set(tensors) <= {INPUTS, TIMES}:
-        raise UplinkRefused(f"uplink must hold inputs and times; got others; {_REMEDY}")
+        raise UplinkRefused(f"uplink must hold inputs and times; got others; {REMEDY}")
     _check_rows(batch)
     return batch
 
 
-def _check_batch(batch: UplinkBatch) -> Header:
-    """Return the header of a batch whose parts fit each other."""
+def _write_header(batch: UplinkBatch) -> bytes:
     try:
         header = Header(
             device=batch.device,
@@ -205,10 +203,9 @@ def _check_batch(batch: UplinkBatch) -> Header:
             model_id=batch.model_id,
             records=batch.records,
         )
+        return canonical_json(header.model_dump(mode="json"))
     except (ValidationError, StorageError) as error:
-        raise UplinkRefused(f"uplink must be in order; got {error}; {_REMEDY}") from error
-    _check_rows(batch)
-    return header
+        raise UplinkRefused(f"uplink must be in order; got {error}; {REMEDY}") from error
 
 
 def _check_rows(batch: UplinkBatch) -> None:
@@ -216,11 +213,11 @@ def _check_rows(batch: UplinkBatch) -> None:
     if len(batch.inputs) != answers:
         raise UplinkRefused(
             f"uplink must hold one input for each of {answers} answers; got {len(batch.inputs)}; "
-            f"{_REMEDY}"
+            f"{REMEDY}"
         )
     times = batch.times
     if times is not None and (times.ndim != 2 or len(times) != answers or times.dtype != "<f8"):
         raise UplinkRefused(
             f"uplink must hold the times of {answers} answers as float64; got {times.dtype} "
-            f"{times.shape}; {_REMEDY}"
+            f"{times.shape}; {REMEDY}"
         )

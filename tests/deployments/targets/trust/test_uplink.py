@@ -109,6 +109,13 @@ def test_truths_alone_and_an_empty_range_are_batches() -> None:
         assert_equal(open_batch(pack_batch(batch, SIGNER), DEVICE), batch)
 
 
+@pytest.mark.parametrize("value", [float("nan"), "\ud800"])
+def test_what_json_cannot_hold_makes_no_batch(value: Any) -> None:
+    batch = UplinkBatch("d1", 1, 1, None, (make_truth(1, truth=value),), np.zeros(0, np.float32))
+    with pytest.raises(UplinkRefused, match="must be in order"):
+        pack_batch(batch, SIGNER)
+
+
 def test_every_altered_byte_is_refused() -> None:
     data = pack_batch(make_batch(rows=1), SIGNER)
     for place in range(len(data)):
