@@ -22,8 +22,8 @@ from deployments.targets.serve.bodies import (
     MAX_TEXT_BYTES,
     Body,
     Headers,
+    check_csv,
     check_rows,
-    check_text,
     parse_json,
     read_headers,
     tell_kind,
@@ -140,8 +140,7 @@ def _read(live: LiveModel, data: bytes, headers: Headers, file: str) -> Samples:
             check_rows(len(value) if isinstance(value, list) else 1)
             return read_values(value, live.card, file)
         if kind == "csv":
-            check_text(data)
-            check_rows(max(data.count(b"\n"), data.count(b"\r")) - 1)
+            check_csv(data)
         return read_samples(data, live.card, file)
     except BadInput as error:
         raise Refusal(422, str(error)) from error

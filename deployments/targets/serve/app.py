@@ -23,6 +23,7 @@ from deployments.targets.serve.models import LiveModels
 from deployments.targets.serve.pool import Pool
 from deployments.targets.serve.recorder import Recorder
 from deployments.targets.serve.replies import (
+    UNKNOWN_PATH,
     App,
     Gone,
     Receive,
@@ -104,7 +105,7 @@ class _Node:
                 return await self._inbox.add_truth(scope, receive, body)
             case ["uplink"]:
                 return await self._inbox.accept(scope, receive, body)
-        raise Refusal(404, "path must be one of this node's; got another; see /v2 and /")
+        raise Refusal(404, UNKNOWN_PATH)
 
 
 def _require_post(scope: Scope, parts: list[str]) -> None:

@@ -183,14 +183,20 @@ def parse_json(data: bytes) -> Any:
     Raises:
         Refusal: It is none.
     """
-    check_text(data)
+    _check_text(data)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise Refusal(400, f"body must be JSON in UTF-8; got {error}; correct it") from error
 
 
-def check_text(data: bytes) -> None:
+def check_csv(data: bytes) -> None:
+    """Refuses a CSV body that is too long, or of too many rows, before it is split."""
+    _check_text(data)
+    check_rows(max(data.count(b"\n"), data.count(b"\r")) - 1)
+
+
+def _check_text(data: bytes) -> None:
     """Refuses a text that is too long to be parsed in the memory that a request may take."""
     if len(data) > MAX_TEXT_BYTES:
         raise _refuse_size(len(data), MAX_TEXT_BYTES)

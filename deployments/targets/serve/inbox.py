@@ -13,8 +13,8 @@ from deployments.targets.run.forms.records import split_csv
 from deployments.targets.serve.bodies import (
     MAX_TEXT_BYTES,
     Body,
+    check_csv,
     check_rows,
-    check_text,
     parse_json,
     read_headers,
     tell_kind,
@@ -138,8 +138,7 @@ def _explain(error: Exception) -> str:
 
 
 def _read_csv(data: bytes) -> list[dict[str, Any]]:
-    check_text(data)
-    check_rows(max(data.count(b"\n"), data.count(b"\r")) - 1)
+    check_csv(data)
     try:
         records = split_csv(data, "feedback")
     except BadInput as error:

@@ -15,6 +15,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI 3 application (https://asgi.readthedocs.io/en/latest/specs/main.html)."""
 
 MAX_ERROR_CHARS = 2000
+UNKNOWN_PATH = "path must be one of this node's; got another; see /v2 and /"
 _JSON = (b"content-type", b"application/json")
 
 

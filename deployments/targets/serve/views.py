@@ -14,7 +14,7 @@ from starlette.routing import Route
 from deployments.targets.serve.models import LiveModels, find_model, list_versions
 from deployments.targets.serve.oip import describe_model
 from deployments.targets.serve.page import render_page
-from deployments.targets.serve.replies import App, Refusal, encode_error
+from deployments.targets.serve.replies import UNKNOWN_PATH, App, Refusal, encode_error
 
 NAME = "lepton"
 
@@ -96,7 +96,7 @@ async def _show_refusal(request: Request, error: Any) -> Response:
 async def _show_fault(request: Request, error: Any) -> Response:
     """Say what starlette refuses, as everything else is said."""
     text = {
-        404: "path must be one of this node's; got another; see /v2 and /",
+        404: UNKNOWN_PATH,
         405: "method must be GET; got another; look at this path, do not send to it",
     }.get(error.status_code, error.detail)
     return Response(
