@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from deployments.targets.errors import BadInput
-from deployments.targets.run.live import open_live
+from deployments.targets.run.live import Runtime
 from deployments.targets.run.predict import answer_files
 from deployments.targets.run.predictions import Prediction
 from lepton_ai.commands.answering import warn_refused
@@ -40,13 +40,13 @@ def predict(
     is 1.
     """
     logging.getLogger("deployments").setLevel(logging.ERROR)  # A refusal is said below, once.
-    update, live = open_live(channel, workspace)
-    if update.status == "refused":
-        warn_refused(channel, update.reason)
+    runtime = Runtime(channel, workspace)
+    if runtime.state.status == "refused":
+        warn_refused(channel, runtime.state.reason)
     failed = False
     for file in files:
         try:
-            for prediction in answer_files(live, [file]):
+            for prediction in answer_files(runtime.current, [file]):
                 _print(prediction, as_json)
         except BadInput as error:
             failed = True

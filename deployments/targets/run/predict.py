@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from deployments.targets.run.inputs import load_input
-from deployments.targets.run.live import LiveModel, open_live
+from deployments.targets.run.live import LiveModel, Runtime
 from deployments.targets.run.predictions import Prediction
 from deployments.targets.trust.keys import KeyRing
 from storage.base.store import Store
@@ -39,12 +39,13 @@ def predict(
     Raises:
         ChannelRefused: The channel gives nothing that can be trusted, and no model was verified
             here before.
-        BadArtifact: The verified bytes are not the model that their card describes.
         BadInput: While iterating: a file is not what the model takes.
+        BadArtifact: While iterating: the model fails, or nothing here reads files of its form.
     """
-    update, live = open_live(channel, workspace, keys=keys, cache=cache, threads=threads)
-    if update.status == "updated":
-        logger.info("Took %s from channel %s", update.model.release.title, channel)
+    runtime = Runtime(channel, workspace, keys=keys, cache=cache, threads=threads)
+    live = runtime.current
+    if runtime.state.status == "updated":
+        logger.info("Took %s from channel %s", live.verified.release.title, channel)
     return answer_files(live, files)
 
 
@@ -53,6 +54,7 @@ def answer_files(live: LiveModel, files: Iterable[str]) -> Iterator[Prediction]:
 
     Raises:
         BadInput: A file is not what the model takes.
+        BadArtifact: The model fails, or nothing here reads files of its form.
     """
     for file in files:
         yield from live.tell(live.answer(load_input(file, live.card)), file=file)
