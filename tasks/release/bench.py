@@ -96,9 +96,9 @@ class Bench:
 
     def still_holds(self, candidate: Candidate, golden: bytes) -> bool:
         """Tell whether a candidate answers golden samples made before as it must."""
-        predictor = Predictor(candidate.content, self.input, self.outputs)
         try:
-            check_golden(predictor, Golden.parse(golden))
+            samples = Golden.parse(golden)
+            check_golden(Predictor(candidate.content, self.input, self.outputs), samples)
         except (BadArtifact, BadInput, KeyError):
             return False
         return True

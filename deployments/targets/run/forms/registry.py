@@ -23,7 +23,7 @@ READERS.register("table", read_rows)
 READERS.register("series", read_rows)
 
 RECORD_READERS: Registry[RecordReader] = Registry("form of records", "targets")
-"""Forms of which a row is a record: these are read from JSON objects, too."""
+"""Forms of which a row is a record: CSV files and JSON objects are read by these."""
 
 RECORD_READERS.register("table", read_records)
 RECORD_READERS.register("series", read_records)

@@ -1,4 +1,4 @@
-"""Reading raw rows of tables or series: of a CSV file, of JSON objects, or of a .npy array.
+"""Reading raw rows of tables or series: of records, whatever they came as, or of a .npy array.
 
 A table's file holds one sample a row. A series' file holds rows in the order of time, of which the
 last ones are the window that a model looks back on. Nothing is scaled or filled in here: the model
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.targets.errors import BadInput
-from deployments.targets.run.forms.arrays import MAGIC, Raw, Samples, read_npy
-from deployments.targets.run.forms.records import Cell, Records, quote, split_csv
+from deployments.targets.run.forms.arrays import Raw, Samples, read_npy
+from deployments.targets.run.forms.records import Cell, Records, quote
 from deployments.targets.trust.card import ColumnSpec, InputSpec
 from storage.base.store import redact
 
@@ -23,14 +23,12 @@ STEP_ROWS = 1000
 
 
 def read_rows(data: bytes, spec: InputSpec, where: str) -> Raw:
-    """Read the samples of a CSV or a .npy file.
+    """Read the samples of a .npy file.
 
     Raises:
         BadInput: The file does not hold rows that the card describes.
     """
-    if data.startswith(MAGIC):
-        return _shape_samples(read_npy(data, where), spec, where)
-    return read_records(split_csv(data, where), spec, where).raw
+    return _shape_samples(read_npy(data, where), spec, where)
 
 
 def list_columns(spec: InputSpec) -> list[str]:
