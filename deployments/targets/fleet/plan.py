@@ -153,8 +153,3 @@ def score_label(predicted: Any, truth: JsonValue) -> float | None:
     if truth is None or not isinstance(predicted, dict):
         return None
     return float(predicted.get("label") == truth)
-
-
-def count_told(count: int, late: float) -> int:
-    """Return how many of a round's truths are told when it is over; the others come later."""
-    return count - round(count * late)

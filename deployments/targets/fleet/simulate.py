@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 
 from deployments.targets.errors import TargetError
 from deployments.targets.fleet.agents import AgentPlan, Look, look_at, start_agents, wait_until
+from deployments.targets.fleet.asking import Asker
 from deployments.targets.fleet.children import Child, Children
-from deployments.targets.fleet.device import Device, NoReply
+from deployments.targets.fleet.device import Device
 from deployments.targets.fleet.evidence import find_champion, read_arrived, read_cleared
 from deployments.targets.fleet.first_model import score_first
 from deployments.targets.fleet.invariants import (
@@ -25,24 +26,13 @@ from deployments.targets.fleet.invariants import (
     check_spools,
     check_truths,
 )
-from deployments.targets.fleet.ledger import Answered, Sample
-from deployments.targets.fleet.plan import (
-    Decided,
-    Evidence,
-    Outcome,
-    Plan,
-    Taken,
-    Watcher,
-    count_told,
-)
+from deployments.targets.fleet.plan import Decided, Evidence, Outcome, Plan, Taken, Watcher
 from deployments.targets.run.live import LiveModel, open_live
 from storage.base.store import Store
 
 EMPTY_S, TAKEN_S, RUN_S = 180.0, 180.0, 3600.0
 STOPPED = 3
 """The exit status of a command that a gate stopped."""
-
-Told = tuple[str, Sample]
 
 
 class FleetFailed(TargetError):
@@ -65,7 +55,6 @@ class Fleet:
         self._watcher = watcher
         self._store = Store(plan.workspace)
         self._devices: list[Device] = []
-        self._late: dict[str, list[Told]] = {name: [] for name in plan.devices}
 
     def run(self) -> Outcome:
         """Carries the simulation out.
@@ -86,8 +75,9 @@ class Fleet:
         with ExitStack() as stack:
             for device in self._devices:
                 stack.callback(device.node.close)
+            asker = Asker(self.plan, self._devices, self.outcome.ledger)
             for number in range(len(self.plan.rounds)):
-                self._send(number)
+                self._send(asker, number)
                 if number < last:
                     self._judge(number)
             self._check(live)
@@ -147,10 +137,10 @@ class Fleet:
                 self._children,
                 lambda done, what: self._watcher.advance(name, done, count, what),
             )
-            self._note_look(look_at(self._devices), 0)
+            self._note_look(look_at(self._devices))
             note(f"{count} ready")
 
-    def _note_look(self, look: Look, done: int) -> None:
+    def _note_look(self, look: Look) -> None:
         """Note which releases the devices have taken by now."""
         for seen in look.seen:
             if self.outcome.ledger.see(seen):
@@ -159,63 +149,23 @@ class Fleet:
                     Taken(seen.device, seen.release, seen.model_id, answers, seen.at)
                 )
 
-    def _send(self, number: int) -> None:
-        """Asks every device in turn, tells what is told by now, and waits for their spools."""
+    def _send(self, asker: Asker, number: int) -> None:
+        """Lets a round be asked and told, and waits until all spools are empty."""
         part, name = self.plan.rounds[number], f"round {number + 1}"
         total = sum(map(len, part.samples))
         with self._stage(name) as note:
-            told: dict[str, list[Told]] = {device.name: [] for device in self._devices}
-            done = 0
-            for place in range(max(map(len, part.samples))):
-                for device, samples in zip(self._devices, part.samples, strict=True):
-                    if place < len(samples):
-                        told[device.name] += self._ask(device, number, samples[place])
-                        done += 1
-                        self._watcher.advance(name, done, total, part.name)
-            truths = sum(self._tell(device, told[device.name]) for device in self._devices)
+            asker.ask_round(
+                number, lambda done: self._watcher.advance(name, done, total, part.name)
+            )
+            truths = asker.tell_round(number)
             self._wait_empty(name)
-            answers = sum(map(len, told.values()))
+            answers = len(self.outcome.ledger.find_round(number))
             right = self.outcome.ledger.describe_round(number)
             note(f"{part.name}: {answers:,} answers, {right}; {truths:,} truths")
 
-    def _ask(self, device: Device, number: int, sample: Sample) -> list[Told]:
-        """Asks a device about a sample, and writes what it acknowledged into the ledger."""
-        ledger = self.outcome.ledger
-        try:
-            reply = device.node.ask(self.plan.channel, sample)
-        except NoReply:
-            ledger.unanswered += 1
-            if not device.child.is_running:
-                raise
-            return []
-        ledger.answers.append(
-            Answered(
-                answer_id=reply.answer_id,
-                device=device.name,
-                round_number=number,
-                model_id=reply.model_id,
-                predicted=reply.predicted,
-                sample=sample,
-                score=self.plan.score(reply.predicted, sample.truth),
-                at=datetime.now(UTC),
-            )
-        )
-        return [(reply.answer_id, sample)]
-
-    def _tell(self, device: Device, told: list[Told]) -> int:
-        """Tells a device what was held back, and a part of this round's; the rest is held back."""
-        known = [entry for entry in told if entry[1].truth is not None]
-        now = count_told(len(known), self.plan.late)
-        truths = [(name, s.truth) for name, s in (*self._late[device.name], *known[:now])]
-        self._late[device.name] = known[now:]
-        if truths and device.node.tell(truths) != len(truths):
-            raise FleetFailed(f"device ({device.name}) must acknowledge {len(truths)} truths")
-        self.outcome.ledger.truths.update(truths)
-        return len(truths)
-
     def _wait_empty(self, name: str) -> None:
         def show(look: Look, done: int) -> None:
-            self._note_look(look, done)
+            self._note_look(look)
             waiting = sum(look.waiting.values())
             self._watcher.advance(name, done, len(self._devices), f"{waiting} records to send")
 
@@ -263,7 +213,7 @@ class Fleet:
         name = f"release {release}"
 
         def show(look: Look, done: int) -> None:
-            self._note_look(look, done)
+            self._note_look(look)
             self._watcher.advance(name, done, len(self._devices), "taken by themselves")
 
         with self._stage(name) as note:
@@ -284,7 +234,7 @@ class Fleet:
         with self._stage("invariants") as note:
             outcome.first_scores = score_first(live, ledger.answers, plan.score)
             look = look_at(self._devices)
-            self._note_look(look, 0)
+            self._note_look(look)
             last = len(plan.rounds) - 1
             closing = [place for place, a in enumerate(ledger.answers) if a.round_number == last]
             arrived = read_arrived(self._store, list(plan.devices))
