@@ -19,12 +19,10 @@ class Round:
 
     Attributes:
         name: What is particular about it, such as "turned by 20°".
-        drift: How far its samples are from what was learned from first, 0 to 1.
         samples: Each device's, in the order of the devices.
     """
 
     name: str
-    drift: float
     samples: tuple[tuple[Sample, ...], ...]
 
 
@@ -78,11 +76,10 @@ def plan_rounds(
         pictures: (N, H, W) uint8 of 0 to `highest`.
         labels: The truth of each.
         devices: How many there are.
-        angles: The angle of each round in degrees, not negative.
+        angles: The angle of each round in degrees.
         highest: The value that is white.
     """
     each = len(pictures) // (devices * len(angles))
-    farthest = max(angles)
     rounds = []
     for number, angle in enumerate(angles):
         parts = []
@@ -100,5 +97,5 @@ def plan_rounds(
                 )
             )
         name = f"turned by {angle:.0f}°" if angle else "upright"
-        rounds.append(Round(name, angle / farthest if farthest else 0.0, tuple(parts)))
+        rounds.append(Round(name, tuple(parts)))
     return rounds

@@ -1,15 +1,12 @@
-"""What a workspace holds of a fleet, each signature checked: batches, receipts, releases."""
+"""What a workspace holds of a fleet, each signature checked: batches and receipts."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 from pydantic import JsonValue
 
 from deployments.targets.errors import NotCleared, UplinkRefused
 from deployments.targets.fleet.invariants import Arrived
-from deployments.targets.publish.channel import open_channel, read_champion
 from deployments.targets.trust.keys import KeyRing
-from deployments.targets.trust.release import Release
 from deployments.targets.trust.signed_receipt import verify_receipt
 from deployments.targets.trust.uplink import UPLINKS, UplinkBatch, read_batch
 from storage.base.store import Store
@@ -66,21 +63,3 @@ def read_cleared(workspace: Store, ring: KeyRing | None = None) -> set[str]:
         if body.get("status") == "promoted":
             found.add(str(body["model"]["id"]))
     return found
-
-
-@dataclass(frozen=True)
-class Champion:
-    """The release that a channel's verified metadata named at a moment."""
-
-    number: int
-    model_id: str
-    artifact: str
-    receipt: str
-
-
-def find_champion(workspace: Store, channel: str) -> Champion | None:
-    """Return the newest release of a channel, from its verified metadata; None without one."""
-    release: Release | None = read_champion(open_channel(workspace, channel))
-    if release is None:
-        return None
-    return Champion(release.number, release.model_id, release.artifact, release.receipt)

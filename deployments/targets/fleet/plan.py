@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from pydantic import JsonValue
 
 from deployments.targets.fleet.drift import Round
-from deployments.targets.fleet.evidence import Champion
 from deployments.targets.fleet.invariants import Invariant
 from deployments.targets.fleet.ledger import Ledger
 
@@ -23,14 +22,13 @@ class Plan:
 
     Attributes:
         workspace: Folder or URL of the workspace.
-        recipe: Name or path of the recipe.
+        recipe: Name or path of the recipe, which is carried out first.
         channel: The channel that the devices follow.
         devices: Their ids.
         rounds: What they are asked. Each round but the last ends with `lepton feedback`.
         score: How good an answer is.
         folder: A local folder for the devices' states and for logs.
         entry: `module:function` of the command.
-        run_first: Whether the recipe is carried out first; else the channel must be there.
         late: Share of a round's truths that are told only when the next one is over.
         device_class: The class that the devices are of.
         interval_s: How often an agent asks its channel, in seconds.
@@ -44,7 +42,6 @@ class Plan:
     score: Score
     folder: Path
     entry: str
-    run_first: bool = True
     late: float = 0.5
     device_class: str = "default"
     interval_s: float = 1.0
@@ -127,7 +124,7 @@ class Outcome:
     Attributes:
         ledger: All that was acknowledged.
         started_at: When it began, UTC.
-        releases: The channel's releases, by number.
+        releases: The model id of each of the channel's releases, by number.
         decided: The decisions.
         taken: The releases that devices took.
         first_scores: What the first model would have scored with each answered sample.
@@ -136,7 +133,7 @@ class Outcome:
 
     started_at: datetime
     ledger: Ledger = field(default_factory=Ledger)
-    releases: dict[int, Champion] = field(default_factory=dict)
+    releases: dict[int, str] = field(default_factory=dict)
     decided: list[Decided] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     first_scores: list[float | None] = field(default_factory=list)

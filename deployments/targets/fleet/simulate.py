@@ -16,7 +16,7 @@ from deployments.targets.fleet.agents import AgentPlan, Look, look_at, start_age
 from deployments.targets.fleet.asking import Asker
 from deployments.targets.fleet.children import Child, Children
 from deployments.targets.fleet.device import Device
-from deployments.targets.fleet.evidence import find_champion, read_arrived, read_cleared
+from deployments.targets.fleet.evidence import read_arrived, read_cleared
 from deployments.targets.fleet.first_model import score_first
 from deployments.targets.fleet.invariants import (
     check_answers,
@@ -27,6 +27,7 @@ from deployments.targets.fleet.invariants import (
     check_truths,
 )
 from deployments.targets.fleet.plan import Decided, Evidence, Outcome, Plan, Taken, Watcher
+from deployments.targets.publish.channel import open_channel, read_champion
 from deployments.targets.run.live import LiveModel, open_live
 from storage.base.store import Store
 
@@ -62,12 +63,11 @@ class Fleet:
         Raises:
             TargetError: What the simulation stands on failed. Whoever holds the children ends them.
         """
-        if self.plan.run_first:
-            self._run_recipe()
+        self._run_recipe()
         if not self._note_release():
             raise FleetFailed(
                 f"channel ({self.plan.channel}) must have a release before devices follow it; got "
-                f"none in {self._store.display}; run a recipe first"
+                f"none in {self._store.display}; make it a target of the recipe"
             )
         live = open_live(self.plan.channel, self._store, cache=self.plan.folder / "first")[1]
         self._start()
@@ -118,10 +118,10 @@ class Fleet:
 
     def _note_release(self) -> int:
         """Note the channel's newest release; return its number, 0 without one."""
-        champion = find_champion(self._store, self.plan.channel)
+        champion = read_champion(open_channel(self._store, self.plan.channel))
         if champion is None:
             return 0
-        self.outcome.releases[champion.number] = champion
+        self.outcome.releases[champion.number] = champion.model_id
         return champion.number
 
     def _start(self) -> None:
@@ -238,12 +238,11 @@ class Fleet:
             last = len(plan.rounds) - 1
             closing = [place for place, a in enumerate(ledger.answers) if a.round_number == last]
             arrived = read_arrived(self._store, list(plan.devices))
-            releases = {number: made.model_id for number, made in outcome.releases.items()}
             outcome.invariants = [
                 check_answers(ledger, arrived),
                 check_truths(ledger, arrived),
                 check_models(ledger, read_cleared(self._store)),
-                check_channel(ledger, releases, plan.devices),
+                check_channel(ledger, outcome.releases, plan.devices),
                 check_gain(
                     [ledger.answers[place] for place in closing],
                     [outcome.first_scores[place] for place in closing],

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from deployments.targets.fleet.drift import Round, turn_picture
-from deployments.targets.fleet.evidence import Champion
 from deployments.targets.fleet.invariants import Invariant
 from deployments.targets.fleet.ledger import Answered, Ledger, Sample
 from deployments.targets.fleet.plan import Decided, Evidence, Outcome, Plan, Taken, score_label
@@ -26,7 +25,7 @@ def make_plan(folder: Path) -> Plan:
         recipe="r",
         channel="c",
         devices=("d1", "d2"),
-        rounds=(Round("upright", 0.0, samples), Round("turned by 40°", 1.0, samples)),
+        rounds=(Round("upright", samples), Round("turned by 40°", samples)),
         score=score_label,
         folder=folder,
         entry="",
@@ -59,7 +58,7 @@ def make_outcome() -> Outcome:
     return Outcome(
         START,
         Ledger(answers, {"d1:0": "3"}),
-        releases={n + 1: Champion(n + 1, MODELS[n], "int8", "r") for n in range(2)},
+        releases=dict(enumerate(MODELS, start=1)),
         decided=[decided],
         taken=taken,
         first_scores=[0.25] * 40,

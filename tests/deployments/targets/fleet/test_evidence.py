@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from deployments.targets.fleet.evidence import find_champion, read_arrived, read_cleared
+from deployments.targets.fleet.evidence import read_arrived, read_cleared
 from deployments.targets.trust.devices import add_device, make_code
 from deployments.targets.trust.receipt_signer import make_private_pem, make_signer
 from deployments.targets.trust.uplink import UplinkBatch, UplinkRecord, accept_batch, pack_batch
 from storage.base.store import Store
-from tests.deployments.targets.fleet.stand_in import CHANNEL, publish_seed
+from tests.deployments.targets.fleet.stand_in import publish_seed
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 MODEL = "a" * 64
@@ -76,7 +76,3 @@ def test_only_trusted_green_receipts_clear_a_model(store: Store, workspace: obje
     model_id = publish_seed(str(workspace), 0)
     store.write("receipts/forged.json", b"{}")
     assert read_cleared(store) == {model_id}
-    champion = find_champion(store, CHANNEL)
-    assert champion is not None
-    assert (champion.number, champion.model_id) == (1, model_id)
-    assert find_champion(store, "other") is None

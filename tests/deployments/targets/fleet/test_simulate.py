@@ -55,7 +55,6 @@ def make_rounds(devices: int, each: int, rounds: int) -> tuple[Round, ...]:
     return tuple(
         Round(
             f"part {number}",
-            1.0,
             tuple(tuple(make_sample() for _ in range(each)) for _ in range(devices)),
         )
         for number in range(rounds)
