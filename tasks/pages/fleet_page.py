@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from deployments.targets.fleet.ledger import Answered, Window, find_mean, find_windows
+from deployments.targets.fleet.ledger import Answered, Ledger, Window, find_mean, find_windows
 from deployments.targets.fleet.plan import Decided, Evidence, Outcome, Plan, Taken
 from storage.base.store import Store
 from tasks.rendering.base import MAX_PICTURE_BYTES
@@ -58,7 +58,7 @@ def fill_fleet_page(
         started_at=outcome.started_at,
         metrics=tuple(_list_metrics(plan, outcome, figure)),
         timeline=_draw_all(plan, outcome, figure),
-        devices=tuple(_draw_device(plan, outcome, device, figure) for device in plan.devices),
+        devices=tuple(_draw_devices(plan, outcome, figure)),
         decisions=tuple(_tell_decisions(plan, outcome)),
         invariants=tuple(
             HeldPart(name=found.name, held=found.held, detail=found.detail)
@@ -70,11 +70,10 @@ def fill_fleet_page(
 
 def _list_metrics(plan: Plan, outcome: Outcome, figure: str) -> list[Metric]:
     answers = outcome.ledger.answers
-    last = len(plan.rounds) - 1
-    closing = [place for place, answer in enumerate(answers) if answer.round_number == last]
-    scores = [score for place, score in enumerate(outcome.first_scores) if place in set(closing)]
-    known = [score for score in scores if score is not None]
+    closing = outcome.ledger.find_places(len(plan.rounds) - 1)
     newest = find_mean([answers[place] for place in closing])
+    scores = [outcome.first_scores[place] for place in closing if outcome.first_scores]
+    known = [score for score in scores if score is not None]
     first = sum(known) / len(known) if known else None
     return [
         Metric(
@@ -109,18 +108,25 @@ def _draw_all(plan: Plan, outcome: Outcome, figure: str) -> Timeline:
         name=figure[:1].upper() + figure[1:],
         total=len(answers),
         lines=tuple(lines),
-        spans=tuple(_list_spans(plan, answers)),
+        spans=tuple(_list_spans(plan, outcome.ledger)),
         marks=tuple(_list_marks(outcome)),
     )
 
 
-def _draw_device(plan: Plan, outcome: Outcome, device: str, figure: str) -> DevicePart:
+def _draw_devices(plan: Plan, outcome: Outcome, figure: str) -> Iterator[DevicePart]:
+    answers = outcome.ledger.answers
+    every = _draw_line(answers, [answer.score for answer in answers], "all devices", look="past")
+    behind = every.model_copy(update={"named": False})
+    for device in plan.devices:
+        yield _draw_device(outcome, device, figure, behind)
+
+
+def _draw_device(outcome: Outcome, device: str, figure: str, behind: Line) -> DevicePart:
     """Fill a device's part: its line before that of all, and the releases that it took."""
     answers = outcome.ledger.answers
     scores = [answer.score for answer in answers]
     own = [answer for answer in answers if answer.device == device]
     taken = [entry for entry in outcome.taken if entry.device == device]
-    every = _draw_line(answers, scores, "all devices", look="past")
     return DevicePart(
         name=device,
         answers=len(own),
@@ -129,11 +135,7 @@ def _draw_device(plan: Plan, outcome: Outcome, device: str, figure: str) -> Devi
         timeline=Timeline(
             name=f"{figure} of {device}",
             total=len(answers),
-            lines=(
-                every.model_copy(update={"named": False}),
-                _draw_line(answers, scores, device, device=device),
-            ),
-            spans=tuple(_list_spans(plan, answers)),
+            lines=(behind, _draw_line(answers, scores, device, device=device)),
             marks=tuple(
                 Mark(place=entry.answers, words=(f"release {entry.release}",), strong=True)
                 for entry in taken
@@ -165,11 +167,10 @@ def _to_spot(window: Window) -> Spot:
     return Spot(round_number=window.round_number, place=window.place, value=window.score)
 
 
-def _list_spans(plan: Plan, answers: Sequence[Answered]) -> list[Span]:
+def _list_spans(plan: Plan, ledger: Ledger) -> list[Span]:
     spans = []
     for number, part in enumerate(plan.rounds):
-        places = [place for place, answer in enumerate(answers) if answer.round_number == number]
-        if places:
+        if places := ledger.find_places(number):
             spans.append(Span(name=part.name, start=places[0], end=places[-1] + 1))
     return spans
 

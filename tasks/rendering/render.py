@@ -38,7 +38,7 @@ def render_run_page(page: RunPage) -> str:
     Its content security policy (W3C CSP Level 3) allows nothing but its own style sheet and script,
     by hash, and pictures inside the page.
     """
-    css, script = _read("run.css"), _read("run.js")
+    css, script = read_style(), read_script()
     headlines = [metric for metric in page.metrics if metric.headline][:4]
     template = make_environment().get_template("run.html.j2")
     return template.render(

@@ -1,6 +1,6 @@
 """A figure over the answers of a fleet as inline SVG, with marks where it was judged, renewed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from markupsafe import Markup
@@ -10,7 +10,6 @@ from tasks.rendering.charts import round_ticks, show_tick
 from tasks.rendering.svg import draw, element, join, text
 from tasks.rendering.text import format_number, format_rate
 
-Scale = Callable[[float], float]
 _LEFT = 46.0
 
 
@@ -78,7 +77,7 @@ class Timeline(Part):
         rate: Whether it is a rate in 0..1.
         total: Number of answers.
         lines: What is drawn.
-        spans: The rounds.
+        spans: The rounds; a small drawing names none.
         marks: What happened between them.
     """
 
@@ -88,6 +87,10 @@ class Timeline(Part):
     lines: tuple[Line, ...]
     spans: tuple[Span, ...] = ()
     marks: tuple[Mark, ...] = ()
+
+    def show(self, value: float) -> str:
+        """Writes a value of the figure."""
+        return format_rate(value) if self.rate else format_number(value)
 
 
 class _Frame:
@@ -161,15 +164,7 @@ def draw_small(timeline: Timeline) -> Markup | None:
         return None
     frame = _Frame(timeline, 440, 150, small=True)
     lines = [
-        element(
-            "line",
-            element("title", ", ".join(mark.words)),
-            x1=frame.across(mark.place),
-            x2=frame.across(mark.place),
-            y1=frame.top,
-            y2=frame.foot,
-            class_="renewal" if mark.strong else "judged",
-        )
+        _draw_upright(mark, frame, frame.top, element("title", ", ".join(mark.words)))
         for mark in timeline.marks
     ]
     words = [
@@ -190,9 +185,8 @@ def draw_small(timeline: Timeline) -> Markup | None:
 
 
 def _entitle(timeline: Timeline) -> str:
-    show = format_rate if timeline.rate else format_number
     ends = [
-        f"{line.name} ends at {show(line.spots[-1].value)}"
+        f"{line.name} ends at {timeline.show(line.spots[-1].value)}"
         for line in timeline.lines
         if line.spots and line.named
     ]
@@ -238,14 +232,6 @@ def _draw_mark(mark: Mark, frame: _Frame) -> Markup:
         )
         for number, word in enumerate(mark.words)
     ]
-    upright = element(
-        "line",
-        x1=x,
-        x2=x,
-        y1=frame.top - 4,
-        y2=frame.foot,
-        class_="renewal" if mark.strong else "judged",
-    )
     first = max(x - 5.0 * (len(mark.taken) - 1), _LEFT + 6)
     triangles = [
         element(
@@ -256,14 +242,19 @@ def _draw_mark(mark: Mark, frame: _Frame) -> Markup:
         )
         for number, who in enumerate(mark.taken)
     ]
-    return join([upright, *words, *triangles])
+    return join([_draw_upright(mark, frame, frame.top - 4), *words, *triangles])
+
+
+def _draw_upright(mark: Mark, frame: _Frame, top: float, *inside: Markup) -> Markup:
+    x = frame.across(mark.place)
+    look = "renewal" if mark.strong else "judged"
+    return element("line", *inside, x1=x, x2=x, y1=top, y2=frame.foot, class_=look)
 
 
 def _name_ends(timeline: Timeline, frame: _Frame) -> Markup:
     """Return each line's name and last value beside its end, apart from each other."""
     named: Sequence[Line] = [line for line in timeline.lines if line.named and line.spots]
     ends = sorted((frame.up(line.spots[-1].value), place) for place, line in enumerate(named))
-    show = format_rate if timeline.rate else format_number
     placed: list[Markup] = []
     free = frame.top + 2
     lowest = frame.foot - 38.0 * (len(ends) - 1) - 14
@@ -272,6 +263,8 @@ def _name_ends(timeline: Timeline, frame: _Frame) -> Markup:
         top = min(max(y, free), lowest)
         left = frame.width - frame.right + 14
         placed.append(text(left, top, line.name, class_=f"name {line.look}"))
-        placed.append(text(left, top + 16, show(line.spots[-1].value), class_="tick strong"))
+        placed.append(
+            text(left, top + 16, timeline.show(line.spots[-1].value), class_="tick strong")
+        )
         free, lowest = top + 38, lowest + 38
     return join(placed)

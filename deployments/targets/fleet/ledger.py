@@ -90,9 +90,17 @@ class Ledger:
         self.seen.append(seen)
         return True
 
+    def find_places(self, round_number: int) -> list[int]:
+        """Return where the answers of one round stand among all."""
+        return [
+            place
+            for place, answer in enumerate(self.answers)
+            if answer.round_number == round_number
+        ]
+
     def find_round(self, round_number: int) -> list[Answered]:
         """Return the answers of one round."""
-        return [answer for answer in self.answers if answer.round_number == round_number]
+        return [self.answers[place] for place in self.find_places(round_number)]
 
     def describe_round(self, round_number: int) -> str:
         """Return the mean score of a round in words."""

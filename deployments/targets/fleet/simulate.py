@@ -235,8 +235,7 @@ class Fleet:
             outcome.first_scores = score_first(live, ledger.answers, plan.score)
             look = look_at(self._devices)
             self._note_look(look)
-            last = len(plan.rounds) - 1
-            closing = [place for place, a in enumerate(ledger.answers) if a.round_number == last]
+            closing = ledger.find_places(len(plan.rounds) - 1)
             arrived = read_arrived(self._store, list(plan.devices))
             outcome.invariants = [
                 check_answers(ledger, arrived),
