@@ -78,7 +78,7 @@ class HttpUplink:
         if reply.status == _FORBIDDEN:
             raise UplinkRefused(f"uplink ({self.display}) refuses: {_read_error(text)}")
         first, last = name.rpartition("/")[2].split("-")[:2]
-        if reply.status != _OK or _read_range(text) != [int(first), int(last)]:
+        if reply.status != _OK or _read_member(text, "accepted") != [int(first), int(last)]:
             raise Unreachable(
                 f"uplink ({self.display}) must say that it took {first}-{last}; got status "
                 f"{reply.status}: {_read_error(text)}; check the address"
@@ -95,18 +95,15 @@ def open_uplink(url: str) -> Uplink:
     return HttpUplink(url) if is_http else StoreUplink(url)
 
 
-def _read_range(reply: bytes) -> object:
+def _read_member(reply: bytes, name: str) -> object:
+    """Return a member of the reply's object; None of any other reply."""
     try:
         document = json.loads(reply)
     except (ValueError, RecursionError):
         return None
-    return document.get("accepted") if isinstance(document, dict) else None
+    return document.get(name) if isinstance(document, dict) else None
 
 
 def _read_error(reply: bytes) -> str:
-    try:
-        document = json.loads(reply)
-    except (ValueError, RecursionError):
-        document = None
-    found = document.get("error") if isinstance(document, dict) else None
+    found = _read_member(reply, "error")
     return redact(str(found if found is not None else reply.decode("utf-8", "replace")))[:300]
