@@ -18,13 +18,13 @@ from lepton_ai.commands.common import (
     AsJson,
     Workspace,
     answer,
-    explain,
     fail,
     on_platform,
     say,
     stderr,
 )
 from lepton_ai.commands.interrupts import Interrupts
+from lepton_ai.commands.run import translate_stops
 from lepton_ai.console import ConsoleProgress
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def simulate(
     name = f"fleet-{datetime.now(UTC):%m%d}-{secrets.token_hex(3)}"
     interrupts = Interrupts()
     console = ConsoleProgress(stderr, interrupts.check)
-    with interrupts, _explain_failure(), _open_folder(name) as folder:
+    with translate_stops(console), interrupts, _open_folder(name) as folder:
         plan, about = _make_plan(name, workspace, devices, rounds, folder)
         outcome = _carry_out(plan, console)
         page = _write_page(plan, outcome, name, about)
     _say_outcome(outcome, page)
-    fields = {"invariants": [asdict(found) for found in outcome.invariants], "page": page}
     if as_json:
-        answer(fields, "", as_json)
+        invariants = [asdict(found) for found in outcome.invariants]
+        answer({"invariants": invariants, "page": page}, "", as_json)
     if not outcome.held:
         raise typer.Exit(EXIT_FAILED)
 
@@ -105,23 +105,10 @@ def _open_folder(name: str) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def _explain_failure() -> Iterator[None]:
-    from deployments.targets.errors import TargetError
-    from flows.errors import FlowError
-
-    try:
-        yield
-    except (TargetError, FlowError) as error:
-        raise fail(explain(error)) from error
-
-
 def _make_plan(
     name: str, workspace: str, devices: int, rounds: int, folder: Path
 ) -> "tuple[Plan, str]":
     """Writes the digits and the recipe of the first model, and deals out the others."""
-    import yaml
-
     from deployments.targets.fleet.drift import plan_angles, plan_rounds
     from deployments.targets.fleet.plan import Plan, score_label
     from storage.base.store import Store
@@ -131,8 +118,7 @@ def _make_plan(
     first, others = split_digits()
     source = f"reports/{name}/first-digits.npz"
     store.write(source, first.to_npz())
-    recipe = folder / f"{name}.yaml"
-    recipe.write_text(yaml.safe_dump(_make_recipe(name, store.address(source)), sort_keys=False))
+    recipe = _write_recipe(folder / f"{name}.yaml", name, store.address(source))
     angles = plan_angles(rounds, FARTHEST_DEG)
     planned = plan_rounds(
         others.pictures,
@@ -155,15 +141,13 @@ def _make_plan(
     return plan, ABOUT.format(count=count)
 
 
-def _make_recipe(name: str, source: str) -> dict[str, Any]:
-    """Make the recipe of digits anew: another source, one channel, and room for turned digits."""
+def _write_recipe(path: Path, name: str, source: str) -> Path:
+    """Write the recipe of digits anew: another source, one channel, and room for turned digits."""
     import yaml
 
-    import flows.recipes
+    from flows.recipe.load import load_recipe
 
-    document = yaml.safe_load((Path(flows.recipes.__path__[0]) / "digits.yaml").read_text("utf-8"))
-    return {
-        **document,
+    changes: dict[str, Any] = {
         "name": name,
         "description": "The first 1,000 of scikit-learn's digits in a fixed random order.",
         "source": {"type": "arrays", "url": source, "train": ["x", "y"], "held_out": None},
@@ -171,6 +155,9 @@ def _make_recipe(name: str, source: str) -> dict[str, Any]:
         "gates": {"model": {"min_accuracy": 0.9}},
         "targets": {name: {"prefer": ["int8", "fp32"]}},
     }
+    recipe = load_recipe("digits", changes)
+    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "utf-8")
+    return path
 
 
 def _carry_out(plan: "Plan", console: ConsoleProgress) -> "Outcome":
@@ -178,17 +165,12 @@ def _carry_out(plan: "Plan", console: ConsoleProgress) -> "Outcome":
     from deployments.targets.fleet.children import Children
     from deployments.targets.fleet.simulate import Fleet
     from flows.run.server import prefect_server
-    from tasks.runtime.progress import PROGRESS
 
-    token = PROGRESS.set(console)
-    try:
-        with (
-            prefect_server() as url,
-            Children(plan.entry, plan.folder / "logs", {"PREFECT_API_URL": url}) as children,
-        ):
-            return Fleet(plan, children, console).run()
-    finally:
-        PROGRESS.reset(token)
+    with (
+        prefect_server() as url,
+        Children(plan.entry, plan.folder / "logs", {"PREFECT_API_URL": url}) as children,
+    ):
+        return Fleet(plan, children, console).run()
 
 
 def _write_page(plan: "Plan", outcome: "Outcome", name: str, about: str) -> str:

@@ -5,6 +5,7 @@ judged and learned from, and it takes the next model by itself.
 import csv
 import json
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import numpy as np
 import pytest
 import yaml
 
-import flows.recipes
 from deployments.targets.fleet.agents import AgentPlan, Look, start_agents, wait_until
 from deployments.targets.fleet.children import Children
 from deployments.targets.fleet.device import Device, HttpNode
@@ -21,6 +21,7 @@ from deployments.targets.fleet.drift import turn_picture
 from deployments.targets.fleet.evidence import read_arrived, read_cleared
 from deployments.targets.fleet.ledger import Sample
 from deployments.targets.fleet.plan import score_label
+from flows.recipe.load import load_recipe
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from tests.flows.conftest import Promoted
@@ -32,18 +33,10 @@ TURNED_DEG = 40.0
 BEFORE, AFTER = 240, 120
 
 
-def write_recipe(folder: Path) -> Path:
-    """The digits recipe with the settings that the promoted run had, as a file."""
-    text = (Path(flows.recipes.__path__[0]) / "digits.yaml").read_text("utf-8")
-    document: dict[str, Any] = yaml.safe_load(text)
-    for key, value in FAST.items():
-        *sections, last = key.split(".")
-        part = document
-        for section in sections:
-            part = part.setdefault(section, {})
-        part[last] = value
-    path = folder / "digits.yaml"
-    path.write_text(yaml.safe_dump(document))
+def write_recipe(folder: Path, name: str, changes: Mapping[str, Any]) -> Path:
+    """A recipe that comes with Lepton, as a file, with a few settings changed."""
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(load_recipe(name, changes).model_dump(mode="json")))
     return path
 
 
@@ -101,7 +94,7 @@ def judge(recipe: Path, workspace: Path, *options: str) -> dict[str, Any]:
 
 
 def test_the_loop_turns_once(own_promoted: Promoted, tmp_path: Path) -> None:
-    workspace, recipe = own_promoted.workspace, write_recipe(tmp_path)
+    workspace, recipe = own_promoted.workspace, write_recipe(tmp_path, "digits", FAST)
     samples = read_turned(workspace)
     with Children(ENTRY, tmp_path / "logs") as children, ExitStack() as closer:
         serving = children.start(

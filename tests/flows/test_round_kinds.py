@@ -8,15 +8,13 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-import flows.recipes
 from deployments.targets.fleet.agents import AgentPlan, start_agents
 from deployments.targets.fleet.children import Children
 from deployments.targets.fleet.device import Reply
@@ -24,7 +22,7 @@ from deployments.targets.fleet.evidence import read_arrived, read_cleared
 from deployments.targets.fleet.ledger import Sample
 from storage.base.store import Store
 from tests.conftest import SHARED_DATA
-from tests.flows.test_round import ENTRY, judge, wait_empty, wait_release
+from tests.flows.test_round import ENTRY, judge, wait_empty, wait_release, write_recipe
 
 pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 Table = tuple[list[str], list[list[str]]]
@@ -46,18 +44,11 @@ def write_csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:
     return file.getvalue().encode()
 
 
-def write_recipe(folder: Path, name: str, data: bytes, changes: Mapping[str, Any]) -> Path:
-    """A recipe that comes with Lepton over other data, with a few settings changed."""
-    text = (Path(flows.recipes.__path__[0]) / f"{name}.yaml").read_text("utf-8")
-    document: dict[str, Any] = yaml.safe_load(text)
-    source = folder / "source.csv"
-    source.write_bytes(data)
-    document["source"] = {"type": "csv", "url": str(source)}
-    for section, values in changes.items():
-        document[section] = {**document.get(section, {}), **values}
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
+def write_source(folder: Path, data: bytes) -> dict[str, str]:
+    """Data as a file, and the section that reads it."""
+    path = folder / "source.csv"
+    path.write_bytes(data)
+    return {"type": "csv", "url": str(path)}
 
 
 class Loop:
@@ -106,16 +97,17 @@ def test_a_table_goes_round(tmp_path: Path, prefect_url: str) -> None:
     # Of every ten rows, three come later.
     old = [row for number, row in enumerate(rows) if number % 10 < 7]
     new = [row for number, row in enumerate(rows) if number % 10 >= 7]
-    gates = {
-        "raw": {"min_class_balance": 0.02},
-        "model": {
+    changes = {
+        "source": write_source(tmp_path, write_csv(header, old)),
+        "gates.raw": {"min_class_balance": 0.02},
+        "gates.model": {
             "min_accuracy": 0.9,
             "min_gain_over_majority": None,
             "min_average_precision": 0.5,
             "min_slice_accuracy": 0.3,
         },
     }
-    recipe = write_recipe(tmp_path, "machine-failure", write_csv(header, old), {"gates": gates})
+    recipe = write_recipe(tmp_path, "machine-failure", changes)
     with ExitStack() as stack:
         loop = Loop(recipe, "failure-edge", tmp_path, stack)
         shifted = [shift_row(header, row) for row in new]
@@ -137,10 +129,11 @@ def test_a_table_goes_round(tmp_path: Path, prefect_url: str) -> None:
 def test_a_forecast_goes_round(tmp_path: Path, prefect_url: str) -> None:
     header, rows = read_table("ett", "ETTh1.csv.gz")
     last = next(number for number, row in enumerate(rows) if row[0] >= "2018-02-21")
-    gates = {"model": {"max_rmse": 5.0, "min_skill": -1.0}}
-    recipe = write_recipe(
-        tmp_path, "transformer-temperature", write_csv(header, rows[:last]), {"gates": gates}
-    )
+    changes = {
+        "source": write_source(tmp_path, write_csv(header, rows[:last])),
+        "gates.model": {"max_rmse": 5.0, "min_skill": -1.0},
+    }
+    recipe = write_recipe(tmp_path, "transformer-temperature", changes)
     with ExitStack() as stack:
         loop = Loop(recipe, "temperature-edge", tmp_path, stack)
         # After that, the load of the transformer swings with another rhythm: every second day is
