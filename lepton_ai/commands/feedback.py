@@ -66,17 +66,10 @@ def feedback(
     with translate_stops(console), interrupts:
         outcome = flow(recipe, workspace, overrides, truth, scheduler)
     _say_outcome(outcome)
-    answer(list_fields(outcome), outcome.decision, as_json)
+    fields = outcome.model_dump(mode="json", exclude={"stopped"})
+    answer(fields, outcome.decision, as_json)
     if outcome.stopped:
         raise typer.Exit(EXIT_STOPPED)
-
-
-def list_fields(outcome: "FeedbackOutcome") -> dict[str, Any]:
-    """Return what `--json` prints."""
-    fields = outcome.model_dump(mode="json", exclude={"stopped"})
-    return {
-        name: fields[name] for name in ("collected", "dataset", "decision", "evidence", "receipt")
-    }
 
 
 def _look_ahead(recipe: str, overrides: dict[str, Any], truth: str | None) -> None:

@@ -180,10 +180,16 @@ class JoinedSource(Source):
         """Marks the rows behind those that the first source has of their series."""
         if SERIES_ID not in rows or not self.after:
             return np.ones(count_rows(rows), np.bool_)
-        last = [self.after.get(str(series)) for series in rows[SERIES_ID].tolist()]
-        limits = np.array([np.iinfo(np.int64).min if each is None else each for each in last])
-        later: NDArray[np.bool_] = rows[TIME] > limits
-        return later
+        known = (series for series in set(rows[SERIES_ID].tolist()) if str(series) in self.after)
+        return find_later(rows, {series: self.after[str(series)] for series in known})
+
+
+def find_later(rows: Rows, last: Mapping[int, int]) -> NDArray[np.bool_]:
+    """Marks the rows of series behind the last time that is known of each, shape (N,)."""
+    least = np.iinfo(np.int64).min
+    limits = [last.get(series, least) for series in rows[SERIES_ID].tolist()]
+    later: NDArray[np.bool_] = rows[TIME] > np.array(limits, np.int64)
+    return later
 
 
 def find_learnable(rows: Rows) -> NDArray[np.bool_]:

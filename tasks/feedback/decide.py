@@ -3,6 +3,7 @@
 | what came back | decision |
 |---|---|
 | fewer fresh rows than `gates.live.min_rows` | nothing |
+| enough rows, and no model is promoted | ask |
 | rows that do not fit or are not new, or nobody knows whether they are | ask |
 | enough truths, and the champion is certainly worse on them than it was when judged | retrain |
 | enough truths, and it is not worse | nothing |

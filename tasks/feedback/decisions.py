@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -80,13 +80,12 @@ def append_decision(store: Store, line: DecisionLine, ring: KeyRing | None = Non
         Corrupt: The log is not the chain of signed lines that it was.
     """
     ring = ring or KeyRing()
-    content, lines = _read(store, line.channel), read_decisions(store, line.channel, ring)
+    content = _read(store, line.channel)
+    lines = _open_lines(content, line.channel, ring)
     if lines and lines[-1].is_same(line):
         return False
-    last = content.splitlines()[-1] if lines else None
-    chained = line.model_copy(
-        update={"previous": None if last is None else sha256_bytes(last), "at": datetime.now(UTC)}
-    )
+    previous = sha256_bytes(content.splitlines()[-1]) if lines else None
+    chained = line.model_copy(update={"previous": previous})
     sealed = seal_body(chained.model_dump(mode="json"), ring.receipt_signer())
     store.write(_place(line.channel), content + sealed + b"\n")
     return True
@@ -98,10 +97,14 @@ def read_decisions(store: Store, channel: str, ring: KeyRing | None = None) -> l
     Raises:
         Corrupt: A line is not signed by a trusted key, or does not name the one before it.
     """
-    trusted = (ring or KeyRing()).trusted_receipt_keys()
+    return _open_lines(_read(store, channel), channel, ring or KeyRing())
+
+
+def _open_lines(log: bytes, channel: str, ring: KeyRing) -> list[DecisionLine]:
+    trusted = ring.trusted_receipt_keys()
     found: list[DecisionLine] = []
     before: str | None = None
-    for number, content in enumerate(_read(store, channel).splitlines(), 1):
+    for number, content in enumerate(log.splitlines(), 1):
         line = _open(content, f"line {number} of {_place(channel)}", trusted)
         if line.previous != before or line.channel != channel:
             raise Corrupt(

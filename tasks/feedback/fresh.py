@@ -17,7 +17,7 @@ from storage.pipeline.publishing import publish_version
 from storage.shards.entry import ShardEntry
 from storage.shards.row_ids import CONTENT_HASH, ROW_ID, Rows, count_rows
 from storage.shards.writing import write_shard
-from storage.sources.joined import find_learnable, find_unfit, shape_rows
+from storage.sources.joined import find_later, find_learnable, find_unfit, shape_rows
 from tasks.feedback.models import KnownModel
 from tasks.feedback.rows import AT
 from tasks.feedback.series_rows import find_last
@@ -67,10 +67,7 @@ class FreshRows:
         """Mark fresh rows of a shard of the version, (N,)."""
         if not self.ordered:
             return ~np.isin(rows[ROW_ID], self._learned[ROW_ID])
-        least = np.iinfo(np.int64).min
-        limits = [self._last.get(series, least) for series in rows[SERIES_ID].tolist()]
-        fresh: Mask = rows[TIME] > np.array(limits, np.int64)
-        return fresh
+        return find_later(rows, self._last)
 
     @property
     def key_fields(self) -> tuple[str, ...]:

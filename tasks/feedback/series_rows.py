@@ -84,7 +84,7 @@ def merge_rows(parts: Sequence[Rows]) -> tuple[Rows, int]:
         The rows by series and time, and how many moments were told again with other values.
     """
     rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    order = np.lexsort((np.arange(count_rows(rows)), rows[TIME], rows[SERIES_ID]))
+    order = np.lexsort((rows[TIME], rows[SERIES_ID]))  # Equal ones stay as they came.
     first = np.ones(len(order), np.bool_)
     same = (rows[TIME][order][1:] == rows[TIME][order][:-1]) & (
         rows[SERIES_ID][order][1:] == rows[SERIES_ID][order][:-1]

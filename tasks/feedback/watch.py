@@ -34,7 +34,7 @@ class Watched(Result):
     Attributes:
         champion: The promoted model; None without one.
         fresh: The fresh rows that fit; None where there are none, or too few to look at.
-        rows: How many are fresh, unfit ones among them.
+        rows: How many are fresh, unfit ones among them; all of them without a champion.
         labelled: How many of them have their truth.
         live: Whether they fit and are new.
         drift: Whether they are like what the model learned from.
@@ -79,7 +79,8 @@ def gate_live(
     if champion is None:
         text = f"no model was promoted to {', '.join(channels)}; run the recipe first"
         missing = Finding(name="champion", outcome="not computed", detail=text)
-        return Watched(findings=(missing,))
+        rows = sum(gathered.dataset.rows.values()) if gathered.dataset is not None else 0
+        return Watched(rows=rows + gathered.misfits, findings=(missing,))
     if gathered.dataset is None:
         return watch_rows(champion, Fresh(None), gathered, data, limits)
     rows = FreshRows(open_version(store, gathered.dataset), champion.model, data)

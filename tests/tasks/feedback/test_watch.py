@@ -13,8 +13,16 @@ from storage.base.store import Store
 from storage.forms.registry import find_form
 from tasks.feedback.champion import Champion
 from tasks.feedback.collect import Gathered
+from tasks.feedback.decide import Facts, decide
 from tasks.feedback.fresh import Fresh, FreshRows
-from tasks.feedback.watch import Watched, compare_rows, describe_live, fit_limits, watch_rows
+from tasks.feedback.watch import (
+    Watched,
+    compare_rows,
+    describe_live,
+    fit_limits,
+    gate_live,
+    watch_rows,
+)
 from tests.tasks.feedback.made import (
     DIGITS,
     Made,
@@ -81,6 +89,19 @@ def test_a_series(tmp_path: Path, change: float, drift: str) -> None:
     windows, times = make_windows(480, 300)
     watched = watch(made, send(made, "d1", windows + change, times=times))
     assert watched.drift == drift, watched.findings
+
+
+def test_rows_of_which_no_model_is_promoted_any_more_are_a_persons_to_judge(
+    tmp_path: Path,
+) -> None:
+    made = make(tmp_path / "workspace", DIGITS)
+    made.device().send(turn(made, 0, 120), made.model_id)
+    gathered, gates = made.collect(), made.recipe.gates
+    arguments = (made.store.url, "digits", gathered, made.recipe.data, gates, ("edge",))
+    watched = gate_live.fn(*arguments)
+    assert (watched.champion, watched.rows) == (None, 120)
+    facts = Facts(False, watched.rows, watched.live, watched.drift, "not asked")
+    assert decide(facts, gates.live.min_rows).decision == "ask"
 
 
 def test_with_few_rows_nothing_is_looked_at(digits: Made) -> None:
