@@ -57,4 +57,11 @@ register_kind(
 )
 register_kind(Kind("series-classification", ("series",), "classes", ("majority", "linear")))
 register_kind(Kind("series-regression", ("series",), "values", ("mean", "linear")))
-register_kind(Kind("anomaly-detection", ("table", "series"), "reconstruction", ("distance",)))
+register_kind(
+    Kind(
+        "anomaly-detection",
+        ("table", "series"),
+        "reconstruction",
+        ("distance", "nearest neighbours", "isolation forest"),
+    )
+)

@@ -1,6 +1,6 @@
 """To tell classes apart."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from lightning_modules.data.readers import SampleBatch
 from lightning_modules.heads.registry import HEADS
 from lightning_modules.objectives.base import Answer, Baseline, Batches, Floats, Judged, Objective
-from lightning_modules.objectives.linear import MOST_ROWS, read_features
+from lightning_modules.objectives.linear import draw_rows, read_features
 from lightning_modules.objectives.losses import Loss, build_class_loss
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.objectives import ObjectiveSpec
@@ -61,17 +61,20 @@ class ClassObjective(Objective):
 
     def fit_baselines(self, sample: Sample, train: Callable[[], Batches]) -> dict[str, Baseline]:
         """Returns the majority, and logistic regression where the form has features for it."""
-        baselines = fit_majority(sample.classes, sample.class_weights)
+        baselines = fit_majority(sample, train)
         if not HEADS.find(sample.form).has_features:
             return baselines
         return {**baselines, **fit_logistic(sample, train)}
 
 
-def fit_majority(classes: int, class_weights: Sequence[float]) -> dict[str, Baseline]:
+def fit_majority(sample: Sample, train: Callable[[], Batches]) -> dict[str, Baseline]:
     """Gives every row the shares of the classes among the training rows, which weights tell."""
-    if not class_weights:
-        return {}
-    shares = np.array([1.0 / (classes * weight) if weight else 0.0 for weight in class_weights])
+    weights = sample.class_weights
+    if weights:
+        shares = np.array([1.0 / (len(weights) * weight) if weight else 0.0 for weight in weights])
+    else:
+        counts = sum(np.bincount(batch.truth, minlength=sample.classes) for batch in train())
+        shares = np.asarray(counts / np.sum(counts))
 
     def answer(batch: SampleBatch) -> Floats:
         return np.repeat(shares[None], len(batch.row_id), axis=0)
@@ -80,14 +83,19 @@ def fit_majority(classes: int, class_weights: Sequence[float]) -> dict[str, Base
 
 
 def fit_logistic(sample: Sample, train: Callable[[], Batches]) -> dict[str, Baseline]:
-    """Fits logistic regression on normalised features; nothing where one class alone occurs."""
+    """Fits logistic regression on normalised features of rows drawn evenly from all there are.
+
+    Where the training rows hold one class alone, that class is what a linear map can know.
+    """
     from sklearn.linear_model import LogisticRegression
 
-    features, truth = read_features(sample, train(), MOST_ROWS)
-    if len(np.unique(truth)) < 2:
-        return {}
-    model = LogisticRegression(max_iter=1000).fit(features, truth)
-    places = model.classes_.astype(np.int64)
+    rows = draw_rows(sample, train())
+    places = np.unique(rows.truth)
+    if len(places) < 2:
+        only = np.eye(sample.classes)[places[0]]
+        return {"linear": Baseline(lambda batch: np.repeat(only[None], len(batch.row_id), axis=0))}
+    model = LogisticRegression(max_iter=1000)
+    model.fit(rows.features, rows.truth, sample_weight=rows.weight)
 
     def answer(batch: SampleBatch) -> Floats:
         probabilities = np.zeros((len(batch.row_id), sample.classes))

@@ -28,16 +28,45 @@ class ForecastObjective(ValueObjective):
         weights = fit_past(sample, train())
 
         def follow_line(past: Floats) -> Floats:
+            past = carry_forward(past)
             last = past[:, -1:]
             return np.swapaxes(add_one(np.swapaxes(past - last, 1, 2)) @ weights, 1, 2) + last
 
         steps: dict[str, Callable[[Floats], Floats]] = {
-            "persistence": lambda past: np.repeat(past[:, -1:], horizon, axis=1)
+            "persistence": lambda past: np.repeat(carry_forward(past)[:, -1:], horizon, axis=1)
         }
         if season is not None:
-            steps["seasonal naive"] = lambda past: past[:, -season + np.arange(horizon) % season]
+            steps["seasonal naive"] = lambda past: repeat_season(past, season, horizon)
         steps["linear"] = follow_line
         return {name: Baseline(_in_units(sample, forecast)) for name, forecast in steps.items()}
+
+
+def carry_forward(past: Floats) -> Floats:
+    """Returns windows (N, L, T) whose missing values are the last that was seen before them.
+
+    Before the first one that is seen, it is that one; of a column without any, 0, the mean.
+    """
+    steps = np.arange(past.shape[1])[None, :, None]
+    known = ~np.isnan(past)
+    last = np.maximum.accumulate(np.where(known, steps, -1), axis=1)
+    first = known.argmax(axis=1)[:, None]
+    filled = np.take_along_axis(past, np.where(last < 0, first, last), axis=1)
+    return np.asarray(np.nan_to_num(filled))
+
+
+def repeat_season(past: Floats, season: int, horizon: int) -> Floats:
+    """Returns what was seen whole seasons before each step (N, H, T), the latest that is known.
+
+    Where a step of the season is nowhere known, it is the last value that was seen.
+    """
+    found = np.repeat(carry_forward(past)[:, -1:], horizon, axis=1)
+    back = season - np.arange(horizon) % season
+    for seasons in reversed(range(past.shape[1] // season)):
+        places = past.shape[1] - back - seasons * season
+        earlier = past[:, np.maximum(places, 0)]
+        use = ~np.isnan(earlier) & (places >= 0)[None, :, None]
+        found = np.where(use, earlier, found)
+    return found
 
 
 def _in_units(
@@ -53,17 +82,20 @@ def _in_units(
 
 
 def _read_past(sample: Sample, batch: SampleBatch) -> Floats:
-    """Returns windows (N, L, T) of the forecast columns; what is missing is the mean."""
+    """Returns windows (N, L, T) of the forecast columns, standardised; NaN where one is missing."""
     return _standardise(sample, batch.sample[..., : len(sample.scales[0])])
 
 
 def _standardise(sample: Sample, values: Floats) -> Floats:
     mean, std = (np.array(part) for part in sample.scales)
-    return np.asarray(np.nan_to_num((values - mean) / std))
+    return np.asarray((values - mean) / std)
 
 
 def fit_past(sample: Sample, train: Batches) -> Floats:
-    """Fits least squares over all training windows and columns, batch by batch: (L + 1, H)."""
+    """Fits least squares over all training windows and columns, batch by batch: (L + 1, H).
+
+    A window and column of which a step to be forecast is missing teaches nothing.
+    """
     square, cross = np.zeros(()), np.zeros(())
     for batch in train:
         more_square, more_cross = _multiply(sample, batch)
@@ -72,8 +104,10 @@ def fit_past(sample: Sample, train: Batches) -> Floats:
 
 
 def _multiply(sample: Sample, batch: SampleBatch) -> tuple[Floats, Floats]:
-    past = _read_past(sample, batch)
+    past = carry_forward(_read_past(sample, batch))
     changes = np.swapaxes(past - past[:, -1:], 1, 2).reshape(-1, past.shape[1])
     future = np.swapaxes(_standardise(sample, batch.truth) - past[:, -1:], 1, 2)
-    rows = add_one(changes)
-    return rows.T @ rows, rows.T @ future.reshape(len(rows), -1)
+    future = future.reshape(len(changes), -1)
+    known = ~np.isnan(future).any(axis=1)
+    rows = add_one(changes[known])
+    return rows.T @ rows, rows.T @ future[known]

@@ -1,5 +1,11 @@
-"""Linear maps of what a head makes of rows, in closed form: shared by several baselines."""
+"""What baselines read of training rows: features in their head's units, all rows or an even sample.
 
+Linear maps in closed form add up over every row; what cannot is fitted on rows drawn evenly from
+all of them, whatever order they are stored in.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,22 +16,101 @@ from lightning_modules.objectives.base import Batches, Floats
 from lightning_modules.specs.samples import Sample
 
 MOST_ROWS = 20_000
+MOST_NUMBERS = 20_000_000
+LEAST_ROWS_A_CLASS = 200
 RIDGE = 1e-3
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio (Knuth, 1973, 6.4)
 
 
-def read_features(
-    sample: Sample, batches: Batches, most_rows: int | None = None
-) -> tuple[Floats, NDArray[Any]]:
+@dataclass(frozen=True)
+class Drawn:
+    """Some training rows, drawn evenly.
+
+    Attributes:
+        features: (N, features).
+        truth: (N,) labels.
+        weight: (N,) rows of its class that each stands for.
+    """
+
+    features: Floats
+    truth: NDArray[Any]
+    weight: Floats
+
+
+def read_features(sample: Sample, batches: Batches) -> tuple[Floats, NDArray[Any]]:
     """Returns normalised features (N, features) of rows, and their truth (N,)."""
     head = HEADS.find(sample.form)
-    parts, truths, rows = [], [], 0
+    parts, truths = [], []
     for batch in batches:
         parts.append(head.flatten_features(sample, batch.sample))
         truths.append(batch.truth)
-        rows += len(batch.truth)
-        if most_rows is not None and rows >= most_rows:
-            break
     return np.concatenate(parts), np.concatenate(truths)
+
+
+def draw_rows(sample: Sample, batches: Batches, most_rows: int = MOST_ROWS) -> Drawn:
+    """Draws rows evenly from all batches, at least `LEAST_ROWS_A_CLASS` of each class there is.
+
+    The draw hangs on row ids alone, so that the same rows are drawn in any order.
+
+    Args:
+        sample: What a sample is.
+        batches: All training rows, of which there is at least one.
+        most_rows: Rows to draw, besides those of rare classes; fewer where samples are so wide that
+            these would hold more than `MOST_NUMBERS` numbers.
+    """
+    most_rows = min(most_rows, max(1000, MOST_NUMBERS // max(1, int(np.prod(sample.shape)))))
+    kept: dict[int, _Class] = {}
+    for batch in batches:
+        draws = _draw(batch.row_id)
+        for label in np.unique(batch.truth).tolist():
+            here = np.flatnonzero(batch.truth == label)
+            kept.setdefault(label, _Class()).add(batch.sample[here], draws[here])
+        if sum(len(found.draws) for found in kept.values()) > 2 * most_rows:
+            _let_go(kept.values(), most_rows)
+    _let_go(kept.values(), most_rows)
+    head, ordered = HEADS.find(sample.form), sorted(kept.items())
+    sizes = [len(found.draws) for _, found in ordered]
+    return Drawn(
+        np.concatenate([head.flatten_features(sample, found.rows) for _, found in ordered]),
+        np.repeat([label for label, _ in ordered], sizes),
+        np.repeat([found.seen / len(found.draws) for _, found in ordered], sizes),
+    )
+
+
+class _Class:
+    """The rows of one class with the lowest draws so far."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.rows: NDArray[Any] = np.empty(0)
+        self.draws: NDArray[np.float64] = np.empty(0)
+
+    def add(self, rows: NDArray[Any], draws: NDArray[np.float64]) -> None:
+        """Takes more rows."""
+        self.rows = np.concatenate([self.rows, rows]) if len(self.draws) else rows
+        self.draws = np.concatenate([self.draws, draws])
+        self.seen += len(rows)
+
+    def keep(self, bound: float) -> None:
+        """Lets go of the rows above a bound, except so many as each class is promised."""
+        count = max(int((self.draws <= bound).sum()), LEAST_ROWS_A_CLASS)
+        lowest = np.argsort(self.draws, kind="stable")[:count]
+        self.rows, self.draws = self.rows[lowest], self.draws[lowest]
+
+
+def _let_go(kept: Iterable[_Class], most: int) -> None:
+    """Keeps the rows with the lowest draws of all classes together."""
+    found = list(kept)
+    draws = np.sort(np.concatenate([each.draws for each in found]))
+    for each in found:
+        each.keep(float(draws[min(most, len(draws)) - 1]))
+
+
+def _draw(row_id: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Returns a number from 0 to 1 for each row id."""
+    mixed = row_id.astype(np.uint64) * _SPREAD
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * _SPREAD
+    return np.asarray((mixed ^ (mixed >> np.uint64(32))) / 2.0**64)
 
 
 def add_one(values: Floats) -> Floats:
@@ -33,7 +118,18 @@ def add_one(values: Floats) -> Floats:
     return np.concatenate([values, np.ones((*values.shape[:-1], 1))], axis=-1)
 
 
+def fit_ridge(sample: Sample, batches: Batches) -> Floats:
+    """Fits least squares of the truth on features and one, over all rows: (features + 1,)."""
+    square, cross = np.zeros(()), np.zeros(())
+    for batch in batches:
+        features, truth = read_features(sample, [batch])
+        known = ~np.isnan(truth)
+        rows = add_one(features[known])
+        square, cross = square + rows.T @ rows, cross + rows.T @ truth[known]
+    return solve_ridge(square, cross)
+
+
 def solve_ridge(square: Floats, cross: Floats) -> Floats:
     """Returns the weights of least squares with a little ridge, from the normal equations."""
-    scale = float(np.trace(square)) / len(square)
+    scale = float(np.trace(square)) / len(square) or 1.0
     return np.asarray(np.linalg.solve(square + RIDGE * scale * np.eye(len(square)), cross))

@@ -10,12 +10,14 @@ from lightning_modules.data.readers import SampleBatch
 from lightning_modules.errors import SpecError
 from lightning_modules.heads.registry import HEADS
 from lightning_modules.objectives.base import Answer, Baseline, Batches, Floats, Judged, Objective
-from lightning_modules.objectives.linear import read_features
+from lightning_modules.objectives.linear import draw_rows, read_features
 from lightning_modules.objectives.losses import Loss, build_value_loss
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.objectives import ObjectiveSpec
 from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import LossSpec
+
+NEIGHBOURS, TREES, MOST_NORMAL = 5, 100, 5_000
 
 
 class ReconstructionAnswer(Answer):
@@ -70,7 +72,7 @@ class ReconstructionAnswer(Answer):
 
 
 class ReconstructionObjective(Objective):
-    """Finds what is not normal, better than the distance from the mean does."""
+    """Finds what is not normal, better than distances, neighbours and a forest do."""
 
     name = "reconstruction"
 
@@ -85,12 +87,48 @@ class ReconstructionObjective(Objective):
         return torch.arange(rows) % 2
 
     def fit_baselines(self, sample: Sample, train: Callable[[], Batches]) -> dict[str, Baseline]:
-        """Returns the mean squared distance from the training mean, in standard deviations."""
-        del train
+        """Returns the distance from the mean, from the nearest neighbours, and a forest's score.
+
+        All three know normal training rows alone.
+        """
         if not HEADS.find(sample.form).has_features:
             return {}
+        normal = draw_rows(sample, map(_keep_normal, train()), MOST_NORMAL).features
 
-        def answer(batch: SampleBatch) -> Floats:
+        def measure_distance(batch: SampleBatch) -> Floats:
             return np.asarray(np.square(read_features(sample, [batch])[0]).mean(1))
 
-        return {"distance": Baseline(answer)}
+        return {
+            "distance": Baseline(measure_distance),
+            "nearest neighbours": Baseline(_find_neighbours(sample, normal)),
+            "isolation forest": Baseline(_grow_forest(sample, normal)),
+        }
+
+
+def _keep_normal(batch: SampleBatch) -> SampleBatch:
+    return SampleBatch(*(part[batch.truth == 0] for part in batch))
+
+
+def _find_neighbours(sample: Sample, normal: Floats) -> Callable[[SampleBatch], Floats]:
+    """Scores rows by their mean distance from the nearest normal ones (Ramaswamy et al., 2000)."""
+    from sklearn.neighbors import NearestNeighbors
+
+    known = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(normal))).fit(normal)
+
+    def answer(batch: SampleBatch) -> Floats:
+        distances, _ = known.kneighbors(read_features(sample, [batch])[0])
+        return np.asarray(distances.mean(1))
+
+    return answer
+
+
+def _grow_forest(sample: Sample, normal: Floats) -> Callable[[SampleBatch], Floats]:
+    """Scores rows by how few cuts set them apart (Liu, Ting and Zhou, 2008)."""
+    from sklearn.ensemble import IsolationForest
+
+    forest = IsolationForest(n_estimators=TREES, random_state=0).fit(normal)
+
+    def answer(batch: SampleBatch) -> Floats:
+        return np.asarray(-forest.score_samples(read_features(sample, [batch])[0]))
+
+    return answer

@@ -9,7 +9,7 @@ from torch import Tensor
 from lightning_modules.data.readers import SampleBatch
 from lightning_modules.heads.registry import HEADS
 from lightning_modules.objectives.base import Answer, Baseline, Batches, Floats, Judged, Objective
-from lightning_modules.objectives.linear import MOST_ROWS, add_one, read_features, solve_ridge
+from lightning_modules.objectives.linear import add_one, fit_ridge, read_features
 from lightning_modules.objectives.losses import Loss, build_value_loss
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.objectives import ObjectiveSpec
@@ -100,9 +100,7 @@ class ValueObjective(Objective):
         baselines = {"mean": Baseline(lambda batch: np.full(len(batch.row_id), mean), reads=False)}
         if not HEADS.find(sample.form).has_features:
             return baselines
-        features, truth = read_features(sample, train(), MOST_ROWS)
-        rows = add_one(features)
-        weights = solve_ridge(rows.T @ rows, rows.T @ truth)
+        weights = fit_ridge(sample, train())
 
         def answer(batch: SampleBatch) -> Floats:
             return np.asarray(add_one(read_features(sample, [batch])[0]) @ weights)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lightning_modules.specs import metrics
-from lightning_modules.specs.metrics import Metric
+from lightning_modules.specs.metrics import Metric, RowMetric
 from storage.base.figures import Direction
 
 
@@ -16,12 +16,17 @@ class FigureSpec:
         compute: Measures it: `(answers, truth, sample) -> float`, NaN where it is not defined.
         direction: Which way is better.
         power: Power of the truth's own unit that it is in; 0 for rates and shares, whose unit is 1.
+        per_row: What each row adds, where the figure is a mean of that: then parts of the rows need
+            not be measured again. None where only all rows together have it, as a ranking.
+        root: Whether the figure is the square root of that mean.
     """
 
     name: str
     compute: Metric
     direction: Direction = "higher"
     power: int = 0
+    per_row: RowMetric | None = None
+    root: bool = False
 
     def name_unit(self, unit: str) -> str:
         """Returns its unit, where the truth is in the given one."""
@@ -30,7 +35,7 @@ class FigureSpec:
         return f"{unit} squared" if unit and self.power == 2 else unit
 
 
-ACCURACY = FigureSpec("accuracy", metrics.compute_accuracy)
+ACCURACY = FigureSpec("accuracy", metrics.compute_accuracy, per_row=metrics.count_right)
 MACRO_F1 = FigureSpec("macro_f1", metrics.compute_macro_f1)
 RANKED = (
     FigureSpec("average_precision", metrics.compute_average_precision),
@@ -40,9 +45,9 @@ MACRO_RANKED = (
     FigureSpec("macro_average_precision", metrics.compute_macro_average_precision),
     FigureSpec("macro_auroc", metrics.compute_macro_auroc),
 )
-ERROR = FigureSpec("error", metrics.compute_mae, "lower", 1)
+ERROR = FigureSpec("error", metrics.compute_mae, "lower", 1, metrics.add_errors)
 ERRORS = (
-    FigureSpec("mae", metrics.compute_mae, "lower", 1),
-    FigureSpec("rmse", metrics.compute_rmse, "lower", 1),
-    FigureSpec("mse", metrics.compute_mse, "lower", 2),
+    FigureSpec("mae", metrics.compute_mae, "lower", 1, metrics.add_errors),
+    FigureSpec("rmse", metrics.compute_rmse, "lower", 1, metrics.add_squares, root=True),
+    FigureSpec("mse", metrics.compute_mse, "lower", 2, metrics.add_squares),
 )

@@ -16,6 +16,8 @@ from lightning_modules.specs.samples import Sample
 Floats = NDArray[Any]
 Metric = Callable[[Floats, Floats, Sample], float]
 Ranking = Callable[[NDArray[np.bool_], Floats], float]
+RowMetric = Callable[[Floats, Floats], tuple[Floats, Floats]]
+"""From answers and truth to what each row adds: a sum (N,), and of how many values it is, (N,)."""
 NOT_DEFINED = float("nan")
 
 
@@ -81,6 +83,27 @@ def compute_rmse(answers: Floats, truth: Floats, sample: Sample) -> float:
 
     del sample
     return _compare_known(root_mean_squared_error, answers, truth)
+
+
+def count_right(answers: Floats, truth: Floats) -> tuple[Floats, Floats]:
+    """Returns 1 for each row (N,) whose most probable class is the truth, else 0, of 1 each."""
+    right = (answers.argmax(1) == truth).astype(np.float64)
+    return right, np.ones_like(right)
+
+
+def add_errors(answers: Floats, truth: Floats) -> tuple[Floats, Floats]:
+    """Returns each row's sum of absolute errors over the values that its truth knows, (N,)."""
+    return _add_known(np.abs(answers.astype(np.float64) - truth), truth)
+
+
+def add_squares(answers: Floats, truth: Floats) -> tuple[Floats, Floats]:
+    """Returns each row's sum of squared errors over the values that its truth knows, (N,)."""
+    return _add_known(np.square(answers.astype(np.float64) - truth), truth)
+
+
+def _add_known(gaps: Floats, truth: Floats) -> tuple[Floats, Floats]:
+    known, axes = ~np.isnan(truth), tuple(range(1, truth.ndim))
+    return np.where(known, gaps, 0.0).sum(axes), known.sum(axes).astype(np.float64)
 
 
 def _score_positive(answers: Floats, sample: Sample) -> Floats:

@@ -79,8 +79,8 @@ def gate_live(
     if champion is None:
         text = f"no model was promoted to {', '.join(channels)}; run the recipe first"
         missing = Finding(name="champion", outcome="not computed", detail=text)
-        rows = sum(gathered.dataset.rows.values()) if gathered.dataset is not None else 0
-        return Watched(rows=rows + gathered.misfits, findings=(missing,))
+        taken = sum(gathered.dataset.rows.values()) if gathered.dataset is not None else 0
+        return Watched(rows=taken + gathered.misfits, findings=(missing,))
     if gathered.dataset is None:
         return watch_rows(champion, Fresh(None), gathered, data, limits)
     rows = FreshRows(open_version(store, gathered.dataset), champion.model, data)

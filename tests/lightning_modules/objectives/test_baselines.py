@@ -1,8 +1,10 @@
 """Baselines of every objective answer what they should on rows made for them."""
 
 import numpy as np
+import pytest
 
 from lightning_modules.data.readers import SampleBatch
+from lightning_modules.objectives import linear
 from lightning_modules.objectives.base import answer_baselines
 from lightning_modules.objectives.registry import OBJECTIVES
 from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
@@ -65,3 +67,86 @@ def test_baselines_of_classes_and_values() -> None:
     answers = answer(value, asked)
     assert np.abs(answers["mean"] - 3.0).max() < 1e-6
     assert np.abs(answers["linear"] - asked[0].truth).max() < 0.05
+
+
+def test_persistence_and_the_season_carry_what_was_last_seen() -> None:
+    past = np.arange(1.0, 7.0)[None, :, None] * np.ones((3, 1, 1))
+    past[0, -2:] = np.nan  # the sensor fell silent: 4 was seen last
+    past[1, :] = np.nan  # nothing at all: the mean
+    found = answer(FORECAST, make_samples(past, np.ones((3, 4, 1))))
+    np.testing.assert_allclose(found["persistence"][:, 0, 0], [4, 5, 6])
+    np.testing.assert_allclose(found["seasonal naive"][0, :, 0], [4, 2, 3, 4])
+    np.testing.assert_allclose(found["seasonal naive"][2, :, 0], [4, 5, 6, 4])
+    assert np.isfinite(found["linear"]).all()
+
+
+def test_windows_without_an_answer_do_not_teach_the_linear_map() -> None:
+    draw = np.random.default_rng(1)
+    past = draw.normal(5, 2, (300, 6, 1))
+    future = np.repeat(past[:, -2:-1], 4, axis=1)
+    holes = future.copy()
+    holes[::3, 2] = np.nan
+    found = answer(FORECAST, make_samples(past, holes))["linear"]
+    np.testing.assert_allclose(found, future, atol=0.02)
+
+
+def split_batches(raw: np.ndarray, truth: np.ndarray, rows: int) -> list[SampleBatch]:
+    ids = np.arange(len(raw), dtype=np.uint64)
+    return [
+        SampleBatch(
+            raw[start : start + rows], truth[start : start + rows], ids[start : start + rows]
+        )
+        for start in range(0, len(raw), rows)
+    ]
+
+
+@pytest.mark.parametrize("objective", ["classes", "values"])
+def test_linear_maps_know_rows_of_every_entity_however_they_are_stored(
+    objective: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear.draw_rows, "__defaults__", (300,))
+    draw = np.random.default_rng(2)
+    # One class, and one slope, an entity; the first alone has more rows than are drawn.
+    raw = np.concatenate([draw.normal(-2, 1, (1900, 2)), draw.normal(2, 1, (100, 2))])
+    raw = raw * [2.0, 1.0] + [1e9, -1.0]
+    truth = np.repeat([0, 1], [1900, 100]) if objective == "classes" else raw[:, 0] - 1e9
+    sample = RowSample(
+        objective=objective, numbers=NUMBERS, classes=2 if objective == "classes" else 0
+    )
+    baselines = OBJECTIVES.find(objective).fit_baselines(
+        sample, lambda: split_batches(raw, truth, 250)
+    )
+    asked = split_batches(raw, truth, 2000)
+    found = answer_baselines(baselines, asked[0].row_id, lambda: asked)
+    if objective == "classes":
+        np.testing.assert_allclose(found["majority"][0], [0.95, 0.05])
+        right = found["linear"].argmax(1) == truth
+        assert min(right[:1900].mean(), right[1900:].mean()) > 0.9
+        np.testing.assert_allclose(found["linear"].mean(0), [0.95, 0.05], atol=0.02)
+    else:
+        assert np.abs(found["linear"] - truth).max() < 0.05
+
+
+def test_a_linear_map_of_one_class_answers_that_class_and_is_not_left_out() -> None:
+    raw = np.random.default_rng(3).normal(size=(50, 2))
+    row = RowSample(objective="classes", numbers=NUMBERS, classes=2)
+    found = answer(row, make_samples(raw, np.ones(50, dtype=np.int64)))
+    assert set(found) == {"majority", "linear"}
+    np.testing.assert_array_equal(found["linear"], np.tile([0.0, 1.0], (50, 1)))
+
+
+def test_baselines_of_anomalies_learn_from_normal_rows_alone_and_see_what_a_mean_does_not() -> None:
+    draw = np.random.default_rng(4)
+    angle = draw.uniform(0, 2 * np.pi, 800)
+    ring = np.stack([np.cos(angle), np.sin(angle)], 1) * 2 + draw.normal(0, 0.1, (800, 2))
+    middle = draw.normal(0, 0.1, (40, 2))  # far from every normal row, at the mean of all
+    numbers = (NumberColumn(name="a", std=1.0), NumberColumn(name="b", std=1.0))
+    sample = RowSample(objective="reconstruction", numbers=numbers, labelled=True)
+    truth = np.repeat([0, 1], [800, 40])
+    found = answer(sample, make_samples(np.concatenate([ring, middle]), truth))
+    assert set(found) == {"distance", "nearest neighbours", "isolation forest"}
+    assert found["nearest neighbours"][800:].min() > np.quantile(
+        found["nearest neighbours"][:800], 0.99
+    )
+    assert found["distance"][800:].mean() < found["distance"][:800].mean()
+    assert np.isfinite(found["isolation forest"]).all()
