@@ -1,16 +1,17 @@
 """Reads a recipe from YAML, and finds every fault of it before anything runs."""
 
 import difflib
+import stat
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from flows.errors import RecipeError, RecipeFault
 from flows.recipe.checks import check_recipe
+from flows.recipe.document import MOST_CHARACTERS, Document, DocumentError, read_document
 from flows.recipe.faults import add_line, describe_fault, find_parameter_errors, show_value
 from flows.recipe.model import FORMAT, Recipe, choose_form, narrow_recipe
 
@@ -20,7 +21,7 @@ def list_recipes() -> dict[str, str]:
     folder = resources.files("flows.recipes")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml"))
     documents = {
-        name.removesuffix(".yaml"): yaml.safe_load(folder.joinpath(name).read_text("utf-8"))
+        name.removesuffix(".yaml"): read_document(folder.joinpath(name).read_text("utf-8")).value
         for name in names
     }
     return {name: str(document.get("description", "")) for name, document in documents.items()}
@@ -38,17 +39,18 @@ def load_recipe(recipe: str | Recipe, overrides: Mapping[str, Any] | None = None
             remedy.
     """
     if isinstance(recipe, Recipe):
-        text = yaml.safe_dump(recipe.model_dump(mode="json"))
-        return _parse_recipe(recipe.name, text, overrides or {})
-    return _parse_recipe(*_read_text(recipe), overrides or {})
-
-
-def _parse_recipe(origin: str, text: str, overrides: Mapping[str, Any]) -> Recipe:
+        # Not as JSON, which leaves secrets out: they are used.
+        return _check_document(recipe.name, Document(recipe.model_dump(), {}), overrides or {})
+    origin, text = _read_text(recipe)
     try:
-        document = yaml.safe_load(text)
-        lines = _find_lines(yaml.compose(text, Loader=yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise RecipeError(origin, [_describe_yaml_error(error)]) from error
+        document = read_document(text)
+    except DocumentError as error:
+        raise RecipeError(origin, error.faults) from None
+    return _check_document(origin, document, overrides or {})
+
+
+def _check_document(origin: str, read: Document, overrides: Mapping[str, Any]) -> Recipe:
+    document, lines = read.value, read.lines
     if not isinstance(document, dict):
         got = type(document).__name__
         raise RecipeError(
@@ -82,14 +84,7 @@ def _parse_recipe(origin: str, text: str, overrides: Mapping[str, Any]) -> Recip
 def _read_text(recipe: str) -> tuple[str, str]:
     path = Path(recipe).expanduser()
     if path.suffix in {".yaml", ".yml"} or "/" in recipe:
-        try:
-            return str(path), path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8"
-            fault = RecipeFault(
-                "(file)", str(path), "be a readable YAML file", f"check the path: {reason}"
-            )
-            raise RecipeError(str(path), [fault]) from error
+        return str(path), _read_file(path)
     names = list_recipes()
     if recipe not in names:
         close = difflib.get_close_matches(recipe, names, n=1)
@@ -102,28 +97,20 @@ def _read_text(recipe: str) -> tuple[str, str]:
     return recipe, resources.files("flows.recipes").joinpath(f"{recipe}.yaml").read_text("utf-8")
 
 
-def _describe_yaml_error(error: yaml.YAMLError) -> RecipeFault:
-    mark = getattr(error, "problem_mark", None)
-    problem = str(getattr(error, "problem", None) or error)
-    return RecipeFault(
-        "(file)", problem, "be valid YAML", "mend the syntax there", mark.line + 1 if mark else None
-    )
-
-
-def _find_lines(node: yaml.Node | None, path: str = "") -> dict[str, int]:
-    """Return the line of every key, by its dotted path."""
-    found: dict[str, int] = {}
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            inner = f"{path}.{key.value}" if path else str(key.value)
-            found[inner] = key.start_mark.line + 1
-            found |= _find_lines(value, inner)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            inner = f"{path}.{index}"
-            found[inner] = value.start_mark.line + 1
-            found |= _find_lines(value, inner)
-    return found
+def _read_file(path: Path) -> str:
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            # Of a pipe that nobody writes to the end would never come.
+            reason = "it is a folder or a pipe"
+        elif found.st_size > MOST_CHARACTERS:
+            reason = f"it has {found.st_size} bytes, and may have {MOST_CHARACTERS}"
+        else:
+            return path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+    fault = RecipeFault("(file)", str(path), "be a readable YAML file", f"check the path: {reason}")
+    raise RecipeError(str(path), [fault])
 
 
 def _check_format(document: Mapping[str, Any], lines: Mapping[str, int]) -> list[RecipeFault]:

@@ -159,23 +159,23 @@ def recipes(as_json: AsJson = False) -> None:
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
     """`["train.max_epochs=3"]` as `{"train.max_epochs": 3}`; values are read as YAML."""
-    import yaml
+    from flows.recipe.document import DocumentError, read_document
 
     parsed = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.strip():
+            # Neither is repeated: a value can be a secret.
             raise fail(
-                f"--set ({setting}) must have the form KEY=VALUE; write e.g. --set "
-                "train.max_epochs=3",
+                "--set must have the form KEY=VALUE; write e.g. --set train.max_epochs=3",
                 EXIT_USAGE,
             )
         try:
-            parsed[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            parsed[key.strip()] = read_document(value).value
+        except DocumentError as error:
             raise fail(
-                f"--set ({setting}) must have a YAML value; got {error}; quote it", EXIT_USAGE
-            ) from error
+                f"--set ({key.strip()}) must have a YAML value; got: {error}; quote it", EXIT_USAGE
+            ) from None
     return parsed
 
 

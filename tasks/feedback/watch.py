@@ -83,11 +83,11 @@ def gate_live(
         return Watched(rows=taken + gathered.misfits, findings=(missing,))
     if gathered.dataset is None:
         return watch_rows(champion, Fresh(None), gathered, data, limits)
-    rows = FreshRows(open_version(store, gathered.dataset), champion.model, data)
-    count = rows.count()
+    fresh = FreshRows(open_version(store, gathered.dataset), champion.model, data)
+    count = fresh.count()
     if count + gathered.misfits < limits.live.min_rows:
         return watch_rows(champion, Fresh(None, count), gathered, data, limits)
-    return watch_rows(champion, rows.write(f"{name}-fresh"), gathered, data, limits)
+    return watch_rows(champion, fresh.write(f"{name}-fresh"), gathered, data, limits)
 
 
 def watch_rows(
