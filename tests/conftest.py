@@ -25,6 +25,8 @@ def pytest_configure() -> None:
         os.environ[PROCESSOR] = processor
         os.environ["LEPTON_PLUGINS"] = "tests.processors"
         os.environ["OMP_NUM_THREADS"] = str(threads)
+    # Measured threads differ from run to run, and sums with them.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_report_header() -> str:

@@ -59,6 +59,7 @@ def list_metrics(receipt: Receipt) -> dict[str, JsonValue]:
         metrics["epochs"] = training.epochs
         metrics["training_s"] = training.seconds
         metrics["precision"] = training.precision
+        metrics["threads"] = training.threads
     for baseline, figures in receipt.baselines.items():
         for figure in figures:
             metrics[f"{baseline.replace(' ', '_')}_{figure.name}"] = figure.value

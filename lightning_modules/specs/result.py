@@ -35,6 +35,8 @@ class TrainResult(BaseModel):
     precision_kept: bool = False
     """Whether that is the precision of the state from which this attempt resumed, where this
     machine would have chosen another."""
+    threads: int | None = None
+    """Threads that each process computed in; None where that was not written down."""
     seconds: float
     """Wall time of this attempt's fit."""
     history: tuple[dict[str, Any], ...]

@@ -108,6 +108,10 @@ class TrainSpec(Spec):
     devices: int | Literal["auto"] = "auto"
     """Number of processes on a machine, one device each, or "auto": every GPU, else one CPU
     process."""
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
+    """Threads that each process computes in, or "auto": what OMP_NUM_THREADS says, else as few as a
+    measured step needs. A small network gains nothing by a second one and pays for it beside other
+    work. A resumed training keeps the number that it began with, as far as there are cores."""
     nodes: int = Field(default=1, ge=1, le=1024)
     """Machines that train together, each with as many devices."""
     start_from: StartSpec | None = None
@@ -129,7 +133,9 @@ class TrainSpec(Spec):
     of the class that matters that the best epoch is chance. None: "accuracy" for classes, "loss"
     for all else."""
     checkpoint_every_steps: int = Field(default=200, ge=1)
-    """Optimizer steps between two states that training can resume from exactly."""
+    """Optimizer steps after which a state is due that training can resume from exactly."""
+    checkpoint_every_s: float = Field(default=30.0, gt=0, le=3600)
+    """Seconds after which one is due, too, so that a short or slow training need not start anew."""
     log_every_steps: int = Field(default=20, ge=1)
     """Steps between two lines of the metric log."""
     explode_factor: float = Field(default=1e4, gt=1)

@@ -5,7 +5,6 @@ them, a step of networks of small images took 0.5 to 1.0 of fp32's time, one of 
 images 1.6, one of tables and series 0.9 to 1.4. So `auto` measures, and asks for a clear gain.
 """
 
-import copy
 import time
 from typing import Literal
 
@@ -13,8 +12,8 @@ import torch
 from torch import Tensor
 
 from lightning_modules.specs.forms import FORMS, AnySample
-from lightning_modules.training.dry_run import make_samples
 from lightning_modules.training.learner import Learner
+from lightning_modules.training.measured_step import open_stand_in, take_step, use_threads
 from lightning_modules.training.precision import Precision
 
 LEAST_GAIN = 1.3
@@ -58,13 +57,10 @@ def measure_gain(learner: Learner, sample: AnySample) -> float:
     turn warms up; the shortest of the others counts, since other work can only lengthen a step.
     After `BUDGET_S` seconds no further turn begins.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    raw, _ = make_samples(sample)
-    raw = raw.repeat(-(-ROWS // len(raw)), *[1] * (raw.ndim - 1))[:ROWS].to(device)
     turns: list[tuple[float, float]] = []
     begun = time.monotonic()
-    with torch.random.fork_rng():
-        stand_in = copy.deepcopy(learner).to(device).train()
+    # In one thread: what threads wait for each other is no matter of precision.
+    with use_threads(1), open_stand_in(learner, sample, ROWS) as (stand_in, raw):
         while len(turns) < 2 or (len(turns) < TURNS and time.monotonic() - begun < BUDGET_S):
             turns.append((_time_step(stand_in, raw), _time_step(stand_in, raw, bf16=True)))
     fp32, bf16 = (min(times) for times in zip(*turns[1:], strict=True))
@@ -75,10 +71,5 @@ def _time_step(learner: Learner, raw: Tensor, *, bf16: bool = False) -> float:
     """Return the seconds of one step: of processor time on a CPU, of wall time on a GPU."""
     clock = time.perf_counter if raw.is_cuda else time.process_time
     started = clock()
-    with torch.autocast(raw.device.type, dtype=torch.bfloat16, enabled=bf16):
-        output, _ = learner.respond(raw)
-    output.float().square().mean().backward()  # type: ignore[no-untyped-call]
-    if raw.is_cuda:
-        torch.cuda.synchronize()
-    learner.zero_grad()
+    take_step(learner, raw, bf16=bf16)
     return clock() - started

@@ -194,19 +194,27 @@ class StepLog(StepCallback):
 
 
 class ResumeSaver(StepCallback):
-    """Keeps a state every few optimizer steps, from which training resumes exactly.
+    """Keeps a state every few optimizer steps or seconds, from which training resumes exactly.
 
     States are taken between two batches of an epoch, never behind its last one: then Lightning
     restarts in one way only, and it is the one that our tests walk through step by step.
     """
 
-    def __init__(self, spec: TrainSpec, states: ResumeStates) -> None:
+    def __init__(
+        self,
+        spec: TrainSpec,
+        states: ResumeStates,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.spec = spec
         self.states = states
+        self._clock = clock
+        self._saved_at = clock()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Lays a resumed optimizer's tensors out as its weights are, as fused kernels demand."""
         del pl_module
+        self._saved_at = self._clock()
         for optimizer in trainer.optimizers:
             for weight, state in optimizer.state.items():
                 for name, value in state.items():
@@ -219,13 +227,17 @@ class ResumeSaver(StepCallback):
         """Saves when it is due; every rank takes part."""
         del loss, batch
         last = batch_idx + 1 == trainer.num_training_batches
-        if (
-            last
-            or (batch_idx + 1) % self.spec.accumulate
-            or trainer.global_step % self.spec.checkpoint_every_steps
-        ):
+        if last or (batch_idx + 1) % self.spec.accumulate or not self._is_due(trainer):
             return
         total = sum_over_ranks(trainer, learner.train_tally.sums)
         # From here on rank 0 carries the sum of all, in this run as in a resumed one.
         learner.train_tally.sums = total if trainer.is_global_zero else torch.zeros_like(total)
         trainer.save_checkpoint(str(trainer.global_step))
+        self._saved_at = self._clock()
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        """Tells whether a state is due, by steps or by any rank's clock."""
+        if trainer.global_step % self.spec.checkpoint_every_steps == 0:
+            return True
+        late = self._clock() - self._saved_at >= self.spec.checkpoint_every_s
+        return bool(sum_over_ranks(trainer, torch.tensor(float(late))) > 0)

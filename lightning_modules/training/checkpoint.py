@@ -155,19 +155,20 @@ class ResumeStates(CheckpointIO):
             )
         return cast(dict[str, Any], unpack_state(content))
 
-    def read_precision(self, name: str) -> Precision:
-        """Returns the precision that a state was trained in.
+    def read_manner(self, name: str) -> tuple[Precision, int | None]:
+        """Returns the precision that a state was trained in, and the threads where it says them.
 
         Raises:
-            CheckpointError: It does not say.
+            CheckpointError: It does not say its precision.
         """
-        found: Precision | None = self.load_checkpoint(name).get("precision")
+        state = self.load_checkpoint(name)
+        found: Precision | None = state.get("precision")
         if found is None:
             raise CheckpointError(
                 f"resume state ({name}) must say its precision; got one of an older Lepton; delete "
                 "it to train again"
             )
-        return found
+        return found, state.get("threads")
 
     def remove_checkpoint(self, path: Any) -> None:
         """Deletes a state by its name."""

@@ -187,7 +187,7 @@ class Learner(pl.LightningModule):
         return figures
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the precision and the epoch's figures.
+        """Keeps the precision, the threads and the epoch's figures.
 
         `ResumeSaver` has just gathered them on rank 0, which writes.
         """
@@ -195,6 +195,7 @@ class Learner(pl.LightningModule):
         checkpoint["precision"] = (
             "fp32" if self.trainer.precision == LIGHTNING_NAMES["fp32"] else "bf16"
         )
+        checkpoint["threads"] = torch.get_num_threads()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on from them, on rank 0 only, so that no rank adds them again."""

@@ -14,6 +14,11 @@ def in_group() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
+def is_first_rank() -> bool:
+    """Tells whether this process is the one whose files are the result."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def sum_over_ranks(trainer: pl.Trainer, sums: Tensor) -> Tensor:
     """Returns the sum of every rank's tensor, the same on each of them."""
     return cast(

@@ -4,13 +4,14 @@ The same call serves one process and each of several ranks; `torchrun` or our la
 environment.
 """
 
-import os
+import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
@@ -22,7 +23,6 @@ from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.result import TrainResult
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.alarm import LossAlarm, OnDiverged
-from lightning_modules.training.auto_precision import resolve_precision
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.callbacks import (
     EpochJudge,
@@ -40,8 +40,8 @@ from lightning_modules.training.dry_run import dry_run_step
 from lightning_modules.training.fit_answer import fit_answer
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.lightning_trainer import build_trainer, quiet_lightning
-from lightning_modules.training.precision import Precision
-from lightning_modules.training.ranks import in_group, tell_ranks
+from lightning_modules.training.manner import choose_manner
+from lightning_modules.training.ranks import is_first_rank
 from lightning_modules.training.start_weights import Start
 from storage.base.store import Store
 
@@ -122,6 +122,7 @@ def fit_learner(
     reader: SampleReader = IMAGES,
     start: Start | None = None,
     states: Store | None = None,
+    most_threads: int | None = None,
     on_record: OnRecord | None = None,
     on_diverged: OnDiverged | None = None,
 ) -> Fitted:
@@ -138,6 +139,8 @@ def fit_learner(
         start: Weights that the network starts from; None draws them.
         states: Where resume states are kept; training goes on from the newest valid one. None keeps
             none.
+        most_threads: How many threads `train.threads: auto` may choose, by a measured step; None
+            leaves this process those that it has.
         on_record: Called on rank 0 with every line of the metric log.
         on_diverged: Called with the rows of the batch (`sample`, `truth`, `row_id`) on which the
             loss was lost, and with the `epoch` and `step` that it was.
@@ -152,22 +155,20 @@ def fit_learner(
     dry_run_step(model, train, sample, total_steps)
     keeper = ResumeStates(states) if states is not None else None
     resume_from = keeper.agree_on_newest() if keeper else None
-    write_record = on_record if on_record is not None and _is_first_rank() else _write_nothing
+    write_record = on_record if on_record is not None and is_first_rank() else _write_nothing
     judge = EpochJudge(train, write_record)
     callbacks = [judge, StepLog(train, write_record), LossAlarm(train, on_diverged)]
     callbacks += [ResumeSaver(train, keeper)] if keeper else []
-    precision = _agree_on_precision(train, learner, sample)
-    # A training ends as it began, on whatever machine: another precision would be another training.
-    begun_in = keeper.read_precision(resume_from) if keeper and resume_from else precision
+    manner = choose_manner(train, learner, sample, most_threads, keeper, resume_from)
+    torch.set_num_threads(manner.threads)
     how = {
         "resumed_step": int(resume_from.split("-")[1]) if resume_from else None,
-        "precision": begun_in,
-        "precision_kept": begun_in != precision,
+        **dataclasses.asdict(manner),
     }
     write_record({"event": "start", "steps": total_steps, "epochs": train.max_epochs, **how})
     started_at = time.monotonic()
     with quiet_lightning():
-        trainer = build_trainer(train, begun_in, callbacks=callbacks, keeper=keeper)
+        trainer = build_trainer(train, manner.precision, callbacks=callbacks, keeper=keeper)
         trainer.fit(learner, datamodule=data, ckpt_path=resume_from, weights_only=True)
     if keeper is not None and trainer.is_global_zero:
         keeper.clear()
@@ -175,20 +176,8 @@ def fit_learner(
     return _conclude(model, sample, learner, judge, data, result.model_copy(update=how))
 
 
-def _is_first_rank() -> bool:
-    return os.environ.get("RANK", "0") == "0"
-
-
 def _write_nothing(record: dict[str, Any]) -> None:
     """Takes the place of `on_record` on other ranks."""
-
-
-def _agree_on_precision(train: TrainSpec, learner: Learner, sample: AnySample) -> Precision:
-    """Returns the precision that the first rank chooses, for all."""
-    if not in_group():
-        return resolve_precision(train.precision, learner, sample)
-    chosen = resolve_precision(train.precision, learner, sample) if _is_first_rank() else "fp32"
-    return "bf16" if tell_ranks(chosen.encode()) == b"bf16" else "fp32"
 
 
 def _conclude(

@@ -83,12 +83,13 @@ class ModelRecord(Record):
 
 
 class TrainingRecord(Record):
-    """How a network was trained: epochs (the best counted from 0), wall time, precision."""
+    """How a network was trained: epochs (the best from 0), wall time, precision, threads."""
 
     epochs: int
     best_epoch: int
     seconds: float
     precision: str
+    threads: int | None = None
 
 
 class ArtifactRecord(Record):

@@ -102,6 +102,7 @@ def _describe_training(record: RunRecord) -> TrainingRecord | None:
         best_epoch=trained.best_epoch,
         seconds=round(trained.training_s, 3),
         precision=trained.precision,
+        threads=trained.threads,
     )
 
 

@@ -36,6 +36,7 @@ class Trained(Outcome):
         training_s: Wall time of the training, in seconds.
         precision: In which it was trained.
         precision_kept: Whether that is the precision in which a lost attempt had begun.
+        threads: That each process computed in; None where that was not written down.
         start_s: Wait for the training process's imports, in seconds.
         validation_figures: Of the kept weights; the one that epochs are watched by comes first.
         validation_predictions: The answers to the validation rows.
@@ -55,6 +56,7 @@ class Trained(Outcome):
     training_s: float
     precision: Literal["fp32", "bf16"] = "fp32"
     precision_kept: bool = False
+    threads: int | None = None
     start_s: float
     validation_figures: tuple[Figure, ...]
     validation_predictions: Predictions
@@ -63,12 +65,12 @@ class Trained(Outcome):
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """The figure that was watched, the epochs, the precision, and the start."""
+        """The figure that was watched, the epochs, the precision, the threads, and the start."""
         kept = ", as it was begun on another machine" if self.precision_kept else ""
         watched = [f"{show_figure(figure)} validation" for figure in self.validation_figures[:1]]
         started = [_name_start(self.start)] if self.start is not None else []
         epochs = f"{self.epochs} epochs, best {self.best_epoch + 1}"
-        return (*watched, epochs, f"{self.precision}{kept}", *started)
+        return (*watched, epochs, f"{self.precision}{kept}", *self._name_threads(), *started)
 
     @property
     def references(self) -> References:
@@ -82,6 +84,11 @@ class Trained(Outcome):
                 for path, sha256 in files.items()
             )
         )
+
+    def _name_threads(self) -> tuple[str, ...]:
+        if self.threads is None:
+            return ()
+        return (f"{self.threads} thread{'s' if self.threads > 1 else ''}",)
 
     @property
     def numbered_curve(self) -> tuple[CurvePoint, ...]:

@@ -56,6 +56,7 @@ class FitDescriber:
             training_s=fit.seconds,
             precision=fit.precision,
             precision_kept=fit.precision_kept,
+            threads=fit.threads,
             start_s=result.seconds["start"],
             validation_figures=self.list_figures(measured),
             validation_predictions=result.predictions[VALIDATION],

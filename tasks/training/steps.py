@@ -27,6 +27,7 @@ from storage.stream.stream import Stream
 from tasks.forms.streams import TRAIN, VALIDATION, SampleRows, SlicedStream
 from tasks.objectives.sheets import AnswerSheet, pack_answers, pack_arrays
 from tasks.runtime.predictions import Predictions, Written
+from tasks.training.devices import read_chosen_threads, read_most_threads
 from tasks.training.job import (
     CHECKPOINT,
     RESULT,
@@ -41,6 +42,16 @@ from tasks.training.metric_log import MetricLog
 
 STATES = "resume"
 EVALUATION_BATCH = 512
+CHANGE_NO_WEIGHT = (
+    "devices",
+    "nodes",
+    "threads",
+    "timeout_s",
+    "log_every_steps",
+    "checkpoint_every_steps",
+    "checkpoint_every_s",
+)
+"""What may be another when a training goes on."""
 
 
 def do_job(job: TrainJob, *, told_at: float) -> None:
@@ -95,8 +106,9 @@ class Worker:
         if self.world_size > 1:
             open_group()
         self._checkpoint: bytes | None = None
-        # The threads of the stream decode while torch computes: they need no core of their own.
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))))
+        self.chosen_threads = read_chosen_threads()
+        if self.chosen_threads is not None:
+            torch.set_num_threads(self.chosen_threads)
 
     @property
     def checkpoint(self) -> bytes:
@@ -125,6 +137,8 @@ class Worker:
             reader=rows.reader,
             start=self.read_start(step),
             states=self.store.child(STATES, identify_fit(self.job, step)),
+            # The threads of the stream decode while torch computes: they need no core of their own.
+            most_threads=None if self.chosen_threads else read_most_threads(),
             on_record=log.write,
             on_diverged=self.keep_diverged,
         )
@@ -244,7 +258,7 @@ def identify_fit(job: TrainJob, step: Fit) -> str:
     Another network, spec or data version starts afresh; more devices go on.
     """
     spec = step.model_dump(mode="json")
-    for name in ("devices", "nodes", "timeout_s", "log_every_steps", "checkpoint_every_steps"):
+    for name in CHANGE_NO_WEIGHT:
         del spec["train"][name]
     return sha256_bytes(canonical_json([spec, job.data.dataset, job.data.version]))[:16]
 

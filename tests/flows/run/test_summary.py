@@ -70,7 +70,9 @@ def make_receipt(**changes) -> Receipt:
             "raw": DatasetRecord(name="digits-raw", number=0, digest="", manifest="", rows={})
         },
         "model": ModelRecord(id="b" * 64, checkpoint="c" * 64),
-        "training": TrainingRecord(epochs=3, best_epoch=2, seconds=8.5, precision="fp32"),
+        "training": TrainingRecord(
+            epochs=3, best_epoch=2, seconds=8.5, precision="fp32", threads=1
+        ),
         "headline": "accuracy",
         "figures": (*figures, measure_cost("worker_imports_s", 2.5, "s")),
         "baselines": {"simple model": list_figures({"accuracy": 0.9}, "held_out")},
@@ -110,6 +112,7 @@ def test_metrics_stay_flat_names(tmp_path):
         "epochs": 3,
         "training_s": 8.5,
         "precision": "fp32",
+        "threads": 1,
         "accuracy": 0.96,
         "macro_f1": 0.95,
         "loss": 0.2,

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lightning_modules.errors import CheckpointError
 from lightning_modules.specs.model import ModelSpec, NetworkSpec
 from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import OptimizerSpec, SchedulerSpec, TrainSpec
 from lightning_modules.training import auto_precision
+from lightning_modules.training.callbacks import ResumeSaver
 from lightning_modules.training.checkpoint import ResumeStates
+from lightning_modules.training.learner import Tally
 from lightning_modules.training.trainer import Fitted, fit_learner
 from storage.base.store import Store
 from tests.lightning_modules.streams import MemoryStream
@@ -109,6 +113,41 @@ def test_resumed_run_ends_with_the_same_bits(tmp_path: Path, changes: dict[str, 
         assert strip_seconds(resumed) == strip_seconds(whole), f"died at batch {dies_at}"
         assert rest.handed_over == stream.handed_over[batches - len(rest.handed_over) :]
         assert ResumeStates(states).list_names() == []
+
+
+def test_a_state_is_due_by_time_too(tmp_path: Path) -> None:
+    spec = make_spec(checkpoint_every_steps=10_000, checkpoint_every_s=1e-9)
+    whole, _ = fit(spec, None)
+    with pytest.raises(Died):
+        fit(spec, Store(str(tmp_path)), dies_at=8)
+    resumed, _ = fit(spec, Store(str(tmp_path)))
+    assert resumed.result.resumed_step == 8
+    assert resumed.checkpoint == whole.checkpoint
+
+
+def test_the_clock_of_states_starts_with_the_training_and_with_each_state() -> None:
+    saved: list[str] = []
+    now = [0.0]
+    trainer: Any = SimpleNamespace(
+        global_step=1,
+        optimizers=[],
+        num_training_batches=99,
+        is_global_zero=True,
+        save_checkpoint=saved.append,
+        strategy=SimpleNamespace(
+            root_device=torch.device("cpu"), reduce=lambda sums, reduce_op: sums
+        ),
+    )
+    learner: Any = SimpleNamespace(train_tally=Tally())
+    saver = ResumeSaver(make_spec(checkpoint_every_steps=9), ResumeStates(None), lambda: now[0])  # type: ignore[arg-type]
+    now[0] = 100.0
+    saver.on_train_start(trainer, learner)
+    for seconds in (10, 19.9, 0.2, 29, 1.1, 0):
+        now[0] += seconds
+        saver.after_batch(trainer, learner, torch.tensor(0.0), None, 0)  # type: ignore[arg-type]
+        trainer.global_step += 1
+    assert make_spec().checkpoint_every_s == 30 <= 60
+    assert saved == ["3", "5"]
 
 
 def test_run_that_dies_twice_ends_with_the_same_bits(tmp_path: Path) -> None:

@@ -13,8 +13,15 @@ import pytest
 
 from lightning_modules.specs.model import NetworkSpec
 from storage.base.store import Store
+from tasks.runtime.cluster import count_cores
 from tasks.runtime.errors import TIMED_OUT, WorkerFailed
-from tasks.training.devices import count_gpus, share_threads
+from tasks.training.devices import (
+    THREADS,
+    count_gpus,
+    read_chosen_threads,
+    read_most_threads,
+    share_threads,
+)
 from tasks.training.handover import describe_status
 from tasks.training.job import METRICS, Predict
 from tasks.training.launch import open_trainer
@@ -99,8 +106,8 @@ def test_killed_worker_is_told_of_and_resumes(
         run_job(job, timeout_s=120, on_metrics=kill)
     assert "it resumes" in str(caught.value)
     assert_nothing_left(tmp_path / "killed")
-    resumed = run_job(job, timeout_s=120)
-    whole = run_job(job.model_copy(update={"directory": str(tmp_path / "whole")}), timeout_s=120)
+    resumed = run_job(job, timeout_s=300)
+    whole = run_job(job.model_copy(update={"directory": str(tmp_path / "whole")}), timeout_s=300)
     assert resumed.fit is not None
     assert resumed.fit.resumed_step in (6, 8, 10, 12, 14, 16, 18, 20, 22)
     assert resumed.fit.world_size == devices
@@ -135,7 +142,7 @@ def test_worker_ends_with_a_launcher_that_is_killed(
 
 def test_fault_comes_back_in_the_worker_s_own_words(workspace: Store, tmp_path: Path) -> None:
     with pytest.raises(WorkerFailed, match=r"checkpoint\.safetensors") as caught:
-        run_job(make_job(workspace, tmp_path, Predict(split="held_out")), timeout_s=60)
+        run_job(make_job(workspace, tmp_path, Predict(split="held_out")), timeout_s=300)
     assert caught.value.kind == "NotFound"
     assert "Traceback" not in str(caught.value)
 
@@ -162,7 +169,7 @@ def test_crash_comes_back_with_the_last_lines(
         WorkerFailed,
         match=r"was killed by SIGSEGV; mend what its last lines name[\s\S]*about to fall",
     ):
-        run_job(job, timeout_s=60)
+        run_job(job, timeout_s=300)
 
 
 def test_one_process_does_one_job_after_another(workspace: Store, tmp_path: Path) -> None:
@@ -173,11 +180,13 @@ def test_one_process_does_one_job_after_another(workspace: Store, tmp_path: Path
     with open_trainer(tmp_path, 1) as trainer:
         wait_until(lambda: bool(find_processes(str(tmp_path))))
         standing = find_processes(str(tmp_path))
-        fitted = trainer.run(fit, timeout_s=60)
-        answered = trainer.run(predict, timeout_s=60)
+        fitted = trainer.run(fit, timeout_s=300)
+        answered = trainer.run(predict, timeout_s=300)
         assert len(standing) == 1
         assert find_processes(str(tmp_path)) == standing
     assert answered.checkpoint == fitted.checkpoint
+    assert fitted.fit is not None
+    assert fitted.fit.threads == int(os.environ["OMP_NUM_THREADS"])
     # What there was to import, the first job waited for.
     assert answered.seconds["start"] < min(0.5, fitted.seconds["start"])
     assert_nothing_left(tmp_path)
@@ -188,9 +197,9 @@ def test_process_that_died_is_replaced(workspace: Store, tmp_path: Path) -> None
         wait_until(lambda: bool(find_processes(str(tmp_path))))
         os.kill(find_processes(str(tmp_path))[0], signal.SIGKILL)
         assert_nothing_left(tmp_path)
-        assert trainer.run(make_job(workspace, tmp_path, make_fit()), timeout_s=60).fit is not None
+        assert trainer.run(make_job(workspace, tmp_path, make_fit()), timeout_s=300).fit is not None
         with pytest.raises(WorkerFailed, match=r"no_such"):
-            trainer.run(make_job(workspace, tmp_path, Predict(split="no_such")), timeout_s=60)
+            trainer.run(make_job(workspace, tmp_path, Predict(split="no_such")), timeout_s=300)
         assert trainer.run(
             make_job(workspace, tmp_path, Predict(split="held_out")), timeout_s=60
         ).predictions
@@ -202,9 +211,30 @@ def test_statuses_are_told_in_words() -> None:
     assert describe_status(7) == "ended with status 7"
 
 
-def test_threads_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("said", ["5", "5,2", " 5 "])
+def test_threads_are_shared_unless_a_person_chose_them(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
     assert share_threads(8, 3)["OMP_NUM_THREADS"] == "2"
     assert share_threads(2, 8)["MKL_NUM_THREADS"] == "1"
+    assert (read_chosen_threads(), read_most_threads()) == (None, count_cores())
+    with monkeypatch.context() as child:
+        for name, value in share_threads(8, 3).items():
+            child.setenv(name, value)
+        assert (read_chosen_threads(), read_most_threads()) == (None, 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    monkeypatch.setenv("BLOSC_NTHREADS", "3")
+    given = share_threads(8, 2)
+    assert given["OMP_NUM_THREADS"] == said
+    assert (given["MKL_NUM_THREADS"], given["BLOSC_NTHREADS"]) == ("5", "3")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert read_chosen_threads() == 5
+
+
+def test_gpus_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
     assert count_gpus() == 2
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
