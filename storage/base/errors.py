@@ -18,6 +18,10 @@
 Every message says what, where (secrets removed), what was expected, what was found, and the remedy.
 """
 
+import re
+
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
+
 
 class StorageError(Exception):
     """Stored data could not be read, written or trusted."""
@@ -73,3 +77,11 @@ class OutOfSpace(StoreError):
 
 class Unreachable(StoreError):
     """The store does not answer, or answers with a fault of its own."""
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the text of anybody's exception without addresses in memory.
+
+    A reason is kept with a version: of unchanged data it must read the same in every process.
+    """
+    return _ADDRESS.sub("", str(error))

@@ -6,8 +6,8 @@ lost worker costs time, nothing else. Whatever is wrong with the values stays as
 gate to see.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from storage.base.errors import SourceError
@@ -24,6 +24,7 @@ from storage.shards.row_ids import count_rows
 from storage.shards.writing import write_shard
 from storage.sources.base import (
     Part,
+    PassedOver,
     Source,
     SourceFile,
     SourceIdentity,
@@ -35,6 +36,21 @@ LISTED_FAULTS = 1000
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of finished steps, and of all steps where that is known."""
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What a scan says beside the parts: files that it read, and how many it passed over."""
+
+    files: list[SourceFile] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
+
+    def keep(self, item: SourceFile | PassedOver) -> None:
+        if isinstance(item, SourceFile):
+            self.files.append(item)
+            return
+        for ending, count in item.endings.items():
+            self.passed_over[ending] = self.passed_over.get(ending, 0) + count
 
 
 @dataclass(frozen=True)
@@ -77,13 +93,15 @@ def collect_rows(
     Returns:
         The version. Its `info` holds `source` (a `SourceIdentity`), `faults` (records that could
         not be read, the first 1,000), `fault_count`, and `undeclared`, the first names of classes
-        that `spec` does not declare, if any.
+        that `spec` does not declare, if any; `passed_over`, how many files of the source are none
+        of its kind, by ending, if any.
 
     Raises:
         SourceError: The source cannot be read, or holds no rows.
         StorageError: The dataset cannot be written.
     """
-    files: list[SourceFile] = []
+    beside = _Beside()
+    files = beside.files
     faults: list[Undecodable] = []
     entries: list[ShardEntry] = []
     undeclared: set[str] = set()
@@ -92,7 +110,7 @@ def collect_rows(
         work = partial(
             collect_part, source=source, spec=spec, shards=dataset.shards, codec=codec, spool=spool
         )
-        tasks = _list_tasks(source.scan(spec, target_shard_bytes), files, spool)
+        tasks = _list_tasks(source.scan(spec, target_shard_bytes), beside, spool)
         for number, done in enumerate(map_in_order(work, tasks, client)):
             if spool is not None:
                 spool.delete(_name_spooled(number))
@@ -106,7 +124,10 @@ def collect_rows(
         raise SourceError(_describe_empty(source, faults))
     identity = source.make_identity(files, rows=sum(entry.rows for entry in entries))
     return publish_version(
-        dataset, entries, kind="raw", info=_describe_version(identity, faults, undeclared)
+        dataset,
+        entries,
+        kind="raw",
+        info=_describe_version(identity, faults, undeclared, beside.passed_over),
     )
 
 
@@ -154,17 +175,17 @@ def collect_part(
 
 
 def _list_tasks(
-    items: Iterator[Part | SourceFile], files: list[SourceFile], spool: Store | None
+    items: Iterator[Part | SourceFile | PassedOver], beside: _Beside, spool: Store | None
 ) -> Iterator[tuple[int, Part]]:
-    """Numbers the parts, keeps the files, and puts bytes where every worker can read them.
+    """Numbers the parts, keeps what is said beside them, puts bytes where each worker reads them.
 
     Bytes go through a file and not through the scheduler, which would hold all of them and lose
     them with a worker.
     """
     number = 0
     for item in items:
-        if isinstance(item, SourceFile):
-            files.append(item)
+        if not isinstance(item, Part):
+            beside.keep(item)
             continue
         if spool is not None and item.payload:
             spool.write_scratch(_name_spooled(number), item.payload)
@@ -178,15 +199,20 @@ def _name_spooled(number: int) -> str:
 
 
 def _describe_version(
-    identity: SourceIdentity, faults: list[Undecodable], undeclared: set[str]
+    identity: SourceIdentity,
+    faults: list[Undecodable],
+    undeclared: set[str],
+    passed_over: Mapping[str, int],
 ) -> dict[str, object]:
     listed = [{"name": fault.name, "reason": fault.reason} for fault in faults[:LISTED_FAULTS]]
     strange = {"undeclared": sorted(undeclared)[:MAX_CLASSES_NAMED]} if undeclared else {}
+    others: dict[str, object] = {"passed_over": dict(passed_over)} if passed_over else {}
     return {
         "source": identity.model_dump(mode="json"),
         "faults": listed,
         "fault_count": len(faults),
         **strange,
+        **others,
     }
 
 

@@ -14,8 +14,10 @@ import numpy as np
 from storage.base.errors import SourceError
 from storage.forms.base import RowsSpec
 from storage.forms.registry import FORMS, find_form
-from storage.sources.base import Decoded, Part, SourceFile, UrlSource, cut_evenly
-from storage.sources.opening import join_url, open_stream, translated
+from storage.sources.addresses import join_url
+from storage.sources.base import Decoded, Part, SourceFile, UrlSource
+from storage.sources.cutting import cut_evenly
+from storage.sources.opening import open_stream, translated
 
 SPOOL_BYTES = 64 * 2**20
 

@@ -6,12 +6,10 @@ start (compressed files, archives). `decode` turns one part into rows, anywhere 
 each file is read once, and decoding is parallel.
 """
 
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +98,17 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """Files of a source that are none of its kind, and were not read.
+
+    Attributes:
+        endings: How many there are of each ending, as `.webp`; "" for files without one.
+    """
+
+    endings: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Undecodable:
     """A record that could not be read and was left out, and why."""
 
@@ -154,7 +163,9 @@ class Source(BaseModel, ABC):
         """
 
     @abstractmethod
-    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+    def scan(
+        self, spec: RowsSpec | None, target_bytes: int
+    ) -> Iterator[Part | SourceFile | PassedOver]:
         """Walks the source once, in order.
 
         Args:
@@ -162,8 +173,8 @@ class Source(BaseModel, ABC):
             target_bytes: Decoded size that a part should come close to.
 
         Yields:
-            Parts as soon as they are known, and each file that was read here, once its last byte
-            has been.
+            Parts as soon as they are known; each file that was read here, once its last byte has
+            been; what was passed over.
 
         Raises:
             SourceUnavailable: A file is absent or cannot be reached.
@@ -194,7 +205,10 @@ class Source(BaseModel, ABC):
         """Reads every file once and says what the source is."""
         files: list[SourceFile] = []
         for item in self.scan(spec, 1 << 23):
-            files += [item] if isinstance(item, SourceFile) else self.decode(item, spec).files
+            if isinstance(item, Part):
+                files += self.decode(item, spec).files
+            elif isinstance(item, SourceFile):
+                files.append(item)
         return self.make_identity(files)
 
     def make_identity(self, files: Iterable[SourceFile], rows: int | None = None) -> SourceIdentity:
@@ -229,9 +243,10 @@ class UrlSource(Source):
 
     def look(self) -> None:
         """Checks that a path on this machine that is no pattern is there."""
-        if "://" in self.url or "::" in self.url or any(mark in self.url for mark in "*?["):
+        if "://" in self.url or "::" in self.url:
             return
-        if not Path(self.url).expanduser().exists():
+        may_match = any(mark in self.url for mark in "*?[")
+        if not may_match and not Path(self.url).expanduser().exists():
             raise SourceUnavailable(
                 f"source ({self.display}) must be a path that exists, from {Path.cwd()}; got "
                 "nothing there; check the source's url, as in --set source.url=PATH"
@@ -247,16 +262,6 @@ class UrlSource(Source):
     @field_serializer("options", when_used="json")
     def _hide_secrets(self, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
         return {key: hide_secrets(key, value) for key, value in options.items()}
-
-
-def cut_evenly(rows: int, row_bytes: int, target_bytes: int) -> list[tuple[int, int]]:
-    """Cuts rows into runs of nearly equal length, none above the target size.
-
-    A run has one row at least.
-    """
-    runs = max(1, math.ceil(rows * row_bytes / max(1, target_bytes)))
-    ends = [rows * run // min(runs, max(1, rows)) for run in range(min(runs, max(1, rows)) + 1)]
-    return list(pairwise(ends)) if rows else []
 
 
 def hide_secrets(key: str, value: JsonValue) -> JsonValue:

@@ -5,7 +5,6 @@ They are cut into blocks at record ends, and parsed block by block.
 
 import codecs
 import csv
-import posixpath
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +15,7 @@ from storage.base.errors import SourceError, SourceUnavailable
 from storage.forms.base import RowsSpec
 from storage.forms.columns import check_columns, find_undeclared, require_columns
 from storage.forms.registry import find_form
+from storage.sources.addresses import join_url
 from storage.sources.base import Decoded, Part, SourceFile, Undecodable, UrlSource
 from storage.sources.listing import list_files
 from storage.sources.opening import SourceStream, open_stream, translated
@@ -56,7 +56,7 @@ class CsvSource(UrlSource):
         table = require_columns(spec, self.display)
         root, names = list_files(self.url, self.options, SUFFIXES, self.max_files)
         for name, split in self._choose_files(names):
-            with open_stream(posixpath.join(root, name), self.options, name) as stream:
+            with open_stream(join_url(root, name), self.options, name) as stream:
                 blocks = _cut_blocks(
                     _decode_text(stream, self.encoding), target_bytes, stream.display
                 )

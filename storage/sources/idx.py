@@ -13,8 +13,10 @@ import numpy as np
 from storage.base.errors import SourceError
 from storage.forms.base import RowsSpec
 from storage.shards.row_ids import LABEL
-from storage.sources.base import Decoded, Part, SourceFile, UrlSource, cut_evenly
-from storage.sources.opening import SourceStream, find_file, join_url, open_stream
+from storage.sources.addresses import find_file, join_url
+from storage.sources.base import Decoded, Part, SourceFile, UrlSource
+from storage.sources.cutting import cut_evenly
+from storage.sources.opening import SourceStream, open_stream
 
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_DIMENSIONS = 4

@@ -4,7 +4,8 @@ The label is the name of the folder that a picture lies in.
 """
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -14,15 +15,17 @@ from storage.base.errors import SourceUnavailable
 from storage.base.store import redact, sha256_bytes
 from storage.forms.base import MAX_CLASSES_NAMED, RowsSpec
 from storage.shards.row_ids import LABEL, Rows
+from storage.sources.addresses import join_url
 from storage.sources.base import (
     SPLITS,
     Decoded,
     Part,
+    PassedOver,
     SourceFile,
     Undecodable,
     UrlSource,
 )
-from storage.sources.listing import list_files, read_files
+from storage.sources.listing import NO_UTF8, find_files, list_files, read_files
 from storage.sources.opening import open_stream
 from storage.sources.pictures import MODES, decode_pictures
 from storage.sources.tar import Bounds, Member, read_members
@@ -63,7 +66,9 @@ class ImagesSource(UrlSource):
             )
         return stripped
 
-    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+    def scan(
+        self, spec: RowsSpec | None, target_bytes: int
+    ) -> Iterator[Part | SourceFile | PassedOver]:
         """Lists the pictures of folders, and reads archives member by member."""
         labels, shape = _require_images(self, spec)
         rows = max(1, target_bytes // int(np.prod(shape)))
@@ -104,14 +109,11 @@ class ImagesSource(UrlSource):
     ) -> list[tuple[str, int, bytes]]:
         """Reads the files of one part; adds what was read to `files`, the rest to `faults`."""
         names = [name for name, _ in part.detail["pictures"]]
-        found = read_files(part.detail["root"], self.options, names)
+        found = read_files(part.detail["root"], self.options, names, self.max_file_bytes)
         pictures = []
         for (name, label), data in zip(part.detail["pictures"], found, strict=True):
             if isinstance(data, str):
                 faults.append(Undecodable(name, data))
-            elif len(data) > self.max_file_bytes:
-                most = f"has {len(data)} bytes; at most {self.max_file_bytes} are read"
-                faults.append(Undecodable(name, most))
             else:
                 digest = sha256_bytes(data)
                 files.append(SourceFile(name=name, size_bytes=len(data), sha256=digest))
@@ -129,10 +131,24 @@ class ImagesSource(UrlSource):
             (split for split, folder in self.splits.items() if f"/{folder}/" in f"/{name}"), None
         )
 
-    def _scan_folder(self, labels: Sequence[str], rows: int) -> Iterator[Part]:
-        root, names = list_files(self.url, self.options, SUFFIXES, self.max_files)
+    def _require_splits(self, found: Collection[str]) -> None:
+        """Refuses a split without a picture: its folder is empty, or called otherwise."""
+        empty = [folder for split, folder in self.splits.items() if split not in found]
+        if empty:
+            raise SourceUnavailable(
+                f"source ({self.display}) must hold pictures in each folder of source.splits; got "
+                f"none in {', '.join(empty)}; correct the folders' names, or fill them"
+            )
+
+    def _scan_folder(self, labels: Sequence[str], rows: int) -> Iterator[Part | PassedOver]:
+        found = find_files(self.url, self.options, SUFFIXES, self.max_files)
+        root, names = found.root, found.names
         known = {label: number for number, label in enumerate(labels)}
-        lost = [(name, NOWHERE) for name in names if self.find_split(name) is None]
+        lost = [(name, NO_UTF8) for name in found.unnamed]
+        lost += [(name, NOWHERE) for name in names if self.find_split(name) is None]
+        self._require_splits({self.find_split(name) or "" for name in names})
+        if found.passed_over:
+            yield PassedOver(found.passed_over)
         for split in ("", *SPLITS):
             chosen = [name for name in names if self.find_split(name) == split]
             for start in range(0, len(chosen), rows):
@@ -147,11 +163,13 @@ class ImagesSource(UrlSource):
 
     def _scan_archives(
         self, labels: Sequence[str], rows: int, target_bytes: int
-    ) -> Iterator[Part | SourceFile]:
+    ) -> Iterator[Part | SourceFile | PassedOver]:
         root, names = list_files(self.url, self.options, ARCHIVES, self.max_files)
         known = {label: number for number, label in enumerate(labels)}
+        endings: Counter[str] = Counter()
+        splits: set[str] = set()
         for archive in names:
-            with open_stream(posixpath.join(root, archive), self.options, archive) as stream:
+            with open_stream(join_url(root, archive), self.options, archive) as stream:
                 bounds = Bounds(self.max_files, self.max_file_bytes, self.max_total_bytes)
                 batch = _Batch(archive)
                 for member in read_members(stream, bounds):
@@ -159,6 +177,7 @@ class ImagesSource(UrlSource):
                         batch.faults.append((member.name, member.reason))
                         continue
                     if not member.name.lower().endswith(SUFFIXES):
+                        endings[posixpath.splitext(member.name)[1].lower()] += 1
                         continue
                     split = self.find_split(member.name)
                     if split is None:
@@ -168,11 +187,15 @@ class ImagesSource(UrlSource):
                         split != batch.split or batch.is_full(rows, target_bytes)
                     ):
                         yield batch.take()
+                    splits.add(split)
                     batch.split = split
                     batch.add(member, find_label(member.name, known))
                 if batch.pictures or batch.faults:
                     yield batch.take()
                 yield stream.finish()
+        self._require_splits(splits)
+        if endings:
+            yield PassedOver(dict(sorted(endings.items())))
 
 
 class _Batch:

@@ -31,7 +31,7 @@ from storage.shards.row_ids import (
     draw_uniform,
     find_valid,
 )
-from storage.sources.base import Decoded, Part, Source, SourceFile
+from storage.sources.base import Decoded, Part, PassedOver, Source, SourceFile
 
 SOURCES: dict[str, type[Source]] = {}
 """Holds the sources that may come first, by type; `storage.sources` fills it."""
@@ -130,7 +130,9 @@ class JoinedSource(Source):
         self.first.look()
         self.dataset.open()
 
-    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+    def scan(
+        self, spec: RowsSpec | None, target_bytes: int
+    ) -> Iterator[Part | SourceFile | PassedOver]:
         """Walks the first source, then the shards of the version."""
         fields: tuple[str, ...] | None = None
         for item in self.first.scan(spec, target_bytes):

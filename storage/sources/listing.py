@@ -1,15 +1,40 @@
 """Lists and reads many files of one file system."""
 
+import os
 import posixpath
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from storage.base.errors import SourceUnavailable
+from storage.base.errors import SourceUnavailable, describe_error
 from storage.base.store import redact
-from storage.sources.opening import split_chain, translated
+from storage.sources.addresses import has_query, split_chain
+from storage.sources.faults import translated
+from storage.sources.folders import walk_folder
+from storage.sources.plain_files import is_local, look_at_open, require_unchanged
 
 GLOB = frozenset("*?[")
+PACKED = (".gz", ".xz", ".bz2", ".lzma")
+NO_UTF8 = "has a name that is not in UTF-8; rename it"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files that a URL means.
+
+    Attributes:
+        root: A folder, absolute or a URL, with the URL's query if it has one.
+        names: Names of the files below it, sorted; hidden ones are left out.
+        passed_over: How many files of other endings lie there, by ending; "" for files without one.
+        unnamed: Files whose names are no text, as they may be shown.
+    """
+
+    root: str
+    names: list[str]
+    passed_over: Mapping[str, int]
+    unnamed: tuple[str, ...] = ()
 
 
 def list_files(
@@ -20,12 +45,33 @@ def list_files(
     Args:
         url: A file, a folder, or a glob of either, as `s3://bucket/data/*/images-*.tar`.
         options: Options of its file system.
-        suffixes: Endings of the files that are wanted, in lower case; others are passed over.
+        suffixes: Endings of the files that are wanted, in lower case; others are passed over. Where
+            one ends in `.gz`, all of them may be compressed in any way that is known.
         max_files: Most files.
 
     Returns:
         A root, absolute or a URL, and the names of the files below it, sorted; hidden ones are left
-        out.
+        out. `join_url` makes the address of a file of both.
+
+    Raises:
+        SourceUnavailable: There is none, there are too many, or a name is not in UTF-8.
+    """
+    found = find_files(url, options, suffixes, max_files)
+    if found.unnamed:
+        raise SourceUnavailable(
+            f"source ({redact(url)}) must hold files with names in UTF-8; got "
+            f"{', '.join(found.unnamed[:3])}; rename them"
+        )
+    return found.root, found.names
+
+
+def find_files(
+    url: str, options: Mapping[str, object], suffixes: Sequence[str], max_files: int
+) -> Listing:
+    """Finds the files that a URL means, and counts those that are passed over.
+
+    A path that exists is that path, whatever signs are in it; only another one is a glob. Folders
+    that are links are followed.
 
     Raises:
         SourceUnavailable: There is none, or there are too many.
@@ -35,41 +81,100 @@ def list_files(
         import fsspec
 
         filesystem, path = fsspec.core.url_to_fs(url, **options)
-        path = path.rstrip("/")
-        if GLOB & set(path):
-            fixed = path.split("*")[0].split("?")[0].split("[")[0]
-            base = posixpath.dirname(fixed)
-            matches = filesystem.glob(path)
-            found = [file for match in matches for file in (filesystem.find(match) or [match])]
-        elif filesystem.isfile(path):
-            base, found = posixpath.dirname(path), [path]
-        else:
-            base, found = path, filesystem.find(path)
-    names = sorted({posixpath.relpath(file, base) for file in found})
-    names = [
-        name for name in names if name.lower().endswith(tuple(suffixes)) and not _is_hidden(name)
-    ]
-    if not names:
+        path, query = _cut_query(path.rstrip("/"), filesystem, url)
+        base, found = _find_below(filesystem, path, path + query)
+    root = str(filesystem.unstrip_protocol(base)) + query + split_chain(url)[1]
+    names = sorted({posixpath.relpath(file.removesuffix(query), base) for file in found})
+    shown = [name for name in names if not _is_hidden(name)]
+    wanted = [name for name in shown if name.lower().endswith(_add_packed(suffixes))]
+    if not wanted:
         raise SourceUnavailable(
             f"source ({display}) must hold files that end in {', '.join(suffixes)}; got none among "
             f"{len(found)} files; check the source's url"
         )
-    if len(names) > max_files:
+    if len(wanted) > max_files:
         raise SourceUnavailable(
-            f"source ({display}) must hold at most {max_files} files; got {len(names)}; raise "
+            f"source ({display}) must hold at most {max_files} files; got {len(wanted)}; raise "
             "source.max_files if it is right"
         )
-    return str(filesystem.unstrip_protocol(base)) + split_chain(url)[1], names
+    clear = [name for name in wanted if name.isascii() or _is_text(name)]
+    unnamed = sorted(set(wanted) - set(clear)) if len(clear) < len(wanted) else []
+    others = Counter(_find_ending(name) for name in set(shown) - set(wanted))
+    return Listing(
+        root, clear, dict(sorted(others.items())), tuple(_show_name(name) for name in unnamed)
+    )
 
 
-def read_files(root: str, options: Mapping[str, object], names: Sequence[str]) -> list[bytes | str]:
+def _find_below(filesystem: Any, path: str, address: str) -> tuple[str, list[str]]:
+    """Return the folder that names are below, and all files that a path means."""
+    if is_local(filesystem) and Path(path).is_dir():
+        return path, walk_folder(path)
+    if GLOB & set(path) and not filesystem.exists(address):
+        fixed = path.split("*")[0].split("?")[0].split("[")[0]
+        found = []
+        for match in filesystem.glob(path):
+            found += _find_below(filesystem, match, match)[1]
+        return posixpath.dirname(fixed), found
+    if is_local(filesystem) or filesystem.isfile(address):
+        return posixpath.dirname(path), [address] if filesystem.exists(address) else []
+    return path, filesystem.find(address)
+
+
+def _cut_query(path: str, filesystem: Any, url: str) -> tuple[str, str]:
+    """Splits off the query of an address, as a signature is, where its protocol has such."""
+    inner = path if "://" in path else split_chain(url)[0]
+    protocols = filesystem.protocol
+    names = (protocols,) if isinstance(protocols, str) else tuple(protocols)
+    if "?" not in path or not has_query(inner) or not {"http", "https"} & set(names):
+        return path, ""
+    address, mark, query = path.partition("?")
+    return address, mark + query
+
+
+def _add_packed(suffixes: Sequence[str]) -> tuple[str, ...]:
+    """Return endings with those of compressed files, where one of them is such a one."""
+    if not any(suffix.endswith(PACKED) for suffix in suffixes):
+        return tuple(suffixes)
+    return (*suffixes, *(suffix + packed for suffix in suffixes for packed in PACKED))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _show_name(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _find_ending(name: str) -> str:
+    return _show_name(posixpath.splitext(name)[1].lower())
+
+
+def read_files(
+    root: str, options: Mapping[str, object], names: Sequence[str], most_bytes: int
+) -> list[bytes | str]:
     """Reads files whole, many at a time where they are remote.
+
+    Args:
+        root: Their folder, as `find_files` gives it.
+        options: Options of its file system.
+        names: Their names below it.
+        most_bytes: Most bytes of one.
 
     Returns:
         The bytes of each file, or a sentence that says why it could not be read.
+
+    Raises:
+        SourceError: A file was written while it was read.
     """
     if root.startswith("file://"):
-        return [_read_local(Path(root.removeprefix("file://")) / name) for name in names]
+        return [
+            _read_local(Path(root.removeprefix("file://")) / name, most_bytes) for name in names
+        ]
     with translated(redact(root)):
         import fsspec
 
@@ -77,20 +182,40 @@ def read_files(root: str, options: Mapping[str, object], names: Sequence[str]) -
         paths = [posixpath.join(base, name) for name in names]
         found = cast("Mapping[str, bytes | Exception]", filesystem.cat(paths, on_error="return"))
     return [
-        data if isinstance(data, bytes) else _describe(data)
+        _check_size(data, most_bytes) if isinstance(data, bytes) else _describe(data)
         for data in (found[path] for path in paths)
     ]
 
 
-def _read_local(path: Path) -> bytes | str:
+def _check_size(data: bytes, most_bytes: int) -> bytes | str:
+    return data if len(data) <= most_bytes else _describe_size(len(data), most_bytes)
+
+
+def _describe_size(size_bytes: int, most_bytes: int) -> str:
+    return f"has {size_bytes} bytes; at most {most_bytes} are read"
+
+
+def _read_local(path: Path, most_bytes: int) -> bytes | str:
     try:
-        return path.read_bytes()
+        # Without blocking: nobody may ever write to what turns out to be a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            found = look_at_open(descriptor, path.name)
+            if found.size_bytes is not None and found.size_bytes > most_bytes:
+                return _describe_size(found.size_bytes, most_bytes)
+            data = file.read()
+            require_unchanged(found, look_at_open(descriptor, path.name), path.name)
+            return data
+    except SourceUnavailable as error:
+        return str(error)
     except OSError as error:
         return _describe(error)
 
 
 def _describe(error: Exception) -> str:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    reason = (
+        error.strerror if isinstance(error, OSError) and error.strerror else describe_error(error)
+    )
     return f"cannot be read: {redact(reason)}"
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.base.errors import describe_error
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -37,7 +39,7 @@ def decode_picture(data: bytes, shape: tuple[int, int, int], *, resize: bool) ->
         PictureFault: It is damaged, no JPEG or PNG, too large, or not of the shape where it may not
             be resized.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     channels, height, width = shape
     try:
@@ -49,9 +51,12 @@ def decode_picture(data: bytes, shape: tuple[int, int, int], *, resize: bool) ->
         return np.asarray(_bring_to_shape(image, channels, width, height))
     except PictureFault:
         raise
+    except UnidentifiedImageError:
+        # Pillow's own words name nothing but the place of the bytes in memory.
+        raise PictureFault("is no JPEG or PNG, or its first bytes are damaged") from None
     except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
         raise PictureFault(
-            f"cannot be read as JPEG or PNG: {type(error).__name__}: {error}"[:200]
+            f"cannot be read as JPEG or PNG: {type(error).__name__}: {describe_error(error)}"[:200]
         ) from None
 
 

@@ -11,7 +11,8 @@ from storage.base.store import sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, TARGET, check_columns
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
-from storage.sources.base import Decoded, Part, Source, SourceFile, cut_evenly
+from storage.sources.base import Decoded, Part, Source, SourceFile
+from storage.sources.cutting import cut_evenly
 
 
 class SklearnSource(Source):

@@ -8,7 +8,7 @@ member.
 """
 
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from storage.base.errors import SourceError
@@ -16,6 +16,9 @@ from storage.sources.base import Undecodable
 from storage.sources.opening import SourceStream
 
 MAX_NAME_BYTES = 1024
+MAX_HEADER_BYTES = 1 << 20
+"""Most bytes of a header that only names: a path and a few figures."""
+_MOST_DIGITS = 20
 _BLOCK = 512
 _SKIP_BYTES = 1 << 20
 _PLAIN = frozenset("\0" + "07")
@@ -75,11 +78,7 @@ def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Unde
                 "sparse"
             )
         if named:
-            header = replace(
-                header,
-                name=named.get("path", header.name),
-                size=int(named.get("size", header.size)),
-            )
+            header = _apply_records(header, named, stream.display)
             named = {}
         if header.kind in _DIRECTORY:
             _skip_content(stream, header)
@@ -90,7 +89,7 @@ def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Unde
         fault = _find_fault(header, bounds)
         if fault is not None:
             _skip_content(stream, header)
-            yield Undecodable(header.name[:MAX_NAME_BYTES], fault)
+            yield Undecodable(_show_name(header.name)[:MAX_NAME_BYTES], fault)
         else:
             yield Member(posixpath.normpath(header.name), _read_content(stream, header, bounds))
 
@@ -117,13 +116,34 @@ def _read_header(stream: SourceStream, count: int) -> Header | None:
     size = 0 if kind in _EMPTY else _parse_number(block[124:136])
     if size is None or size < 0:
         raise SourceError(
-            f"archive ({stream.display}) must state the size of each file; got none for {full}"
+            f"archive ({stream.display}) must state the size of each file; got none for "
+            f"{_show_name(full)}"
         )
     return Header(full, size, kind)
 
 
+def _apply_records(header: Header, records: Mapping[str, str], display: str) -> Header:
+    """Return a header with the name and the size that extended headers give it."""
+    stated = records.get("size")
+    if stated is not None and not (
+        stated.isascii() and stated.isdigit() and len(stated) <= _MOST_DIGITS
+    ):
+        raise SourceError(
+            f"archive ({display}) must state the size of each file; got "
+            f"{stated[:_MOST_DIGITS]!r} for {_show_name(header.name)}; pack it again"
+        )
+    size = header.size if stated is None else int(stated)
+    return replace(header, name=records.get("path", header.name), size=size)
+
+
+def _show_name(name: str) -> str:
+    """Return a name as text that can be stored, whatever its bytes are."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _read_content(stream: SourceStream, header: Header, bounds: Bounds) -> bytes:
-    if header.size > max(bounds.file_bytes, _BLOCK):
+    most = MAX_HEADER_BYTES if header.kind in _NAMING else max(bounds.file_bytes, _BLOCK)
+    if header.size > most:
         raise SourceError(
             f"archive ({stream.display}) must have headers of a sane size; got {header.size} bytes"
         )
@@ -160,13 +180,15 @@ def _parse_long_name(content: bytes) -> dict[str, str]:
 def _parse_pax(content: bytes) -> dict[str, str]:
     """Parses the records `<length> <key>=<value>` of an extended header."""
     records: dict[str, str] = {}
-    while content:
-        length, _, _ = content.partition(b" ")
-        if not length.isdigit() or not 0 < int(length) <= len(content):
+    start = 0
+    while start < len(content):
+        length, _, _ = content[start : start + _MOST_DIGITS].partition(b" ")
+        if not length.isdigit() or not 0 < int(length) <= len(content) - start:
             break
-        key, _, value = content[len(length) + 1 : int(length) - 1].partition(b"=")
+        stop = start + int(length)
+        key, _, value = content[start + len(length) + 1 : stop - 1].partition(b"=")
         records[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
-        content = content[int(length) :]
+        start = stop
     return records
 
 
