@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from gates.engine.judge import run_suite
-from gates.engine.report import GateReport
+from gates.engine.report import Check, GateReport, verdict
 from gates.engine.suite import Expectation, Suite, expect, expect_present
 from gates.engine.tables import Table
 from gates.errors import SuiteError
@@ -19,6 +19,7 @@ from gates.specs.artifact import ArtifactGate
 STAGE = "artifact"
 _LEAST = "expect_column_min_to_be_between"
 _MOST = "expect_column_max_to_be_between"
+_SERVED = "expect_channel_to_get_an_artifact"
 _IN_SET = "expect_column_values_to_be_in_set"
 
 
@@ -57,13 +58,16 @@ class ArtifactFacts(BaseModel):
 
 
 def judge_artifacts(
-    limits: Mapping[str, ArtifactGate], artifacts: Sequence[ArtifactFacts]
+    limits: Mapping[str, ArtifactGate],
+    artifacts: Sequence[ArtifactFacts],
+    refused: Mapping[str, Sequence[str]] | None = None,
 ) -> GateReport:
     """Judge the chosen artifacts, each by the limits of the device classes that it was chosen for.
 
     Args:
         limits: of each artifact, by its name.
         artifacts: at least one; names differ.
+        refused: why a device class gets none, by its name: that stops it alone.
 
     Raises:
         SuiteError: two artifacts share a name.
@@ -77,7 +81,26 @@ def judge_artifacts(
     expectations = [
         item for facts in artifacts for item in _expect_artifact(limits[facts.name], facts)
     ]
-    return run_suite(Suite(stage=STAGE, expectations=tuple(expectations)), tables)
+    report = run_suite(Suite(stage=STAGE, expectations=tuple(expectations)), tables)
+    checks = (*report.checks, *_check_served(refused or {}, stops=not artifacts))
+    return report.model_copy(update={"checks": checks, "passed": verdict(checks)})
+
+
+def _check_served(refused: Mapping[str, Sequence[str]], *, stops: bool) -> list[Check]:
+    """Return a failed check for each device class that gets no artifact."""
+    return [
+        Check(
+            rule=_SERVED,
+            about=f"{channel} artifact",
+            observed=0,
+            limit=1,
+            passed=False,
+            severity="stop" if stops else "warn",
+            message=f"{_SERVED} on {channel}: nothing is released there, for {'; '.join(reasons)}; "
+            f"loosen gates.artifact or the limits of targets.{channel}, or let it prefer fp32 too",
+        )
+        for channel, reasons in refused.items()
+    ]
 
 
 def _expect_artifact(gate: ArtifactGate, facts: ArtifactFacts) -> list[Expectation]:

@@ -12,14 +12,14 @@ class ArtifactGate(Limits):
 
     max_accuracy_drop: Fraction = 0.01
     """Most held-out accuracy that may be lost to the float model, as a difference of fractions;
-    half of it where artifacts are chosen, on validation rows."""
+    where artifacts are chosen, on validation rows, chance is allowed for."""
     max_error_increase: Fraction = 0.02
     """Numbers: most by which the mean absolute error may exceed the float model's, relative to
-    it; half of it where artifacts are chosen."""
+    it; where artifacts are chosen, chance is allowed for."""
     min_agreement: Fraction = 0.98
     """Smallest fraction of held-out rows on which the artifact and the float model answer the same:
-    the same label, or numbers within `agreement_tolerance`; half as many may differ where
-    artifacts are chosen."""
+    the same label, or numbers within `agreement_tolerance`; where artifacts are chosen, chance is
+    allowed for."""
     agreement_tolerance: Positive = 0.05
     """Numbers and scores: how far two answers may be apart to agree, in standard deviations of the
     target, or of the float model's scores."""

@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lightning_modules.data.readers import SampleBatch, SampleReader, read_real
 from lightning_modules.specs.samples import Sample
@@ -85,8 +84,8 @@ class SampleRows:
         """Read every row of a split once, in stored order, batch by batch."""
         return read_real(self.reader, self.open_evaluation(split, READING_BATCH))
 
-    def draw(self, rows: int, seed: int) -> NDArray[Any]:
-        """Draw shuffled training samples, raw (N, ...), as many as asked for and there are."""
+    def draw(self, rows: int, seed: int) -> SampleBatch:
+        """Draw shuffled training samples with their truth, as many as asked for and there are."""
         window = self._make_window(training=False)
         wanted = min(rows, self.version.splits[TRAIN])
         stream = Stream(
@@ -98,12 +97,12 @@ class SampleRows:
             fields=self.reader.fields,
             window=window,
         )
-        drawn: list[NDArray[Any]] = []
+        drawn: list[SampleBatch] = []
         for batch in stream:
-            drawn.append(self.reader.read(batch).sample)
-            if sum(map(len, drawn)) >= wanted:
+            drawn.append(self.reader.read(batch))
+            if sum(len(part.row_id) for part in drawn) >= wanted:
                 break
-        return np.concatenate(drawn)
+        return SampleBatch(*(np.concatenate(part) for part in zip(*drawn, strict=True)))
 
     def _make_window(self, *, training: bool) -> Window | None:
         window = self.sample.window

@@ -23,32 +23,46 @@ def gate_artifact(
     limits: ArtifactGate,
     targets: Mapping[str, TargetSpec],
 ) -> GateReport:
-    """Judge the chosen artifacts: the very bytes that would ship, read again from the workspace."""
+    """Judge the chosen artifacts: the very bytes that would ship, read again from the workspace.
+
+    A channel that gets none is a warning while another one gets something.
+    """
     folder = model_folder(Store(workspace), compressed.model_id)
-    name = evaluated.headline
-    is_error = evaluated.score.direction == "lower"
-    score = evaluated.score.value
     chosen = [entry for entry in compressed.candidates if entry.chosen_for]
     facts = [
-        ArtifactFacts(
-            name=entry.file,
-            loaded=entry.find("agreement", HELD_OUT) is not None,
-            sha256_judged=entry.sha256,
-            sha256_to_ship=sha256_bytes(folder.read(entry.file)),
-            scored_by="error" if is_error else "accuracy",
-            score_float=score,
-            score=entry.find(name, HELD_OUT),
-            agreement=entry.find("agreement", HELD_OUT),
-            size_bytes=_count_bytes(entry),
-            latency_ms_p50=entry.find("latency_ms_p50"),
-        )
+        describe_artifact(evaluated, entry, sha256_bytes(folder.read(entry.file)))
         for entry in chosen
     ]
     own = {
         entry.file: limit_artifact(limits, [targets[name] for name in entry.chosen_for])
         for entry in chosen
     }
-    return judge_artifacts(own, facts)
+    return judge_artifacts(own, facts, compressed.refused)
+
+
+def describe_artifact(
+    evaluated: Evaluated, entry: ArtifactRecord, sha256_to_ship: str
+) -> ArtifactFacts:
+    """Return what was measured of an artifact as the facts that the gate judges.
+
+    Args:
+        evaluated: The float model.
+        entry: What the artifact measured.
+        sha256_to_ship: Digest of the bytes that would be published.
+    """
+    is_error = evaluated.score.direction == "lower"
+    return ArtifactFacts(
+        name=entry.file,
+        loaded=entry.find("agreement", HELD_OUT) is not None,
+        sha256_judged=entry.sha256,
+        sha256_to_ship=sha256_to_ship,
+        scored_by="error" if is_error else "accuracy",
+        score_float=evaluated.score.value,
+        score=entry.find(evaluated.headline, HELD_OUT),
+        agreement=entry.find("agreement", HELD_OUT),
+        size_bytes=_count_bytes(entry),
+        latency_ms_p50=entry.find("latency_ms_p50"),
+    )
 
 
 def limit_channel(limits: ArtifactGate, target: TargetSpec) -> ArtifactGate:

@@ -1,9 +1,11 @@
 """The bench: what an artifact's exact bytes answer and cost, held against the float model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from deployments.targets.errors import BadArtifact, BadInput
 from deployments.targets.run.measure import Measurement, measure_artifact
@@ -20,10 +22,14 @@ from tasks.objectives.base import TaskObjective
 from tasks.objectives.registry import find_objective
 from tasks.objectives.sheets import AnswerSheet
 from tasks.release.golden import make_golden, shuffle_values
+from tasks.release.trial import LEAST_ROWS, Loss, Places, TrialRows, join_answers, take_rows
 from tasks.runtime.figures import measure_cost
 from tasks.runtime.model_outcomes import Evaluated
 from tasks.runtime.outcomes import Prepared
 from tasks.training.answers import answer_split, read_predictions
+
+TRIAL_SEED = 1
+"""Of the training rows that a trial adds: not the seed of those that calibrate."""
 
 
 @dataclass(frozen=True)
@@ -31,24 +37,31 @@ class Candidate:
     """An artifact with what it measured on validation rows.
 
     Attributes:
-        score: Accuracy or average precision, or a mean absolute error.
-        reference: The float model's on the same rows.
-        is_error: Whether they are errors.
-        agreement: Fraction of the answers that are the float model's.
+        score: Accuracy or average precision, or a mean absolute error, on validation rows.
+        agreement: Fraction of the answers there that are the float model's.
+        is_error: Whether the score is an error.
+        lost: What the score lost to the float model on the rows of the trial: a difference, or of
+            an error its relative increase; NaN where there is no score.
+        differing: Share of the answers there that are not the float model's.
     """
 
     name: str
     content: bytes
     score: float
-    reference: float
-    is_error: bool
     agreement: float
+    is_error: bool
+    lost: Loss
+    differing: Loss
     measured: Measurement
 
     @property
     def file(self) -> str:
         """Name of its file in the model's directory."""
         return f"{self.name}.onnx"
+
+
+HeldOutFigures = Mapping[str, tuple[float, float]]
+"""Score and agreement on held-out rows, by candidate."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +84,67 @@ class Bench:
         """What answers are measured by."""
         return find_objective(self.evaluated.sample)
 
-    def measure(self, name: str, content: bytes, reference: AnswerSheet) -> Candidate:
-        """Measure a candidate on the validation rows beside the float network."""
+    def open_trial(self, reference: AnswerSheet, exact: bytes) -> TrialRows:
+        """Open the rows that candidates are tried on.
+
+        Args:
+            reference: What the float network answers to the validation rows.
+            exact: The candidate that is that network, by whose answers it stands for others.
+        """
+        version, sample = open_version(self.store, self.prepared.dataset), self.evaluated.sample
+        rows, window = SampleRows(version, sample), sample.window
+        ids = np.concatenate([batch.row_id for batch in rows.read(VALIDATION)])
+        # Sheets are ordered by row id: where each of their rows is stored.
+        stored = np.argsort(ids, kind="stable")
+        reach = window.lookback + window.horizon if window is not None else 1
+        missing = LEAST_ROWS - len(ids)
+        if missing <= 0:
+            return TrialRows(reference, stored, reach=reach)
+        extra = rows.draw(missing, TRIAL_SEED)
+        joined = join_answers(reference, extra, self._open(exact))
+        return TrialRows(joined, stored, extra, reach)
+
+    def measure(self, name: str, content: bytes, trial: TrialRows) -> Candidate:
+        """Measure a candidate on the rows of the trial beside the float network."""
         sheet = self.answer(content, VALIDATION)
         return Candidate(
             name=name,
             content=content,
             score=self.judge(sheet),
-            reference=self.judge(reference),
-            is_error=self.evaluated.score.direction == "lower",
-            agreement=self.compare(sheet, reference),
+            agreement=self.compare(sheet, take_rows(trial.reference, np.arange(len(sheet.row_id)))),
+            is_error=self.is_error,
+            **self._try(trial.extend(sheet, self._open(content)), trial),
             measured=measure_artifact(content, self.input, self.outputs),
         )
+
+    def _try(self, sheet: AnswerSheet, trial: TrialRows) -> dict[str, Loss]:
+        """Bound what a candidate's answers to the rows of a trial lost."""
+        sample, reference = self.evaluated.sample, trial.reference
+
+        def lose(places: Places) -> float:
+            found, wanted = (self.judge(take_rows(part, places)) for part in (sheet, reference))
+            if not self.is_error:
+                return wanted - found
+            return found / max(wanted, 1e-300) - 1
+
+        def differ(places: Places) -> float:
+            return 1 - self.compare(*(take_rows(part, places) for part in (sheet, reference)))
+
+        exact = trial.is_exact(sheet, self.objective.find_scale(reference, sample))
+        return {
+            "lost": trial.bound(lose, exact=exact),
+            "differing": trial.bound_share(differ, exact=exact),
+        }
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the figure that artifacts are held against is an error."""
+        return self.evaluated.score.direction == "lower"
+
+    def _open(self, content: bytes) -> Callable[[Array], Array]:
+        """Return what answers samples with an artifact's exact bytes."""
+        predictor = Predictor(content, self.input, self.outputs)
+        return lambda samples: predictor.predict(samples).values
 
     def answer(self, content: bytes, split: str) -> AnswerSheet:
         """Answer a split with an artifact's exact bytes."""
@@ -124,29 +186,36 @@ class Bench:
         )
 
     def record(
-        self, candidate: Candidate, chosen: Mapping[str, Candidate], note: str
+        self, candidate: Candidate, chosen_for: tuple[str, ...], note: str, asked: HeldOutFigures
     ) -> ArtifactRecord:
-        """Write down what a candidate measured; a chosen one answers the held-out rows for it."""
-        channels = tuple(
-            channel for channel, winner in chosen.items() if winner.name == candidate.name
-        )
+        """Write down what a candidate measured.
+
+        Args:
+            candidate: The candidate.
+            chosen_for: Channels that get it.
+            note: Why others, that prefer it, do not.
+            asked: What was measured on held-out rows of those that were asked them.
+        """
         figures = self.list_scores(candidate.score, candidate.agreement, VALIDATION)
-        if channels:
-            sheet = self.answer(candidate.content, HELD_OUT)
-            reference = read_predictions(
-                self.store, self.evaluated.predictions_path, self.evaluated.predictions
-            )
-            agreement = self.compare(sheet, reference)
-            figures += self.list_scores(self.judge(sheet), agreement, HELD_OUT)
+        if (held_out := asked.get(candidate.name)) is not None:
+            figures += self.list_scores(*held_out, HELD_OUT)
         measured = candidate.measured
         return ArtifactRecord(
             name=candidate.name,
             file=candidate.file,
             sha256=measured.sha256,
             figures=(*figures, *_list_costs(measured)),
-            chosen_for=channels,
+            chosen_for=chosen_for,
             note=note,
         )
+
+    def judge_held_out(self, candidate: Candidate) -> tuple[float, float]:
+        """Answer the held-out rows with a candidate: its score, and its agreement."""
+        sheet = self.answer(candidate.content, HELD_OUT)
+        reference = read_predictions(
+            self.store, self.evaluated.predictions_path, self.evaluated.predictions
+        )
+        return self.judge(sheet), self.compare(sheet, reference)
 
     def list_scores(self, score: float, agreement: float, split: str) -> tuple[Figure, ...]:
         """Return how well an artifact answers the rows of a split, as figures."""

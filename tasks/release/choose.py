@@ -1,19 +1,21 @@
-"""Which artifact a channel gets: the first that it prefers and that meets all of its demands."""
+"""Which artifact a channel gets: the first that it prefers and that meets all of its demands.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+A candidate is looked at on the rows of its trial first. One that passes there answers the held-out
+rows, and the artifact gate's own rules are asked: where they refuse it, the next one's turn comes.
+A channel that gets none stops alone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from deployments.targets.specs import TargetSpec
 from gates.specs.artifact import ArtifactGate
 from tasks.gates.artifact import limit_channel
 from tasks.release.bench import Candidate
-from tasks.runtime.errors import StageStopped
+from tasks.release.trial import Loss
 
-SHARE_OF_LOSS = 0.5
-"""Share of what the artifact gate allows to be lost that a candidate may lose on validation rows.
-
-The gate judges the chosen one on held-out rows: chance between the two splits must not turn it red.
-"""
+Refuse = Callable[[Candidate, ArtifactGate], tuple[str, ...]]
+"""From a candidate and a channel's limits to what the artifact gate has against it."""
 
 
 @dataclass(frozen=True)
@@ -36,65 +38,99 @@ class Demands:
         return cls(target.prefer, limit_channel(limits, target), target.max_memory_bytes)
 
 
-def choose(channel: str, demands: Demands, candidates: list[Candidate]) -> Candidate:
+@dataclass(frozen=True)
+class Choice:
+    """What a channel gets, and why not what it prefers.
+
+    Attributes:
+        channel: Name of the channel.
+        candidate: What it gets; None: nothing that it would take holds up.
+        passed_over: What is against each artifact that it prefers to that, by its name.
+    """
+
+    channel: str
+    candidate: Candidate | None
+    passed_over: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Sentences on all that was passed over."""
+        return tuple(
+            f"{name} on {self.channel}: {fault}"
+            for name, faults in self.passed_over.items()
+            for fault in faults
+        )
+
+
+def choose(
+    channel: str, demands: Demands, candidates: Sequence[Candidate], refuse: Refuse
+) -> Choice:
     """Return the first of the channel's preferred artifacts that meets all of its demands.
 
-    Raises:
-        StageStopped: None does.
+    Args:
+        channel: Name of the channel.
+        demands: What it asks.
+        candidates: What was made.
+        refuse: Asks the artifact gate about a candidate, on held-out rows.
     """
     made = {candidate.name: candidate for candidate in candidates}
-    reasons = []
+    passed_over: dict[str, Sequence[str]] = {}
     for name in demands.prefer:
         candidate = made.get(name)
         if candidate is None:
-            reasons.append(f"{name} must be among compress.candidates; got {', '.join(made)}")
+            passed_over[name] = [
+                f"it must be among what is made; got {', '.join(made)}; add it to "
+                "compress.candidates, or name another in prefer"
+            ]
             continue
-        faults = _find_faults(demands, candidate)
+        faults = _find_faults(demands, candidate) or [
+            f"refused on held-out rows: {reason}" for reason in refuse(candidate, demands.limits)
+        ]
         if not faults:
-            return candidate
-        reasons += [f"{name} on {channel}: {fault}" for fault in faults]
-    raise StageStopped("compress", tuple(reasons))
+            return Choice(channel, candidate, passed_over)
+        passed_over[name] = faults
+    return Choice(channel, None, passed_over)
 
 
-def explain(
-    candidate: Candidate, demands: Mapping[str, Demands], chosen: Mapping[str, Candidate]
-) -> str:
+def explain(candidate: Candidate, choices: Sequence[Choice]) -> str:
     """Say why channels that prefer a candidate did not get it; empty where none does."""
-    reasons = []
-    for channel, asked in demands.items():
-        prefer, name = asked.prefer, candidate.name
-        if name in prefer and prefer.index(name) < prefer.index(chosen[channel].name):
-            reasons.append(f"not for {channel}: {'; '.join(_find_faults(asked, candidate))}")
-    return "; ".join(reasons)
+    return "; ".join(
+        f"not for {choice.channel}: {'; '.join(choice.passed_over[candidate.name])}"
+        for choice in choices
+        if candidate.name in choice.passed_over
+    )
 
 
 def _find_faults(demands: Demands, candidate: Candidate) -> list[str]:
     """List the demands of a channel that a candidate does not meet: rule, observed, limit."""
     measured, gate = candidate.measured, demands.limits
+    lost = "relative increase of the error" if candidate.is_error else "accuracy drop"
+    most_lost = gate.max_error_increase if candidate.is_error else gate.max_accuracy_drop
     limits: list[tuple[str, float | None, float | None]] = [
-        _limit_loss(gate, candidate),
-        (
-            "disagreement with the float model",
-            1 - candidate.agreement,
-            SHARE_OF_LOSS * (1 - gate.min_agreement),
-        ),
         ("size in bytes", measured.size_bytes, gate.max_size_bytes),
         ("median latency in ms", measured.latency_ms_p50, gate.max_latency_ms_p50),
         ("memory in bytes", measured.memory_bytes, demands.max_memory_bytes),
     ]
     return [
-        f"{what} must be at most {limit:.6g}; got "
-        f"{'no figure' if observed is None else format(observed, '.6g')}"
-        for what, observed, limit in limits
-        if limit is not None and (observed is None or observed > limit + 1e-12)
+        *_doubt(lost, candidate.lost, most_lost),
+        *_doubt("disagreement with the float model", candidate.differing, 1 - gate.min_agreement),
+        *(
+            f"{what} must be at most {limit:.6g}; got "
+            f"{'no figure' if observed is None else format(observed, '.6g')}"
+            for what, observed, limit in limits
+            if limit is not None and (observed is None or not observed <= limit)
+        ),
     ]
 
 
-def _limit_loss(gate: ArtifactGate, candidate: Candidate) -> tuple[str, float, float]:
-    """Return what a candidate lost to the float model, and what it may."""
-    if not candidate.is_error:
-        lost = candidate.reference - candidate.score
-        return "accuracy drop", lost, SHARE_OF_LOSS * gate.max_accuracy_drop
-    increase = candidate.score / max(candidate.reference, 1e-300) - 1
-    limit = SHARE_OF_LOSS * gate.max_error_increase
-    return "relative increase of the error", increase, limit
+def _doubt(what: str, loss: Loss, limit: float) -> list[str]:
+    """Say that a loss may be above a limit; nothing where it is surely not.
+
+    A score that the rows of the trial do not define, such as an average precision without a
+    positive row, is left to the held-out rows.
+    """
+    if loss.seen != loss.seen or loss.most <= limit + 1e-12:
+        return []
+    over = loss.seen > limit
+    chance = "" if over else f", which may be {loss.most:.6g} by chance"
+    return [f"{what} must be at most {limit:.6g}; got {loss.seen:.6g} on {loss.rows} rows{chance}"]

@@ -1,14 +1,15 @@
 """Compress: artifacts from the checkpoint, measured on their exact bytes, one chosen a channel.
 
-Candidates are chosen on validation rows. Only the chosen ones then answer the held-out rows, once,
-for the gate.
+Candidates are tried on validation rows. Those that pass there answer the held-out rows, once, by
+the gate's rules; a channel takes the first that it prefers and that passes both, or stops alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deployments.targets.specs import TargetSpec
 from deployments.targets.trust.golden import name_golden_file
+from gates.artifact import judge_artifacts
 from gates.specs.artifact import ArtifactGate
 from lightning_modules.specs.compress import CompressSpec
 from storage.base.store import Store, sha256_bytes
@@ -16,10 +17,12 @@ from storage.forms.base import RowsSpec
 from storage.records.models import CHECKPOINT, model_folder, write_model_files
 from storage.records.receipts import ChannelRecord, FileRecord
 from tasks.forms.registry import find_task_form
+from tasks.gates.artifact import describe_artifact
 from tasks.objectives.registry import find_objective
 from tasks.objectives.sheets import unpack_answers
-from tasks.release.bench import Bench, Candidate
-from tasks.release.choose import Demands, choose, explain
+from tasks.release.bench import Bench, Candidate, HeldOutFigures
+from tasks.release.choose import Choice, Demands, choose, explain
+from tasks.runtime.errors import StageStopped
 from tasks.runtime.model_outcomes import Evaluated, Trained
 from tasks.runtime.outcomes import Compressed, Prepared
 from tasks.runtime.stage import stage
@@ -47,7 +50,7 @@ def compress(
 
     Raises:
         WorkerFailed: The export failed.
-        StageStopped: No candidate of a channel holds up.
+        StageStopped: No candidate holds up on any channel.
     """
     store = Store(workspace)
     contents, start_s = _export(workspace, prepared, trained, spec, trainer)
@@ -56,22 +59,72 @@ def compress(
     given = find_objective(trained.sample).describe_outputs(trained.sample, data)
     bench = Bench(store, prepared, evaluated, taken, given, limits.agreement_tolerance)
     answers = read_answers(Path(trained.directory), trained.validation_predictions)
-    reference = unpack_answers(answers)
-    candidates = [bench.measure(name, content, reference) for name, content in contents.items()]
-    demands = {channel: Demands.of(target, limits) for channel, target in targets.items()}
-    chosen = {channel: choose(channel, asked, candidates) for channel, asked in demands.items()}
+    trial = bench.open_trial(unpack_answers(answers), contents["fp32"])
+    candidates = [bench.measure(name, content, trial) for name, content in contents.items()]
+    held_out = HeldOutBench(bench)
+    choices = [
+        choose(channel, Demands.of(target, limits), candidates, held_out.refuse)
+        for channel, target in targets.items()
+    ]
+    return _hand_on(bench, choices, candidates, held_out.measured, files, start_s)
+
+
+def _hand_on(
+    bench: Bench,
+    choices: Sequence[Choice],
+    candidates: Sequence[Candidate],
+    held_out: HeldOutFigures,
+    files: dict[str, FileRecord],
+    start_s: float,
+) -> Compressed:
+    """Write the golden samples of what was chosen, and return what each channel gets.
+
+    Raises:
+        StageStopped: No channel gets anything.
+    """
+    chosen = {
+        choice.channel: choice.candidate for choice in choices if choice.candidate is not None
+    }
+    if not chosen:
+        raise StageStopped("compress", tuple(why for choice in choices for why in choice.reasons))
     return Compressed(
-        model_id=evaluated.model_id,
+        model_id=bench.evaluated.model_id,
         input=bench.input,
         outputs=bench.outputs,
         start_s=start_s,
         files={**files, **_write_golden(bench, chosen)},
         candidates=tuple(
-            bench.record(candidate, chosen, explain(candidate, demands, chosen))
+            bench.record(
+                candidate,
+                tuple(name for name, winner in chosen.items() if winner.name == candidate.name),
+                explain(candidate, choices),
+                held_out,
+            )
             for candidate in candidates
         ),
-        channels=_list_channels(evaluated, chosen),
+        channels=_list_channels(bench.evaluated, chosen),
+        refused={choice.channel: choice.reasons for choice in choices if choice.candidate is None},
     )
+
+
+class HeldOutBench:
+    """Asks the artifact gate about candidates, each of which answers the held-out rows once.
+
+    Attributes:
+        measured: Score and agreement of those that were asked, by name.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.measured: dict[str, tuple[float, float]] = {}
+
+    def refuse(self, candidate: Candidate, limits: ArtifactGate) -> tuple[str, ...]:
+        """Return what the gate has against a candidate by some limits."""
+        if candidate.name not in self.measured:
+            self.measured[candidate.name] = self.bench.judge_held_out(candidate)
+        record = self.bench.record(candidate, (), "", self.measured)
+        facts = describe_artifact(self.bench.evaluated, record, candidate.measured.sha256)
+        return judge_artifacts({facts.name: limits}, [facts]).reasons
 
 
 def _write_files(

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from deployments.targets.trust.card import InputSpec, OutputSpec
 from gates.engine.report import GateReport
 from storage.pipeline.fitted import Fitted
@@ -111,6 +113,7 @@ class Compressed(Outcome):
         files: Files of the model's folder.
         candidates: The artifacts, with what each measured.
         channels: What each channel gets.
+        refused: Why a channel gets nothing, by its name.
     """
 
     type: Literal["compressed"] = "compressed"
@@ -121,11 +124,13 @@ class Compressed(Outcome):
     files: dict[str, FileRecord]
     candidates: tuple[ArtifactRecord, ...]
     channels: dict[str, ChannelRecord]
+    refused: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @property
     def facts(self) -> tuple[str, ...]:
         """What each channel gets, and why what it prefers was refused."""
         chosen = [f"{name}: {cleared.artifact}" for name, cleared in self.channels.items()]
+        chosen += [f"{name}: nothing, it stops here" for name in self.refused]
         refused = [f"{entry.name} {entry.note}" for entry in self.candidates if entry.note]
         return (*chosen, *refused)
 

@@ -212,7 +212,7 @@ class Worker:
 
     def draw_rows(self, step: Export, sample: Sample) -> NDArray[Any]:
         """Draws training samples in a shuffled order, as many as are wanted and there are."""
-        drawn = self.open_rows(sample).draw(step.compress.calibration_rows, step.seed)
+        drawn = self.open_rows(sample).draw(step.compress.calibration_rows, step.seed).sample
         if drawn.shape[1:] != sample.shape:
             raise ModelError(
                 f"calibration rows must have the shape {sample.shape} of the checkpoint; got "

@@ -11,6 +11,7 @@ import pytest
 
 from flows.errors import GateStopped
 from flows.lifecycle import lifecycle
+from gates.engine.report import GateReport
 from storage.base.store import Store
 from storage.records.receipt_files import list_model_receipts
 from tasks.release import choose, compress
@@ -174,11 +175,22 @@ def _broken_int8(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compress, "_export", export_broken)
 
 
+def _refuse_nothing(bench: Any, candidate: Any, limits: Any) -> tuple[str, ...]:
+    """Answers the held-out rows as the gate asks, and says nothing of it."""
+    real_refuse(bench, candidate, limits)
+    return ()
+
+
+real_refuse = compress.HeldOutBench.refuse
+
+
 @pytest.mark.usefixtures("_broken_int8")
 def test_a_broken_int8_artifact_stops_at_the_artifact_gate(
     tmp_path: Path, prefect_url: str, dask_scheduler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choose, "_find_faults", lambda *_: [])  # chosen whatever it measured
+    # Chosen whatever it measured.
+    monkeypatch.setattr(choose, "_find_faults", lambda *_: [])
+    monkeypatch.setattr(compress.HeldOutBench, "refuse", _refuse_nothing)
     workspace = tmp_path / "workspace"
     outcome = run("digits", workspace, dask_scheduler, {"targets.edge.prefer": ["int8"]})
     _expect_stop(outcome, workspace, "gate artifact", "int8.onnx", "agreement", "observed", "limit")
@@ -186,17 +198,23 @@ def test_a_broken_int8_artifact_stops_at_the_artifact_gate(
 
 
 @pytest.mark.usefixtures("_broken_int8")
-def test_a_broken_int8_artifact_is_not_chosen_where_fp32_will_do(
+def test_a_broken_int8_artifact_gives_way_to_fp32_and_a_channel_without_one_stops_alone(
     tmp_path: Path, prefect_url: str, dask_scheduler: str
 ) -> None:
-    outcome = run("digits", tmp_path / "workspace", dask_scheduler)
+    workspace = tmp_path / "workspace"
+    outcome = run("digits", workspace, dask_scheduler, {"targets.tiny.prefer": ["int8"]})
     assert outcome.status == 0, outcome.messages
-    assert outcome.summary["channels"] == {"edge": "fp32", "cloud": "fp32"}
+    assert outcome.summary["channels"] == {"edge": "fp32", "cloud": "fp32", "tiny": None}
     assert "int8 not for edge: accuracy drop must be at most" in outcome.messages
-    (signed,) = list_model_receipts(Store(tmp_path / "workspace"), outcome.summary["model_id"])
+    assert "tiny: nothing, it stops here" in outcome.messages
+    assert {path.name for path in (workspace / "channels").iterdir()} == {"edge", "cloud"}
+    (signed,) = list_model_receipts(Store(workspace), outcome.summary["model_id"])
     notes = {entry.name: entry.note for entry in signed.receipt.artifacts}
     assert notes["fp32"] == ""
     assert notes["int8"].startswith("not for edge: accuracy drop must be at most")
+    report = GateReport.model_validate(signed.receipt.gates[-1])
+    assert report.passed
+    assert "on tiny: nothing is released there" in report.warnings[0]
 
 
 def test_from_python_a_stop_raises_with_the_receipt_and_prefect_says_stopped(

@@ -73,3 +73,15 @@ def test_an_artifact_that_predicts_numbers_is_judged_by_its_error():
     assert find_failure(report, "int8.onnx error_increase").endswith("observed 0.1, limit <= 0.02")
     for error in (None, float("nan"), float("inf")):
         assert not judge([make_artifact(**numbers, score=error)]).passed
+
+
+def test_a_channel_without_an_artifact_warns_while_another_has_one_and_stops_alone():
+    refused = {"edge": ("int8 on edge: accuracy drop must be at most 0.01; got 0.2",)}
+    report = judge_artifacts({"int8.onnx": GATE}, [make_artifact()], refused)
+    assert report.passed
+    (warning,) = report.warnings
+    assert "on edge: nothing is released there, for int8 on edge: accuracy drop" in warning
+    assert "targets.edge" in warning
+    alone = judge_artifacts({}, [], refused)
+    assert not alone.passed
+    assert alone.reasons == (warning,)

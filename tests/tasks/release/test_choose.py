@@ -1,5 +1,6 @@
 """Which artifact a channel gets, and what is said of those that it does not get."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from deployments.targets.specs import TargetSpec
 from gates.specs.artifact import ArtifactGate
 from tasks.release.bench import Candidate
 from tasks.release.choose import Demands, choose, explain
-from tasks.runtime.errors import StageStopped
+from tasks.release.trial import Loss
 
 MEASURED = {
     "sha256": "a" * 64,
@@ -21,60 +22,114 @@ MEASURED = {
     "runs": 20,
     "threads": 1,
 }
+NONE = Loss(0.0, 0.0, 1000)
+GATE = ArtifactGate()
 
 
 def make_candidate(name: str, *, size_bytes: int = 1000, **changes: Any) -> Candidate:
     facts = {
         "content": b"",
         "score": 0.97,
-        "reference": 0.97,
-        "is_error": False,
         "agreement": 1.0,
+        "is_error": False,
+        "lost": NONE,
+        "differing": NONE,
         "measured": Measurement(**{**MEASURED, "size_bytes": size_bytes}),
     }
     return Candidate(name=name, **{**facts, **changes})
 
 
-GATE = ArtifactGate()
+def refuse_nothing(candidate: Candidate, limits: ArtifactGate) -> tuple[str, ...]:
+    del candidate, limits
+    return ()
+
+
+def refuse(*names: str) -> Callable[[Candidate, ArtifactGate], tuple[str, ...]]:
+    return lambda candidate, _: (f"{candidate.name} lost",) if candidate.name in names else ()
+
+
 FP32 = make_candidate("fp32", size_bytes=4000)
+BAD = make_candidate("int8", lost=Loss(0.07, 0.09, 1000))
+DEMANDS = Demands.of(TargetSpec(prefer=("int8", "fp32")), GATE)
 
 
 def test_the_first_preferred_one_that_holds_up_is_chosen() -> None:
-    demands = Demands.of(TargetSpec(prefer=("int8", "fp32")), GATE)
-    assert choose("edge", demands, [FP32, make_candidate("int8")]).name == "int8"
-    assert choose("edge", demands, [FP32, make_candidate("int8", score=0.9)]).name == "fp32"
+    for int8, wanted in ((make_candidate("int8"), "int8"), (BAD, "fp32")):
+        choice = choose("edge", DEMANDS, [FP32, int8], refuse_nothing)
+        assert choice.candidate is not None
+        assert choice.candidate.name == wanted
 
 
 @pytest.mark.parametrize(
     ("candidate", "target", "fault"),
     [
-        (make_candidate("int8", score=0.9), {}, "accuracy drop must be at most 0.005; got 0.07"),
+        (BAD, {}, "accuracy drop must be at most 0.01; got 0.07 on 1000 rows"),
         (
-            make_candidate("int8", score=1.2, reference=1.0, is_error=True),
+            make_candidate("int8", lost=Loss(0.004, 0.03, 120)),
             {},
-            "increase of the error must be at most 0.01; got 0.2",
+            "accuracy drop must be at most 0.01; got 0.004 on 120 rows, which may be 0.03 by",
         ),
-        (make_candidate("int8", agreement=0.5), {}, "disagreement with the float model"),
+        (
+            make_candidate("int8", lost=Loss(0.2, 0.3, 50), is_error=True),
+            {},
+            "increase of the error must be at most 0.02; got 0.2",
+        ),
+        (
+            make_candidate("int8", differing=Loss(0.0, 0.025, 119)),
+            {},
+            "disagreement with the float model must be at most 0.02; got 0 on 119 rows",
+        ),
         (make_candidate("int8"), {"max_size_bytes": 10}, "size in bytes must be at most 10"),
         (make_candidate("int8"), {"max_latency_ms": 0.5}, "median latency in ms must be at most"),
-        (make_candidate("int8"), {"max_memory_bytes": 1}, "memory in bytes.* got no figure"),
-        (FP32, {}, "int8 must be among compress.candidates; got fp32"),
+        (make_candidate("int8"), {"max_memory_bytes": 1}, "memory in bytes"),
+        (FP32, {}, "must be among what is made; got fp32"),
     ],
 )
-def test_where_none_holds_up_the_channel_stops_the_run(
+def test_where_none_holds_up_the_channel_gets_none_and_says_why(
     candidate: Candidate, target: dict[str, Any], fault: str
 ) -> None:
     demands = Demands.of(TargetSpec(prefer=("int8",), **target), GATE)
-    with pytest.raises(StageStopped, match=fault) as caught:
-        choose("edge", demands, [candidate])
-    assert caught.value.stage == "compress"
+    choice = choose("edge", demands, [candidate], refuse_nothing)
+    assert choice.candidate is None
+    (reason,) = choice.reasons
+    assert reason.startswith("int8 on edge: ")
+    assert fault in reason
+
+
+def test_what_the_gate_refuses_on_held_out_rows_gives_way_to_the_next_preference() -> None:
+    candidates = [FP32, make_candidate("int8")]
+    choice = choose("edge", DEMANDS, candidates, refuse("int8"))
+    assert choice.candidate is FP32
+    assert choice.passed_over == {"int8": ["refused on held-out rows: int8 lost"]}
+    assert choose("edge", DEMANDS, candidates, refuse("int8", "fp32")).candidate is None
+
+
+def test_one_that_fails_its_trial_is_never_asked_the_held_out_rows() -> None:
+    asked: list[str] = []
+
+    def note(candidate: Candidate, limits: ArtifactGate) -> tuple[str, ...]:
+        asked.append(f"{candidate.name} {limits.max_size_bytes}")
+        return ()
+
+    demands = Demands.of(TargetSpec(prefer=("int8", "fp32"), max_size_bytes=5000), GATE)
+    choose("edge", demands, [FP32, BAD], note)
+    assert asked == ["fp32 5000"]
+
+
+def test_a_score_that_the_trial_does_not_define_is_left_to_the_held_out_rows() -> None:
+    nan = float("nan")
+    undefined = make_candidate("int8", lost=Loss(nan, nan, 1000))
+    assert choose("edge", DEMANDS, [FP32, undefined], refuse_nothing).candidate is undefined
+    assert choose("edge", DEMANDS, [FP32, undefined], refuse("int8")).candidate is FP32
 
 
 def test_what_a_channel_did_not_get_says_why() -> None:
     asked = {"edge": TargetSpec(prefer=("int8", "fp32")), "cloud": TargetSpec()}
-    demands = {channel: Demands.of(target, GATE) for channel, target in asked.items()}
-    chosen = {"edge": FP32, "cloud": FP32}
-    note = explain(make_candidate("int8", score=0.9), demands, chosen)
+    choices = [
+        choose(channel, Demands.of(target, GATE), [FP32, BAD], refuse_nothing)
+        for channel, target in asked.items()
+    ]
+    note = explain(BAD, choices)
     assert note.startswith("not for edge: accuracy drop must be at most")
     assert "cloud" not in note
-    assert explain(FP32, demands, chosen) == ""
+    assert explain(FP32, choices) == ""
