@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import Any
 
 MARK = "LEPTON_TEST_MARK"
+STRANGERS = ("deployments", "flows", "gates", "lightning_modules", "storage", "tasks")
 LEPTON = Path(sys.executable).with_name("lepton")
 
 
 class Command:
     """`lepton ARGUMENTS` in a process of its own; everything that it starts carries its mark in the
     environment.
+
+    It stands in a stranger's folder, whose packages are called as ours and must not be imported.
     """
 
     def __init__(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
         self.mark = uuid.uuid4().hex
         self.log = cwd / f"{self.mark}.log"
         self.out = cwd / f"{self.mark}.out"
+        plant_strangers(cwd)
         with self.log.open("wb") as log, self.out.open("wb") as out:
             self.process = subprocess.Popen(
                 [str(LEPTON), *arguments],
@@ -84,6 +88,15 @@ class Command:
         while left := self.find_left():
             assert time.monotonic() < deadline, f"left behind: {left}"
             time.sleep(0.1)
+
+
+def plant_strangers(folder: Path) -> None:
+    """Puts packages into a folder that end whoever imports them."""
+    for name in STRANGERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / "__init__.py").write_text(
+            "raise SystemExit('the stranger was imported')\n"
+        )
 
 
 def find_torn(workspace: Path) -> list[str]:

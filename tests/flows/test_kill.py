@@ -21,7 +21,6 @@ BEFORE = {
     "compress": "gate model",
     "promote": "gate artifact",
 }
-QUICK = ("promote",)  # in training: tests/flows/test_resume.py
 
 
 def _start(workspace: Path, tmp_path: Path, overrides: dict[str, int] | None = None) -> Command:
@@ -45,10 +44,10 @@ def _expect_promoted_once(workspace: Path, tmp_path: Path) -> None:
         assert sum(1 for entry in targets if entry) == 1, f"{channel} was published more than once"
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [stage if stage in QUICK else pytest.param(stage, marks=pytest.mark.slow) for stage in BEFORE],
-)
+# By default a run is killed in training (tests/flows/test_resume.py), and publishing at each of its
+# steps (tests/deployments/targets/publish/test_publish_faults.py).
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", BEFORE)
 def test_kill_in_the_middle_of_a_stage(stage: str, tmp_path: Path, prefect_url: str) -> None:
     workspace = tmp_path / "work space"
     victim = _start(workspace, tmp_path)
@@ -76,6 +75,7 @@ def test_ctrl_c_ends_everything_in_order(tmp_path: Path, prefect_url: str) -> No
     assert "to go on with it: lepton run --resume" in victim.messages
 
 
+@pytest.mark.slow  # of the process alone: tests/tasks/training/test_launch.py
 def test_a_crash_of_the_training_process_fails_the_run(tmp_path: Path, prefect_url: str) -> None:
     workspace = tmp_path / "workspace"
     victim = _start(workspace, tmp_path, {"train.max_epochs": 10_000})

@@ -17,9 +17,11 @@ pytestmark = pytest.mark.prefect
 def test_kill_in_training_then_resume_gives_the_same_weights(
     promoted: Promoted, tmp_path: Path
 ) -> None:
-    workspace = tmp_path / "work space"
+    folder = tmp_path / "a stranger's folder"
+    folder.mkdir()
+    workspace = folder / "workspace"
     settings = fast_settings({**FAST, "train.checkpoint_every_steps": 5})
-    victim = Command("run", "digits", "--workspace", str(workspace), *settings, cwd=tmp_path)
+    victim = Command("run", "digits", *settings, cwd=folder)
     while not list(workspace.glob("runs/*/resume/*/resume-*")):
         assert victim.process.poll() is None, victim.messages
         time.sleep(0.005)

@@ -131,6 +131,7 @@ def test_held_out_rows_that_the_model_learned_from_stop_the_run(
     assert count_learned(store, 1, child.id) == found
 
 
+@pytest.mark.slow
 def test_file_of_weights_is_held_against_its_digest_and_kept(
     own_promoted: Promoted, dask_scheduler: str, tmp_path: Path
 ) -> None:

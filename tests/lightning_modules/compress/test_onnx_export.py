@@ -2,6 +2,7 @@
 they were made on.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.trainer import Fitted, build_learner, fit_learner
 from tests.lightning_modules.streams import MemoryStream, split_digits
 
+SLOW = partial(pytest.param, marks=pytest.mark.slow)
 SAMPLE = ImageSample(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
 
 
@@ -99,11 +101,11 @@ def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> No
     [
         ("mlp", {}),
         ("cnn", {}),
-        ("cnn", {"early_pool": True, "convolutions": 1, "widths": [8, 16, 24]}),
+        SLOW("cnn", {"early_pool": True, "convolutions": 1, "widths": [8, 16, 24]}),
         ("cnn", {"early_pool": True, "activation": "gelu", "widths": [8, 16, 24]}),
-        ("cnn", {"activation": "silu", "widths": [8, 16]}),
+        SLOW("cnn", {"activation": "silu", "widths": [8, 16]}),
         ("resnet", {"widths": [8, 16], "blocks": [1, 1]}),
-        ("resnet", {"widths": [8, 16], "blocks": [1, 1], "stem": "large"}),
+        SLOW("resnet", {"widths": [8, 16], "blocks": [1, 1], "stem": "large"}),
         ("rnn", {"cell": "lstm", "layers": 2}),
         ("rnn", {"cell": "gru"}),
         ("transformer", {}),

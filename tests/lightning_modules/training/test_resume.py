@@ -104,7 +104,7 @@ def test_resumed_run_ends_with_the_same_bits(tmp_path: Path, changes: dict[str, 
     whole, stream = fit(spec, None)
     batches = len(stream.handed_over)
     assert batches == EPOCHS * (BATCHES * spec.accumulate)
-    for dies_at in range(1, batches, 1 if spec.accumulate == 1 else 3):
+    for dies_at in range(1, batches, 3 * spec.accumulate):
         states = Store(str(tmp_path / f"dies-{dies_at}"))
         with pytest.raises(Died):
             fit(spec, states, dies_at=dies_at)

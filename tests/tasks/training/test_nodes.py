@@ -88,6 +88,7 @@ def test_two_nodes_train_as_two_devices_do(
     wait_until(lambda: not find_other_node(), timeout_s=10)
 
 
+@pytest.mark.slow
 def test_node_that_is_lost_is_told_of_and_a_fresh_one_resumes(
     workspace: Store, scheduler: str, together: WorkerResult, tmp_path: Path
 ) -> None:

@@ -30,7 +30,6 @@ from tests.deployments.targets.fleet import stand_in
 ENTRY = f"{stand_in.__name__}:main"
 ASKERS = 4
 FEW, MANY = 2, 10
-MOMENTS = [FEW, pytest.param(MANY, marks=pytest.mark.slow)]
 
 
 class Asker:
@@ -110,7 +109,8 @@ def workspace(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kills", MOMENTS)
+@pytest.mark.slow  # by default: tests/deployments/targets/edge/test_agent.py
+@pytest.mark.parametrize("kills", [FEW, MANY])
 def test_an_agent_that_is_killed_loses_and_doubles_nothing(
     kills: int, workspace: Path, tmp_path: Path
 ) -> None:
@@ -143,7 +143,7 @@ def _restart(plan: AgentPlan, children: Children) -> Device:
     return Device("d1", child, HttpNode("d1", child.wait_ready(60)))
 
 
-@pytest.mark.parametrize("kills", MOMENTS)
+@pytest.mark.parametrize("kills", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_an_endpoint_that_is_killed_loses_and_doubles_nothing(
     kills: int, workspace: Path, tmp_path: Path
 ) -> None:

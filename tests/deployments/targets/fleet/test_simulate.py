@@ -117,6 +117,7 @@ def _expect_no_private_key(folder: Path) -> None:
     assert not list(folder.glob("d*/config/**/*.pem"))
 
 
+@pytest.mark.slow  # each invariant by itself: test_invariants.py
 def test_a_fleet_that_learns_nothing_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
