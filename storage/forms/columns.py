@@ -3,15 +3,17 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.base.cells import find_missing
 from storage.base.errors import SourceError, SourceUnavailable
+from storage.base.times import read_time
 from storage.forms.base import MAX_CLASSES_NAMED, RowsSpec
-from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
+from storage.forms.parsing import list_texts, parse_labels, parse_numbers, parse_texts, parse_times
+from storage.shards.row_ids import CONTENT_HASH, LABEL, ROW_ID, VALID_SUFFIX, Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,8 +22,9 @@ NUMBERS = "numbers"
 TARGET = "target"
 TIME = "time"
 SERIES_ID = "series_id"
-_UNITS_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "D": 86_400 * 10**9}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_PLAIN_CHARS = 100
+RESERVED_FIELDS = frozenset({NUMBERS, TARGET, TIME, SERIES_ID, LABEL, ROW_ID, CONTENT_HASH})
+"""Fields of rows that mean the same in every table; no text column becomes one of them."""
 
 
 def require_columns(data: RowsSpec | None, where: str) -> RowsSpec:
@@ -58,10 +61,47 @@ def check_columns(found: Sequence[str], wanted: Sequence[str], where: str) -> No
         )
 
 
-def name_field(column: str) -> str:
-    """Return the field of a text column; what is no letter or digit becomes `_`."""
+def name_field(column: str, texts: Sequence[str]) -> str:
+    """Return the field of a text column, which is no other column's.
+
+    What is no letter or digit becomes `_`. Where that would make one field of two columns, or one
+    that means something else here, a hash of the column's name tells them apart; a column that is
+    named as the field would be keeps the name.
+
+    Args:
+        column: The column.
+        texts: All columns of text that there are.
+    """
+    plain = _name_plainly(column)
+    shared = column != plain and any(
+        other != column and _name_plainly(other) == plain for other in texts
+    )
+    if not shared and not _is_reserved(plain):
+        return plain
+    mark = hashlib.blake2b(column.encode(), digest_size=4).hexdigest()
+    return f"{plain.removesuffix(VALID_SUFFIX)[:MAX_PLAIN_CHARS]}.{mark}"
+
+
+def list_fields(name: str, texts: Sequence[str]) -> tuple[str, ...]:
+    """List the fields that a recipe may mean by a name, the likeliest first."""
+    if name in texts:
+        return (name_field(name, texts), name)
+    return (name, _name_plainly(name))
+
+
+def _name_plainly(column: str) -> str:
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", column)
     return name if re.match(r"[A-Za-z_]", name) else f"_{name}"
+
+
+def _is_reserved(field: str) -> bool:
+    """Tell whether rows have, or their statistics know, something else by that name."""
+    return (
+        field in RESERVED_FIELDS
+        or field.endswith(VALID_SUFFIX)
+        or field.startswith(f"{NUMBERS}.")
+        or len(field) > MAX_PLAIN_CHARS
+    )
 
 
 def build_rows(table: "pa.Table", spec: RowsSpec) -> tuple[Rows, dict[str, tuple[str, ...]]]:
@@ -77,23 +117,26 @@ def build_rows(table: "pa.Table", spec: RowsSpec) -> tuple[Rows, dict[str, tuple
     """
     rows: Rows = {}
     columns: dict[str, tuple[str, ...]] = {}
+    missing = find_missing(spec.missing)
     if spec.numbers:
-        parsed = [_parse_numbers(table.column(name)) for name in spec.numbers]
+        parsed = [parse_numbers(table.column(name), missing) for name in spec.numbers]
         rows[NUMBERS] = np.stack([values for values, _ in parsed], axis=1)
         rows[NUMBERS + VALID_SUFFIX] = np.stack([valid for _, valid in parsed], axis=1)
         columns = {NUMBERS: spec.numbers, NUMBERS + VALID_SUFFIX: spec.numbers}
     for name in spec.texts:
-        field = name_field(name)
-        rows[field], rows[field + VALID_SUFFIX] = _parse_texts(table.column(name))
+        field = name_field(name, spec.texts)
+        rows[field], rows[field + VALID_SUFFIX] = parse_texts(table.column(name), missing)
     if spec.label is not None:
-        rows[LABEL], rows[LABEL + VALID_SUFFIX] = _parse_labels(
-            table.column(spec.label), spec.labels
+        rows[LABEL], rows[LABEL + VALID_SUFFIX] = parse_labels(
+            table.column(spec.label), spec.labels, missing
         )
     if spec.target is not None:
-        rows[TARGET], rows[TARGET + VALID_SUFFIX] = _parse_numbers(table.column(spec.target))
+        rows[TARGET], rows[TARGET + VALID_SUFFIX] = parse_numbers(
+            table.column(spec.target), missing
+        )
     if spec.time is not None:
-        rows[TIME], rows[TIME + VALID_SUFFIX] = _parse_times(
-            table.column(spec.time), spec.time_format
+        rows[TIME], rows[TIME + VALID_SUFFIX] = parse_times(
+            table.column(spec.time), spec.time_format, missing
         )
     return rows, columns
 
@@ -104,7 +147,8 @@ def find_undeclared(table: "pa.Table", spec: RowsSpec) -> tuple[str, ...]:
         return ()
     import pyarrow as pa
 
-    distinct = _list_texts(pa.chunked_array([table.column(spec.label).unique()]))
+    unique = pa.chunked_array([table.column(spec.label).unique()])
+    distinct = list_texts(unique, find_missing(spec.missing))
     return tuple(sorted({text for text in distinct if text is not None} - set(spec.labels)))[
         :MAX_CLASSES_NAMED
     ]
@@ -115,117 +159,15 @@ def hash_entity(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") >> 1
 
 
-def _parse_numbers(column: "pa.ChunkedArray") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    import pyarrow as pa
-
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        try:
-            column = column.cast(pa.float64())
-        except pa.ArrowInvalid:
-            values = np.array(
-                [_parse_number(text) for text in column.to_pylist()], dtype=np.float64
-            )
-            return values, ~np.isnan(values)
-    valid = column.is_valid().to_numpy().astype(np.bool_)
-    values = column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy().astype(np.float64)
-    return values, valid
-
-
-def _parse_number(text: str | None) -> float:
-    try:
-        return float(text.strip()) if text is not None else np.nan
-    except ValueError:
-        return np.nan
-
-
-def _parse_texts(column: "pa.ChunkedArray") -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    values = _list_texts(column)
-    texts = np.array([value or "" for value in values], dtype=np.dtypes.StringDType())
-    return texts, np.array([value is not None for value in values], dtype=np.bool_)
-
-
-def _parse_labels(
-    column: "pa.ChunkedArray", labels: Sequence[str]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    known = {label: number for number, label in enumerate(labels)}
-    values = _list_texts(column)
-    numbers = [-1 if value is None else known.get(value, -1) for value in values]
-    return np.array(numbers, dtype=np.int64), np.array(
-        [value is not None for value in values], dtype=np.bool_
-    )
-
-
-def _parse_times(
-    column: "pa.ChunkedArray", style: str | None
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        times = pa.chunked_array([_count_nanoseconds(column)])
-    elif style is not None:
-        times = pc.strptime(column.cast(pa.string()), format=style, unit="ns", error_is_null=True)
-    else:
-        values = [parse_time(text) for text in column.cast(pa.string()).to_pylist()]
-        times = pa.chunked_array([pa.array(values, type=pa.int64())])
-    valid = (
-        times.is_valid().to_numpy(zero_copy_only=False)
-        if isinstance(times, pa.Array)
-        else times.is_valid().to_numpy()
-    )
-    nanoseconds = times.cast(pa.int64()).fill_null(0)
-    return np.asarray(nanoseconds.to_numpy(), dtype=np.int64), np.asarray(valid, dtype=np.bool_)
-
-
-def _count_nanoseconds(column: "pa.ChunkedArray") -> "pa.Array":
-    """Return the nanoseconds since 1970 of dates or timestamps.
-
-    Null where 64 bits do not reach, as in `parse_time`.
-    """
-    import pyarrow as pa
-
-    unit = _UNITS_NS["D" if pa.types.is_date32(column.type) else getattr(column.type, "unit", "ms")]
-    counts = (
-        column.cast(pa.int32()).cast(pa.int64())
-        if pa.types.is_date32(column.type)
-        else column.cast(pa.int64())
-    )
-    valid = column.is_valid().to_numpy().astype(np.bool_)
-    steps = counts.fill_null(0).to_numpy().astype(np.int64)
-    reach = ((1 << 63) - 1) // unit
-    kept = valid & (steps >= -reach) & (steps <= reach)
-    return pa.array(np.where(kept, steps, 0) * unit, mask=~kept)
-
-
 def parse_time(text: str | None) -> int | None:
-    """Return the nanoseconds since 1970 of an ISO 8601 time, UTC unless it says otherwise.
-
-    None where it is no time, or does not fit.
-
-    64 bits reach from 1677 to 2262: 9999-12-31, which stands for "never" in many a table, is no
-    time.
-    """
-    try:
-        moment = datetime.fromisoformat((text or "").strip())
-    except ValueError:
-        return None
-    past = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
-    nanoseconds = ((past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds) * 1_000
-    return nanoseconds if -(1 << 63) <= nanoseconds < 1 << 63 else None
+    """Return the nanoseconds since 1970 of an ISO 8601 time; None where it is none."""
+    return read_time(text or "")
 
 
-def parse_entities(table: "pa.Table", entity: str | None) -> NDArray[np.int64]:
+def parse_entities(table: "pa.Table", spec: RowsSpec) -> NDArray[np.int64]:
     """Makes `series_id` of the column of the entity; one for all rows where there is none."""
-    if entity is None:
+    if spec.entity is None:
         return np.full(table.num_rows, hash_entity(""), dtype=np.int64)
-    values = _list_texts(table.column(entity))
+    values = list_texts(table.column(spec.entity), find_missing(spec.missing))
     known: Mapping[str | None, int] = {value: hash_entity(value or "") for value in set(values)}
     return np.array([known[value] for value in values], dtype=np.int64)
-
-
-def _list_texts(column: "pa.ChunkedArray") -> list[str | None]:
-    import pyarrow as pa
-
-    return [
-        None if value is None else value.strip() for value in column.cast(pa.string()).to_pylist()
-    ]

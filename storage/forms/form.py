@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.base.cells import find_missing
 from storage.forms.base import RowsSpec
 from storage.forms.columns import TARGET, build_rows
 from storage.forms.measures import Measured, Moments, list_texts, measure_target
+from storage.forms.parsing import mask_numbers
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows, count_rows
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ def place_targets(targets: NDArray[Any], data: RowsSpec | None) -> Rows:
         rows[LABEL] = targets.astype(np.int64)
         rows[LABEL + VALID_SUFFIX] = np.ones(len(targets), dtype=np.bool_)
     if data.target is not None:
-        rows[TARGET] = targets.astype(np.float64)
-        rows[TARGET + VALID_SUFFIX] = ~np.isnan(rows[TARGET])
+        given = targets.astype(np.float64)
+        missing = find_missing(data.missing)
+        rows[TARGET], rows[TARGET + VALID_SUFFIX] = mask_numbers(given, ~np.isnan(given), missing)
     return rows

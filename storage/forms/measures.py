@@ -77,7 +77,7 @@ def measure_target(values: NDArray[np.float64]) -> Moments:
 def list_texts(rows: Rows, texts: Sequence[str]) -> dict[str, tuple[str, ...] | None]:
     """Lists the texts of each field of text, sorted; None for a field of more than 1,000."""
     listed: dict[str, tuple[str, ...] | None] = {}
-    for field in map(name_field, texts):
+    for field in (name_field(text, texts) for text in texts):
         if field in rows:
             found = sorted(set(rows[field].tolist()))
             listed[field] = tuple(found) if len(found) <= MOST_TEXTS else None

@@ -54,7 +54,7 @@ class SeriesForm(TableForm):
     def read_table(self, table: "pa.Table", data: RowsSpec) -> tuple[Rows, Columns]:
         """Makes the fields of a table, and `series_id` of the entity."""
         rows, columns = super().read_table(table, data)
-        return {**rows, SERIES_ID: parse_entities(table, data.entity)}, columns
+        return {**rows, SERIES_ID: parse_entities(table, data)}, columns
 
 
 def find_step(entities: NDArray[np.generic], times: NDArray[np.int64]) -> int:

@@ -6,11 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from storage.base.cells import find_missing
 from storage.base.errors import SourceError
+from storage.base.times import check_time_format
 from storage.forms.base import MISSING, RowsSpec
-from storage.forms.columns import NUMBERS, TARGET, TIME
+from storage.forms.columns import NUMBERS, TARGET, TIME, name_field
 from storage.forms.form import Columns, Form, Mask, place_targets
 from storage.forms.measures import Moments, measure_columns
+from storage.forms.parsing import mask_numbers
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows, find_valid
 
 
@@ -37,9 +40,12 @@ class TableSpec(RowsSpec):
     time: str | None = None
     """Column of the time, kept as `time`, int64 nanoseconds since 1970 (UTC)."""
     time_format: str | None = None
-    """Format of the time after C's strptime, as `%d/%m/%Y %H:%M`; None for ISO 8601."""
+    """Format of the time after C's strptime, as `%d/%m/%Y %H:%M`; None for ISO 8601. It may hold
+    %Y %y %m %b %B %d %e %j %H %I %p %M %S %f %z %s %a %A, and in short %F %T %D %R %r; names are
+    English."""
     missing: tuple[str, ...] = MISSING
-    """Texts that mean that there is no value."""
+    """Texts that mean that there is no value, of any source; in numbers also the same number
+    written otherwise. White space around a value does not count; an empty number is missing."""
 
     @model_validator(mode="after")
     def _check_columns(self) -> "TableSpec":
@@ -58,6 +64,21 @@ class TableSpec(RowsSpec):
             raise ValueError(
                 f"labels ({', '.join(self.labels)}) must be names that differ; remove the repeated "
                 "one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_names(self) -> "TableSpec":
+        if self.time_format is not None:
+            check_time_format(self.time_format)
+        fields = [name_field(name, self.texts) for name in self.texts]
+        repeated = [
+            name for name, field in zip(self.texts, fields, strict=True) if fields.count(field) > 1
+        ]
+        if repeated:
+            raise ValueError(
+                f"texts ({', '.join(repeated)}) must become fields of different names; got "
+                f"{', '.join(sorted(set(fields)))}; rename a column"
             )
         return self
 
@@ -84,8 +105,10 @@ class TableForm(Form):
                 f"source ({where}) must hold rows of {len(names)} numbers, as the data section "
                 f"names them; got shape {values.shape[1:]}; name each column in data.numbers"
             )
-        numbers = values.astype(np.float64)
-        rows: Rows = {NUMBERS: numbers, NUMBERS + VALID_SUFFIX: ~np.isnan(numbers)}
+        missing = find_missing(data.missing if data is not None else ())
+        given = values.astype(np.float64)
+        numbers, valid = mask_numbers(given, ~np.isnan(given), missing)
+        rows: Rows = {NUMBERS: numbers, NUMBERS + VALID_SUFFIX: valid}
         asked = data is not None and (data.label is not None or data.target is not None)
         rows |= place_targets(targets, data) if asked else {}
         return rows, {NUMBERS: names, NUMBERS + VALID_SUFFIX: names}

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from storage.base.errors import SourceError
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
@@ -17,10 +20,12 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.scratch import open_scratch
 from storage.datasets.version import Version
 from storage.forms.base import DEFAULT_SHARD_BYTES, MAX_CLASSES_NAMED, RowsSpec
+from storage.forms.unreadable import Unreadable, merge_unreadable
 from storage.pipeline.derived import measure_derived
+from storage.pipeline.known_rows import KnownRows
 from storage.pipeline.publishing import publish_version
 from storage.shards.entry import ShardEntry, Span
-from storage.shards.row_ids import count_rows
+from storage.shards.row_ids import ROW_ID, count_rows
 from storage.shards.writing import write_shard
 from storage.sources.base import (
     Part,
@@ -57,13 +62,17 @@ class _Beside:
 class Collected:
     """What one part became.
 
-    A shard (none if no record could be read), faults, files that were read, undeclared classes.
+    A shard (none if no record could be read), faults, files that were read, undeclared classes,
+    values that could not be read, and the ids of rows that are members of their own, or none where
+    rows bring ids; None where they are counted.
     """
 
     entry: ShardEntry | None
     faults: tuple[Undecodable, ...]
     files: tuple[SourceFile, ...]
     undeclared: tuple[str, ...]
+    unreadable: Mapping[str, Unreadable]
+    ids: NDArray[np.uint64] | None = None
 
 
 def collect_rows(
@@ -92,43 +101,64 @@ def collect_rows(
 
     Returns:
         The version. Its `info` holds `source` (a `SourceIdentity`), `faults` (records that could
-        not be read, the first 1,000), `fault_count`, and `undeclared`, the first names of classes
-        that `spec` does not declare, if any; `passed_over`, how many files of the source are none
-        of its kind, by ending, if any.
+        not be read, the first 1,000), `fault_count`, and, if there are any, `undeclared`, the first
+        names of classes that `spec` does not declare; `unreadable`, what of each column is there
+        and cannot be read; `passed_over`, how many files of the source are none of its kind, by
+        ending.
 
     Raises:
         SourceError: The source cannot be read, or holds no rows.
         StorageError: The dataset cannot be written.
     """
-    beside = _Beside()
-    files = beside.files
-    faults: list[Undecodable] = []
-    entries: list[ShardEntry] = []
-    undeclared: set[str] = set()
+    gathered = _Gathered(source)
     with open_scratch(dataset) as scratch:
         spool = scratch if client is not None else None
         work = partial(
             collect_part, source=source, spec=spec, shards=dataset.shards, codec=codec, spool=spool
         )
-        tasks = _list_tasks(source.scan(spec, target_shard_bytes), beside, spool)
+        tasks = _list_tasks(source.scan(spec, target_shard_bytes), gathered.beside, spool)
         for number, done in enumerate(map_in_order(work, tasks, client)):
             if spool is not None:
                 spool.delete(_name_spooled(number))
-            files += done.files
-            faults += done.faults
-            undeclared.update(done.undeclared)
-            entries += [done.entry] if done.entry is not None else []
+            gathered.add(done)
             if on_progress is not None:
                 on_progress(number + 1, None)
-    if not entries:
-        raise SourceError(_describe_empty(source, faults))
-    identity = source.make_identity(files, rows=sum(entry.rows for entry in entries))
-    return publish_version(
-        dataset,
-        entries,
-        kind="raw",
-        info=_describe_version(identity, faults, undeclared, beside.passed_over),
-    )
+    info = gathered.finish()
+    return publish_version(dataset, gathered.entries, kind="raw", info=info)
+
+
+class _Gathered:
+    """Gathers what the parts of a source became, in their order."""
+
+    def __init__(self, source: Source) -> None:
+        self.beside = _Beside()
+        self.entries: list[ShardEntry] = []
+        self._source = source
+        self._faults: list[Undecodable] = []
+        self._undeclared: set[str] = set()
+        self._unreadable: dict[str, Unreadable] = {}
+        self._known = KnownRows(source.display or source.type)
+
+    def add(self, done: Collected) -> None:
+        """Adds one part; refuses rows that came before."""
+        self.beside.files += done.files
+        self._faults += done.faults
+        self._undeclared.update(done.undeclared)
+        self._unreadable = merge_unreadable((self._unreadable, done.unreadable))
+        if done.entry is not None:
+            self.entries.append(done.entry)
+            self._known.add(done.entry, done.ids)
+
+    def finish(self) -> dict[str, object]:
+        """Return what the version says of itself; refuses a source without rows."""
+        if not self.entries:
+            raise SourceError(_describe_empty(self._source, self._faults))
+        self._known.check()
+        rows = sum(entry.rows for entry in self.entries)
+        identity = self._source.make_identity(self.beside.files, rows=rows)
+        return _describe_version(identity, self._faults, self._undeclared) | _describe_rest(
+            self._unreadable, self.beside.passed_over
+        )
 
 
 def collect_part(
@@ -157,8 +187,9 @@ def collect_part(
     if spool is not None and part.spooled:
         part = replace(part, payload=spool.read(_name_spooled(number)))
     decoded = source.decode(part, spec)
+    done = Collected(None, decoded.faults, decoded.files, decoded.undeclared, decoded.unreadable)
     if not count_rows(decoded.rows):
-        return Collected(None, decoded.faults, decoded.files, decoded.undeclared)
+        return done
     rows = identify_rows(part, decoded)
     spans = (Span(name=part.name, start=part.start, stop=part.stop),)
     derived = measure_derived(rows, decoded.columns)
@@ -171,7 +202,8 @@ def collect_part(
         columns=decoded.columns,
         statistics=derived,
     )
-    return Collected(entry, decoded.faults, decoded.files, decoded.undeclared)
+    ids = rows[ROW_ID] if decoded.members is not None else None
+    return replace(done, entry=entry, ids=rows[ROW_ID][:0] if ROW_ID in decoded.rows else ids)
 
 
 def _list_tasks(
@@ -199,21 +231,25 @@ def _name_spooled(number: int) -> str:
 
 
 def _describe_version(
-    identity: SourceIdentity,
-    faults: list[Undecodable],
-    undeclared: set[str],
-    passed_over: Mapping[str, int],
+    identity: SourceIdentity, faults: list[Undecodable], undeclared: set[str]
 ) -> dict[str, object]:
     listed = [{"name": fault.name, "reason": fault.reason} for fault in faults[:LISTED_FAULTS]]
     strange = {"undeclared": sorted(undeclared)[:MAX_CLASSES_NAMED]} if undeclared else {}
-    others: dict[str, object] = {"passed_over": dict(passed_over)} if passed_over else {}
     return {
         "source": identity.model_dump(mode="json"),
         "faults": listed,
         "fault_count": len(faults),
         **strange,
-        **others,
     }
+
+
+def _describe_rest(
+    unreadable: Mapping[str, Unreadable], passed_over: Mapping[str, int]
+) -> dict[str, object]:
+    """Return what is said of a source only where there is any."""
+    odd = {name: values.model_dump(mode="json") for name, values in sorted(unreadable.items())}
+    said: dict[str, object] = {"unreadable": odd, "passed_over": dict(passed_over)}
+    return {name: value for name, value in said.items() if value}
 
 
 def _describe_empty(source: Source, faults: list[Undecodable]) -> str:

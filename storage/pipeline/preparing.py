@@ -22,7 +22,7 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.scratch import open_scratch
 from storage.datasets.version import Version
 from storage.forms.base import DEFAULT_SHARD_BYTES, RowsSpec
-from storage.forms.columns import SERIES_ID, TIME, name_field
+from storage.forms.columns import SERIES_ID, TIME, list_fields
 from storage.forms.registry import find_form
 from storage.pipeline.collecting import Progress
 from storage.pipeline.fitted import Fitted, fit_statistics
@@ -193,7 +193,10 @@ def _read_key(raw: Version, spec: RowsSpec, entry: ShardEntry) -> Rows:
         field.name
         for field in raw.fields
         if field.name in wanted
-        or (asked is not None and (field.name == name_field(asked) or asked in field.columns))
+        or (
+            asked is not None
+            and (field.name in list_fields(asked, spec.texts) or asked in field.columns)
+        )
     ]
     return raw.read_shard(entry, fields)
 

@@ -1,7 +1,7 @@
 """Chooses rows: valid ones that meet the recipe's conditions, one of each content."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ def select_rows(
     rows = form.drop_masks(take_rows(rows, ~(features | label)))
     if spec.filter:
         kept = np.logical_and.reduce(
-            [meets_condition(rows, condition, columns) for condition in spec.filter]
+            [meets_condition(rows, rule, columns, spec.texts) for rule in spec.filter]
         )
         dropped["filtered"] = int((~kept).sum())
         rows = take_rows(rows, kept)
@@ -70,14 +70,17 @@ def take_rows(rows: Rows, kept: NDArray[Any]) -> Rows:
 
 
 def meets_condition(
-    rows: Rows, condition: Condition, columns: Mapping[str, tuple[str, ...]]
+    rows: Rows,
+    condition: Condition,
+    columns: Mapping[str, tuple[str, ...]],
+    texts: Sequence[str] = (),
 ) -> NDArray[np.bool_]:
     """Return which rows meet a condition, shape (N,); a missing value meets none.
 
     Raises:
         InvalidInput: There is no such field, or it holds more than one value a row.
     """
-    values = find_column(rows, condition.field, columns)
+    values = find_column(rows, condition.field, columns, texts)
     kept = find_valid(rows, condition.field).copy()
     if values.dtype.kind == "f":
         kept &= ~np.isnan(values)

@@ -6,7 +6,7 @@ A hash split draws from the row's content. Equal rows therefore draw the same nu
 up on two sides, and a row keeps its side when others come and go.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from storage.base.errors import InvalidInput
 from storage.forms.base import RowsSpec
-from storage.forms.columns import name_field, parse_time
+from storage.forms.columns import list_fields, parse_time
 from storage.forms.rules import SplitSpec
 from storage.shards.row_ids import CONTENT_HASH, VALID_SUFFIX, Rows, draw_uniform, hash_contents
 from storage.sources.base import SPLITS
@@ -121,7 +121,7 @@ def find_cutoffs(times: NDArray[Any], spec: SplitSpec) -> Cutoffs:
 
 def find_times(rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]) -> NDArray[Any]:
     """Return the field that a split by time goes by: `split.field`, or `time`."""
-    return find_column(rows, spec.split.field or "time", columns)
+    return find_column(rows, spec.split.field or "time", columns, spec.texts)
 
 
 def find_keys(
@@ -133,17 +133,25 @@ def find_keys(
     """
     if spec.split.by not in ("group", "entity"):
         return rows[CONTENT_HASH]
-    values = find_column(rows, spec.split.field or "series_id", columns)
+    values = find_column(rows, spec.split.field or "series_id", columns, spec.texts)
     return hash_contents({"group": values})
 
 
-def find_column(rows: Rows, name: str, columns: Mapping[str, tuple[str, ...]]) -> NDArray[Any]:
+def find_column(
+    rows: Rows, name: str, columns: Mapping[str, tuple[str, ...]], texts: Sequence[str] = ()
+) -> NDArray[Any]:
     """Finds a field with one value a row, or a column of a field of columns; shape (N,).
+
+    Args:
+        rows: The fields.
+        name: A field, or a column by the recipe's name.
+        columns: Names of the columns of two-dimensional fields.
+        texts: The recipe's columns of text.
 
     Raises:
         InvalidInput: There is no such field or column.
     """
-    for field in (name, name_field(name)):
+    for field in list_fields(name, texts):
         if field in rows and rows[field].ndim == 1:
             return rows[field]
     for field, names in columns.items():

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, 
 from storage.base.errors import SourceError, SourceUnavailable
 from storage.base.store import canonical_json, redact, sha256_bytes
 from storage.forms.base import RowsSpec
+from storage.forms.unreadable import Unreadable
 from storage.shards.row_ids import (
     CONTENT_HASH,
     ROW_ID,
@@ -131,6 +132,7 @@ class Decoded:
         faults: Records that could not be read.
         files: Files that were read whole, once, by this part.
         undeclared: Names of classes in the part that the recipe does not declare.
+        unreadable: Values of columns that are there and cannot be read, by column.
     """
 
     rows: Rows
@@ -140,6 +142,7 @@ class Decoded:
     faults: tuple[Undecodable, ...] = ()
     files: tuple[SourceFile, ...] = ()
     undeclared: tuple[str, ...] = ()
+    unreadable: Mapping[str, Unreadable] = field(default_factory=dict)
 
 
 class Source(BaseModel, ABC):

@@ -9,6 +9,7 @@ from pydantic import Field
 from storage.forms.base import RowsSpec
 from storage.forms.columns import check_columns, find_undeclared, require_columns
 from storage.forms.registry import find_form
+from storage.forms.unreadable import find_unreadable
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource
 from storage.sources.listing import list_files
 from storage.sources.opening import open_stream, translated
@@ -67,7 +68,12 @@ class ParquetSource(UrlSource):
             )
             file.close()
         rows, columns = find_form(table).read_table(groups, table)
-        return Decoded(rows, columns=columns, undeclared=find_undeclared(groups, table))
+        odd = find_unreadable(
+            groups, rows, table, lambda row: f"{part.name} row {part.start + row + 1}"
+        )
+        return Decoded(
+            rows, columns=columns, undeclared=find_undeclared(groups, table), unreadable=odd
+        )
 
 
 def _open_parquet(address: str, options: Mapping[str, object]) -> "pq.ParquetFile":

@@ -1,5 +1,7 @@
 """Reading a file or a request into raw samples: within bounds, then by the reader of the form."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from deployments.targets.errors import BadArtifact, BadInput
@@ -47,7 +49,8 @@ def read_samples(data: bytes, card: Card, where: str) -> Samples:
     """
     spec = card.input
     if spec.form in RECORD_READERS and not data.startswith(MAGIC):
-        return _read_records(split_csv(data, where), spec, where)
+        wanted = [column.name for column in spec.columns]
+        return _read_records(split_csv(data, where, wanted), spec, where)
     try:
         read = READERS.find(spec.form)
     except UnknownName as error:
@@ -71,9 +74,7 @@ def read_values(value: object, card: Card, where: str) -> Samples:
     spec = card.input
     rows = [value] if isinstance(value, dict) else value
     if spec.form in RECORD_READERS and isinstance(rows, list) and _has_object(rows):
-        numbers = frozenset(column.name for column in spec.columns if not column.vocabulary)
-        records = tabulate_objects(rows, list_columns(spec), numbers, where)
-        return _read_records(records, spec, where)
+        return _read_records(tabulate_objects(rows, list_columns(spec), where), spec, where)
     return read_samples(write_npy(read_numbers(rows, where)), card, where)
 
 
@@ -83,7 +84,9 @@ def _has_object(rows: list[object]) -> bool:
 
 def _read_records(records: Records, spec: InputSpec, where: str) -> Samples:
     samples = RECORD_READERS.find(spec.form)(records, spec, where)
-    return samples if samples.times is not None else with_times(samples.raw, spec)
+    if samples.times is not None:
+        return samples
+    return replace(samples, times=with_times(samples.raw, spec).times)
 
 
 def with_times(raw: Raw, spec: InputSpec) -> Samples:

@@ -13,7 +13,7 @@ def list_columns(data: TableSpec) -> tuple[Column, ...]:
         for place, name in enumerate(data.numbers)
     ]
     for name in data.texts:
-        field = name_field(name)
+        field = name_field(name, data.texts)
         found.append(Column(name, field, "text", field))
     if data.label is not None:
         found.append(Column(data.label, LABEL, "label", LABEL))

@@ -39,7 +39,8 @@ class ColumnFeatures:
             scaled = np.where(usable, (rows[NUMBERS] - self.scales[0]) / self.scales[1], 0.0)
             parts += [np.clip(scaled, -8, 8), np.square(np.clip(scaled, -3, 3))]
         for name in self.texts:
-            parts.append(np.eye(TEXT_CODES)[code_texts(rows[name_field(name)]).astype(np.int64)])
+            codes = code_texts(rows[name_field(name, self.texts)]).astype(np.int64)
+            parts.append(np.eye(TEXT_CODES)[codes])
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def spread(self, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -46,7 +46,7 @@ def read_columns(inputs: NDArray[Any], spec: InputSpec, data: TableSpec) -> tupl
         rows |= {NUMBERS: numbers, NUMBERS + VALID_SUFFIX: ~np.isnan(numbers)}
         columns = {NUMBERS: data.numbers, NUMBERS + VALID_SUFFIX: data.numbers}
     for name in data.texts:
-        field = name_field(name)
+        field = name_field(name, data.texts)
         column = spec.columns[places[name]]
         rows[field], rows[field + VALID_SUFFIX] = _read_texts(flat[:, places[name]], column)
     if data.time in places:

@@ -72,7 +72,8 @@ def measure_predictors(
 def bin_shard(entry: ShardEntry, shards: Store, binning: Binning) -> dict[str, Bins]:
     """Sum one shard by column; runs on a worker."""
     data = binning.data
-    fields = (LABEL, TARGET, NUMBERS, SERIES_ID, *map(name_field, data.texts))
+    texts = (name_field(name, data.texts) for name in data.texts)
+    fields = (LABEL, TARGET, NUMBERS, SERIES_ID, *texts)
     wanted = {field for name in fields for field in (name, name + VALID_SUFFIX)}
     asked = [field.name for field in entry.fields if field.name in wanted]
     rows = read_shard(shards, entry, asked, verify=False)

@@ -31,7 +31,7 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
     return RowSample(
         objective=objective,
         numbers=tuple(_describe_number(name, data, fitted) for name in order),
-        categories=tuple(_describe_category(name, fitted) for name in data.texts),
+        categories=tuple(_describe_category(name, data, fitted) for name in data.texts),
         time=bool(model.head.calendar),
         window=model.window,
         forecast=len(forecast),
@@ -51,8 +51,9 @@ def _describe_number(name: str, data: TableSpec, fitted: Fitted) -> NumberColumn
     return NumberColumn(name=name, mean=fitted.mean[place], std=fitted.std[place])
 
 
-def _describe_category(name: str, fitted: Fitted) -> CategoryColumn:
-    texts = [text for text in fitted.vocabularies.get(name_field(name), ()) if text]
+def _describe_category(name: str, data: TableSpec, fitted: Fitted) -> CategoryColumn:
+    field = name_field(name, data.texts)
+    texts = [text for text in fitted.vocabularies.get(field, ()) if text]
     if not texts:
         reason = (
             f"column {name} must hold 1 to 1,000 different texts to be a category; got none or "
@@ -92,7 +93,8 @@ def _read_codes(version: Version, sample: RowSample) -> CodeBook | None:
     """Read all rows' texts as places in vocabularies: 8 bytes a row and column in memory."""
     if not sample.categories:
         return None
-    names = [(name_field(column.name), column.vocabulary) for column in sample.categories]
+    texts = [column.name for column in sample.categories]
+    names = [(name_field(column.name, texts), column.vocabulary) for column in sample.categories]
     known = {field.name for field in version.fields}
     wanted = [field for name, _ in names for field in (name, name + VALID_SUFFIX) if field in known]
     ids, codes = [], []

@@ -207,7 +207,7 @@ def test_ragged_and_blank_records_are_left_out_and_named(tmp_path, dataset):
     (tmp_path / "data.csv").write_text(text)
     version = collect_rows(CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=SPEC)
     assert version.read()["numbers"].tolist() == [[1, 2], [7, 8]]
-    assert [fault["name"] for fault in version.info["faults"]] == ["data.csv:2", "data.csv:3"]
+    assert [fault["name"] for fault in version.info["faults"]] == ["data.csv:4", "data.csv:5"]
     assert "3 values, not 5" in version.info["faults"][0]["reason"]
 
 
@@ -223,7 +223,7 @@ def test_record_ids_do_not_depend_on_the_cut_even_with_faults(tmp_path):
 
 
 def test_a_quote_that_never_closes_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr("storage.sources.csv.LONGEST_RECORD_BYTES", 10_000)
+    monkeypatch.setattr("storage.base.records.LONGEST_RECORD_BYTES", 10_000)
     with pytest.raises(SourceError, match="quote"):
         read_all_cut(tmp_path, 'a,b,kind,y,t\n1,2,"x,yes,3\n' + "1,2,x,yes,3\n" * 200_000)
 

@@ -25,10 +25,13 @@ class Samples:
     Attributes:
         raw: (N, *shape), the card's dtype.
         times: (N, L) seconds since 1970 of the rows of N windows; None where nothing tells them.
+        notes: What a person should know of single samples before trusting their answers: the
+            number of the sample, and words, such as of a category that no training row had.
     """
 
     raw: Raw
     times: NDArray[np.float64] | None = None
+    notes: tuple[tuple[int, str], ...] = ()
 
 
 def read_npy(data: bytes, where: str) -> Raw:

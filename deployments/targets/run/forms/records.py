@@ -1,19 +1,22 @@
 """Rows as texts by column, whatever they came as: a CSV file with a header, or JSON objects.
 
-Both end in the same record, so that one reader makes values of them and none can disagree.
+Both end in the same record, so that one reader makes values of them and none can disagree; and a
+CSV file falls into records by the rules of `storage.base.records`, as it does where it is learned
+from.
 """
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+import codecs
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployments.targets.errors import BadInput
-from storage.base.store import redact
+from storage.base import records
+from storage.base.cells import MAX_QUOTED, match_number
+from storage.base.urls import redact
 
 Cell = str | None
 """A value as text; None where JSON says null, which is a missing value in any column."""
-MAX_QUOTED = 40
+DELIMITERS = ",;\t|"
 
 
 @dataclass(frozen=True)
@@ -25,60 +28,98 @@ class Records:
         rows: One list of cells a row, in the order of the header.
         unit: What a message calls a row, such as "line".
         first: The number of the first row in messages.
+        places: The number of each row in messages, where they do not follow each other.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     unit: str
     first: int
+    places: Sequence[int] = ()
 
     def name_row(self, number: int) -> str:
         """Return how a message calls a row, counted from 0."""
-        return f"{self.unit} {self.first + number}"
+        place = self.places[number] if self.places else self.first + number
+        return f"{self.unit} {place}"
 
     def take_last(self, count: int) -> "Records":
         """Return the last rows."""
         skipped = max(len(self.rows) - count, 0)
-        return Records(self.header, self.rows[skipped:], self.unit, self.first + skipped)
+        return Records(
+            self.header,
+            self.rows[skipped:],
+            self.unit,
+            self.first + skipped,
+            self.places[skipped:],
+        )
 
 
-def split_csv(data: bytes, where: str) -> Records:
+def split_csv(data: bytes, where: str, wanted: Collection[str] = ()) -> Records:
     """Split a CSV file into the names of its columns and its rows.
 
     Args:
-        data: The file, UTF-8, its first record the names of the columns.
+        data: The file, UTF-8, or UTF-16 with its mark; its first record the names of the columns.
         where: Its name, for messages.
+        wanted: Columns that are asked for. Where commas do not part them and semicolons, tabs or
+            bars do, these stand between the values.
 
     Raises:
-        BadInput: It is no CSV file in UTF-8 with commas.
+        BadInput: It is no CSV file in UTF-8, or a record is not as wide as the header.
     """
+    text = _decode(data, where)
+    delimiter = _choose_delimiter(text, wanted)
+    found = records.split_records(text, delimiter)
+    header: list[str] = []
+    rows: list[list[str]] = []
+    places: list[int] = []
+    for record in found:
+        if record.is_blank:
+            continue
+        fault = records.check_width(record, len(header) or len(record.cells))
+        if header and records.repeats_header(record.cells, header):
+            fault = records.REPEATED_HEADER
+        if fault:
+            raise BadInput(
+                f"input ({where}, line {record.line}) must be a record of "
+                f"{len(header) or 'named'} columns; got one that {fault}; mend it, and put quotes "
+                "around a value that holds the sign between values"
+            )
+        if not header:
+            header = [name.strip() for name in record.cells]
+        else:
+            rows.append(record.cells)
+            places.append(record.line)
+    return Records(header, rows, "line", 2, places)
+
+
+def _decode(data: bytes, where: str) -> str:
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        records = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
         raise BadInput(
             f"input ({where}) must be a CSV file in UTF-8; got {error}; save it again"
         ) from error
-    records = [record for record in records if record]
-    header = [name.strip() for name in records[0]] if records else []
-    wrong = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
-    if wrong is not None:
-        raise BadInput(
-            f"input ({where}) must have commas between its values, whatever stood between those "
-            f"that were learned from; got {wrong!r} in its first line; save it with commas, and "
-            "points in its numbers"
-        )
-    return Records(header, records[1:], "line", 2)
+
+
+def _choose_delimiter(text: str, wanted: Collection[str]) -> str:
+    """Return the first sign by which the header holds all columns that are asked for; a comma."""
+    for delimiter in DELIMITERS:
+        first = next((r for r in records.split_records(text, delimiter) if not r.is_blank), None)
+        if first is None or set(wanted) <= {name.strip() for name in first.cells}:
+            return delimiter
+    return ","
 
 
 def tabulate_objects(
-    values: Sequence[object], names: Sequence[str], numbers: frozenset[str], where: str
+    values: Sequence[object], columns: Mapping[str, Sequence[str] | None], where: str
 ) -> Records:
     """Tabulate JSON objects, each one row as `{column: value}`.
 
     Args:
         values: The objects.
-        names: The columns that are asked for; others are passed over.
-        numbers: Those of them that hold numbers, in which true is 1 and false is 0.
+        columns: The columns that are asked for, each with the texts that it may hold; None for
+            numbers, in which true is 1 and false is 0. Others are passed over.
         where: What they came as, for messages.
 
     Raises:
@@ -86,9 +127,9 @@ def tabulate_objects(
             object.
     """
     objects = [_require_object(value, number, where) for number, value in enumerate(values)]
-    header = [name for name in names if any(name in row for row in objects)]
+    header = [name for name in columns if any(name in row for row in objects)]
     rows = [
-        [_write_cell(row, name, name in numbers, f"{where}, row {number}") for name in header]
+        [_write_cell(row, name, columns[name], f"{where}, row {number}") for name in header]
         for number, row in enumerate(objects)
     ]
     return Records(header, rows, "row", 0)
@@ -103,8 +144,10 @@ def _require_object(value: object, number: int, where: str) -> Mapping[str, obje
     return value
 
 
-def _write_cell(row: Mapping[str, object], name: str, is_number: bool, where: str) -> Cell:
-    """Write a JSON value as the text that stands for it in a CSV file."""
+def _write_cell(
+    row: Mapping[str, object], name: str, texts: Sequence[str] | None, where: str
+) -> Cell:
+    """Write a JSON value as the text that stands for it in a file."""
     if name not in row:
         raise BadInput(
             f"input ({where}) must name every column that other rows name; got no {name}; write "
@@ -115,9 +158,9 @@ def _write_cell(row: Mapping[str, object], name: str, is_number: bool, where: st
         return value
     if isinstance(value, bool):
         # As a Parquet file's true becomes a number or a text.
-        return str(int(value)) if is_number else str(value).lower()
+        return str(int(value)) if texts is None else str(value).lower()
     if isinstance(value, int | float):
-        return repr(value)
+        return repr(value) if texts is None else match_number(value, texts)
     raise BadInput(
         f"input ({where}) must hold a number, a text, true, false or null in {name}; got a "
         f"{type(value).__name__}; give one value"

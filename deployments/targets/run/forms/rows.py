@@ -7,7 +7,6 @@ does that.
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,20 @@ from deployments.targets.errors import BadInput
 from deployments.targets.run.forms.arrays import Raw, Samples, read_npy
 from deployments.targets.run.forms.records import Cell, Records, quote
 from deployments.targets.trust.card import ColumnSpec, InputSpec
-from storage.base.store import redact
+from storage.base.cells import (
+    Missing,
+    explain_unreadable,
+    find_missing,
+    read_number_cell,
+    read_text_cell,
+)
+from storage.base.times import read_time
+from storage.base.urls import redact
 
 Rows = NDArray[np.float64]
 STEP_ROWS = 1000
+NANOSECONDS = 1e9
+UNSEEN = "is a category that was not learned from, and counts as missing"
 
 
 def read_rows(data: bytes, spec: InputSpec, where: str) -> Raw:
@@ -28,17 +37,33 @@ def read_rows(data: bytes, spec: InputSpec, where: str) -> Raw:
     Raises:
         BadInput: The file does not hold rows that the card describes.
     """
-    return _shape_samples(read_npy(data, where), spec, where)
+    return _shape_samples(_drop_missing(read_npy(data, where), spec), spec, where)
 
 
-def list_columns(spec: InputSpec) -> list[str]:
-    """List the columns of files that say something of a sample: values, entity and time."""
-    names = [column.name for column in spec.columns]
-    return names + [
-        name
-        for name in (spec.entity, spec.time.name if spec.time else None)
-        if name is not None and name not in names
-    ]
+def list_columns(spec: InputSpec) -> dict[str, tuple[str, ...] | None]:
+    """List the columns of files that say something of a sample: values, entity and time.
+
+    Returns:
+        Each with the texts that it may hold; None for numbers and times.
+    """
+    columns: dict[str, tuple[str, ...] | None] = {
+        column.name: column.vocabulary or None for column in spec.columns
+    }
+    if spec.time is not None:
+        columns.setdefault(spec.time.name, None)
+    if spec.entity is not None:
+        columns.setdefault(spec.entity, ())
+    return columns
+
+
+def _drop_missing(values: Raw, spec: InputSpec) -> Raw:
+    """Return numbers, NaN where one means that there is none, as it does where one learns."""
+    numbers = find_missing(spec.missing).numbers
+    if not numbers or values.shape[-1:] != (len(spec.columns),):
+        return values
+    plain = [not (column.vocabulary or column.is_time) for column in spec.columns]
+    gone = np.isin(values, list(numbers)) & np.array(plain)
+    return np.where(gone, np.nan, values) if gone.any() else values
 
 
 def read_records(records: Records, spec: InputSpec, where: str) -> Samples:
@@ -51,7 +76,7 @@ def read_records(records: Records, spec: InputSpec, where: str) -> Samples:
 
     Returns:
         (N, D) of a table, (1, L, D) of a series; NaN where a value is missing, or a category is
-        unknown. Of a series with the times of its rows, where it tells them.
+        unknown, of which a note tells. Of a series with the times of its rows, where it tells them.
 
     Raises:
         BadInput: A column is missing, a value cannot be read, or there are too few rows.
@@ -62,19 +87,83 @@ def read_records(records: Records, spec: InputSpec, where: str) -> Samples:
         _check_entity(records, spec, where)
         times = _read_times(records, spec, where)
         records = records.take_last(spec.shape[0])
-    places = [records.header.index(column.name) for column in spec.columns]
+    reader = _RowReader(records, spec, where)
     values = np.array(
-        [
-            _read_record(record, places, spec, f"{where}, {records.name_row(number)}")
-            for number, record in enumerate(records.rows)
+        [reader.read(record, number) for number, record in enumerate(records.rows)]
+    ).reshape(len(records.rows), len(spec.columns))
+    samples = _shape_samples(values, spec, where)
+    # The rows of a window are all of its one sample.
+    notes = dict.fromkeys(
+        (number if len(spec.shape) == 1 else 0, words) for number, words in reader.notes
+    )
+    return Samples(samples, times, tuple(notes))
+
+
+class _RowReader:
+    """Reads the values of records, and notes what a person should know of them.
+
+    Attributes:
+        notes: The number of a row, and words.
+    """
+
+    def __init__(self, records: Records, spec: InputSpec, where: str) -> None:
+        self.notes: list[tuple[int, str]] = []
+        self._records, self._where = records, where
+        self._missing = find_missing(spec.missing)
+        self._columns = [
+            (
+                records.header.index(column.name),
+                column,
+                {v: n for n, v in enumerate(column.vocabulary)},
+            )
+            for column in spec.columns
         ]
-    ).reshape(len(records.rows), len(places))
-    return Samples(_shape_samples(values, spec, where), times)
+
+    def read(self, record: Sequence[Cell], number: int) -> list[float]:
+        """Read the values of one record as they stand in a sample: NaN where one is missing."""
+        return [
+            self._read_text(record[place], column, known, number)
+            if known
+            else self._read_number(record[place], column, number)
+            for place, column, known in self._columns
+        ]
+
+    def _read_text(
+        self, cell: Cell, column: ColumnSpec, known: dict[str, int], number: int
+    ) -> float:
+        text = read_text_cell(cell, self._missing)
+        if text is None:
+            return math.nan
+        if text not in known:
+            self.notes.append((number, f"{column.name}: {quote(text)} {UNSEEN}"))
+            return math.nan
+        return float(known[text])
+
+    def _read_number(self, cell: Cell, column: ColumnSpec, number: int) -> float:
+        if column.is_time:
+            return _read_time(cell, column, self._missing, self._name_row(number))
+        value = read_number_cell(cell, self._missing)
+        if value is None or math.isinf(value):
+            why = explain_unreadable(cell or "") or "correct it"
+            raise BadInput(
+                f"input ({self._name_row(number)}) must hold a finite number in {column.name}; got "
+                f"{quote((cell or '').strip())}; {why}"
+            )
+        return value
+
+    def _name_row(self, number: int) -> str:
+        return f"{self._where}, {self._records.name_row(number)}"
 
 
 def _check_header(records: Records, spec: InputSpec, where: str) -> None:
-    """Refuse rows that lack a column."""
+    """Refuse rows that lack a column, or have one twice."""
     names = [column.name for column in spec.columns]
+    twice = [name for name in list_columns(spec) if records.header.count(name) > 1]
+    if twice:
+        raise BadInput(
+            f"input ({where}) must have each column once; got {', '.join(twice)} twice; give it "
+            "once"
+        )
     absent = [name for name in names if name not in records.header]
     if absent:
         raise BadInput(
@@ -89,7 +178,7 @@ def _check_entity(records: Records, spec: InputSpec, where: str) -> None:
     if spec.entity is None or spec.entity not in records.header:
         return
     place = records.header.index(spec.entity)
-    found = list(dict.fromkeys(_read_cell(row, place) for row in records.rows[-length:]))
+    found = list(dict.fromkeys((row[place] or "").strip() for row in records.rows[-length:]))
     if len(found) > 1:
         raise BadInput(
             f"input ({where}) must end with {length} rows of one {spec.entity}; got "
@@ -110,7 +199,8 @@ def _read_times(records: Records, spec: InputSpec, where: str) -> Rows | None:
         return None
     place = records.header.index(spec.time.name)
     recent = records.rows[-max(length, STEP_ROWS) :]
-    times = np.array([_read_time(_read_cell(row, place), spec.time, where) for row in recent])
+    missing = find_missing(spec.missing)
+    times = np.array([_read_time(row[place], spec.time, missing, where) for row in recent])
     apart = np.diff(times)
     inside = apart[len(apart) - length + 1 :] if len(apart) >= length else apart
     if len(inside) and inside.min() <= 0:
@@ -128,60 +218,20 @@ def _read_times(records: Records, spec: InputSpec, where: str) -> Rows | None:
     return times[None, -length:] if len(times) >= length else None
 
 
-def _read_cell(row: Sequence[Cell], place: int) -> str:
-    return (row[place] or "").strip() if place < len(row) else ""
-
-
-def _read_record(
-    record: Sequence[Cell], places: list[int], spec: InputSpec, where: str
-) -> list[float]:
-    if len(record) <= max(places):
-        raise BadInput(
-            f"input ({where}) must have a value in each column; got {len(record)} values; fill it "
-            "up"
-        )
-    cells = [record[place] for place in places]
-    return [
-        _read_value(cell, column, spec, where)
-        for cell, column in zip(cells, spec.columns, strict=True)
-    ]
-
-
-def _read_value(cell: Cell, column: ColumnSpec, spec: InputSpec, where: str) -> float:
-    """Read a value as it stands in a sample: NaN where it is missing."""
-    text = (cell or "").strip()
-    if column.is_time:
-        return _read_time(text, column, where)
-    if cell is None or text in spec.missing:
-        return math.nan
-    if column.vocabulary:
-        return float(column.vocabulary.index(text)) if text in column.vocabulary else math.nan
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.inf
-    if math.isinf(value):
-        raise BadInput(
-            f"input ({where}) must hold a finite number in {column.name}; got {quote(text)}; "
-            "correct it"
-        )
-    return value
-
-
-def _read_time(text: str, column: ColumnSpec, where: str) -> float:
+def _read_time(cell: Cell, column: ColumnSpec, missing: Missing, where: str) -> float:
     """Read a time as seconds since 1970; UTC unless the text says otherwise."""
+    text = read_text_cell(cell, missing)
     try:
-        moment = (
-            datetime.strptime(text, column.time_format)
-            if column.time_format
-            else datetime.fromisoformat(text)
-        )
+        nanoseconds = read_time(text, column.time_format) if text is not None else None
     except ValueError as error:
+        raise BadInput(f"input ({where}) must have a time that can be read: {error}") from error
+    if nanoseconds is None:
         style = column.time_format or "ISO 8601"
         raise BadInput(
-            f"input ({where}) must hold a time as {style} in {column.name}; got {quote(text)}"
-        ) from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            f"input ({where}) must hold a time as {style} in {column.name}; got "
+            f"{quote((cell or '').strip())}"
+        )
+    return nanoseconds / NANOSECONDS
 
 
 def _shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> Rows:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deployments.targets.errors import BadInput
-from deployments.targets.run.inputs import load_input
+from deployments.targets.run.inputs import load_input, read_samples, read_values
 from deployments.targets.trust.card import Card, ColumnSpec, InputSpec, OutputSpec
 from tests.deployments.targets.material import make_golden
 
@@ -142,8 +142,12 @@ def test_arrays_are_one_sample_or_many(
 @pytest.mark.parametrize(
     ("content", "spec", "message"),
     [
-        ("speed;wear;grade\n1;2;L\n", TABLE, "must have commas between its values"),
-        ("speed\twear\tgrade\n1\t2\tL\n", TABLE, "must have commas between its values"),
+        ("speed^wear^grade\n1^2^L\n", TABLE, "got no speed, wear, grade"),
+        ("speed;wear;grade\n1;2,5;L\n", TABLE, "wear; got '2,5'; a decimal comma"),
+        ("speed,wear,grade,speed\n1,2,L,9\n", TABLE, "each column once; got speed twice"),
+        ("speed,wear,grade\n1,500,70,L\n", TABLE, r"line 2\) must be a record of 3 columns; got"),
+        ("speed,wear,grade\n\n1,2,L\n3,22.946,46,L\n", TABLE, r"line 4.*has 4 values, not 3"),
+        ("speed,wear,grade\n1,2,L\nspeed,wear,grade\n", TABLE, r"line 3.*repeats the header"),
         ("speed,wear\n1,2\n", TABLE, "must have the columns speed, wear, grade; got no grade"),
         (
             "speed,wear,grade\n1,fast,L\n",
@@ -151,7 +155,7 @@ def test_arrays_are_one_sample_or_many(
             r"line 2\) must hold a finite number in wear; got 'fast'",
         ),
         ("speed,wear,grade\n1,inf,L\n", TABLE, "finite number in wear"),
-        ("speed,wear,grade\n1,2\n", TABLE, "must have a value in each column; got 2 values"),
+        ("speed,wear,grade\n1,2\n", TABLE, "got one that has 2 values, not 3"),
         ("speed,wear,grade\n", TABLE, "must hold at least one row of 3 columns"),
         ("", TABLE, "got no speed, wear, grade"),
         ("when,flow\n04/03/2016 0:00,1\n", SERIES, "must hold at least 2 rows of 2 columns"),
@@ -161,7 +165,8 @@ def test_arrays_are_one_sample_or_many(
             "must hold a time as %d/%m/%Y %H:%M in when",
         ),
         (b"speed,wear,grade\n\xff\xfe,2,L\n", TABLE, "must be a CSV file in UTF-8"),
-        ('speed,wear,grade\n"1,2,L\n', TABLE, "must be a CSV file in UTF-8"),
+        ('speed,wear,grade\n"1,2,L\n', TABLE, "has a quote that is never closed"),
+        ('speed,wear,grade\n"1"0,2,L\n', TABLE, "has text behind a closing quote"),
     ],
 )
 def test_what_the_model_cannot_take_is_named(
@@ -181,3 +186,50 @@ def test_what_the_model_cannot_take_is_named(
 def test_a_card_says_what_it_takes(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         InputSpec.model_validate(TABLE.model_dump() | change)
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_rows_are_read_whatever_a_program_writes_between_them(
+    tmp_path: Path, mark: str, end: str, encoding: str
+) -> None:
+    text = end.join(["grade,speed,wear", 'L,1,"2"', "H,-3e2,NA", ""]).replace(",", mark)
+    found = read(tmp_path, text.encode(encoding), TABLE)
+    np.testing.assert_array_equal(found, [[1, 2, 1], [-300, np.nan, 0]])
+
+
+def test_missing_codes_are_missing_however_they_are_written(tmp_path: Path) -> None:
+    spec = TABLE.model_copy(update={"missing": ("-999", "NA")})
+    found = read(tmp_path, "speed,wear,grade\n-999.0, -999 ,NA \n -9.99e2,,H\n", spec)
+    assert np.isnan(found[0]).all()
+    assert np.isnan(found[1]).tolist() == [True, True, False]
+    target = io.BytesIO()
+    np.save(target, np.array([[-999.0, 1.0, 0.0]]))
+    assert np.isnan(read(tmp_path, target.getvalue(), spec)).tolist() == [[True, False, False]]
+
+
+def test_a_category_that_was_not_learned_is_noted(tmp_path: Path) -> None:
+    card = make_card(TABLE)
+    samples = read_samples(b"speed,wear,grade\n1,2,L\n1,2,X\n1,2,\n", card, "rows.csv")
+    assert samples.notes == (
+        (1, "grade: 'X' is a category that was not learned from, and counts as missing"),
+    )
+    same = read_values([{"speed": 1, "wear": 2, "grade": "X"}], card, "request")
+    assert [row for row, _ in same.notes] == [0]
+
+
+def test_a_number_of_json_is_the_category_that_was_learned() -> None:
+    spec = TABLE.model_copy(
+        update={
+            "columns": (
+                ColumnSpec(name="a", vocabulary=("1", "2.5")),
+                ColumnSpec(name="b", vocabulary=("1.0", "2.0")),
+            )
+        }
+        | {"shape": (2,)}
+    )
+    rows = [{"a": 1.0, "b": 1}, {"a": 2.5, "b": 2.0}]
+    samples = read_values(rows, make_card(spec), "request")
+    assert samples.raw.tolist() == [[0, 0], [1, 1]]
+    assert samples.notes == ()

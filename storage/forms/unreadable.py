@@ -1,0 +1,116 @@
+"""Values that are there and cannot be read: how many of a column, and where the first ones stand.
+
+They are not missing. A column of `1,5` or `ERR` that passed as missing would be learned from as a
+column of nothing; so they are counted apart, while rows are read, and the raw gate judges them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from storage.base.cells import MAX_QUOTED, Missing, find_missing, read_text_cell
+from storage.base.urls import redact
+from storage.forms.base import RowsSpec
+from storage.forms.parsing import is_text_column
+from storage.shards.row_ids import VALID_SUFFIX, Rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NAMED = 3
+
+
+class Unreadable(BaseModel):
+    """Values of one column that are neither missing nor what the column should hold.
+
+    Attributes:
+        count: How many.
+        values: The first three as they stand there, without secrets.
+        places: Where each of them is, as `data.csv:12`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int
+    values: tuple[str, ...]
+    places: tuple[str, ...]
+
+    def merge(self, other: "Unreadable") -> "Unreadable":
+        """Return both together; the first ones stay named."""
+        return Unreadable(
+            count=self.count + other.count,
+            values=(*self.values, *other.values)[:NAMED],
+            places=(*self.places, *other.places)[:NAMED],
+        )
+
+
+def find_unreadable(
+    table: "pa.Table", rows: Rows, spec: RowsSpec, name_place: Callable[[int], str]
+) -> dict[str, Unreadable]:
+    """Finds the values of columns of numbers, target and time that could not be read.
+
+    Args:
+        table: What the rows were read from.
+        rows: The rows, with their masks.
+        spec: What each column is.
+        name_place: Names the place of a row of the table, by its number.
+
+    Returns:
+        By the recipe's name of the column; columns without any are left out.
+    """
+    missing = find_missing(spec.missing)
+    found: dict[str, Unreadable] = {}
+    numbers = rows.get("numbers" + VALID_SUFFIX)
+    masks = {
+        name: numbers[:, place] for place, name in enumerate(spec.numbers) if numbers is not None
+    }
+    for name, field in ((spec.target, "target"), (spec.time, "time")):
+        if name is not None and field + VALID_SUFFIX in rows:
+            masks[name] = rows[field + VALID_SUFFIX]
+    for name, valid in masks.items():
+        column = table.column(name)
+        if not valid.all() and is_text_column(column):
+            lost = np.flatnonzero(~valid)
+            texts = column.take(lost).to_pylist()
+            odd = [
+                (int(row), text)
+                for row, text in zip(lost, texts, strict=True)
+                if text is not None and _is_unreadable(text, missing)
+            ]
+            if odd:
+                found[name] = _describe(odd, name_place)
+    return found
+
+
+def merge_unreadable(
+    parts: Iterable[Mapping[str, Unreadable]],
+) -> dict[str, Unreadable]:
+    """Return the values of all parts together, in their order."""
+    merged: dict[str, Unreadable] = {}
+    for part in parts:
+        for name, values in part.items():
+            merged[name] = merged[name].merge(values) if name in merged else values
+    return merged
+
+
+def _is_unreadable(text: str, missing: Missing) -> bool:
+    """Tell it from what is missing, of which a NaN and a missing number are some."""
+    read = read_text_cell(text, missing)
+    if not read:
+        return False
+    try:
+        number = float(read)
+    except ValueError:
+        return True
+    return "_" in read or not (np.isnan(number) or number in missing.numbers)
+
+
+def _describe(odd: list[tuple[int, str]], name_place: Callable[[int], str]) -> Unreadable:
+    first = odd[:NAMED]
+    return Unreadable(
+        count=len(odd),
+        values=tuple(redact(text)[:MAX_QUOTED] for _, text in first),
+        places=tuple(name_place(row) for row, _ in first),
+    )

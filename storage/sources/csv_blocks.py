@@ -1,0 +1,238 @@
+"""Cuts the text of CSV files into blocks of whole records, and parses a block."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.base import records
+from storage.base.errors import SourceError
+from storage.forms.base import RowsSpec
+from storage.forms.parsing import holds_nan
+from storage.sources.base import Part
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Faults = dict[int, str]
+"""Why a record of a block is no row, by its number in the block."""
+
+
+class Cut(NamedTuple):
+    """Whole records of a file: their text, how many they are, the line that they begin on."""
+
+    text: bytes
+    records: int
+    line: int
+
+
+def cut_blocks(
+    texts: Iterator[bytes], delimiter: bytes, target_bytes: int, display: str
+) -> Iterator[Cut]:
+    """Yield blocks of whole records; a line break inside quotes ends none.
+
+    Args:
+        texts: The file's text as UTF-8, in pieces.
+        delimiter: What stands between two values.
+        target_bytes: Size that a block should come close to.
+        display: The file's address, for messages.
+
+    Raises:
+        SourceError: A record is too long.
+    """
+    held, line = b"", 1
+    longest = max(records.LONGEST_RECORD_BYTES, target_bytes)
+    for text in texts:
+        held += text
+        if len(held) < target_bytes:
+            continue
+        ends = records.find_ends(held, delimiter, final=False)
+        while len(ends) and len(held) >= target_bytes:
+            # The last record that still fits, or the first one where none does.
+            last = max(0, int(np.searchsorted(ends, target_bytes)) - 1)
+            block = held[: ends[last] + 1]
+            yield Cut(block, last + 1, line)
+            line += len(records.find_breaks(block))
+            held, ends = held[ends[last] + 1 :], ends[last + 1 :] - (ends[last] + 1)
+        if len(held) > longest:
+            raise SourceError(
+                f"file ({display}) must hold records of at most {longest} bytes; got a longer one "
+                f"from line {line} on; look for a quote that is never closed"
+            )
+    if held:
+        yield Cut(held, records.count_records(held, records.find_ends(held, delimiter)), line)
+
+
+def take_header(cut: Cut, delimiter: str) -> tuple[list[str], bytes, int]:
+    """Return the names in the first record of a block, the rest of it, and the line of that."""
+    ends = records.find_ends(cut.text, delimiter.encode())
+    length = int(ends[0]) + 1 if len(ends) else len(cut.text)
+    first = cut.text[:length]
+    record = next(records.split_records(first.decode(), delimiter), None)
+    names = [name.strip() for name in record.cells] if record is not None else []
+    return names, cut.text[length:], cut.line + len(records.find_breaks(first))
+
+
+class Block:
+    """Records of one part of a CSV file.
+
+    Args:
+        part: Its payload is whole records; its detail the names of the columns, and the line that
+            the first record begins on.
+        delimiter: What stands between two values.
+    """
+
+    def __init__(self, part: Part, delimiter: str) -> None:
+        self.part = part
+        self.delimiter = delimiter
+        self.names: tuple[str, ...] = part.detail[0]
+        self._line: int = part.detail[1]
+
+    def parse(self, spec: RowsSpec) -> "tuple[pa.Table, Faults]":
+        """Return the rows as a table, and the records that are none.
+
+        Raises:
+            SourceError: The parser found another number of records than were cut.
+        """
+        regular = records.is_regular(self.part.payload, self.delimiter.encode())
+        table, faults = self._parse_fast(spec) if regular else self._parse_plainly(spec)
+        faults = {number: why for number, why in faults.items() if number not in self._blanks}
+        kept = self.list_rows(faults)
+        if table.num_rows != len(kept):
+            raise SourceError(
+                f"file ({self.part.name}) must be CSV; got {table.num_rows} rows of "
+                f"{len(kept)} records in {self.part.label}; mend it there"
+            )
+        again = _find_repeated_header(table)
+        if again.any():
+            faults |= {kept[int(row)]: records.REPEATED_HEADER for row in np.flatnonzero(again)}
+            table = table.filter(~again)
+        return table, faults
+
+    def list_rows(self, faults: Faults) -> list[int]:
+        """List the numbers of the records that are rows."""
+        count = self.part.stop - self.part.start
+        if not faults and not self._blanks:
+            return list(range(count))
+        return [n for n in range(count) if n not in faults and n not in self._blanks]
+
+    def name_place(self, number: int) -> str:
+        """Name the file and the line of a record, as an editor counts lines."""
+        start = int(self._ends[number - 1]) + 1 if number else 0
+        return f"{self.part.name}:{self._line + int(np.searchsorted(self._breaks, start))}"
+
+    @cached_property
+    def _ends(self) -> NDArray[np.intp]:
+        return records.find_ends(self.part.payload, self.delimiter.encode())
+
+    @cached_property
+    def _breaks(self) -> NDArray[np.intp]:
+        return records.find_breaks(self.part.payload)
+
+    @cached_property
+    def _blanks(self) -> set[int]:
+        return records.find_blanks(self.part.payload, self._ends, self.delimiter.encode())
+
+    def _parse_fast(self, spec: RowsSpec) -> "tuple[pa.Table, Faults]":
+        import pyarrow as pa
+
+        # A value that is no number: read as text, and let the value alone be invalid.
+        for numbers in (pa.float64(), pa.string()):
+            faults: Faults = {}
+            try:
+                table = self._read(spec, numbers, faults)
+            except pa.ArrowInvalid as error:
+                reason = str(error)
+                continue
+            if _holds_nan(table):
+                continue
+            blanks = self._blanks - faults.keys()
+            if blanks:
+                count = table.num_rows + len(faults)
+                there = [number not in blanks for number in range(count) if number not in faults]
+                table = table.filter(np.array(there, dtype=np.bool_))
+            return table, faults
+        raise SourceError(
+            f"file ({self.part.name}) must be CSV; got: {reason} in {self.part.label}; mend it "
+            "there"
+        )
+
+    def _read(self, spec: RowsSpec, numbers: "pa.DataType", faults: Faults) -> "pa.Table":
+        """Reads with numbers as one type; adds the records that are no rows to `faults`."""
+        import pyarrow as pa
+        import pyarrow.csv as arrow
+
+        def leave_out(row: Any) -> str:
+            found = records.describe_width(row.actual_columns, row.expected_columns)
+            faults[row.number - 1] = found
+            return "skip"
+
+        types = dict.fromkeys(spec.columns, pa.string())
+        types |= dict.fromkeys((*spec.numbers, *filter(None, [spec.target])), numbers)
+        payload = self.part.payload
+        return arrow.read_csv(
+            pa.BufferReader(payload),
+            read_options=arrow.ReadOptions(
+                use_threads=False, column_names=self.names, block_size=len(payload) + 1
+            ),
+            parse_options=arrow.ParseOptions(
+                delimiter=self.delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=leave_out,
+            ),
+            convert_options=arrow.ConvertOptions(
+                column_types=types,
+                include_columns=list(dict.fromkeys(spec.columns)),
+                null_values=list(spec.missing),
+                strings_can_be_null=True,
+            ),
+        )
+
+    def _parse_plainly(self, spec: RowsSpec) -> "tuple[pa.Table, Faults]":
+        """Parses records one by one, of a block with quotes that a parser may take otherwise."""
+        import pyarrow as pa
+
+        faults: Faults = {}
+        wanted = list(dict.fromkeys(spec.columns))
+        places = [self.names.index(name) for name in wanted]
+        kept: list[list[str]] = []
+        text = self.part.payload.decode()
+        for number, record in enumerate(records.split_records(text, self.delimiter)):
+            fault = records.check_width(record, len(self.names))
+            if record.is_blank:
+                continue
+            if fault:
+                faults[number] = fault
+            else:
+                kept.append([record.cells[place] for place in places])
+        columns = [[row[place] for row in kept] for place in range(len(places))]
+        return pa.table(
+            {
+                name: pa.array(cells, pa.string())
+                for name, cells in zip(wanted, columns, strict=True)
+            }
+        ), faults
+
+
+def _holds_nan(table: "pa.Table") -> bool:
+    import pyarrow as pa
+
+    return any(pa.types.is_floating(c.type) and holds_nan(c) for c in table.columns)
+
+
+def _find_repeated_header(table: "pa.Table") -> NDArray[np.bool_]:
+    """Return which rows hold the names of their columns, as where files were joined."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = np.ones(table.num_rows, dtype=np.bool_)
+    texts = [name for name in table.column_names if pa.types.is_string(table.column(name).type)]
+    if len(texts) < max(2, table.num_columns):
+        return ~found
+    for name in texts:
+        same = pc.equal(pc.utf8_trim_whitespace(table.column(name)), name).fill_null(False)
+        found &= same.to_numpy().astype(np.bool_)
+    return found

@@ -1,0 +1,211 @@
+"""One reader: what is learned from a file, and what a model is asked with it, are the same values.
+
+Tables are generated: column types, time formats, missing texts, encodings, line ends, quoting and
+what goes wrong in real files. Each record is learned from and asked alone and among the others, so
+that a value that depends on its neighbours is found as well.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from deployments.targets.errors import BadInput
+from deployments.targets.run.inputs import read_samples
+from deployments.targets.trust.card import ColumnSpec, InputSpec
+from storage.forms.table import TableSpec
+from storage.shards.row_ids import Rows
+from storage.sources.base import Decoded, Part, identify_rows
+from storage.sources.csv import CsvSource
+from tests.deployments.targets.run.forms.test_rows import make_card
+
+NUMBERS = [
+    *["1", "-2.5", "1e5", "+3", ".5", "7.", "1E-3", "-0", "0", "1e-400", "nan", "NaN", "-nan"],
+    *["1,5", "1,234.5", "1.5%", "$7", "ERR", "1_000", "0x1p3", "12345678901234567890", "inf"],
+    *["-Infinity", "1e999", "3\xa0", "NA", "null", "-999", "-999.0", "-9.99e2", "1d5", "nan(1)"],
+    *["", " 4 ", "\t5", " NA", "N A", "1 000"],
+]
+TEXTS = ["a", "b c", "é", " a", "a ", "NA", " NA ", "", '5" pipe', 'say "hi"', "x,y", "p;q", "1.0"]
+TEXTS += [
+    "two\nlines",
+    "two\r\nlines",
+    "-999",
+    "-999.0",
+    "null",
+    "城市",
+    '"',
+    '""',
+    "a\rb",
+    "'",
+    "t|u",
+]
+STYLES = {
+    None: ["2021-03-01", "2021-03-01T10:00:00+01:00", "20210301", "2021-W09-1", "9999-12-31", "x"],
+    "%F %T": ["2021-03-01 10:00:00", "2021-02-30 10:00:00", "2021-3-1 1:2:3", "2021-03-01"],
+    "%D": ["03/01/21", "02/29/21", "3/1/70"],
+    "%s": ["1600000000", "-5", "99999999999", "1e9"],
+    "%e/%m/%Y": ["1/02/2021", " 1/2/2021", "30/02/2021", "31/04/2021"],
+    "%m/%d/%Y %I:%M %p": ["03/01/2021 1:05PM", "03/01/2021 12:00 am", "03/01/2021 13:05 PM"],
+    "%d %b %Y %H:%M:%S.%f": [
+        "1 Mar 2021 10:00:00.25",
+        "01 march 2021 10:00:00.1234567",
+        "1 Mai 2021",
+    ],
+}
+ENDS, ENCODINGS, DELIMITERS = (
+    ["\n", "\r\n", "\r"],
+    ["utf-8", "utf-8-sig", "utf-16"],
+    [",", ";", "\t"],
+)
+MISSING = [("", "NA", "null"), ("", "-999"), ("NA", "-9.99e2"), (), ("", " NA ", "nan", "a")]
+
+
+class Case:
+    """One generated table: a data section, a header, and records as they stand in a file."""
+
+    def __init__(self, seed: int) -> None:
+        random = self.random = Random(seed)
+        self.delimiter = random.choice(DELIMITERS)
+        self.style = random.choice([*STYLES])
+        self.end, self.encoding = random.choice(ENDS), random.choice(ENCODINGS)
+        names = ["x", "grade", "when", "side"]
+        random.shuffle(names)
+        self.names = names
+        timed = random.random() < 0.5
+        self.spec = TableSpec(
+            numbers=("x",),
+            texts=("grade",),
+            time="when" if timed else None,
+            time_format=self.style,
+            missing=random.choice(MISSING),
+        )
+        self.header = self.delimiter.join(self._quote(name) for name in names)
+        self.records = [self._make_record() for _ in range(random.randint(1, 5))]
+
+    def _make_record(self) -> str:
+        random = self.random
+        pools = {"x": NUMBERS, "grade": TEXTS, "when": STYLES[self.style], "side": TEXTS}
+        if random.random() < 0.6:  # most records are sound
+            pools |= {"x": NUMBERS[:8], "side": ["u"], "when": STYLES[self.style][:1]}
+        cells = [self._quote(random.choice(pools[name])) for name in self.names]
+        odd = random.random()
+        if odd < 0.05:
+            cells.append("1")
+        elif odd < 0.1:
+            cells.pop()
+        elif odd < 0.12:
+            cells = [*self.names]
+        elif odd < 0.14:
+            return random.choice(["", "  ", '"'])
+        return self.delimiter.join(cells)
+
+    def _quote(self, text: str) -> str:
+        """Write a value as a careful program does, or as a careless one."""
+        special = any(mark in text for mark in (self.delimiter, '"', "\n", "\r"))
+        if self.random.random() < (0.9 if special else 0.2):
+            return '"' + text.replace('"', '""') + '"'
+        return text
+
+    def write(self, records: list[str]) -> bytes:
+        text = self.end.join([self.header, *records]) + self.random.choice(["", self.end])
+        return text.encode(self.encoding)
+
+
+def learn(path: Path, data: bytes, case: Case, target_bytes: int = 1 << 20) -> list[Decoded]:
+    path.write_bytes(data)
+    source = CsvSource(url=str(path), delimiter=case.delimiter)
+    items = [item for item in source.scan(case.spec, target_bytes) if isinstance(item, Part)]
+    decoded = [source.decode(part, case.spec) for part in items]
+    ids = [identify_rows(part, found)["row_id"] for part, found in zip(items, decoded, strict=True)]
+    if ids:
+        assert len(np.unique(np.concatenate(ids))) == len(np.concatenate(ids))
+    for before, after in pairwise(items):
+        assert before.stop <= after.start
+    return decoded
+
+
+def describe(rows: Rows, words: tuple[str, ...], timed: bool) -> np.ndarray:
+    """Return the sample of each row, as the training process makes it of fields."""
+    codes = [
+        float(words.index(text)) if valid and text in words else np.nan
+        for text, valid in zip(rows["grade"].tolist(), rows["grade__valid"], strict=True)
+    ]
+    columns = [np.where(rows["numbers__valid"][:, 0], rows["numbers"][:, 0], np.nan), codes]
+    if timed:
+        columns.append(rows["time"] / 1e9)
+    return np.stack(columns, axis=1)
+
+
+def is_refused(decoded: Decoded, timed: bool) -> bool:
+    """Tell whether what was learned of one record is refused somewhere on the way to training."""
+    rows = decoded.rows
+    return bool(
+        decoded.faults
+        or decoded.unreadable
+        or not len(rows["numbers"])
+        or np.isinf(rows["numbers"]).any()
+        or (timed and not rows["time__valid"].all())
+    )
+
+
+def make_spec(case: Case, words: tuple[str, ...]) -> InputSpec:
+    columns = [ColumnSpec(name="x"), ColumnSpec(name="grade", vocabulary=words)]
+    if case.spec.time is not None:
+        columns.append(ColumnSpec(name="when", is_time=True, time_format=case.style))
+    return InputSpec(
+        form="table",
+        name="row",
+        dtype="float64",
+        shape=(len(columns),),
+        columns=tuple(columns),
+        missing=case.spec.missing,
+    )
+
+
+def check_case(seed: int, path: Path) -> int:
+    """Hold one table to the property; returns how many of its records were read."""
+    case = Case(seed)
+    timed = case.spec.time is not None
+    whole = learn(path, case.write(case.records), case)
+    words = sorted({text for part in whole for text in part.rows["grade"].tolist()} | {"b c"})
+    spec = make_spec(case, tuple(word for word in words if word))
+    card = make_card(spec)
+    found: list[np.ndarray] = []
+    sound = True
+    for record in case.records:
+        data = case.write([record])
+        alone = learn(path, data, case)
+        try:
+            asked = read_samples(data, card, "rows.csv").raw
+        except BadInput:
+            asked = None
+        if any(len(part.rows["grade"]) for part in alone):
+            found.append(describe(alone[0].rows, spec.columns[1].vocabulary, timed))
+        if not alone or is_refused(alone[0], timed):
+            assert asked is None, (record, alone)
+            sound = sound and not record.strip()
+        else:
+            np.testing.assert_array_equal(asked, found[-1], err_msg=repr(record))
+    # A quote that never closes takes the next records with it, and blank ones are none.
+    if all(record.count('"') % 2 == 0 for record in case.records) and found:
+        together = [describe(part.rows, spec.columns[1].vocabulary, timed) for part in whole]
+        np.testing.assert_array_equal(np.concatenate(together), np.concatenate(found))
+        cut = learn(path, case.write(case.records), case, case.random.choice([1, 30, 100]))
+        parts = [describe(part.rows, spec.columns[1].vocabulary, timed) for part in cut]
+        np.testing.assert_array_equal(np.concatenate(parts), np.concatenate(found))
+        if sound:
+            data = case.write(case.records)
+            asked = read_samples(data, card, "rows.csv").raw
+            np.testing.assert_array_equal(asked, np.concatenate(found))
+    return len(found)
+
+
+def test_what_is_learned_from_csv_is_asked_alike(tmp_path: Path) -> None:
+    assert sum(check_case(seed, tmp_path / "rows.csv") for seed in range(60)) > 90
+
+
+@pytest.mark.slow
+def test_what_is_learned_from_ten_thousand_tables_is_asked_alike(tmp_path: Path) -> None:
+    assert sum(check_case(seed, tmp_path / "rows.csv") for seed in range(60, 10_100)) > 15_000
