@@ -141,7 +141,7 @@ class _Gathered:
 
     def add(self, done: Collected) -> None:
         """Adds one part; refuses rows that came before."""
-        self.beside.files += done.files
+        self.beside.files.extend(done.files)
         self._faults += done.faults
         self._undeclared.update(done.undeclared)
         self._unreadable = merge_unreadable((self._unreadable, done.unreadable))
