@@ -12,11 +12,12 @@ from gates.raw.check_names import (
     UNANSWERED,
     UNDATED,
     UNDECLARED,
+    UNREADABLE,
     UNSORTED,
 )
 from gates.raw.column_facts import ColumnsFacts, tabulate_columns_facts
 from gates.raw.form import STAGE
-from gates.raw.hints import hint_undeclared
+from gates.raw.hints import hint_undeclared, hint_unreadable
 from gates.specs.raw import RawGate
 
 LEAKS = "strength of the strongest single predictor"
@@ -38,6 +39,7 @@ def _build_suite(gate: RawGate, facts: ColumnsFacts) -> Suite:
         _at_most(unread, "unread", gate.max_unread_fraction, mark="unread"),
         _at_most(DUPLICATES, "duplicates", gate.max_duplicate_fraction),
         *_expect_columns(gate, facts),
+        *(_expect_readable(gate, facts) if facts.unreadable else ()),
         *(_expect_time(gate) if facts.time else ()),
         *(_expect_labels(gate, facts) if facts.labels else ()),
         *(_expect_predictors(gate) if facts.predictors else ()),
@@ -76,6 +78,13 @@ def _expect_columns(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
         column, about = "target_std", "spread of the target"
         found.append(expect(_MOST, "columns", about, column=column, min_value=0, strict_min=True))
     return found
+
+
+def _expect_readable(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
+    """Return the expectation that what stands in a column of numbers or times is one."""
+    limit = gate.max_unreadable_fraction
+    hint = hint_unreadable(facts.unreadable, facts.rows)
+    return [expect(_EACH, "unreadable", UNREADABLE, column="share", max_value=limit, hint=hint)]
 
 
 def _expect_time(gate: RawGate) -> list[Expectation]:

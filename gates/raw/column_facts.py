@@ -17,7 +17,7 @@ class ColumnFacts(BaseModel):
         column: the recipe's name.
         role: what it is for.
         rows: number of rows.
-        missing: rows without a value, or with one that does not parse.
+        missing: rows without a value; of the label or target also those with an unreadable one.
         infinite: rows with an infinite value.
         std: standard deviation of the numbers; None for texts, or without numbers.
         distinct: number of different values; None if unknown.
@@ -34,6 +34,22 @@ class ColumnFacts(BaseModel):
     distinct: int | None = None
 
 
+class UnreadableFacts(BaseModel):
+    """Values of one column of numbers or times that are there and cannot be read.
+
+    Attributes:
+        count: how many.
+        values: the first ones as they stand in the source, without secrets.
+        places: where each of them stands, such as `data.csv:12`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int = 0
+    values: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class ColumnsFacts:
     """What the raw gate judges of a table or of series.
@@ -46,6 +62,7 @@ class ColumnsFacts:
         labels: names of the declared classes; empty if none is.
         label_counts: rows by class index; -1 counts labels that are not declared.
         undeclared: first names of those.
+        unreadable: of each column of numbers or times what is there and is none.
         time: figures of the time column, by name: rows `undated`, `repeated` (with entity and time
             of another), `unsorted`, `gaps` (places where the next row comes late), `future`; empty
             without one.
@@ -60,6 +77,7 @@ class ColumnsFacts:
     labels: tuple[str, ...] = ()
     label_counts: Mapping[int, int] = field(default_factory=dict)
     undeclared: tuple[str, ...] = ()
+    unreadable: Mapping[str, UnreadableFacts] = field(default_factory=dict)
     time: Mapping[str, int] = field(default_factory=dict)
     predictors: Mapping[str, float] = field(default_factory=dict)
 
@@ -80,6 +98,10 @@ def tabulate_columns_facts(facts: ColumnsFacts) -> dict[str, Table]:
         "version": Table(pd.DataFrame([version]), named={"unread": facts.unread.names}),
         "columns": _tabulate_columns(facts),
     }
+    if facts.unreadable:
+        shares = [found.count / rows for found in facts.unreadable.values()]
+        frame = pd.DataFrame({"column": list(facts.unreadable), "share": shares})
+        tables["unreadable"] = Table(frame, identity=("column",))
     if facts.labels:
         tables["classes"] = _tabulate_classes(facts)
     if facts.predictors:

@@ -25,6 +25,10 @@ class RawGate(Limits):
     the same for an image's label. None: 0 for images, 0.2 for columns."""
     max_unanswered_fraction: Fraction = 0.02
     """Tables and series: most rows that may lack the label or target, as a fraction of all."""
+    max_unreadable_fraction: Fraction = 0.0
+    """Tables and series: most values of a column of numbers or times that may be there and be none,
+    such as `1,5` or `ERR`, as a fraction of all its values. They are not missing; a text that means
+    that there is no value belongs in `data.missing`."""
     max_infinite_fraction: Fraction = 0.0
     """Most values of a field that may be infinite, as a fraction of all its values."""
     max_duplicate_fraction: Fraction | None = None

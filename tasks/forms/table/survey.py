@@ -1,12 +1,12 @@
 """Surveys a table or series for the raw gate: statistics first, then one pass of rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gates.raw.column_facts import ColumnFacts, ColumnsFacts
+from gates.raw.column_facts import ColumnFacts, ColumnsFacts, UnreadableFacts
 from storage.base.parallel import TaskClient
 from storage.datasets.version import Version
 from storage.forms.columns import SERIES_ID, TIME
@@ -40,29 +40,39 @@ def survey_columns(
     """
     label = version.statistics().get(LABEL)
     return ColumnsFacts(
-        columns=tuple(_describe_columns(data, version.statistics(), version.rows)),
+        columns=tuple(_describe_columns(data, version)),
         rows=version.rows,
         unread=name_unread(version),
         duplicates=count_duplicates(version),
         labels=data.labels,
         label_counts=_count_labels(label),
+        unreadable=_list_unreadable(data, version),
         undeclared=tuple(version.info.get("undeclared", ())),
         time=_inspect_time(version, ordered=ordered) if data.time is not None else {},
         predictors=measure_predictors(version, data, ordered=ordered, client=client),
     )
 
 
-def _describe_columns(
-    data: TableSpec, statistics: Mapping[str, FieldStatistics], rows: int
-) -> Iterator[ColumnFacts]:
+def _list_unreadable(data: TableSpec, version: Version) -> dict[str, UnreadableFacts]:
+    """List what of each column of numbers, target and time is there and is none."""
+    found = version.info.get("unreadable", {})
+    named = (*data.numbers, *(name for name in (data.target, data.time) if name is not None))
+    return {name: UnreadableFacts.model_validate(found.get(name, {})) for name in named}
+
+
+def _describe_columns(data: TableSpec, version: Version) -> Iterator[ColumnFacts]:
+    statistics, rows = version.statistics(), version.rows
+    unreadable = _list_unreadable(data, version)
     for column in list_columns(data):
         figures = statistics.get(column.key, FieldStatistics(count=rows, null=rows))
+        # What cannot be read is not missing; a row without an answer lacks it either way.
+        odd = unreadable[column.name].count if column.role == "number" else 0
         yield ColumnFacts.model_validate(
             {
                 "column": column.name,
                 "role": column.role,
                 "rows": rows,
-                "missing": figures.null + figures.nan,
+                "missing": figures.null + figures.nan - odd,
                 "infinite": figures.inf,
                 "std": figures.std,
                 "distinct": len(figures.distinct) if figures.distinct is not None else None,

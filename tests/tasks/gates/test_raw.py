@@ -50,7 +50,7 @@ def test_the_raw_gate_of_a_table_reads_each_column_once_and_no_ids(tmp_path, mon
     ("column", "rows", "value", "about"),
     [
         ("heat", slice(0, 400), "", "missing share of a column"),
-        ("heat", slice(0, 400), "n.a.", "missing share of a column"),
+        ("heat", slice(0, 400), "n.a.", "unreadable values of a column, fraction"),
         ("heat", slice(3, 4), "inf", "infinite share of a column"),
         ("state", slice(0, 100), "", "missing share of the label or target"),
         ("state", slice(0, 1), "goood", "labels that are not declared, fraction"),
@@ -103,6 +103,7 @@ def spoil_times(columns, rows, change):
     ("change", "about"),
     [
         (lambda moment: "yesterday", "rows without a time, fraction"),
+        (lambda moment: "2024-02-30", "unreadable values of a column, fraction"),
         (lambda moment: START.isoformat(), "rows with entity and time of another, fraction"),
         (
             lambda moment: (moment + timedelta(days=36500)).isoformat(),
@@ -160,3 +161,37 @@ def test_the_raw_gate_itself_sets_rows_aside_when_it_is_green(tmp_path):
     assert report.passed
     assert "999" in report.warnings[0]
     assert find_cleaned(raw).rows == raw.rows - 1
+
+
+def test_values_that_cannot_be_read_are_told_from_missing_ones(tmp_path):
+    """A sixth of a column, which as missing values would have passed."""
+    columns = make_table()
+    texts = columns["load"].astype(object)
+    texts[::24], texts[1::24], texts[2::24], texts[3::24] = '"1,234.5"', "ERR", "1.5%", "$7"
+    report = judge(collect(tmp_path / "t", {**columns, "load": texts.astype(str)}, TABLE), TABLE)
+    assert find_red(report) == {"unreadable values of a column, fraction"}
+    (reason,) = report.reasons
+    for words in (
+        "load has '1,234.5' at rows.csv:2, 'ERR' at rows.csv:3, '1.5%' at rows.csv:4: ",
+        "a percent sign: write the number alone",
+        "name texts that mean that there is no value in data.missing",
+        "raise max_unreadable_fraction to 0.167",
+    ):
+        assert words in reason
+
+
+def test_numbers_with_a_decimal_comma_are_named_as_such(tmp_path):
+    texts = np.array([f'"{number},5"' for number in range(1200)])
+    report = judge(collect(tmp_path / "t", {**make_table(), "load": texts}, TABLE), TABLE)
+    assert "a decimal comma: write a decimal point" in report.reasons[0]
+
+
+def test_a_row_of_units_and_a_header_in_the_middle_stop(tmp_path):
+    columns = make_table()
+    units = {name: np.append("-", values) for name, values in columns.items()}
+    report = judge(collect(tmp_path / "u", units, TABLE), TABLE)
+    assert "heat has '-' at rows.csv:2; load has '-' at rows.csv:2" in report.reasons[0]
+    again = collect(tmp_path / "h", columns, TABLE, raw_lines=[",".join(columns)])
+    report = judge(again, TABLE)
+    assert find_red(report) == {"unread records, fraction"}
+    assert "rows.csv:1202 repeats the header" in report.reasons[0]
