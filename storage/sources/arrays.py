@@ -6,8 +6,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal, cast
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
 
@@ -16,10 +15,12 @@ from storage.forms.base import RowsSpec
 from storage.forms.registry import FORMS, find_form
 from storage.sources.addresses import join_url
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource
-from storage.sources.cutting import cut_evenly
+from storage.sources.cutting import MOST_ROW_BYTES, cut_evenly
+from storage.sources.npy import SPOOL_BYTES, ArrayFile, translated_members
 from storage.sources.opening import open_stream, translated
+from storage.sources.unpacking import limit_unpacked
 
-SPOOL_BYTES = 64 * 2**20
+MAX_NAMED = 20
 
 
 class ArraysSource(UrlSource):
@@ -53,7 +54,8 @@ class ArraysSource(UrlSource):
                 tempfile.SpooledTemporaryFile(SPOOL_BYTES) as copy,
             ):
                 # A zip archive is read from its end, which not every address allows.
-                shutil.copyfileobj(stream.file, copy)
+                with translated(stream.display):
+                    shutil.copyfileobj(stream.file, copy)
                 yield stream.finish()
                 for names, split in pairs:
                     with _open_members(cast("BinaryIO", copy), names, self.display) as files:
@@ -67,7 +69,10 @@ class ArraysSource(UrlSource):
                     for name in given
                 ]
                 yield from _cut_pair(
-                    [_ArrayFile(stream.display, stream.file) for stream in streams],
+                    [
+                        ArrayFile(stream.display, stream.file, stream.most_bytes)
+                        for stream in streams
+                    ],
                     split,
                     target_bytes,
                 )
@@ -88,83 +93,40 @@ class ArraysSource(UrlSource):
         return Decoded(rows, columns=columns)
 
 
-@dataclass
-class _ArrayFile:
-    """A .npy file that is read from its start, after its header."""
-
-    display: str
-    file: BinaryIO
-    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.uint8))
-    shape: tuple[int, ...] = ()
-
-    def read_header(self) -> None:
-        with translated(self.display):
-            try:
-                version = np.lib.format.read_magic(self.file)
-                read = (
-                    np.lib.format.read_array_header_1_0
-                    if version == (1, 0)
-                    else np.lib.format.read_array_header_2_0
-                )
-                self.shape, fortran, self.dtype = read(self.file)
-            except ValueError as error:
-                raise SourceError(
-                    f"file ({self.display}) must be a .npy file; got: {error}; save it with "
-                    "numpy.save"
-                ) from error
-        if fortran or self.dtype.kind not in "biuf" or not self.shape:
-            raise SourceError(
-                f"file ({self.display}) must hold numbers in C order, rows first; got {self.dtype} "
-                f"of shape {self.shape}{' in Fortran order' if fortran else ''}; save "
-                "numpy.ascontiguousarray of it"
-            )
-
-    def read_rows(self, count: int) -> bytes:
-        size = count * self.row_bytes
-        with translated(self.display):
-            data = self.file.read(size)
-        if len(data) != size:
-            raise SourceError(
-                f"file ({self.display}) must hold {self.shape[0]} rows; it ends before, "
-                f"{size - len(data)} bytes short; it is cut off: fetch it again"
-            )
-        return data
-
-    @property
-    def row_bytes(self) -> int:
-        return self.dtype.itemsize * math.prod(self.shape[1:])
-
-
 @contextmanager
 def _open_members(
     file: BinaryIO, names: tuple[str, str], display: str
-) -> Iterator[list[_ArrayFile]]:
+) -> Iterator[list[ArrayFile]]:
     with ExitStack() as stack:
-        try:
+        with translated_members(display):
             archive = stack.enter_context(zipfile.ZipFile(file))
             found = archive.namelist()
-        except zipfile.BadZipFile as error:
-            raise SourceError(
-                f"file ({display}) must be a .npz file; got: {error}; fetch it again"
-            ) from error
         members = [f"{name.removesuffix('.npy')}.npy" for name in names]
         missing = [member for member in members if member not in found]
         if missing:
             raise SourceError(
                 f"file ({display}) must hold the arrays {', '.join(names)}; got "
-                f"{', '.join(found)}; mend source.train and source.held_out"
+                f"{', '.join(found[:MAX_NAMED])}; mend source.train and source.held_out"
             )
-        opened = [stack.enter_context(archive.open(member)) for member in members]
-        yield [
-            _ArrayFile(f"{display}/{member}", cast("BinaryIO", handle))
-            for member, handle in zip(members, opened, strict=True)
-        ]
+        files = []
+        for member in members:
+            info = archive.getinfo(member)
+            with translated_members(f"{display}/{member}"):
+                handle = stack.enter_context(archive.open(member))
+            most = min(info.file_size, limit_unpacked(info.compress_size))
+            files.append(ArrayFile(f"{display}/{member}", cast("BinaryIO", handle), most))
+        yield files
 
 
-def _cut_pair(files: list[_ArrayFile], split: str, target_bytes: int) -> Iterator[Part]:
+def _cut_pair(files: list[ArrayFile], split: str, target_bytes: int) -> Iterator[Part]:
     values, labels = files
     for file in files:
         file.read_header()
+        if file.row_bytes > MOST_ROW_BYTES:
+            raise SourceError(
+                f"file ({file.display}) must hold rows of at most {MOST_ROW_BYTES} bytes; got "
+                f"{file.row_bytes} of shape {file.shape}; put the rows first"
+            )
     if labels.shape not in ((values.shape[0],), (values.shape[0], 1)) or len(values.shape) < 2:
         raise SourceError(
             f"file ({labels.display}) must hold one value for each row of {values.display}, "

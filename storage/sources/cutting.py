@@ -4,6 +4,9 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
+MOST_ROW_BYTES = 64 << 20
+"""Most bytes of one row: no model is asked for more."""
+
 
 def cut_evenly(rows: int, row_bytes: int, target_bytes: int) -> Iterator[tuple[int, int]]:
     """Cuts rows into runs of nearly equal length, none above the target size.

@@ -15,7 +15,7 @@ from storage.forms.base import RowsSpec
 from storage.shards.row_ids import LABEL
 from storage.sources.addresses import find_file, join_url
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource
-from storage.sources.cutting import cut_evenly
+from storage.sources.cutting import MOST_ROW_BYTES, cut_evenly
 from storage.sources.opening import SourceStream, open_stream
 
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -68,6 +68,8 @@ class IdxSource(UrlSource):
             shape = (1, *row_sizes) if len(row_sizes) == 2 else tuple(row_sizes)
             image_bytes = np.dtype(image_dtype).itemsize * math.prod(shape)
             label_bytes = np.dtype(label_dtype).itemsize
+            _require_held(images, total, image_bytes, len(image_sizes), "images")
+            _require_held(labels, total, label_bytes, 1, "labels")
             for start, stop in cut_evenly(total, image_bytes + 8, target_bytes):
                 payload = images.read_exactly(
                     (stop - start) * image_bytes, f"images {start} to {stop} of {total}"
@@ -146,6 +148,20 @@ def _check_pair(
         raise SourceError(
             f"file ({labels.display}) must hold one label for each of the {image_sizes[0]} images "
             f"in {images.display}; got {label_sizes[0]} labels; name the files that belong together"
+        )
+
+
+def _require_held(
+    stream: SourceStream, rows: int, row_bytes: int, dimensions: int, what: str
+) -> None:
+    """Holds what a header states against the file's size, before anything is made of that size."""
+    size, header = rows * row_bytes, 4 + 4 * dimensions
+    held = None if stream.most_bytes is None else stream.most_bytes - header
+    if row_bytes > MOST_ROW_BYTES or (held is not None and size > held):
+        raise SourceError(
+            f"file ({stream.display}) must hold {size} bytes of {what} 0 to {rows} of {rows}, each "
+            f"of at most {MOST_ROW_BYTES}, as its header states; got at most {held} before its "
+            "end; it is cut off or damaged: fetch it again"
         )
 
 

@@ -19,6 +19,7 @@ from storage.sources.unpacking import (
     HashingReader,
     Unpacked,
     decompress,
+    limit_unpacked,
     read_pieces,
 )
 
@@ -31,18 +32,21 @@ class SourceStream:
     Attributes:
         name: The file's name below the source's URL.
         display: Its address without secrets, for messages.
-        size_bytes: How many bytes there are; None where the file is compressed or nobody says.
+        most_bytes: How many bytes there can be: as many as are stored, or as a file of that size
+            may unpack to; None where nobody says how many are stored.
     """
 
     def __init__(
-        self, name: str, display: str, raw: HashingReader, size_bytes: int | None = None
+        self, name: str, display: str, raw: HashingReader, stored_bytes: int | None = None
     ) -> None:
         self.name = name
         self.display = display
         self._raw = raw
         buffered = io.BufferedReader(raw, CHUNK_BYTES)
         unpacked = decompress(buffered)
-        self.size_bytes = size_bytes if unpacked is None else None
+        self.most_bytes = stored_bytes
+        if stored_bytes is not None and unpacked is not None:
+            self.most_bytes = limit_unpacked(stored_bytes)
         self.file = cast(
             "BinaryIO", buffered if unpacked is None else Unpacked(unpacked, raw, display)
         )

@@ -1,21 +1,48 @@
-"""Parquet files (Apache Parquet format 2), one or many, read row group by row group."""
+"""Parquet files (Apache Parquet format 2), one or many, read row group by row group.
 
-import posixpath
-from collections.abc import Iterator, Mapping
+A file is hashed once, and with it the bytes of each part; a part is decoded from exactly these
+bytes, or not at all.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from storage.base.errors import SourceError, SourceUnavailable
+from storage.base.store import redact
 from storage.forms.base import RowsSpec
 from storage.forms.columns import check_columns, find_undeclared, require_columns
 from storage.forms.registry import find_form
 from storage.forms.unreadable import find_unreadable
-from storage.sources.base import Decoded, Part, SourceFile, UrlSource
-from storage.sources.listing import list_files
-from storage.sources.opening import open_stream, translated
+from storage.sources.addresses import join_url
+from storage.sources.base import Decoded, Part, PassedOver, SourceFile, UrlSource
+from storage.sources.faults import translated
+from storage.sources.listing import find_files
+from storage.sources.opening import open_stream
+from storage.sources.parquet_layout import (
+    RowGroups,
+    find_footer,
+    plan_groups,
+    require_short_texts,
+    require_types,
+)
+from storage.sources.plain_files import look_at_file
+from storage.sources.ranges import HashedRanges, RangeHasher, read_ranges
+from storage.sources.unpacking import CHUNK_BYTES
 
 if TYPE_CHECKING:
-    import pyarrow.parquet as pq
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Row groups of a part, and the bytes that they are decoded from; it travels to workers."""
+
+    first: int
+    stop: int
+    bytes: HashedRanges
 
 
 class ParquetSource(UrlSource):
@@ -28,57 +55,97 @@ class ParquetSource(UrlSource):
     max_files: int = Field(default=100_000, ge=1)
     """Most files of the source."""
 
-    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
-        """Reads what each file says about its row groups, and hashes it."""
+    def scan(
+        self, spec: RowsSpec | None, target_bytes: int
+    ) -> Iterator[Part | SourceFile | PassedOver]:
+        """Reads what each file says about its row groups, and hashes both."""
         table = require_columns(spec, self.display)
-        row_bytes = 9 * len(table.columns)
-        root, names = list_files(self.url, self.options, (".parquet", ".pq"), self.max_files)
-        for name in names:
-            split = next((split for split, file in self.splits.items() if file == name), None)
-            if self.splits and split is None:
-                continue
-            address = posixpath.join(root, name)
-            with translated(address):
-                file = _open_parquet(address, self.options)
-                check_columns(file.schema_arrow.names, table.columns, address)
-                sizes = [
-                    file.metadata.row_group(number).num_rows
-                    for number in range(file.num_row_groups)
-                ]
-                file.close()
-            first = start = rows = 0
-            for number, size in enumerate(sizes):
-                rows += size
-                if rows * row_bytes >= target_bytes or number == len(sizes) - 1:
-                    if rows:
-                        detail = (address, first, number + 1)
-                        yield Part(name, start, start + rows, split=split or "", detail=detail)
-                    first, start, rows = number + 1, start + rows, 0
+        found = find_files(self.url, self.options, (".parquet", ".pq"), self.max_files)
+        if found.passed_over:
+            yield PassedOver(found.passed_over)
+        for name, split in self._choose_files([*found.names, *found.unnamed]):
+            address = join_url(found.root, name)
+            groups, size_bytes = self._plan_file(address, table, target_bytes)
+            hasher = RangeHasher([group.ranges for group in groups])
             with open_stream(address, self.options, name) as stream:
-                yield stream.finish()
+                while data := stream.read(CHUNK_BYTES):
+                    hasher.feed(data)
+                whole = stream.finish()
+            start = 0
+            for group, digest in zip(groups, hasher.list_digests(), strict=True):
+                hashed = HashedRanges(address, size_bytes, group.ranges, digest)
+                detail = _Groups(group.first, group.stop, hashed)
+                yield Part(name, start, start + group.rows, split=split, detail=detail)
+                start += group.rows
+            yield whole
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Decodes fields as the form of the data section reads a table."""
         table = require_columns(spec, self.display)
-        address, first, stop = part.detail
-        with translated(address):
-            file = _open_parquet(address, self.options)
-            groups = file.read_row_groups(
-                list(range(first, stop)), columns=list(table.columns), use_threads=False
+        groups = _read_groups(part.detail, table, self.options)
+        if groups.num_rows != part.stop - part.start:
+            raise SourceError(
+                f"part ({part.label}) must hold as many rows as the file's footer states; got "
+                f"{groups.num_rows}; the file is damaged: fetch it again"
             )
-            file.close()
-        rows, columns = find_form(table).read_table(groups, table)
-        odd = find_unreadable(
-            groups, rows, table, lambda row: f"{part.name} row {part.start + row + 1}"
-        )
-        return Decoded(
-            rows, columns=columns, undeclared=find_undeclared(groups, table), unreadable=odd
-        )
+        with translated(redact(part.detail.bytes.address)):
+            rows, columns = find_form(table).read_table(groups, table)
+            strange = find_undeclared(groups, table)
+            odd = find_unreadable(
+                groups, rows, table, lambda row: f"{part.name} row {part.start + row + 1}"
+            )
+        return Decoded(rows, columns=columns, undeclared=strange, unreadable=odd)
+
+    def _choose_files(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        """Return the names of the files that are read, each with its split."""
+        absent = sorted(set(self.splits.values()) - set(names))
+        if absent:
+            raise SourceUnavailable(
+                f"source ({self.display}) must hold each file of source.splits; got no "
+                f"{', '.join(absent)} among {len(names)} files; correct the names, or the url"
+            )
+        if self.splits:
+            return sorted((name, split) for split, name in self.splits.items())
+        return [(name, "") for name in names]
+
+    def _plan_file(
+        self, address: str, table: RowsSpec, target_bytes: int
+    ) -> tuple[list[RowGroups], int]:
+        """Reads a file's footer; return its row groups in parts, and its size in bytes."""
+        display = redact(address)
+        with translated(display):
+            import fsspec
+            import pyarrow.parquet as pq
+
+            filesystem, path = fsspec.core.url_to_fs(address, **self.options)
+            look_at_file(filesystem, path, display)
+            with filesystem.open(path, "rb") as opened:
+                size_bytes = opened.seek(0, 2)
+                opened.seek(max(0, size_bytes - 8))
+                footer = find_footer(opened.read(8), size_bytes, display)
+                file = pq.ParquetFile(opened)
+                check_columns(file.schema_arrow.names, table.columns, display)
+                require_types(file.schema_arrow, table, display)
+                return plan_groups(file, footer, table.columns, display, target_bytes), size_bytes
 
 
-def _open_parquet(address: str, options: Mapping[str, object]) -> "pq.ParquetFile":
-    import fsspec
+def _read_groups(groups: _Groups, spec: RowsSpec, options: Mapping[str, object]) -> "pa.Table":
+    """Reads row groups, with every text as a text."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    filesystem, path = fsspec.core.url_to_fs(address, **options)
-    return pq.ParquetFile(filesystem.open(path, "rb"))
+    display = redact(groups.bytes.address)
+    sparse = read_ranges(groups.bytes, options)
+    names = list(dict.fromkeys(spec.columns))
+    size_bytes = sum(stop - start for start, stop in groups.bytes.ranges)
+    with translated(display):
+        # Texts stay in their dictionary until it is known how long they get without it.
+        file = pq.ParquetFile(sparse, read_dictionary=names)
+        numbers = list(range(groups.first, groups.stop))
+        found = file.read_row_groups(numbers, columns=names, use_threads=False)
+        require_short_texts(found, size_bytes, display)
+        plain = [
+            column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+            for column in found.columns
+        ]
+        return pa.table(plain, names=found.column_names)

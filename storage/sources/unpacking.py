@@ -69,7 +69,7 @@ class Unpacked:
         """
         data = self._file.read(PIECE_BYTES if size < 0 else min(size, PIECE_BYTES))
         self._size_bytes += len(data)
-        most = max(MOST_UNPACKED_BYTES, MOST_UNPACKED_RATIO * self._raw.size_bytes)
+        most = limit_unpacked(self._raw.size_bytes)
         if self._size_bytes > most:
             raise SourceError(
                 f"file ({self._display}) must unpack to at most {MOST_UNPACKED_RATIO} times its "
@@ -77,6 +77,11 @@ class Unpacked:
                 "it is right"
             )
         return data
+
+
+def limit_unpacked(stored_bytes: int) -> int:
+    """Return how many bytes a compressed file of a size may unpack to."""
+    return max(MOST_UNPACKED_BYTES, MOST_UNPACKED_RATIO * stored_bytes)
 
 
 def read_pieces(file: BinaryIO, size: int) -> bytes:
