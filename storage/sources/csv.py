@@ -55,6 +55,18 @@ class CsvSource(UrlSource):
             raise ValueError("be one sign that stands in no number, as a comma; write as ';'")
         return delimiter
 
+    @field_validator("encoding")
+    @classmethod
+    def _check_encoding(cls, encoding: str) -> str:
+        # Python knows codecs that are none of texts, such as rot13, and says so by a private name.
+        try:
+            is_text = getattr(codecs.lookup(encoding), "_is_text_encoding", True)
+        except (LookupError, ValueError):
+            is_text = False
+        if not is_text:
+            raise ValueError("be an encoding of texts that is known here; write as latin-1")
+        return encoding
+
     def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
         """Reads each file once, from its start, and cuts it at ends of records."""
         table = require_columns(spec, self.display)
@@ -102,7 +114,7 @@ class CsvSource(UrlSource):
         if self.splits:
             return sorted((name, split) for split, name in self.splits.items())
         # Texts beside files that call themselves tables tell of these.
-        tables = [name for name in names if not name.lower().endswith(".txt")]
+        tables = [name for name in names if not _is_plain_text(name)]
         return [(name, "") for name in tables or names]
 
     def _list_parts(
@@ -122,6 +134,12 @@ class CsvSource(UrlSource):
                 stop = start + count
                 yield Part(stream.name, start, stop, split=split, detail=detail, payload=text)
             start += count
+
+
+def _is_plain_text(name: str) -> bool:
+    """Tell whether a file is a text, packed or not, that does not call itself a table."""
+    plain, _, last = name.lower().rpartition(".")
+    return last == "txt" or (last in ("gz", "xz", "bz2", "lzma") and plain.endswith(".txt"))
 
 
 def _decode_text(stream: SourceStream, encoding: str) -> Iterator[bytes]:

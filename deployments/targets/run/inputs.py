@@ -18,6 +18,11 @@ MAX_FILE_BYTES = 64 * 2**20
 
 
 def load_input(file: str, card: Card) -> Raw:
+    """Read the raw samples of one file, as `load_samples` does, and nothing else of them."""
+    return load_samples(file, card).raw
+
+
+def load_samples(file: str, card: Card) -> Samples:
     """Read the raw samples of one file.
 
     Args:
@@ -26,13 +31,14 @@ def load_input(file: str, card: Card) -> Raw:
         card: The model's card.
 
     Returns:
-        (N, *card.input.shape), the card's dtype; N is 1 for pictures and the window of a series.
+        (N, *card.input.shape), the card's dtype; N is 1 for pictures and the window of a series;
+        with notes on what a person should know of them.
 
     Raises:
         BadInput: The file is missing, too large, damaged, or does not hold what the card describes.
         BadArtifact: No reader for the card's form is installed here.
     """
-    return read_samples(_read_bounded(file), card, redact(file)).raw
+    return read_samples(_read_bounded(file), card, redact(file))
 
 
 def read_samples(data: bytes, card: Card, where: str) -> Samples:

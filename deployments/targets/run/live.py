@@ -7,6 +7,7 @@ with it, and nobody waits.
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,9 +65,20 @@ class LiveModel:
         """
         return self.predictor.predict(raw)
 
-    def tell(self, answers: Answers, *, file: str) -> list[Prediction]:
-        """Tell what it answers of each sample, as `predict --json` prints it."""
+    def tell(
+        self, answers: Answers, *, file: str, notes: Sequence[tuple[int, str]] = ()
+    ) -> list[Prediction]:
+        """Tell what it answers of each sample, as `predict --json` prints it.
+
+        Args:
+            answers: What it answered.
+            file: What it was asked, as it was given.
+            notes: Of samples, by number, what a person should know besides.
+        """
         rows = len(answers.values)
+        noted: dict[int, list[str]] = {}
+        for row, words in notes:
+            noted.setdefault(row, []).append(words)
         return [
             Prediction(
                 file=file,
@@ -74,6 +86,7 @@ class LiveModel:
                 objective=self.card.objective,
                 outputs=self.teller.list_outputs(answers, row),
                 model_id=self.model_id,
+                note="; ".join(noted[row]) if row in noted else None,
             )
             for row in range(rows)
         ]

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from deployments.targets.run.inputs import load_input
+from deployments.targets.run.inputs import load_samples
 from deployments.targets.run.live import LiveModel, Runtime
 from deployments.targets.run.predictions import Prediction
 from deployments.targets.trust.keys import KeyRing
@@ -57,4 +57,5 @@ def answer_files(live: LiveModel, files: Iterable[str]) -> Iterator[Prediction]:
         BadArtifact: The model fails, or nothing here reads files of its form.
     """
     for file in files:
-        yield from live.tell(live.answer(load_input(file, live.card)), file=file)
+        samples = load_samples(file, live.card)
+        yield from live.tell(live.answer(samples.raw), file=file, notes=samples.notes)

@@ -16,6 +16,8 @@ class Prediction(BaseModel):
         objective: What the model was asked, as its card says.
         outputs: What it says of the sample.
         model_id: Which model answered.
+        note: What a person should know before trusting the answer, such as of a category that was
+            not learned from; None where there is nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,6 +27,7 @@ class Prediction(BaseModel):
     objective: str
     outputs: tuple[Output, ...]
     model_id: str
+    note: str | None = None
 
     def find(self, name: str) -> JsonValue:
         """Return the value of an output; None where the model says nothing by that name."""
@@ -34,9 +37,11 @@ class Prediction(BaseModel):
         """Return one line of JSON, in which each output is a key."""
         place = {} if self.row is None else {"row": self.row}
         said = {output.name: output.value for output in self.outputs}
-        document = {"file": self.file, **place, **said, "model_id": self.model_id}
+        noted = {} if self.note is None else {"note": self.note}
+        document = {"file": self.file, **place, **said, **noted, "model_id": self.model_id}
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
     def __str__(self) -> str:
         where = self.file if self.row is None else f"{self.file} row {self.row}"
-        return f"{where}  {ANSWERS.find(self.objective).say(self.outputs)}"
+        noted = "" if self.note is None else f"  (note: {self.note})"
+        return f"{where}  {ANSWERS.find(self.objective).say(self.outputs)}{noted}"

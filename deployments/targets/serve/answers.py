@@ -5,8 +5,9 @@ loop receives, numbers and sends.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -58,12 +59,14 @@ class Answerer:
         names: Names of the current one beside its recipe's.
         recorder: Numbers the answers.
         pool: Computes them.
+        counts: How many answers had a note, under `noted_answers`.
     """
 
     runtime: LiveModels
     names: Sequence[str]
     recorder: Recorder
     pool: Pool
+    counts: Counter[str] = field(default_factory=Counter)
 
     async def predict(self, name: str, scope: Scope, receive: Receive, body: Body) -> bytes:
         """Answer for a picture, a CSV or .npy file, or rows of JSON.
@@ -78,6 +81,8 @@ class Answerer:
         file = _read_name(scope["query_string"])
         said = await self.pool.run(lambda: _predict(live, data, headers, file))
         answer_id = await self._record(live, said)
+        if said.samples.notes:
+            self.counts["noted_answers"] += len({row for row, _ in said.samples.notes})
         return orjson.dumps(
             {
                 "model_id": live.model_id,
@@ -121,7 +126,8 @@ def _predict(live: LiveModel, data: bytes, headers: Headers, file: str) -> _Said
     samples = _read(live, data, headers, file)
     check_rows(len(samples.raw))
     answers = _answer(live, samples, file)
-    told = [prediction.to_json() for prediction in live.tell(answers, file=file)]
+    predictions = live.tell(answers, file=file, notes=samples.notes)
+    told = [prediction.to_json() for prediction in predictions]
     return _Said(samples, answers, f"[{','.join(told)}]".encode())
 
 

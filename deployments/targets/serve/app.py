@@ -60,7 +60,8 @@ def make_app(
         pool: Threads that compute; None: one a processor, four at most.
     """
     answerer = Answerer(runtime, names, recorder, pool or Pool())
-    views = make_views(runtime, names, health)
+    # Notes are counted: many of them say that what is asked is not what was learned from.
+    views = make_views(runtime, names, lambda: {**health(), **answerer.counts})
     return _Node(answerer, Inbox(recorder, workspace), views)
 
 

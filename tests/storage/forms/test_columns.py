@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from storage.base.errors import InvalidInput, SourceError, SourceUnavailable
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
-from storage.forms.columns import hash_entity
+from storage.forms.columns import hash_entity, name_field
 from storage.forms.series import SeriesSpec
 from storage.forms.table import TableSpec
 from storage.pipeline.collecting import collect_rows
@@ -440,3 +440,85 @@ def test_impossible_tables_are_refused(wrong):
 def test_a_series_needs_a_time():
     with pytest.raises(ValidationError, match="time"):
         SeriesSpec(numbers=["a"])
+
+
+def test_an_encoding_that_is_none_of_texts_is_refused():
+    for name in ("rot13", "hex", "base64", "nothing-of-the-kind"):
+        with pytest.raises(ValidationError, match="be an encoding of texts"):
+            CsvSource(url="x.csv", encoding=name)
+    with pytest.raises(ValidationError, match="be one sign that stands in no number"):
+        CsvSource(url="x.csv", delimiter="7")
+
+
+def test_two_columns_never_become_one_field(tmp_path):
+    """Names that differ by what a field cannot hold alone, and names that mean something here."""
+    names = [
+        "性别",
+        "城市",
+        "pay type",
+        "pay_type",
+        "target",
+        "label",
+        "numbers.x",
+        "a__valid",
+        "a",
+    ]
+    spec = TableSpec(numbers=["x"], texts=names, label="y", labels=["no", "yes"])
+    cells = [f"v{place}" for place in range(len(names))]
+    rows = read_text(tmp_path, f"x,{','.join(names)},y\n1,{','.join(cells)},yes\n", spec)
+    fields = [name_field(name, names) for name in names]
+    assert len(set(fields)) == len(names)
+    assert [rows[field].tolist() for field in fields] == [[cell] for cell in cells]
+    assert fields[3] == "pay_type"
+    assert rows["label"].tolist() == [1]
+    assert name_field("pay type", ["pay type"]) == "pay_type"  # as it has always been
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_what_is_missing_is_missing_of_every_source(tmp_path, suffix):
+    columns = {"x": [1.0, -999.0, 3.0], "c": ["r", " NA", "s"], "y": ["a", "b", " NA "]}
+    spec = TableSpec(
+        numbers=("x",), texts=("c",), label="y", labels=("a", "b"), missing=("", "NA", "-999")
+    )
+    if suffix == "csv":
+        lines = [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+        rows = read_text(tmp_path, "x,c,y\n" + "\n".join(lines), spec)
+    else:
+        pq.write_table(pa.table(columns), tmp_path / "data.parquet")
+        rows = read_all(ParquetSource(url=str(tmp_path / "data.parquet")), spec)
+    assert rows["numbers__valid"].ravel().tolist() == [True, False, True]
+    assert rows["c__valid"].tolist() == [True, False, True]
+    assert rows["label__valid"].tolist() == [True, True, False]
+
+
+def test_a_quote_inside_a_value_is_a_letter_and_shifts_no_row(tmp_path):
+    """One inch mark changed the row ids of a large file, two made some stand twice."""
+    lines = [f"{n},2,{'5' + chr(34) if n in (10, 600) else 'k'} pipe,no,1" for n in range(2000)]
+    (tmp_path / "data.csv").write_text("a,b,kind,y,t\n" + "\n".join(lines))
+    source = CsvSource(url=str(tmp_path / "data.csv"))
+    whole, cut = read_all(source, SPEC), read_all(source, SPEC, 3000)
+    assert whole["kind"][10] == '5" pipe'
+    assert len(np.unique(whole["row_id"])) == 2000
+    for name in ("row_id", "numbers", "content_hash"):
+        np.testing.assert_array_equal(whole[name], cut[name])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_line_break_in_a_header_is_part_of_a_name(tmp_path, end):
+    spec = TableSpec(numbers=("x\nunit",), label="y", labels=("a", "b"))
+    rows = read_text(tmp_path, end.join(['"x\nunit",y', "1,a", "2,b", ""]), spec)
+    assert rows["numbers"].ravel().tolist() == [1, 2]
+    assert rows["label"].tolist() == [0, 1]
+
+
+def test_places_are_lines_as_an_editor_counts_them(tmp_path, dataset):
+    text = 'a,b,kind,y,t\n1,2,"two\nlines",no,1\n\n1,x,k,no,1\n1,2\n1,"2,k,no,1\n'
+    (tmp_path / "data.csv").write_text(text)
+    version = collect_rows(CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=SPEC)
+    assert version.info["unreadable"] == {
+        "b": {"count": 1, "values": ["x"], "places": ["data.csv:5"]}
+    }
+    assert version.info["faults"] == [
+        {"name": "data.csv:6", "reason": "has 2 values, not 5"},
+        {"name": "data.csv:7", "reason": "has a quote that is never closed"},
+    ]

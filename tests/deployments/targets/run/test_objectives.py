@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.targets.run.objectives import ANSWERS
+from deployments.targets.run.objectives import ANSWERS, Output
 from deployments.targets.run.predictions import Prediction
 from deployments.targets.run.runtime import Answers
 from deployments.targets.trust.card import OutputSpec
@@ -71,3 +71,16 @@ def test_a_prediction_is_a_list_of_outputs_and_survives_json(objective: str) -> 
     assert again == prediction
     assert [output.name for output in again.outputs] == list(ASKED[objective][2])
     assert again.find("nothing") is None
+
+
+def test_a_note_is_said_with_the_answer_and_only_where_there_is_one():
+    said = Prediction(
+        file="f",
+        objective="values",
+        outputs=(Output(name="value", value=2.5, meaning="values"),),
+        model_id="m",
+    )
+    assert "note" not in said.to_json()
+    noted = said.model_copy(update={"note": "grade: 'X' is new"})
+    assert str(noted) == "f  2.5  (note: grade: 'X' is new)"
+    assert '"note":"grade: \'X\' is new"' in noted.to_json()

@@ -83,6 +83,14 @@ def test_rows_are_answered_alike_as_csv_and_json(rows: Node) -> None:
     assert rows.post("/predict/x", objects[0]).json["predictions"][0]["value"] == 4.5
 
 
+def test_a_category_that_was_not_learned_is_said_and_counted(rows: Node) -> None:
+    asked = [{"speed": 1, "wear": 2.5, "grade": grade} for grade in ("L", "X", None, "Y")]
+    said = rows.post("/predict/x", asked).json["predictions"]
+    assert [row.get("note", "")[:10] for row in said] == ["", "grade: 'X'", "", "grade: 'Y'"]
+    assert said[1]["value"] == said[2]["value"]
+    assert rows.get("/health").json["noted_answers"] == 2
+
+
 def test_a_model_is_asked_by_any_of_its_names(pictures: Node, card: Card) -> None:
     for name in ("digits", "cloud", card.model_id, card.model_id[:12]):
         assert pictures.post(f"/predict/{name}", write_npy(DIGIT)).status == 200
