@@ -19,7 +19,7 @@ from storage.forms.unreadable import find_unreadable
 from storage.sources.addresses import join_url
 from storage.sources.base import Decoded, Part, SourceFile, Undecodable, UrlSource
 from storage.sources.csv_blocks import Block, Cut, cut_blocks, take_header
-from storage.sources.listing import list_files
+from storage.sources.listing import PACKED, list_files
 from storage.sources.opening import SourceStream, open_stream, translated
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.xz", ".csv.bz2")
@@ -139,7 +139,7 @@ class CsvSource(UrlSource):
 def _is_plain_text(name: str) -> bool:
     """Tell whether a file is a text, packed or not, that does not call itself a table."""
     plain, _, last = name.lower().rpartition(".")
-    return last == "txt" or (last in ("gz", "xz", "bz2", "lzma") and plain.endswith(".txt"))
+    return last == "txt" or (f".{last}" in PACKED and plain.endswith(".txt"))
 
 
 def _decode_text(stream: SourceStream, encoding: str) -> Iterator[bytes]:
