@@ -12,10 +12,12 @@ import errno
 import os
 import secrets
 import socket
+import stat
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from io import FileIO
 from pathlib import Path
 
 from storage.base.errors import NotFound, UnsupportedStore
@@ -40,7 +42,7 @@ class LocalFiles:
 
     def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
         """Reads a file or a range of it."""
-        with translate_faults(path), Path(path).open("rb", buffering=0) as file:
+        with translate_faults(path), _open_plain(path) as file:
             if start is None or end is None:
                 return file.read()
             # A range may end past the file: pread gives what there is.
@@ -144,6 +146,16 @@ class LocalFiles:
                 f"the file system of {Path(path).parent} must refuse to create a file twice; it "
                 "does not; use another one"
             )
+
+
+def _open_plain(path: str) -> FileIO:
+    """Opens a plain file; a pipe would be waited for, and a device never ends."""
+    # Without blocking, which plain files do not do anyway.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EISDIR, "it is a pipe, a device or a folder")
+    return FileIO(descriptor, "rb")
 
 
 def _link(temporary: str, path: str) -> bool:

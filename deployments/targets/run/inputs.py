@@ -110,10 +110,11 @@ def _read_bounded(file: str) -> bytes:
     try:
         store = Store(folder or ("/" if file.startswith("/") else "."))
         local = store.local_path(name)
-        if not name or (local is not None and local.is_dir()):
-            raise BadInput(
-                f"input ({redact(file)}) must be one file; got a folder; name the files in it"
-            )
+        if not name or (local is not None and local.exists() and not local.is_file()):
+            what = "a folder; name the files in it"
+            if local is not None and not local.is_dir():
+                what = "a pipe or a device; write what comes from it to a file"
+            raise BadInput(f"input ({redact(file)}) must be one file; got {what}")
         size_bytes = store.size(name)
         data = store.read(name) if size_bytes <= MAX_FILE_BYTES else b""
     except NotFound as error:
