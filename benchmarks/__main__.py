@@ -3,7 +3,17 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("stream", "stream_limits", "ingest", "step", "faults", "gates", "serve", "agent")
+BENCHMARKS = (
+    "stream",
+    "stream_limits",
+    "ingest",
+    "step",
+    "busy",
+    "faults",
+    "gates",
+    "serve",
+    "agent",
+)
 
 
 def main() -> None:

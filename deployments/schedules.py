@@ -8,19 +8,26 @@ from typing import Annotated
 
 import typer
 from prefect import serve
+from prefect.client.orchestration import get_client
 from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
 from prefect.types.entrypoint import EntrypointType
 
+from flows.errors import BusyError, FlowError
 from flows.feedback import feedback
 from flows.lifecycle import lifecycle
 from flows.release import refresh_channels
 from flows.run.server import prefect_server
+from storage.base.store import redact
 
 NIGHTLY, DAILY, HOURLY = "0 3 * * *", "30 2 * * *", "15 * * * *"
 
 
 def list_deployments(recipe: str, workspace: str, cron: str = NIGHTLY) -> list[RunnerDeployment]:
     """Lists a recipe's deployments: lifecycle and feedback by schedules, and the daily refresh.
+
+    What is registered takes the place of what has its name, and is paused when serving ends: so
+    they have other names than those of `prefect.yaml`.
 
     Args:
         recipe: Name of a recipe, or path to a YAML file.
@@ -32,26 +39,51 @@ def list_deployments(recipe: str, workspace: str, cron: str = NIGHTLY) -> list[R
     return [
         RunnerDeployment.from_flow(
             lifecycle,
-            name=f"{recipe}-scheduled",
+            name=f"{recipe}-served",
             parameters={"recipe": recipe, "workspace": workspace},
             cron=cron,
             entrypoint_type=by_module,
         ),
         RunnerDeployment.from_flow(
             feedback,
-            name=f"{recipe}-feedback",
+            name=f"{recipe}-feedback-served",
             parameters={"recipe": recipe, "workspace": workspace},
             cron=HOURLY,
             entrypoint_type=by_module,
         ),
         RunnerDeployment.from_flow(
             refresh_channels,
-            name="channels-daily",
+            name=f"{recipe}-channels-served",
             parameters={"workspace": workspace},
             cron=DAILY,
             entrypoint_type=by_module,
         ),
     ]
+
+
+def require_own(served: list[RunnerDeployment]) -> None:
+    """Checks that no deployment is taken over, and paused in the end, that is another's.
+
+    Raises:
+        BusyError: One of them has the name of one that `prefect deploy` made, or that is served for
+            another workspace.
+    """
+    with get_client(sync_client=True) as client:
+        for deployment in served:
+            name = f"{deployment.flow_name}/{deployment.name}"
+            try:
+                found = client.read_deployment_by_name(name)
+            except ObjectNotFound:
+                continue
+            given, kept = (each.parameters.get("workspace") for each in (deployment, found))
+            if found.work_pool_name is None and given == kept:
+                continue
+            pool = f"work pool {found.work_pool_name}, " if found.work_pool_name else ""
+            raise BusyError(
+                f"deployment ({name}) must be one that is served for {redact(str(given))}; got "
+                f"another's ({pool}workspace {redact(str(kept))}), which would be taken over and "
+                f"paused; rename that one, or delete it: prefect deployment delete {name}"
+            )
 
 
 def main(
@@ -62,8 +94,14 @@ def main(
     cron: Annotated[str, typer.Option(help="When the lifecycle runs, in UTC.")] = NIGHTLY,
 ) -> None:
     """Serve the scheduled deployments until this process is ended."""
-    with prefect_server():
-        serve(*list_deployments(recipe, workspace, cron))
+    served = list_deployments(recipe, workspace, cron)
+    try:
+        with prefect_server():
+            require_own(served)
+            serve(*served)
+    except FlowError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ FlowError
 |-- ServerError      no Prefect server
 |-- ResumeError      a run that was lost cannot go on
 |-- BusyError        another process is at work on the same
+|-- AbsentError      there is no such workspace
 `-- GateStopped      a gate stopped the run; carries the receipt
 """
 
@@ -28,6 +29,10 @@ class ResumeError(FlowError):
 
 class BusyError(FlowError):
     """Another process is at work on the same thing."""
+
+
+class AbsentError(FlowError):
+    """There is no such workspace."""
 
 
 @dataclass(frozen=True)

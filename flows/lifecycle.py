@@ -8,6 +8,7 @@ from typing import Any
 from flows.recipe.load import load_recipe
 from flows.recipe.model import Recipe
 from flows.run.flow import Flow
+from flows.run.journal_page import JOURNAL
 from flows.run.lost import recall_recipe
 from flows.run.prefect_flow import lepton_flow
 from flows.run.run import open_run
@@ -81,7 +82,7 @@ def lifecycle(
     r = r.pin_start(start)
     with (
         open_run(FLOW, r, workspace, resume) as run,
-        open_trainer(run.directory, r.train.devices) as trainer,
+        open_trainer(run.directory, r.train.devices, worth=JOURNAL) as trainer,
     ):
         url, data, to = run.url, r.data, tuple(r.targets)
         with open_cluster(scheduler) as dask:

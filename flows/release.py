@@ -1,6 +1,7 @@
 """Renews the short-lived signatures of channels before they run out."""
 
 from deployments.targets.publish.channel import open_channel, read_champion, refresh
+from flows.errors import AbsentError
 from flows.run.prefect_flow import lepton_flow
 from storage.base.store import Store
 from tasks.runtime.stage import stage
@@ -21,10 +22,17 @@ def refresh_channels(workspace: str = "./workspace") -> dict[str, int]:
         The number of each channel's new snapshot, by its name.
 
     Raises:
+        AbsentError: There is no such workspace: nothing of it would be renewed.
         ChannelCorrupt: A channel does not verify.
         KeyAbsent: This machine cannot sign for a channel.
     """
-    names = Store(workspace).listdir(FOLDER)
+    store = Store(workspace)
+    names = store.listdir(FOLDER)
+    if not names and not store.listdir():
+        raise AbsentError(
+            f"workspace ({store.display}) must be there for its channels to be renewed; got "
+            "nothing at that place; correct the address, or promote a model there first"
+        )
     return {name: refresh_channel(workspace, name) for name in names}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flows.errors import BusyError
-from flows.run.lost import locate_runs
+from flows.run.folders import locate_runs
 from storage.base.locks import take_lock
 from storage.base.store import Store
 

@@ -19,8 +19,9 @@ from deployments.targets.trust.keys import KeyRing
 from flows.errors import ResumeError
 from flows.recipe.model import Recipe
 from flows.run.flow import Flow
+from flows.run.folders import locate_runs, make_run, sweep_runs
 from flows.run.journal_page import JOURNAL, Page, load_page_recipe, read_page, take_run
-from flows.run.lost import describe_way_on, find_directory, list_done, locate_runs
+from flows.run.lost import describe_way_on, find_directory, list_done
 from storage.base.store import Store, canonical_json
 from tasks.release.revisit import find_change
 from tasks.runtime.errors import WorkerFailed
@@ -115,12 +116,21 @@ class Journal:
             self._lock = -1
 
 
-def begin_journal(workspace: Store, recipe: Recipe, flow: Flow) -> Journal:
-    """Begins the journal of a new run, whose id is time and chance: `20261121-053012-9f3a1c`."""
+def begin_journal(
+    workspace: Store, recipe: Recipe, flow: Flow, flow_run: str | None = None
+) -> Journal:
+    """Begins the journal of a new run, whose id is time and chance: `20261121-053012-9f3a1c`.
+
+    Args:
+        workspace: Where the run writes.
+        recipe: What is carried out.
+        flow: What it is a run of.
+        flow_run: Prefect's id of the flow run that carries it out.
+    """
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-    directory = locate_runs(workspace) / run
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    directory.mkdir(mode=0o700)
+    runs = locate_runs(workspace)
+    sweep_runs(runs)
+    directory, lock = make_run(runs, run)
     record = RunRecord(
         run=run,
         flow=flow.name,
@@ -128,18 +138,20 @@ def begin_journal(workspace: Store, recipe: Recipe, flow: Flow) -> Journal:
         required_gates=flow.required_gates,
         workspace=workspace.url,
         recipe={"name": recipe.name, "digest": recipe.digest, "document": recipe.document},
+        flow_run=flow_run,
         started_at=datetime.now(UTC),
     )
-    return Journal(directory, recipe, record, take_run(directory))
+    return Journal(directory, recipe, record, lock)
 
 
-def reopen_journal(workspace: Store, run: str, flow: Flow) -> Journal:
+def reopen_journal(workspace: Store, run: str, flow: Flow, flow_run: str | None = None) -> Journal:
     """Opens the journal of a lost run again, with what of it still holds.
 
     Args:
         workspace: Where the run wrote.
         run: Id of the run.
         flow: What goes on with it.
+        flow_run: Prefect's id of the flow run that does.
 
     Raises:
         ResumeError: There is no such run, it is at work, or its journal is not the one that was
@@ -149,7 +161,8 @@ def reopen_journal(workspace: Store, run: str, flow: Flow) -> Journal:
     lock = take_run(directory)
     try:
         page = read_page(directory)
-        journal = Journal(directory, load_page_recipe(page), _hand_over(page.record, flow), lock)
+        record = _hand_over(page.record, flow).model_copy(update={"flow_run": flow_run})
+        journal = Journal(directory, load_page_recipe(page), record, lock)
         journal.keep(workspace, page.code)
     except BaseException:
         os.close(lock)

@@ -5,14 +5,12 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from deployments.targets.trust.key_files import cache_dir
 from flows.errors import ResumeError
 from flows.recipe.model import Recipe
+from flows.run.folders import locate_runs
 from flows.run.journal_page import JOURNAL, load_page_recipe, read_page, take_run
 from storage.base.store import Store
 from tasks.runtime.run_record import RunRecord
-
-FOLDER = "runs"
 
 
 def recall_recipe(workspace: str, run: str) -> Recipe:
@@ -64,12 +62,6 @@ def _list_lost(workspace: Store) -> Iterator[RunRecord]:
             continue
         if record.workspace == workspace.url and list_done(record):
             yield record
-
-
-def locate_runs(workspace: Store) -> Path:
-    """Return where runs of a workspace have their folders; on this machine if it is remote."""
-    local = workspace.local_path(FOLDER)
-    return local if local is not None else cache_dir() / FOLDER
 
 
 def find_directory(workspace: Store, run: str) -> Path:

@@ -1,11 +1,12 @@
 """Defines a Prefect flow that brings its own server when nobody runs one."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Flow
 
-from flows.run.server import prefect_server
+from flows.run.server import have_patience, prefect_server
 from storage.sources.base import hide_secrets
 
 P = ParamSpec("P")
@@ -36,8 +37,14 @@ class LeptonFlow(Flow[P, R]):
 def lepton_flow(function: Callable[P, R]) -> LeptonFlow[P, R]:
     """Makes a flow of a function.
 
-    It is never retried as a whole: a gate's verdict does not change by asking again.
+    It is never retried by itself: a gate's verdict does not change by asking again.
     """
+
+    @wraps(function)
+    def carry_out(*args: P.args, **kwargs: P.kwargs) -> R:
+        have_patience()
+        return function(*args, **kwargs)
+
     return LeptonFlow(
-        function, name=function.__name__, retries=0, persist_result=False, log_prints=False
+        carry_out, name=function.__name__, retries=0, persist_result=False, log_prints=False
     )

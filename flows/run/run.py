@@ -11,6 +11,7 @@ from prefect.states import Failed
 
 from flows.errors import GateStopped
 from flows.recipe.model import Recipe
+from flows.run.again import find_begun, name_flow_run
 from flows.run.artifacts import leave_artifact
 from flows.run.flow import Flow
 from flows.run.journal import begin_journal, reopen_journal
@@ -25,6 +26,7 @@ from tasks.runtime.outcome_base import Outcome
 from tasks.runtime.outcomes import Promoted
 from tasks.runtime.progress import current_progress
 from tasks.runtime.run_record import StageRecord
+from tasks.runtime.teller import open_teller
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Outcome | GateReport)
@@ -52,9 +54,9 @@ class Run:
         self.workspace = Store(workspace)
         self.workspace.probe()
         self.journal = (
-            begin_journal(self.workspace, recipe, flow)
+            begin_journal(self.workspace, recipe, flow, name_flow_run())
             if resume is None
-            else reopen_journal(self.workspace, resume, flow)
+            else reopen_journal(self.workspace, resume, flow, name_flow_run())
         )
         self.directory = self.journal.directory
         self.record = self.journal.record
@@ -166,12 +168,13 @@ def open_run(
         flow: What it is a run of.
         recipe: What is carried out.
         workspace: Where everything is written.
-        resume: A run that was lost and is to go on; its recipe is the one above.
+        resume: A run that was lost and is to go on; its recipe is the one above. None: the one
+            that this flow run of Prefect has begun before, if it has, else a new one.
 
     Raises:
         ResumeError: That run cannot go on.
     """
-    run = Run(flow, recipe, workspace, resume)
+    run = Run(flow, recipe, workspace, resume or find_begun(workspace, recipe, name_flow_run()))
     try:
         try:
             yield run
@@ -182,3 +185,5 @@ def open_run(
     except BaseException as error:
         run.journal.leave(error)
         raise
+    finally:
+        open_teller().flush()

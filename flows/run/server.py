@@ -17,12 +17,15 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from prefect.context import FlowRunContext
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_HOME,
     PREFECT_SERVER_API_HOST,
     PREFECT_SERVER_API_PORT,
+    get_current_settings,
     temporary_settings,
 )
 
@@ -34,23 +37,42 @@ from tasks.runtime.progress import current_progress
 START_TIMEOUT_S = 120.0
 PROBE_TIMEOUT_S = 2.0
 NAMED_TIMEOUT_S = 15.0
+LEAST_RETRIES = 8
+"""How often at least the client asks a server anew that was there and is away: it waits 2, 4, 8
+and so on seconds, a fifth more or less: 400 s and more in all. Prefect's own 5 are a minute."""
+AWAY_S = 400.0
+AGAIN_S = 5.0
 
 
 @contextmanager
 def prefect_server() -> Iterator[str]:
     """Points Prefect at a server for the duration of the block and yields its API URL.
 
+    A flow within another waits for one that is away: much was done already.
+
     Raises:
         ServerError: No server is named or up, and the embedded one did not start.
     """
     named = PREFECT_API_URL.value()
     if named is not None:
-        _require_reachable(named)
+        _require_reachable(named, AWAY_S if FlowRunContext.get() is not None else 0.0)
     url = named or find_local_server() or _start_and_show()
     # The heartbeat thread holds every flow run for a second when it ends; a run's own process needs
     # none.
-    with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    settings = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    retries = max(PREFECT_CLIENT_MAX_RETRIES.value(), LEAST_RETRIES)
+    with temporary_settings({**settings, PREFECT_CLIENT_MAX_RETRIES: retries}):
         yield url
+
+
+def have_patience() -> None:
+    """Lets a server be away for minutes where this process was started by a worker.
+
+    Then the run's states are told outside of its flow, by a client that asks for its settings each
+    time: they are changed for good.
+    """
+    client = get_current_settings().client
+    client.max_retries = max(client.max_retries, LEAST_RETRIES)
 
 
 def find_local_server() -> str | None:
@@ -69,20 +91,29 @@ def is_healthy(url: str) -> bool:
         return False
 
 
-def _require_reachable(url: str) -> None:
+def _require_reachable(url: str, patience_s: float = 0.0) -> None:
     """Checks that a server answers; a refusal will do, for who may do what is its to say."""
+    deadline = time.monotonic() + patience_s
+    while (reason := _try_to_reach(url)) is not None:
+        if time.monotonic() >= deadline:
+            raise ServerError(
+                f"Prefect server ({redact(url)}), named by PREFECT_API_URL or the profile, must "
+                f"answer; got {redact(reason)}; start it, or unset the variable to use an embedded "
+                "one"
+            )
+        time.sleep(AGAIN_S)
+
+
+def _try_to_reach(url: str) -> str | None:
+    """Return why a server does not answer; None if it does."""
     try:
         health = f"{url}/health"  # the user's own setting
         with urllib.request.urlopen(health, timeout=NAMED_TIMEOUT_S):  # noqa: S310
-            return
+            return None
     except urllib.error.HTTPError:
-        return
+        return None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise ServerError(
-            f"Prefect server ({redact(url)}), named by PREFECT_API_URL or the profile, must "
-            f"answer; got {reason}; start it, or unset the variable to use an embedded one"
-        ) from error
+        return str(getattr(error, "reason", None) or error)
 
 
 def _start_and_show() -> str:

@@ -186,6 +186,8 @@ def quiet_libraries() -> None:
     os.environ.setdefault("PREFECT_LOGGING_COLORS", "false")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    # A server that is away is told of once, and not with every event that it has missed.
+    os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
     logging.getLogger("distributed").setLevel(logging.ERROR)
 
 

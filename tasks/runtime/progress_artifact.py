@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
+
+from tasks.runtime.teller import open_teller
 
 INTERVAL_S = 0.5
 
@@ -17,10 +20,17 @@ class ProgressArtifact:
     Args:
         key: The artifact's key, as `lepton-train-progress`.
         clock: Seconds, rising.
+        tell: Has a call to the server made, as `Teller.tell` does.
     """
 
-    def __init__(self, key: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        key: str,
+        clock: Callable[[], float] = time.monotonic,
+        tell: Callable[[str, Callable[[], object]], None] | None = None,
+    ) -> None:
         self.key = key
+        self._tell = tell or open_teller().tell
         self._clock = clock
         self._shown_at: float | None = None
         self._id: UUID | None = None
@@ -39,6 +49,9 @@ class ProgressArtifact:
             return
         self._shown_at = now
         percent = min(100.0, 100.0 * done / total)
+        self._tell(self.key, partial(self._leave, percent, note))
+
+    def _leave(self, percent: float, note: str) -> None:
         if self._id is None:
             created: Any = create_progress_artifact(
                 progress=percent, key=self.key, description=note

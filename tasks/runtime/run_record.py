@@ -59,6 +59,7 @@ class RunRecord(Result):
         required_gates: Gates that the flow requires to be green before anything is published.
         workspace: Folder or URL that the run writes to.
         recipe: Name, digest and document of the recipe.
+        flow_run: Prefect's id of the flow run that carries it out; None where nobody wrote it down.
         started_at: When the run began, UTC.
         stages: Every stage that was begun, in order.
         resumptions: The times that the run went on after it was lost.
@@ -70,6 +71,7 @@ class RunRecord(Result):
     required_gates: tuple[str, ...]
     workspace: str
     recipe: dict[str, JsonValue]
+    flow_run: str | None = None
     started_at: datetime
     stages: dict[str, StageRecord] = Field(default_factory=dict)
     resumptions: tuple[Resumption, ...] = ()

@@ -33,10 +33,13 @@ class Trainer:
 
     Args:
         directory: Local folder for its output; it is made.
+        worth: Name of the file for which the folder stays when its owner is killed: before it is
+            there, the folder goes, too. None lets the folder stay.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, worth: str | None = None) -> None:
         self.directory = directory
+        self._worth = worth
         self._standing: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
 
@@ -44,9 +47,8 @@ class Trainer:
         """Starts the process for jobs of one device, unless it is up; its imports take seconds."""
         if self._standing is None or self._standing.poll() is not None:
             self.close()
-            self._standing = self._start(
-                WORKER, [STAND_BY, str(self.directory)], share_threads(count_cores(), 1)
-            )
+            arguments = [STAND_BY, str(self.directory), *filter(None, [self._worth])]
+            self._standing = self._start(WORKER, arguments, share_threads(count_cores(), 1))
 
     def run(
         self,
@@ -162,14 +164,17 @@ class Trainer:
 
 
 @contextmanager
-def open_trainer(directory: Path, devices: int | Literal["auto"] = "auto") -> Iterator[Trainer]:
+def open_trainer(
+    directory: Path, devices: int | Literal["auto"] = "auto", worth: str | None = None
+) -> Iterator[Trainer]:
     """Yields a trainer for the duration of the block.
 
     Args:
         directory: Local folder for its output.
         devices: What its jobs will ask for: for one device its process is started at once.
+        worth: As for `Trainer`.
     """
-    trainer = Trainer(directory)
+    trainer = Trainer(directory, worth)
     try:
         if count_devices(devices) == 1:
             trainer.stand_by()

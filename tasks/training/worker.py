@@ -1,8 +1,9 @@
 """The training process: it does the steps of a job.
 
 It is `python -P -m tasks.training.worker JOB.json` as each rank of a torchrun group, else
-`--stand-by DIR`. Standing by it makes its slow imports, then takes the jobs whose files the parent
-names on its standard input, a line of JSON each, one after another. Knows no Prefect. Reads a job,
+`--stand-by DIR [FILE]`. Standing by it makes its slow imports, then takes the jobs whose files the
+parent names on its standard input, a line of JSON each, one after another. Where the parent dies
+before FILE is in DIR, nobody goes on from DIR, and it is deleted. Knows no Prefect. Reads a job,
 translates between storage and the network, and writes into the job's directory only; `result.json`
 comes last. Ends when its parent does.
 
@@ -12,6 +13,7 @@ Exit status: 0 done; 3 a fault that `failure.json` explains; anything else is a 
 import ctypes
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -34,7 +36,10 @@ def main(arguments: list[str]) -> int:
             die_with_agent()
         return do_job_file(arguments[0], told_at=time.monotonic())
     told: SimpleQueue[tuple[str, float]] = SimpleQueue()
-    end_with_parent(on_line=lambda line: told.put((json.loads(line), time.monotonic())))
+    end_with_parent(
+        finish=lambda: leave_nothing(*map(Path, arguments[1:])),
+        on_line=lambda line: told.put((json.loads(line), time.monotonic())),
+    )
     import tasks.training.steps  # noqa: F401 - takes seconds, while others still prepare
 
     if told.empty():
@@ -46,6 +51,12 @@ def main(arguments: list[str]) -> int:
         path, told_at = told.get()
         if status := do_job_file(path, told_at=told_at):
             return status
+
+
+def leave_nothing(directory: Path, worth: Path | None = None) -> None:
+    """Deletes a folder that lacks the file for which it would stay."""
+    if worth is not None and not (directory / worth).exists():
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def die_with_agent() -> None:

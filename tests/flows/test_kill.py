@@ -59,6 +59,8 @@ def test_kill_in_the_middle_of_a_stage(stage: str, tmp_path: Path, prefect_url: 
         victim.wait_for(before)
     victim.end(signal.SIGKILL)
     victim.expect_nothing_left()
+    if before is None:
+        assert not list((workspace / "runs").iterdir()), "nobody goes on from that"
     _expect_promoted_once(workspace, tmp_path)
 
 

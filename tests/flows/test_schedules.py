@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 
-from deployments.schedules import list_deployments
+from deployments.schedules import list_deployments, require_own
+from flows.errors import AbsentError, BusyError
+from flows.release import refresh_channels
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))
@@ -29,3 +33,48 @@ def test_both_ways_deploy_the_same_flows() -> None:
     served = list_deployments("digits", "/some/workspace")
     assert {each.entrypoint for each in served} == FLOWS
     assert len({each.name for each in served}) == len(served)
+
+
+def test_what_is_served_has_names_of_its_own() -> None:
+    served = [
+        f"{each.flow_name}/{each.name}"
+        for recipe in ("digits", "mnist")
+        for each in list_deployments(recipe, "/some/workspace")
+    ]
+    deployed = {
+        f"{each['entrypoint'].rpartition('.')[2]}/{each['name']}"
+        for each in DOCUMENT["deployments"]
+    }
+    assert len(set(served)) == len(served)
+    assert not set(served) & deployed
+
+
+@pytest.mark.prefect
+def test_nothing_of_another_s_is_taken_over_or_paused(prefect_url: str) -> None:
+    own = list_deployments("taken", "/some/workspace")
+    require_own(own)
+    own[-1].apply()
+    require_own(own)
+    with pytest.raises(
+        BusyError, match=r"got another's \(workspace /some/workspace\), which would"
+    ):
+        require_own(list_deployments("taken", "/another/workspace"))
+    with get_client(sync_client=True) as client:
+        pool = WorkPoolCreate(name="taken-pool", type="process")
+        client.create_work_pool(pool)
+        flow_id = client.read_flow_by_name("refresh_channels").id
+        client.create_deployment(
+            flow_id, "other-channels-served", work_pool_name="taken-pool", parameters={}
+        )
+        with pytest.raises(BusyError, match="work pool taken-pool"):
+            require_own(list_deployments("other", "/some/workspace"))
+
+
+@pytest.mark.prefect
+def test_channels_of_no_workspace_are_not_renewed(prefect_url: str, tmp_path: Path) -> None:
+    workspace = tmp_path / "mistyped"
+    with pytest.raises(AbsentError, match="must be there for its channels to be renewed"):
+        refresh_channels(str(workspace))
+    assert not workspace.exists()
+    (workspace / "datasets").mkdir(parents=True)
+    assert refresh_channels(str(workspace)) == {}

@@ -7,6 +7,7 @@ import pytest
 
 from flows.errors import ResumeError
 from flows.recipe.load import load_recipe
+from flows.run.again import find_begun
 from flows.run.flow import Flow
 from flows.run.journal import Journal, begin_journal, reopen_journal
 from flows.run.journal_page import JOURNAL
@@ -70,7 +71,8 @@ def lost(tmp_path: Path) -> Journal:
     """A run that was killed behind train."""
     workspace = make_workspace(tmp_path / "work space")
     version = describe_version(Dataset(workspace, NAME).open())
-    journal = begin_journal(workspace, load_recipe("digits", {"train.max_epochs": 3}), FLOW)
+    recipe = load_recipe("digits", {"train.max_epochs": 3})
+    journal = begin_journal(workspace, recipe, FLOW, flow_run="f-1")
     record = journal.record
     outcomes = {
         "collect": Collected(source=SourceRecord(type="sklearn", digest="0"), dataset=version),
@@ -104,6 +106,22 @@ def test_what_is_done_is_kept_and_gates_judge_again(lost: Journal) -> None:
     (resumption,) = found.record.resumptions
     assert resumption.kept == ("collect", "prepare", "train")
     assert resumption.reason is None
+
+
+def test_a_flow_run_that_starts_again_goes_on_with_the_run_that_it_began(lost: Journal) -> None:
+    workspace, recipe = lost.record.workspace, lost.recipe
+    assert find_begun(workspace, recipe, "f-1") == lost.record.run
+    assert find_begun(workspace, recipe, "f-2") is None
+    assert find_begun(workspace, recipe, None) is None
+    # What was corrected in the recipe meanwhile is what Retry was pressed for.
+    assert find_begun(workspace, load_recipe("digits"), "f-1") is None
+    again = reopen_journal(Store(workspace), lost.record.run, FLOW, "f-2")
+    again.write(again.record.with_stage("collect", again.recall("collect").outcome, 0.0))  # type: ignore[union-attr]
+    with pytest.raises(ResumeError, match="must have ended before it can go on"):
+        find_begun(workspace, recipe, "f-2")
+    again._unlock()
+    assert find_begun(workspace, recipe, "f-2") == lost.record.run
+    assert find_begun(workspace, recipe, "f-1") is None
 
 
 def test_an_altered_file_and_all_behind_it_are_done_again(lost: Journal) -> None:
