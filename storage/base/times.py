@@ -83,7 +83,7 @@ def read_time(text: str, style: str | None = None) -> int | None:
     Raises:
         ValueError: The format is not one that can be read.
     """
-    found = _match(text.strip(), style) if style is not None else _read_iso(text.strip())
+    found = _find_moment(text, style)
     if found is None:
         return None
     moment, extra_ns = found
@@ -91,6 +91,16 @@ def read_time(text: str, style: str | None = None) -> int | None:
     seconds = past.days * 86_400 + past.seconds
     nanoseconds = seconds * _NANOSECONDS + past.microseconds * 1_000 + extra_ns
     return nanoseconds if -(1 << 63) <= nanoseconds < 1 << 63 else None
+
+
+def is_moment(text: str, style: str | None = None) -> bool:
+    """Return whether a text says a moment at all, also one that does not fit into 64 bits."""
+    return _find_moment(text, style) is not None
+
+
+def _find_moment(text: str, style: str | None) -> tuple[datetime, int] | None:
+    """Return a moment to the microsecond, and the nanoseconds beyond."""
+    return _read_iso(text.strip()) if style is None else _match(text.strip(), style)
 
 
 def _read_iso(text: str) -> tuple[datetime, int] | None:

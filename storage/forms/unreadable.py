@@ -8,11 +8,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from storage.base.cells import MAX_QUOTED, Missing, find_missing, read_text_cell
+from storage.base.cells import (
+    MAX_QUOTED,
+    Missing,
+    find_missing,
+    read_number_cell,
+    read_text_cell,
+)
+from storage.base.times import is_moment
 from storage.base.urls import redact
 from storage.forms.base import RowsSpec
+from storage.forms.columns import NUMBERS, TARGET, TIME
 from storage.forms.parsing import is_text_column
 from storage.shards.row_ids import VALID_SUFFIX, Rows
 
@@ -62,26 +71,39 @@ def find_unreadable(
     """
     missing = find_missing(spec.missing)
     found: dict[str, Unreadable] = {}
-    numbers = rows.get("numbers" + VALID_SUFFIX)
+    for name, valid in _list_masks(rows, spec).items():
+        column = table.column(name)
+        if valid.all() or not is_text_column(column):
+            continue
+        lost = np.flatnonzero(~valid)
+        odd = [
+            (int(row), text)
+            for row, text in zip(lost, column.take(lost).to_pylist(), strict=True)
+            if text is not None and _is_odd(text, missing, spec, is_time=name == spec.time)
+        ]
+        if odd:
+            found[name] = _describe(odd, name_place)
+    return found
+
+
+def _list_masks(rows: Rows, spec: RowsSpec) -> dict[str, NDArray[np.bool_]]:
+    """Return which values are there, of each column of numbers, the target and the time."""
+    numbers = rows.get(NUMBERS + VALID_SUFFIX)
     masks = {
         name: numbers[:, place] for place, name in enumerate(spec.numbers) if numbers is not None
     }
-    for name, field in ((spec.target, "target"), (spec.time, "time")):
+    for name, field in ((spec.target, TARGET), (spec.time, TIME)):
         if name is not None and field + VALID_SUFFIX in rows:
             masks[name] = rows[field + VALID_SUFFIX]
-    for name, valid in masks.items():
-        column = table.column(name)
-        if not valid.all() and is_text_column(column):
-            lost = np.flatnonzero(~valid)
-            texts = column.take(lost).to_pylist()
-            odd = [
-                (int(row), text)
-                for row, text in zip(lost, texts, strict=True)
-                if text is not None and _is_unreadable(text, missing)
-            ]
-            if odd:
-                found[name] = _describe(odd, name_place)
-    return found
+    return masks
+
+
+def _is_odd(text: str, missing: Missing, spec: RowsSpec, *, is_time: bool) -> bool:
+    """Tell it from what is missing, and from a moment too far away to be kept."""
+    if is_time:
+        read = read_text_cell(text, missing)
+        return bool(read) and not is_moment(read or "", spec.time_format)
+    return read_number_cell(text, missing) is None
 
 
 def merge_unreadable(
@@ -93,18 +115,6 @@ def merge_unreadable(
         for name, values in part.items():
             merged[name] = merged[name].merge(values) if name in merged else values
     return merged
-
-
-def _is_unreadable(text: str, missing: Missing) -> bool:
-    """Tell it from what is missing, of which a NaN and a missing number are some."""
-    read = read_text_cell(text, missing)
-    if not read:
-        return False
-    try:
-        number = float(read)
-    except ValueError:
-        return True
-    return "_" in read or not (np.isnan(number) or number in missing.numbers)
 
 
 def _describe(odd: list[tuple[int, str]], name_place: Callable[[int], str]) -> Unreadable:
