@@ -27,24 +27,26 @@ class FaultCase:
         feed: The data set that it happens to.
         spoil: Makes the faulty version of a clean one.
         reasons: Parts of messages; one of them must stand in a reason for the verdict to be right.
+        grown: Whether only the rows that are new since the accepted version are spoiled.
     """
 
     name: str
     feed: str
     spoil: Callable[[Feed, Rng], Feed]
     reasons: tuple[str, ...]
+    grown: bool = False
 
 
 CASES: list[FaultCase] = []
 
 
 def fault(
-    name: str, feed: str, *reasons: str
+    name: str, feed: str, *reasons: str, grown: bool = False
 ) -> Callable[[Callable[[Feed, Rng], Feed]], Callable[[Feed, Rng], Feed]]:
     """Adds a fault to the catalogue."""
 
     def add(spoil: Callable[[Feed, Rng], Feed]) -> Callable[[Feed, Rng], Feed]:
-        CASES.append(FaultCase(name, feed, spoil, reasons))
+        CASES.append(FaultCase(name, feed, spoil, reasons, grown))
         return spoil
 
     return add

@@ -1,5 +1,5 @@
-"""Real data sets as versions that a fault can be put into: read, drawn from, written as the
-source's own files, collected.
+"""Real data sets as versions that a fault can be put into: drawn from, written as the source's own
+files, collected. `fault_feeds` reads them.
 
 A `Feed` is one data set in memory. `draw` gives a clean resample of it. What is judged is always
 collected from files, as in a run, so that a fault passes through the reader like any other.
@@ -18,12 +18,9 @@ from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
-from storage.forms.image import ImageSpec
-from storage.forms.image_field import ImageField
-from storage.forms.rules import SplitSpec
 from storage.forms.series import SeriesSpec
-from storage.forms.table import TableSpec
 from storage.pipeline.collecting import collect_rows
+from storage.sources.arrays import ArraysSource
 from storage.sources.base import Source
 from storage.sources.csv import CsvSource
 from storage.sources.idx import IdxSource
@@ -39,11 +36,11 @@ class Feed:
         name: Of the data set.
         data: What a recipe would say of its rows.
         columns: (N,) texts of each column of a table, as the file holds them; empty for images.
-        images: (N, 28, 28) uint8; None for tables.
+        images: (N, 28, 28) or (N, 3, H, W) uint8; None for tables.
         labels: (N,) uint8 of the images.
         held_out: Images that the source holds out: the last ones.
         cut: Bytes of the file that are left; None leaves it whole.
-        encode: Encoding of the file.
+        fresh: Places of the rows that an accepted version does not have yet.
     """
 
     name: str
@@ -53,6 +50,7 @@ class Feed:
     labels: np.ndarray[Any, Any] | None = None
     held_out: int = 0
     cut: float | None = None
+    fresh: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def rows(self) -> int:
@@ -64,9 +62,22 @@ class Feed:
         """The rows at these places."""
         if self.images is not None and self.labels is not None:
             return replace(self, images=self.images[rows].copy(), labels=self.labels[rows].copy())
-        return replace(
-            self, columns={name: values[rows].copy() for name, values in self.columns.items()}
-        )
+        columns = {name: values[rows].copy() for name, values in self.columns.items()}
+        return replace(self, columns=columns)
+
+    def grow(self, stop: float = 1.0, share: float = 0.1) -> "tuple[Feed, Feed]":
+        """Two versions: the rows up to a part of them, and the same with what came next.
+
+        Args:
+            stop: Where the later version ends, as a fraction of the rows.
+            share: What of the later version is new.
+        """
+        last = int((self.rows - self.held_out) * stop)
+        first = int(last * (1 - share))
+        held = np.arange(self.rows - self.held_out, self.rows)
+        before = self.take(np.concatenate([np.arange(first), held]))
+        after = self.take(np.concatenate([np.arange(last), held]))
+        return before, replace(after, fresh=np.arange(first, last))
 
     def draw(self, seed: int) -> "Feed":
         """A clean resample: nine tenths of the rows at random, in order; of a series nine tenths of
@@ -92,77 +103,6 @@ class Feed:
         self.columns[name] = column.astype(str)
 
 
-def load_mnist(rows: int = 12_000) -> Feed:
-    """Handwritten digits: the first rows of the training files."""
-    folder = SHARED / "mnist"
-    with gzip.open(folder / "train-images-idx3-ubyte.gz") as stream:
-        images = np.frombuffer(stream.read()[16:], np.uint8).reshape(-1, 28, 28)[:rows]
-    with gzip.open(folder / "train-labels-idx1-ubyte.gz") as stream:
-        labels = np.frombuffer(stream.read()[8:], np.uint8)[:rows]
-    spec = ImageSpec(
-        image=ImageField(shape=(1, 28, 28)),
-        labels=tuple(str(digit) for digit in range(10)),
-        split=SplitSpec(by="source", validation=0.1),
-    )
-    return Feed("MNIST", spec, images=images.copy(), labels=labels.copy(), held_out=rows // 6)
-
-
-def load_ai4i() -> Feed:
-    """Machine failures: five measurements and a kind of product; the columns that leak are left
-    out.
-    """
-    columns = read_csv(SHARED / "ai4i2020" / "ai4i2020.csv.gz")
-    numbers = (
-        "Air temperature [K]",
-        "Process temperature [K]",
-        "Rotational speed [rpm]",
-        "Torque [Nm]",
-        "Tool wear [min]",
-    )
-    spec = TableSpec(numbers=numbers, texts=("Type",), label="Machine_failure", labels=("0", "1"))
-    return Feed("AI4I 2020", spec, {name: columns[name] for name in spec.columns})
-
-
-def load_traffic() -> Feed:
-    """Traffic flow of one detector every five minutes, weekdays of two months."""
-    columns = read_csv(SHARED / "traffic-pems-single" / "train.csv")
-    spec = SeriesSpec(
-        numbers=("# Lane Points", "% Observed"),
-        target="Lane 1 Flow (Veh/5 Minutes)",
-        time="5 Minutes",
-        time_format="%d/%m/%Y %H:%M",
-        split=SplitSpec(by="time", held_out=0.2),
-    )
-    return Feed("PeMS traffic", spec, {name: columns[name] for name in spec.columns})
-
-
-def load_ett() -> Feed:
-    """Load and oil temperature of a transformer, hourly over two years."""
-    columns = read_csv(SHARED / "ett" / "ETTh1.csv.gz")
-    spec = SeriesSpec(
-        numbers=("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL"),
-        target="OT",
-        time="date",
-        split=SplitSpec(by="time", held_out=0.2),
-    )
-    return Feed("ETTh1", spec, {name: columns[name] for name in spec.columns})
-
-
-LOADERS = {
-    "MNIST": load_mnist,
-    "AI4I 2020": load_ai4i,
-    "PeMS traffic": load_traffic,
-    "ETTh1": load_ett,
-}
-
-
-def read_csv(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """The columns of a CSV file as texts."""
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
-    return {name: np.array([row[at] for row in rows[1:]]) for at, name in enumerate(rows[0])}
-
-
 def collect(feed: Feed, folder: Path) -> Version:
     """Writes a feed as files and collects them as the next version of its data set."""
     source = write_files(feed, folder)
@@ -176,10 +116,16 @@ def write_files(feed: Feed, folder: Path) -> Source:
     """The files that a source would find, and the source."""
     folder.mkdir(parents=True, exist_ok=True)
     if feed.images is not None and feed.labels is not None:
-        for name, rows in (
-            ("train", slice(0, feed.rows - feed.held_out)),
-            ("t10k", slice(-feed.held_out, None)),
-        ):
+        held = slice(feed.rows - feed.held_out, None)
+        parts = {"train": slice(0, feed.rows - feed.held_out), "t10k": held}
+        if feed.images.ndim == 4:
+            for name, rows in parts.items():
+                np.save(folder / f"x_{name}.npy", feed.images[rows])
+                np.save(folder / f"y_{name}.npy", feed.labels[rows])
+            return ArraysSource(
+                url=str(folder), train=("x_train", "y_train"), held_out=("x_t10k", "y_t10k")
+            )
+        for name, rows in parts.items():
             _write_idx(folder / f"{name}-images-idx3-ubyte.gz", feed.images[rows], feed.cut)
             _write_idx(folder / f"{name}-labels-idx1-ubyte.gz", feed.labels[rows], None)
         return IdxSource(url=str(folder))

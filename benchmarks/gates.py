@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fault_data import Feed, collect, load_mnist
+from benchmarks.fault_data import Feed, collect
+from benchmarks.fault_feeds import load_mnist
 from benchmarks.results import describe_machine, make_table, write_section
 from gates.engine.custom import ROWS, OwnExpectation, build_own_suite
 from gates.engine.judge import run_suite

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+_WEAK = 0.3
 _STRONG = 0.7  # of a column's standard deviation, which its pattern of the day then mostly is
+_FEWEST_SLOTS = 6
+_FEWEST_ROWS = 2
+_FIT = 0.8
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,13 @@ class ClockShift:
             version's own.
         column: of which the pattern is the strongest; empty if there is no daily pattern to go by.
         accepted_minutes: the most that the accepted version's own blocks moved.
+        why_not: why it could not be measured; empty if it was.
     """
 
     minutes: float
     column: str
     accepted_minutes: float
+    why_not: str = ""
 
 
 def find_clock_shift(
@@ -40,29 +46,42 @@ def find_clock_shift(
 
     slots = accepted.shape[2]
     total = accepted.sum(axis=0)
-    pattern = total[:-1] / np.maximum(total[-1], 1)
-    scale = pattern.std(axis=1)
-    if (total[-1] == 0).any() or not len(scale) or scale.max() < 0.3:
-        return ClockShift(0.0, "", 0.0)
+    known = total[-1] > 0
+    if known.sum() < _FEWEST_SLOTS:
+        return ClockShift(0.0, "", 0.0, "rows fall into too few hours of the day")
+    pattern = np.where(known, total[:-1] / np.maximum(total[-1], 1), np.nan)
+    scale = np.nanstd(pattern, axis=1)
+    if not len(scale) or scale.max() < _WEAK:
+        return ClockShift(0.0, "", 0.0, "no column has a pattern of the day")
     best = int(np.argmax(scale))
     minutes = 24 * 60 / slots
+    measured = False
     # Single weeks of a weak pattern wander by themselves; those of a strong one do not.
     for weeks in (4, 1) if scale[best] >= _STRONG else (4,):
-        own = _find_furthest(pattern[best], _join_blocks(accepted, weeks), best)
-        moved = _find_furthest(pattern[best], _join_blocks(current, weeks), best)
+        own, moved = (
+            _find_furthest(pattern[best], _join_blocks(hours, weeks), best)
+            for hours in (accepted, current)
+        )
+        if own is None or moved is None:
+            continue
+        measured = True
         if moved > own:
             return ClockShift(moved * minutes, names[best], own * minutes)
-    return ClockShift(0.0, names[best], 0.0)
+    why_not = "" if measured else f"no weeks of {names[best]} show the pattern of its day"
+    return ClockShift(0.0, names[best], 0.0, why_not)
 
 
 def _find_furthest(
     pattern: "np.ndarray[Any, Any]", blocks: "Sequence[np.ndarray[Any, Any]]", column: int
-) -> int:
-    """Return the furthest, in slots, that two blocks in a row moved alike.
+) -> int | None:
+    """Return the furthest, in slots, that two blocks in a row moved alike; None if none shows it.
 
     A clock that has jumped stays where it is.
     """
-    shifts = [_find_shift(pattern, block, column) for block in blocks]
+    found = [_find_shift(pattern, block, column) for block in blocks]
+    shifts = [shift for shift in found if shift is not None]
+    if not shifts:
+        return None
     if len(shifts) == 1:
         return abs(shifts[0])
     pairs = [(left, right) for left, right in pairwise(shifts) if abs(left - right) <= 1]
@@ -77,20 +96,35 @@ def _join_blocks(hours: "np.ndarray[Any, Any]", weeks: int) -> "list[np.ndarray[
     return [hours[index].sum(axis=0) for index in np.array_split(np.arange(len(hours)), groups)]
 
 
-def _find_shift(pattern: "np.ndarray[Any, Any]", block: "np.ndarray[Any, Any]", column: int) -> int:
-    """Return the shift, in slots, at which a block's day fits the pattern better; else 0."""
+def _find_shift(
+    pattern: "np.ndarray[Any, Any]", block: "np.ndarray[Any, Any]", column: int
+) -> int | None:
+    """Return the shift, in slots, at which a block's day fits the pattern better; else 0.
+
+    None where the block has rows in too few slots, or no pattern, to tell.
+    """
     import numpy as np
 
-    rows = block[-1]
-    if (rows < 2).any():
-        return 0
-    day = block[column] / rows
-    if day.std() < 0.1:
-        return 0
-    fits = np.array(
-        [np.corrcoef(np.roll(pattern, shift), day)[0, 1] for shift in range(len(pattern))]
-    )
+    filled = block[-1] >= _FEWEST_ROWS
+    day = np.where(filled, block[column] / np.maximum(block[-1], 1), np.nan)
+    if filled.sum() < max(_FEWEST_SLOTS, np.isfinite(pattern).sum() / 2) or np.nanstd(day) < 0.1:
+        return None
+    fits = np.array([_correlate(np.roll(pattern, shift), day) for shift in range(len(pattern))])
+    if fits.max() < _FIT:
+        return None
     best = int(np.argmax(fits))
-    if fits[best] < 0.8 or fits[best] - fits[0] < 0.02:
+    if fits[best] - fits[0] < 0.02:
         return 0
     return best if best <= len(pattern) // 2 else best - len(pattern)
+
+
+def _correlate(left: "np.ndarray[Any, Any]", right: "np.ndarray[Any, Any]") -> float:
+    """Return the correlation of two days over the slots that both have; -1 where they are few."""
+    import numpy as np
+
+    both = np.isfinite(left) & np.isfinite(right)
+    if both.sum() < max(_FEWEST_SLOTS, np.isfinite(right).sum() / 2):
+        return -1.0
+    if left[both].std() == 0 or right[both].std() == 0:
+        return -1.0
+    return float(np.corrcoef(left[both], right[both])[0, 1])

@@ -6,21 +6,12 @@ of both. A change stops if it is both certain (its p-value is small) and large (
 millions of rows every change is certain, with ten none is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from gates.drift.divergence import (
-    Histogram,
-    bucket_numbers,
-    find_psi_chance,
-    measure_chi_square,
-    measure_far,
-    measure_ks,
-    measure_novelty,
-    measure_psi,
-    measure_ratio,
-    measure_spike,
-)
+from gates.drift.divergence import Histogram
+from gates.drift.explain import explain_change
+from gates.drift.fields import Distribution, list_limits, measure_categories, measure_numbers
 from gates.engine.judge import run_suite
 from gates.engine.report import Check, GateReport, skip_check
 from gates.engine.suite import Expectation, Suite, expect, expect_present
@@ -29,9 +20,11 @@ from gates.specs.drift import DriftGate
 
 STAGE = "drift"
 _LARGEST = "expect_column_max_to_be_between"
+_KEYS = "gates.drift."
+SEASONAL = frozenset({"effect", "psi", "spike", "novelty", "ratio"})
+"""Figures of a whole field that a season changes, too."""
 
-
-Distribution = Histogram | dict[str, int]
+__all__ = ["Distribution", "DriftFigure", "judge_drift"]
 
 
 @dataclass(frozen=True)
@@ -43,12 +36,22 @@ class DriftFigure:
         value: what was seen; NaN if it could not be computed, and then it fails.
         most: the largest allowed; None sets no limit.
         least: the smallest allowed.
+        key: the limit's name in the recipe's section; empty where there is none.
+        why_not: why it does not apply; then nothing is judged, and the report says why.
+        hint: what a person should know besides, such as where to look.
+        warns: whether a failure warns and does not stop.
+        field: the column that it is of; empty where it is of none, or its name begins with it.
     """
 
     about: str
     value: float
     most: float | None = None
     least: float | None = None
+    key: str = ""
+    why_not: str = ""
+    hint: str = ""
+    warns: bool = False
+    field: str = ""
 
 
 def judge_drift(
@@ -57,6 +60,7 @@ def judge_drift(
     current: Mapping[str, Distribution],
     figures: Sequence[DriftFigure] = (),
     why_not: str = "no version has been accepted yet",
+    softened: Collection[str] = (),
 ) -> GateReport:
     """Judge a version against the last accepted one.
 
@@ -67,6 +71,8 @@ def judge_drift(
         current: the same of the version that is judged.
         figures: of the whole version against the accepted one.
         why_not: why there is no accepted version to compare with.
+        softened: fields of which a change of level warns and does not stop, since what is new among
+            them is judged by itself.
     """
     tables = {"fields": _tabulate_names(current)}
     if accepted is None:
@@ -82,11 +88,16 @@ def judge_drift(
     )
     expectations, checks = [names], list[Check]()
     for field in sorted(set(accepted) & set(current)):
-        table, items, skips = _compare_field(gate, field, accepted[field], current[field])
+        table, items, skips = _compare_field(
+            gate, field, accepted[field], current[field], soft=field in softened
+        )
         tables[field] = table
         expectations += items
         checks += skips
-    for number, figure in enumerate(figures):
+    checks += [
+        skip_check(_LARGEST, figure.about, figure.why_not) for figure in figures if figure.why_not
+    ]
+    for number, figure in enumerate(each for each in figures if not each.why_not):
         tables[f"figure {number}"] = _tabulate_figures({"value": figure.value})
         expectations += _expect_figure(f"figure {number}", figure)
     return run_suite(Suite(stage=STAGE, expectations=tuple(expectations)), tables, checks)
@@ -94,61 +105,68 @@ def judge_drift(
 
 def _expect_figure(table: str, figure: DriftFigure) -> list[Expectation]:
     """Return what is expected of a figure: that it is there, and within its limits."""
-    return [
-        *expect_present(table, {"value": figure.about}),
-        expect(
-            _LARGEST,
-            table,
-            figure.about,
-            column="value",
-            min_value=figure.least,
-            max_value=figure.most,
-        ),
-    ]
+    key = figure.key and _KEYS + figure.key
+    limit = expect(
+        _LARGEST,
+        table,
+        figure.about,
+        column="value",
+        min_value=figure.least,
+        max_value=figure.most,
+        severity="warn" if figure.warns else "stop",
+        key=key,
+        hint=figure.hint,
+        subject=figure.field or figure.about.split(":")[0],
+    )
+    return [*expect_present(table, {"value": figure.about}, key), limit]
 
 
 def _compare_field(
-    gate: DriftGate, field: str, accepted: Distribution, current: Distribution
+    gate: DriftGate,
+    field: str,
+    accepted: Distribution,
+    current: Distribution,
+    *,
+    soft: bool = False,
 ) -> tuple[Table, list[Expectation], list[Check]]:
     """Return one field's figures, what is expected of them, and what cannot be judged."""
     if isinstance(accepted, Histogram) and isinstance(current, Histogram):
         rows, effect = (accepted.total, current.total), "Kolmogorov-Smirnov distance"
         if min(rows) < gate.min_rows:
             return _skip_field(gate, field, effect, rows)
-        measured = _measure_numbers(gate, accepted, current)
+        measured = measure_numbers(gate, accepted, current)
     elif isinstance(accepted, dict) and isinstance(current, dict):
         rows, effect = (sum(accepted.values()), sum(current.values())), "Cramer's V"
         if min(rows) < gate.min_rows:
             return _skip_field(gate, field, effect, rows)
-        measured = _measure_categories(gate, accepted, current)
+        measured = measure_categories(gate, accepted, current)
     else:
         return _tabulate_figures({}), [_expect_same_kind(field)], []
-    most = gate.max_ks_distance if isinstance(accepted, Histogram) else gate.max_cramers_v
     p_value, chance = measured.pop("p_value"), measured.pop("chance")
-    certain = p_value < gate.max_p_value
-    why = (
-        f"p-value {p_value:.2g}" if certain else f"not certain, p-value {p_value:.2g}, counted as 0"
-    )
-    limits = {"effect": (f"{effect} ({why})", most), **_list_limits(gate, chance)}
+    names = {"effect": f"{effect} ({_tell_chance(gate, p_value)})"}
+    hints = explain_change(accepted, current)
     items = [
         expect(
-            _LARGEST, field, f"{field} {limits[name][0]}", column=name, max_value=limits[name][1]
+            _LARGEST,
+            field,
+            f"{field} {names.get(name, limit.about)}",
+            column=name,
+            max_value=max(getattr(gate, limit.key), chance if name == "psi" else 0.0),
+            key=_KEYS + limit.key,
+            hint=hints.get(name, ""),
+            severity="warn" if soft and name in SEASONAL else "stop",
+            subject=field,
         )
-        for name in measured
+        for name, limit in list_limits(accepted).items()
+        if name in measured
     ]
     return _tabulate_figures(measured), items, []
 
 
-def _list_limits(gate: DriftGate, chance: float) -> dict[str, tuple[str, float]]:
-    """Return the name and the limit of each figure of a field, but for its effect."""
-    return {
-        "psi": ("population stability index", max(gate.max_psi, chance)),
-        "spike": ("rise of one narrow range's share", gate.max_spike),
-        "novelty": ("share of a narrow range that was rare", gate.max_novel_fraction),
-        "far": ("share far outside the accepted range", gate.max_far_fraction),
-        "unseen": ("share of categories never seen", gate.max_unseen_fraction),
-        "ratio": ("largest change of a category's share, as a factor", gate.max_class_ratio),
-    }
+def _tell_chance(gate: DriftGate, p_value: float) -> str:
+    """Return how certain a change is, in words."""
+    why = f"p-value {p_value:.2g}"
+    return why if p_value < gate.max_p_value else f"not certain, {why}, counted as 0"
 
 
 def _skip_field(
@@ -160,50 +178,6 @@ def _skip_field(
         return _tabulate_figures({"rows": rows[1]}), [], [skipped]
     kept = expect(_LARGEST, field, f"{field} rows", column="rows", min_value=1)
     return _tabulate_figures({"rows": rows[1]}), [kept], [skipped]
-
-
-def _measure_numbers(
-    gate: DriftGate, accepted: Histogram, current: Distribution
-) -> dict[str, float]:
-    """Return the figures of a numeric field."""
-    if not isinstance(current, Histogram):
-        return {}
-    rows = (accepted.total, current.total)
-    effect, p_value = measure_ks(accepted, current)
-    expected, got = bucket_numbers(accepted, current)
-    figures = {
-        "effect": effect if p_value < gate.max_p_value else 0.0,
-        "p_value": p_value,
-        "psi": measure_psi(expected, got),
-        "chance": find_psi_chance(len(expected), *rows, gate.max_p_value),
-    }
-    if accepted.edges == current.edges:
-        figures["spike"] = measure_spike(accepted.counts, current.counts, gate.max_p_value)
-        figures["novelty"] = measure_novelty(accepted.counts, current.counts, gate.max_p_value)
-        figures["far"] = measure_far(accepted, current)
-    return figures
-
-
-def _measure_categories(
-    gate: DriftGate, accepted: dict[str, int], current: dict[str, int]
-) -> dict[str, float]:
-    """Return the figures of a field of categories or of the label."""
-    rows = (sum(accepted.values()), sum(current.values()))
-    effect, p_value = measure_chi_square(accepted, current)
-    values = sorted(set(accepted) | set(current))
-    expected, got = (
-        [accepted.get(value, 0) for value in values],
-        [current.get(value, 0) for value in values],
-    )
-    unseen = sum(count for value, count in current.items() if value not in accepted)
-    return {
-        "effect": effect if p_value < gate.max_p_value else 0.0,
-        "p_value": p_value,
-        "psi": measure_psi(expected, got),
-        "chance": find_psi_chance(len(expected), *rows, gate.max_p_value),
-        "unseen": unseen / rows[1],
-        "ratio": measure_ratio(expected, got, gate.max_p_value),
-    }
 
 
 def _expect_same_kind(field: str) -> Expectation:

@@ -14,6 +14,7 @@ def build_field_expectations(
     *,
     max_missing_fraction: float,
     max_infinite_fraction: float,
+    section: str = "",
 ) -> list[Expectation]:
     """Return what every shard must hold: dtype, shape, range, missing and infinite values.
 
@@ -23,6 +24,7 @@ def build_field_expectations(
         max_missing_fraction: most values that may be NaN or null, as a fraction of the field's
             values in all shards.
         max_infinite_fraction: the same for infinite values.
+        section: where the recipe states these two, as `gates.raw.`; empty where it does not.
     """
     expectations: list[Expectation] = []
     for name, rule in fields.items():
@@ -32,12 +34,15 @@ def build_field_expectations(
         values = (
             int(shards.frame[f"{name}.values"].sum()) if f"{name}.values" in shards.frame else 0
         )
-        for figure, fraction in (("missing", max_missing_fraction), ("inf", max_infinite_fraction)):
-            column = f"{name}.{figure}"
-            most = int(fraction * values)
-            rule_name = "expect_column_sum_to_be_between"
+        counted = {
+            "missing": (max_missing_fraction, "max_missing_fraction"),
+            "inf": (max_infinite_fraction, "max_infinite_fraction"),
+        }
+        for figure, (fraction, limit) in counted.items():
+            column, most = f"{name}.{figure}", int(fraction * values)
+            rule_name, key = "expect_column_sum_to_be_between", section and section + limit
             expectations.append(
-                expect(rule_name, SHARDS, column=column, max_value=most, mark=column)
+                expect(rule_name, SHARDS, column=column, max_value=most, mark=column, key=key)
             )
     return expectations
 
@@ -48,7 +53,13 @@ def _expect_type(name: str, rule: FieldRule) -> list[Expectation]:
     return [
         *expect_present(SHARDS, tuple(wanted)),
         *(
-            expect("expect_column_values_to_be_in_set", SHARDS, column=column, value_set=[value])
+            expect(
+                "expect_column_values_to_be_in_set",
+                SHARDS,
+                column=column,
+                value_set=[value],
+                key=f"data.{column}",
+            )
             for column, value in wanted.items()
         ),
     ]
@@ -65,6 +76,7 @@ def _expect_range(name: str, value_range: tuple[float, float]) -> list[Expectati
             column=f"{name}.min",
             min_value=low,
             max_value=high,
+            key=f"data.{name}.value_range",
         ),
         expect(
             "expect_column_max_to_be_between",
@@ -72,5 +84,6 @@ def _expect_range(name: str, value_range: tuple[float, float]) -> list[Expectati
             column=f"{name}.max",
             min_value=low,
             max_value=high,
+            key=f"data.{name}.value_range",
         ),
     ]

@@ -201,7 +201,8 @@ def _make_check(
 ) -> Check:
     """Return a check with its message."""
     where = f"; {rows[0]}" + (f" and {len(rows) - 1} more" if len(rows) > 1 else "") if rows else ""
-    where += f"; {item.hint}" if item.hint and not passed else ""
+    told = (item.hint, f"limited by {item.key}" if item.key else "")
+    where += "".join(f"; {text}" for text in told if text and not passed)
     seen, limit = _show_observed(item.rule, observed), show_limit(item)
     message = f"{item.rule} on {item.about}: observed {seen}, limit {limit}{where}"
     return Check(
@@ -213,6 +214,7 @@ def _make_check(
         severity=item.severity,
         message=message,
         rows=rows,
+        subject=item.subject,
     )
 
 

@@ -15,6 +15,7 @@ from storage.base.store import canonical_json, sha256_bytes
 Severity = Literal["stop", "quarantine", "warn"]
 
 MAX_ROWS_NAMED = 20
+MAX_REASONS = 10
 _MAX_ITEMS_SHOWN = 8
 _NOT_NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
 
@@ -37,6 +38,7 @@ class Check(BaseModel):
             set them aside.
         message: one sentence naming rule, observed, limit and where.
         rows: the first offending rows, shards or files, at most 20.
+        subject: what the check is about beside others, such as a column; empty for its own name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +53,7 @@ class Check(BaseModel):
     contained: bool = False
     message: str
     rows: tuple[str, ...] = ()
+    subject: str = ""
 
     @model_validator(mode="after")
     def _pass_needs_proof(self) -> Self:
@@ -100,9 +103,34 @@ class GateReport(BaseModel):
         return tuple(check.message for check in self.checks if check.stops)
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """What a stop says: at most ten reasons, each subject once before any a second time."""
+        return shorten_reasons([check for check in self.checks if check.stops])
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Messages of the checks that failed without stopping the run."""
         return tuple(check.message for check in self.checks if not check.passed and not check.stops)
+
+
+def shorten_reasons(checks: Sequence[Check]) -> tuple[str, ...]:
+    """Return the messages of ten checks at most, and how many more the gate's page has.
+
+    The first of each subject goes before the others of it: a column that breaks five limits does
+    not hide the next one.
+    """
+    if len(checks) <= MAX_REASONS:
+        return tuple(check.message for check in checks)
+    subjects: dict[str, int] = {}
+    ranks = []
+    for check in checks:
+        subject = check.subject or check.about
+        subjects[subject] = subjects.get(subject, 0) + 1
+        ranks.append(subjects[subject])
+    order = sorted(range(len(checks)), key=lambda place: (ranks[place], place))[:MAX_REASONS]
+    more = len(checks) - MAX_REASONS
+    kept = tuple(checks[place].message for place in sorted(order))
+    return (*kept, f"and {more} more of {len(subjects)} subjects: the gate's page has them all")
 
 
 def verdict(checks: tuple[Check, ...]) -> bool:

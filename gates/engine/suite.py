@@ -31,6 +31,8 @@ class Expectation(BaseModel):
             offending rows; empty if the rule itself names them.
         hint: what a person who reads of a failure should know besides; no part of the suite's
             identity.
+        key: where the recipe states the limit, as `gates.raw.min_rows`; no part of it either.
+        subject: what it is about beside others, such as a column; nor is this.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,8 @@ class Expectation(BaseModel):
     mark: str = ""
     max_fraction: float = Field(default=0.0, ge=0, le=1)
     hint: str = Field(default="", exclude=True)
+    key: str = Field(default="", exclude=True)
+    subject: str = Field(default="", exclude=True)
 
     @field_validator("kwargs")
     @classmethod
@@ -99,6 +103,8 @@ def expect(
     mark: str = "",
     max_fraction: float = 0.0,
     hint: str = "",
+    key: str = "",
+    subject: str = "",
     **kwargs: object,
 ) -> Expectation:
     """Return an expectation; arguments that are None set no limit and are left out.
@@ -110,7 +116,9 @@ def expect(
         severity: what a failure does.
         mark: column that marks the offending rows.
         max_fraction: most rows that severity `quarantine` may set aside.
-        hint: what the message of a failure ends with.
+        hint: what the message of a failure says besides.
+        key: where the recipe states the limit; the message of a failure ends with it.
+        subject: what it is about beside others, such as a column.
         **kwargs: the expectation's own arguments.
     """
     plain = {key: to_plain(value) for key, value in kwargs.items() if value is not None}
@@ -123,10 +131,14 @@ def expect(
         mark=mark,
         max_fraction=max_fraction,
         hint=hint,
+        key=key,
+        subject=subject,
     )
 
 
-def expect_present(table: str, columns: Mapping[str, str] | tuple[str, ...]) -> list[Expectation]:
+def expect_present(
+    table: str, columns: Mapping[str, str] | tuple[str, ...], key: str = ""
+) -> list[Expectation]:
     """Return one expectation a column that no entry is missing.
 
     Great Expectations itself passes over missing values.
@@ -134,9 +146,10 @@ def expect_present(table: str, columns: Mapping[str, str] | tuple[str, ...]) -> 
     Args:
         table: the table that they are applied to.
         columns: the columns, or a mapping from column to the figure's name.
+        key: where the recipe states what is expected.
     """
     names = columns if isinstance(columns, Mapping) else {column: column for column in columns}
     return [
-        expect("expect_column_values_to_not_be_null", table, about, column=column)
+        expect("expect_column_values_to_not_be_null", table, about, column=column, key=key)
         for column, about in names.items()
     ]

@@ -170,15 +170,22 @@ def tabulate_classes(label_counts: Mapping[int, int], labels: Sequence[str]) -> 
 
 
 def tabulate_class_splits(
-    label_counts: Mapping[str, Mapping[int, int]], labels: Sequence[str], splits: Sequence[str]
+    label_counts: Mapping[str, Mapping[int, int]],
+    labels: Sequence[str],
+    splits: Sequence[str],
+    *,
+    normal_splits: Sequence[str] = (),
 ) -> Table:
-    """Return one row for each declared class in each split: class, split, count."""
+    """Return one row for each declared class in each split: class, split, count.
+
+    Of `normal_splits` only the first class has a row.
+    """
     import pandas as pd
 
     records = [
         {"class": name, "split": split, "count": label_counts.get(split, {}).get(index, 0)}
         for split in splits
-        for index, name in enumerate(labels)
+        for index, name in enumerate(labels[:1] if split in normal_splits else labels)
     ]
     return Table(pd.DataFrame.from_records(records), identity=("class", "split"))
 

@@ -11,6 +11,10 @@ from gates.engine.tables import FieldRule, Table, tabulate_class_splits, tabulat
 SPLITS = ("train", "validation", "held_out")
 ASKED = ("filtered", "transformed", "left_out")
 """Reasons for which rows are dropped because the recipe says so."""
+REPEATS = "duplicate"
+"""Reason for which rows are dropped that repeat another one; they have limits of their own."""
+COARSE = 0.1
+"""From which share of repeats equal rows are what such columns hold, not copies of a row."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class PreparedFacts:
             order means nothing.
         near_duplicates: one row: held-out `rows` that look like a training row; None where they are
             not sought.
+        contrary: rows that were dropped as equal to another one though their label is another.
+        normal_splits: splits in which no class but the first must have rows, since a model learns
+            from it what is normal.
         learned: one row: held-out rows that a model to start from learned from by `content`, by
             `place` in the source, and by `looks`; None without one.
     """
@@ -53,6 +60,8 @@ class PreparedFacts:
     columns: Table | None = None
     leakage: Table | None = None
     near_duplicates: Table | None = None
+    contrary: int = 0
+    normal_splits: tuple[str, ...] = ()
     learned: Table | None = None
 
 
@@ -67,7 +76,9 @@ def tabulate_prepared_facts(facts: PreparedFacts) -> dict[str, Table | ShardedTa
         "account": _tabulate_account(facts),
     }
     if facts.labels:
-        tables["classes"] = tabulate_class_splits(facts.label_counts, facts.labels, SPLITS)
+        tables["classes"] = tabulate_class_splits(
+            facts.label_counts, facts.labels, SPLITS, normal_splits=facts.normal_splits
+        )
     for name in ("columns", "leakage", "near_duplicates", "learned"):
         if (table := getattr(facts, name)) is not None:
             tables[name] = table
@@ -106,14 +117,34 @@ def _fill(values: tuple[float, ...], length: int) -> list[float | None]:
 
 
 def _tabulate_account(facts: PreparedFacts) -> Table:
-    """Return one row: rows collected, prepared, dropped, and left unaccounted for."""
+    """Return one row: rows collected, prepared, dropped, repeated, and left unaccounted for."""
     import pandas as pd
 
     prepared, dropped = facts.rows.rows, sum(facts.rows_dropped.values())
     figures = {
         "collected": facts.rows_collected,
         "prepared": prepared,
-        "dropped": dropped - sum(facts.rows_dropped.get(reason, 0) for reason in ASKED),
+        "dropped": dropped - sum(facts.rows_dropped.get(reason, 0) for reason in (*ASKED, REPEATS)),
+        "repeats": facts.rows_dropped.get(REPEATS, 0),
+        "contrary": facts.contrary,
         "unaccounted": facts.rows_collected - prepared - dropped,
     }
     return Table(pd.DataFrame([figures]))
+
+
+def count_allowed_contrary(facts: PreparedFacts, most: float) -> int:
+    """Return how many rows may be equal to another one and have another label.
+
+    Where columns are so coarse that many rows repeat, as many are allowed as labels that have
+    nothing to do with the columns would give.
+    """
+    repeats = facts.rows_dropped.get(REPEATS, 0)
+    counts = [0] * len(facts.labels)
+    for found in facts.label_counts.values():
+        for label, rows in found.items():
+            if 0 <= label < len(counts):
+                counts[label] += rows
+    total = max(1, sum(counts))
+    chance = 1 - sum((count / total) ** 2 for count in counts)
+    coarse = repeats * chance if repeats > COARSE * facts.rows_collected else 0.0
+    return round(max(most * facts.rows_collected, coarse))

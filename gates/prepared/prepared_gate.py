@@ -4,12 +4,21 @@ from gates.engine.field_checks import SHARDS, build_field_expectations
 from gates.engine.judge import run_suite
 from gates.engine.report import GateReport, Severity
 from gates.engine.suite import Expectation, Suite, expect, expect_present
-from gates.prepared.facts import ASKED, SPLITS, PreparedFacts, tabulate_prepared_facts
+from gates.prepared.facts import (
+    ASKED,
+    REPEATS,
+    SPLITS,
+    PreparedFacts,
+    count_allowed_contrary,
+    tabulate_prepared_facts,
+)
 from gates.specs.prepared import PreparedGate
 
 STAGE = "prepared"
 _EACH = "expect_column_values_to_be_between"
 _SUM = "expect_column_sum_to_be_between"
+_KEYS = "gates.prepared."
+CONTRARY = "rows equal to another one with a contrary label"
 
 
 def judge_prepared(gate: PreparedGate, facts: PreparedFacts) -> GateReport:
@@ -44,28 +53,28 @@ def _build_suite(gate: PreparedGate, facts: PreparedFacts) -> Suite:
 
 def _expect_splits(gate: PreparedGate) -> list[Expectation]:
     """Return expectations on which splits there are, and how large each is."""
-    rows = (gate.min_train_rows, gate.min_validation_rows, gate.min_held_out_rows)
-    shares = (gate.min_train_share, gate.min_split_share, gate.min_split_share)
+    rows = ("min_train_rows", "min_validation_rows", "min_held_out_rows")
+    shares = ("min_train_share", "min_split_share", "min_split_share")
     wanted, same = list(SPLITS), "expect_column_distinct_values_to_equal_set"
     return [
         *expect_present("rows", ("row_id",)),
         *expect_present(SHARDS, ("split",)),
         expect(same, SHARDS, "splits", column="split", value_set=wanted),
         *(
-            _expect_size(f"{split} rows", f"{split}.rows", least)
-            for split, least in zip(SPLITS, rows, strict=True)
+            _expect_size(f"{split} rows", f"{split}.rows", gate, limit)
+            for split, limit in zip(SPLITS, rows, strict=True)
         ),
         *(
-            _expect_size(f"{split} share of rows", f"{split}.share", least)
-            for split, least in zip(SPLITS, shares, strict=True)
+            _expect_size(f"{split} share of rows", f"{split}.share", gate, limit)
+            for split, limit in zip(SPLITS, shares, strict=True)
         ),
     ]
 
 
-def _expect_size(about: str, column: str, least: float) -> Expectation:
+def _expect_size(about: str, column: str, gate: PreparedGate, limit: str) -> Expectation:
     """Return an expectation on the size of a split."""
-    rule = "expect_column_min_to_be_between"
-    return expect(rule, "splits", about, column=column, min_value=least)
+    rule, least = "expect_column_min_to_be_between", getattr(gate, limit)
+    return expect(rule, "splits", about, column=column, min_value=least, key=_KEYS + limit)
 
 
 def _expect_none(
@@ -90,7 +99,14 @@ def _expect_labels(gate: PreparedGate, facts: PreparedFacts) -> list[Expectation
     return [
         *expect_present("rows", ("label",)),
         expect(in_set, "rows", column="label", value_set=classes),
-        expect(_EACH, "classes", about, column="count", min_value=least),
+        expect(
+            _EACH,
+            "classes",
+            about,
+            column="count",
+            min_value=least,
+            key=_KEYS + "min_rows_per_class",
+        ),
     ]
 
 
@@ -117,22 +133,33 @@ def _expect_fitted(facts: PreparedFacts) -> list[Expectation]:
 
 def _expect_account(gate: PreparedGate, facts: PreparedFacts) -> list[Expectation]:
     """Return expectations that no collected row went missing unnamed, and that few were dropped."""
-    most = int(gate.max_dropped_fraction * facts.rows_collected)
-    asked = ", ".join(reason for reason in ASKED if facts.rows_dropped.get(reason))
-    dropped = f"rows dropped, not counting {asked}" if asked else "rows dropped"
-    lost, table = "rows unaccounted for", "account"
-    return [
-        expect(_SUM, table, lost, column="unaccounted", min_value=0, max_value=0),
-        expect(_SUM, table, dropped, column="dropped", min_value=0, max_value=most),
+    asked = [reason for reason in (*ASKED, REPEATS) if facts.rows_dropped.get(reason)]
+    dropped = f"rows dropped, not counting {', '.join(asked)}" if asked else "rows dropped"
+
+    def ask(about: str, column: str, limit: str) -> Expectation:
+        most = int(getattr(gate, limit) * facts.rows_collected)
+        if column == "contrary":
+            most = count_allowed_contrary(facts, gate.max_contrary_fraction)
+        key = _KEYS + limit
+        return expect(_SUM, "account", about, column=column, min_value=0, max_value=most, key=key)
+
+    lost = "rows unaccounted for"
+    found = [
+        expect(_SUM, "account", lost, column="unaccounted", min_value=0, max_value=0),
+        ask(dropped, "dropped", "max_dropped_fraction"),
+        ask("rows dropped that repeat another", "repeats", "max_duplicate_fraction"),
     ]
+    if facts.labels:
+        found.append(ask(CONTRARY, "contrary", "max_contrary_fraction"))
+    return found
 
 
 def _expect_columns(gate: PreparedGate) -> list[Expectation]:
     """Return expectations on training columns: something to learn from, nothing infinite."""
     missing, infinite = "missing share of a training column", "infinite share of a training column"
-    most = gate.max_missing_fraction
+    most, key = gate.max_missing_fraction, _KEYS + "max_missing_fraction"
     return [
-        expect(_EACH, "columns", missing, column="missing", min_value=0, max_value=most),
+        expect(_EACH, "columns", missing, column="missing", min_value=0, max_value=most, key=key),
         expect(_EACH, "columns", infinite, column="infinite", min_value=0, max_value=0),
     ]
 
@@ -150,7 +177,8 @@ def _expect_no_leakage() -> list[Expectation]:
 def _expect_near_duplicates(most: int) -> list[Expectation]:
     """Return the expectation that few held-out pictures look like one that is learned from."""
     about = "held-out rows that look like a training row"
-    return [expect(_SUM, "near_duplicates", about, column="rows", max_value=most)]
+    key = _KEYS + "max_near_duplicate_fraction"
+    return [expect(_SUM, "near_duplicates", about, column="rows", max_value=most, key=key)]
 
 
 def _expect_not_learned(most: int) -> list[Expectation]:
@@ -161,5 +189,12 @@ def _expect_not_learned(most: int) -> list[Expectation]:
     return [
         _expect_none("learned", f"held-out rows that {start}", "content"),
         _expect_none("learned", place, "place"),
-        expect(_SUM, "learned", looks, column="looks", max_value=most),
+        expect(
+            _SUM,
+            "learned",
+            looks,
+            column="looks",
+            max_value=most,
+            key=_KEYS + "max_near_duplicate_fraction",
+        ),
     ]

@@ -1,5 +1,7 @@
 """Judges the columns of raw tables and series: values, time, labels, and giveaways."""
 
+from typing import Any
+
 from gates.engine.judge import run_suite
 from gates.engine.report import Check, GateReport, skip_check
 from gates.engine.suite import Expectation, Suite, expect
@@ -24,6 +26,7 @@ LEAKS = "strength of the strongest single predictor"
 _LEAST = "expect_column_min_to_be_between"
 _MOST = "expect_column_max_to_be_between"
 _EACH = "expect_column_values_to_be_between"
+_KEYS = "gates.raw."
 
 
 def judge_columns(gate: RawGate, facts: ColumnsFacts) -> GateReport:
@@ -35,9 +38,11 @@ def _build_suite(gate: RawGate, facts: ColumnsFacts) -> Suite:
     """Return the gate's expectations, of limits without gaps."""
     unread, least = "unread records, fraction", gate.min_rows
     expectations = (
-        expect(_LEAST, "version", "row count", column="rows", min_value=least),
-        _at_most(unread, "unread", gate.max_unread_fraction, mark="unread"),
-        _at_most(DUPLICATES, "duplicates", gate.max_duplicate_fraction),
+        expect(
+            _LEAST, "version", "row count", column="rows", min_value=least, key=_KEYS + "min_rows"
+        ),
+        _at_most(unread, "unread", gate, "max_unread_fraction", mark="unread"),
+        _at_most(DUPLICATES, "duplicates", gate, "max_duplicate_fraction"),
         *_expect_columns(gate, facts),
         *(_expect_readable(gate, facts) if facts.unreadable else ()),
         *(_expect_time(gate) if facts.time else ()),
@@ -54,26 +59,36 @@ def _list_skipped(facts: ColumnsFacts) -> list[Check]:
     return [skip_check(_MOST, LEAKS, "the recipe names no label and no target")]
 
 
-def _at_most(
-    about: str, column: str, limit: float | None, mark: str = "", hint: str = ""
-) -> Expectation:
-    """Return an expectation that a figure of the version is not above a limit."""
+def _at_most(about: str, column: str, gate: RawGate, limit: str, mark: str = "") -> Expectation:
+    """Return an expectation that a figure of the version is not above a limit of the gate."""
+    most, key = getattr(gate, limit), _KEYS + limit
     return expect(
-        _MOST, "version", about, column=column, min_value=0, max_value=limit, mark=mark, hint=hint
+        _MOST, "version", about, column=column, min_value=0, max_value=most, mark=mark, key=key
     )
 
 
 def _expect_columns(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
     """Return expectations on each column: few values missing, none infinite, a varied answer."""
-    missing, infinite = gate.max_missing_fraction, gate.max_infinite_fraction
+    each = {
+        MISSING: ("missing", "max_missing_fraction"),
+        INFINITE: ("infinite", "max_infinite_fraction"),
+    }
     found = [
-        expect(_EACH, "columns", MISSING, column="missing", max_value=missing),
-        expect(_EACH, "columns", INFINITE, column="infinite", max_value=infinite),
+        expect(
+            _EACH,
+            "columns",
+            about,
+            column=column,
+            max_value=getattr(gate, limit),
+            key=_KEYS + limit,
+        )
+        for about, (column, limit) in each.items()
     ]
     roles = {column.role for column in facts.columns}
     if roles & {"label", "target"}:
         column, most = "answer_missing", gate.max_unanswered_fraction
-        found.append(expect(_MOST, "columns", UNANSWERED, column=column, max_value=most))
+        key = _KEYS + "max_unanswered_fraction"
+        found.append(expect(_MOST, "columns", UNANSWERED, column=column, max_value=most, key=key))
     if "target" in roles:
         column, about = "target_std", "spread of the target"
         found.append(expect(_MOST, "columns", about, column=column, min_value=0, strict_min=True))
@@ -90,11 +105,11 @@ def _expect_readable(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
 def _expect_time(gate: RawGate) -> list[Expectation]:
     """Return expectations on time: dated, once an entity, in order, few gaps, not to come."""
     return [
-        _at_most(UNDATED, "undated", gate.max_missing_fraction),
-        _at_most(REPEATED, "repeated", gate.max_repeated_time_fraction),
-        _at_most(UNSORTED, "unsorted", gate.max_unsorted_fraction),
-        _at_most("gaps in time, fraction of rows", "gaps", gate.max_gap_fraction),
-        _at_most(FUTURE, "future", gate.max_future_fraction),
+        _at_most(UNDATED, "undated", gate, "max_missing_fraction"),
+        _at_most(REPEATED, "repeated", gate, "max_repeated_time_fraction"),
+        _at_most(UNSORTED, "unsorted", gate, "max_unsorted_fraction"),
+        _at_most("gaps in time, fraction of rows", "gaps", gate, "max_gap_fraction"),
+        _at_most(FUTURE, "future", gate, "max_future_fraction"),
     ]
 
 
@@ -103,14 +118,19 @@ def _expect_labels(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
     balanced = 1 / len(facts.labels)
     most = 1.0 if gate.max_class_balance is None else min(1.0, gate.max_class_balance * balanced)
     least = 0.0 if gate.min_class_balance is None else gate.min_class_balance * balanced
+    hint, about, key = hint_undeclared(facts.undeclared), "class share", _KEYS + "min_class_balance"
+    limits: dict[str, Any] = {"min_value": least, "max_value": most}
     return [
-        _at_most(UNDECLARED, "undeclared", 0.0, hint=hint_undeclared(facts.undeclared)),
-        expect(_EACH, "classes", "rows of a class", column="count", min_value=1),
-        expect(_EACH, "classes", "class share", column="share", min_value=least, max_value=most),
+        expect(
+            _MOST, "version", UNDECLARED, column="undeclared", min_value=0, max_value=0, hint=hint
+        ),
+        expect(_EACH, "classes", "rows of a class", column="count", min_value=1, key="data.labels"),
+        expect(_EACH, "classes", about, column="share", **limits, key=f"{key}, max_class_balance"),
     ]
 
 
 def _expect_predictors(gate: RawGate) -> list[Expectation]:
     """Return the expectation that no column alone is the answer."""
-    limit = gate.max_predictor_strength
-    return [expect(_EACH, "predictors", LEAKS, column="strength", min_value=0, max_value=limit)]
+    most, key = gate.max_predictor_strength, _KEYS + "max_predictor_strength"
+    column = "strength"
+    return [expect(_EACH, "predictors", LEAKS, column=column, min_value=0, max_value=most, key=key)]

@@ -76,24 +76,39 @@ def _build_suite(gate: RawGate, facts: ImageFacts) -> Suite:
     """Return the gate's expectations, of limits without gaps."""
     least, about = gate.min_rows, "unread records, fraction"
     expectations = (
-        expect("expect_table_row_count_to_be_between", "rows", "row count", min_value=least),
-        _expect_most("max", about, "unread", gate.max_unread_fraction),
+        expect(
+            "expect_table_row_count_to_be_between",
+            "rows",
+            "row count",
+            min_value=least,
+            key="gates.raw.min_rows",
+        ),
+        _expect_most("max", about, "unread", gate, "max_unread_fraction"),
         *build_field_expectations(
             facts.fields,
             facts.shards,
             max_missing_fraction=gate.max_missing_fraction or 0.0,
             max_infinite_fraction=gate.max_infinite_fraction,
+            section="gates.raw.",
         ),
         *_expect_labels(gate, facts),
-        _expect_most("mean", DUPLICATES, "duplicate", gate.max_duplicate_fraction),
+        _expect_most("mean", DUPLICATES, "duplicate", gate, "max_duplicate_fraction"),
     )
     return Suite(stage=STAGE, expectations=expectations)
 
 
-def _expect_most(figure: str, about: str, column: str, most: float | None) -> Expectation:
+def _expect_most(figure: str, about: str, column: str, gate: RawGate, limit: str) -> Expectation:
     """Return an expectation that a fraction of records or of rows is not above a limit."""
-    rule = f"expect_column_{figure}_to_be_between"
-    return expect(rule, "source", about, column=column, min_value=0, max_value=most, mark=column)
+    return expect(
+        f"expect_column_{figure}_to_be_between",
+        "source",
+        about,
+        column=column,
+        min_value=0,
+        max_value=getattr(gate, limit),
+        mark=column,
+        key=f"gates.raw.{limit}",
+    )
 
 
 def _expect_labels(gate: RawGate, facts: ImageFacts) -> list[Expectation]:
@@ -108,14 +123,22 @@ def _expect_labels(gate: RawGate, facts: ImageFacts) -> list[Expectation]:
     return [
         _expect_label(1 - (gate.max_missing_fraction or 0.0)),
         expect(in_set, "rows", column="label", value_set=classes, hint=hint),
-        expect(every, "rows", "classes", column="label", value_set=classes),
-        expect(each, "classes", about, column="share", min_value=least, max_value=most),
+        expect(every, "rows", "classes", column="label", value_set=classes, key="data.labels"),
+        expect(
+            each,
+            "classes",
+            about,
+            column="share",
+            min_value=least,
+            max_value=most,
+            key="gates.raw.min_class_balance, max_class_balance",
+        ),
     ]
 
 
 def _expect_label(mostly: float) -> Expectation:
     """Return the expectation that at least a fraction of the rows has a label."""
-    present = expect_present("rows", ("label",))[0]
+    present = expect_present("rows", ("label",), "gates.raw.max_missing_fraction")[0]
     if mostly == 1:
         return present
     return present.model_copy(update={"kwargs": {**present.kwargs, "mostly": mostly}})

@@ -49,6 +49,9 @@ class DriftGate(Limits):
     """Largest rise of the share of missing values of a column, as a difference of fractions."""
     max_duplicate_rise: Fraction = 0.02
     """Largest rise of the share of rows that repeat another one, as a difference of fractions."""
+    max_changed_fraction: Fraction = 0.01
+    """Most rows at places or times that were accepted before whose values or label are others now,
+    as a fraction of those."""
     max_relation_change: Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)] = 0.35
     """Largest change of the correlation of two columns: its difference, or a third of that of
     Fisher's z."""

@@ -26,9 +26,15 @@ class PreparedGate(Limits):
     min_rows_per_class: Rows = 1
     """Fewest rows of each declared class in each split."""
     max_dropped_fraction: Fraction = 0.1
-    """Most collected rows that preparing may drop (unreadable, duplicate), as a fraction of the
-    collected rows; those that the recipe's own filter, transform or end of time leave out do not
-    count."""
+    """Most collected rows that preparing may drop (unreadable, without an answer), as a fraction of
+    the collected rows; those that the recipe's own filter, transform or end of time leave out do
+    not count, nor do repeats."""
+    max_duplicate_fraction: Fraction = 0.5
+    """Most collected rows that preparing may drop because they repeat another one, as a fraction of
+    the collected rows; how many the source may bring, the raw gate says."""
+    max_contrary_fraction: Fraction = 0.01
+    """Most collected rows that may be equal to another one and have another label, as a fraction;
+    where more than a tenth of the rows repeat, as many as labels by chance would bring."""
     max_missing_fraction: Fraction = 0.5
     """Tables and series: most values of a training column that may be missing, as a fraction."""
     max_near_duplicate_fraction: Fraction = 0.01

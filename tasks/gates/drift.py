@@ -15,6 +15,7 @@ from tasks.forms.registry import find_task_form
 from tasks.gates.accepted import Accepted
 from tasks.gates.drift_columns import compare_columns
 from tasks.gates.drift_labels import measure_labels
+from tasks.gates.drift_new import compare_rows, find_new, measure_changed, tell_new
 from tasks.gates.drift_statistics import compare_statistics, measure_missing, measure_runs
 
 
@@ -53,6 +54,11 @@ def gate_drift(
     )
     compared |= pairs
     figures += found
+    new = find_new(accepted.version, current, limits, ordered=form.ordered)
+    pairs, found = compare_rows(accepted.version, current, data, limits, new, client)
+    compared |= pairs
+    softened = {each.field for each in found if each.warns}
+    figures += [*found, measure_changed(new, limits), tell_new(new)]
     if labelled:
         figures += measure_labels(accepted.version, current, data, limits, client)
     kept = {name: pair for name, pair in compared.items() if not _is_ignored(name, limits)}
@@ -60,12 +66,18 @@ def gate_drift(
         limits,
         {name: pair[0] for name, pair in kept.items()},
         {name: pair[1] for name, pair in kept.items()},
-        [each for each in figures if not _is_ignored(each.about.split(":")[0], limits)],
+        [each for each in figures if not _is_ignored(_find_name(each), limits)],
+        softened=softened,
     )
 
 
 def _is_ignored(name: str, limits: DriftGate) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in limits.ignore)
+
+
+def _find_name(figure: DriftFigure) -> str:
+    """Find the column that a figure is of; its first words where it is of none."""
+    return figure.field or figure.about.split(":")[0]
 
 
 def _list_known(statistics: Mapping[str, FieldStatistics]) -> dict[str, Distribution]:
@@ -76,6 +88,18 @@ def _measure_versions(
     accepted: Version, current: Version, limits: DriftGate
 ) -> Iterator[DriftFigure]:
     ratio = current.rows / max(1, accepted.rows)
-    yield DriftFigure(f"rows over those of {accepted.ref}", ratio, least=limits.min_rows_ratio)
+    yield DriftFigure(
+        f"rows over those of {accepted.ref}",
+        ratio,
+        least=limits.min_rows_ratio,
+        key="min_rows_ratio",
+        hint=f"{accepted.rows:,} -> {current.rows:,} rows",
+    )
     now, then = (count_duplicates(each) / max(1, each.rows) for each in (current, accepted))
-    yield DriftFigure("duplicates: rise of their share", now - then, most=limits.max_duplicate_rise)
+    yield DriftFigure(
+        "duplicates: rise of their share",
+        now - then,
+        most=limits.max_duplicate_rise,
+        key="max_duplicate_rise",
+        hint=f"{then:.2%} -> {now:.2%} of the rows repeat another",
+    )

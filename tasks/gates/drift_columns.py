@@ -82,6 +82,8 @@ def compare_columns(
     if before.phases and after.phases:
         pairs["time of a row between two steps"] = (dict(before.phases), dict(after.phases))
     figures = _measure_profiles(before, after, list(grids), limits)
+    if ordered:
+        figures.append(_measure_clock(before, after, list(grids), limits))
     if step_ns:
         figures += _measure_time(before, after, _find_step(current), limits)
     return pairs, figures
@@ -100,13 +102,30 @@ def _measure_profiles(
         related = names[: len(before.products) - 1]
         change, pair = find_largest_change(before.products, after.products, related)
         about = f"correlation: largest change{', ' + pair if pair else ''}"
-        figures.append(DriftFigure(about, change, most=limits.max_relation_change))
-    if before.hours is not None and after.hours is not None:
-        shift = find_clock_shift(before.hours, after.hours, names)
-        by = f", by {shift.column}" if shift.column else ""
-        about = f"clock: shift of the pattern of the day in minutes{by}"
-        figures.append(DriftFigure(about, shift.minutes, most=limits.max_clock_shift_minutes))
+        limit = limits.max_relation_change
+        figures.append(DriftFigure(about, change, most=limit, key="max_relation_change"))
     return figures
+
+
+def _measure_clock(
+    before: Profile, after: Profile, names: list[str], limits: DriftGate
+) -> DriftFigure:
+    """Measure how far the day has moved; where that cannot be told, say why."""
+    about, most = (
+        "clock: shift of the pattern of the day in minutes",
+        limits.max_clock_shift_minutes,
+    )
+    if before.hours is None or after.hours is None:
+        return DriftFigure(about, 0.0, why_not="rows come less often than eight times a day")
+    shift = find_clock_shift(before.hours, after.hours, names)
+    return DriftFigure(
+        about + (f", by {shift.column}" if shift.column else ""),
+        shift.minutes,
+        most=most,
+        key="max_clock_shift_minutes",
+        why_not=shift.why_not,
+        hint=f"its own blocks moved by {shift.accepted_minutes:g} minutes before",
+    )
 
 
 def _measure_time(
@@ -125,13 +144,29 @@ def _measure_time(
             f"time: change of the usual step, from {show_time(usual)}",
             change,
             most=limits.max_step_change,
+            key="max_step_change",
+            hint=f"{show_time(usual)} -> {show_time(step_ns)}",
         ),
-        DriftFigure(gap, compare_gaps(old, new, usual), most=limits.max_longest_gap_ratio),
-        DriftFigure("time: rise of the share that gaps are", gaps, most=limits.max_gap_rise),
+        DriftFigure(
+            gap,
+            compare_gaps(old, new, usual),
+            most=limits.max_longest_gap_ratio,
+            key="max_longest_gap_ratio",
+            hint=f"{show_time(old.longest_ns)} -> {show_time(new.longest_ns)}",
+        ),
+        DriftFigure(
+            "time: rise of the share that gaps are",
+            gaps,
+            most=limits.max_gap_rise,
+            key="max_gap_rise",
+            hint=f"{old.missing_share:.2%} -> {new.missing_share:.2%} of the time",
+        ),
         DriftFigure(
             "time: rise of the share of rows that go back or stand still",
             back,
             most=limits.max_disorder_rise,
+            key="max_disorder_rise",
+            hint=f"{old.back} -> {new.back} rows",
         ),
     ]
 

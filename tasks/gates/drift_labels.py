@@ -92,11 +92,14 @@ def measure_labels(
             f"label: fall of their agreement with a probe, from {share:.4g}",
             loss,
             most=limits.max_agreement_loss,
+            key="max_agreement_loss",
+            hint=f"{share:.2%} -> {after.agreed / max(1, after.rows):.2%} of the labels",
         ),
         DriftFigure(
             f"label: change of how nearly {name} alone predicts it",
             change,
             most=limits.max_strength_change,
+            key="max_strength_change",
         ),
     ]
 

@@ -1,11 +1,14 @@
 """Judges splits, before a model learns from one and is judged on another."""
 
+from dataclasses import replace
+
 from gates.engine.on_fail import apply_on_fail
 from gates.engine.report import GateReport
 from gates.engine.tables import Table
 from gates.prepared.facts import PreparedFacts
 from gates.prepared.prepared_gate import judge_prepared
 from gates.specs.prepared import PreparedGate
+from lightning_modules.specs.objectives import OBJECTIVES
 from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
@@ -25,6 +28,9 @@ from tasks.gates.time_leakage import tabulate_time_leakage
 from tasks.runtime.outcomes import Collected, Prepared
 from tasks.runtime.stage import gate
 
+NORMAL_SPLITS = ("train", "validation")
+"""Where a model that learns what is normal needs no row that is not."""
+
 
 @gate
 def gate_prepared(
@@ -34,6 +40,7 @@ def gate_prepared(
     data: RowsSpec,
     limits: PreparedGate,
     start: StartRecord | None = None,
+    objective: str | None = None,
 ) -> GateReport:
     """Judge the splits before a model learns from one and is judged on another.
 
@@ -45,9 +52,12 @@ def gate_prepared(
         limits: The recipe's.
         start: What the model is to start from, which may have learned from the rows that it would
             be judged on.
+        objective: What is asked of the rows, as `classes`; None where nobody says.
     """
     version = open_version(Store(workspace), prepared.dataset)
     facts = describe_prepared(version, collected, prepared, data, start)
+    if objective is not None and OBJECTIVES.find(objective).asks is None:
+        facts = replace(facts, normal_splits=NORMAL_SPLITS)
     return apply_on_fail(judge_prepared(limits, facts), limits.on_fail)
 
 
@@ -80,6 +90,7 @@ def describe_prepared(
         columns=_tabulate_training(version, form.list_columns(data)),
         leakage=tabulate_time_leakage(version) if form.ordered else None,
         near_duplicates=tabulate_near_duplicates(version, form) if form.looks else None,
+        contrary=fitted.label_conflicts,
         learned=learned,
     )
 

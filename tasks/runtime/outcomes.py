@@ -75,7 +75,7 @@ class Judged(Outcome):
     def facts(self) -> tuple[str, ...]:
         """How many checks passed, or why the run stops."""
         if not self.report.passed:
-            return self.report.reasons
+            return self.report.told
         return (f"{len(self.report.checks)} checks passed",)
 
     @property

@@ -59,7 +59,7 @@ def gate(function: Callable[P, GateReport]) -> Task[P, GateReport]:
         report = function(*args, **kwargs)
         if report.passed:
             return report
-        stopped = StageStopped(f"gate {report.stage}", report.reasons, report)
+        stopped = StageStopped(f"gate {report.stage}", report.told, report)
         return Failed(name="Stopped", message=str(stopped), data=stopped)
 
     judged: Task[P, GateReport] = stage(judge)

@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks.fault_catalogue import CASES
 from benchmarks.fault_catalogue_later import FIRST
-from benchmarks.fault_data import LOADERS, SHARED, collect
+from benchmarks.fault_data import SHARED, collect
+from benchmarks.fault_feeds import LOADERS
 from benchmarks.faults import judge, judge_case
 
 FOLDERS = {

@@ -23,39 +23,44 @@ def test_good_rows_pass():
         (
             {"max": 255},
             "image.max",
-            "expect_column_max_to_be_between on image.max: observed 255, limit [0, 16]; shard ab1",
+            "expect_column_max_to_be_between on image.max: observed 255, limit [0, 16]; shard ab1; "
+            "limited by data.image.value_range",
         ),
         (
             {"min": -1},
             "image.min",
-            "expect_column_min_to_be_between on image.min: observed -1, limit [0, 16]; shard ab1",
+            "expect_column_min_to_be_between on image.min: observed -1, limit [0, 16]; shard ab1; "
+            "limited by data.image.value_range",
         ),
         (
             {"nan": 3},
             "image.missing",
-            "expect_column_sum_to_be_between on image.missing: observed 3, limit <= 0; shard ab1",
+            "expect_column_sum_to_be_between on image.missing: observed 3, limit <= 0; shard ab1; "
+            "limited by gates.raw.max_missing_fraction",
         ),
         (
             {"null": 1},
             "image.missing",
-            "expect_column_sum_to_be_between on image.missing: observed 64, limit <= 0; shard ab1",
+            "expect_column_sum_to_be_between on image.missing: observed 64, limit <= 0; shard ab1; "
+            "limited by gates.raw.max_missing_fraction",
         ),
         (
             {"inf": 2},
             "image.inf",
-            "expect_column_sum_to_be_between on image.inf: observed 2, limit <= 0; shard ab1",
+            "expect_column_sum_to_be_between on image.inf: observed 2, limit <= 0; shard ab1; "
+            "limited by gates.raw.max_infinite_fraction",
         ),
         (
             {"dtype": "float32"},
             "image.dtype",
             "expect_column_values_to_be_in_set on image.dtype: observed 1 unexpected of 4, such "
-            "as [float32], limit in [uint8]; shard ab1",
+            "as [float32], limit in [uint8]; shard ab1; limited by data.image.dtype",
         ),
         (
             {"shape": (3, 8, 8)},
             "image.shape",
             "expect_column_values_to_be_in_set on image.shape: observed 1 unexpected of 4, such "
-            "as [(3, 8, 8)], limit in [(1, 8, 8)]; shard ab1",
+            "as [(3, 8, 8)], limit in [(1, 8, 8)]; shard ab1; limited by data.image.shape",
         ),
     ],
 )
@@ -91,7 +96,7 @@ def test_a_missing_label_names_its_row():
     report = judge_raw("image", GATE, make_raw_facts(label_valid=valid))
     assert find_failure(report, "label") == (
         "expect_column_values_to_not_be_null on label: observed 1 missing of 1000, limit none "
-        "missing; shard ab row 5 row_id 10005"
+        "missing; shard ab row 5 row_id 10005; limited by gates.raw.max_missing_fraction"
     )
     allowed = RawGate(max_missing_fraction=0.002)
     assert judge_raw("image", allowed, make_raw_facts(label_valid=valid)).passed
@@ -103,9 +108,12 @@ def test_a_class_without_rows_stops():
     report = judge_raw("image", GATE, make_raw_facts(label=label))
     assert find_failure(report, "classes") == (
         "expect_column_distinct_values_to_contain_set on classes: observed unexpected [], missing "
-        "[9], limit in [0, 1, 2, 3, 4, 5, 6, 7, and 2 more]"
+        "[9], limit in [0, 1, 2, 3, 4, 5, 6, 7, and 2 more]; limited by data.labels"
     )
-    assert find_failure(report, "class share").endswith("such as [0], limit [0.02, 0.5]; class 9")
+    assert find_failure(report, "class share").endswith(
+        "such as [0], limit [0.02, 0.5]; class 9; "
+        "limited by gates.raw.min_class_balance, max_class_balance"
+    )
 
 
 def test_a_dominant_class_stops():
@@ -121,7 +129,7 @@ def test_duplicates_within_a_split_stop_but_not_between_splits():
     report = judge_raw("image", GATE, make_raw_facts(content_hash=hashes))
     assert find_failure(report, "duplicate fraction") == (
         "expect_column_mean_to_be_between on duplicate fraction: observed 0.1, limit [0, 0.05]; "
-        "row_id 10900 and 19 more"
+        "row_id 10900 and 19 more; limited by gates.raw.max_duplicate_fraction"
     )
     split = np.repeat(["train", "held_out"], [900, 100])
     assert judge_raw("image", GATE, make_raw_facts(content_hash=hashes, split=split)).passed
@@ -130,7 +138,8 @@ def test_duplicates_within_a_split_stop_but_not_between_splits():
 def test_too_few_rows_stop():
     report = judge_raw("image", RawGate(min_rows=1001), make_raw_facts())
     assert find_failure(report, "row count") == (
-        "expect_table_row_count_to_be_between on row count: observed 1000, limit >= 1001"
+        "expect_table_row_count_to_be_between on row count: observed 1000, limit >= 1001; "
+        "limited by gates.raw.min_rows"
     )
 
 
