@@ -12,6 +12,7 @@ FlowError
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from storage.base.redaction import redact, redact_said
 from storage.records.receipts import Receipt
 
 
@@ -41,7 +42,7 @@ class RecipeFault:
 
     Attributes:
         path: Dotted path of the key in the file.
-        got: The value found there, as written.
+        got: The value found there, as written, but for what can be secret.
         remedy: What to write instead.
         line: Line in the file, from 1, where known.
     """
@@ -52,6 +53,12 @@ class RecipeFault:
     remedy: str
     line: int | None = None
 
+    def __post_init__(self) -> None:
+        """Takes out secrets, whoever found the fault: it is shown, logged and sent on."""
+        object.__setattr__(self, "got", redact_said(self.got))
+        for name in ("path", "rule", "remedy"):
+            object.__setattr__(self, name, redact(getattr(self, name)))
+
     def __str__(self) -> str:
         where = f"line {self.line}: " if self.line else ""
         return f"{where}{self.path} ({self.got}) must {self.rule}; {self.remedy}"
@@ -61,11 +68,12 @@ class RecipeError(FlowError):
     """A recipe is wrong; carries every fault found in it."""
 
     def __init__(self, origin: str, faults: Sequence[RecipeFault]) -> None:
-        self.origin = origin
+        self.origin = redact(origin)
         self.faults = tuple(faults)
         count = f"{len(self.faults)} fault{'s' if len(self.faults) > 1 else ''}"
         super().__init__(
-            f"recipe {origin} has {count}:\n" + "\n".join(f"  - {fault}" for fault in self.faults)
+            f"recipe {self.origin} has {count}:\n"
+            + "\n".join(f"  - {fault}" for fault in self.faults)
         )
 
 

@@ -5,6 +5,8 @@ What differs between forms and objectives is asked of their rows; nothing here k
 
 from collections.abc import Callable, Iterator
 
+from pydantic import ValidationError
+
 from flows.errors import RecipeFault
 from flows.recipe.components import check_components
 from flows.recipe.faults import describe_sentence
@@ -124,7 +126,10 @@ def _check_window(
             "model.window.targets", ", ".join(unknown), "be columns of data.numbers", remedy
         )
     network = recipe.model.network
-    params = check_params(form.name, network.family, network.params)
+    try:
+        params = check_params(form.name, network.family, network.params)
+    except ValidationError:
+        return  # Told of already, with their own paths.
     for name in params.steps if params is not None else ():
         if (steps := getattr(params, name)) > window.lookback:
             rule = f"be at most the lookback of {window.lookback} steps"

@@ -11,7 +11,11 @@ from pydantic import BaseModel, ValidationError
 from flows.errors import RecipeFault
 from flows.recipe.model import Recipe
 from lightning_modules.specs.forms import FORMS, check_params
-from storage.base.store import redact
+from storage.base.redaction import show_name
+from storage.base.shown import name_type, show_value
+
+OPTIONS, UNKNOWN_PARAMETER = "options", "unknown_parameter"
+SECTIONS_WANTED = ("dict_type", "mapping_type", "model_type", "model_attributes_type")
 
 
 def find_parameter_errors(document: Mapping[str, Any], form: str) -> list[dict[str, Any]]:
@@ -48,8 +52,8 @@ def _name_known(detail: Any, form: str, family: str) -> dict[str, Any]:
         return {}
     known = ", ".join(sorted(FORMS.find(form).families[family].model_fields)) or "none"
     return {
-        "type": "value_error",
-        "msg": f"Value error, be a parameter of {family}; known here: {known}",
+        "type": UNKNOWN_PARAMETER,
+        "msg": f"be a parameter of {family}; known here: {known}",
     }
 
 
@@ -77,9 +81,19 @@ def describe_fault(
     if parts[:1] == ["source"]:
         # The source's type, by which pydantic tells one source's keys from another's.
         del parts[1:2]
-    path, got, line = ".".join(parts), show_value(error["input"]), _find_line(parts, lines)
+    line = _find_line(parts, lines)
+    path = ".".join(map(show_name, parts) if parts[:1] == ["source"] else parts)
     if error["type"] == "extra_forbidden":
+        # A secret one level too high looks like this: of an unknown key no value is told.
+        got = name_type(error["input"])
+        path = ".".join([*parts[:-1], show_name(parts[-1])])
         return RecipeFault(path, got, "be a known key", _suggest_key(parts, recipe_type), line)
+    # What stands where a section belongs can be all of it, as one text.
+    hidden = OPTIONS in parts or error["type"] in SECTIONS_WANTED
+    got = (name_type if hidden else show_value)(error["input"])
+    if error["type"] == UNKNOWN_PARAMETER:
+        path, got = ".".join([*parts[:-1], show_name(parts[-1])]), name_type(error["input"])
+        return RecipeFault(path, got, *_split_sentence(str(error["msg"])), line)
     if error["type"] == "missing":
         return RecipeFault(path, "absent", "be given", f"add `{parts[-1]}:` there", line)
     sentence = str(error["msg"]).removeprefix("Value error, ")
@@ -140,9 +154,3 @@ def _known_keys(parents: Sequence[str], recipe_type: type[Recipe]) -> list[str]:
             None,
         )
     return sorted(model.model_fields) if model is not None else []
-
-
-def show_value(value: Any) -> str:
-    """Return a value as it stood in the file, short, without the secrets of a URL."""
-    text = redact(value if isinstance(value, str) and "://" in value else repr(value))
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from flows.errors import RecipeError, RecipeFault
 from flows.recipe.checks import check_recipe
 from flows.recipe.document import MOST_CHARACTERS, Document, DocumentError, read_document
-from flows.recipe.faults import add_line, describe_fault, find_parameter_errors, show_value
+from flows.recipe.faults import add_line, describe_fault, find_parameter_errors
 from flows.recipe.model import FORMAT, Recipe, choose_form, narrow_recipe
+from storage.base.shown import name_type, show_value
 
 
 def list_recipes() -> dict[str, str]:
@@ -27,11 +28,14 @@ def list_recipes() -> dict[str, str]:
     return {name: str(document.get("description", "")) for name, document in documents.items()}
 
 
-def load_recipe(recipe: str | Recipe, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def load_recipe(
+    recipe: str | Recipe | Mapping[str, Any], overrides: Mapping[str, Any] | None = None
+) -> Recipe:
     """Reads a recipe and checks all of it before anything runs.
 
     Args:
-        recipe: Name of a recipe that comes with Lepton, path to a YAML file, or a recipe.
+        recipe: Name of a recipe that comes with Lepton, path to a YAML file, or a recipe, also
+            as plain data.
         overrides: Values by dotted path, `{"train.max_epochs": 3}`, put over the file's.
 
     Raises:
@@ -41,6 +45,8 @@ def load_recipe(recipe: str | Recipe, overrides: Mapping[str, Any] | None = None
     if isinstance(recipe, Recipe):
         # Not as JSON, which leaves secrets out: they are used.
         return _check_document(recipe.name, Document(recipe.model_dump(), {}), overrides or {})
+    if isinstance(recipe, Mapping):
+        return _check_document("(given)", Document(dict(recipe), {}), overrides or {})
     origin, text = _read_text(recipe)
     try:
         document = read_document(text)
@@ -141,7 +147,8 @@ def _apply_preset(
     name = train.get("preset") if isinstance(train, dict) else None
     if name is None:
         return overridden, faults
-    if not isinstance(presets, dict) or not isinstance(presets.get(name), dict):
+    chosen = presets.get(name) if isinstance(presets, dict) and isinstance(name, str) else None
+    if not isinstance(chosen, dict):
         known = ", ".join(presets) if isinstance(presets, dict) and presets else "none"
         remedy = (
             f"known here: {known}; or add it, as in presets: {{best: {{train.max_epochs: 20}}}}"
@@ -150,7 +157,7 @@ def _apply_preset(
             RecipeFault("train.preset", show_value(name), "be one of the recipe's presets", remedy)
         )
     else:
-        overridden, faults = _apply_overrides(document, {**presets[name], **overrides})
+        overridden, faults = _apply_overrides(document, {**chosen, **overrides})
     overridden["train"] = {
         key: value for key, value in overridden["train"].items() if key != "preset"
     }
@@ -172,7 +179,7 @@ def _apply_overrides(
                 faults.append(
                     RecipeFault(
                         path,
-                        show_value(value),
+                        name_type(value),
                         f"lie in a section; `{parent}` is a value",
                         "mend the path",
                     )

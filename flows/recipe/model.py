@@ -26,13 +26,16 @@ from gates.specs.sections import GatesSpec
 from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import TrainSpec
-from storage.base.store import canonical_json, redact, sha256_bytes
+from storage.base.redaction import redact
+from storage.base.shown import show_value
+from storage.base.store import canonical_json, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.forms.registry import FORMS
 from storage.records.receipts import StartRecord
 from storage.sources import AnySource
 
 FORMAT = 1
+_OF_ADDRESSES = ("description", "source", "train")
 
 
 class _SchemaOfForms:
@@ -64,7 +67,9 @@ class Recipe(BaseModel):
     Validated from a document, it is a recipe of that document's kind and form: `narrow_recipe`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
     format: Literal[1]
     """Version of this format; newer ones are refused."""
@@ -113,9 +118,10 @@ class Recipe(BaseModel):
 
     @property
     def document(self) -> dict[str, Any]:
-        """The recipe as plain data: defaults are written out, secrets in URLs are redacted."""
+        """The recipe as plain data: defaults are written out, what may be secret is masked."""
         document: dict[str, Any] = self.model_dump(mode="json")
-        return {**document, **{name: _redact_urls(document[name]) for name in ("source", "train")}}
+        # Options have been masked by the source, which knows them.
+        return {**document, **{name: _redact(document[name]) for name in _OF_ADDRESSES}}
 
     def pin_start(self, start: StartRecord | None) -> "Recipe":
         """Return the recipe with the weights that it starts from named by digest or whole id.
@@ -146,14 +152,14 @@ def choose_form(document: Mapping[str, Any]) -> tuple[str, str] | RecipeFault:
         close = difflib.get_close_matches(str(name), list(KINDS), n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         remedy = f"{hint}choose one of {', '.join(KINDS)}"
-        got = "absent" if name is None else repr(name)
+        got = "absent" if name is None else show_value(name)
         return RecipeFault("kind", got, "be a known kind", remedy)
     forms = KINDS.find(name).forms
     data = document.get("data")
     form = data.get("kind", forms[0]) if isinstance(data, Mapping) else forms[0]
     if form not in forms:
         remedy = f"write {' or '.join(forms)}, or another kind of recipe"
-        return RecipeFault("data.kind", repr(form), f"suit kind {name}", remedy)
+        return RecipeFault("data.kind", show_value(form), f"suit kind {name}", remedy)
     return name, form
 
 
@@ -171,9 +177,9 @@ def narrow_recipe(kind: str, form: str) -> type[Recipe]:
     return narrowed
 
 
-def _redact_urls(value: Any) -> Any:
+def _redact(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _redact_urls(inner) for key, inner in value.items()}
+        return {key: _redact(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_redact_urls(inner) for inner in value]
-    return redact(value) if isinstance(value, str) and "://" in value else value
+        return [_redact(inner) for inner in value]
+    return redact(value) if isinstance(value, str) else value

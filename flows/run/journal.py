@@ -50,7 +50,7 @@ class Journal:
 
     def write(self, record: RunRecord) -> None:
         """Writes down what is known now; durable when it returns."""
-        page = Page(code=self._code, recipe=self.recipe.model_dump(mode="json"), record=record)
+        page = Page(code=self._code, recipe=self.recipe.document, record=record)
         # As text, which keeps the stages in order; what is signed is exactly what is read.
         body = page.model_dump_json()
         signature = KeyRing().receipt_signer().sign(body.encode())
@@ -136,7 +136,7 @@ def begin_journal(
         flow=flow.name,
         plan=flow.names,
         required_gates=flow.required_gates,
-        workspace=workspace.url,
+        workspace=workspace.display,
         recipe={"name": recipe.name, "digest": recipe.digest, "document": recipe.document},
         flow_run=flow_run,
         started_at=datetime.now(UTC),

@@ -23,7 +23,8 @@ class Page(BaseModel):
     Attributes:
         kind: Tells it from a receipt, which the same key signs.
         code: Digest of Lepton's own files.
-        recipe: The whole recipe, secrets included: the run goes on with it.
+        recipe: The recipe without secrets: the run goes on with it, and reads its source again only
+            where what was collected is gone.
         record: What the stages handed on.
     """
 

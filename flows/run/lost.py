@@ -60,7 +60,7 @@ def _list_lost(workspace: Store) -> Iterator[RunRecord]:
             record = read_page(directory.parent).record
         except (ResumeError, OSError):
             continue
-        if record.workspace == workspace.url and list_done(record):
+        if record.workspace == workspace.display and list_done(record):
             yield record
 
 

@@ -1,13 +1,18 @@
 """Defines a Prefect flow that brings its own server when nobody runs one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 from prefect import Flow
+from prefect.exceptions import ParameterTypeError
+from pydantic import TypeAdapter, ValidationError
 
+from flows.recipe.load import load_recipe
+from flows.recipe.shown import hide_parameter
 from flows.run.server import have_patience, prefect_server
-from storage.sources.base import hide_secrets
+from storage.base.redaction import redact
+from storage.base.shown import name_type
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,8 +35,35 @@ class LeptonFlow(Flow[P, R]):
 
         The flow gets them whole.
         """
-        given = super().serialize_parameters(parameters)
-        return {name: hide_secrets(name, value) for name, value in given.items()}
+        return super().serialize_parameters(
+            {name: hide_parameter(name, value) for name, value in parameters.items()}
+        )
+
+    def validate_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Return the parameters as the types that the flow declares.
+
+        Prefect's own way would log all of them where one is wrong.
+
+        Raises:
+            RecipeError: A recipe that was given as plain data is wrong.
+            ParameterTypeError: Another parameter is; says which, and not what it was.
+        """
+        types = get_type_hints(self.fn)
+        return {name: _validate(name, value, types[name]) for name, value in parameters.items()}
+
+
+def _validate(name: str, value: Any, kind: Any) -> Any:
+    if name == "recipe" and isinstance(value, Mapping):
+        return load_recipe(value)
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        rules = dict.fromkeys(detail["msg"] for detail in error.errors())
+        # Not chained: the error holds the value, which can be secret.
+        raise ParameterTypeError(
+            f"{name} ({name_type(value)}) must be what the flow takes; got: "
+            f"{redact('; '.join(rules))}; see the flow's parameters"
+        ) from None
 
 
 def lepton_flow(function: Callable[P, R]) -> LeptonFlow[P, R]:

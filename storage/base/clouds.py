@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import fsspec
 
 from storage.base.errors import UnsupportedStore
+from storage.base.redaction import redact, redact_said
 from storage.base.remote import RemoteFiles
 from storage.base.remote_errors import translate_error, translated
-from storage.base.urls import redact
 
 _MARK = "lepton-put"
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
@@ -40,7 +40,8 @@ def connect_files(protocol: str, url: str, options: Mapping[str, object]) -> "Re
         )
         raise UnsupportedStore(
             f"the protocol of a store ({redact(url)}) must be one that fsspec can open here; got: "
-            f"{redact(str(error))}; {package}, give its options, or use a directory or an s3:// URL"
+            f"{redact_said(str(error))}; {package}, give its options, or use a directory or an "
+            "s3:// URL"
         ) from None
     except Exception as error:  # noqa: BLE001 - each file system has exceptions of its own
         raise translate_error(url, error) from None

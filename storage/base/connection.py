@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
+from storage.base.redaction import remember_secrets
+
 
 class Files(Protocol):
     """What a backend does: `storage.base.local` and `storage.base.remote`; paths are absolute."""
@@ -47,6 +49,7 @@ class Connection:
         self.protocol = protocol
         self.url = url
         self.options = options
+        remember_secrets(url, options)
         self._opened: tuple[int, Files] | None = None
 
     def open(self) -> Files:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from storage.base.errors import NotFound, NotWritable, OutOfSpace, StorageError, Unreachable
-from storage.base.urls import redact
+from storage.base.redaction import redact, redact_said
 
 _REFUSALS = (
     "NoCredentialsError",
@@ -33,7 +33,7 @@ def translate_error(path: str, error: Exception) -> StorageError:
     """Return a vendor's error in our words."""
     shown, reason = (
         redact(path),
-        f"{type(error).__name__}: {redact(str(error)).partition(chr(10))[0]}",
+        f"{type(error).__name__}: {redact_said(str(error)).partition(chr(10))[0]}",
     )
     if isinstance(error, FileNotFoundError) or type(error).__name__ == "ResourceNotFoundError":
         return NotFound(

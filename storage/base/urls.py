@@ -1,35 +1,12 @@
-"""URLs of stores: where they lead, and how they look without secrets."""
+"""URLs of stores: where they lead."""
 
 import os
-import re
 from pathlib import Path
 
 from storage.base.errors import InvalidInput
+from storage.base.redaction import redact
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:::|://)\S*")
-_USER = re.compile(r"(?<=://)([^/\s?#]*)@")
-_QUERY = re.compile(r"([?&;][^=&;#\s]+=)[^&;#\s]*")
-_CONTAINER_SCHEMES = ("abfs", "abfss", "wasb", "wasbs")
-
-
-def redact(text: str) -> str:
-    """Return a text with the user information and query values of its URLs replaced by `***`.
-
-    A value of a query can be a signature or a token under any name, so all of them go. In Azure's
-    `abfs://container@account` the first part is no secret and stays.
-    """
-    return _URL.sub(lambda match: _redact_url(match.group()), text)
-
-
-def _redact_url(url: str) -> str:
-    return _QUERY.sub(r"\1***", _USER.sub(lambda match: _redact_user(url, match), url))
-
-
-def _redact_user(url: str, match: re.Match[str]) -> str:
-    scheme = url[: match.start()].removesuffix("://").rpartition("::")[2]
-    if scheme in _CONTAINER_SCHEMES and ":" not in match.group(1):
-        return match.group()
-    return "***@"
+__all__ = ["redact", "split_url"]
 
 
 def split_url(url: str) -> tuple[str, str]:

@@ -36,6 +36,7 @@ from storage.sources.base import (
     Undecodable,
     identify_rows,
 )
+from storage.sources.whole import require_whole
 
 LISTED_FAULTS = 1000
 
@@ -110,6 +111,7 @@ def collect_rows(
         SourceError: The source cannot be read, or holds no rows.
         StorageError: The dataset cannot be written.
     """
+    require_whole(source)
     gathered = _Gathered(source)
     with open_scratch(dataset) as scratch:
         spool = scratch if client is not None else None

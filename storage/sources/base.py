@@ -6,7 +6,6 @@ start (compressed files, archives). `decode` turns one part into rows, anywhere 
 each file is read once, and decoding is parallel.
 """
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, field_validator
 
 from storage.base.errors import SourceError, SourceUnavailable
+from storage.base.redaction import mask_options, remember_secrets
 from storage.base.store import canonical_json, redact, sha256_bytes
 from storage.forms.base import RowsSpec
 from storage.forms.unreadable import Unreadable
@@ -32,10 +32,6 @@ from storage.shards.row_ids import (
 SPLITS = ("train", "validation", "held_out")
 LISTED_FILES = 1000
 MAX_FAULTS_NAMED = 20
-
-_SECRET_KEY = re.compile(
-    r"secret|token|password|credential|(^|[_.])key($|[_.])|sas|auth", re.IGNORECASE
-)
 
 
 class SourceFile(BaseModel):
@@ -237,7 +233,7 @@ class UrlSource(Source):
     options: dict[str, JsonValue] = Field(default={}, repr=False)
     """Options of the file system, as `{anon: true}` or `{endpoint_url: ...}` for S3. Better leave
     secrets to the environment; those that stand here are used, and never printed, stored or
-    hashed."""
+    hashed: of options whose names are not known to be harmless the values are masked."""
 
     @property
     def display(self) -> str:
@@ -255,6 +251,15 @@ class UrlSource(Source):
                 "nothing there; check the source's url, as in --set source.url=PATH"
             )
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Keeps what is secret in mind, so that no client's error repeats it."""
+        remember_secrets(self.url, self.options)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Does the same in a worker, which the source was sent to."""
+        super().__setstate__(state)
+        remember_secrets(self.url, self.options)
+
     @field_validator("url")
     @classmethod
     def _reject_blank(cls, url: str) -> str:
@@ -263,19 +268,8 @@ class UrlSource(Source):
         return url
 
     @field_serializer("options", when_used="json")
-    def _hide_secrets(self, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        return {key: hide_secrets(key, value) for key, value in options.items()}
-
-
-def hide_secrets(key: str, value: JsonValue) -> JsonValue:
-    """Return an option's value as it may be shown: `***` where its key says that it is a secret."""
-    if isinstance(value, dict):
-        return {inner: hide_secrets(inner, item) for inner, item in value.items()}
-    if isinstance(value, list):
-        return [hide_secrets(key, item) for item in value]
-    if _SECRET_KEY.search(key):
-        return "***"
-    return redact(value) if isinstance(value, str) and "://" in value else value
+    def _hide_secrets(self, options: dict[str, JsonValue]) -> dict[str, object]:
+        return mask_options(options)
 
 
 def identify_rows(part: Part, decoded: Decoded) -> Rows:

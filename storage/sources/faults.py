@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from storage.base.errors import SourceError, SourceUnavailable, describe_error
-from storage.base.store import redact
+from storage.base.redaction import redact_said
 
 
 @contextmanager
@@ -33,25 +33,25 @@ def translated(display: str) -> Iterator[None]:
         ) from None
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise SourceError(
-            f"file ({display}) must unpack to its end; got: {redact(describe_error(error))}; it is "
-            "cut off or damaged: fetch it again"
+            f"file ({display}) must unpack to its end; got: {redact_said(describe_error(error))}; "
+            "it is cut off or damaged: fetch it again"
         ) from error
     except ImportError as error:
         raise SourceUnavailable(
-            f"file ({display}) must lie on a file system that is installed; got: {error}; install "
-            "that package"
+            f"file ({display}) must lie on a file system that is installed; got: "
+            f"{redact_said(str(error))}; install that package"
         ) from error
     except Exception as error:  # noqa: BLE001 - every file system has errors of its own
         # Not chained: a traceback would quote the URL with its secrets.
         if _is_damage(error):
             raise SourceError(
                 f"file ({display}) must be whole; got {type(error).__name__}: "
-                f"{redact(describe_error(error))}; it is cut off or damaged: fetch it again"
+                f"{redact_said(describe_error(error))}; it is cut off or damaged: fetch it again"
             ) from None
         raise SourceUnavailable(
             f"file ({display}) must be readable; got {type(error).__name__}: "
-            f"{redact(describe_error(error))}; check the address, the network, and the credentials "
-            "in the environment"
+            f"{redact_said(describe_error(error))}; check the address, the network, and the "
+            "credentials in the environment"
         ) from None
 
 

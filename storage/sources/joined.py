@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from storage.base.errors import NotFound, SourceError, SourceUnavailable, StorageError
+from storage.base.redaction import show_name
+from storage.base.shown import show_value
 from storage.base.store import Store, redact
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
@@ -78,12 +87,22 @@ def read_first(value: Any) -> Source:
     if isinstance(value, Source):
         return value
     name = value.get("type") if isinstance(value, Mapping) else None
-    if name not in SOURCES:
+    if not isinstance(name, str) or name not in SOURCES:
         raise ValueError(
-            f"first.type ({redact(str(name))}) must be one of {', '.join(sorted(SOURCES))}; got "
+            f"first.type ({show_value(name)}) must be one of {', '.join(sorted(SOURCES))}; got "
             "another; write the source that the recipe had"
         )
-    return SOURCES[str(name)].model_validate(value)
+    try:
+        return SOURCES[name].model_validate(value)
+    except ValidationError as error:
+        # Not its own text, which quotes what was given, secrets included.
+        faults = [
+            f"{'.'.join(map(show_name, found['loc']))}: {found['msg']}" for found in error.errors()
+        ]
+        raise ValueError(
+            f"first (of type {name}) must be a sound source; got {redact('; '.join(faults))}; "
+            "write the source that the recipe had"
+        ) from None
 
 
 if TYPE_CHECKING:

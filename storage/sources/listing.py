@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from storage.base.errors import SourceUnavailable, describe_error
+from storage.base.redaction import redact_said
 from storage.base.store import redact
 from storage.sources.addresses import has_query, split_chain
 from storage.sources.faults import translated
@@ -216,7 +217,7 @@ def _describe(error: Exception) -> str:
     reason = (
         error.strerror if isinstance(error, OSError) and error.strerror else describe_error(error)
     )
-    return f"cannot be read: {redact(reason)}"
+    return f"cannot be read: {redact_said(reason)}"
 
 
 def _is_hidden(name: str) -> bool:

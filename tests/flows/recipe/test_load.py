@@ -189,6 +189,27 @@ def test_every_preset_is_a_recipe() -> None:
     assert found >= 2
 
 
+@pytest.mark.parametrize(
+    ("name", "overrides", "path"),
+    [
+        ("digits", {"train.preset": {"a": 1}}, "train.preset"),
+        ("digits", {"train.preset": [1]}, "train.preset"),
+        ("digits", {"kind": {"a": 1}}, "kind"),
+        ("digits", {"data.kind": [{}]}, "data.kind"),
+        ("digits", {"source": {"type": "joined", "first": {"type": {}}}}, "source.first"),
+        ("digits", {"model.network.family": {}}, "model.network.family"),
+        ("traffic", {"model.network.params": {"dropout": [None]}}, "model.network.params.dropout"),
+        ("digits", {"targets": {"edge": "\ud800"}}, "targets.edge"),
+    ],
+)
+def test_a_value_of_any_type_in_any_place_is_a_fault_of_the_recipe(
+    name: str, overrides: dict[str, Any], path: str
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(name, overrides)
+    assert path in {fault.path for fault in caught.value.faults}
+
+
 def test_preset_that_is_not_there_is_told_with_the_other_faults() -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe("mnist", {"train.preset": "bset", "train.batch_size": -1})
