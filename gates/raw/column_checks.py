@@ -19,7 +19,7 @@ from gates.raw.check_names import (
 )
 from gates.raw.column_facts import ColumnsFacts, tabulate_columns_facts
 from gates.raw.form import STAGE
-from gates.raw.hints import hint_undeclared, hint_unreadable
+from gates.raw.hints import VAST, hint_undeclared, hint_unreadable
 from gates.specs.raw import RawGate
 
 LEAKS = "strength of the strongest single predictor"
@@ -80,6 +80,7 @@ def _expect_columns(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
             about,
             column=column,
             max_value=getattr(gate, limit),
+            hint=VAST if about == INFINITE else "",
             key=_KEYS + limit,
         )
         for about, (column, limit) in each.items()

@@ -5,6 +5,11 @@ from collections.abc import Mapping, Sequence
 from gates.raw.column_facts import UnreadableFacts
 from storage.base.cells import explain_unreadable
 
+VAST = (
+    "numbers beyond 3.4e38 count as infinite, since a model computes in float32; mend them, or "
+    "read them as missing (data.missing)"
+)
+
 
 def hint_undeclared(names: Sequence[str]) -> str:
     """Return what to do about classes that are in the source and not in the recipe."""

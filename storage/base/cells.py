@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
+LARGEST = 3.4028234663852886e38
+"""Largest number that a model can take: it computes in float32, where more is infinite."""
 MAX_QUOTED = 40
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}([. ']\d{3})+),\d+")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from storage.base.cells import LARGEST
 from storage.forms.columns import name_field
 from storage.shards.row_ids import Rows
 
@@ -64,8 +65,8 @@ def measure_channels(values: NDArray[np.generic]) -> Moments:
 
 
 def measure_columns(values: NDArray[np.float64], valid: NDArray[np.bool_]) -> Moments:
-    """Measures the valid, finite values of each column of (N, D)."""
-    usable = valid & np.isfinite(values)
+    """Measures the valid values of each column of (N, D) that a model can take."""
+    usable = valid & (np.abs(values) <= LARGEST)
     return _measure(values[usable[:, column], column] for column in range(values.shape[1]))
 
 

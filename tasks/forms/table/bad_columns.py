@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gates.raw.check_names import FUTURE, INFINITE, MISSING, UNANSWERED, UNDATED, UNDECLARED
 from gates.raw.forms import FORMS
 from gates.specs.raw import RawGate
+from storage.base.cells import LARGEST
 from storage.datasets.version import Version
 from storage.forms.columns import TARGET, TIME
 from storage.forms.table import TableSpec
@@ -18,7 +19,7 @@ from storage.shards.statistics import FieldStatistics
 from tasks.forms.base import Mask, RowMarker
 from tasks.forms.columns import Column, find_present, read_column, read_presence
 from tasks.forms.table.columns import list_columns
-from tasks.forms.table.survey import find_latest
+from tasks.forms.table.survey import find_latest, is_vast
 
 
 def find_marker(about: str, version: Version, data: TableSpec, limits: RawGate) -> RowMarker | None:
@@ -49,7 +50,7 @@ def _list_bad_columns(
 
 
 def _count_bad(about: str, figures: FieldStatistics) -> int:
-    return figures.null + figures.nan if about == MISSING else figures.inf
+    return figures.null + figures.nan if about == MISSING else figures.inf + is_vast(figures)
 
 
 def mark_missing(rows: Rows, columns: Sequence[Column]) -> Mask:
@@ -61,10 +62,10 @@ def mark_missing(rows: Rows, columns: Sequence[Column]) -> Mask:
 
 
 def mark_infinite(rows: Rows, columns: Sequence[Column]) -> Mask:
-    """Mark rows of which a column is infinite."""
+    """Mark rows of which a column is infinite, or so in the numbers of a model."""
     bad = _mark_none(rows)
     for column in columns:
-        bad |= read_presence(rows, column) & np.isinf(read_column(rows, column))
+        bad |= read_presence(rows, column) & (np.abs(read_column(rows, column)) > LARGEST)
     return bad
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gates.raw.column_facts import ColumnFacts, ColumnsFacts, UnreadableFacts
+from storage.base.cells import LARGEST
 from storage.base.parallel import TaskClient
 from storage.datasets.version import Version
 from storage.forms.columns import SERIES_ID, TIME
@@ -18,7 +19,7 @@ from storage.shards.row_ids import LABEL, VALID_SUFFIX
 from storage.shards.statistics import FieldStatistics
 from storage.upkeep.duplicates import count_duplicates
 from tasks.data.row_names import name_unread
-from tasks.forms.columns import find_present
+from tasks.forms.columns import Column, find_present, read_column, read_presence
 from tasks.forms.table.columns import list_columns
 from tasks.forms.table.predictors import measure_predictors
 
@@ -73,11 +74,29 @@ def _describe_columns(data: TableSpec, version: Version) -> Iterator[ColumnFacts
                 "role": column.role,
                 "rows": rows,
                 "missing": figures.null + figures.nan - odd,
-                "infinite": figures.inf,
+                "infinite": figures.inf + _count_vast(version, column, figures),
                 "std": figures.std,
                 "distinct": len(figures.distinct) if figures.distinct is not None else None,
             }
         )
+
+
+def is_vast(figures: FieldStatistics) -> bool:
+    """Return whether numbers of a column are finite, and yet too large for a model."""
+    ends = [end for end in (figures.min, figures.max) if end is not None]
+    return any(abs(end) > LARGEST for end in ends)
+
+
+def _count_vast(version: Version, column: Column, figures: FieldStatistics) -> int:
+    """Count the finite numbers that are too large for a model; rows are read if there are some."""
+    if not is_vast(figures):
+        return 0
+    found = 0
+    for entry in version.shards:
+        rows = version.read_shard(entry, verify=False)
+        sizes = np.abs(read_column(rows, column))
+        found += int((read_presence(rows, column) & (sizes > LARGEST) & np.isfinite(sizes)).sum())
+    return found
 
 
 def _count_labels(label: FieldStatistics | None) -> dict[int, int]:
