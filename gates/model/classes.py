@@ -3,30 +3,34 @@
 from typing import TYPE_CHECKING, Any
 
 from gates.engine.judge import run_suite
-from gates.engine.report import Check, GateReport, skip_check
+from gates.engine.report import GateReport
 from gates.engine.suite import Expectation, Suite, expect, expect_present
 from gates.engine.tables import Table
 from gates.errors import SuiteError
+from gates.model.calibration import measure_calibration, measure_overconfidence
+from gates.model.champion import compare_champion
 from gates.model.facts import STAGE, ModelFacts
 from gates.model.objective import ModelGateOfObjective
-from gates.model.paired import bootstrap_accuracy, compare_classes
-from gates.model.slices import tabulate_accuracies
+from gates.model.paired import bootstrap_accuracy
+from gates.model.part import FIGURES, Part, join_parts, tabulate_figures
+from gates.model.skill import compare_baselines
+from gates.model.slices import judge_worst, list_few, tabulate_accuracies, tabulate_recalls
 from gates.specs.model import ClassesGate
 
 if TYPE_CHECKING:
     import numpy as np
 
-GAIN = "accuracy gained over the champion"
+RECALL = "worst class's accuracy, its recall"
 SLICES = "worst slice's accuracy"
 LOW = "lower end of the accuracy's 95 % interval"
 CALIBRATION = "expected calibration error"
-WORSE = "p-value that the champion is no better (McNemar's exact test)"
+OVERCONFIDENCE = "share of the log loss that being less sure would save"
+SURE = f"{OVERCONFIDENCE}, lower end of its 95 % interval"
 ACCURACY = "accuracy"
 _MEAN = "expect_column_mean_to_be_between"
 _LEAST = "expect_column_min_to_be_between"
 _MOST = "expect_column_max_to_be_between"
 _EACH = "expect_column_values_to_be_between"
-_BINS = 15
 
 
 def judge_classes(gate: ClassesGate, facts: ModelFacts) -> GateReport:
@@ -40,18 +44,32 @@ def judge_classes(gate: ClassesGate, facts: ModelFacts) -> GateReport:
     _check_facts(facts)
     predictions = _tabulate_predictions(facts)
     tables = {"predictions": predictions}
-    skipped: list[Check] = []
-    if facts.champion is None:
-        skipped.append(skip_check(_MEAN, GAIN, "no model has been promoted yet"))
-    judge_slices = True
-    if facts.rows:
-        least = gate.min_slice_rows
-        slices = tabulate_accuracies(predictions, facts.labels, tuple(facts.slices), least)
-        tables |= {"slices": slices, "figures": _tabulate_figures(facts, predictions)}
-        if not slices.rows:
-            judge_slices = False
-            skipped.append(skip_check(_LEAST, SLICES, f"no slice has {least} rows"))
-    return run_suite(_build_suite(gate, facts, judge_slices=judge_slices), tables, skipped)
+    expectations = _expect_answers(gate, facts)
+    if not facts.rows:
+        return run_suite(Suite(stage=STAGE, expectations=tuple(expectations)), tables)
+    correct = predictions.frame["correct"].to_numpy(dtype="float64")
+    figure = name_skill(gate, facts.labels)
+    compared = join_parts(
+        [
+            _judge_calibration(gate, facts, predictions),
+            compare_baselines(gate, facts, figure),
+            _judge_slices(gate, facts, correct),
+            compare_champion(gate, facts, figure),
+        ]
+    )
+    figures = {**_list_figures(facts, correct), **compared.figures}
+    tables |= {FIGURES: tabulate_figures(figures), **compared.tables}
+    suite = Suite(stage=STAGE, expectations=(*expectations, *compared.expectations))
+    return run_suite(suite, tables, compared.skipped)
+
+
+def name_skill(gate: ClassesGate, labels: tuple[str, ...]) -> str:
+    """Return the name of the figure by which baselines and champion are compared."""
+    chosen = gate.skill_by
+    if chosen is None:
+        chosen = "accuracy" if gate.min_average_precision is None else "average_precision"
+    ranked = chosen in ("average_precision", "auroc") and len(labels) > 2
+    return f"macro_{chosen}" if ranked else chosen
 
 
 def name_precision(labels: tuple[str, ...]) -> str:
@@ -73,21 +91,18 @@ def _check_facts(facts: ModelFacts) -> None:
         )
 
 
-def _build_suite(gate: ClassesGate, facts: ModelFacts, *, judge_slices: bool) -> Suite:
-    """Return the gate's expectations for these facts."""
-    expectations = [
+def _expect_answers(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
+    """Return the expectations on the answers by themselves."""
+    least = gate.min_accuracy_lower_bound
+    return [
         *_expect_complete(facts),
         *_expect_probabilities(gate),
         _expect_accuracy("held-out accuracy", gate.min_accuracy),
         *_expect_gain(gate, facts),
-        *_expect_figures(gate, facts),
+        *expect_present(FIGURES, {"accuracy_low": LOW}),
+        *_expect_precision(gate, facts),
+        expect(_LEAST, FIGURES, LOW, column="accuracy_low", min_value=least),
     ]
-    if judge_slices:
-        least = gate.min_slice_accuracy
-        expectations.append(expect(_LEAST, "slices", SLICES, column=ACCURACY, min_value=least))
-    if facts.champion is not None:
-        expectations += _expect_champion(gate)
-    return Suite(stage=STAGE, expectations=tuple(expectations))
 
 
 def _expect_complete(facts: ModelFacts) -> list[Expectation]:
@@ -116,7 +131,7 @@ def _expect_probabilities(gate: ClassesGate) -> list[Expectation]:
 
 def _expect_accuracy(about: str, least: float, hint: str = "") -> Expectation:
     """Return an expectation that the accuracy is not below a floor."""
-    return expect(_MEAN, "figures", about, column=ACCURACY, min_value=least, hint=hint)
+    return expect(_MEAN, FIGURES, about, column=ACCURACY, min_value=least, hint=hint)
 
 
 def _expect_gain(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
@@ -133,18 +148,6 @@ def _expect_gain(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
     return [_expect_accuracy(about, majority + gain, unreached if majority + gain > 1 else "")]
 
 
-def _expect_figures(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
-    """Return expectations on the accuracy's interval, on calibration and on rare classes."""
-    least, most = gate.min_accuracy_lower_bound, gate.max_calibration_error
-    column, table = "calibration_error", "figures"
-    return [
-        *expect_present(table, {"accuracy_low": LOW, column: CALIBRATION}),
-        *_expect_precision(gate, facts),
-        expect(_LEAST, table, LOW, column="accuracy_low", min_value=least),
-        expect(_MOST, table, CALIBRATION, column=column, min_value=0, max_value=most),
-    ]
-
-
 def _expect_precision(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
     """Return the expectation on the average precision; none without a limit."""
     least = gate.min_average_precision
@@ -156,19 +159,67 @@ def _expect_precision(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]
         "macro_average_precision": "mean average precision of the classes",
     }[name]
     return [
-        *expect_present("figures", {name: about}),
-        expect(_LEAST, "figures", about, column=name, min_value=least),
+        *expect_present(FIGURES, {name: about}),
+        expect(_LEAST, FIGURES, about, column=name, min_value=least),
     ]
 
 
-def _expect_champion(gate: ClassesGate) -> list[Expectation]:
-    """Return expectations against the champion: the margin stops, the paired test warns."""
-    margin, least, column = -gate.max_loss_to_champion, gate.min_worse_p_value, "worse_p_value"
-    return [
-        *expect_present("predictions", ("champion_predicted", "gain")),
-        expect(_MEAN, "predictions", GAIN, column="gain", min_value=margin),
-        expect(_LEAST, "figures", WORSE, column=column, min_value=least, severity="warn"),
-    ]
+def _judge_calibration(gate: ClassesGate, facts: ModelFacts, predictions: Table) -> Part:
+    """Judge whether the model is as sure as it is right, and surely no surer."""
+    frame = predictions.frame
+    correct, confidence = (
+        frame[name].to_numpy(dtype="float64") for name in ("correct", "confidence")
+    )
+    over = measure_overconfidence(facts.answers, facts.truth, facts.drawn)
+    most, column = gate.max_calibration_error, "calibration_error"
+    limit = gate.max_overconfidence
+    hint = (
+        "its probabilities are too near 0 and 1: train with more label smoothing or fewer epochs, "
+        "or raise gates.model.max_overconfidence"
+    )
+    return Part(
+        expectations=(
+            *expect_present(FIGURES, {column: CALIBRATION, "overconfidence_low": SURE}),
+            expect(_MOST, FIGURES, CALIBRATION, column=column, min_value=0, max_value=most),
+            expect(_MOST, FIGURES, SURE, column="overconfidence_low", max_value=limit, hint=hint),
+            expect(
+                _MOST,
+                FIGURES,
+                OVERCONFIDENCE,
+                column="overconfidence",
+                max_value=limit,
+                severity="warn",
+                hint=hint,
+            ),
+        ),
+        figures={
+            column: measure_calibration(confidence, correct),
+            "overconfidence": over.value,
+            "overconfidence_low": over.low,
+        },
+    )
+
+
+def _judge_slices(gate: ClassesGate, facts: ModelFacts, correct: "np.ndarray[Any, Any]") -> Part:
+    """Judge the recall of each class and the accuracy of each value of metadata.
+
+    A class of too few rows warns: that it is found was not shown.
+    """
+    least, rows = gate.min_slice_accuracy, gate.min_slice_rows
+    classes = tabulate_recalls(facts, correct, rows)
+    others = tabulate_accuracies(facts, correct, rows)
+    hint = f"too few rows: {list_few(classes.few)}; hold out more, or lower min_slice_rows"
+    few = "classes whose recall is not judged"
+    unjudged = Part(
+        expectations=(
+            expect(
+                _MOST, FIGURES, few, column="classes_few", max_value=0, severity="warn", hint=hint
+            ),
+        ),
+        figures={"classes_few": float(len(classes.few))},
+    )
+    recalls = judge_worst(classes, RECALL, ACCURACY, least, rows, "classes")
+    return join_parts([recalls, unjudged, judge_worst(others, SLICES, ACCURACY, least, rows)])
 
 
 def _measure_majority(facts: ModelFacts) -> float:
@@ -185,68 +236,33 @@ def _tabulate_predictions(facts: ModelFacts) -> Table:
     """Return one row a held-out row, with what the expectations judge.
 
     Columns: row_id, label, predicted, confidence, correct (0 or 1), probability_sum,
-    probability_min, the slices' metadata, and with a champion champion_predicted and gain
-    (candidate's correct minus champion's: -1, 0 or 1).
+    probability_min.
     """
     import numpy as np
     import pandas as pd
 
     predicted = np.argmax(facts.answers, axis=1)
-    correct = (predicted == facts.truth).astype(np.float64)
     columns = {
         "row_id": facts.row_id,
         "label": facts.truth,
         "predicted": predicted,
         "confidence": np.max(facts.answers, axis=1).astype(np.float64),
-        "correct": correct,
+        "correct": (predicted == facts.truth).astype(np.float64),
         "probability_sum": facts.answers.sum(axis=1, dtype=np.float64),
         "probability_min": facts.answers.min(axis=1).astype(np.float64),
     }
-    if facts.champion is not None:
-        answered = np.argmax(facts.champion, axis=1)
-        gain = correct - (answered == facts.truth).astype(np.float64)
-        columns |= {"champion_predicted": answered, "gain": gain}
-    return Table(pd.DataFrame({**columns, **facts.slices}), identity=("row_id",))
+    return Table(pd.DataFrame(columns), identity=("row_id",))
 
 
-def _tabulate_figures(facts: ModelFacts, predictions: Table) -> Table:
-    """Return one row: figures handed in, the interval, the calibration and McNemar's p-value."""
-    import numpy as np
-    import pandas as pd
-
-    frame = predictions.frame
-    correct = frame["correct"].to_numpy(dtype=np.float64)
+def _list_figures(facts: ModelFacts, correct: "np.ndarray[Any, Any]") -> dict[str, float]:
+    """Return the figures handed in, and the accuracy's interval."""
     low, _ = bootstrap_accuracy(correct)
-    confidence = frame["confidence"].to_numpy(dtype=np.float64)
     precision = name_precision(facts.labels)
-    figures = {
+    return {
         ACCURACY: facts.find_figure(ACCURACY),
         "accuracy_low": low,
-        "calibration_error": measure_calibration(confidence, correct),
         precision: facts.find_figure(precision),
     }
-    if "gain" in frame:
-        lost, won = int((frame["gain"] < 0).sum()), int((frame["gain"] > 0).sum())
-        figures["worse_p_value"] = compare_classes(lost, won)
-    return Table(pd.DataFrame([figures]))
-
-
-def measure_calibration(
-    confidence: "np.ndarray[Any, Any]", correct: "np.ndarray[Any, Any]"
-) -> float:
-    """Return the expected calibration error over 15 equal bins (Guo et al., 2017).
-
-    Args:
-        confidence: (N,) probability of the answer, 0 to 1; the error is NaN if one is not finite.
-        correct: (N,) 0 or 1.
-    """
-    import numpy as np
-
-    if not np.isfinite(confidence).all():
-        return float("nan")
-    bins = np.clip((confidence * _BINS).astype(int), 0, _BINS - 1)
-    gaps = np.bincount(bins, weights=confidence - correct, minlength=_BINS)
-    return float(np.abs(gaps).sum() / len(correct))
 
 
 GATE = ModelGateOfObjective("classes", ClassesGate, judge_classes)

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gates.errors import SuiteError
+from gates.model.blocks import deal_blocks
+from gates.model.measure import Measure
 from storage.base.figures import Figure, find_value
 
 if TYPE_CHECKING:
@@ -21,18 +24,23 @@ class ModelFacts:
 
     Attributes:
         row_id: (N,) uint64.
-        truth: (N,) integer classes; (N,) or (N, ...) numbers in their own unit; or (N,) 1 or true
-            for an anomalous row.
+        truth: (N,) integer classes; (N,) or (N, H, T) numbers in their own unit, NaN where there is
+            none; or (N,) 1 or true for an anomalous row.
         answers: (N, K) probabilities of classes; numbers of the truth's shape; or (N,) scores of
             which a higher one is more anomalous.
         rows_held_out: rows of the held-out split: each must have been judged, once.
         figures: of the answers, computed once, by those who train; the gate computes none again.
+        measures: how each of these figures is measured, for comparisons row by row.
         baselines: what baselines answer to the same rows, by name.
         champion: what the promoted model answers to the same rows; None if there is none.
         champion_figures: the champion's figures on the same rows.
         labels: names of the declared classes; class i has label i.
         unit: of the truth, for messages; empty if unknown.
-        slices: metadata columns of (N,) values, of which each value is a slice.
+        blocks: (N,) numbers of blocks, from 0 on, of rows that are no proof each of its own, as
+            `gates.model.blocks` cuts them; None where rows have nothing to do with each other.
+        slices: columns of (N,) values, such as an entity, of which each value is a slice.
+        columns: names of the T columns of numbers (N, H, T), of which each is a slice.
+        unanswered: windows besides those that are judged, of which no step has a truth.
     """
 
     row_id: "np.ndarray[Any, Any]"
@@ -40,12 +48,21 @@ class ModelFacts:
     answers: "np.ndarray[Any, Any]"
     rows_held_out: int
     figures: tuple[Figure, ...] = ()
+    measures: tuple[Measure, ...] = ()
     baselines: "Mapping[str, np.ndarray[Any, Any]]" = field(default_factory=dict)
     champion: "np.ndarray[Any, Any] | None" = None
     champion_figures: tuple[Figure, ...] = ()
     labels: tuple[str, ...] = ()
     unit: str = ""
+    blocks: "np.ndarray[Any, Any] | None" = None
     slices: "Mapping[str, np.ndarray[Any, Any]]" = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    unanswered: int = 0
+
+    @property
+    def drawn(self) -> "np.ndarray[Any, Any]":
+        """The block (N,) of each row; of rows without blocks those that they are dealt to."""
+        return deal_blocks(self.rows) if self.blocks is None else self.blocks
 
     @property
     def rows(self) -> int:
@@ -59,6 +76,22 @@ class ModelFacts:
     def find_champion_figure(self, name: str) -> float:
         """Return the value of a figure of the champion; NaN if it is missing or undefined."""
         return _to_number(find_value(self.champion_figures, name))
+
+
+def find_measure(facts: ModelFacts, name: str) -> Measure:
+    """Return how a figure is measured.
+
+    Raises:
+        SuiteError: It is no figure of the objective.
+    """
+    for measure in facts.measures:
+        if measure.name == name:
+            return measure
+    known = ", ".join(measure.name for measure in facts.measures) or "none"
+    raise SuiteError(
+        f"figure ({name}) must be one that the objective measures; got only {known}; write another "
+        "in gates.model.skill_by"
+    )
 
 
 def _to_number(value: float | None) -> float:

@@ -1,17 +1,44 @@
-"""Compares two models' answers to the same rows, with what chance may have done."""
+"""Compares two models' answers to the same rows, with what chance may have done.
 
+Rows near each other in time are alike, so whole blocks of them are left out, not rows: the spread
+of a comparison is that of the comparisons without each block (the jackknife; Kuensch, 1989, for
+blocks in time order), and its interval is Student's with as many degrees of freedom as there are
+blocks, less one. That is honest with few blocks too, where percentiles of a bootstrap are too
+narrow.
+"""
+
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
+    Array = np.ndarray[Any, Any]
+
 SEED = 20260101  # the interval of the same answers is the same in every run
 _ACCURACY_RESAMPLES = 2000
-_ERROR_RESAMPLES = 1000
-_MOST_BLOCKS = 1000
 
 
-def bootstrap_accuracy(correct: "np.ndarray[Any, Any]") -> tuple[float, float]:
+@dataclass(frozen=True)
+class Comparison:
+    """How far a model is ahead of another.
+
+    Attributes:
+        value: over all rows.
+        low: lower end of its interval; NaN where there are too few blocks to know.
+        high: upper end.
+        p_no_worse: one-sided p-value that it is not behind; NaN likewise.
+        blocks: of rows that it was found from.
+    """
+
+    value: float
+    low: float
+    high: float
+    p_no_worse: float
+    blocks: int
+
+
+def bootstrap_accuracy(correct: "Array") -> tuple[float, float]:
     """Return the 95 % percentile bootstrap interval of an accuracy.
 
     Resampling n answers that are right or wrong with replacement is one binomial draw, so no row is
@@ -28,71 +55,54 @@ def bootstrap_accuracy(correct: "np.ndarray[Any, Any]") -> tuple[float, float]:
     return float(low), float(high)
 
 
-def compare_classes(lost: int, won: int) -> float:
-    """Return the one-sided p-value of McNemar's exact test (1947) that the champion is no better.
+def compare_skill(
+    own: "Array", other: "Array", level: float = 0.95, least: float = 0.0
+) -> Comparison:
+    """Return the skill, (the other's error - own error) / the other's, with its interval.
 
     Args:
-        lost: rows that only the champion answers right.
-        won: rows that only the candidate answers right.
-    """
-    from scipy.stats import binomtest
-
-    pairs = lost + won
-    return float(binomtest(lost, pairs, alternative="greater").pvalue) if pairs else 1.0
-
-
-def bootstrap_skill(
-    own: "np.ndarray[Any, Any]", base: "np.ndarray[Any, Any]"
-) -> tuple[float, float]:
-    """Return the 95 % paired bootstrap interval of the skill.
-
-    Skill is 1 - own error / error of the baseline.
-
-    Args:
-        own: (N,) errors of the model.
-        base: (N,) errors of the baseline on the same rows.
+        own: errors over all rows, and over all but those of each block, (1 + B,).
+        other: the same of what it is held against.
+        level: share of cases in which the interval holds the truth.
+        least: what the other's error is taken for where it is smaller.
     """
     import numpy as np
 
-    skills = [1 - divide_errors(mine, theirs) for mine, theirs in _draw_means(own, base)]
-    low, high = np.quantile(skills, [0.025, 0.975])
-    return float(low), float(high)
+    return _jackknife(divide_gain(other - own, np.maximum(other, least)), level)
 
 
-def compare_errors(own: "np.ndarray[Any, Any]", champion: "np.ndarray[Any, Any]") -> float:
-    """Return the one-sided p-value of a paired bootstrap that the champion is no better.
-
-    Args:
-        own: (N,) errors of the candidate.
-        champion: (N,) errors of the champion on the same rows.
-    """
-    no_better = sum(mine <= theirs for mine, theirs in _draw_means(own, champion))
-    return (no_better + 1) / (_ERROR_RESAMPLES + 1)
+def compare_difference(own: "Array", other: "Array", level: float = 0.95) -> Comparison:
+    """Return by how much the error is smaller than the other's, with its interval."""
+    return _jackknife(other - own, level)
 
 
-def divide_errors(error: float, base: float) -> float:
-    """Return a ratio of errors: 1 of two perfect answers, infinity beside one perfect answer."""
-    if base == 0:
-        return 1.0 if error == 0 else float("inf")
-    return error / base
-
-
-def _draw_means(
-    own: "np.ndarray[Any, Any]", other: "np.ndarray[Any, Any]"
-) -> list[tuple[float, float]]:
-    """Return mean errors of both on the same resampled rows.
-
-    Rows next to each other are alike in a series, so that blocks of them are drawn (Kuensch, 1989),
-    at most 1000; with fewer rows a block is a row, and this is the ordinary paired bootstrap (Efron
-    and Tibshirani, 1993).
-    """
+def divide_gain(gain: "Array | float", base: "Array | float") -> "Array":
+    """Return gains in units of an error; of no error, no gain is 0 and a loss has no end."""
     import numpy as np
 
-    blocks = min(_MOST_BLOCKS, len(own))
-    starts = np.linspace(0, len(own), blocks, endpoint=False).astype(int)
-    sums = np.stack([np.add.reduceat(own, starts), np.add.reduceat(other, starts)])
-    sizes = np.diff([*starts, len(own)])
-    chosen = np.random.default_rng(SEED).integers(0, blocks, (_ERROR_RESAMPLES, blocks))
-    rows = sizes[chosen].sum(axis=1)
-    totals = np.stack([sums[0][chosen].sum(axis=1), sums[1][chosen].sum(axis=1)], axis=1)
-    return [(float(mine), float(theirs)) for mine, theirs in totals / rows[:, np.newaxis]]
+    gain, base = np.asarray(gain, dtype=np.float64), np.asarray(base, dtype=np.float64)
+    perfect = np.where(gain == 0, 0.0, np.where(np.isnan(gain), np.nan, np.sign(gain) * np.inf))
+    ratios: Array = np.divide(gain, base, out=perfect, where=base != 0)
+    return ratios
+
+
+def _jackknife(found: "Array", level: float) -> Comparison:
+    """Return a comparison over all rows, which comes first, and its spread over the others."""
+    import numpy as np
+    from scipy.stats import t as student
+
+    value, without = float(found[0]), found[1:]
+    blocks = len(without)
+    if blocks < 2 or not np.isfinite(found).all():
+        return make_unknown(value, blocks)
+    spread = float(np.sqrt((blocks - 1) * np.square(without - without.mean()).mean()))
+    reach = float(student.ppf((1 + level) / 2, blocks - 1)) * spread
+    ahead = value / spread if spread > 0 else np.sign(value) * np.inf if value else 0.0
+    p_no_worse = float(student.cdf(ahead, blocks - 1))
+    return Comparison(value, value - reach, value + reach, p_no_worse, blocks)
+
+
+def make_unknown(value: float = float("nan"), blocks: int = 0) -> Comparison:
+    """Return a comparison of which nobody can say what chance has done."""
+    nothing = float("nan")
+    return Comparison(value, nothing, nothing, nothing, blocks)

@@ -3,18 +3,22 @@
 from typing import TYPE_CHECKING
 
 from gates.engine.judge import run_suite
-from gates.engine.report import GateReport, skip_check
+from gates.engine.report import GateReport
 from gates.engine.suite import Expectation, Suite, expect, expect_present
 from gates.engine.tables import Table
 from gates.errors import SuiteError
-from gates.model.facts import STAGE, ModelFacts
+from gates.model.champion import compare_champion
+from gates.model.facts import STAGE, ModelFacts, find_measure
 from gates.model.objective import ModelGateOfObjective
+from gates.model.part import FIGURES, Part, join_parts, tabulate_figures
+from gates.model.skill import compare_baselines
+from gates.model.slices import judge_worst, tabulate_rankings
 from gates.specs.model import ReconstructionGate
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHAMPION = "average precision gained over the champion"
+SLICES = "worst slice's area under the ROC curve"
 AVERAGE_PRECISION, AUROC = "average_precision", "auroc"
 _LEAST = "expect_column_min_to_be_between"
 _SUM = "expect_column_sum_to_be_between"
@@ -35,42 +39,49 @@ def judge_reconstruction(gate: ReconstructionGate, facts: ModelFacts) -> GateRep
             f"scores must have one entry a labelled row; got lengths {sorted(lengths)}; score each "
             "once"
         )
-    tables = {"scores": Table(_tabulate_scores(facts)), "figures": Table(_tabulate_figures(facts))}
-    reason = "no model has been promoted yet"
-    skipped = [] if facts.champion is not None else [skip_check(_LEAST, CHAMPION, reason)]
-    return run_suite(_build_suite(gate, facts), tables, skipped)
+    compared = join_parts(
+        [
+            compare_baselines(gate, facts, gate.skill_by),
+            _judge_slices(gate, facts),
+            compare_champion(gate, facts, gate.skill_by),
+        ]
+    )
+    tables = {
+        "scores": Table(_tabulate_scores(facts)),
+        FIGURES: tabulate_figures({**_list_figures(facts), **compared.figures}),
+        **compared.tables,
+    }
+    expectations = (*_expect_figures(gate, facts), *compared.expectations)
+    return run_suite(Suite(stage=STAGE, expectations=expectations), tables, compared.skipped)
 
 
-def _build_suite(gate: ReconstructionGate, facts: ModelFacts) -> Suite:
-    """Return the gate's expectations for these facts."""
+def _expect_figures(gate: ReconstructionGate, facts: ModelFacts) -> list[Expectation]:
+    """Return the expectations on the scores and their figures."""
     precision, auroc = "average precision", "area under the ROC curve"
     above = f"average precision above chance, {_measure_chance(facts):.4g}"
     rows, few = facts.rows_held_out, gate.min_anomalies
-    expectations = (
+    return [
         expect("expect_table_row_count_to_equal", "scores", "rows judged", value=rows),
         expect(_SUM, "scores", "scores not finite", column="not_finite", max_value=0),
         expect(_SUM, "scores", "anomalous rows", column="anomalous", min_value=few),
-        *expect_present("figures", {AVERAGE_PRECISION: precision, AUROC: auroc}),
+        *expect_present(FIGURES, {AVERAGE_PRECISION: precision, AUROC: auroc}),
         _expect_least(precision, AVERAGE_PRECISION, gate.min_average_precision),
         _expect_least(above, "gain", gate.min_gain_over_chance),
         _expect_least(auroc, AUROC, gate.min_auroc),
-        *(_expect_champion(gate) if facts.champion is not None else ()),
-    )
-    return Suite(stage=STAGE, expectations=expectations)
-
-
-def _expect_champion(gate: ReconstructionGate) -> list[Expectation]:
-    """Return expectations against the champion's average precision."""
-    least = -gate.max_loss_to_champion
-    return [
-        *expect_present("figures", {"champion_gain": CHAMPION}),
-        _expect_least(CHAMPION, "champion_gain", least),
     ]
+
+
+def _judge_slices(gate: ReconstructionGate, facts: ModelFacts) -> Part:
+    """Judge how well each value of metadata is ranked."""
+    measure = find_measure(facts, AUROC)
+    found = tabulate_rankings(facts, measure, gate.min_slice_rows, gate.min_anomalies)
+    least = gate.min_slice_auroc
+    return judge_worst(found, SLICES, "figure", least, gate.min_slice_rows)
 
 
 def _expect_least(about: str, column: str, least: float) -> Expectation:
     """Return an expectation that a figure is not below a floor."""
-    return expect(_LEAST, "figures", about, column=column, min_value=least)
+    return expect(_LEAST, FIGURES, about, column=column, min_value=least)
 
 
 def _measure_chance(facts: ModelFacts) -> float:
@@ -87,19 +98,14 @@ def _tabulate_scores(facts: ModelFacts) -> "pd.DataFrame":
     return pd.DataFrame({"not_finite": ~finite, "anomalous": facts.truth.astype(bool)})
 
 
-def _tabulate_figures(facts: ModelFacts) -> "pd.DataFrame":
-    """Return one row: the figures, and the gains over chance and over the champion."""
-    import pandas as pd
-
+def _list_figures(facts: ModelFacts) -> dict[str, float]:
+    """Return the figures, and the gain over chance."""
     precision = facts.find_figure(AVERAGE_PRECISION)
-    figures = {
+    return {
         AVERAGE_PRECISION: precision,
         "gain": precision - _measure_chance(facts),
         AUROC: facts.find_figure(AUROC),
     }
-    if facts.champion is not None:
-        figures["champion_gain"] = precision - facts.find_champion_figure(AVERAGE_PRECISION)
-    return pd.DataFrame([figures])
 
 
 GATE = ModelGateOfObjective("reconstruction", ReconstructionGate, judge_reconstruction)

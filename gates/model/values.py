@@ -4,27 +4,28 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from gates.engine.judge import run_suite
-from gates.engine.report import Check, GateReport, Severity, skip_check
+from gates.engine.report import GateReport
 from gates.engine.suite import Expectation, Suite, expect, expect_present
 from gates.engine.tables import Table
 from gates.errors import SuiteError
-from gates.model.facts import STAGE, ModelFacts
+from gates.model.champion import compare_champion
+from gates.model.facts import STAGE, ModelFacts, find_measure
 from gates.model.objective import ModelGateOfObjective
-from gates.model.paired import bootstrap_skill, compare_errors, divide_errors
-from gates.model.slices import tabulate_skills
+from gates.model.part import FIGURES, Part, join_parts, tabulate_figures
+from gates.model.skill import compare_baselines
+from gates.model.slices import judge_worst, tabulate_skills
 from gates.specs.model import ValuesGate
 
 if TYPE_CHECKING:
     import numpy as np
 
-CHAMPION = "error above the champion's"
 SLICES = "worst slice's skill"
-SKILL_LOW = "lower end of the skill's 95 % interval"
-WORSE = "p-value that the champion is no better (paired bootstrap)"
+WORSE = "slices that are surely worse than their best baseline"
+WORSE_SHARE = "largest share of slices of a sort that are surely worse than their best baseline"
 MAE, RMSE = "mae", "rmse"
 _LEAST = "expect_column_min_to_be_between"
 _MOST = "expect_column_max_to_be_between"
-_COMPARED = ("skill", "skill_low", "champion_loss", "worse_p_value")
+_SUM = "expect_column_sum_to_be_between"
 
 
 def judge_values(gate: ValuesGate, facts: ModelFacts) -> GateReport:
@@ -36,47 +37,83 @@ def judge_values(gate: ValuesGate, facts: ModelFacts) -> GateReport:
         SuiteError: there is no baseline, or the arrays do not share their shape.
     """
     _check_facts(facts)
-    tables = {"answers": _tabulate_answers(facts)}
+    tables = {"answers": _tabulate_answers(facts), "windows": _tabulate_windows(facts)}
+    expectations = _expect_complete(gate, facts)
     if not facts.rows:
-        return run_suite(_build_suite(gate, facts, "none", slices=False), tables)
-    errors = {name: _average_errors(facts, found) for name, found in facts.baselines.items()}
-    best = min(errors, key=lambda name: _rank(errors[name]))
-    own = _average_errors(facts, facts.answers)
-    slices = tabulate_skills(facts.slices, own, errors[best], gate.min_slice_rows)
-    tables |= {"figures": _tabulate_figures(facts, own, errors[best]), "slices": slices}
-    suite = _build_suite(gate, facts, best, slices=slices.rows > 0)
-    return run_suite(suite, tables, _list_skipped(gate, facts, slices))
+        return run_suite(Suite(stage=STAGE, expectations=tuple(expectations)), tables)
+    compared = join_parts(
+        [
+            _judge_errors(gate, facts),
+            compare_baselines(gate, facts, gate.skill_by),
+            _judge_slices(gate, facts),
+            compare_champion(gate, facts, gate.skill_by),
+        ]
+    )
+    tables |= {FIGURES: tabulate_figures(compared.figures), **compared.tables}
+    suite = Suite(stage=STAGE, expectations=(*expectations, *compared.expectations))
+    return run_suite(suite, tables, compared.skipped)
 
 
-def _build_suite(gate: ValuesGate, facts: ModelFacts, best: str, *, slices: bool) -> Suite:
-    """Return the gate's expectations for these facts."""
+def _judge_errors(gate: ValuesGate, facts: ModelFacts) -> Part:
+    """Judge the errors by themselves."""
     unit = f", {facts.unit}" if facts.unit else ""
     mae, rmse = f"held-out mean absolute error{unit}", f"held-out root mean squared error{unit}"
-    skill = f"skill over the best baseline, {best}"
-    present = {MAE: mae, RMSE: rmse, "skill": skill, "skill_low": SKILL_LOW}
-    expectations: list[Expectation] = [
-        *_expect_complete(facts),
-        *expect_present("figures", present),
-        *_expect_most(mae, MAE, gate.max_mae),
-        *_expect_most(rmse, RMSE, gate.max_rmse),
-        _expect_skill(skill, gate.min_skill),
-        _expect_low(gate),
-    ]
-    if slices:
-        least = gate.min_slice_skill
-        expectations.append(expect(_LEAST, "slices", SLICES, column="skill", min_value=least))
-    if facts.champion is not None:
-        expectations += _expect_champion(gate)
-    return Suite(stage=STAGE, expectations=tuple(expectations))
+    return Part(
+        expectations=(
+            *expect_present(FIGURES, {MAE: mae, RMSE: rmse}),
+            *_expect_most(mae, MAE, gate.max_mae),
+            *_expect_most(rmse, RMSE, gate.max_rmse),
+        ),
+        figures={MAE: facts.find_figure(MAE), RMSE: facts.find_figure(RMSE)},
+    )
 
 
-def _expect_complete(facts: ModelFacts) -> list[Expectation]:
-    """Return expectations that every held-out row was judged, with a finite answer and truth."""
-    total, rows = "expect_column_sum_to_be_between", facts.rows_held_out
+def _judge_slices(gate: ValuesGate, facts: ModelFacts) -> Part:
+    """Judge the worst slice, and how many of each sort are surely worse than a baseline."""
+    import pandas as pd
+
+    found = tabulate_skills(facts, find_measure(facts, gate.skill_by), gate.min_slice_rows)
+    worst = judge_worst(found, SLICES, "skill", gate.min_slice_skill, gate.min_slice_rows)
+    if not found.table.rows:
+        return worst
+    frame = found.table.frame
+    families = frame.groupby("family", sort=False)["worse"].agg(["size", "sum", "mean"])
+    families = families.rename(columns={"size": "slices", "sum": "worse", "mean": "share"})
+    table = Table(pd.DataFrame(families.reset_index()), identity=("family", "worse", "slices"))
+    most = gate.max_worse_slices
+    shares = expect(_MOST, "families", WORSE_SHARE, column="share", max_value=most)
+    total = expect(
+        _SUM, "slices", WORSE, column="worse", max_value=0, mark="worse", severity="warn"
+    )
+    more = Part(expectations=(shares, total), tables={"families": table})
+    return join_parts([worst, more])
+
+
+def _expect_complete(gate: ValuesGate, facts: ModelFacts) -> list[Expectation]:
+    """Return expectations that every held-out row was judged, and enough of them."""
+    rows, least = facts.rows_held_out, gate.min_judged_rows
+    most = gate.max_unanswered_fraction
+    about = "windows left out, as no step asked for has a value"
     return [
         expect("expect_table_row_count_to_equal", "answers", "rows judged", value=rows),
-        expect(total, "answers", "answers not finite", column="not_finite", max_value=0),
-        expect(total, "answers", "truths not finite", column="target_lost", max_value=0),
+        expect(
+            _SUM,
+            "answers",
+            "answers not finite",
+            column="not_finite",
+            max_value=0,
+            mark="not_finite",
+        ),
+        expect(
+            _SUM,
+            "answers",
+            "rows without a truth",
+            column="target_lost",
+            max_value=0,
+            mark="target_lost",
+        ),
+        expect(_LEAST, "windows", "rows or windows judged", column="judged", min_value=least),
+        expect(_MOST, "windows", about, column="unanswered", max_value=most),
     ]
 
 
@@ -84,44 +121,7 @@ def _expect_most(about: str, column: str, limit: float | None) -> list[Expectati
     """Return the expectation on an error; none if it is not judged."""
     if limit is None:
         return []
-    return [expect(_MOST, "figures", about, column=column, min_value=0, max_value=limit)]
-
-
-def _expect_skill(about: str, least: float) -> Expectation:
-    """Return the expectation that the skill is above a limit."""
-    return expect(_LEAST, "figures", about, column="skill", min_value=least, strict_min=True)
-
-
-def _expect_low(gate: ValuesGate) -> Expectation:
-    """Return the expectation on the skill's interval; it warns unless the recipe sets a limit."""
-    limit = gate.min_skill_lower_bound
-    severity: Severity = "warn" if limit is None else "stop"
-    least = 0.0 if limit is None else limit
-    column = "skill_low"
-    return expect(_LEAST, "figures", SKILL_LOW, column=column, min_value=least, severity=severity)
-
-
-def _expect_champion(gate: ValuesGate) -> list[Expectation]:
-    """Return expectations against the champion: the margin stops, the paired test warns."""
-    loss, column = gate.max_loss_to_champion, "worse_p_value"
-    least = gate.min_worse_p_value
-    return [
-        *expect_present("figures", {"champion_loss": CHAMPION}),
-        expect(_MOST, "figures", CHAMPION, column="champion_loss", max_value=loss),
-        expect(_LEAST, "figures", WORSE, column=column, min_value=least, severity="warn"),
-    ]
-
-
-def _list_skipped(gate: ValuesGate, facts: ModelFacts, slices: Table) -> list[Check]:
-    """Return checks that do not apply, each with its reason."""
-    skipped = []
-    if facts.champion is None:
-        skipped.append(skip_check(_MOST, CHAMPION, "no model has been promoted yet"))
-    if not slices.rows:
-        few = f"no slice has {gate.min_slice_rows} rows"
-        reason = few if facts.slices else "no metadata column is given"
-        skipped.append(skip_check(_LEAST, SLICES, reason))
-    return skipped
+    return [expect(_MOST, FIGURES, about, column=column, min_value=0, max_value=limit)]
 
 
 def _check_facts(facts: ModelFacts) -> None:
@@ -144,54 +144,34 @@ def _check_facts(facts: ModelFacts) -> None:
         )
 
 
-def _average_errors(facts: ModelFacts, answers: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Return each row's mean absolute error, (N,) float64."""
-    import numpy as np
-
-    gaps = np.abs(answers.astype(np.float64) - facts.truth.astype(np.float64))
-    means: np.ndarray[Any, Any] = gaps.mean(axis=tuple(range(1, gaps.ndim)))
-    return means
-
-
-def _rank(errors: "np.ndarray[Any, Any]") -> float:
-    """Return a baseline's error; one that is not finite comes last."""
-    mean = float(errors.mean())
-    return mean if math.isfinite(mean) else math.inf
-
-
-def _tabulate_figures(
-    facts: ModelFacts, own: "np.ndarray[Any, Any]", base: "np.ndarray[Any, Any]"
-) -> Table:
-    """Return one row: mae, rmse, and comparisons with others' answers, row by row."""
-    import numpy as np
-    import pandas as pd
-
-    figures = {MAE: facts.find_figure(MAE), RMSE: facts.find_figure(RMSE)}
-    if not np.isfinite(own).all():
-        figures |= dict.fromkeys(_COMPARED, math.nan)
-        return Table(pd.DataFrame([figures]))
-    low, _ = bootstrap_skill(own, base)
-    skill = 1 - divide_errors(float(own.mean()), float(base.mean()))
-    figures |= {"skill": skill, "skill_low": low}
-    if facts.champion is not None:
-        champion = _average_errors(facts, facts.champion)
-        loss = divide_errors(float(own.mean()), float(champion.mean())) - 1
-        figures |= {"champion_loss": loss, "worse_p_value": compare_errors(own, champion)}
-    return Table(pd.DataFrame([figures]))
-
-
 def _tabulate_answers(facts: ModelFacts) -> Table:
-    """Return one row a held-out row: how many of its answers and truths are not finite."""
+    """Return one row a held-out row: how many answers are not finite, and whether it has no truth.
+
+    Of several steps or columns some may have no truth: these count nowhere.
+    """
     import numpy as np
     import pandas as pd
 
-    def count(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-        lost = ~np.isfinite(values.astype(np.float64))
-        counts: np.ndarray[Any, Any] = lost.sum(axis=tuple(range(1, lost.ndim)), dtype=np.int64)
-        return counts
+    def flatten(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        finite = np.isfinite(values.astype(np.float64))
+        rows: np.ndarray[Any, Any] = finite.reshape(len(finite), math.prod(finite.shape[1:]))
+        return rows
 
-    columns = {"not_finite": count(facts.answers), "target_lost": count(facts.truth)}
-    return Table(pd.DataFrame(columns))
+    answered, known = flatten(facts.answers), flatten(facts.truth)
+    columns = {
+        "row_id": facts.row_id,
+        "not_finite": (~answered).sum(axis=1),
+        "target_lost": (~known).all(axis=1),
+    }
+    return Table(pd.DataFrame(columns), identity=("row_id",))
+
+
+def _tabulate_windows(facts: ModelFacts) -> Table:
+    """Return one row: rows judged, and the share that was left out."""
+    import pandas as pd
+
+    share = facts.unanswered / max(1, facts.rows + facts.unanswered)
+    return Table(pd.DataFrame([{"judged": facts.rows, "unanswered": share}]))
 
 
 GATE = ModelGateOfObjective("values", ValuesGate, judge_values)

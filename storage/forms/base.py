@@ -74,6 +74,11 @@ class RowsSpec(BaseModel):
         return ()
 
     @neutral
+    def metadata(self) -> tuple[str, ...]:
+        """Columns of text that nothing is learned from."""
+        return ()
+
+    @neutral
     def label(self) -> str | None:
         """Column of the class."""
         return None

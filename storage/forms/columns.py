@@ -82,6 +82,13 @@ def name_field(column: str, texts: Sequence[str]) -> str:
     return f"{plain.removesuffix(VALID_SUFFIX)[:MAX_PLAIN_CHARS]}.{mark}"
 
 
+def name_text_fields(spec: RowsSpec) -> dict[str, str]:
+    """Return the field of each column of text, those that nothing is learned from last."""
+    every = (*spec.texts, *spec.metadata)
+    fields = {name: name_field(name, spec.texts) for name in spec.texts}
+    return fields | {name: name_field(name, every) for name in spec.metadata}
+
+
 def list_fields(name: str, texts: Sequence[str]) -> tuple[str, ...]:
     """List the fields that a recipe may mean by a name, the likeliest first."""
     if name in texts:
@@ -123,8 +130,7 @@ def build_rows(table: "pa.Table", spec: RowsSpec) -> tuple[Rows, dict[str, tuple
         rows[NUMBERS] = np.stack([values for values, _ in parsed], axis=1)
         rows[NUMBERS + VALID_SUFFIX] = np.stack([valid for _, valid in parsed], axis=1)
         columns = {NUMBERS: spec.numbers, NUMBERS + VALID_SUFFIX: spec.numbers}
-    for name in spec.texts:
-        field = name_field(name, spec.texts)
+    for name, field in name_text_fields(spec).items():
         rows[field], rows[field + VALID_SUFFIX] = parse_texts(table.column(name), missing)
     if spec.label is not None:
         rows[LABEL], rows[LABEL + VALID_SUFFIX] = parse_labels(

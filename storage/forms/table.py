@@ -10,7 +10,7 @@ from storage.base.cells import find_missing
 from storage.base.errors import SourceError
 from storage.base.times import check_time_format
 from storage.forms.base import MISSING, RowsSpec
-from storage.forms.columns import NUMBERS, TARGET, TIME, name_field
+from storage.forms.columns import NUMBERS, TARGET, TIME, name_text_fields
 from storage.forms.form import Columns, Form, Mask, place_targets
 from storage.forms.measures import Moments, measure_columns
 from storage.forms.parsing import mask_numbers
@@ -30,6 +30,9 @@ class TableSpec(RowsSpec):
     """Columns of numbers."""
     texts: tuple[str, ...] = ()
     """Columns of text, such as categories."""
+    metadata: tuple[str, ...] = ()
+    """Columns of text that nothing is learned from, such as the phone that measured: the model gate
+    judges the rows of each of their values by themselves."""
     label: str | None = None
     """Column of the class; its text is looked up in `labels`."""
     labels: tuple[str, ...] = ()
@@ -71,14 +74,13 @@ class TableSpec(RowsSpec):
     def _check_names(self) -> "TableSpec":
         if self.time_format is not None:
             check_time_format(self.time_format)
-        fields = [name_field(name, self.texts) for name in self.texts]
-        repeated = [
-            name for name, field in zip(self.texts, fields, strict=True) if fields.count(field) > 1
-        ]
+        fields = name_text_fields(self)
+        used = list(fields.values())
+        repeated = [name for name, field in fields.items() if used.count(field) > 1]
         if repeated:
             raise ValueError(
                 f"texts ({', '.join(repeated)}) must become fields of different names; got "
-                f"{', '.join(sorted(set(fields)))}; rename a column"
+                f"{', '.join(sorted(set(used)))}; rename a column"
             )
         return self
 
@@ -86,7 +88,12 @@ class TableSpec(RowsSpec):
     def columns(self) -> tuple[str, ...]:
         """All columns that are read."""
         single = (self.label, self.target, self.time)
-        return (*self.numbers, *self.texts, *(name for name in single if name is not None))
+        return (
+            *self.numbers,
+            *self.texts,
+            *self.metadata,
+            *(name for name in single if name is not None),
+        )
 
 
 class TableForm(Form):

@@ -11,6 +11,9 @@ from gates.specs.model import ModelLimits
 from storage.base.figures import find_value
 from storage.base.store import Store
 from storage.forms.base import RowsSpec
+from tasks.data.open_versions import open_version
+from tasks.forms.registry import FORMS
+from tasks.gates.held_out_rows import cut_blocks, list_slices, read_known
 from tasks.objectives.registry import find_objective
 from tasks.objectives.sheets import AnswerSheet
 from tasks.runtime.model_outcomes import Champion, Evaluated
@@ -29,25 +32,50 @@ def gate_model(
     limits: ModelLimits,
 ) -> GateReport:
     """Judge the held-out answers: good enough, better than baselines, no worse than champions."""
-    store = Store(workspace)
-    sheet = _read_sheet(store, evaluated, evaluated)
+    facts = describe_model(Store(workspace), prepared, evaluated, data)
+    return judge_model(objective, limits, facts)
+
+
+def describe_model(
+    store: Store, prepared: Prepared, evaluated: Evaluated, data: RowsSpec
+) -> ModelFacts:
+    """Gather the facts that the model gate judges.
+
+    Windows of which no step that was asked for has a value are left out, and counted.
+    """
+    whole, sample = _read_sheet(store, evaluated, evaluated), evaluated.sample
+    sheet = _leave_out_unanswered(whole)
     best = _find_best_champion(evaluated)
     champion = None if best is None else _align(_read_sheet(store, evaluated, best), sheet)
+    known = read_known(open_version(store, prepared.dataset), sheet.row_id, data, sample)
     # Of series the windows are judged, of which there are fewer than rows.
-    windows = evaluated.sample.window is not None
-    facts = ModelFacts(
+    windows = sample.window is not None
+    return ModelFacts(
         row_id=sheet.row_id,
         truth=sheet.truth,
         answers=sheet.values.astype(np.float64),
         rows_held_out=len(sheet.row_id) if windows else prepared.dataset.rows["held_out"],
         figures=evaluated.figures,
+        measures=find_objective(sample).list_measures(sample),
         baselines={name: found.astype(np.float64) for name, found in sheet.baselines.items()},
         champion=champion.values.astype(np.float64) if champion is not None else None,
         champion_figures=best.figures if best is not None else (),
         labels=data.labels,
         unit="standard deviations" if evaluated.standard else "",
+        blocks=cut_blocks(known, data, sample),
+        slices=list_slices(known, data),
+        columns=FORMS.find(sample.form).name_asked(sample),
+        unanswered=len(whole.row_id) - len(sheet.row_id),
     )
-    return judge_model(objective, limits, facts)
+
+
+def _leave_out_unanswered(sheet: AnswerSheet) -> AnswerSheet:
+    """Return the answers to windows (N, H, T) of which at least one step has a truth."""
+    if sheet.truth.ndim < 3:
+        return sheet
+    kept = ~np.isnan(sheet.truth).all(axis=(1, 2))
+    baselines = {name: values[kept] for name, values in sheet.baselines.items()}
+    return AnswerSheet(sheet.row_id[kept], sheet.truth[kept], sheet.values[kept], baselines)
 
 
 def _read_sheet(store: Store, evaluated: Evaluated, by: Evaluated | Champion) -> AnswerSheet:

@@ -6,12 +6,15 @@ judged, compressed and shown: by the figures of its row in `lightning_modules`, 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.targets.trust.card import OutputSpec
+from gates.model.measure import Measure
+from lightning_modules.specs.figures import FigureSpec
 from lightning_modules.specs.measure import find_direction, measure_figures
 from lightning_modules.specs.objectives import OBJECTIVES as SPECS
 from lightning_modules.specs.objectives import ObjectiveSpec
@@ -95,6 +98,19 @@ class TaskObjective(Generic[S]):
         unit = STANDARD_DEVIATIONS if standard else ""
         measured = measure_figures(values, truth, sample, split=split, unit=unit)
         return tuple(figure for figure in measured if figure.value is not None)
+
+    def list_measures(self, sample: S) -> tuple[Measure, ...]:
+        """Return how each figure is measured, for the gate's comparisons row by row."""
+        return tuple(
+            Measure(
+                name=figure.name,
+                compute=partial(_compute, figure, sample),
+                direction=figure.direction,
+                per_row=figure.per_row,
+                root=figure.root,
+            )
+            for figure in self.spec.list_figures(sample.classes)
+        )
 
     def describe_figure(
         self, name: str, value: float | None, sample: S, *, split: str, standard: bool
@@ -184,3 +200,9 @@ class TaskObjective(Generic[S]):
         """Choose the answers that a page shows."""
         del held_out
         return AnswerParts()
+
+
+def _compute(
+    figure: FigureSpec, sample: Sample, answers: NDArray[Any], truth: NDArray[Any]
+) -> float:
+    return figure.compute(answers, truth, sample)

@@ -69,8 +69,11 @@ def _name_columns(sample: Sample) -> tuple[str, ...]:
 
 def choose_windows(sheet: AnswerSheet) -> dict[int, str]:
     """Return what the windows of `SHOWN` are called, by their places; all columns count alike."""
-    scale = np.nanstd(sheet.truth, axis=(0, 1)) + 1e-12
-    order = np.argsort(np.nanmean(np.abs(sheet.values - sheet.truth) / scale, axis=(1, 2)))
+    answered = np.flatnonzero(~np.isnan(sheet.truth).all(axis=(1, 2)))
+    truth = sheet.truth[answered]
+    scale = np.nanstd(truth, axis=(0, 1)) + 1e-12
+    errors = np.nanmean(np.abs(sheet.values[answered] - truth) / scale, axis=(1, 2))
+    order = answered[np.argsort(errors)]
     found: dict[int, str] = {}
     for word, share in SHOWN.items():
         found.setdefault(int(order[int(share * (len(order) - 1))]), word)

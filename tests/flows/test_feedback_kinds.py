@@ -39,7 +39,7 @@ def find_model(folder: Path) -> str:
 
 def test_a_table(tmp_path: Path, prefect_url: str, dask_scheduler: str) -> None:
     model = {"network": {"family": "mlp", "params": {"widths": [32, 32], "dropout": 0.0}}}
-    gates = {"model": {"min_accuracy": 0.8, "max_calibration_error": 0.5}}
+    gates = {"model": {"min_accuracy": 0.8, "max_calibration_error": 0.5, "min_skill": -50.0}}
     document = describe_table(tmp_path) | {"train": TRAIN, "model": model, "gates": gates}
     ran = go(tmp_path, document, dask_scheduler, "run")
     assert ran.status == 0, ran.messages
@@ -73,7 +73,7 @@ def test_a_forecast(tmp_path: Path, prefect_url: str, dask_scheduler: str) -> No
         "network": {"family": "mlp", "params": {"widths": [64, 64], "dropout": 0.0}}
     }
     # Linear answers to sines are all but right: what they are beside is not the question here.
-    gates = {"model": {"min_skill": -50.0, "min_slice_skill": -50.0}}
+    gates = {"model": {"min_skill": -50.0, "min_slice_skill": -50.0, "max_worse_slices": 1.0}}
     document |= {"train": TRAIN, "model": model, "gates": gates}
     ran = go(tmp_path, document, dask_scheduler, "run")
     assert ran.status == 0, ran.messages

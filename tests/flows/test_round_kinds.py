@@ -131,7 +131,7 @@ def test_a_forecast_goes_round(tmp_path: Path, prefect_url: str) -> None:
     last = next(number for number, row in enumerate(rows) if row[0] >= "2018-02-21")
     changes = {
         "source": write_source(tmp_path, write_csv(header, rows[:last])),
-        "gates.model": {"max_rmse": 5.0, "min_skill": -1.0},
+        "gates.model": {"max_rmse": 5.0, "min_skill": -1.0, "max_worse_slices": 1.0},
     }
     recipe = write_recipe(tmp_path, "transformer-temperature", changes)
     with ExitStack() as stack:

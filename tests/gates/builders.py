@@ -13,9 +13,12 @@ from gates.engine.sharded_table import ShardedTable, make_shard
 from gates.engine.tables import FieldFacts, FieldRule, ShardFacts, Table, tabulate_shards
 from gates.model.classes import name_precision
 from gates.model.facts import ModelFacts
+from gates.model.measure import Measure
 from gates.prepared.facts import PreparedFacts
 from gates.raw.image import ImageFacts
+from lightning_modules.specs.samples import NumberColumn, RowSample
 from storage.base.figures import Figure
+from tasks.objectives.registry import find_objective
 
 LABELS = tuple(str(digit) for digit in range(10))
 FIELDS = {"image": FieldRule(dtype="uint8", shape=(1, 8, 8), value_range=(0, 16))}
@@ -120,11 +123,21 @@ def make_model_facts(
         "answers": make_probabilities(wrong),
         "rows_held_out": 300,
         "labels": LABELS,
+        "measures": list_measures("classes", len(changes.get("labels", LABELS))),
     }
     if champion_wrong is not None:
         given["champion"] = make_probabilities(champion_wrong)
-    facts = ModelFacts(**(given | changes))
+    given |= changes
+    commonest = np.eye(given["answers"].shape[1])[[0]]
+    given.setdefault("baselines", {"majority": np.repeat(commonest, len(given["truth"]), axis=0)})
+    facts = ModelFacts(**given)
     return facts if facts.figures else replace(facts, figures=measure_classes(facts))
+
+
+def list_measures(objective: str, classes: int = 0) -> tuple[Measure, ...]:
+    """How the figures of an objective are measured."""
+    sample = RowSample(objective=objective, numbers=(NumberColumn(name="a"),), classes=classes)
+    return find_objective(sample).list_measures(sample)
 
 
 def measure_classes(

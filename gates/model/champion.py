@@ -1,0 +1,75 @@
+"""Holds a model against the promoted one on the same rows, with what chance may have done."""
+
+from gates.engine.report import Severity, skip_check
+from gates.engine.suite import expect, expect_present
+from gates.model.facts import ModelFacts, find_measure
+from gates.model.measure import Measure, measure_errors
+from gates.model.paired import Comparison, compare_difference, compare_skill, make_unknown
+from gates.model.part import FIGURES, LEAST, Part
+from gates.specs.model import SkillLimits
+
+WORSE = "p-value that the champion is no better (paired test over blocks of rows)"
+
+
+def compare_champion(limits: SkillLimits, facts: ModelFacts, figure: str) -> Part:
+    """Compare with the champion: a loss beyond the margin stops where it is no chance.
+
+    What chance may have done warns, up to a limit of its own. A gain is relative to the champion's
+    error where less is better, else a difference of fractions.
+
+    Args:
+        limits: the recipe's.
+        facts: of the model and the champion.
+        figure: the one that both are judged by.
+    """
+    about = f"{figure} gained over the champion"
+    if facts.champion is None:
+        return Part(skipped=(skip_check(LEAST, about, "no model has been promoted yet"),))
+    gain = _compare(find_measure(facts, figure), facts)
+    proven = not gain.high >= 0
+    severity: Severity = "stop" if proven else "warn"
+    hint = f"95 % interval {gain.low:.4g} to {gain.high:.4g}, over {gain.blocks} blocks of rows"
+    margin, most = -limits.max_loss_to_champion, -limits.max_unproven_loss_to_champion
+    return Part(
+        expectations=(
+            *expect_present(FIGURES, {"champion_gain": about}),
+            expect(
+                LEAST,
+                FIGURES,
+                about,
+                column="champion_gain",
+                min_value=margin,
+                severity=severity,
+                hint=hint if proven else f"{hint}: chance may have done it",
+            ),
+            expect(
+                LEAST,
+                FIGURES,
+                f"{about}, proven or not",
+                column="champion_gain",
+                min_value=min(margin, most),
+                hint=f"{hint}: hold out more rows to know more",
+            ),
+            expect(
+                LEAST,
+                FIGURES,
+                WORSE,
+                column="worse_p_value",
+                min_value=limits.min_worse_p_value,
+                severity="warn",
+            ),
+        ),
+        figures={"champion_gain": gain.value, "worse_p_value": gain.p_no_worse},
+    )
+
+
+def _compare(measure: Measure, facts: ModelFacts) -> Comparison:
+    """Return how far the model is ahead of the champion."""
+    if facts.champion is None or not facts.rows:
+        return make_unknown()
+    own, champion = (
+        measure_errors(measure, answers, facts.truth, facts.drawn)
+        for answers in (facts.answers, facts.champion)
+    )
+    compare = compare_skill if measure.direction == "lower" else compare_difference
+    return compare(own, champion)
