@@ -81,7 +81,7 @@ def divide_gain(gain: "Array | float", base: "Array | float") -> "Array":
     import numpy as np
 
     gain, base = np.asarray(gain, dtype=np.float64), np.asarray(base, dtype=np.float64)
-    perfect = np.where(gain == 0, 0.0, np.where(np.isnan(gain), np.nan, np.sign(gain) * np.inf))
+    perfect = np.where(gain == 0, 0.0, np.where(np.isnan(gain), np.nan, np.copysign(np.inf, gain)))
     ratios: Array = np.divide(gain, base, out=perfect, where=base != 0)
     return ratios
 
