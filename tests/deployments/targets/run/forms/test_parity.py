@@ -10,15 +10,18 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from deployments.targets.errors import BadInput
-from deployments.targets.run.inputs import read_samples
+from deployments.targets.run.inputs import read_samples, read_values
 from deployments.targets.trust.card import ColumnSpec, InputSpec
 from storage.forms.table import TableSpec
 from storage.shards.row_ids import Rows
 from storage.sources.base import Decoded, Part, identify_rows
 from storage.sources.csv import CsvSource
+from storage.sources.parquet import ParquetSource
 from tests.deployments.targets.run.forms.test_rows import make_card
 
 NUMBERS = [
@@ -209,3 +212,58 @@ def test_what_is_learned_from_csv_is_asked_alike(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_is_learned_from_ten_thousand_tables_is_asked_alike(tmp_path: Path) -> None:
     assert sum(check_case(seed, tmp_path / "rows.csv") for seed in range(60, 10_100)) > 15_000
+
+
+VALUES = {
+    "number": [1.5, None, -999.0, 1, 1e300, True],
+    "text": ["r", " NA", None, "", '5" pipe', "1.0"],
+    "whole": [1, None, 2, -999],
+    "real": [1.0, None, 2.5, 1e10, 1e-7],
+    "truth": [True, None, False],
+}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_learned_from_parquet_is_asked_alike_as_json(tmp_path: Path, seed: int) -> None:
+    random = Random(seed)
+    names = [name for name in VALUES if name != "number"]
+    columns = {name: [random.choice(values) for _ in range(8)] for name, values in VALUES.items()}
+    columns["number"] = [None if value is None else float(value) for value in columns["number"]]
+    spec = TableSpec(numbers=("number",), texts=tuple(names), missing=("", "NA", "-999"))
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    source = ParquetSource(url=str(tmp_path / "rows.parquet"))
+    (part,) = [item for item in source.scan(spec, 1 << 20) if isinstance(item, Part)]
+    rows = source.decode(part, spec).rows
+    words = {name: tuple(sorted({*rows[name].tolist()} - {""})) or ("x",) for name in names}
+    card = make_card(
+        InputSpec(
+            form="table",
+            name="row",
+            dtype="float64",
+            shape=(1 + len(names),),
+            columns=(
+                ColumnSpec(name="number"),
+                *(ColumnSpec(name=name, vocabulary=words[name]) for name in names),
+            ),
+            missing=spec.missing,
+        )
+    )
+    objects = [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+    asked = read_values(objects, card, "request")
+    assert asked.notes == ()
+    wanted = np.stack(
+        [
+            np.where(rows["numbers__valid"][:, 0], rows["numbers"][:, 0], np.nan),
+            *(
+                [
+                    float(words[name].index(text)) if valid else np.nan
+                    for text, valid in zip(rows[name].tolist(), rows[name + "__valid"], strict=True)
+                ]
+                for name in names
+            ),
+        ],
+        axis=1,
+    )
+    np.testing.assert_array_equal(asked.raw, wanted)
