@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.errors import describe_error
+from storage.base.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MODES = {1: "L", 3: "RGB"}
-MAX_PIXELS = 64 * 1024 * 1024
 
 
 class PictureFault(ValueError):

@@ -6,6 +6,7 @@ import numpy as np
 
 from deployments.targets.errors import BadArtifact, BadInput
 from deployments.targets.run.forms.arrays import MAGIC, Raw, Samples, read_numbers, write_npy
+from deployments.targets.run.forms.looks import NOTERS
 from deployments.targets.run.forms.records import Records, split_csv, tabulate_objects
 from deployments.targets.run.forms.registry import READERS, RECORD_READERS
 from deployments.targets.run.forms.rows import list_columns
@@ -61,7 +62,10 @@ def read_samples(data: bytes, card: Card, where: str) -> Samples:
         read = READERS.find(spec.form)
     except UnknownName as error:
         raise BadArtifact(f"model card's input must be of a form known here: {error}") from error
-    return with_times(read(data, spec, where), spec)
+    samples = with_times(read(data, spec, where), spec)
+    if spec.form not in NOTERS:
+        return samples
+    return replace(samples, notes=NOTERS.find(spec.form)(samples.raw, card))
 
 
 def read_values(value: object, card: Card, where: str) -> Samples:

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from deployments.targets.errors import BadInput
 from deployments.targets.run.forms.arrays import MAGIC, Raw, read_npy
 from deployments.targets.trust.card import InputSpec
+from storage.base.errors import describe_error
+from storage.base.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_PIXELS = 50_000_000
 _PIL_MODES = {1: "L", 3: "RGB"}
 
 
@@ -97,7 +98,8 @@ def _decode_image(data: bytes, spec: InputSpec, where: str) -> Raw:
     except Exception as error:
         # Decoders of pictures, and of what a camera wrote beside them, raise errors of all kinds.
         raise BadInput(
-            f"input ({where}) must be a whole PNG or JPEG; got a damaged one: {error}"
+            f"input ({where}) must be a whole PNG or JPEG; got a damaged one: "
+            f"{describe_error(error)}"
         ) from error
     return _map_range(pixels, spec)
 

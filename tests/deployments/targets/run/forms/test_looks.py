@@ -1,0 +1,69 @@
+"""Pictures unlike all that was learned from get a note; others do not."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deployments.targets.run.inputs import read_samples
+from deployments.targets.trust.card import Card
+from deployments.targets.trust.golden import ArrayText
+from storage.base import limits
+from storage.sources import pictures
+
+SIDE = 8
+
+
+def draw(ink, paper, seed=0):
+    """A stroke of ink on paper, in 0 to 1."""
+    picture = np.full((1, SIDE, SIDE), paper, np.float64)
+    place = np.random.default_rng(seed).integers(1, SIDE - 2)
+    picture[0, 1:-1, place : place + 2] = ink
+    return picture
+
+
+@pytest.fixture
+def card(card: Card) -> Card:
+    """A model of light strokes on dark."""
+    low, high = card.input.bounds
+    learned = np.stack([draw(1.0, 0.0, seed) for seed in range(4)])
+    values = (low + learned * (high - low)).astype(card.input.dtype)
+    golden = card.golden.model_copy(update={"input": ArrayText.of(values)})
+    return card.model_copy(update={"golden": golden})
+
+
+def ask(picture, card):
+    file = io.BytesIO()
+    Image.fromarray((picture[0] * 255).astype(np.uint8)).save(file, "PNG")
+    return read_samples(file.getvalue(), card, "a.png").notes
+
+
+def test_what_was_learned_from_has_no_note(card):
+    for seed in range(9):
+        assert ask(draw(0.8, 0.1, seed), card) == ()
+
+
+def test_ink_on_paper_is_told(card):
+    ((number, words),) = ask(draw(0.1, 0.9), card)
+    assert number == 0
+    assert "lighter" in words
+    assert "other way round" in words
+
+
+def test_a_scaled_array_is_told(card):
+    low, high = card.input.bounds
+    file = io.BytesIO()
+    np.save(file, (draw(1.0, 0.0) * (high - low) * 0.004 + low).astype(np.float32))
+    if np.dtype(card.input.dtype).kind in "iu":
+        file = io.BytesIO()
+        np.save(file, np.full((1, SIDE, SIDE), low, card.input.dtype))
+    ((_, words),) = read_samples(file.getvalue(), card, "a.npy").notes
+    assert "nearly one value" in words
+
+
+def test_what_is_learned_can_be_asked():
+    assert pictures.MAX_PIXELS == limits.MAX_PIXELS
+    from deployments.targets.run.forms import image
+
+    assert image.MAX_PIXELS == limits.MAX_PIXELS
