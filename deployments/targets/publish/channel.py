@@ -30,7 +30,7 @@ from deployments.targets.trust.key_records import ROLES, Role
 from deployments.targets.trust.keys import ROOT_FILE, KeyRing
 from deployments.targets.trust.metadata import build_root, check_signers, describe_files, is_ageing
 from deployments.targets.trust.release import Release
-from storage.base.store import Store
+from storage.base.store import Store, sha256_bytes
 
 _MAX_ATTEMPTS = 20
 
@@ -66,6 +66,7 @@ def create_channel(channel: Channel) -> str:
 
     Raises:
         KeyAbsent: The channel exists, and this machine does not hold its keys.
+        ChannelConflict: Another machine made it at the same time, and was first.
         ChannelCorrupt: It exists and does not verify.
     """
     if not channel.store.exists(f"{METADATA}/{ROOT_FILE}"):
@@ -209,6 +210,20 @@ def _put_first_root(channel: Channel) -> None:
         forget_channel(channel.store.url)
     else:
         channel.keys.drop_channel(channel_id)
+        _require_ours(channel)
+
+
+def _require_ours(channel: Channel) -> None:
+    """Tells who lost the making of a channel to another machine that this is a conflict."""
+    there = sha256_bytes(channel.store.read(f"{METADATA}/{ROOT_FILE}"))
+    if channel.keys.pinned_root(there) is None:
+        raise ChannelConflict(
+            f"channel ({channel.store.display}) must be made by one machine; got another one that "
+            f"made it first, as {there[:12]}; import its keys with `lepton keys import`, then run "
+            "the recipe again to be judged against its release",
+            expected=None,
+            found=None,
+        )
 
 
 def _open_signers(channel: Channel, state: ChannelState) -> Signers:

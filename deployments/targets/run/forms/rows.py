@@ -16,7 +16,6 @@ from deployments.targets.run.forms.arrays import Raw, Samples, read_npy
 from deployments.targets.run.forms.records import Cell, Records, quote
 from deployments.targets.trust.card import ColumnSpec, InputSpec
 from storage.base.cells import (
-    LARGEST,
     Missing,
     explain_unreadable,
     find_missing,
@@ -144,7 +143,7 @@ class _RowReader:
         if column.is_time:
             return _read_time(cell, column, self._missing, self._name_row(number))
         value = read_number_cell(cell, self._missing)
-        if value is None or abs(value) > LARGEST:
+        if value is None or math.isinf(value):
             why = explain_unreadable(cell or "") or "correct it"
             raise BadInput(
                 f"input ({self._name_row(number)}) must hold a finite number in {column.name}; got "
@@ -253,9 +252,9 @@ def _shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> R
             f"input ({where}) must hold {steps} of {spec.shape[-1]} columns; got {values.shape}; "
             "give more rows, or the columns that the model takes"
         )
-    if (np.abs(samples) > LARGEST).any():
+    if np.isinf(samples).any():
         raise BadInput(
-            f"input ({where}) must hold finite numbers up to {LARGEST:.1e}, or NaN where one is "
-            "missing; got a larger one"
+            f"input ({where}) must hold finite numbers, or NaN where one is missing; got an "
+            "infinite one"
         )
     return np.ascontiguousarray(samples)

@@ -19,6 +19,7 @@ from deployments.targets.publish.channel import (
     read_champion,
     refresh,
 )
+from deployments.targets.trust.keys import KeyRing
 from storage.base.store import Store
 from tests.deployments.targets.kills import count_kills, every_step
 from tests.deployments.targets.material import make_channel, make_onnx, publish_model
@@ -105,6 +106,24 @@ def test_creators_at_once_make_one_channel(workspace: Path) -> None:
     made = {queue.get(timeout=10) for _ in range(3)}
     assert len(made) == 1
     assert open_channel(str(workspace), "edge").keys.channel_ids() == tuple(made)
+
+
+def test_who_loses_the_making_of_a_channel_to_another_machine_is_told_of_a_conflict(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = open_channel(str(workspace), "edge")
+    theirs = open_channel(str(workspace), "edge", keys=KeyRing(tmp_path / "other"))
+    put, others = Store.put_if_absent, [theirs]
+
+    def come_second(store: Store, path: str, data: bytes) -> bool:
+        if others:
+            create_channel(others.pop())
+        return put(store, path, data)
+
+    monkeypatch.setattr(Store, "put_if_absent", come_second)
+    with pytest.raises(ChannelConflict, match="made it first"):
+        create_channel(mine)
+    assert mine.keys.channel_ids() == ()
 
 
 @every_step
