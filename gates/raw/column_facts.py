@@ -40,7 +40,7 @@ class UnreadableFacts(BaseModel):
     Attributes:
         count: how many.
         values: the first ones as they stand in the source, without secrets.
-        places: where each of them stands, such as `data.csv:12`.
+        places: where each of them stands, such as `data.csv line 12`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

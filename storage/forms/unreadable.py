@@ -37,7 +37,7 @@ class Unreadable(BaseModel):
     Attributes:
         count: How many.
         values: The first three as they stand there, without secrets.
-        places: Where each of them is, as `data.csv:12`.
+        places: Where each of them is, as `data.csv line 12`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

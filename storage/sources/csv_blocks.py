@@ -121,7 +121,7 @@ class Block:
     def name_place(self, number: int) -> str:
         """Name the file and the line of a record, as an editor counts lines."""
         start = int(self._ends[number - 1]) + 1 if number else 0
-        return f"{self.part.name}:{self._line + int(np.searchsorted(self._breaks, start))}"
+        return f"{self.part.name} line {self._line + int(np.searchsorted(self._breaks, start))}"
 
     @cached_property
     def _ends(self) -> NDArray[np.intp]:

@@ -207,7 +207,10 @@ def test_ragged_and_blank_records_are_left_out_and_named(tmp_path, dataset):
     (tmp_path / "data.csv").write_text(text)
     version = collect_rows(CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=SPEC)
     assert version.read()["numbers"].tolist() == [[1, 2], [7, 8]]
-    assert [fault["name"] for fault in version.info["faults"]] == ["data.csv:4", "data.csv:5"]
+    assert [fault["name"] for fault in version.info["faults"]] == [
+        "data.csv line 4",
+        "data.csv line 5",
+    ]
     assert "3 values, not 5" in version.info["faults"][0]["reason"]
 
 
@@ -516,9 +519,9 @@ def test_places_are_lines_as_an_editor_counts_them(tmp_path, dataset):
     (tmp_path / "data.csv").write_text(text)
     version = collect_rows(CsvSource(url=str(tmp_path / "data.csv")), dataset, spec=SPEC)
     assert version.info["unreadable"] == {
-        "b": {"count": 1, "values": ["x"], "places": ["data.csv:5"]}
+        "b": {"count": 1, "values": ["x"], "places": ["data.csv line 5"]}
     }
     assert version.info["faults"] == [
-        {"name": "data.csv:6", "reason": "has 2 values, not 5"},
-        {"name": "data.csv:7", "reason": "has a quote that is never closed"},
+        {"name": "data.csv line 6", "reason": "has 2 values, not 5"},
+        {"name": "data.csv line 7", "reason": "has a quote that is never closed"},
     ]

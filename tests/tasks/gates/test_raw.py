@@ -172,7 +172,7 @@ def test_values_that_cannot_be_read_are_told_from_missing_ones(tmp_path):
     assert find_red(report) == {"unreadable values of a column, fraction"}
     (reason,) = report.reasons
     for words in (
-        "load has '1,234.5' at rows.csv:2, 'ERR' at rows.csv:3, '1.5%' at rows.csv:4: ",
+        "load has '1,234.5' at rows.csv line 2, 'ERR' at rows.csv line 3, ",
         "a percent sign: write the number alone",
         "name texts that mean that there is no value in data.missing",
         "raise max_unreadable_fraction to 0.167",
@@ -190,8 +190,8 @@ def test_a_row_of_units_and_a_header_in_the_middle_stop(tmp_path):
     columns = make_table()
     units = {name: np.append("-", values) for name, values in columns.items()}
     report = judge(collect(tmp_path / "u", units, TABLE), TABLE)
-    assert "heat has '-' at rows.csv:2; load has '-' at rows.csv:2" in report.reasons[0]
+    assert "heat has '-' at rows.csv line 2; load has '-' at rows.csv line 2" in report.reasons[0]
     again = collect(tmp_path / "h", columns, TABLE, raw_lines=[",".join(columns)])
     report = judge(again, TABLE)
     assert find_red(report) == {"unread records, fraction"}
-    assert "rows.csv:1202 repeats the header" in report.reasons[0]
+    assert "rows.csv line 1202 repeats the header" in report.reasons[0]
