@@ -75,8 +75,12 @@ def _check_family(
     if family not in known:
         remedy = f"choose one of {', '.join(known)}, or write your own as package.module:Name"
         yield RecipeFault(path, repr(family), f"be a family for {form.name} rows", remedy)
-    elif known[family].restores != objective.restores:
-        suited = [name for name, row in known.items() if row.restores == objective.restores]
+    elif not known[family].suits(objective.name, restores=objective.restores):
+        suited = [
+            name
+            for name, row in known.items()
+            if row.suits(objective.name, restores=objective.restores)
+        ]
         remedy = f"write family: {' or '.join(suited)}"
         yield RecipeFault(path, repr(family), f"suit kind {recipe.kind}", remedy)
 

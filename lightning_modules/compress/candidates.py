@@ -42,6 +42,8 @@ def make_artifacts(
 ) -> Iterator[Candidate]:
     """Exports, then compresses; fp32 first, since the others are made from it.
 
+    A network without weights has no int8.
+
     Args:
         learner: A trained one, on the CPU.
         sample: What its samples look like.
@@ -59,6 +61,8 @@ def make_artifacts(
     fp32 = export_onnx(learner, sample)
     for name in sorted(spec.candidates):
         content = fp32 if name == "fp32" else quantize_int8(fp32, calibration)
+        if content is None:
+            continue
         difference, agreement = compare_answers(
             learner.answer, run_onnx(content, calibration), wanted
         )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lightning_modules.errors import ExportError
+from lightning_modules.networks.fitted import FittedNetwork
 from lightning_modules.specs.forms import FORMS, AnySample
 from lightning_modules.training.learner import Learner
 
@@ -71,6 +72,7 @@ def export_onnx(learner: Learner, sample: AnySample) -> bytes:
                 "network must be exportable to ONNX; got no program; update torch and onnxscript"
             )
         model = program.model_proto
+        complete_nodes(model, answering)
         clear_provenance(model)
         onnx.checker.check_model(model, full_check=True)
     except (
@@ -84,6 +86,21 @@ def export_onnx(learner: Learner, sample: AnySample) -> bytes:
             "knows"
         ) from error
     return serialize_model(model)
+
+
+def complete_nodes(model: onnx.ModelProto, answering: nn.Module) -> None:
+    """Writes the attributes that a network states itself to its exported nodes."""
+    stated = {
+        operator: attributes
+        for part in answering.modules()
+        if isinstance(part, FittedNetwork)
+        for operator, attributes in part.list_attributes().items()
+    }
+    for node in model.graph.node:
+        for name, value in stated.get(node.op_type, {}).items():
+            kept = [entry for entry in node.attribute if entry.name != name]
+            del node.attribute[:]
+            node.attribute.extend([*kept, onnx.helper.make_attribute(name, value)])
 
 
 def warm_up_exporter() -> None:

@@ -1,6 +1,6 @@
-"""Makes 8-bit artifacts by static quantisation, calibrated on training rows.
+"""Makes 8-bit artifacts, of networks for pixels by static quantisation, calibrated on rows.
 
-After Jacob et al. (2018) and Nagel et al. (2021).
+After Jacob et al. (2018) and Nagel et al. (2021). Of all others the weights alone are quantised.
 """
 
 import logging
@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from lightning_modules.compress.onnx_export import clear_provenance, serialize_model
+from lightning_modules.compress.weights import quantize_weights
 from lightning_modules.errors import ExportError
 
 # The head's arithmetic (Cast, Sub, Mul) and the answer (Softmax, ArgMax) stay in floating point:
@@ -51,13 +53,12 @@ def _static_settings() -> dict[str, Any]:
     }
 
 
-def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
-    """Returns the same network with 8-bit weights and 8-bit activations (QDQ, u8s8).
+def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes | None:
+    """Returns the same network with 8-bit weights; None where it has no weights.
 
-    Weights are symmetric, with a scale a channel; activations are unsigned.
-
-    A network with an LSTM keeps float activations: they are quantised anew for every sample, where
-    they are used.
+    Weights are symmetric, with a scale a channel. Where samples are whole numbers, whose bounds are
+    known, activations are of 8 bits, too (QDQ, u8s8, unsigned); else they stay floating, as in
+    recurrent networks, whose states would add up what is lost.
 
     Args:
         fp32: An ONNX file of `export_onnx`.
@@ -70,7 +71,22 @@ def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
         raise ExportError(
             "calibration must hold at least one row; got none; give the training split rows"
         )
-    from onnxruntime.quantization import quantize_dynamic, quantize_static
+    model = onnx.load_from_string(fp32)
+    if not np.issubdtype(calibration.dtype, np.integer) or is_recurrent(model):
+        return serialize_model(model) if quantize_weights(model) else None
+    try:
+        model = _quantize_statically(fp32, calibration)
+    except Exception as error:
+        raise ExportError(
+            f"network must be quantisable to 8 bits; got {type(error).__name__}: {error}; "
+            "leave int8 out of compress.candidates"
+        ) from error
+    clear_provenance(model)
+    return serialize_model(model)
+
+
+def _quantize_statically(fp32: bytes, calibration: NDArray[Any]) -> onnx.ModelProto:
+    from onnxruntime.quantization import quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with _quiet(), tempfile.TemporaryDirectory(prefix="lepton-quantize-") as folder:
@@ -78,32 +94,15 @@ def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes:
             Path(folder, name) for name in ("source.onnx", "folded.onnx", "int8.onnx")
         )
         source.write_bytes(fp32)
-        try:
-            quant_pre_process(source, folded, skip_symbolic_shape=True)
-            if has_lstm(folded):
-                # Static quantisation knows no LSTM.
-                quantize_dynamic(
-                    folded,
-                    target,
-                    op_types_to_quantize=["LSTM", "MatMul", "Gemm"],
-                    per_channel=True,
-                )
-            else:
-                rows, kept = CalibrationRows(calibration, find_input(folded)), find_stacked(folded)
-                quantize_static(folded, target, rows, nodes_to_exclude=kept, **_static_settings())
-        except Exception as error:
-            raise ExportError(
-                f"network must be quantisable to 8 bits; got {type(error).__name__}: {error}; "
-                "leave int8 out of compress.candidates"
-            ) from error
-        model = onnx.load(target)
-    clear_provenance(model)
-    return serialize_model(model)
+        quant_pre_process(source, folded, skip_symbolic_shape=True)
+        rows, kept = CalibrationRows(calibration, find_input(folded)), find_stacked(folded)
+        quantize_static(folded, target, rows, nodes_to_exclude=kept, **_static_settings())
+        return onnx.load(target)
 
 
-def has_lstm(path: Path) -> bool:
-    """Tells whether an ONNX file has a long short-term memory in it."""
-    return any(node.op_type == "LSTM" for node in onnx.load(path).graph.node)
+def is_recurrent(model: onnx.ModelProto) -> bool:
+    """Tells whether a network has a memory in it, whose states are its own inputs."""
+    return any(node.op_type in ("LSTM", "GRU", "RNN") for node in model.graph.node)
 
 
 def find_input(path: Path) -> str:

@@ -26,11 +26,16 @@ class InstanceNormalised(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Turns (N, L, C) float32 into what the network gives."""
-        values = features[..., : self.numbers]
-        level = values.mean(1, keepdim=True)
-        scale = torch.sqrt((values - level).square().mean(1, keepdim=True) + self.EPSILON)
-        normalised = torch.cat([(values - level) / scale, features[..., self.numbers :]], -1)
+        normalised, level, scale = self.normalise(features)
         answer: Tensor = self.network(normalised)
         if not self.forecast:
             return answer
         return answer * scale[..., : self.forecast] + level[..., : self.forecast]
+
+    def normalise(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns windows by their own measure, and the level and scale (N, 1, numbers) of each."""
+        values = features[..., : self.numbers]
+        level = values.mean(1, keepdim=True)
+        scale = torch.sqrt((values - level).square().mean(1, keepdim=True) + self.EPSILON)
+        normalised = torch.cat([(values - level) / scale, features[..., self.numbers :]], -1)
+        return normalised, level, scale

@@ -7,12 +7,14 @@ from torch import nn
 from lightning_modules.networks.autoencoder import Autoencoder
 from lightning_modules.networks.cnn import CNN
 from lightning_modules.networks.ensemble import TableMLP
+from lightning_modules.networks.fitted import ClosedLinear, Distance, SeasonalNaive
 from lightning_modules.networks.linear import DLinear, Linear
 from lightning_modules.networks.mlp import MLP
 from lightning_modules.networks.patches import PatchTransformer
 from lightning_modules.networks.resnet import ResNet
 from lightning_modules.networks.rnn import RNN
 from lightning_modules.networks.transformer import Transformer
+from lightning_modules.networks.trees import BoostedTrees
 from lightning_modules.networks.windows import SeriesCNN, SeriesMLP, SeriesRNN
 from storage.base.registry import Registry
 
@@ -23,7 +25,17 @@ NETWORKS.register(
     "image",
     {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "rnn": RNN, "transformer": Transformer},
 )
-NETWORKS.register("table", {"linear": Linear, "mlp": TableMLP, "autoencoder": Autoencoder})
+NETWORKS.register(
+    "table",
+    {
+        "linear": Linear,
+        "mlp": TableMLP,
+        "autoencoder": Autoencoder,
+        "closed_linear": ClosedLinear,
+        "trees": BoostedTrees,
+        "distance": Distance,
+    },
+)
 NETWORKS.register(
     "series",
     {
@@ -34,5 +46,8 @@ NETWORKS.register(
         "rnn": SeriesRNN,
         "transformer": PatchTransformer,
         "autoencoder": Autoencoder,
+        "closed_linear": ClosedLinear,
+        "seasonal_naive": SeasonalNaive,
+        "distance": Distance,
     },
 )

@@ -48,6 +48,10 @@ class Answer(nn.Module, ABC):
             features: What the head gives.
         """
 
+    def aim(self, truth: Tensor) -> Tensor:
+        """Returns what a network should give for a truth; values in standard deviations."""
+        return truth
+
     @abstractmethod
     def judge(self, output: Tensor, features: Tensor, truth: Tensor) -> Judged:
         """Returns the mean loss of a batch, its watched figure summed over the rows, the rows."""

@@ -52,6 +52,10 @@ class ValueAnswer(Answer):
         values = (output.to(torch.float64) * self.scale + self.offset).to(torch.float32)
         return (values if values.ndim == 3 else values.squeeze(1),)
 
+    def aim(self, truth: Tensor) -> Tensor:
+        """Returns values in standard deviations of the training rows, NaN where there is none."""
+        return ((truth - self.offset) / self.scale).to(torch.float32)
+
     def judge(self, output: Tensor, features: Tensor, truth: Tensor) -> Judged:
         """Returns the loss over the values that there are, their absolute error, and the rows."""
         del features

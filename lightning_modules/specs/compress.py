@@ -11,8 +11,8 @@ class CompressSpec(Spec):
     """Which artifacts are made from the trained network."""
 
     candidates: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
-    """"fp32" (ONNX, float32) and "int8" (static QDQ, 8-bit weights a channel, 8-bit
-    activations)."""
+    """"fp32" (ONNX, float32) and "int8": 8-bit weights with a scale a channel; where samples are
+    whole numbers, as pixels, 8-bit activations, too (static QDQ)."""
     calibration_rows: int = Field(default=256, ge=16, le=10_000)
     """Training rows that fix the activations' ranges, in [16, 10000]."""
 

@@ -25,6 +25,18 @@ class Params(Spec):
     """Whether the network gives its input back, for objectives that ask for it."""
     steps: ClassVar[tuple[str, ...]] = ()
     """Names of the parameters that are steps of a window, which has at least as many."""
+    objectives: ClassVar[tuple[str, ...]] = ()
+    """What the network can be asked; empty: whatever it is shaped for."""
+
+    @classmethod
+    def suits(cls, objective: str, *, restores: bool) -> bool:
+        """Tells whether networks of the family can be asked that.
+
+        Args:
+            objective: Its name.
+            restores: Whether it asks a network to give its input back.
+        """
+        return cls.restores == restores and (not cls.objectives or objective in cls.objectives)
 
 
 class LinearParams(Params):
@@ -217,6 +229,44 @@ class AutoencoderParams(Params):
     """Probability after each hidden layer."""
 
 
+class ClosedLinearParams(Params):
+    """Least squares with a little ridge, logistic regression of classes; no parameters.
+
+    It is fitted at once, so that of `train` only class weights matter.
+    """
+
+
+class SeasonalNaiveParams(Params):
+    """What was seen one season before each step; nothing is fitted."""
+
+    objectives: ClassVar[tuple[str, ...]] = ("forecast",)
+    steps: ClassVar[tuple[str, ...]] = ("season",)
+
+    season: int = Field(default=1, ge=1, le=65_536)
+    """Steps of a season, at most the lookback; 1 repeats the last value (persistence)."""
+
+
+class DistanceParams(Params):
+    """How far a sample is from the training rows' mean; nothing is fitted. No parameters."""
+
+    restores: ClassVar[bool] = True
+
+
+class TreesParams(Params):
+    """Boosted trees (Friedman, 2001), fitted at once by scikit-learn, exported as one ONNX node."""
+
+    trees: int = Field(default=100, ge=1, le=5000)
+    """Rounds of boosting; of more than two classes each has a tree a class."""
+    leaves: int = Field(default=31, ge=2, le=1024)
+    """Most leaves of a tree."""
+    depth: int = Field(default=8, ge=1, le=64)
+    """Most questions to a leaf."""
+    rate: float = Field(default=0.1, gt=0, le=1)
+    """Share of each tree's answer that counts."""
+    least_rows: int = Field(default=20, ge=1)
+    """Fewest training rows of a leaf."""
+
+
 IMAGE_FAMILIES: dict[str, type[Params]] = {
     "mlp": MLPParams,
     "cnn": ImageCNNParams,
@@ -228,6 +278,9 @@ TABLE_FAMILIES: dict[str, type[Params]] = {
     "linear": LinearParams,
     "mlp": TableMLPParams,
     "autoencoder": AutoencoderParams,
+    "closed_linear": ClosedLinearParams,
+    "trees": TreesParams,
+    "distance": DistanceParams,
 }
 SERIES_FAMILIES: dict[str, type[Params]] = {
     "linear": LinearParams,
@@ -237,4 +290,7 @@ SERIES_FAMILIES: dict[str, type[Params]] = {
     "rnn": RNNParams,
     "transformer": SeriesTransformerParams,
     "autoencoder": AutoencoderParams,
+    "closed_linear": ClosedLinearParams,
+    "seasonal_naive": SeasonalNaiveParams,
+    "distance": DistanceParams,
 }

@@ -12,6 +12,7 @@ from lightning_modules.objectives.registry import OBJECTIVES
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import TrainSpec
+from lightning_modules.training.at_once import find_fitting
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.start_weights import Start, apply_start
 
@@ -31,7 +32,9 @@ def build_learner(
     """
     torch.manual_seed(train.seed if train else 0)
     head, network = build_parts(model, sample)
-    frozen = apply_start(head, network, start) if start is not None else ()
+    # What is fitted at once has nothing to start from.
+    starts = start is not None and find_fitting(network) is None
+    frozen = apply_start(head, network, start) if starts and start is not None else ()
     objective = OBJECTIVES.find(sample.objective)
     answer = objective.build_answer(
         model, sample, train.loss if train else objective.default_loss()

@@ -21,7 +21,7 @@ def fit_answer(learner: Learner, validation: FixedLoader) -> None:
     if answer.choose_fitting(torch.zeros(1)) is None:
         return
     learner.eval()
-    device = next(iter(learner.network.parameters())).device
+    device = learner.device
     scores = []
     with torch.inference_mode():
         for batch in validation:

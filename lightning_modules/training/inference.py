@@ -44,7 +44,7 @@ def predict_rows(learner: Learner, stream: Stream, reader: SampleReader = IMAGES
         The answers of all ranks together, on each of them.
     """
     learner.eval()
-    device = next(iter(learner.network.parameters())).device
+    device = learner.device
     row_ids, truths, answers, sums = [], [], [], torch.zeros(1, 3, dtype=torch.float64)
     with torch.inference_mode():
         for batch in FixedLoader(stream, reader):

@@ -23,6 +23,7 @@ from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.result import TrainResult
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.alarm import LossAlarm, OnDiverged
+from lightning_modules.training.at_once import find_fitting, fit_at_once
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.callbacks import (
     EpochJudge,
@@ -153,19 +154,19 @@ def fit_learner(
     total_steps = train.max_epochs * len(data.train_loader) // train.accumulate
     learner = build_learner(model, sample, train=train, total_steps=total_steps, start=start)
     dry_run_step(model, train, sample, total_steps)
+    write = on_record if on_record is not None and is_first_rank() else _write_nothing
+    if (fit := find_fitting(learner.network)) is not None:
+        return _conclude(model, sample, learner, data, fit_at_once(learner, fit, data, write))
     keeper = ResumeStates(states) if states is not None else None
     resume_from = keeper.agree_on_newest() if keeper else None
-    write_record = on_record if on_record is not None and is_first_rank() else _write_nothing
-    judge = EpochJudge(train, write_record)
-    callbacks = [judge, StepLog(train, write_record), LossAlarm(train, on_diverged)]
+    judge = EpochJudge(train, write)
+    callbacks = [judge, StepLog(train, write), LossAlarm(train, on_diverged)]
     callbacks += [ResumeSaver(train, keeper)] if keeper else []
     manner = choose_manner(train, learner, sample, most_threads, keeper, resume_from)
     torch.set_num_threads(manner.threads)
-    how = {
-        "resumed_step": int(resume_from.split("-")[1]) if resume_from else None,
-        **dataclasses.asdict(manner),
-    }
-    write_record({"event": "start", "steps": total_steps, "epochs": train.max_epochs, **how})
+    resumed_step = int(resume_from.split("-")[1]) if resume_from else None
+    how = {"resumed_step": resumed_step, **dataclasses.asdict(manner)}
+    write({"event": "start", "steps": total_steps, "epochs": train.max_epochs, **how})
     started_at = time.monotonic()
     with quiet_lightning():
         trainer = build_trainer(train, manner.precision, callbacks=callbacks, keeper=keeper)
@@ -173,7 +174,8 @@ def fit_learner(
     if keeper is not None and trainer.is_global_zero:
         keeper.clear()
     result = _describe_result(learner, judge, trainer, time.monotonic() - started_at)
-    return _conclude(model, sample, learner, judge, data, result.model_copy(update=how))
+    load_weights(learner, judge.weights)
+    return _conclude(model, sample, learner, data, result.model_copy(update=how))
 
 
 def _write_nothing(record: dict[str, Any]) -> None:
@@ -184,12 +186,10 @@ def _conclude(
     model: ModelSpec,
     sample: AnySample,
     learner: Learner,
-    judge: EpochJudge,
     data: StreamDataModule,
     result: TrainResult,
 ) -> Fitted:
-    """Returns the best weights, with what is fitted to them."""
-    load_weights(learner, judge.weights)
+    """Returns the learner's weights, with what is fitted to them."""
     fit_answer(learner, data.validation_loader)
     about = {
         "format": CHECKPOINT_FORMAT,

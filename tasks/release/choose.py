@@ -80,7 +80,7 @@ def choose(
         if candidate is None:
             passed_over[name] = [
                 f"it must be among what is made; got {', '.join(made)}; add it to "
-                "compress.candidates, or name another in prefer"
+                "compress.candidates (a network without weights has no int8), or prefer another"
             ]
             continue
         faults = _find_faults(demands, candidate) or [

@@ -14,11 +14,13 @@ import torch
 from lightning_modules.compress.candidates import make_artifacts
 from lightning_modules.compress.onnx_export import export_onnx, run_onnx
 from lightning_modules.compress.quantize import quantize_int8
+from lightning_modules.compress.weights import quantize_channels
 from lightning_modules.errors import ExportError
 from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec
-from lightning_modules.specs.samples import ImageSample
+from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
 from lightning_modules.specs.training import TrainSpec
+from lightning_modules.specs.window import WindowSpec
 from lightning_modules.training.trainer import Fitted, build_learner, fit_learner
 from tests.lightning_modules.streams import MemoryStream, split_digits
 
@@ -129,6 +131,49 @@ def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> No
             run_onnx(fp32.content, image)[1][:rows],
             atol=1e-5,
         )
+
+
+BEYOND: list[tuple[str, str, dict[str, Any], bool]] = [
+    ("series", "mlp", {"widths": [32]}, True),
+    ("series", "transformer", {"patch": 8, "stride": 4}, True),
+    ("series", "rnn", {"cell": "gru", "width": 24}, False),
+    ("table", "mlp", {"widths": [32, 32], "members": 4}, False),
+]
+
+
+@pytest.mark.parametrize(("form", "family", "params", "instance_norm"), BEYOND)
+def test_rows_beyond_those_that_calibrated_are_answered_as_by_the_float_network(
+    form: Any, family: str, params: dict[str, Any], instance_norm: bool
+) -> None:
+    numbers = tuple(NumberColumn(name=name) for name in "abc")
+    window = WindowSpec(lookback=24, horizon=6) if form == "series" else None
+    asked: Any = {"form": "series", "objective": "forecast", "forecast": 3, "window": window}
+    sample = RowSample(numbers=numbers, **(asked if window else {"objective": "values"}))
+    spec = ModelSpec(
+        head=HeadSpec(instance_norm=instance_norm),
+        network=NetworkSpec(family=family, params=params),
+        window=window,
+    )
+    learner = build_learner(spec, sample).eval()
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(64, *sample.shape))
+    rows[:8] += draw.standard_t(1.5, rows[:8].shape)
+    later = 3 * draw.normal(size=(64, *sample.shape)) + 4
+    fp32, int8 = make_artifacts(learner, sample, CompressSpec(), calibration=rows)
+    found, wanted = (run_onnx(made.content, later)[0] for made in (int8, fp32))
+    assert np.abs(found - wanted).max() <= 0.02 * np.abs(wanted).max()
+    assert len(fp32.content) >= 1.5 * len(int8.content)
+
+
+def test_weights_are_whole_numbers_with_a_scale_a_channel() -> None:
+    weight = np.random.default_rng(0).normal(size=(5, 7, 3)).astype(np.float32)
+    weight[:, 2] = 0.0
+    weight[:, 3] *= 1000
+    whole, scale = quantize_channels(weight, 1)
+    assert (whole.dtype, scale.shape) == (np.int8, (7,))
+    restored = whole * scale[:, None]
+    assert (np.abs(restored - weight) <= scale[:, None] / 2 + 1e-9).all()
+    assert not restored[:, 2].any()
 
 
 def test_a_mirrored_answer_exports_exactly_and_its_network_stands_in_the_file_once() -> None:

@@ -1,0 +1,180 @@
+"""Networks that are fitted at once on training rows: what a network of many steps must beat.
+
+Each is what a baseline is, so that where one wins, it can ship.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.networks.channels import check_series, per_channel
+
+RIDGE = 1e-3
+NEVER = -30.0
+"""Logit of a class that no training row has."""
+MOST_STEPS = 1000
+FitRows = Callable[[Tensor, Tensor, Tensor], None]
+
+
+class FittedNetwork(nn.Module, ABC):
+    """Base of networks whose weights follow from training rows in closed form, or by their own way.
+
+    They are asked, exported and kept as any other.
+    """
+
+    @abstractmethod
+    def fit_rows(self, features: Tensor, wanted: Tensor, weight: Tensor) -> None:
+        """Sets the weights.
+
+        Args:
+            features: What the head gives for training rows, (N, ...) float32, N >= 1.
+            wanted: Labels (N,) int64, or values in standard deviations (N,) or (N, H, T), NaN where
+                there is none.
+            weight: (N,) what each row counts, with a mean of about 1.
+        """
+
+    def list_attributes(self) -> dict[str, dict[str, Any]]:
+        """Returns attributes of exported nodes, by operator, that tracing would take minutes for.
+
+        There is at most one node of that operator in the network.
+        """
+        return {}
+
+
+class ClosedLinear(FittedNetwork):
+    """Least squares with a little ridge; of classes, logistic regression.
+
+    Of a forecast, all channels share one map of what lies between each step and the last one
+    (NLinear; Zeng et al., 2023).
+
+    Args:
+        input_shape: (D,) or (L, C).
+        outputs: K, or (H, T).
+    """
+
+    def __init__(self, *, input_shape: tuple[int, ...], outputs: int | tuple[int, ...]) -> None:
+        super().__init__()
+        self.channels = outputs[1] if isinstance(outputs, tuple) else 0
+        inputs = input_shape[0] if self.channels else int(np.prod(input_shape))
+        self.layer = nn.Linear(inputs, outputs[0] if isinstance(outputs, tuple) else outputs)
+
+    def forward(self, sample: Tensor) -> Tensor:
+        """Turns (N, D) or (N, L, C) float32 into (N, K) or (N, H, T) float32."""
+        if self.channels:
+            return per_channel(self._follow, sample, self.channels)
+        answer: Tensor = self.layer(sample.flatten(1))
+        return answer
+
+    def _follow(self, past: Tensor) -> Tensor:
+        last = past[..., -1:]
+        followed: Tensor = self.layer(past - last) + last
+        return followed
+
+    def fit_rows(self, features: Tensor, wanted: Tensor, weight: Tensor) -> None:
+        """Solves for the weights."""
+        if self.channels:
+            past = features[..., : self.channels].transpose(1, 2)
+            rows = (past - past[..., -1:]).flatten(0, 1)
+            aim = (wanted - features[:, -1:, : self.channels]).transpose(1, 2).flatten(0, 1)
+            self._solve(rows, aim, weight.repeat_interleave(self.channels))
+        elif wanted.is_floating_point():
+            self._solve(features.flatten(1), wanted.reshape(len(wanted), -1), weight)
+        else:
+            self._regress(features.flatten(1), wanted, weight)
+
+    def _solve(self, rows: Tensor, aim: Tensor, weight: Tensor) -> None:
+        known = ~torch.isnan(aim).any(1)
+        rows, aim, weight = (part[known].double() for part in (rows, aim, weight))
+        rows = torch.cat([rows, torch.ones(len(rows), 1, dtype=torch.float64)], 1)
+        square, cross = rows.T @ (rows * weight[:, None]), rows.T @ (aim * weight[:, None])
+        ridge = RIDGE * square.trace() / len(square) * torch.eye(len(square), dtype=torch.float64)
+        solved = torch.linalg.solve(square + ridge, cross).T
+        self._set(solved[:, :-1], solved[:, -1])
+
+    def _regress(self, rows: Tensor, labels: Tensor, weight: Tensor) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        classes = np.unique(labels.numpy()).tolist()
+        slopes = torch.zeros(self.layer.out_features, self.layer.in_features)
+        offsets = torch.full((self.layer.out_features,), NEVER)
+        offsets[classes] = 0.0
+        if len(classes) > 1:
+            fitted = LogisticRegression(max_iter=MOST_STEPS).fit(
+                rows.double().numpy(), labels.numpy(), sample_weight=weight.numpy()
+            )
+            # Of two classes it has the logit of the second one alone.
+            held = classes[1:] if len(classes) == 2 else classes
+            slopes[held] = torch.from_numpy(fitted.coef_).float()
+            offsets[held] = torch.from_numpy(fitted.intercept_).float()
+        self._set(slopes, offsets)
+
+    def _set(self, slopes: Tensor, offsets: Tensor) -> None:
+        with torch.no_grad():
+            self.layer.weight.copy_(slopes)
+            self.layer.bias.copy_(offsets)
+
+
+class Fixed(FittedNetwork):
+    """Base of networks that have nothing to fit."""
+
+    def fit_rows(self, features: Tensor, wanted: Tensor, weight: Tensor) -> None:
+        """Does nothing."""
+
+
+class SeasonalNaive(Fixed):
+    """Forecasts what was seen one season before each step; of a season of one step, the last value.
+
+    Args:
+        input_shape: (L, C).
+        outputs: (H, T).
+        season: Steps of a season, at most the lookback.
+
+    Raises:
+        ValueError: Nothing is forecast, or the season is longer than the lookback.
+    """
+
+    places: Tensor
+
+    def __init__(
+        self, *, input_shape: tuple[int, ...], outputs: int | tuple[int, ...], season: int = 1
+    ) -> None:
+        super().__init__()
+        lookback, _ = check_series(input_shape)
+        if not isinstance(outputs, tuple):
+            raise ValueError(  # noqa: TRY004 - refused as any other wrong number is
+                f"outputs must be steps of columns (H, T); got {outputs}"
+            )
+        if not 1 <= season <= lookback:
+            raise ValueError(f"season must be from 1 to the lookback of {lookback}; got {season}")
+        self.channels = outputs[1]
+        places = lookback - season + torch.arange(outputs[0]) % season
+        self.register_buffer("places", places, persistent=False)
+
+    def forward(self, window: Tensor) -> Tensor:
+        """Turns (N, L, C) float32 into (N, H, T) float32."""
+        return window[..., : self.channels].index_select(1, self.places)
+
+
+class Distance(Fixed):
+    """Gives every sample back as the training rows' mean, so that its score is its distance.
+
+    Args:
+        input_shape: (D,) or (L, C).
+        outputs: That same shape.
+
+    Raises:
+        ValueError: The answer is not asked for in the input's shape.
+    """
+
+    def __init__(self, *, input_shape: tuple[int, ...], outputs: int | tuple[int, ...]) -> None:
+        super().__init__()
+        if outputs != input_shape:
+            raise ValueError(f"outputs must be the input's shape {input_shape}; got {outputs}")
+
+    def forward(self, sample: Tensor) -> Tensor:
+        """Turns (N, ...) float32 into zeros of the same shape."""
+        return torch.zeros_like(sample)
