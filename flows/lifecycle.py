@@ -89,8 +89,8 @@ def lifecycle(
             raw = run.do(collect, url, r.name, r.source, data, dask)
             run.do(gate_raw, url, raw, data, r.gates, dask)
             prepared = run.do(prepare, url, r.name, raw, data, dask)
-            limits = r.gates.prepared
-            run.do(gate_prepared, url, raw, prepared, data, limits, start, r.objective)
+            asked = (start, r.objective, r.model.window)
+            run.do(gate_prepared, url, raw, prepared, data, r.gates.prepared, *asked)
         trained = run.do(
             train, url, prepared, r.objective, data, r.model, r.train, to, trainer, scheduler, start
         )

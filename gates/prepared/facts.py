@@ -44,6 +44,8 @@ class PreparedFacts:
             from it what is normal.
         learned: one row: held-out rows that a model to start from learned from by `content`, by
             `place` in the source, and by `looks`; None without one.
+        answers: one row a split, with its windows and the share of them of which no step asked for
+            has a value; None where nothing is forecast.
     """
 
     shards: Table
@@ -63,6 +65,7 @@ class PreparedFacts:
     contrary: int = 0
     normal_splits: tuple[str, ...] = ()
     learned: Table | None = None
+    answers: Table | None = None
 
 
 def tabulate_prepared_facts(facts: PreparedFacts) -> dict[str, Table | ShardedTable]:
@@ -79,7 +82,7 @@ def tabulate_prepared_facts(facts: PreparedFacts) -> dict[str, Table | ShardedTa
         tables["classes"] = tabulate_class_splits(
             facts.label_counts, facts.labels, SPLITS, normal_splits=facts.normal_splits
         )
-    for name in ("columns", "leakage", "near_duplicates", "learned"):
+    for name in ("columns", "leakage", "near_duplicates", "learned", "answers"):
         if (table := getattr(facts, name)) is not None:
             tables[name] = table
     return tables

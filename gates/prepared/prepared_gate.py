@@ -46,9 +46,28 @@ def _build_suite(gate: PreparedGate, facts: PreparedFacts) -> Suite:
         *(_expect_columns(gate) if facts.columns is not None else ()),
         *(_expect_no_leakage() if facts.leakage is not None else ()),
         *(_expect_near_duplicates(alike) if facts.near_duplicates is not None else ()),
+        *(_expect_answers(gate) if facts.answers is not None else ()),
         *(_expect_not_learned(alike) if facts.learned is not None else ()),
     )
     return Suite(stage=STAGE, expectations=expectations)
+
+
+def _expect_answers(gate: PreparedGate) -> list[Expectation]:
+    """Return expectations on windows: enough in each split, and few without an answer."""
+    few, lost = "windows in a split", "share of a split's windows without a value to forecast"
+    least, most = gate.min_windows, gate.max_unanswered_fraction
+    low, high = "expect_column_min_to_be_between", "expect_column_max_to_be_between"
+    return [
+        expect(low, "answers", few, column="windows", min_value=least, key=_KEYS + "min_windows"),
+        expect(
+            high,
+            "answers",
+            lost,
+            column="unanswered",
+            max_value=most,
+            key=_KEYS + "max_unanswered_fraction",
+        ),
+    ]
 
 
 def _expect_splits(gate: PreparedGate) -> list[Expectation]:

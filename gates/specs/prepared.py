@@ -37,6 +37,11 @@ class PreparedGate(Limits):
     where more than a tenth of the rows repeat, as many as labels by chance would bring."""
     max_missing_fraction: Fraction = 0.5
     """Tables and series: most values of a training column that may be missing, as a fraction."""
+    min_windows: Rows = 5
+    """Forecasts: fewest windows of each split."""
+    max_unanswered_fraction: Fraction = 0.1
+    """Forecasts: most windows of a split of which no step that is asked for has a value, as a
+    fraction; they are left out when the model is judged."""
     max_near_duplicate_fraction: Fraction = 0.01
     """Images: most held-out rows that may look like a training row (equal perceptual hash), as a
     fraction of all rows."""

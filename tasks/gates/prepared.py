@@ -9,6 +9,7 @@ from gates.prepared.facts import PreparedFacts
 from gates.prepared.prepared_gate import judge_prepared
 from gates.specs.prepared import PreparedGate
 from lightning_modules.specs.objectives import OBJECTIVES
+from lightning_modules.specs.window import WindowSpec
 from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
@@ -22,6 +23,7 @@ from tasks.forms.columns import Column
 from tasks.forms.field_facts import tabulate_fields
 from tasks.forms.label_rows import count_labels, open_labels
 from tasks.forms.registry import find_task_form
+from tasks.gates.answers import tabulate_answers
 from tasks.gates.row_leakage import tabulate_learned
 from tasks.gates.row_looks import tabulate_near_duplicates
 from tasks.gates.time_leakage import tabulate_time_leakage
@@ -41,6 +43,7 @@ def gate_prepared(
     limits: PreparedGate,
     start: StartRecord | None = None,
     objective: str | None = None,
+    window: WindowSpec | None = None,
 ) -> GateReport:
     """Judge the splits before a model learns from one and is judged on another.
 
@@ -53,11 +56,13 @@ def gate_prepared(
         start: What the model is to start from, which may have learned from the rows that it would
             be judged on.
         objective: What is asked of the rows, as `classes`; None where nobody says.
+        window: What a sample of a series is; None where nobody says.
     """
     version = open_version(Store(workspace), prepared.dataset)
     facts = describe_prepared(version, collected, prepared, data, start)
     if objective is not None and OBJECTIVES.find(objective).asks is None:
         facts = replace(facts, normal_splits=NORMAL_SPLITS)
+    facts = replace(facts, answers=tabulate_answers(version, data, window))
     return apply_on_fail(judge_prepared(limits, facts), limits.on_fail)
 
 

@@ -22,6 +22,8 @@ from tasks.rendering.markdown import (
 )
 from tasks.runtime.outcome_base import FileReference, Outcome, References, Word
 
+WARNINGS_NAMED = 3
+
 
 class NewVersion(Outcome):
     """Base of what made a version of a dataset."""
@@ -73,10 +75,13 @@ class Judged(Outcome):
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """How many checks passed, or why the run stops."""
+        """How many checks passed and which only warn, or why the run stops."""
         if not self.report.passed:
             return self.report.told
-        return (f"{len(self.report.checks)} checks passed",)
+        warned = [check.about for check in self.report.checks if not check.passed]
+        more = f" and {len(warned) - WARNINGS_NAMED} more" if len(warned) > WARNINGS_NAMED else ""
+        told = (f"warned of: {'; '.join(warned[:WARNINGS_NAMED])}{more}",) if warned else ()
+        return (f"{len(self.report.checks) - len(warned)} checks passed", *told)
 
     @property
     def summary(self) -> tuple[str, ...]:
