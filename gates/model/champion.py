@@ -5,7 +5,7 @@ from gates.engine.suite import expect, expect_present
 from gates.model.facts import ModelFacts, find_measure
 from gates.model.measure import Measure, measure_errors
 from gates.model.paired import Comparison, compare_difference, compare_skill, make_unknown
-from gates.model.part import FIGURES, LEAST, Part
+from gates.model.part import FIGURES, KEYS, LEAST, Part
 from gates.specs.model import SkillLimits
 
 WORSE = "p-value that the champion is no better (paired test over blocks of rows)"
@@ -41,6 +41,7 @@ def compare_champion(limits: SkillLimits, facts: ModelFacts, figure: str) -> Par
                 min_value=margin,
                 severity=severity,
                 hint=hint if proven else f"{hint}: chance may have done it",
+                key=KEYS + "max_loss_to_champion",
             ),
             expect(
                 LEAST,
@@ -49,6 +50,7 @@ def compare_champion(limits: SkillLimits, facts: ModelFacts, figure: str) -> Par
                 column="champion_gain",
                 min_value=min(margin, most),
                 hint=f"{hint}: hold out more rows to know more",
+                key=KEYS + "max_unproven_loss_to_champion",
             ),
             expect(
                 LEAST,

@@ -205,7 +205,7 @@ def _judge_slices(gate: ClassesGate, facts: ModelFacts, correct: "np.ndarray[Any
 
     A class of too few rows warns: that it is found was not shown.
     """
-    least, rows = gate.min_slice_accuracy, gate.min_slice_rows
+    limit, rows = ("min_slice_accuracy", gate.min_slice_accuracy), gate.min_slice_rows
     classes = tabulate_recalls(facts, correct, rows)
     others = tabulate_accuracies(facts, correct, rows)
     hint = f"too few rows: {list_few(classes.few)}; hold out more, or lower min_slice_rows"
@@ -218,8 +218,8 @@ def _judge_slices(gate: ClassesGate, facts: ModelFacts, correct: "np.ndarray[Any
         ),
         figures={"classes_few": float(len(classes.few))},
     )
-    recalls = judge_worst(classes, RECALL, ACCURACY, least, rows, "classes")
-    return join_parts([recalls, unjudged, judge_worst(others, SLICES, ACCURACY, least, rows)])
+    recalls = judge_worst(classes, RECALL, ACCURACY, limit, rows, "classes")
+    return join_parts([recalls, unjudged, judge_worst(others, SLICES, ACCURACY, limit, rows)])
 
 
 def _measure_majority(facts: ModelFacts) -> float:

@@ -7,7 +7,7 @@ from gates.engine.report import Check
 from gates.engine.suite import Expectation
 from gates.engine.tables import Table
 
-FIGURES = "figures"
+FIGURES, KEYS = "figures", "gates.model."
 LEAST = "expect_column_min_to_be_between"
 MOST = "expect_column_max_to_be_between"
 

@@ -75,8 +75,8 @@ def _judge_slices(gate: ReconstructionGate, facts: ModelFacts) -> Part:
     """Judge how well each value of metadata is ranked."""
     measure = find_measure(facts, AUROC)
     found = tabulate_rankings(facts, measure, gate.min_slice_rows, gate.min_anomalies)
-    least = gate.min_slice_auroc
-    return judge_worst(found, SLICES, "figure", least, gate.min_slice_rows)
+    limit = ("min_slice_auroc", gate.min_slice_auroc)
+    return judge_worst(found, SLICES, "figure", limit, gate.min_slice_rows)
 
 
 def _expect_least(about: str, column: str, least: float) -> Expectation:

@@ -10,7 +10,7 @@ from gates.errors import SuiteError
 from gates.model.facts import ModelFacts, find_measure
 from gates.model.measure import Measure, measure_error, measure_errors
 from gates.model.paired import compare_skill, divide_gain
-from gates.model.part import FIGURES, LEAST, Part
+from gates.model.part import FIGURES, KEYS, LEAST, Part
 from gates.specs.model import SkillLimits
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def compare_baselines(limits: SkillLimits, facts: ModelFacts, figure: str) -> Pa
     own = measure_errors(measure, facts.answers, facts.truth, facts.drawn)
     skill = compare_skill(own, errors[best], least=measure.find_least(facts.rows))
     least = limits.min_skill
-    low = least if limits.min_skill_lower_bound is None else limits.min_skill_lower_bound
+    own_limit = limits.min_skill_lower_bound
+    low = least if own_limit is None else own_limit
     about = f"skill over the best baseline, {best}, by {figure}"
     hint = (
         f"over {skill.blocks} blocks of rows: hold out more, train better, take the baseline "
@@ -53,7 +54,15 @@ def compare_baselines(limits: SkillLimits, facts: ModelFacts, figure: str) -> Pa
     return Part(
         expectations=(
             *expect_present(FIGURES, {"skill": about}),
-            expect(LEAST, FIGURES, about, column="skill", min_value=least, strict_min=True),
+            expect(
+                LEAST,
+                FIGURES,
+                about,
+                column="skill",
+                min_value=least,
+                strict_min=True,
+                key=KEYS + "min_skill",
+            ),
             *(
                 item.model_copy(update={"hint": MORE_ROWS})
                 for item in expect_present(FIGURES, {"skill_low": SKILL_LOW})
@@ -66,6 +75,7 @@ def compare_baselines(limits: SkillLimits, facts: ModelFacts, figure: str) -> Pa
                 min_value=low,
                 strict_min=True,
                 hint=hint,
+                key=KEYS + ("min_skill" if own_limit is None else "min_skill_lower_bound"),
             ),
             *beside.expectations,
         ),

@@ -11,7 +11,7 @@ from gates.model.blocks import close_gaps
 from gates.model.facts import ModelFacts
 from gates.model.measure import Measure, measure_errors
 from gates.model.paired import compare_skill
-from gates.model.part import LEAST, Part
+from gates.model.part import KEYS, LEAST, Part
 from gates.model.skill import find_best
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def tabulate_skills(facts: ModelFacts, measure: Measure, min_rows: int) -> Slice
 
 
 def judge_worst(
-    found: Slices, about: str, column: str, least: float, min_rows: int, name: str = "slices"
+    found: Slices, about: str, column: str, limit: tuple[str, float], min_rows: int, name: str = ""
 ) -> Part:
     """Judge the worst slice, and say which slices have too few rows to be judged.
 
@@ -140,9 +140,9 @@ def judge_worst(
         found: the slices.
         about: what of the worst is judged.
         column: its column.
-        least: what it must not be below.
+        limit: what it must not be below, after the recipe's key of it.
         min_rows: fewest rows of a slice that is judged.
-        name: of the table.
+        name: of the table; empty for `slices`.
     """
     few = f"fewer than {min_rows} rows: {list_few(found.few)}"
     left = f"{about.removeprefix('worst ')}, of small ones"
@@ -150,8 +150,10 @@ def judge_worst(
     if not found.table.rows:
         reason = f"no slice has {min_rows} rows" if found.few else "no column of slices is given"
         return Part(skipped=(skip_check(LEAST, about, reason), *skipped))
-    judged = expect(LEAST, name, about, column=column, min_value=least)
-    return Part(expectations=(judged,), tables={name: found.table}, skipped=skipped)
+    key, least = limit
+    table = name or "slices"
+    judged = expect(LEAST, table, about, column=column, min_value=least, key=KEYS + key)
+    return Part(expectations=(judged,), tables={table: found.table}, skipped=skipped)
 
 
 def list_few(few: Sequence[str]) -> str:

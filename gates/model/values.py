@@ -11,7 +11,7 @@ from gates.errors import SuiteError
 from gates.model.champion import compare_champion
 from gates.model.facts import STAGE, ModelFacts, find_measure
 from gates.model.objective import ModelGateOfObjective
-from gates.model.part import FIGURES, Part, join_parts, tabulate_figures
+from gates.model.part import FIGURES, KEYS, Part, join_parts, tabulate_figures
 from gates.model.skill import compare_baselines
 from gates.model.slices import judge_worst, tabulate_skills
 from gates.specs.model import ValuesGate
@@ -73,7 +73,8 @@ def _judge_slices(gate: ValuesGate, facts: ModelFacts) -> Part:
     import pandas as pd
 
     found = tabulate_skills(facts, find_measure(facts, gate.skill_by), gate.min_slice_rows)
-    worst = judge_worst(found, SLICES, "skill", gate.min_slice_skill, gate.min_slice_rows)
+    limit = ("min_slice_skill", gate.min_slice_skill)
+    worst = judge_worst(found, SLICES, "skill", limit, gate.min_slice_rows)
     if not found.table.rows:
         return worst
     frame = found.table.frame
@@ -81,7 +82,14 @@ def _judge_slices(gate: ValuesGate, facts: ModelFacts) -> Part:
     families = families.rename(columns={"size": "slices", "sum": "worse", "mean": "share"})
     table = Table(pd.DataFrame(families.reset_index()), identity=("family", "worse", "slices"))
     most = gate.max_worse_slices
-    shares = expect(_MOST, "families", WORSE_SHARE, column="share", max_value=most)
+    shares = expect(
+        _MOST,
+        "families",
+        WORSE_SHARE,
+        column="share",
+        max_value=most,
+        key=KEYS + "max_worse_slices",
+    )
     total = expect(
         _SUM, "slices", WORSE, column="worse", max_value=0, mark="worse", severity="warn"
     )
@@ -112,8 +120,22 @@ def _expect_complete(gate: ValuesGate, facts: ModelFacts) -> list[Expectation]:
             max_value=0,
             mark="target_lost",
         ),
-        expect(_LEAST, "windows", "rows or windows judged", column="judged", min_value=least),
-        expect(_MOST, "windows", about, column="unanswered", max_value=most),
+        expect(
+            _LEAST,
+            "windows",
+            "rows or windows judged",
+            column="judged",
+            min_value=least,
+            key=KEYS + "min_judged_rows",
+        ),
+        expect(
+            _MOST,
+            "windows",
+            about,
+            column="unanswered",
+            max_value=most,
+            key=KEYS + "max_unanswered_fraction",
+        ),
     ]
 
 

@@ -57,8 +57,8 @@ def _count(version: Version, split: str, data: RowsSpec, window: WindowSpec) -> 
         return 0, 0
     windows = unanswered = 0
     for rows in stream:
-        known = rows[f"{_VALID}__future"][..., places].any(axis=(1, 2))
-        real = ~rows["padding"] if "padding" in rows else np.ones(len(known), dtype=np.bool_)
+        known = np.any(rows[f"{_VALID}__future"][..., places], axis=(1, 2))
+        real = ~rows.get("padding", np.zeros(len(rows[ROW_ID]), dtype=np.bool_))
         windows += int(real.sum())
         unanswered += int((real & ~known).sum())
     return windows, unanswered

@@ -67,7 +67,7 @@ def test_the_worst_slice_is_named():
     report = judge_classes(GATE, make_model_facts(answers=probabilities))
     assert find_failure(report, RECALL) == (
         f"expect_column_min_to_be_between on {RECALL}: observed 0.3333333333, limit "
-        ">= 0.5; slice class 4"
+        ">= 0.5; slice class 4; limited by gates.model.min_slice_accuracy"
     )
 
 
@@ -75,7 +75,9 @@ def test_a_slice_of_a_metadata_column_is_named():
     site = np.where(np.arange(300) < 30, "attic", "cellar")
     facts = make_model_facts(wrong=25, slices={"site": site})
     report = judge_classes(ClassesGate(max_calibration_error=1), facts)
-    assert find_failure(report, "worst slice's accuracy").endswith("limit >= 0.5; slice site attic")
+    assert find_failure(report, "worst slice's accuracy").endswith(
+        "limit >= 0.5; slice site attic; limited by gates.model.min_slice_accuracy"
+    )
 
 
 def test_slices_too_small_to_judge_are_said_to_be():

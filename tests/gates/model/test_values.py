@@ -53,7 +53,9 @@ def test_no_better_than_a_baseline_stops():
     facts = make_facts()
     same = judge_values(GATE, replace(facts, answers=facts.baselines["last value"]))
     about = "skill over the best baseline, last value, by mae"
-    assert find_failure(same, about).endswith("observed 0, limit > 0")
+    assert find_failure(same, about).endswith(
+        "observed 0, limit > 0; limited by gates.model.min_skill"
+    )
     assert not judge_values(GATE, make_facts(noise=1.5)).passed
 
 
