@@ -48,7 +48,11 @@ def collect(workspace: str, name: str, source: Source, data: RowsSpec, scheduler
         for file in identity.files
     }
     record = SourceRecord(type=identity.type, url=identity.url, digest=identity.digest, files=files)
-    return Collected(source=record, dataset=describe_version(version))
+    return Collected(
+        source=record,
+        dataset=describe_version(version),
+        passed_over=version.info.get("passed_over", {}),
+    )
 
 
 def describe_version(version: Version) -> DatasetRecord:

@@ -46,12 +46,20 @@ class Collected(NewVersion):
 
     type: Literal["collected"] = "collected"
     source: SourceRecord
+    passed_over: dict[str, int] = Field(default={})
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """How many rows, from where, and the version."""
+        """How many rows, from where, and the version; how many files are none of the source's."""
         rows = sum(self.dataset.rows.values())
-        return (f"{rows:,} rows from {self.source.type}", self.dataset.ref)
+        found = (f"{rows:,} rows from {self.source.type}", self.dataset.ref)
+        if not self.passed_over:
+            return found
+        count = sum(self.passed_over.values())
+        most = sorted(self.passed_over.items(), key=lambda item: (-item[1], item[0]))
+        named = ", ".join(f"{number:,} {ending or 'without one'}" for ending, number in most[:3])
+        files = "file" if count == 1 else "files"
+        return (*found, f"{count:,} {files} of other endings passed over ({named})")
 
 
 class Prepared(NewVersion):
