@@ -21,7 +21,10 @@ def start(folder: Path, *options: str) -> Command:
     return Command("fleet", "simulate", "--workspace", str(workspace), *options, cwd=folder)
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+SLOW = [pytest.param(sign, marks=pytest.mark.slow) for sign in (signal.SIGINT, signal.SIGTERM)]
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, *SLOW])
 def test_no_process_is_left_behind(
     sign: signal.Signals, tmp_path: Path, prefect_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
