@@ -4,6 +4,7 @@
 `prefect.yaml` holds the same deployments.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,9 +17,11 @@ from prefect.types.entrypoint import EntrypointType
 from flows.errors import BusyError, FlowError
 from flows.feedback import feedback
 from flows.lifecycle import lifecycle
+from flows.recipe.load import is_path, load_recipe
 from flows.release import refresh_channels
 from flows.run.server import prefect_server
-from storage.base.store import redact
+from storage.base.errors import StorageError
+from storage.base.store import Store, redact
 
 NIGHTLY, DAILY, HOURLY = "0 3 * * *", "30 2 * * *", "15 * * * *"
 
@@ -33,32 +36,56 @@ def list_deployments(recipe: str, workspace: str, cron: str = NIGHTLY) -> list[R
         recipe: Name of a recipe, or path to a YAML file.
         workspace: Folder or URL of the workspace.
         cron: When the lifecycle runs, in UTC.
+
+    Raises:
+        RecipeError: The recipe at the path is wrong, or none.
+        FlowError: The workspace's address holds a secret, which Prefect would keep.
     """
+    recipe, name = _locate_recipe(recipe)
+    workspace = _locate_workspace(workspace)
     # Found as an installed module: a file cannot import its siblings.
     by_module = EntrypointType.MODULE_PATH
     return [
         RunnerDeployment.from_flow(
             lifecycle,
-            name=f"{recipe}-served",
+            name=f"{name}-served",
             parameters={"recipe": recipe, "workspace": workspace},
             cron=cron,
             entrypoint_type=by_module,
         ),
         RunnerDeployment.from_flow(
             feedback,
-            name=f"{recipe}-feedback-served",
+            name=f"{name}-feedback-served",
             parameters={"recipe": recipe, "workspace": workspace},
             cron=HOURLY,
             entrypoint_type=by_module,
         ),
         RunnerDeployment.from_flow(
             refresh_channels,
-            name=f"{recipe}-channels-served",
+            name=f"{name}-channels-served",
             parameters={"workspace": workspace},
             cron=DAILY,
             entrypoint_type=by_module,
         ),
     ]
+
+
+def _locate_recipe(recipe: str) -> tuple[str, str]:
+    """Return a recipe as any process finds it, and a name that deployments may have."""
+    if not is_path(recipe):
+        return recipe, recipe
+    return str(Path(recipe).expanduser().absolute()), load_recipe(recipe).name
+
+
+def _locate_workspace(workspace: str) -> str:
+    """Return a workspace as any process finds it."""
+    store = Store(workspace)
+    if store.display != store.url:
+        raise FlowError(
+            f"workspace ({store.display}) must hold no secret where runs are scheduled, for "
+            "Prefect keeps and shows it; got one; leave it to the environment of what serves"
+        )
+    return store.url
 
 
 def require_own(served: list[RunnerDeployment]) -> None:
@@ -94,12 +121,13 @@ def main(
     cron: Annotated[str, typer.Option(help="When the lifecycle runs, in UTC.")] = NIGHTLY,
 ) -> None:
     """Serve the scheduled deployments until this process is ended."""
-    served = list_deployments(recipe, workspace, cron)
     try:
+        load_recipe(recipe)
+        served = list_deployments(recipe, workspace, cron)
         with prefect_server():
             require_own(served)
             serve(*served)
-    except FlowError as error:
+    except (FlowError, StorageError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
 

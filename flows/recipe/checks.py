@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 
 from pydantic import ValidationError
 
+from deployments.targets.trust.address import is_channel_name
 from flows.errors import RecipeFault
 from flows.recipe.components import check_components
+from flows.recipe.data_checks import check_data
 from flows.recipe.faults import describe_sentence
 from flows.recipe.model import Recipe
 from gates.raw.forms import FORMS as RAW_FORMS
@@ -32,6 +34,7 @@ def check_recipe(recipe: Recipe) -> list[RecipeFault]:
             lambda: objective.check_positive(recipe.model.positive, recipe.data.labels),
         ),
         *_check_split(recipe),
+        *check_data(recipe.data),
         *_check_window(recipe, form, objective),
         *_check_head(recipe, form),
         *_check_pairs(recipe),
@@ -54,6 +57,9 @@ def _check_targets(recipe: Recipe) -> Iterator[RecipeFault]:
     """Yields the channels that prefer what is never made."""
     made = recipe.compress.candidates
     for channel, target in recipe.targets.items():
+        if not is_channel_name(channel):
+            rule = "be 1 to 63 of a-z, 0-9, '.', '_' and '-', and begin with a letter or a digit"
+            yield RecipeFault(f"targets.{channel}", repr(channel), rule, "choose another name")
         unknown = [name for name in target.prefer if name not in made]
         if unknown:
             remedy = f"write one of {', '.join(made)}, or add it to compress.candidates"

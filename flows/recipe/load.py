@@ -87,9 +87,14 @@ def _check_document(origin: str, read: Document, overrides: Mapping[str, Any]) -
     return loaded
 
 
+def is_path(recipe: str) -> bool:
+    """Return whether a recipe is given by its path, and not by the name that it comes with."""
+    return "/" in recipe or Path(recipe).suffix in {".yaml", ".yml"}
+
+
 def _read_text(recipe: str) -> tuple[str, str]:
-    path = Path(recipe).expanduser()
-    if path.suffix in {".yaml", ".yml"} or "/" in recipe:
+    if is_path(recipe):
+        path = Path(recipe).expanduser()
         return str(path), _read_file(path)
     names = list_recipes()
     if recipe not in names:

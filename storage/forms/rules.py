@@ -85,4 +85,27 @@ class Condition(BaseModel):
             getattr(self, rule) is None for rule in ("at_least", "at_most", "one_of", "none_of")
         ):
             raise ValueError("state a limit; write at_least, at_most, one_of or none_of")
+        if fault := self._find_contradiction():
+            raise ValueError(f"be something that a row can meet, not {fault}; mend it")
         return self
+
+    def _find_contradiction(self) -> str | None:
+        """Return why no row could meet the condition, or every row would."""
+        least, most = self.at_least, self.at_most
+        if least is not None and most is not None and least > most:
+            return f"at_least {least} above at_most {most}"
+        for name in ("one_of", "none_of"):
+            if getattr(self, name) == ():
+                return f"an empty {name}"
+        if self.one_of is None:
+            return None
+        left = [each for each in self.one_of if each not in (self.none_of or ())]
+        if (least, most) != (None, None) and any(isinstance(each, str) for each in left):
+            return "texts in one_of beside limits of numbers"
+        if not any(
+            isinstance(each, str)
+            or ((least is None or each >= least) and (most is None or each <= most))
+            for each in left
+        ):
+            return "a one_of of which nothing is left"
+        return None

@@ -22,12 +22,13 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.scratch import open_scratch
 from storage.datasets.version import Version
 from storage.forms.base import DEFAULT_SHARD_BYTES, RowsSpec
-from storage.forms.columns import SERIES_ID, TIME, list_fields
+from storage.forms.columns import SERIES_ID, TIME
 from storage.forms.registry import find_form
 from storage.pipeline.collecting import Progress
 from storage.pipeline.fitted import Fitted, fit_statistics
+from storage.pipeline.keys import list_meant
 from storage.pipeline.publishing import publish_version
-from storage.pipeline.selection import REASONS
+from storage.pipeline.selection import NO_KEY, REASONS
 from storage.pipeline.shuffle import (
     Gathered,
     Run,
@@ -47,6 +48,7 @@ from storage.sources.base import SPLITS
 GROUP_BYTES = 64 * 2**20
 FEWEST_SHARDS = 8
 FEWEST_SHARD_ROWS = 256
+_LATER = ("metadata",)
 
 
 def prepare_rows(
@@ -116,10 +118,19 @@ def _describe_version(
 ) -> dict[str, Any]:
     info: dict[str, Any] = {
         "raw": {"name": raw.name, "number": raw.number, "digest": raw.digest},
-        "data": spec.model_dump(mode="json"),
+        "data": _describe_data(spec),
         "fitted": fitted.model_dump(mode="json"),
     }
     return info | ({} if report is None else {"series": report.model_dump(mode="json")})
+
+
+def _describe_data(spec: RowsSpec) -> dict[str, Any]:
+    """Return the data section, without keys of later Leptons that say nothing.
+
+    So the same rows of the same recipe keep their digest.
+    """
+    document = spec.model_dump(mode="json")
+    return {name: value for name, value in document.items() if name not in _LATER or value}
 
 
 def make_plan(
@@ -148,8 +159,9 @@ def make_plan(
     )
     if spec.split.by == "time":
         times = [
-            find_times(rows, spec, columns)[find_dated(rows)]
+            times[keyed & find_dated(rows)]
             for rows in (_read_key(raw, spec, entry) for entry in raw.shards)
+            for times, keyed in [find_times(rows, spec, columns)]
         ]
         plan = replace(plan, cutoffs=find_cutoffs(np.concatenate(times), spec.split))
     if not find_form(spec).ordered:
@@ -195,7 +207,10 @@ def _read_key(raw: Version, spec: RowsSpec, entry: ShardEntry) -> Rows:
         if field.name in wanted
         or (
             asked is not None
-            and (field.name in list_fields(asked, spec.texts) or asked in field.columns)
+            and (
+                field.name.removesuffix(VALID_SUFFIX) in list_meant(asked, spec)
+                or asked in field.columns
+            )
         )
     ]
     return raw.read_shard(entry, fields)
@@ -243,7 +258,10 @@ def _list_runs(
 
 
 def _fit(scattered: Sequence[Scattered], gathered: Sequence[Gathered], spec: RowsSpec) -> Fitted:
-    dropped = {reason: sum(piece.dropped[reason] for piece in scattered) for reason in REASONS}
+    counted = (*REASONS, NO_KEY)
+    dropped = {reason: sum(piece.dropped[reason] for piece in scattered) for reason in counted}
+    if not dropped[NO_KEY]:
+        del dropped[NO_KEY]
     dropped["duplicate"] += sum(bucket.duplicates for bucket in gathered)
     conflicts = sum(piece.label_conflicts for piece in scattered) + sum(
         bucket.label_conflicts for bucket in gathered

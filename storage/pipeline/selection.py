@@ -1,7 +1,7 @@
 """Chooses rows: valid ones that meet the recipe's conditions, one of each content."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,20 +10,19 @@ from numpy.typing import NDArray
 from storage.base.errors import InvalidInput
 from storage.forms.base import RowsSpec
 from storage.forms.registry import find_form
-from storage.forms.rules import Condition
-from storage.pipeline.splits import find_column
+from storage.pipeline.conditions import meets_condition
 from storage.shards.row_ids import (
     CONTENT_HASH,
     ROW_ID,
     Rows,
     count_rows,
-    find_valid,
     hash_contents,
-    is_text,
 )
 
 REASONS = ("invalid_features", "invalid_label", "filtered", "transformed", "left_out", "duplicate")
 """Why preparing drops a row; every count of dropped rows has all of them."""
+NO_KEY = "no_split_key"
+"""Why else: it lacks what it is split by. Counted only where there are some."""
 
 
 def select_rows(
@@ -51,7 +50,7 @@ def select_rows(
     rows = form.drop_masks(take_rows(rows, ~(features | label)))
     if spec.filter:
         kept = np.logical_and.reduce(
-            [meets_condition(rows, rule, columns, spec.texts) for rule in spec.filter]
+            [meets_condition(rows, rule, spec, columns) for rule in spec.filter]
         )
         dropped["filtered"] = int((~kept).sum())
         rows = take_rows(rows, kept)
@@ -67,39 +66,6 @@ def take_rows(rows: Rows, kept: NDArray[Any]) -> Rows:
     if kept.dtype == np.bool_ and kept.all():
         return rows
     return {name: values[kept] for name, values in rows.items()}
-
-
-def meets_condition(
-    rows: Rows,
-    condition: Condition,
-    columns: Mapping[str, tuple[str, ...]],
-    texts: Sequence[str] = (),
-) -> NDArray[np.bool_]:
-    """Return which rows meet a condition, shape (N,); a missing value meets none.
-
-    Raises:
-        InvalidInput: There is no such field, or it holds more than one value a row.
-    """
-    values = find_column(rows, condition.field, columns, texts)
-    kept = find_valid(rows, condition.field).copy()
-    if values.dtype.kind == "f":
-        kept &= ~np.isnan(values)
-    if condition.at_least is not None:
-        kept &= values >= condition.at_least
-    if condition.at_most is not None:
-        kept &= values <= condition.at_most
-    if condition.one_of is not None:
-        kept &= _is_one_of(values, condition.one_of)
-    if condition.none_of is not None:
-        kept &= ~_is_one_of(values, condition.none_of)
-    return kept
-
-
-def _is_one_of(values: NDArray[Any], choices: tuple[str | float, ...]) -> NDArray[np.bool_]:
-    if is_text(values):
-        wanted = {str(choice) for choice in choices}
-        return np.array([text in wanted for text in values.tolist()], dtype=np.bool_)
-    return np.isin(values, [choice for choice in choices if not isinstance(choice, str)])
 
 
 def apply_transform(rows: Rows, path: str) -> Rows:

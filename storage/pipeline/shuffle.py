@@ -14,7 +14,6 @@ leave no trace.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +22,21 @@ from storage.base.store import Store
 from storage.forms.base import RowsSpec
 from storage.forms.measures import Measured
 from storage.forms.registry import find_form
-from storage.pipeline.selection import REASONS, apply_transform, keep_first, select_rows, take_rows
+from storage.pipeline.packing import Column, pack_rows, unpack_rows
+from storage.pipeline.selection import (
+    NO_KEY,
+    REASONS,
+    apply_transform,
+    keep_first,
+    select_rows,
+    take_rows,
+)
 from storage.pipeline.sorting import SeriesPlan, sort_series
 from storage.pipeline.splits import (
     LEFT_OUT,
     TRAIN,
     Cutoffs,
+    find_keyed,
     find_keys,
     find_times,
     split_by_hash,
@@ -43,7 +51,6 @@ from storage.shards.row_ids import (
     Rows,
     count_rows,
     draw_uniform,
-    is_text,
     mix_keys,
 )
 from storage.shards.writing import write_shard
@@ -88,16 +95,6 @@ class ShufflePlan:
     def split_of(self, bucket: int) -> int:
         """Return the split that a bucket belongs to."""
         return next(split for split, end in enumerate(self.first_buckets[1:]) if bucket < end)
-
-
-@dataclass(frozen=True)
-class Column:
-    """A field inside the packed rows of a scratch file."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -157,22 +154,28 @@ def scatter_group(group: tuple[int, Sequence[ShardEntry]], plan: ShufflePlan) ->
         InvalidInput: The rows are not what the recipe declares.
     """
     number, entries = group
-    dropped = dict.fromkeys(REASONS, 0)
+    dropped = dict.fromkeys((*REASONS, NO_KEY), 0)
     kept: list[Rows] = []
     drawn: list[NDArray[np.int64]] = []
+    sides: list[NDArray[np.int8]] = []
     conflicts = 0
     for entry in entries:
         rows, counts = select_rows(read_shard(plan.raw, entry), plan.spec, plan.columns)
         splits = assign_splits(rows, entry.split, plan)
-        counts["left_out"] = int((splits == LEFT_OUT).sum())
+        keyed = find_keyed(rows, plan.spec, plan.columns)
+        counts["left_out"] = int((keyed & (splits == LEFT_OUT)).sum())
+        counts[NO_KEY] = int((~keyed).sum())
         rows, splits = take_rows(rows, splits != LEFT_OUT), splits[splits != LEFT_OUT]
         kept.append(rows)
         drawn.append(draw_buckets(rows, splits, plan))
-        dropped = {reason: dropped[reason] + counts[reason] for reason in REASONS}
+        sides.append(splits)
+        dropped = {reason: dropped[reason] + counts[reason] for reason in dropped}
     rows = {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
     buckets = np.concatenate(drawn)
+    # Rows that stay although they are equal are shared out by their ids, and meet in no bucket.
+    together = buckets if plan.spec.deduplicate else np.concatenate(sides)
+    first, conflicts = keep_first(rows[CONTENT_HASH], rows.get(LABEL), together)
     if plan.spec.deduplicate:
-        first, conflicts = keep_first(rows[CONTENT_HASH], rows.get(LABEL), buckets)
         dropped["duplicate"] = int((~first).sum())
         rows, buckets = take_rows(rows, first), buckets[first]
     order = np.argsort(buckets, kind="stable")
@@ -184,13 +187,21 @@ def scatter_group(group: tuple[int, Sequence[ShardEntry]], plan: ShufflePlan) ->
 
 
 def assign_splits(rows: Rows, source_split: str, plan: ShufflePlan) -> NDArray[np.int8]:
-    """Return the splits of the rows of a raw shard, shape (N,)."""
+    """Return the splits of the rows of a raw shard, shape (N,).
+
+    Rows that lack what they are split by are of none.
+    """
     if plan.spec.split.by == "time":
-        return split_by_time(find_times(rows, plan.spec, plan.columns), plan.cutoffs)
-    keys = find_keys(rows, plan.spec, plan.columns)
-    return split_by_hash(
-        keys, source_split, plan.spec.split, validation_given=plan.validation_given
-    )
+        times, keyed = find_times(rows, plan.spec, plan.columns)
+        splits = split_by_time(times, plan.cutoffs)
+    else:
+        keys = find_keys(rows, plan.spec, plan.columns)
+        keyed = find_keyed(rows, plan.spec, plan.columns)
+        splits = split_by_hash(
+            keys, source_split, plan.spec.split, validation_given=plan.validation_given
+        )
+    splits[~keyed] = LEFT_OUT
+    return splits
 
 
 def draw_buckets(rows: Rows, splits: NDArray[np.int8], plan: ShufflePlan) -> NDArray[np.int64]:
@@ -246,50 +257,3 @@ def _keep_columns(plan: ShufflePlan, rows: Rows) -> dict[str, tuple[str, ...]]:
         for name, names in plan.columns.items()
         if name in rows and rows[name].shape[1:] == (len(names),)
     }
-
-
-def pack_rows(rows: Rows, order: NDArray[np.int64]) -> tuple[tuple[Column, ...], NDArray[np.uint8]]:
-    """Packs rows side by side as bytes, so that a run of them is one read.
-
-    Shape (N, bytes of a row).
-    """
-    fixed = {name: _fix_width(values) for name, values in sorted(rows.items())}
-    columns = []
-    for name, values in fixed.items():
-        size = values.dtype.itemsize * int(np.prod(values.shape[1:], dtype=np.int64))
-        columns.append(Column(name, values.dtype.str, values.shape[1:], size))
-    packed = np.empty((len(order), sum(column.size_bytes for column in columns)), dtype=np.uint8)
-    offset = 0
-    for column in columns:
-        values = np.ascontiguousarray(fixed[column.name])
-        flat = values.reshape(-1).view(np.uint8).reshape(len(values), column.size_bytes)
-        packed[:, offset : offset + column.size_bytes] = flat[order]
-        offset += column.size_bytes
-    return tuple(columns), packed
-
-
-def unpack_rows(columns: Sequence[Column], data: bytes) -> Rows:
-    """Return the rows that `pack_rows` packed."""
-    packed = np.frombuffer(data, dtype=np.uint8).reshape(
-        -1, sum(column.size_bytes for column in columns)
-    )
-    rows: Rows = {}
-    offset = 0
-    for column in columns:
-        part = np.ascontiguousarray(packed[:, offset : offset + column.size_bytes])
-        values = part.reshape(-1).view(column.dtype).reshape(len(packed), *column.shape)
-        rows[column.name] = (
-            values.astype(np.dtypes.StringDType()) if values.dtype.kind == "U" else values
-        )
-        offset += column.size_bytes
-    return rows
-
-
-def _fix_width(values: NDArray[Any]) -> NDArray[Any]:
-    """Return text as numpy's fixed-width type, as wide as the longest of these.
-
-    Anything else stays as it is.
-    """
-    if not is_text(values):
-        return values
-    return values.astype(f"U{max(1, int(np.strings.str_len(values).max(initial=1)))}")

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from storage.base.errors import InvalidInput
 from storage.forms.base import RowsSpec
-from storage.forms.columns import list_fields, parse_time
+from storage.forms.columns import SERIES_ID, TIME, parse_time
 from storage.forms.rules import SplitSpec
-from storage.shards.row_ids import CONTENT_HASH, VALID_SUFFIX, Rows, draw_uniform, hash_contents
+from storage.pipeline.keys import Values, find_values
+from storage.shards.row_ids import CONTENT_HASH, Rows, count_rows, draw_uniform, hash_contents
 from storage.sources.base import SPLITS
 
 TRAIN, VALIDATION, HELD_OUT = range(3)
@@ -119,13 +120,35 @@ def find_cutoffs(times: NDArray[Any], spec: SplitSpec) -> Cutoffs:
     )
 
 
-def find_times(rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]) -> NDArray[Any]:
-    """Return the field that a split by time goes by: `split.field`, or `time`."""
-    return find_column(rows, spec.split.field or "time", columns, spec.texts)
+def find_times(rows: Rows, spec: RowsSpec, columns: Mapping[str, Sequence[str]]) -> Values:
+    """Return the field that a split by time goes by, `split.field` or `time`, and where it is.
+
+    Raises:
+        InvalidInput: There is no such field, or it is neither a time nor a number.
+    """
+    name = spec.split.field or TIME
+    values, valid = find_values(rows, name, spec, columns)
+    if values.dtype.kind not in "iuf":
+        raise InvalidInput(
+            f"split (by: time, field: {name}) must go by a time or a number; got texts; name "
+            "another column, or write by: group"
+        )
+    return values, valid
+
+
+def find_keyed(
+    rows: Rows, spec: RowsSpec, columns: Mapping[str, Sequence[str]]
+) -> NDArray[np.bool_]:
+    """Return which rows have what they are split by, shape (N,); others are of no split."""
+    if spec.split.by == "time":
+        return find_times(rows, spec, columns)[1]
+    if spec.split.by in ("group", "entity"):
+        return find_values(rows, spec.split.field or SERIES_ID, spec, columns)[1]
+    return np.ones(count_rows(rows), np.bool_)
 
 
 def find_keys(
-    rows: Rows, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]
+    rows: Rows, spec: RowsSpec, columns: Mapping[str, Sequence[str]]
 ) -> NDArray[np.uint64]:
     """Return what a split keeps together, as hashes.
 
@@ -133,36 +156,8 @@ def find_keys(
     """
     if spec.split.by not in ("group", "entity"):
         return rows[CONTENT_HASH]
-    values = find_column(rows, spec.split.field or "series_id", columns, spec.texts)
+    values, _ = find_values(rows, spec.split.field or SERIES_ID, spec, columns)
     return hash_contents({"group": values})
-
-
-def find_column(
-    rows: Rows, name: str, columns: Mapping[str, tuple[str, ...]], texts: Sequence[str] = ()
-) -> NDArray[Any]:
-    """Finds a field with one value a row, or a column of a field of columns; shape (N,).
-
-    Args:
-        rows: The fields.
-        name: A field, or a column by the recipe's name.
-        columns: Names of the columns of two-dimensional fields.
-        texts: The recipe's columns of text.
-
-    Raises:
-        InvalidInput: There is no such field or column.
-    """
-    for field in list_fields(name, texts):
-        if field in rows and rows[field].ndim == 1:
-            return rows[field]
-    for field, names in columns.items():
-        if name in names and field in rows and not field.endswith(VALID_SUFFIX):
-            return rows[field][:, names.index(name)]
-    single = {field for field, values in rows.items() if values.ndim == 1}
-    known = sorted(single.union(*columns.values()))
-    raise InvalidInput(
-        f"field ({name}) must hold one value a row; got no such field; choose one of: "
-        f"{', '.join(known)}"
-    )
 
 
 def estimate_rows(rows_by_split: Mapping[str, int], spec: SplitSpec) -> dict[str, int]:

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from typer.testing import CliRunner
 
-from deployments.schedules import list_deployments, require_own
-from flows.errors import AbsentError, BusyError
+from deployments.schedules import list_deployments, main, require_own
+from flows.errors import AbsentError, BusyError, FlowError
 from flows.release import refresh_channels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +35,36 @@ def test_both_ways_deploy_the_same_flows() -> None:
     served = list_deployments("digits", "/some/workspace")
     assert {each.entrypoint for each in served} == FLOWS
     assert len({each.name for each in served}) == len(served)
+
+
+def test_a_recipe_of_ones_own_is_served_by_its_name_from_wherever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "flows" / "recipes" / "digits.yaml").read_text("utf-8")
+    (tmp_path / "mine.yaml").write_text(text.replace("name: digits", "name: mine"))
+    monkeypatch.chdir(tmp_path)
+    served = list_deployments("./mine.yaml", "here")
+    names = ["mine-served", "mine-feedback-served", "mine-channels-served"]
+    assert [each.name for each in served] == names
+    assert served[0].parameters == {
+        "recipe": str(tmp_path / "mine.yaml"),
+        "workspace": str(tmp_path / "here"),
+    }
+    with pytest.raises(FlowError, match=r"s3://\*\*\*@bucket\) must hold no secret") as caught:
+        list_deployments("digits", "s3://key:hunter2@bucket")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_wrong_recipe_is_told_before_anything_is_served(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("format: 1\nname: t\n")
+    app = typer.Typer()
+    app.command()(main)
+    wrong = {f"{tmp_path}/mine.yaml": "has 1 fault", "digts": "did you mean digits"}
+    for recipe, said in wrong.items():
+        result = CliRunner().invoke(app, ["--recipe", recipe, "--workspace", str(tmp_path / "w")])
+        assert result.exit_code == 1
+        assert said in result.stderr
+        assert isinstance(result.exception, SystemExit)
 
 
 def test_what_is_served_has_names_of_its_own() -> None:

@@ -55,6 +55,11 @@ class Location:
         )
 
 
+def is_channel_name(name: str) -> bool:
+    """Return whether a name can be a channel's: it becomes a folder's, and part of addresses."""
+    return _NAME.fullmatch(name) is not None
+
+
 def locate_channel(channel: str, workspace: str | Store) -> Location:
     """Finds a channel.
 
@@ -68,7 +73,7 @@ def locate_channel(channel: str, workspace: str | Store) -> Location:
     """
     inside = "/" not in channel
     name = channel if inside else urlsplit(channel).path.rstrip("/").rpartition("/")[2]
-    if not _NAME.match(name):
+    if not is_channel_name(name):
         raise ChannelError(
             f"channel ({redact(channel)}) must have a name of a-z, 0-9, '.', '_' and '-' at its "
             f"end; got {name!r}; give a name in the workspace, or the address of a channel that "

@@ -21,6 +21,54 @@ def list_faults(name: str, overrides: dict[str, object]) -> dict[str, str]:
     return {fault.path: str(fault) for fault in caught.value.faults}
 
 
+OWN = {
+    "kind": "table",
+    "numbers": ["x", "n"],
+    "texts": ["c"],
+    "label": "y",
+    "labels": ["a", "b"],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "message"),
+    [
+        ({"filter": [{"field": "c", "none_of": [3]}]}, "filter.0.none_of", "put it in quotes"),
+        ({"filter": [{"field": "x", "one_of": ["7"]}]}, "filter.0.one_of", "without quotes"),
+        ({"filter": [{"field": "c", "at_least": 2}]}, "filter.0.at_least", "columns of numbers"),
+        ({"filter": [{"field": "y", "none_of": ["c"]}]}, "filter.0.none_of", "among a, b"),
+        ({"filter": [{"field": "z", "at_least": 2}]}, "filter.0.field", "choose among label, y"),
+        (
+            {"filter": [{"field": "x", "at_least": 2, "at_most": 1}]},
+            "filter.0",
+            "at_least 2.0 above",
+        ),
+        ({"split": {"by": "group", "field": "z", "held_out": 0.2}}, "split.field", "x, n, c"),
+        ({"split": {"by": "time", "field": "c", "held_out": 0.2}}, "split.field", "a number"),
+        (
+            {"split": {"by": "time", "field": "n", "held_out_from": "2024-01-01"}},
+            "split.held_out_from",
+            "write a number",
+        ),
+    ],
+)
+def test_what_no_row_could_meet_is_refused(
+    changes: dict[str, object], path: str, message: str
+) -> None:
+    own = {"data": {**OWN, **changes}, "gates": {}, "model": {"network": {"family": "mlp"}}}
+    found = list_faults("machine-failure", {**own, "train": {}})
+    assert list(found) == [f"data.{path}"]
+    assert message in found[f"data.{path}"]
+
+
+@pytest.mark.parametrize(
+    "channel", ["..", "../../evil", "/evil", "Edge", "a b", "", "a" * 64, ".hidden", "edge\n", "é"]
+)
+def test_a_channel_that_is_no_name_is_refused(channel: str) -> None:
+    (path,) = list_faults("digits", {"targets": {channel: {}}})
+    assert path == f"targets.{channel}"
+
+
 @pytest.mark.parametrize(
     ("name", "overrides", "path", "message"),
     [
