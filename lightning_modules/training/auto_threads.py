@@ -4,7 +4,6 @@ A small network gains nothing by a second thread and pays for it: 1.3 times the 
 quiet machine, 3 times beside other work. So `auto` measures, and asks for a clear gain of time.
 """
 
-import statistics
 import time
 
 from torch import Tensor
@@ -17,9 +16,8 @@ LEAST_GAIN = 1.3
 """How much faster a step must be in more threads for `auto` to take them."""
 MOST_ROWS = 256
 """Rows of a measured step, of a batch that is larger."""
-TURNS = 3
+TURNS = 4
 TURN_S = 0.03
-BUDGET_S = 2.0
 
 
 def resolve_threads(
@@ -52,23 +50,25 @@ def resolve_threads(
 def measure_gain(learner: Learner, raw: Tensor, few: int, many: int, *, bf16: bool) -> float:
     """Return how many times faster a step, forward and backward, is in many threads than in few.
 
-    Both take turns of some steps. The median turn counts, in wall time: what other processes take
-    from a step now, they will take from the training's. After `BUDGET_S` seconds no further turn
-    begins.
+    Both take turns of some steps, in wall time: what other processes take from a step now, they
+    will take from the training's. The worst turn counts: beside other work a single one says
+    nothing, and threads that were not needed cost more than threads that were not taken.
     """
-    begun = time.monotonic()
+    with use_threads(many):
+        take_step(learner, raw, bf16=bf16)
     steps = max(1, round(TURN_S / _time_steps(learner, raw, few, 1, bf16=bf16)))
     turns: list[float] = []
-    while len(turns) < 1 or (len(turns) < TURNS and time.monotonic() - begun < BUDGET_S):
+    while len(turns) < TURNS and (not turns or turns[-1] >= LEAST_GAIN):
         times = (_time_steps(learner, raw, count, steps, bf16=bf16) for count in (few, many))
         turns.append(next(times) / next(times))
-    return statistics.median(turns)
+    return min(turns)
 
 
 def _time_steps(learner: Learner, raw: Tensor, threads: int, steps: int, *, bf16: bool) -> float:
-    """Return the seconds of a step in that many threads, behind one that starts them."""
+    """Return the seconds of a step in that many threads."""
     with use_threads(threads):
-        take_step(learner, raw, bf16=bf16)
+        if steps > 1:  # Behind one that starts them.
+            take_step(learner, raw, bf16=bf16)
         started = time.perf_counter()
         for _ in range(steps):
             take_step(learner, raw, bf16=bf16)

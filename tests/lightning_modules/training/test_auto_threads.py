@@ -59,17 +59,23 @@ def test_as_few_threads_as_a_measured_step_needs(
 
 
 @pytest.mark.parametrize(
-    ("many", "expected"), [((1.0, 1.0, 1.0), 2.0), ((9.0, 1.0, 1.0), 2.0), ((9.0, 1.0, 9.0), 2 / 9)]
+    ("many", "expected"),
+    [
+        ((1.0, 1.0, 1.0, 1.0), 2.0),
+        ((1.0, 1.0, 0.5, 4.0), 0.5),  # beside other work a lucky turn says nothing
+        ((4.0,), 0.5),  # and one that gains nothing is enough
+    ],
 )
-def test_the_median_turn_counts(
+def test_the_worst_turn_counts(
     monkeypatch: pytest.MonkeyPatch, many: tuple[float, ...], expected: float
 ) -> None:
-    left = {1: [2.0] * 4, 2: list(many)}  # one in few threads beforehand says how many steps to do
+    left = {1: [2.0] * 5, 2: list(many)}  # one in few threads beforehand says how many steps to do
     monkeypatch.setattr(
         auto_threads, "_time_steps", lambda _l, _r, threads, _s, *, bf16: left[threads].pop(0)
     )
     with open_stand_in(build(), IMAGE, 8) as (stand_in, raw):
         assert measure_gain(stand_in, raw, 1, 2, bf16=False) == expected
+    assert not left[2]
 
 
 @pytest.mark.parametrize("sample", [IMAGE, ROW])
