@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _TAIL_BYTES = 8
+_MARK = b"PAR1"
 _PADDING_BYTES = 100
 """A writer of old understated its columns' lengths by up to so much (PARQUET-816)."""
 _FREE_ROWS, _ROWS_A_BYTE = 1_000_000, 32
@@ -85,7 +86,7 @@ def plan_groups(
 
 
 def find_footer(tail: bytes, size_bytes: int, display: str) -> Range:
-    """Return where a file's footer is.
+    """Return where a file's footer is, if it is a Parquet file at all, which pyarrow will say.
 
     Args:
         tail: Its last 8 bytes.
@@ -93,14 +94,13 @@ def find_footer(tail: bytes, size_bytes: int, display: str) -> Range:
         display: Its name for messages.
 
     Raises:
-        SourceError: It is no Parquet file, or the footer would be longer than the file.
+        SourceError: The footer would be longer than the file.
     """
     length = int.from_bytes(tail[:4], "little")
-    if tail[4:] != b"PAR1" or length > size_bytes - _TAIL_BYTES - 4:
+    if tail[4:] == _MARK and length > size_bytes - _TAIL_BYTES - len(_MARK):
         raise SourceError(
-            f"file ({display}) must be a Parquet file, which ends with the length of its footer "
-            f"and PAR1; got {tail[-4:]!r} at the end of {size_bytes} bytes; it is cut off, "
-            "encrypted or another kind: fetch it again"
+            f"file ({display}) must hold a footer of {length} bytes, as its end states; got "
+            f"{size_bytes} bytes in all; it is cut off or damaged: fetch it again"
         )
     return size_bytes - _TAIL_BYTES - length, size_bytes
 

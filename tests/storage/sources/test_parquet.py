@@ -146,7 +146,7 @@ def test_a_split_s_file_that_is_not_there_is_told(tmp_path):
 def test_secrets_of_the_address_are_not_told(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(100))
     url = f"file://{tmp_path}/a.parquet"
-    with pytest.raises(SourceError, match=r"a\.parquet.*must be a Parquet file"):
+    with pytest.raises(SourceError, match=r"a\.parquet.*must be whole"):
         ParquetSource(url=url).parts(1, SPEC)
 
 
