@@ -142,14 +142,14 @@ def grow_colourless(feed: Feed, rng: Rng) -> Feed:
     return feed
 
 
-@fault("values of a day changed at times already accepted", "ETTh1", "changed", grown=True)
+@fault("values of a day changed at times already accepted", "ETTh1", "accepted rows", grown=True)
 def rewrite_days(feed: Feed, rng: Rng) -> Feed:
     rows = np.arange(4000, 4400)
     feed.put("OT", (feed.floats("OT")[rows] + 3).tolist(), rows)
     return feed
 
 
-@fault("labels of accepted rows changed, 3 %", "AI4I 2020", "changed", grown=True)
+@fault("labels of accepted rows changed, 3 %", "AI4I 2020", "accepted rows", grown=True)
 def rewrite_labels(feed: Feed, rng: Rng) -> Feed:
     rows = rng.choice(feed.fresh[0], feed.rows * 3 // 100, replace=False)
     flipped = np.where(feed.columns[FAILED][rows] == "1", "0", "1")
@@ -164,21 +164,21 @@ def one_in_watts(feed: Feed, rng: Rng) -> Feed:
     return feed
 
 
-@fault("one line half as large", LINES, "LUFL")
+@fault("one line half as large", LINES, "accepted rows")
 def one_halved(feed: Feed, rng: Rng) -> Feed:
     rows = of_line(feed, "LUFL")
     feed.put("load", (feed.floats("load")[rows] * 0.5).tolist(), rows)
     return feed
 
 
-@fault("one line's clock three hours late", LINES, "MUFL")
+@fault("one line's clock three hours late", LINES, "accepted rows", "clock")
 def one_late(feed: Feed, rng: Rng) -> Feed:
     rows, dates = of_line(feed, "MUFL"), dates_of(feed)
     dates[rows] += np.timedelta64(3 * 3600, "s")
     return put_dates(feed, dates)
 
 
-@fault("one line every second hour", LINES, "HULL")
+@fault("one line every second hour", LINES, "entity: fall of its rows")
 def one_thinned(feed: Feed, rng: Rng) -> Feed:
     return drop(feed, of_line(feed, "HULL")[1::2])
 
@@ -191,12 +191,14 @@ def one_stuck(feed: Feed, rng: Rng) -> Feed:
     return feed
 
 
-@fault("one line gone", LINES, "HUFL")
+@fault("one line gone", LINES, "entities: share of those that are gone")
 def one_gone(feed: Feed, rng: Rng) -> Feed:
     return drop(feed, of_line(feed, "HUFL"))
 
 
-@fault("one line gone from the new rows", LINES, "HUFL", grown=True)
+@fault(
+    "one line gone from the new rows", LINES, "entities: share of those that are gone", grown=True
+)
 def grow_gone(feed: Feed, rng: Rng) -> Feed:
     return drop(feed, np.intersect1d(of_line(feed, "HUFL"), feed.fresh))
 
@@ -208,21 +210,21 @@ def grow_watts(feed: Feed, rng: Rng) -> Feed:
     return feed
 
 
-@fault("one line doubled in the new rows", LINES, "MUFL", grown=True)
+@fault("one line doubled in the new rows", LINES, "entity: jump", grown=True)
 def grow_doubled(feed: Feed, rng: Rng) -> Feed:
     rows = np.intersect1d(of_line(feed, "MUFL"), feed.fresh)
     feed.put("load", (feed.floats("load")[rows] * 2).tolist(), rows)
     return feed
 
 
-@fault("one line's clock four hours late in the new rows", LINES, "HUFL", grown=True)
+@fault("one line's clock four hours late in the new rows", LINES, "clock", grown=True)
 def grow_one_late(feed: Feed, rng: Rng) -> Feed:
     rows, dates = np.intersect1d(of_line(feed, "HUFL"), feed.fresh), dates_of(feed)
     dates[rows] += np.timedelta64(4 * 3600, "s")
     return put_dates(feed, dates)
 
 
-@fault("one line stands still in the new rows", LINES, "LUFL", grown=True)
+@fault("one line stands still in the new rows", LINES, "stand still", "row to row", grown=True)
 def grow_one_still(feed: Feed, rng: Rng) -> Feed:
     rows = np.intersect1d(of_line(feed, "LUFL"), feed.fresh)
     feed.put("load", [float(feed.floats("load")[rows[0]])] * len(rows), rows)

@@ -159,7 +159,7 @@ def smooth_days(feed: Feed, rng: Rng) -> Feed:
     return feed
 
 
-@fault("two weeks of noise on a load", "ETTh1", "MUFL")
+@fault("two weeks of noise on a load", "ETTh1", "row to row", "accepted rows")
 def rough_weeks(feed: Feed, rng: Rng) -> Feed:
     rows = np.arange(6000, 6336)
     feed.put("MUFL", (feed.floats("MUFL")[rows] + rng.normal(0, 8, len(rows))).tolist(), rows)

@@ -75,6 +75,21 @@ class DriftGate(Limits):
     max_clock_shift_minutes: NotNegative = 0.0
     """Furthest that the pattern of the day may move beyond what it moves inside the accepted
     version."""
+    max_entities_gone_fraction: Fraction = 0.02
+    """Series: most entities that may have no rows any more at the end, as a fraction of those that
+    the accepted version had at its own."""
+    max_entity_rows_fall: Fraction = 0.4
+    """Series: largest fall of the usual number of rows of a day (or of 24 steps) of one entity, as
+    a fraction; days that are as they were do not count, here and below."""
+    max_entity_jump: Positive = 2.0
+    """Series: furthest that the mean of one entity's first new week may lie from its last accepted
+    one, over the furthest that two weeks in a row were apart before."""
+    max_entity_roughness: Positive = 0.5
+    """Series: furthest that the usual change from row to row of a day of one entity may lie outside
+    what its days had before, over what these span on a logarithmic scale."""
+    max_entity_still_rise: Fraction = 0.5
+    """Series: largest rise of the share of a day's rows of one entity that repeat the row before,
+    over the largest share before."""
     on_fail: SoftOnFail = Field(default={})
     """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others
     stop the run."""

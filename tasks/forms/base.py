@@ -173,6 +173,10 @@ class TaskForm(ABC, Generic[D, S]):
         """Return keys (N, 2) that are equal where rows look alike, from the fields `looks`."""
         raise NotImplementedError(f"form of rows ({type(self).__name__}) has no looks")
 
+    def read_pictures(self, rows: Rows) -> NDArray[Any] | None:
+        """Return pictures of rows, (N, C, H, W), from the fields `looks`; None for no picture."""
+        return None
+
     def draw_row(self, about: str, rows: Rows, place: int, data: D) -> Drawing:
         """Draw a row of a shard, as far as it shows what a check is about."""
         return Drawing()

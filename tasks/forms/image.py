@@ -109,6 +109,10 @@ class ImageForm(TaskForm[ImageSpec, ImageSample]):
         hashes: NDArray[np.uint64] = hash_pictures(rows[IMAGE])
         return hashes
 
+    def read_pictures(self, rows: Rows) -> NDArray[Any] | None:
+        """Return the images."""
+        return rows[IMAGE]
+
     def draw_row(self, about: str, rows: Rows, place: int, data: ImageSpec) -> Drawing:
         """Draw the image itself."""
         return Drawing(pixels=rows[IMAGE][place], value_range=data.image.value_range)

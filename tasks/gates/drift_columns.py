@@ -25,9 +25,11 @@ from storage.shards.entry import ShardEntry
 from storage.shards.reading import read_shard
 from storage.shards.statistics import FieldStatistics
 from tasks.forms.columns import Column, find_present, read_column
+from tasks.gates.drift_entities import measure_entities
 from tasks.gates.drift_statistics import Pair
 
 Span = tuple[int, int]
+HOUR = "hour of the day of a row"
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,15 @@ def compare_columns(
     pairs: dict[str, Pair] = {name: (old[name], new[name]) for name in grids}
     if before.phases and after.phases:
         pairs["time of a row between two steps"] = (dict(before.phases), dict(after.phases))
+    if before.hours is not None and after.hours is not None:
+        # What part of the day rows come from: sensors that sleep, uploads that fail at night.
+        pairs[HOUR] = (_count_hours(before), _count_hours(after))
     figures = _measure_profiles(before, after, list(grids), limits)
     if ordered:
         figures.append(_measure_clock(before, after, list(grids), limits))
     if step_ns:
         figures += _measure_time(before, after, _find_step(current), limits)
+        figures += measure_entities(accepted, current, profiled, step_ns, limits, client)
     return pairs, figures
 
 
@@ -169,6 +175,16 @@ def _measure_time(
             hint=f"{old.back} -> {new.back} rows",
         ),
     ]
+
+
+def _count_hours(profile: Profile) -> dict[str, int]:
+    """Count the rows of each hour of the day, or of each part of it that has a slot."""
+    if profile.hours is None:
+        return {}
+    slots = profile.hours.sum(axis=0)[-1]
+    parts = slots.reshape(min(24, len(slots)), -1).sum(axis=1)
+    hours = 24 // len(parts)
+    return {f"{hours * place:02d}:00": int(count) for place, count in enumerate(parts)}
 
 
 def show_time(time_ns: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from gates.drift.probe import (
     bin_features,
     count_agreed,
     expand_features,
+    find_class_change,
     find_strength_change,
     learn_probe,
     measure_loss,
@@ -81,26 +83,31 @@ def measure_labels(
     before, after = (
         _ask_probes(version, features, classes, weights, client) for version in (accepted, current)
     )
+    names = features.name(len(before.bins))
+    return _make_figures(before, after, names, data.labels, limits)
+
+
+def _make_figures(
+    before: Asked, after: Asked, names: Sequence[str], labels: Sequence[str], limits: DriftGate
+) -> list[DriftFigure]:
     loss = measure_loss(
         (before.agreed, before.rows), (after.agreed, after.rows), limits.max_p_value
     )
-    share = before.agreed / max(1, before.rows)
-    names = features.name(len(before.bins))
+    share, now = (each.agreed / max(1, each.rows) for each in (before, after))
     change, name = find_strength_change(before.bins, after.bins, names)
+    telling, cell = find_class_change(before.bins, after.bins, names, labels)
+    strength: dict[str, Any] = {"most": limits.max_strength_change, "key": "max_strength_change"}
+    about = "label: change of how nearly one value alone predicts one class"
     return [
         DriftFigure(
             f"label: fall of their agreement with a probe, from {share:.4g}",
             loss,
             most=limits.max_agreement_loss,
             key="max_agreement_loss",
-            hint=f"{share:.2%} -> {after.agreed / max(1, after.rows):.2%} of the labels",
+            hint=f"{share:.2%} -> {now:.2%} of the labels",
         ),
-        DriftFigure(
-            f"label: change of how nearly {name} alone predicts it",
-            change,
-            most=limits.max_strength_change,
-            key="max_strength_change",
-        ),
+        DriftFigure(f"label: change of how nearly {name} alone predicts it", change, **strength),
+        DriftFigure(about, telling, hint=cell, **strength),
     ]
 
 

@@ -5,9 +5,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gates.engine.on_fail import BadRows
 from gates.engine.tables import Table, tabulate_counts
+from gates.prepared.resemblance import (
+    ALIKE,
+    coarsen_pictures,
+    find_looks,
+    measure_likeness,
+)
 from storage.datasets.version import Version
 from storage.shards.entry import ShardEntry
 from storage.upkeep.duplicates import Keys, Places
@@ -15,6 +22,9 @@ from storage.upkeep.known_rows import Keyed, count_known
 from tasks.forms.base import TaskForm
 
 Form = TaskForm[Any, Any]
+MOST_PAIRS = 200_000_000
+FEWEST_PIXELS = 16
+WORTH_A_LOOK = 0.85
 
 
 def has_looks(version: Version, form: Form) -> bool:
@@ -37,4 +47,46 @@ def tabulate_near_duplicates(version: Version, form: Form) -> Table:
     """Count the held-out rows that look like a training row; one shard is in memory at a time."""
     training = key_looks(version, ("train",), form)
     alike = count_known(key_looks(version, ("held_out",), form), [training])
-    return tabulate_counts(rows=BadRows(alike, version.rows))
+    return tabulate_counts(rows=BadRows(max(alike, count_alike(version, form)), version.rows))
+
+
+def count_alike(version: Version, form: Form, most_pairs: int = MOST_PAIRS) -> int:
+    """Count the held-out pictures that are nearly one that is learned from, mirrored ones too.
+
+    Beyond `most_pairs` pairs every so manieth held-out picture is looked at and counts for those
+    between. Smaller pictures than 16 pixels a side are left out: there is too little to tell them
+    by.
+    """
+    held, learned = (
+        [entry for entry in version.shards if entry.split == split]
+        for split in ("held_out", "train")
+    )
+    pairs = sum(entry.rows for entry in held) * sum(entry.rows for entry in learned)
+    stride = max(1, -(-pairs // most_pairs))
+    asked = [_read_pictures(version, entry, form, stride) for entry in held]
+    kept = [pictures for pictures in asked if pictures is not None]
+    if not kept or not learned or min(kept[0].shape[2:]) < FEWEST_PIXELS:
+        return 0
+    pictures = np.concatenate(kept)
+    coarse = [coarsen_pictures(each) for each in (pictures, pictures[:, :, :, ::-1])]
+    found = np.zeros(len(pictures), np.bool_)
+    for entry in learned:
+        known = _read_pictures(version, entry, form, 1)
+        if known is None or not len(known):
+            continue
+        cells = coarsen_pictures(known)
+        for turned, looks in zip((1, -1), coarse, strict=True):
+            places, fits = find_looks(looks, cells)
+            rows, slots = np.nonzero(fits > WORTH_A_LOOK)
+            given = pictures[rows][:, :, :, ::turned]
+            likeness = measure_likeness(given, known[places[rows, slots]])
+            found[rows[likeness > ALIKE]] = True
+    return int(found.sum()) * stride
+
+
+def _read_pictures(
+    version: Version, entry: ShardEntry, form: Form, stride: int
+) -> NDArray[Any] | None:
+    return form.read_pictures(
+        {name: each[::stride] for name, each in version.read_shard(entry, form.looks).items()}
+    )

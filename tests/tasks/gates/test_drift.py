@@ -95,6 +95,33 @@ def test_faults_of_a_series_are_named(tmp_path, spoil, about):
     assert any(found.startswith(about) for found in red), red
 
 
+def _judge_grown(tmp_path, spoil):
+    """A walk that has grown by a tenth, of which the new rows are spoiled."""
+    walk = make_walk()
+    after = take(walk, slice(0, 3000))
+    spoil(after)
+    return judge(tmp_path, take(walk, slice(0, 2700)), after, SERIES)
+
+
+def test_what_is_wrong_with_new_rows_stops_though_the_whole_hardly_changes(tmp_path):
+    def lower(columns):
+        columns["flow"][2700:] -= 6
+
+    assert not find_red(_judge_grown(tmp_path / "a", lambda columns: None))
+    red = find_red(_judge_grown(tmp_path / "b", lower))
+    assert any(found.startswith("entity: jump") for found in red), red
+
+
+def test_values_that_changed_at_times_already_accepted_are_told(tmp_path):
+    def rewrite(columns):
+        columns["level"][1000:1060] += 0.01
+
+    report = _judge_grown(tmp_path, rewrite)
+    assert find_red(report) == {"accepted rows: share whose values or label are changed"}
+    assert "60 of 2,700 rows" in report.reasons[0]
+    assert report.reasons[0].endswith("limited by gates.drift.max_changed_fraction")
+
+
 def test_rows_of_a_table_may_come_in_any_order_and_a_stuck_sensor_is_seen_in_any(tmp_path):
     table = make_table(rows=2400)
     table["heat"] = np.repeat(table["heat"][::8], 8)  # as slow things are: eight alike in a row
