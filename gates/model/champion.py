@@ -1,7 +1,7 @@
 """Holds a model against the promoted one on the same rows, with what chance may have done."""
 
 from gates.engine.report import Severity, skip_check
-from gates.engine.suite import expect, expect_present
+from gates.engine.suite import Expectation, expect, expect_present
 from gates.model.facts import ModelFacts, find_measure
 from gates.model.measure import Measure, measure_errors
 from gates.model.paired import Comparison, compare_difference, compare_skill, make_unknown
@@ -52,17 +52,16 @@ def compare_champion(limits: SkillLimits, facts: ModelFacts, figure: str) -> Par
                 hint=f"{hint}: hold out more rows to know more",
                 key=KEYS + "max_unproven_loss_to_champion",
             ),
-            expect(
-                LEAST,
-                FIGURES,
-                WORSE,
-                column="worse_p_value",
-                min_value=limits.min_worse_p_value,
-                severity="warn",
-            ),
+            _expect_no_worse(limits.min_worse_p_value),
         ),
         figures={"champion_gain": gain.value, "worse_p_value": gain.p_no_worse},
     )
+
+
+def _expect_no_worse(least: float) -> Expectation:
+    """Return the expectation, which warns, that the champion is not surely better."""
+    column = "worse_p_value"
+    return expect(LEAST, FIGURES, WORSE, column=column, min_value=least, severity="warn")
 
 
 def _compare(measure: Measure, facts: ModelFacts) -> Comparison:

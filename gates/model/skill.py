@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gates.engine.suite import expect, expect_present
+from gates.engine.suite import Expectation, expect, expect_present
 from gates.engine.tables import Table
 from gates.errors import SuiteError
 from gates.model.facts import ModelFacts, find_measure
@@ -43,8 +43,6 @@ def compare_baselines(limits: SkillLimits, facts: ModelFacts, figure: str) -> Pa
     own = measure_errors(measure, facts.answers, facts.truth, facts.drawn)
     skill = compare_skill(own, errors[best], least=measure.find_least(facts.rows))
     least = limits.min_skill
-    own_limit = limits.min_skill_lower_bound
-    low = least if own_limit is None else own_limit
     about = f"skill over the best baseline, {best}, by {figure}"
     hint = (
         f"over {skill.blocks} blocks of rows: hold out more, train better, take the baseline "
@@ -63,25 +61,33 @@ def compare_baselines(limits: SkillLimits, facts: ModelFacts, figure: str) -> Pa
                 strict_min=True,
                 key=KEYS + "min_skill",
             ),
-            *(
-                item.model_copy(update={"hint": MORE_ROWS})
-                for item in expect_present(FIGURES, {"skill_low": SKILL_LOW})
-            ),
-            expect(
-                LEAST,
-                FIGURES,
-                SKILL_LOW,
-                column="skill_low",
-                min_value=low,
-                strict_min=True,
-                hint=hint,
-                key=KEYS + ("min_skill" if own_limit is None else "min_skill_lower_bound"),
-            ),
+            *_expect_low(limits, hint),
             *beside.expectations,
         ),
         figures={"skill": skill.value, "skill_low": skill.low},
         tables=beside.tables,
     )
+
+
+def _expect_low(limits: SkillLimits, hint: str) -> list[Expectation]:
+    """Return the expectations on the lower end of the skill's interval: known, and high enough."""
+    stated = limits.min_skill_lower_bound
+    return [
+        *(
+            item.model_copy(update={"hint": MORE_ROWS})
+            for item in expect_present(FIGURES, {"skill_low": SKILL_LOW})
+        ),
+        expect(
+            LEAST,
+            FIGURES,
+            SKILL_LOW,
+            column="skill_low",
+            min_value=limits.min_skill if stated is None else stated,
+            strict_min=True,
+            hint=hint,
+            key=KEYS + ("min_skill" if stated is None else "min_skill_lower_bound"),
+        ),
+    ]
 
 
 def measure_baselines(measure: Measure, facts: ModelFacts) -> dict[str, "Array"]:

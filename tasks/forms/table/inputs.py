@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deployments.targets.trust.card import ColumnSpec, InputSpec
 from storage.base.errors import InvalidInput
-from storage.forms.columns import NUMBERS, TIME, name_field
+from storage.forms.columns import NUMBERS, TIME, name_text_fields
 from storage.forms.table import TableSpec
 from storage.shards.row_ids import VALID_SUFFIX, Rows
 
@@ -45,8 +45,12 @@ def read_columns(inputs: NDArray[Any], spec: InputSpec, data: TableSpec) -> tupl
         numbers = np.ascontiguousarray(flat[:, [places[name] for name in data.numbers]], np.float64)
         rows |= {NUMBERS: numbers, NUMBERS + VALID_SUFFIX: ~np.isnan(numbers)}
         columns = {NUMBERS: data.numbers, NUMBERS + VALID_SUFFIX: data.numbers}
-    for name in data.texts:
-        field = name_field(name, data.texts)
+    for name, field in name_text_fields(data).items():
+        if name in data.metadata:
+            # Nobody asked with it: it is not known of these rows.
+            rows[field] = np.full(len(flat), "", dtype=np.dtypes.StringDType())
+            rows[field + VALID_SUFFIX] = np.zeros(len(flat), dtype=np.bool_)
+            continue
         column = spec.columns[places[name]]
         rows[field], rows[field + VALID_SUFFIX] = _read_texts(flat[:, places[name]], column)
     if data.time in places:
