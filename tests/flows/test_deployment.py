@@ -137,7 +137,7 @@ def test_a_run_is_triggered_and_promoted_and_a_schedule_fires(
         _wait_completed(client, triggered.id, deployed)
         signed = workspace / "channels" / "edge" / "metadata" / "timestamp.json"
         promoted = signed.read_bytes()
-        renewal = client.read_deployment_by_name("refresh-channels/channels-daily")
+        renewal = client.read_deployment_by_name("refresh_channels/channels-daily")
         (schedule,) = renewal.schedules
         every = IntervalSchedule(interval=timedelta(seconds=20))
         client.update_deployment_schedule(renewal.id, schedule.id, schedule=every, active=True)
