@@ -145,19 +145,21 @@ def _find_rises(
 ) -> "np.ndarray[Any, Any]":
     """Return the rise of the share of each cell; 0 where it is not certain.
 
-    Certain is a rise that a normal approximation of two shares puts beyond the p-value, over all
-    cells (Bonferroni).
+    Certain is a rise that chance puts beyond the p-value, over all cells (Bonferroni), given how
+    many values both versions have in the cell (Przyborowski and Wilenski, 1940): three values where
+    one was before are none.
     """
     import numpy as np
+    from scipy.stats import binom
 
     before, after = np.asarray(accepted, np.float64), np.asarray(current, np.float64)
     rows = (max(1.0, before.sum()), max(1.0, after.sum()))
     rise = after / rows[1] - before / rows[0]
-    both = (before + after) / sum(rows)
-    error = np.sqrt(both * (1 - both) * (1 / rows[0] + 1 / rows[1]))
-    rises: np.ndarray[Any, Any] = np.where(
-        rise > find_normal_deviate(p_value / max(1, len(before))) * error, rise, 0.0
-    )
+    chance = np.ones(len(before))
+    risen = rise > 0
+    share = rows[1] / sum(rows)
+    chance[risen] = binom.sf(after[risen] - 1, (before + after)[risen], share)
+    rises: np.ndarray[Any, Any] = np.where(chance < p_value / max(1, len(before)), rise, 0.0)
     return rises
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gates.drift.clock import find_clock_shift
+from gates.drift.divergence import measure_novelty
 from gates.drift.parts import compare_part
 from gates.drift.probe import bin_features, find_class_change
 from gates.drift.runs import Runs, measure_stuck_rise
@@ -23,6 +24,12 @@ def test_runs_that_chance_may_have_made_are_no_rise():
         0.02
     )
     assert measure_stuck_rise(SOME, NONE, 0.001) == 0
+
+
+def test_three_values_where_one_was_before_are_no_new_range():
+    accepted, current = [3665, 1], [330, 3]
+    assert measure_novelty(accepted, current, 0.001) == 0
+    assert measure_novelty(accepted, [310, 23], 0.001) == pytest.approx(23 / 333, abs=1e-3)
 
 
 def test_one_class_that_one_value_tells_is_seen_among_ten():
