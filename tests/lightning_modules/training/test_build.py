@@ -20,7 +20,11 @@ ROW = RowSample(objective="classes", numbers=NUMBERS, categories=(GRADE,), class
 @pytest.mark.parametrize(
     ("model", "train", "message"),
     [
-        ({"network": {"family": "cnn"}}, {}, "must be one of autoencoder, closed_linear, distance, linear, mlp, trees"),
+        (
+            {"network": {"family": "cnn"}},
+            {},
+            "must be one of autoencoder, closed_linear, distance, linear, mlp, trees",
+        ),
         ({"head": {"name": f"{MINE}:make_nothing"}}, {}, "must accept its parameters"),
         ({"head": {"name": f"{MINE}:TwiceAsFloat64"}}, {}, "must give float32 features"),
         ({"network": {"family": f"{MINE}:make_nothing"}}, {}, "must build a torch.nn.Module"),

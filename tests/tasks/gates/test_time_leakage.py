@@ -54,10 +54,10 @@ def test_splits_apart_in_time_do_not_leak_and_nothing_is_read_twice(tmp_path, mo
 
 
 def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tmp_path):
-    budget, shard_rows = 1 << 17, 1000
+    budget, shard_rows = 1 << 18, 3000
     peaks = []
     for shards in (4, 16):
-        parts = make_parts(0, [shard_rows] * shards, entities=1 << 40, labels=1000)
+        parts = make_parts(0, [shard_rows] * shards, entities=1 << 40, labels=3000)
         version = make_version(tmp_path / str(shards), parts)
         works = [
             lambda version=version: tabulate_time_leakage(version, budget),
