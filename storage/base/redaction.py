@@ -38,7 +38,7 @@ _NAMED = re.compile(
     r"(?P<value>\"[^\"]*\"|'[^']*'|(?:Bearer |Basic |AWS4-HMAC-SHA256 )?[^\s,;&)}\]\"']+)",
     re.IGNORECASE,
 )
-_BEARER = re.compile(r"\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{6,}")
+_BEARER = re.compile(r"\b(?:Bearer|Basic) +(?P<value>[A-Za-z0-9._~+/=-]{6,})")
 _SCHEMES = ("Bearer", "Basic")
 _LEAST, _LEAST_PART = 3, 6
 _OPTION = re.compile(r"[A-Za-z][\w.-]{0,60}")
@@ -65,11 +65,11 @@ def redact_said(text: str) -> str:
     `remember_secrets` was told of.
     """
     found = redact(text)
-    known = tuple(_known)  # As it is now: other threads add to it.
-    for value in sorted(known, key=len, reverse=True):
-        found = found.replace(value, MASK)
-    found = _NAMED.sub(lambda match: f"{match['name']}{MASK}", found)
-    return _BEARER.sub(rf"\1 {MASK}", found)
+    # All are looked for before any is masked: what was given may be a part of a secret's name.
+    spans = [match.span("value") for match in (*_NAMED.finditer(found), *_BEARER.finditer(found))]
+    for value in tuple(_known):  # As it is now: other threads add to it.
+        spans += [match.span() for match in re.finditer(re.escape(value), found)]
+    return _mask_spans(found, spans)
 
 
 def mask_options(options: Mapping[str, object]) -> dict[str, object]:
@@ -104,6 +104,17 @@ def remember_secrets(url: str, options: Mapping[str, object]) -> None:
             while len(_known) >= _MOST_KNOWN:
                 _known.pop(next(iter(_known)), None)
             _known[each] = None
+
+
+def _mask_spans(text: str, spans: list[tuple[int, int]]) -> str:
+    """Return a text with `***` in place of each stretch of it, and of those that overlap."""
+    shown: list[str] = []
+    place = 0
+    for start, stop in sorted(spans):
+        if start > place or not shown:
+            shown += [text[place:start], MASK]
+        place = max(place, stop)
+    return "".join([*shown, text[place:]])
 
 
 def show_name(name: object) -> str:

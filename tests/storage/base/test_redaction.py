@@ -130,6 +130,13 @@ def test_what_stands_behind_the_name_of_a_secret_is_masked(said: str) -> None:
     assert "abcdefgh12" not in redact_said(said)
 
 
+def test_what_was_given_may_be_a_part_of_a_secrets_name_or_hold_one() -> None:
+    remember_secrets("ftp://host", {"pwd": "x-api", "other": "token=abcdefgh12 and more of it"})
+    assert redact_said("{'x-api-key': 'abcdefgh12'}") == "{'***-key': ***}"
+    assert redact_said("got token=abcdefgh12 and more of it") == "got ***"
+    assert redact_said("x-apix-api, x-api") == "***, ***"
+
+
 def test_what_was_given_is_masked_in_every_spelling() -> None:
     remember_secrets("ftp://me:q%2Fr%3Ds1@host", {"pwd": "a/b c+d'e"})
     for said in ("q%2Fr%3Ds1", "q/r=s1", "a/b c+d'e", "a%2Fb%20c%2Bd%27e", "a%2Fb+c%2Bd%27e"):
