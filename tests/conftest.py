@@ -15,11 +15,11 @@ from tests.small_disk import SmallDisk
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-WORKERS = {"gw0": ("amx", 1), "gw1": ("plain", 2)}
+WORKERS = {"gw0": ("amx", 1), "gw1": ("plain", 2), "gw2": ("plain", 1)}
 
 
 def pytest_configure() -> None:
-    """The suite's two processes stand on two processors, with one and with two threads."""
+    """The suite's processes stand on two processors, with one and with two threads."""
     processor, threads = WORKERS.get(os.environ.get("PYTEST_XDIST_WORKER", ""), (None, 0))
     if processor is not None:
         os.environ[PROCESSOR] = processor
@@ -39,7 +39,7 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs the session's one Prefect server runs in one process; `make test` has another
+    """Whatever needs the session's one Prefect server runs in one process; `make test` has others
     for the rest.
     """
     for item in items:

@@ -39,6 +39,7 @@ from tasks.objectives.forecast import read_pasts
 from tasks.objectives.registry import find_objective
 from tasks.objectives.sheets import unpack_answers
 from tasks.release.bench import Bench, Candidate
+from tasks.release.trial import Loss
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.model_outcomes import Evaluated
 from tasks.runtime.outcomes import Prepared
@@ -162,7 +163,8 @@ def make_golden_of(
     """Golden samples, as the bench makes them of a candidate."""
     evaluated = Evaluated.model_construct(sample=sample)
     bench = Bench(store, prepared, evaluated, predictor.spec, predictor.outputs, 0.1)
-    candidate = Candidate("fp32", content, 0, 0, False, 0, Measurement.model_construct())
+    none, measured = Loss(0, 0, 1), Measurement.model_construct()
+    candidate = Candidate("fp32", content, 0, 1, False, none, none, measured)
     golden = bench.make_golden(candidate)
     assert bench.make_golden(candidate) == golden
     assert bench.still_holds(candidate, golden.to_bytes())
