@@ -15,6 +15,7 @@ from storage.base.redaction import show_name
 from storage.base.shown import name_type, show_value
 
 OPTIONS, UNKNOWN_PARAMETER = "options", "unknown_parameter"
+QUOTE = "'"
 SECTIONS_WANTED = ("dict_type", "mapping_type", "model_type", "model_attributes_type")
 
 
@@ -88,6 +89,8 @@ def describe_fault(
         got = name_type(error["input"])
         path = ".".join([*parts[:-1], show_name(parts[-1])])
         return RecipeFault(path, got, "be a known key", _suggest_key(parts, recipe_type), line)
+    if error["type"] == "union_tag_invalid":
+        return _describe_tag(path, error["ctx"], lines)
     # What stands where a section belongs can be all of it, as one text.
     hidden = OPTIONS in parts or error["type"] in SECTIONS_WANTED
     got = (name_type if hidden else show_value)(error["input"])
@@ -104,6 +107,14 @@ def describe_fault(
         line = lines.get(path, line)
     rule, remedy = _split_sentence(sentence)
     return RecipeFault(path or "(recipe)", got, rule, remedy or "mend the value", line)
+
+
+def _describe_tag(section: str, told: Mapping[str, Any], lines: Mapping[str, int]) -> RecipeFault:
+    """Return the fault of a section that is of none of the known types."""
+    path = f"{section}.{str(told['discriminator']).strip(QUOTE)}"
+    rule = f"be one of {str(told['expected_tags']).replace(QUOTE, '')}"
+    line = lines.get(path, lines.get(section))
+    return RecipeFault(path, show_value(told["tag"]), rule, "choose one of them", line)
 
 
 def describe_sentence(section: str, sentence: str) -> RecipeFault:

@@ -71,7 +71,7 @@ def test_every_fault_is_reported_at_once_with_path_line_value_and_remedy(tmp_pat
         ({"model.network.family": "perceptronn"}, "model.network.family"),
         ({"data.image.shape": [1, 0, 8]}, "data.image.shape"),
         ({"data.labels": ["0", "0"]}, "data.labels"),
-        ({"source.type": "telepathy"}, "source"),
+        ({"source.type": "telepathy"}, "source.type"),
         ({"targets": {}}, "targets"),
         ({"name": "Not A Name"}, "name"),
         ({"data.split.held_out": 1.0}, "data.split.held_out"),
@@ -109,6 +109,16 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, expected
     with pytest.raises(RecipeError) as caught:
         load_recipe(_write(tmp_path, text))
     assert [fault.rule for fault in caught.value.faults] == [expected]
+
+
+def test_a_section_of_no_known_type_is_told_which_there_are() -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("digits", {"source.type": "telepathy"})
+    (fault,) = caught.value.faults
+    assert fault.got == "'telepathy'"
+    assert fault.rule.startswith("be one of ")
+    assert "sklearn" in fault.rule
+    assert "Input tag" not in str(caught.value)
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
