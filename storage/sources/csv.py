@@ -6,12 +6,12 @@ a model is asked as well.
 """
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, field_validator
 
-from storage.base.errors import SourceError, SourceUnavailable
+from storage.base.errors import SourceError
 from storage.forms.base import RowsSpec
 from storage.forms.columns import check_columns, find_undeclared, require_columns
 from storage.forms.registry import find_form
@@ -19,7 +19,7 @@ from storage.forms.unreadable import find_unreadable
 from storage.sources.addresses import join_url
 from storage.sources.base import Decoded, Part, SourceFile, Undecodable, UrlSource
 from storage.sources.csv_blocks import Block, Cut, cut_blocks, take_header
-from storage.sources.listing import PACKED, list_files
+from storage.sources.listing import PACKED, choose_files, list_files
 from storage.sources.opening import SourceStream, open_stream, translated
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.xz", ".csv.bz2")
@@ -71,7 +71,10 @@ class CsvSource(UrlSource):
         """Reads each file once, from its start, and cuts it at ends of records."""
         table = require_columns(spec, self.display)
         root, names = list_files(self.url, self.options, SUFFIXES, self.max_files)
-        for name, split in self._choose_files(names):
+        if not self.splits:
+            # Texts beside files that call themselves tables tell of these.
+            names = [name for name in names if not _is_plain_text(name)] or names
+        for name, split in choose_files(names, self.splits, self.display):
             with open_stream(join_url(root, name), self.options, name) as stream:
                 blocks = cut_blocks(
                     _decode_text(stream, self.encoding),
@@ -102,20 +105,6 @@ class CsvSource(UrlSource):
             undeclared=find_undeclared(table, declared),
             unreadable=odd,
         )
-
-    def _choose_files(self, names: Sequence[str]) -> list[tuple[str, str]]:
-        """Return the names of the files that are read, each with its split."""
-        absent = sorted(set(self.splits.values()) - set(names))
-        if absent:
-            raise SourceUnavailable(
-                f"source ({self.display}) must hold each file of source.splits; got no "
-                f"{', '.join(absent)} among {len(names)} files; correct the names, or the url"
-            )
-        if self.splits:
-            return sorted((name, split) for split, name in self.splits.items())
-        # Texts beside files that call themselves tables tell of these.
-        tables = [name for name in names if not _is_plain_text(name)]
-        return [(name, "") for name in tables or names]
 
     def _list_parts(
         self, blocks: Iterator[Cut], stream: SourceStream, split: str, spec: RowsSpec

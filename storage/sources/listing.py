@@ -106,6 +106,30 @@ def find_files(
     )
 
 
+def choose_files(
+    names: Sequence[str], splits: Mapping[str, str], display: str
+) -> list[tuple[str, str]]:
+    """Return the names of the files that are read, each with its split, "" where there are none.
+
+    Args:
+        names: Names of the files that are there.
+        splits: File of each split; empty: all are read.
+        display: The source's address without secrets, for messages.
+
+    Raises:
+        SourceUnavailable: The file of a split is not among them.
+    """
+    absent = sorted(set(splits.values()) - set(names))
+    if absent:
+        raise SourceUnavailable(
+            f"source ({display}) must hold each file of source.splits; got no "
+            f"{', '.join(absent)} among {len(names)} files; correct the names, or the url"
+        )
+    if splits:
+        return sorted((name, split) for split, name in splits.items())
+    return [(name, "") for name in names]
+
+
 def _find_below(filesystem: Any, path: str, address: str) -> tuple[str, list[str]]:
     """Return the folder that names are below, and all files that a path means."""
     if is_local(filesystem) and Path(path).is_dir():

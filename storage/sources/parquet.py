@@ -4,13 +4,13 @@ A file is hashed once, and with it the bytes of each part; a part is decoded fro
 bytes, or not at all.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from storage.base.errors import SourceError, SourceUnavailable
+from storage.base.errors import SourceError
 from storage.base.store import redact
 from storage.forms.base import RowsSpec
 from storage.forms.columns import check_columns, find_undeclared, require_columns
@@ -19,7 +19,7 @@ from storage.forms.unreadable import find_unreadable
 from storage.sources.addresses import join_url
 from storage.sources.base import Decoded, Part, PassedOver, SourceFile, UrlSource
 from storage.sources.faults import translated
-from storage.sources.listing import find_files
+from storage.sources.listing import choose_files, find_files
 from storage.sources.opening import open_stream
 from storage.sources.parquet_layout import (
     RowGroups,
@@ -63,7 +63,7 @@ class ParquetSource(UrlSource):
         found = find_files(self.url, self.options, (".parquet", ".pq"), self.max_files)
         if found.passed_over:
             yield PassedOver(found.passed_over)
-        for name, split in self._choose_files([*found.names, *found.unnamed]):
+        for name, split in choose_files([*found.names, *found.unnamed], self.splits, self.display):
             address = join_url(found.root, name)
             groups, size_bytes = self._plan_file(address, table, target_bytes)
             hasher = RangeHasher([group.ranges for group in groups])
@@ -95,18 +95,6 @@ class ParquetSource(UrlSource):
                 groups, rows, table, lambda row: f"{part.name} row {part.start + row + 1}"
             )
         return Decoded(rows, columns=columns, undeclared=strange, unreadable=odd)
-
-    def _choose_files(self, names: Sequence[str]) -> list[tuple[str, str]]:
-        """Return the names of the files that are read, each with its split."""
-        absent = sorted(set(self.splits.values()) - set(names))
-        if absent:
-            raise SourceUnavailable(
-                f"source ({self.display}) must hold each file of source.splits; got no "
-                f"{', '.join(absent)} among {len(names)} files; correct the names, or the url"
-            )
-        if self.splits:
-            return sorted((name, split) for split, name in self.splits.items())
-        return [(name, "") for name in names]
 
     def _plan_file(
         self, address: str, table: RowsSpec, target_bytes: int
