@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, field_validator
 
@@ -29,7 +29,8 @@ from storage.shards.row_ids import (
     hash_row_ids,
 )
 
-SPLITS = ("train", "validation", "held_out")
+Split = Literal["train", "validation", "held_out"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 LISTED_FILES = 1000
 MAX_FAULTS_NAMED = 20
 

@@ -17,7 +17,7 @@ from storage.forms.columns import check_columns, find_undeclared, require_column
 from storage.forms.registry import find_form
 from storage.forms.unreadable import find_unreadable
 from storage.sources.addresses import join_url
-from storage.sources.base import Decoded, Part, SourceFile, Undecodable, UrlSource
+from storage.sources.base import Decoded, Part, SourceFile, Split, Undecodable, UrlSource
 from storage.sources.csv_blocks import Block, Cut, cut_blocks, take_header
 from storage.sources.listing import PACKED, choose_files, list_files
 from storage.sources.opening import SourceStream, open_stream, translated
@@ -42,7 +42,7 @@ class CsvSource(UrlSource):
     """What stands between two values, as `";"`. The decimal mark is a point."""
     encoding: str = "utf-8"
     """Encoding of files without a byte order mark."""
-    splits: dict[Literal["train", "validation", "held_out"], str] = Field(default={})
+    splits: dict[Split, str] = Field(default={})
     """File of each split below the url, as `{train: train.csv, held_out: test.csv}`; empty where
     there is none."""
     max_files: int = Field(default=100_000, ge=1)

@@ -22,6 +22,7 @@ from storage.sources.base import (
     Part,
     PassedOver,
     SourceFile,
+    Split,
     Undecodable,
     UrlSource,
 )
@@ -43,7 +44,7 @@ class ImagesSource(UrlSource):
 
     type: Literal["images"] = "images"
     """Which source it is."""
-    splits: dict[Literal["train", "validation", "held_out"], str] = Field(default={})
+    splits: dict[Split, str] = Field(default={})
     """Folder of each split below the url, as `{train: train, held_out: test}`; empty where there is
     none."""
     mismatch: Literal["resize", "refuse"] = "resize"

@@ -12,6 +12,7 @@ from storage.base.errors import SourceUnavailable, describe_error
 from storage.base.redaction import redact_said
 from storage.base.store import redact
 from storage.sources.addresses import has_query, split_chain
+from storage.sources.base import Split
 from storage.sources.faults import translated
 from storage.sources.folders import walk_folder
 from storage.sources.plain_files import is_local, look_at_open, require_unchanged
@@ -107,7 +108,7 @@ def find_files(
 
 
 def choose_files(
-    names: Sequence[str], splits: Mapping[str, str], display: str
+    names: Sequence[str], splits: Mapping[Split, str], display: str
 ) -> list[tuple[str, str]]:
     """Return the names of the files that are read, each with its split, "" where there are none.
 

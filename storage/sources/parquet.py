@@ -17,7 +17,7 @@ from storage.forms.columns import check_columns, find_undeclared, require_column
 from storage.forms.registry import find_form
 from storage.forms.unreadable import find_unreadable
 from storage.sources.addresses import join_url
-from storage.sources.base import Decoded, Part, PassedOver, SourceFile, UrlSource
+from storage.sources.base import Decoded, Part, PassedOver, SourceFile, Split, UrlSource
 from storage.sources.faults import translated
 from storage.sources.listing import choose_files, find_files
 from storage.sources.opening import open_stream
@@ -50,7 +50,7 @@ class ParquetSource(UrlSource):
 
     type: Literal["parquet"] = "parquet"
     """Which source it is."""
-    splits: dict[Literal["train", "validation", "held_out"], str] = Field(default={})
+    splits: dict[Split, str] = Field(default={})
     """File of each split below the url, as `{train: train.parquet}`; empty where there is none."""
     max_files: int = Field(default=100_000, ge=1)
     """Most files of the source."""
