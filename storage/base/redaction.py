@@ -68,7 +68,8 @@ def redact_said(text: str) -> str:
     # All are looked for before any is masked: what was given may be a part of a secret's name.
     spans = [match.span("value") for match in (*_NAMED.finditer(found), *_BEARER.finditer(found))]
     for value in tuple(_known):  # As it is now: other threads add to it.
-        spans += [match.span() for match in re.finditer(re.escape(value), found)]
+        if value in found:
+            spans += [match.span() for match in re.finditer(re.escape(value), found)]
     return _mask_spans(found, spans)
 
 
