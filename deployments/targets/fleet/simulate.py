@@ -28,7 +28,7 @@ from deployments.targets.fleet.invariants import (
 )
 from deployments.targets.fleet.plan import Decided, Evidence, Outcome, Plan, Taken, Watcher
 from deployments.targets.publish.channel import open_channel, read_champion
-from deployments.targets.run.live import LiveModel, open_live
+from deployments.targets.run.live import LiveModel, Runtime
 from storage.base.store import Store
 
 EMPTY_S, TAKEN_S, RUN_S = 180.0, 180.0, 3600.0
@@ -69,7 +69,7 @@ class Fleet:
                 f"channel ({self.plan.channel}) must have a release before devices follow it; got "
                 f"none in {self._store.display}; make it a target of the recipe"
             )
-        live = open_live(self.plan.channel, self._store, cache=self.plan.folder / "first")[1]
+        live = Runtime(self.plan.channel, self._store, cache=self.plan.folder / "first").current
         self._start()
         last = len(self.plan.rounds) - 1
         with ExitStack() as stack:

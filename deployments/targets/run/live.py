@@ -128,25 +128,6 @@ class _Loader:
         return live
 
 
-def open_live(
-    channel: str,
-    workspace: str | Store = "workspace",
-    *,
-    keys: KeyRing | None = None,
-    cache: Path | None = None,
-    threads: int = 1,
-) -> tuple[Update, LiveModel]:
-    """Update from a channel once, and load the model that answers.
-
-    Raises:
-        ChannelRefused: Nothing can be trusted, and no model that was verified here before answers.
-    """
-    loader = _Loader(threads)
-    client = ChannelClient(channel, workspace, keys=keys, cache=cache, accept=loader.load)
-    update = client.update()
-    return update, loader.load(update.model)
-
-
 @dataclass(frozen=True)
 class FollowState:
     """What came of asking the channel last.
