@@ -18,11 +18,6 @@ from storage.base.store import Store, redact
 MAX_FILE_BYTES = 64 * 2**20
 
 
-def load_input(file: str, card: Card) -> Raw:
-    """Read the raw samples of one file, as `load_samples` does, and nothing else of them."""
-    return load_samples(file, card).raw
-
-
 def load_samples(file: str, card: Card) -> Samples:
     """Read the raw samples of one file.
 

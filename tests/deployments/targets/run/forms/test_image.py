@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from deployments.targets.errors import BadInput
-from deployments.targets.run.inputs import load_input
+from deployments.targets.run.inputs import load_samples
 from deployments.targets.trust.card import Card
 
 DIGIT = np.arange(64, dtype=np.uint8).reshape(8, 8) % 17
@@ -50,44 +50,47 @@ def test_png_of_a_digit_comes_back_as_its_raw_values(card: Card, tmp_path: Path)
     file = save(
         Image.fromarray(np.rint(DIGIT * (255 / 16)).astype(np.uint8)), tmp_path / "a digit.png"
     )
-    raw = load_input(file, card)
+    raw = load_samples(file, card).raw
     assert raw.dtype == np.uint8
     np.testing.assert_array_equal(raw, DIGIT[None, None])
 
 
 def test_enlarged_digit_is_averaged_back(card: Card, tmp_path: Path) -> None:
     big = np.kron(DIGIT, np.ones((32, 32))) * (255 / 16)
-    raw = load_input(
+    raw = load_samples(
         save(Image.fromarray(np.rint(big).astype(np.uint8)), tmp_path / "big.png"), card
-    )
+    ).raw
     np.testing.assert_array_equal(raw, DIGIT[None, None])
-    assert load_input(save(Image.new("L", (300, 200), 255), tmp_path / "w.png"), card).min() == 16
+    assert (
+        load_samples(save(Image.new("L", (300, 200), 255), tmp_path / "w.png"), card).raw.min()
+        == 16
+    )
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK"])
 def test_every_mode_becomes_the_cards_channels(card: Card, tmp_path: Path, mode: str) -> None:
     form = "jpg" if mode == "CMYK" else "png"
     file = save(Image.new("RGB", (20, 10), (255, 255, 255)).convert(mode), tmp_path / f"x.{form}")
-    np.testing.assert_array_equal(load_input(file, card), np.full((1, 1, 8, 8), 16))
+    np.testing.assert_array_equal(load_samples(file, card).raw, np.full((1, 1, 8, 8), 16))
     colour = with_input(card, shape=(3, 4, 6))
-    assert load_input(file, colour).shape == (1, 3, 4, 6)
+    assert load_samples(file, colour).raw.shape == (1, 3, 4, 6)
 
 
 def test_colours_keep_their_channels(card: Card, tmp_path: Path) -> None:
     file = save(Image.new("RGB", (9, 9), (255, 0, 128)), tmp_path / "x.png")
-    raw = load_input(file, with_input(card, shape=(3, 8, 8), value_range=(0, 255)))
+    raw = load_samples(file, with_input(card, shape=(3, 8, 8), value_range=(0, 255))).raw
     assert [int(channel.mean()) for channel in raw[0]] == [255, 0, 128]
 
 
 def test_transparency_is_black_whatever_colour_hides_in_it(card: Card, tmp_path: Path) -> None:
     file = save(Image.new("RGBA", (8, 8), (255, 255, 255, 0)), tmp_path / "x.png")
-    assert load_input(file, card).max() == 0
+    assert load_samples(file, card).raw.max() == 0
 
 
 def test_sixteen_bits_are_scaled_not_clipped(card: Card, tmp_path: Path) -> None:
     deep = np.full((8, 8), 32768, dtype=np.uint16)
     file = save(Image.fromarray(deep), tmp_path / "deep.png")
-    np.testing.assert_array_equal(load_input(file, card), np.full((1, 1, 8, 8), 8))
+    np.testing.assert_array_equal(load_samples(file, card).raw, np.full((1, 1, 8, 8), 8))
 
 
 def test_exif_orientation_is_followed(card: Card, tmp_path: Path) -> None:
@@ -95,22 +98,22 @@ def test_exif_orientation_is_followed(card: Card, tmp_path: Path) -> None:
     pixels[:, :8] = 255
     exif = Image.Exif()
     exif[0x0112] = 6  # Rotate by 90 degrees clockwise: what is left comes to the top.
-    raw = load_input(
+    raw = load_samples(
         save(Image.fromarray(pixels), tmp_path / "x.jpg", exif=exif, quality=100), card
-    )
+    ).raw
     np.testing.assert_array_equal(raw[0, 0], np.repeat([16, 0], 4)[:, None] * np.ones((1, 8)))
 
 
 def test_small_picture_is_enlarged(card: Card, tmp_path: Path) -> None:
     pixels = np.array([[0, 255], [0, 255]], dtype=np.uint8)
-    raw = load_input(save(Image.fromarray(pixels), tmp_path / "x.png"), card)
+    raw = load_samples(save(Image.fromarray(pixels), tmp_path / "x.png"), card).raw
     assert list(raw[0, 0, 0]) == sorted(raw[0, 0, 0])
     assert (raw[0, 0, 0, 0], raw[0, 0, 0, -1]) == (0, 16)
 
 
 def test_float_input_is_not_rounded(card: Card, tmp_path: Path) -> None:
     file = save(Image.new("L", (8, 8), 127), tmp_path / "x.png")
-    raw = load_input(file, with_input(card, dtype="float32", value_range=(-1, 1)))
+    raw = load_samples(file, with_input(card, dtype="float32", value_range=(-1, 1))).raw
     assert raw.dtype == np.float32
     assert raw[0, 0, 0, 0] == pytest.approx(-1 + 2 * 127 / 255)
 
@@ -118,13 +121,13 @@ def test_float_input_is_not_rounded(card: Card, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (1, 1, 8, 8)])
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float64", ">i2"])
 def test_npy_of_raw_values(card: Card, tmp_path: Path, shape: tuple[int, ...], dtype: str) -> None:
-    raw = load_input(save_array(DIGIT.reshape(shape).astype(dtype), tmp_path / "x.npy"), card)
+    raw = load_samples(save_array(DIGIT.reshape(shape).astype(dtype), tmp_path / "x.npy"), card).raw
     assert raw.dtype == np.uint8
     np.testing.assert_array_equal(raw, DIGIT[None, None])
 
 
 def test_npy_in_fortran_order(card: Card, tmp_path: Path) -> None:
-    raw = load_input(save_array(np.asfortranarray(DIGIT), tmp_path / "x.npy"), card)
+    raw = load_samples(save_array(np.asfortranarray(DIGIT), tmp_path / "x.npy"), card).raw
     np.testing.assert_array_equal(raw, DIGIT[None, None])
 
 
@@ -147,13 +150,13 @@ def test_npy_in_fortran_order(card: Card, tmp_path: Path) -> None:
 )
 def test_npy_that_is_no_sample(card: Card, tmp_path: Path, array: np.ndarray, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        load_input(save_array(array, tmp_path / "x.npy"), card)
+        load_samples(save_array(array, tmp_path / "x.npy"), card)
 
 
 def test_pickled_npy_never_runs(card: Card, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(BadInput, match="of numbers"):
-        load_input(str(tmp_path / "x.npy"), card)
+        load_samples(str(tmp_path / "x.npy"), card)
 
 
 def test_npy_header_that_claims_more_than_there_is(card: Card, tmp_path: Path) -> None:
@@ -165,14 +168,14 @@ def test_npy_header_that_claims_more_than_there_is(card: Card, tmp_path: Path) -
         b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + b"\0" * 8
     )
     with pytest.raises(BadInput, match="with 8 bytes of data"):
-        load_input(str(tmp_path / "x.npy"), card)
+        load_samples(str(tmp_path / "x.npy"), card)
 
 
 @pytest.mark.parametrize("size", [(8000, 8000), (12_000, 12_000), (100_000, 100_000)])
 def test_decompression_bombs(card: Card, tmp_path: Path, size: tuple[int, int]) -> None:
     (tmp_path / "bomb.png").write_bytes(make_bomb(*size))
     with pytest.raises(BadInput, match="must have at most 50000000 pixels"):
-        load_input(str(tmp_path / "bomb.png"), card)
+        load_samples(str(tmp_path / "bomb.png"), card)
 
 
 @pytest.mark.parametrize("form", ["png", "jpg"])
@@ -183,7 +186,7 @@ def test_cut_off_pictures(card: Card, tmp_path: Path, form: str, keep: float) ->
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * keep) if keep < 1 else int(keep)])
     with pytest.raises(BadInput):
-        load_input(str(path), card)
+        load_samples(str(path), card)
 
 
 def test_flipped_bytes_give_an_answer_or_a_clear_error(card: Card, tmp_path: Path) -> None:
@@ -195,7 +198,7 @@ def test_flipped_bytes_give_an_answer_or_a_clear_error(card: Card, tmp_path: Pat
             damaged[position] ^= 0xFF
             (tmp_path / "bad").write_bytes(damaged)
             try:
-                raw = load_input(str(tmp_path / "bad"), card)
+                raw = load_samples(str(tmp_path / "bad"), card).raw
             except BadInput:
                 continue
             assert raw.shape == (1, 1, 8, 8)
@@ -208,10 +211,10 @@ def test_flipped_bytes_give_an_answer_or_a_clear_error(card: Card, tmp_path: Pat
 def test_files_of_another_kind(card: Card, tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x").write_bytes(data)
     with pytest.raises(BadInput):
-        load_input(str(tmp_path / "x"), card)
+        load_samples(str(tmp_path / "x"), card)
 
 
 def test_picture_for_a_model_of_tables(card: Card, tmp_path: Path) -> None:
     file = save(Image.new("L", (8, 8)), tmp_path / "x.png")
     with pytest.raises(BadInput, match=r"\.npy file"):
-        load_input(file, with_input(card, shape=(5,)))
+        load_samples(file, with_input(card, shape=(5,)))

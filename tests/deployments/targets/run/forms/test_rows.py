@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deployments.targets.errors import BadInput
-from deployments.targets.run.inputs import load_input, read_samples, read_values
+from deployments.targets.run.inputs import load_samples, read_samples, read_values
 from deployments.targets.trust.card import Card, ColumnSpec, InputSpec, OutputSpec
 from tests.deployments.targets.material import make_golden
 
@@ -57,7 +57,7 @@ def make_card(spec: InputSpec) -> Card:
 def read(tmp_path: Path, content: str | bytes, spec: InputSpec) -> np.ndarray:
     path = tmp_path / "rows.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return load_input(str(path), make_card(spec))
+    return load_samples(str(path), make_card(spec)).raw
 
 
 def test_rows_of_a_table_are_read_by_the_names_of_their_columns(tmp_path: Path) -> None:
