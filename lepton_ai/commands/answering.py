@@ -8,19 +8,19 @@ if TYPE_CHECKING:
     from deployments.targets.run.live import Runtime
 
 
-def warn_refused(channel: str, reason: str | None) -> None:
-    """Says that a channel is refused, and that the model that was verified last answers."""
-    say(
-        f"warning: channel {channel} is refused, the model that was verified last answers: "
-        f"{reason}",
-        "yellow",
-    )
+def warn_refused(runtime: "Runtime") -> None:
+    """Says where a channel is refused, and that the model that was verified last answers."""
+    if runtime.state.status == "refused":
+        say(
+            f"warning: channel {runtime.channel} is refused, the model that was verified last "
+            f"answers: {runtime.state.reason}",
+            "yellow",
+        )
 
 
 def say_model(runtime: "Runtime") -> None:
     """Says which model answers."""
-    if runtime.state.status == "refused":
-        warn_refused(runtime.channel, runtime.state.reason)
+    warn_refused(runtime)
     live = runtime.current
     release = live.verified.release
     say(f"{live.card.name} on channel {release.channel}: {release.title} answers")

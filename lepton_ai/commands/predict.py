@@ -41,8 +41,7 @@ def predict(
     """
     logging.getLogger("deployments").setLevel(logging.ERROR)  # A refusal is said below, once.
     runtime = Runtime(channel, workspace)
-    if runtime.state.status == "refused":
-        warn_refused(channel, runtime.state.reason)
+    warn_refused(runtime)
     failed = False
     for file in files:
         try:
