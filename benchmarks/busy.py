@@ -13,7 +13,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,9 +21,9 @@ from typing import Any
 from benchmarks.results import describe_machine, make_table, write_section
 
 CONTENDERS = ("measured", "one a core")
+ROOT = Path(__file__).parents[1]
 CODE = """
-import json, os, resource, sys, time
-from pathlib import Path
+import json, os, sys, time
 from flows.recipe.load import load_recipe
 from lightning_modules.specs.samples import ImageSample
 from lightning_modules.training.trainer import fit_learner
@@ -56,13 +55,12 @@ def keep_busy(count: int) -> Iterator[None]:
         yield
 
 
-def train(threads: str, epochs: int, folder: Path) -> dict[str, Any]:
+def train(threads: str, epochs: int) -> dict[str, Any]:
     """Trains once, and returns what it took.
 
     Args:
         threads: One of `CONTENDERS`.
         epochs: Of the training.
-        folder: Where it may write.
     """
     cores = len(os.sched_getaffinity(0))
     chosen: int | str = "auto" if threads == CONTENDERS[0] else cores
@@ -72,7 +70,7 @@ def train(threads: str, epochs: int, folder: Path) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", CODE, json.dumps(settings)],
         env=env,
-        cwd=Path.cwd() if (Path.cwd() / "benchmarks").is_dir() else folder,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
@@ -89,19 +87,15 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     cases = [(threads, others) for others in (0, cores) for threads in CONTENDERS]
     found: dict[tuple[str, int], list[dict[str, Any]]] = {case: [] for case in cases}
-    with tempfile.TemporaryDirectory() as folder:
-        for turn in range(arguments.rounds):
-            for threads, others in cases if turn % 2 else reversed(cases):
-                with keep_busy(others):
-                    found[threads, others].append(train(threads, arguments.epochs, Path(folder)))
-                print(threads, others, found[threads, others][-1], flush=True)
-    load = os.getloadavg()[1] - cores
-    write_section("Beside other work", describe(found, cores, arguments.rounds, load))
+    for turn in range(arguments.rounds):
+        for threads, others in cases if turn % 2 else reversed(cases):
+            with keep_busy(others):
+                found[threads, others].append(train(threads, arguments.epochs))
+            print(threads, others, found[threads, others][-1], flush=True)
+    write_section("Beside other work", describe(found, arguments.rounds))
 
 
-def describe(
-    found: Mapping[tuple[str, int], list[dict[str, Any]]], cores: int, rounds: int, load: float
-) -> str:
+def describe(found: Mapping[tuple[str, int], list[dict[str, Any]]], rounds: int) -> str:
     """Return the section: what each training took, and by how much more than the quiet one."""
 
     def take(case: tuple[str, int], name: str) -> float:
@@ -118,12 +112,11 @@ def describe(
         ]
         for threads, others in found
     ]
-    beside = f" Others kept the machine busy meanwhile (load {load:.0f} beyond the cores)."
     return (
         "## Beside other work\n\n"
         f"{describe_machine(['torch', 'pytorch-lightning'])} The digits recipe's network, trained "
         f"in a process of its own; {rounds} rounds in turn, medians. Processor time holds the "
-        f"measuring of steps, too.{beside if load > 1 else ''}\n\n"
+        "measuring of steps, too.\n\n"
         + make_table(["threads", "chosen", "processor time", "ratio", "wall time"], rows)
         + "\n\nThe ratio is to the quiet training with measured threads."
     )

@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
+# As this process begins: a section is written when its measuring, which is load, too, is over.
+_LOAD_BEFORE = os.getloadavg()
 _TITLE = (
     "# Results\n\nWritten by `make bench`; no figure by hand. Ratios hold within a run; absolute "
     "figures are the machine's.\n"
@@ -42,7 +44,7 @@ def make_table(head: list[str], rows: list[list[str]]) -> str:
 def describe_machine(packages: list[str]) -> str:
     """One line: when, on what, with which versions."""
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    load = ", ".join(f"{value:.1f}" for value in _LOAD_BEFORE)
     return (
         f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {name_processors()} (load before: "
         f"{load}), Python {platform.python_version()}, {versions}."
