@@ -87,7 +87,10 @@ class HttpFetcher(FetcherInterface):
 
 
 class _PromptFetcher(Urllib3Fetcher):
-    """Gives bytes as they come, not only once a whole chunk is there."""
+    """Gives bytes as they come, not only once a whole chunk is there.
+
+    So a download that was left ends with its next bytes, and no threads of slow servers gather.
+    """
 
     def _chunks(self, response: BaseHTTPResponse) -> Iterator[bytes]:
         # A urllib3 without it reads whole chunks: the deadline holds all the same.

@@ -52,12 +52,8 @@ def test_ink_on_paper_is_told(card):
 
 
 def test_a_scaled_array_is_told(card):
-    low, high = card.input.bounds
     file = io.BytesIO()
-    np.save(file, (draw(1.0, 0.0) * (high - low) * 0.004 + low).astype(np.float32))
-    if np.dtype(card.input.dtype).kind in "iu":
-        file = io.BytesIO()
-        np.save(file, np.full((1, SIDE, SIDE), low, card.input.dtype))
+    np.save(file, (draw(1.0, 0.0) / 255).astype(card.input.dtype))
     ((_, words),) = read_samples(file.getvalue(), card, "a.npy").notes
     assert "nearly one value" in words
 
