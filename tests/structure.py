@@ -174,11 +174,14 @@ def find_unnamed_rooms(root: Path, sources: list[Source]) -> Iterator[Place]:
         return
     rooms = {str(Path(source.path).parent) for source in sources}
     rows = re.findall(r"^\| (?:\*\*|`)([\w/]+)(?:\*\*|`) \|", page.read_text("utf-8"), re.MULTILINE)
-    named = {name for name in rows if name.split("/")[0] in PACKAGES}
+    counted = Counter(name for name in rows if name.split("/")[0] in PACKAGES)
+    named = set(counted)
     for room in sorted(rooms - named):
         yield Place(str(page.relative_to(root)), 0, f"does not name {room}")
     for room in sorted(named - rooms):
         yield Place(str(page.relative_to(root)), 0, f"names {room}, which is not there")
+    for room in sorted(room for room, times in counted.items() if times > 1):
+        yield Place(str(page.relative_to(root)), 0, f"names {room} more than once")
 
 
 def main() -> int:
