@@ -89,11 +89,12 @@ def name_text_fields(spec: RowsSpec) -> dict[str, str]:
     return fields | {name: name_field(name, every) for name in spec.metadata}
 
 
-def list_fields(name: str, texts: Sequence[str]) -> tuple[str, ...]:
+def list_meant(name: str, spec: RowsSpec) -> tuple[str, ...]:
     """List the fields that a recipe may mean by a name, the likeliest first."""
-    if name in texts:
-        return (name_field(name, texts), name)
-    return (name, _name_plainly(name))
+    own = name_text_fields(spec).get(name)
+    roles = {LABEL: spec.label, TARGET: spec.target, TIME: spec.time, SERIES_ID: spec.entity}
+    parts = [field for field, column in roles.items() if column == name]
+    return (*((name, _name_plainly(name)) if own is None else (own, name)), *parts)
 
 
 def _name_plainly(column: str) -> str:

@@ -8,14 +8,7 @@ from numpy.typing import NDArray
 
 from storage.base.errors import InvalidInput
 from storage.forms.base import RowsSpec
-from storage.forms.columns import (
-    SERIES_ID,
-    TARGET,
-    TIME,
-    hash_entity,
-    list_fields,
-    name_text_fields,
-)
+from storage.forms.columns import SERIES_ID, hash_entity, list_meant
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows, find_valid
 
 Values = tuple[NDArray[Any], NDArray[np.bool_]]
@@ -59,14 +52,6 @@ def find_values(
 def is_label(name: str, spec: RowsSpec) -> bool:
     """Return whether a name means the class of a row."""
     return bool(spec.labels) and (name == LABEL or name == spec.label)
-
-
-def list_meant(name: str, spec: RowsSpec) -> tuple[str, ...]:
-    """List the fields that a recipe may mean by a name, the likeliest first."""
-    own = [field for column, field in name_text_fields(spec).items() if column == name]
-    roles = {LABEL: spec.label, TARGET: spec.target, TIME: spec.time, SERIES_ID: spec.entity}
-    parts = [field for field, column in roles.items() if column == name]
-    return (*own, *list_fields(name, spec.texts), *parts)
 
 
 def _find_present(

@@ -22,11 +22,10 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.scratch import open_scratch
 from storage.datasets.version import Version
 from storage.forms.base import DEFAULT_SHARD_BYTES, RowsSpec
-from storage.forms.columns import SERIES_ID, TIME
+from storage.forms.columns import SERIES_ID, TIME, list_meant
 from storage.forms.registry import find_form
 from storage.pipeline.collecting import Progress
 from storage.pipeline.fitted import Fitted, fit_statistics
-from storage.pipeline.keys import list_meant
 from storage.pipeline.publishing import publish_version
 from storage.pipeline.selection import NO_KEY, REASONS
 from storage.pipeline.shuffle import (
@@ -178,8 +177,8 @@ def _plan_series(
     def read(entry: ShardEntry) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         rows = _read_key(raw, spec, entry)
         dated = find_dated(rows)
-        splits = assign_splits(rows, entry.split, plan)[dated].astype(np.int64) % groups
-        return rows[SERIES_ID][dated], rows[TIME][dated], splits
+        splits, _ = assign_splits(rows, entry.split, plan)
+        return rows[SERIES_ID][dated], rows[TIME][dated], splits[dated].astype(np.int64) % groups
 
     def count(
         entries: Iterable[ShardEntry],

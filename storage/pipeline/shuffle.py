@@ -36,7 +36,6 @@ from storage.pipeline.splits import (
     LEFT_OUT,
     TRAIN,
     Cutoffs,
-    find_keyed,
     find_keys,
     find_times,
     split_by_hash,
@@ -158,11 +157,9 @@ def scatter_group(group: tuple[int, Sequence[ShardEntry]], plan: ShufflePlan) ->
     kept: list[Rows] = []
     drawn: list[NDArray[np.int64]] = []
     sides: list[NDArray[np.int8]] = []
-    conflicts = 0
     for entry in entries:
         rows, counts = select_rows(read_shard(plan.raw, entry), plan.spec, plan.columns)
-        splits = assign_splits(rows, entry.split, plan)
-        keyed = find_keyed(rows, plan.spec, plan.columns)
+        splits, keyed = assign_splits(rows, entry.split, plan)
         counts["left_out"] = int((keyed & (splits == LEFT_OUT)).sum())
         counts[NO_KEY] = int((~keyed).sum())
         rows, splits = take_rows(rows, splits != LEFT_OUT), splits[splits != LEFT_OUT]
@@ -186,22 +183,23 @@ def scatter_group(group: tuple[int, Sequence[ShardEntry]], plan: ShufflePlan) ->
     return Scattered(path, columns, tuple(bounds.tolist()), dropped, conflicts)
 
 
-def assign_splits(rows: Rows, source_split: str, plan: ShufflePlan) -> NDArray[np.int8]:
-    """Return the splits of the rows of a raw shard, shape (N,).
+def assign_splits(
+    rows: Rows, source_split: str, plan: ShufflePlan
+) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+    """Return the splits of the rows of a raw shard, and which have what they are split by.
 
-    Rows that lack what they are split by are of none.
+    Each (N,); rows that lack it are of no split.
     """
     if plan.spec.split.by == "time":
         times, keyed = find_times(rows, plan.spec, plan.columns)
         splits = split_by_time(times, plan.cutoffs)
     else:
-        keys = find_keys(rows, plan.spec, plan.columns)
-        keyed = find_keyed(rows, plan.spec, plan.columns)
+        keys, keyed = find_keys(rows, plan.spec, plan.columns)
         splits = split_by_hash(
             keys, source_split, plan.spec.split, validation_given=plan.validation_given
         )
     splits[~keyed] = LEFT_OUT
-    return splits
+    return splits, keyed
 
 
 def draw_buckets(rows: Rows, splits: NDArray[np.int8], plan: ShufflePlan) -> NDArray[np.int64]:

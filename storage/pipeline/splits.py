@@ -136,28 +136,17 @@ def find_times(rows: Rows, spec: RowsSpec, columns: Mapping[str, Sequence[str]])
     return values, valid
 
 
-def find_keyed(
-    rows: Rows, spec: RowsSpec, columns: Mapping[str, Sequence[str]]
-) -> NDArray[np.bool_]:
-    """Return which rows have what they are split by, shape (N,); others are of no split."""
-    if spec.split.by == "time":
-        return find_times(rows, spec, columns)[1]
-    if spec.split.by in ("group", "entity"):
-        return find_values(rows, spec.split.field or SERIES_ID, spec, columns)[1]
-    return np.ones(count_rows(rows), np.bool_)
-
-
 def find_keys(
     rows: Rows, spec: RowsSpec, columns: Mapping[str, Sequence[str]]
-) -> NDArray[np.uint64]:
-    """Return what a split keeps together, as hashes.
+) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """Return what a split keeps together, as hashes, and which rows have it, shape (N,).
 
     Equal contents, or equal values of a group or an entity.
     """
     if spec.split.by not in ("group", "entity"):
-        return rows[CONTENT_HASH]
-    values, _ = find_values(rows, spec.split.field or SERIES_ID, spec, columns)
-    return hash_contents({"group": values})
+        return rows[CONTENT_HASH], np.ones(count_rows(rows), np.bool_)
+    values, valid = find_values(rows, spec.split.field or SERIES_ID, spec, columns)
+    return hash_contents({"group": values}), valid
 
 
 def estimate_rows(rows_by_split: Mapping[str, int], spec: SplitSpec) -> dict[str, int]:
