@@ -39,6 +39,11 @@ def join_url(url: str, name: str) -> str:
     return posixpath.join(folder, name) + mark + query + outer
 
 
+def show_name(name: str) -> str:
+    """Return a file's name as text that can be stored, whatever its bytes are."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def has_query(url: str) -> bool:
     """Return whether a question mark begins a query there, rather than being part of a name."""
     protocol, mark, _ = url.partition("://")

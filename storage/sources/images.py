@@ -4,7 +4,7 @@ The label is the name of the folder that a picture lies in.
 """
 
 import posixpath
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
@@ -26,7 +26,7 @@ from storage.sources.base import (
     Undecodable,
     UrlSource,
 )
-from storage.sources.listing import NO_UTF8, find_files, list_files, read_files
+from storage.sources.listing import NO_UTF8, find_ending, find_files, list_files, read_files
 from storage.sources.opening import open_stream
 from storage.sources.pictures import MODES, decode_pictures
 from storage.sources.tar import Bounds, Member, read_members
@@ -132,7 +132,7 @@ class ImagesSource(UrlSource):
             (split for split, folder in self.splits.items() if f"/{folder}/" in f"/{name}"), None
         )
 
-    def _require_splits(self, found: Collection[str]) -> None:
+    def _require_splits(self, found: Collection[str | None]) -> None:
         """Refuses a split without a picture: its folder is empty, or called otherwise."""
         empty = [folder for split, folder in self.splits.items() if split not in found]
         if empty:
@@ -143,20 +143,22 @@ class ImagesSource(UrlSource):
 
     def _scan_folder(self, labels: Sequence[str], rows: int) -> Iterator[Part | PassedOver]:
         found = find_files(self.url, self.options, SUFFIXES, self.max_files)
-        root, names = found.root, found.names
         known = {label: number for number, label in enumerate(labels)}
+        names: defaultdict[str | None, list[str]] = defaultdict(list)
+        for name in found.names:
+            names[self.find_split(name)].append(name)
         lost = [(name, NO_UTF8) for name in found.unnamed]
-        lost += [(name, NOWHERE) for name in names if self.find_split(name) is None]
-        self._require_splits({self.find_split(name) or "" for name in names})
+        lost += [(name, NOWHERE) for name in names[None]]
+        self._require_splits(names)
         if found.passed_over:
             yield PassedOver(found.passed_over)
         for split in ("", *SPLITS):
-            chosen = [name for name in names if self.find_split(name) == split]
+            chosen = names[split]
             for start in range(0, len(chosen), rows):
                 pictures = [
                     (name, find_label(name, known)) for name in chosen[start : start + rows]
                 ]
-                detail = {"root": root, "pictures": pictures, "faults": lost}
+                detail = {"root": found.root, "pictures": pictures, "faults": lost}
                 yield Part(
                     redact(self.url), start, start + len(pictures), split=split, detail=detail
                 )
@@ -178,7 +180,7 @@ class ImagesSource(UrlSource):
                         batch.faults.append((member.name, member.reason))
                         continue
                     if not member.name.lower().endswith(SUFFIXES):
-                        endings[posixpath.splitext(member.name)[1].lower()] += 1
+                        endings[find_ending(member.name)] += 1
                         continue
                     split = self.find_split(member.name)
                     if split is None:

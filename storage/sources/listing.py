@@ -11,7 +11,7 @@ from typing import Any, cast
 from storage.base.errors import SourceUnavailable, describe_error
 from storage.base.redaction import redact_said
 from storage.base.store import redact
-from storage.sources.addresses import has_query, split_chain
+from storage.sources.addresses import has_query, show_name, split_chain
 from storage.sources.base import Split
 from storage.sources.faults import translated
 from storage.sources.folders import walk_folder
@@ -88,7 +88,8 @@ def find_files(
     root = str(filesystem.unstrip_protocol(base)) + query + split_chain(url)[1]
     names = sorted({posixpath.relpath(file.removesuffix(query), base) for file in found})
     shown = [name for name in names if not _is_hidden(name)]
-    wanted = [name for name in shown if name.lower().endswith(_add_packed(suffixes))]
+    endings = _add_packed(suffixes)
+    wanted = [name for name in shown if name.lower().endswith(endings)]
     if not wanted:
         raise SourceUnavailable(
             f"source ({display}) must hold files that end in {', '.join(suffixes)}; got none among "
@@ -101,10 +102,8 @@ def find_files(
         )
     clear = [name for name in wanted if name.isascii() or _is_text(name)]
     unnamed = sorted(set(wanted) - set(clear)) if len(clear) < len(wanted) else []
-    others = Counter(_find_ending(name) for name in set(shown) - set(wanted))
-    return Listing(
-        root, clear, dict(sorted(others.items())), tuple(_show_name(name) for name in unnamed)
-    )
+    others = Counter(map(find_ending, set(shown) - set(wanted)))
+    return Listing(root, clear, dict(sorted(others.items())), tuple(map(show_name, unnamed)))
 
 
 def choose_files(
@@ -172,12 +171,9 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _show_name(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _find_ending(name: str) -> str:
-    return _show_name(posixpath.splitext(name)[1].lower())
+def find_ending(name: str) -> str:
+    """Return the ending of a file's name, in lower case; "" where it has none."""
+    return show_name(posixpath.splitext(name)[1].lower())
 
 
 def read_files(

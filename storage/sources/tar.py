@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from storage.base.errors import SourceError
+from storage.sources.addresses import show_name
 from storage.sources.base import Undecodable
 from storage.sources.opening import SourceStream
 
@@ -89,7 +90,7 @@ def read_members(stream: SourceStream, bounds: Bounds) -> Iterator[Member | Unde
         fault = _find_fault(header, bounds)
         if fault is not None:
             _skip_content(stream, header)
-            yield Undecodable(_show_name(header.name)[:MAX_NAME_BYTES], fault)
+            yield Undecodable(show_name(header.name)[:MAX_NAME_BYTES], fault)
         else:
             yield Member(posixpath.normpath(header.name), _read_content(stream, header, bounds))
 
@@ -117,7 +118,7 @@ def _read_header(stream: SourceStream, count: int) -> Header | None:
     if size is None or size < 0:
         raise SourceError(
             f"archive ({stream.display}) must state the size of each file; got none for "
-            f"{_show_name(full)}"
+            f"{show_name(full)}"
         )
     return Header(full, size, kind)
 
@@ -130,15 +131,10 @@ def _apply_records(header: Header, records: Mapping[str, str], display: str) -> 
     ):
         raise SourceError(
             f"archive ({display}) must state the size of each file; got "
-            f"{stated[:_MOST_DIGITS]!r} for {_show_name(header.name)}; pack it again"
+            f"{stated[:_MOST_DIGITS]!r} for {show_name(header.name)}; pack it again"
         )
     size = header.size if stated is None else int(stated)
     return replace(header, name=records.get("path", header.name), size=size)
-
-
-def _show_name(name: str) -> str:
-    """Return a name as text that can be stored, whatever its bytes are."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _read_content(stream: SourceStream, header: Header, bounds: Bounds) -> bytes:
