@@ -119,7 +119,7 @@ def find_ends(text: bytes, delimiter: bytes, *, final: bool = True) -> NDArray[n
         quoted = np.cumsum(data == _QUOTE, dtype=np.int64) & 1
         outside: NDArray[np.intp] = ends[quoted[ends] == 0]
         return outside
-    record, _ = _compile_bytes(delimiter)
+    record = _compile_bytes(delimiter)
     found: list[int] = []
     place = 0
     while place < len(head):
@@ -207,6 +207,7 @@ def _compile(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 @lru_cache(maxsize=16)
-def _compile_bytes(delimiter: bytes) -> tuple[re.Pattern[bytes], None]:
-    pattern, _ = _compile(delimiter.decode("latin-1"))
-    return re.compile(pattern.pattern.encode("latin-1")), None
+def _compile_bytes(delimiter: bytes) -> re.Pattern[bytes]:
+    """Return what matches one record with its line end."""
+    record, _ = _compile(delimiter.decode("latin-1"))
+    return re.compile(record.pattern.encode("latin-1"))

@@ -16,8 +16,9 @@ from storage.forms.registry import FORMS, find_form
 from storage.sources.addresses import join_url
 from storage.sources.base import Decoded, Part, SourceFile, UrlSource
 from storage.sources.cutting import MOST_ROW_BYTES, cut_evenly
+from storage.sources.faults import translated
 from storage.sources.npy import SPOOL_BYTES, ArrayFile, translated_members
-from storage.sources.opening import open_stream, translated
+from storage.sources.opening import open_stream
 from storage.sources.unpacking import limit_unpacked
 
 MAX_NAMED = 20

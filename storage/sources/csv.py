@@ -19,8 +19,9 @@ from storage.forms.unreadable import find_unreadable
 from storage.sources.addresses import join_url
 from storage.sources.base import Decoded, Part, SourceFile, Split, Undecodable, UrlSource
 from storage.sources.csv_blocks import Block, Cut, cut_blocks, take_header
+from storage.sources.faults import translated
 from storage.sources.listing import PACKED, choose_files, list_files
-from storage.sources.opening import SourceStream, open_stream, translated
+from storage.sources.opening import SourceStream, open_stream
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.xz", ".csv.bz2")
 _MARKS = {

@@ -23,8 +23,6 @@ from storage.sources.unpacking import (
     read_pieces,
 )
 
-__all__ = ["SourceStream", "open_stream", "read_file", "translated"]
-
 
 class SourceStream:
     """The uncompressed bytes of one file, in order.

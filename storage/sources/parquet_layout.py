@@ -39,11 +39,6 @@ class RowGroups:
     rows: int
     ranges: tuple[Range, ...]
 
-    @property
-    def size_bytes(self) -> int:
-        """Stored bytes."""
-        return sum(stop - start for start, stop in self.ranges)
-
 
 def plan_groups(
     file: "pq.ParquetFile",
