@@ -13,7 +13,12 @@ from storage.base.errors import SourceError
 from storage.base.store import redact
 from storage.sources.base import SourceFile
 from storage.sources.faults import translated
-from storage.sources.plain_files import FileState, look_at_file, require_unchanged
+from storage.sources.plain_files import (
+    FileState,
+    look_at_file,
+    require_plain_file,
+    require_unchanged,
+)
 from storage.sources.unpacking import (
     CHUNK_BYTES,
     HashingReader,
@@ -159,5 +164,5 @@ def read_file(url: str, options: Mapping[str, object]) -> bytes:
         import fsspec
 
         filesystem, path = fsspec.core.url_to_fs(url, **options)
-        look_at_file(filesystem, path, display)
+        require_plain_file(filesystem, path, display)
         return cast("bytes", filesystem.cat_file(path))

@@ -63,6 +63,17 @@ def require_plain(mode: int, display: str) -> None:
         )
 
 
+def require_plain_file(filesystem: Any, path: str, display: str) -> None:
+    """Refuses what is no plain file of this machine; a remote store is not asked.
+
+    Raises:
+        SourceUnavailable: It is a pipe, a device or a folder.
+        OSError: It is not there.
+    """
+    if is_local(filesystem):
+        require_plain(os.stat(path).st_mode, display)  # noqa: PTH116 - the path is fsspec's text
+
+
 def look_at_file(filesystem: Any, path: str, display: str) -> FileState:
     """Return what a file system says of a file now; the file is not opened.
 

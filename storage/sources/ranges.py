@@ -11,7 +11,7 @@ from typing_extensions import Buffer
 from storage.base.errors import SourceError
 from storage.base.store import redact, sha256_bytes
 from storage.sources.faults import translated
-from storage.sources.plain_files import describe_change, look_at_file
+from storage.sources.plain_files import describe_change, require_plain_file
 
 Range = tuple[int, int]
 """First byte and the byte after the last one."""
@@ -122,7 +122,7 @@ def read_ranges(hashed: HashedRanges, options: Mapping[str, object]) -> SparseFi
         import fsspec
 
         filesystem, path = fsspec.core.url_to_fs(hashed.address, **options)
-        look_at_file(filesystem, path, display)
+        require_plain_file(filesystem, path, display)
         pieces = _fetch(filesystem, path, hashed.ranges)
     if sha256_bytes(b"".join(pieces)) != hashed.sha256:
         raise SourceError(describe_change(display))

@@ -4,18 +4,25 @@ import datetime
 import decimal
 import hashlib
 import io
+import threading
+import traceback
+from functools import partial
+from http.server import ThreadingHTTPServer
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from storage.base.errors import SourceError, SourceUnavailable
 from storage.forms.columns import NUMBERS
 from storage.forms.table import TableSpec
+from storage.shards.row_ids import VALID_SUFFIX
 from storage.sources.parquet import ParquetSource
 from storage.sources.ranges import RangeHasher, SparseFile, merge_ranges
-from storage.testing.sources import SourceContract, read_all
+from storage.testing.sources import SECRET, SourceContract, read_all
+from tests.storage.sources.test_listing import Quiet
 
 SPEC = TableSpec(numbers=("x",), label="y", labels=("a", "b"))
 
@@ -117,21 +124,22 @@ def test_types_without_a_value_are_told(tmp_path, column, values):
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("values", "wanted"),
     [
-        pa.array([1, 2, None, 4]),
-        pa.array([True, False, None, True]),
-        pa.array(np.array([1, 2, 3, 4], np.float16)),
-        pa.array([decimal.Decimal("1.5")] * 4),
-        pa.array(["1", "2", "x", None]),
-        pa.array(["1", "2", "x", None]).dictionary_encode(),
-        pa.array([None] * 4, pa.null()),
+        (pa.array([1, 2, None, 4]), [1, 2, np.nan, 4]),
+        (pa.array([True, False, None, True]), [1, 0, np.nan, 1]),
+        (pa.array(np.array([1, 2, 3, 4], np.float16)), [1, 2, 3, 4]),
+        (pa.array([decimal.Decimal("1.5")] * 4), [1.5] * 4),
+        (pa.array(["1", "2", "x", None]), [1, 2, np.nan, np.nan]),
+        (pa.array(["1", "2", "x", None]).dictionary_encode(), [1, 2, np.nan, np.nan]),
+        (pa.array([None] * 4, pa.null()), [np.nan] * 4),
     ],
 )
-def test_types_with_a_number_are_read(tmp_path, values):
+def test_types_with_a_number_are_read(tmp_path, values, wanted):
     pq.write_table(pa.table({"x": values, "y": ["a"] * 4}), tmp_path / "a.parquet")
     rows = read_all(ParquetSource(url=str(tmp_path / "a.parquet")), SPEC)
-    assert rows[NUMBERS].shape == (4, 1)
+    np.testing.assert_array_equal(rows[NUMBERS], np.array(wanted)[:, np.newaxis])
+    assert rows[NUMBERS + VALID_SUFFIX][:, 0].tolist() == [not np.isnan(each) for each in wanted]
 
 
 def test_a_split_s_file_that_is_not_there_is_told(tmp_path):
@@ -143,11 +151,44 @@ def test_a_split_s_file_that_is_not_there_is_told(tmp_path):
         source.parts(1, SPEC)
 
 
+def test_a_file_of_zeros_is_told(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(100))
+    with pytest.raises(SourceError, match=r"a\.parquet.*must be whole"):
+        ParquetSource(url=f"file://{tmp_path}/a.parquet").parts(1, SPEC)
+
+
 def test_secrets_of_the_address_are_not_told(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(100))
-    url = f"file://{tmp_path}/a.parquet"
-    with pytest.raises(SourceError, match=r"a\.parquet.*must be whole"):
-        ParquetSource(url=url).parts(1, SPEC)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/a.parquet?token={SECRET}"
+        with pytest.raises(SourceError, match=r"a\.parquet\?token=\*\*\*.* must be") as caught:
+            ParquetSource(url=url).parts(1, SPEC)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_part_is_decoded_without_asking_what_is_known_of_its_file(tmp_path, monkeypatch):
+    """Its bytes are held against their digest: to ask for more costs a way there and back."""
+    asked = []
+    tell = MemoryFileSystem.info
+
+    def count(filesystem, path, **options):
+        asked.append(path)
+        return tell(filesystem, path, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "info", count)
+    write(tmp_path / "a.parquet")
+    MemoryFileSystem().pipe("/asked/a.parquet", (tmp_path / "a.parquet").read_bytes())
+    source = ParquetSource(url="memory://asked/a.parquet")
+    part = source.parts(1 << 20, SPEC)[0]
+    assert asked
+    asked.clear()
+    assert source.decode(part, SPEC).rows[NUMBERS].shape == (100, 1)
+    assert asked == []
 
 
 def test_ranges_are_hashed_as_they_lie():
