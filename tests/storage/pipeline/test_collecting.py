@@ -5,13 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from storage.base.errors import SourceError
+from storage.base.errors import SourceError, SourceUnavailable
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.verify import verify_version
 from storage.pipeline.collecting import collect_rows
 from storage.shards.row_ids import LABEL, ROW_ID
 from storage.sources.base import Decoded, Part, Source, SourceFile, Undecodable
+from storage.sources.csv import CsvSource
 from storage.sources.idx import IdxSource
 from storage.sources.sklearn import SklearnSource
 from tests.storage.dataset_material import assert_nothing_else
@@ -38,6 +39,22 @@ class FaultySource(Source):
         return Decoded(
             {name: values[:0] for name, values in rows.items()}, members=(), faults=faults
         )
+
+
+class TwiceSource(Source):
+    """Two parts, the second of which has the last row of the first one again."""
+
+    type: str = "twice"
+    named: bool
+
+    def scan(self, spec, target_bytes):
+        yield Part(name="a", start=0, stop=3)
+        yield Part(name="a", start=2, stop=5)
+
+    def decode(self, part, spec):
+        numbers = range(part.start, part.stop)
+        rows = {"image": np.zeros((3, 1, 2, 2), np.uint8), LABEL: np.array(numbers)}
+        return Decoded(rows, members=tuple(map(str, numbers)) if self.named else None)
 
 
 @pytest.fixture
@@ -115,6 +132,21 @@ def test_nothing_readable_is_an_error_that_names_the_first_faults(dataset):
     with pytest.raises(SourceError, match=r"a/1\.jpg: cannot be read"):
         collect_rows(FaultySource(whole=False), dataset)
     assert dataset.latest() is None
+
+
+@pytest.mark.parametrize(
+    ("named", "words"), [(False, "got records of a from 2 on twice"), (True, "got 1 members twice")]
+)
+def test_a_record_that_comes_twice_is_refused(dataset, named, words):
+    with pytest.raises(SourceError, match=words):
+        collect_rows(TwiceSource(named=named), dataset)
+    assert dataset.latest() is None
+
+
+def test_a_source_that_was_written_down_without_its_secrets_is_not_read(dataset):
+    written = CsvSource(url="d.csv", options={"key": "hunter2"}).model_dump_json()
+    with pytest.raises(SourceUnavailable, match="must be given whole"):
+        collect_rows(CsvSource.model_validate_json(written), dataset)
 
 
 def test_scratch_is_gone_afterwards(dataset, folder, tmp_path):  # noqa: F811
