@@ -209,6 +209,13 @@ def test_missing_codes_are_missing_however_they_are_written(tmp_path: Path) -> N
     assert np.isnan(read(tmp_path, target.getvalue(), spec)).tolist() == [[True, False, False]]
 
 
+def test_an_array_s_code_of_a_category_is_no_missing_number(tmp_path: Path) -> None:
+    target = io.BytesIO()
+    np.save(target, np.array([[1.0, 2.0, 1.0]]))
+    found = read(tmp_path, target.getvalue(), TABLE.model_copy(update={"missing": ("1",)}))
+    np.testing.assert_array_equal(found, [[np.nan, 2, 1]])
+
+
 def test_a_category_that_was_not_learned_is_noted(tmp_path: Path) -> None:
     card = make_card(TABLE)
     samples = read_samples(b"speed,wear,grade\n1,2,L\n1,2,X\n1,2,\n", card, "rows.csv")
