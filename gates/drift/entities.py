@@ -4,6 +4,7 @@ What happens to one of a hundred devices hardly shows in all of their rows. So r
 entity and block of time, and each entity is compared with its own blocks before.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -145,22 +146,30 @@ def find_changes(accepted: Book, current: Book) -> dict[str, EntityChange]:
     import numpy as np
 
     found = dict.fromkeys(("rows", "level", "roughness", "still"), EntityChange())
-    for entity in np.unique(current.keys[:, 0]):
-        old, new = _pick(accepted, entity), _pick(current, entity)
+    # One that was never there has no blocks to be held against.
+    shared = np.intersect1d(accepted.keys[:, 0], current.keys[:, 0])
+    books = zip(shared.tolist(), _cut(accepted, shared), _cut(current, shared), strict=True)
+    for entity, old, new in books:
         judged = _find_judged(old, new)
         if len(old.keys) < FEWEST_BLOCKS or not judged.any():
             continue
         for name, change in _compare_entity(old, new, judged).items():
             if change.size > found[name].size:
                 found[name] = EntityChange(
-                    change.size, int(entity), change.column, change.before, change.after
+                    change.size, entity, change.column, change.before, change.after
                 )
     return found
 
 
-def _pick(book: Book, entity: int) -> Book:
-    chosen = book.keys[:, 0] == entity
-    return Book(book.keys[chosen], **{name: getattr(book, name)[chosen] for name in _SUMS})
+def _cut(book: Book, entities: "np.ndarray[Any, Any]") -> Iterator[Book]:
+    """Yield the rows of each of these entities: keys ascend, so they follow each other."""
+    import numpy as np
+
+    firsts = np.searchsorted(book.keys[:, 0], entities, "left")
+    stops = np.searchsorted(book.keys[:, 0], entities, "right")
+    for first, stop in zip(firsts.tolist(), stops.tolist(), strict=True):
+        rows = slice(first, stop)
+        yield Book(book.keys[rows], **{name: getattr(book, name)[rows] for name in _SUMS})
 
 
 def _find_judged(old: Book, new: Book) -> "np.ndarray[Any, Any]":

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from gates.drift import entities as module
 from gates.drift.entities import find_changes, find_gone, write_book
 
 DAYS, HOURS = 40, 24
@@ -83,6 +84,16 @@ def test_what_happens_to_one_device_is_told_of_it(spoil, figure, least):
     change = find_changes(write(make_fleet()), write(grow(spoil)))[figure]
     assert change.size > least
     assert change.entity == 2
+
+
+def test_only_devices_that_were_there_before_are_looked_at(monkeypatch):
+    looked, judge = [], module._find_judged
+    monkeypatch.setattr(module, "_find_judged", lambda *both: looked.append(1) or judge(*both))
+    before, after = write(make_fleet()), write(make_fleet(10, DAYS, devices=300))
+    alone = find_changes(before, write(make_fleet(10, DAYS, devices=4)))
+    assert len(looked) == 4
+    assert set(find_changes(before, after)) == set(alone)
+    assert len(looked) == 8
 
 
 def test_a_device_that_is_gone_is_named():
