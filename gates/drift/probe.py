@@ -15,6 +15,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from gates.drift.divergence import find_normal_deviate
+from gates.prepared.resemblance import average_cells
 from gates.raw.predictors import measure_balance
 
 if TYPE_CHECKING:
@@ -50,15 +51,7 @@ def shrink_images(
     """
     import numpy as np
 
-    values = images[:, :3].astype(np.float32)
-    cells = values
-    for axis in (2, 3):
-        starts = np.linspace(
-            0, values.shape[axis], min(_SIDE, values.shape[axis]), endpoint=False
-        ).astype(int)
-        widths = np.diff([*starts, values.shape[axis]]).astype(np.float32)
-        cells = np.add.reduceat(cells, starts, axis=axis)
-        cells /= widths.reshape([-1 if at == axis else 1 for at in range(4)])
+    cells = average_cells(images[:, :3].astype(np.float32), _SIDE)
     low, high = limits
     scaled = (cells.reshape(len(cells), -1) - low) / max(high - low, 1e-12)
     features: np.ndarray[Any, Any] = np.clip(np.nan_to_num(scaled), -1, 2)

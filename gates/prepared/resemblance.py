@@ -24,12 +24,27 @@ def coarsen_pictures(images: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """
     import numpy as np
 
-    cells = images.astype(np.float32).mean(axis=1)
-    for axis in (1, 2):
-        size = cells.shape[axis]
-        starts = np.linspace(0, size, min(_SIDE, size), endpoint=False).astype(int)
-        cells = np.add.reduceat(cells, starts, axis=axis)
+    cells = average_cells(images.astype(np.float32).mean(axis=1), _SIDE)
     return _standardise(cells.reshape(len(cells), -1))
+
+
+def average_cells(values: "np.ndarray[Any, Any]", side: int) -> "np.ndarray[Any, Any]":
+    """Return the means of at most so many cells along each of the last two axes, as even as can be.
+
+    Args:
+        values: (..., H, W) float32.
+        side: most cells along an axis.
+    """
+    import numpy as np
+
+    cells = values
+    for axis in (-2, -1):
+        size = values.shape[axis]
+        starts = np.linspace(0, size, min(side, size), endpoint=False).astype(int)
+        widths = np.diff([*starts, size]).astype(np.float32)
+        cells = np.add.reduceat(cells, starts, axis=axis)
+        cells /= widths[:, np.newaxis] if axis == -2 else widths
+    return cells
 
 
 def find_looks(

@@ -37,6 +37,13 @@ def test_a_copy_that_is_not_quite_one_is_found_and_another_picture_is_not(copy):
     assert find(asked, known).tolist() == [True] * 10 + [False] * 10
 
 
+def test_cells_of_uneven_width_make_no_two_pictures_alike():
+    # 24 pixels are three a cell; of 28 every second cell is four wide, and brighter as a sum.
+    faint = np.pad(make_pictures() // 12 + 180, ((0, 0), (0, 0), (2, 2), (2, 2)), mode="reflect")
+    fits = find_looks(coarsen_pictures(faint), coarsen_pictures(faint))[1]
+    assert np.sort(fits, axis=1)[:, -2].max() < 0.85
+
+
 def test_flat_pictures_are_like_none():
     flat = np.full((3, 1, 24, 24), 7, np.uint8)
     assert not find(flat, flat).any()
