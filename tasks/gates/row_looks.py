@@ -25,6 +25,9 @@ Form = TaskForm[Any, Any]
 MOST_PAIRS = 200_000_000
 FEWEST_PIXELS = 16
 WORTH_A_LOOK = 0.85
+PAIR_BYTES = 8 << 20
+"""Of one side of the pairs that are looked at closely at a time; a comparison holds several times
+this."""
 
 
 def has_looks(version: Version, form: Form) -> bool:
@@ -44,7 +47,10 @@ def key_looks(version: Version, splits: Sequence[str], form: Form) -> Keyed:
 
 
 def tabulate_near_duplicates(version: Version, form: Form) -> Table:
-    """Count the held-out rows that look like a training row; one shard is in memory at a time."""
+    """Count the held-out rows that look like a training row.
+
+    Of training pictures one shard is in memory at a time, of held-out ones those that are looked at.
+    """
     training = key_looks(version, ("train",), form)
     alike = count_known(key_looks(version, ("held_out",), form), [training])
     return tabulate_counts(rows=BadRows(max(alike, count_alike(version, form)), version.rows))
@@ -77,11 +83,22 @@ def count_alike(version: Version, form: Form, most_pairs: int = MOST_PAIRS) -> i
         cells = coarsen_pictures(known)
         for turned, looks in zip((1, -1), coarse, strict=True):
             places, fits = find_looks(looks, cells)
-            rows, slots = np.nonzero(fits > WORTH_A_LOOK)
-            given = pictures[rows][:, :, :, ::turned]
-            likeness = measure_likeness(given, known[places[rows, slots]])
-            found[rows[likeness > ALIKE]] = True
+            rows, slots = np.nonzero((fits > WORTH_A_LOOK) & ~found[:, np.newaxis])
+            found |= _look_closely(pictures[:, :, :, ::turned], known, rows, places[rows, slots])
     return int(found.sum()) * stride
+
+
+def _look_closely(
+    asked: NDArray[Any], known: NDArray[Any], rows: NDArray[np.int64], places: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return which pictures asked about are alike in one of these pairs; few pairs at a time."""
+    found = np.zeros(len(asked), np.bool_)
+    pairs = max(1, PAIR_BYTES // (4 * max(1, asked[:1].size)))  # float32 of a picture
+    for start in range(0, len(rows), pairs):
+        part = slice(start, start + pairs)
+        likeness = measure_likeness(asked[rows[part]], known[places[part]])
+        found[rows[part][likeness > ALIKE]] = True
+    return found
 
 
 def _read_pictures(
