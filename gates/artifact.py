@@ -66,8 +66,9 @@ def judge_artifacts(
 
     Args:
         limits: of each artifact, by its name.
-        artifacts: at least one; names differ.
-        refused: why a device class gets none, by its name: that stops it alone.
+        artifacts: names differ; none where all device classes are refused.
+        refused: why a device class gets none, by its name: that stops it alone, and the run where
+            no other one gets any.
 
     Raises:
         SuiteError: two artifacts share a name.

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from gates.model.blocks import close_gaps
 from gates.model.measure import leave_out
 from gates.model.paired import SEED, Comparison, compare_skill, make_unknown
 
@@ -58,7 +59,7 @@ def measure_overconfidence(probabilities: "Array", truth: "Array", blocks: "Arra
         learned, asked = half != side, half == side
         temperature = _fit_temperature(logs[learned], labels[learned])
         tempered[asked] = _lose(logs[asked], labels[asked], temperature)
-    _, numbers = np.unique(blocks[known], return_inverse=True)
+    numbers = close_gaps(blocks[known])
     return compare_skill(leave_out(tempered, numbers), leave_out(own, numbers))
 
 

@@ -12,7 +12,7 @@ from gates.model.champion import compare_champion
 from gates.model.facts import STAGE, ModelFacts
 from gates.model.objective import ModelGateOfObjective
 from gates.model.paired import bootstrap_accuracy
-from gates.model.part import FIGURES, Part, join_parts, tabulate_figures
+from gates.model.part import FIGURES, LEAST, MOST, Part, join_parts, tabulate_figures
 from gates.model.skill import compare_baselines
 from gates.model.slices import judge_worst, list_few, tabulate_accuracies, tabulate_recalls
 from gates.specs.model import ClassesGate
@@ -28,8 +28,6 @@ OVERCONFIDENCE = "share of the log loss that being less sure would save"
 SURE = f"{OVERCONFIDENCE}, lower end of its 95 % interval"
 ACCURACY = "accuracy"
 _MEAN = "expect_column_mean_to_be_between"
-_LEAST = "expect_column_min_to_be_between"
-_MOST = "expect_column_max_to_be_between"
 _EACH = "expect_column_values_to_be_between"
 
 
@@ -101,7 +99,7 @@ def _expect_answers(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
         *_expect_gain(gate, facts),
         *expect_present(FIGURES, {"accuracy_low": LOW}),
         *_expect_precision(gate, facts),
-        expect(_LEAST, FIGURES, LOW, column="accuracy_low", min_value=least),
+        expect(LEAST, FIGURES, LOW, column="accuracy_low", min_value=least),
     ]
 
 
@@ -160,7 +158,7 @@ def _expect_precision(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]
     }[name]
     return [
         *expect_present(FIGURES, {name: about}),
-        expect(_LEAST, FIGURES, about, column=name, min_value=least),
+        expect(LEAST, FIGURES, about, column=name, min_value=least),
     ]
 
 
@@ -180,10 +178,10 @@ def _judge_calibration(gate: ClassesGate, facts: ModelFacts, predictions: Table)
     return Part(
         expectations=(
             *expect_present(FIGURES, {column: CALIBRATION, "overconfidence_low": SURE}),
-            expect(_MOST, FIGURES, CALIBRATION, column=column, min_value=0, max_value=most),
-            expect(_MOST, FIGURES, SURE, column="overconfidence_low", max_value=limit, hint=hint),
+            expect(MOST, FIGURES, CALIBRATION, column=column, min_value=0, max_value=most),
+            expect(MOST, FIGURES, SURE, column="overconfidence_low", max_value=limit, hint=hint),
             expect(
-                _MOST,
+                MOST,
                 FIGURES,
                 OVERCONFIDENCE,
                 column="overconfidence",
@@ -213,7 +211,7 @@ def _judge_slices(gate: ClassesGate, facts: ModelFacts, correct: "np.ndarray[Any
     unjudged = Part(
         expectations=(
             expect(
-                _MOST, FIGURES, few, column="classes_few", max_value=0, severity="warn", hint=hint
+                MOST, FIGURES, few, column="classes_few", max_value=0, severity="warn", hint=hint
             ),
         ),
         figures={"classes_few": float(len(classes.few))},

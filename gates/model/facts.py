@@ -33,7 +33,6 @@ class ModelFacts:
         measures: how each of these figures is measured, for comparisons row by row.
         baselines: what baselines answer to the same rows, by name.
         champion: what the promoted model answers to the same rows; None if there is none.
-        champion_figures: the champion's figures on the same rows.
         labels: names of the declared classes; class i has label i.
         unit: of the truth, for messages; empty if unknown.
         blocks: (N,) numbers of blocks, from 0 on, of rows that are no proof each of its own, as
@@ -51,7 +50,6 @@ class ModelFacts:
     measures: tuple[Measure, ...] = ()
     baselines: "Mapping[str, np.ndarray[Any, Any]]" = field(default_factory=dict)
     champion: "np.ndarray[Any, Any] | None" = None
-    champion_figures: tuple[Figure, ...] = ()
     labels: tuple[str, ...] = ()
     unit: str = ""
     blocks: "np.ndarray[Any, Any] | None" = None
@@ -71,11 +69,8 @@ class ModelFacts:
 
     def find_figure(self, name: str) -> float:
         """Return the value of a figure; NaN, which never passes, if it is missing or undefined."""
-        return _to_number(find_value(self.figures, name))
-
-    def find_champion_figure(self, name: str) -> float:
-        """Return the value of a figure of the champion; NaN if it is missing or undefined."""
-        return _to_number(find_value(self.champion_figures, name))
+        value = find_value(self.figures, name)
+        return math.nan if value is None else value
 
 
 def find_measure(facts: ModelFacts, name: str) -> Measure:
@@ -92,7 +87,3 @@ def find_measure(facts: ModelFacts, name: str) -> Measure:
         f"figure ({name}) must be one that the objective measures; got only {known}; write another "
         "in gates.model.skill_by"
     )
-
-
-def _to_number(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -10,7 +10,7 @@ from gates.errors import SuiteError
 from gates.model.champion import compare_champion
 from gates.model.facts import STAGE, ModelFacts, find_measure
 from gates.model.objective import ModelGateOfObjective
-from gates.model.part import FIGURES, Part, join_parts, tabulate_figures
+from gates.model.part import FIGURES, LEAST, Part, join_parts, tabulate_figures
 from gates.model.skill import compare_baselines
 from gates.model.slices import judge_worst, tabulate_rankings
 from gates.specs.model import ReconstructionGate
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 SLICES = "worst slice's area under the ROC curve"
 AVERAGE_PRECISION, AUROC = "average_precision", "auroc"
-_LEAST = "expect_column_min_to_be_between"
 _SUM = "expect_column_sum_to_be_between"
 
 
@@ -81,7 +80,7 @@ def _judge_slices(gate: ReconstructionGate, facts: ModelFacts) -> Part:
 
 def _expect_least(about: str, column: str, least: float) -> Expectation:
     """Return an expectation that a figure is not below a floor."""
-    return expect(_LEAST, FIGURES, about, column=column, min_value=least)
+    return expect(LEAST, FIGURES, about, column=column, min_value=least)
 
 
 def _measure_chance(facts: ModelFacts) -> float:

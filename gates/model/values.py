@@ -11,7 +11,7 @@ from gates.errors import SuiteError
 from gates.model.champion import compare_champion
 from gates.model.facts import STAGE, ModelFacts, find_measure
 from gates.model.objective import ModelGateOfObjective
-from gates.model.part import FIGURES, KEYS, Part, join_parts, tabulate_figures
+from gates.model.part import FIGURES, KEYS, LEAST, MOST, Part, join_parts, tabulate_figures
 from gates.model.skill import compare_baselines
 from gates.model.slices import judge_worst, tabulate_skills
 from gates.specs.model import ValuesGate
@@ -23,8 +23,6 @@ SLICES = "worst slice's skill"
 WORSE = "slices that are surely worse than their best baseline"
 WORSE_SHARE = "largest share of slices of a sort that are surely worse than their best baseline"
 MAE, RMSE = "mae", "rmse"
-_LEAST = "expect_column_min_to_be_between"
-_MOST = "expect_column_max_to_be_between"
 _SUM = "expect_column_sum_to_be_between"
 
 
@@ -83,7 +81,7 @@ def _judge_slices(gate: ValuesGate, facts: ModelFacts) -> Part:
     table = Table(pd.DataFrame(families.reset_index()), identity=("family", "worse", "slices"))
     most = gate.max_worse_slices
     shares = expect(
-        _MOST,
+        MOST,
         "families",
         WORSE_SHARE,
         column="share",
@@ -121,7 +119,7 @@ def _expect_complete(gate: ValuesGate, facts: ModelFacts) -> list[Expectation]:
             mark="target_lost",
         ),
         expect(
-            _LEAST,
+            LEAST,
             "windows",
             "rows or windows judged",
             column="judged",
@@ -129,7 +127,7 @@ def _expect_complete(gate: ValuesGate, facts: ModelFacts) -> list[Expectation]:
             key=KEYS + "min_judged_rows",
         ),
         expect(
-            _MOST,
+            MOST,
             "windows",
             about,
             column="unanswered",
@@ -143,7 +141,7 @@ def _expect_most(about: str, column: str, limit: float | None) -> list[Expectati
     """Return the expectation on an error; none if it is not judged."""
     if limit is None:
         return []
-    return [expect(_MOST, FIGURES, about, column=column, min_value=0, max_value=limit)]
+    return [expect(MOST, FIGURES, about, column=column, min_value=0, max_value=limit)]
 
 
 def _check_facts(facts: ModelFacts) -> None:

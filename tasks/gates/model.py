@@ -59,7 +59,6 @@ def describe_model(
         measures=find_objective(sample).list_measures(sample),
         baselines={name: found.astype(np.float64) for name, found in sheet.baselines.items()},
         champion=champion.values.astype(np.float64) if champion is not None else None,
-        champion_figures=best.figures if best is not None else (),
         labels=data.labels,
         unit="standard deviations" if evaluated.standard else "",
         blocks=cut_blocks(known, data, sample),
