@@ -53,6 +53,11 @@ class DriftFigure:
     warns: bool = False
     field: str = ""
 
+    @property
+    def subject(self) -> str:
+        """The column that it is of; the first words of its name where it is of none."""
+        return self.field or self.about.split(":")[0]
+
 
 def judge_drift(
     gate: DriftGate,
@@ -116,7 +121,7 @@ def _expect_figure(table: str, figure: DriftFigure) -> list[Expectation]:
         severity="warn" if figure.warns else "stop",
         key=key,
         hint=figure.hint,
-        subject=figure.field or figure.about.split(":")[0],
+        subject=figure.subject,
     )
     return [*expect_present(table, {"value": figure.about}, key), limit]
 

@@ -43,8 +43,8 @@ class PreparedGate(Limits):
     """Forecasts: most windows of a split of which no step that is asked for has a value, as a
     fraction; they are left out when the model is judged."""
     max_near_duplicate_fraction: Fraction = 0.01
-    """Images: most held-out rows that may look like a training row (equal perceptual hash), as a
-    fraction of all rows."""
+    """Images: most held-out rows that may look like a training row (equal perceptual hash, or a
+    correlation above 0.99 within one pixel, mirrored too), as a fraction of all rows."""
     on_fail: SoftOnFail = Field(default={})
     """What a failed check does, by its name (`duplicate fraction`, `image.*`) or rule; the others
     stop the run."""

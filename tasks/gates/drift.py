@@ -66,18 +66,13 @@ def gate_drift(
         limits,
         {name: pair[0] for name, pair in kept.items()},
         {name: pair[1] for name, pair in kept.items()},
-        [each for each in figures if not _is_ignored(_find_name(each), limits)],
+        [each for each in figures if not _is_ignored(each.subject, limits)],
         softened=softened,
     )
 
 
 def _is_ignored(name: str, limits: DriftGate) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in limits.ignore)
-
-
-def _find_name(figure: DriftFigure) -> str:
-    """Find the column that a figure is of; its first words where it is of none."""
-    return figure.field or figure.about.split(":")[0]
 
 
 def _list_known(statistics: Mapping[str, FieldStatistics]) -> dict[str, Distribution]:

@@ -7,12 +7,7 @@ from functools import partial, reduce
 
 from gates.drift.clock import find_clock_shift
 from gates.drift.drift_gate import DriftFigure
-from gates.drift.profile import (
-    Grid,
-    Profile,
-    make_grid,
-    measure_profile,
-)
+from gates.drift.profile import Grid, Profile, measure_profile
 from gates.drift.relations import find_largest_change
 from gates.drift.time_steps import compare_gaps, measure_steps
 from gates.specs.drift import DriftGate
@@ -23,12 +18,11 @@ from storage.forms.columns import SERIES_ID, TIME
 from storage.forms.series import find_step
 from storage.shards.entry import ShardEntry
 from storage.shards.reading import read_shard
-from storage.shards.statistics import FieldStatistics
 from tasks.forms.columns import Column, find_present, read_column
 from tasks.gates.drift_entities import measure_entities
-from tasks.gates.drift_statistics import Pair
+from tasks.gates.drift_statistics import Pair, Span, find_span
+from tasks.gates.row_figures import make_column_grid
 
-Span = tuple[int, int]
 HOUR = "hour of the day of a row"
 
 
@@ -72,7 +66,8 @@ def compare_columns(
     if not grids:
         return {}, []
     step_ns = _find_step(accepted) if ordered else 0
-    span = _find_span(current) if step_ns else None
+    # To this the accepted version is cut: a season that the current one lacks is no change of it.
+    span = find_span(current) if step_ns else None
     profiled = tuple(column for column in columns if column.name in grids)
     profiling = Profiling(profiled, grids, step_ns)
     before = _profile(accepted, replace(profiling, span=span), client)
@@ -198,38 +193,16 @@ def _make_grids(accepted: Version, columns: Sequence[Column]) -> dict[str, Grid]
     for column in columns:
         figures = statistics.get(column.key)
         if column.role in ("number", "target") and figures is not None:
-            grid = _make_grid(figures)
+            grid = make_column_grid(figures)
             if grid is not None:
                 grids[column.name] = grid
     return grids
-
-
-def _make_grid(figures: FieldStatistics) -> Grid | None:
-    if figures.histogram is None or figures.min is None:
-        return None
-    quantiles = [figures.histogram.find_quantile(share) for share in (0.001, 0.999)]
-    least, greatest = float(figures.min), float(figures.max or 0)
-    low, high = (min(max(value, least), greatest) for value in quantiles)
-    return make_grid((least, low, high, greatest), figures.mean or 0.0, figures.std or 0.0)
 
 
 def _find_step(version: Version) -> int:
     """Find the usual time between rows; the first shard is enough for it."""
     rows = version.read_shard(version.shards[0], (TIME, SERIES_ID), verify=False)
     return find_step(rows[SERIES_ID], rows[TIME])
-
-
-def _find_span(version: Version) -> Span | None:
-    """Find first and last time of a version, to which the accepted one is cut.
-
-    A season that the current version lacks is no change of it.
-    """
-    figures = version.statistics().get(TIME)
-    return (
-        (int(figures.min), int(figures.max))
-        if figures and figures.min is not None and figures.max is not None
-        else None
-    )
 
 
 def profile_shard(entry: ShardEntry, shards: Store, profiling: Profiling) -> Profile:

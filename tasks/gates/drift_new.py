@@ -23,7 +23,7 @@ from storage.shards.entry import ShardEntry
 from storage.shards.reading import read_shard
 from tasks.forms.registry import find_task_form
 from tasks.gates.drift_keys import CHANGED, NEW, SAME, KnownRows, find_known
-from tasks.gates.drift_statistics import Pair
+from tasks.gates.drift_statistics import Pair, find_span
 from tasks.gates.row_figures import Counts, Figures, count_parts, make_figures
 
 MOST_BLOCKS = 12
@@ -180,8 +180,7 @@ def _count_shard(
 def _cut(version: Version, blocks: int, data: RowsSpec) -> list[Parts]:
     """Cut a version into blocks: of time, or as rows follow each other in the source."""
     if find_task_form(data).ordered:
-        figures = version.statistics()[TIME]
-        first, last = int(figures.min or 0), int(figures.max or 0)
+        first, last = find_span(version) or (0, 0)
         found = []
         for entry in version.shards:
             rows = version.read_shard(entry, [TIME], verify=False)
@@ -197,11 +196,7 @@ def _cut(version: Version, blocks: int, data: RowsSpec) -> list[Parts]:
 
 def _has_season(accepted: Version, current: Version) -> bool:
     """Return whether the accepted version reaches over the season that is new."""
-    spans = []
-    for version in (accepted, current):
-        figures = version.statistics()[TIME]
-        spans.append((int(figures.min or 0), int(figures.max or 0)))
-    (first, last), (_, end) = spans
+    (first, last), (_, end) = (find_span(each) or (0, 0) for each in (accepted, current))
     return last - first >= YEAR_NS or (end - YEAR_NS >= first and last >= end)
 
 

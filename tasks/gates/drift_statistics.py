@@ -6,12 +6,15 @@ from gates.drift.divergence import Histogram
 from gates.drift.drift_gate import Distribution, DriftFigure
 from gates.drift.runs import Runs, measure_stuck_rise
 from gates.specs.drift import DriftGate
+from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
+from storage.forms.columns import TIME
 from storage.pipeline.derived import LONGEST_FLAT, PREFIX
 from storage.shards.statistics import FieldStatistics
 from tasks.forms.registry import find_task_form
 
 Pair = tuple[Distribution, Distribution]
+Span = tuple[int, int]
 Statistics = Mapping[str, FieldStatistics]
 _FLAT = ".flat"
 _ENERGY = ".energy"
@@ -80,6 +83,14 @@ def align_histograms(before: FieldStatistics, after: FieldStatistics) -> Pair:
             counts[place[bounds[0]]] += count
         aligned.append(Histogram(edges=tuple(edges), counts=tuple(counts)))
     return aligned[0], aligned[1]
+
+
+def find_span(version: Version) -> Span | None:
+    """Find first and last time of a version; None where its rows have none."""
+    figures = version.statistics().get(TIME)
+    if figures is None or figures.min is None or figures.max is None:
+        return None
+    return int(figures.min), int(figures.max)
 
 
 def measure_missing(

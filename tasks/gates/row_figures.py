@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gates.drift.cells import count_cells
-from gates.drift.profile import make_grid
+from gates.drift.profile import Grid, make_grid
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.forms.columns import SERIES_ID
@@ -102,13 +102,18 @@ def _name_colours(pair: tuple[int, int]) -> str:
 
 def make_edges(figures: FieldStatistics) -> NDArray[np.float64] | None:
     """Make the edges of a grid from statistics; None where there is no number."""
+    grid = make_column_grid(figures)
+    return None if grid is None else np.array(grid.edges)
+
+
+def make_column_grid(figures: FieldStatistics) -> Grid | None:
+    """Make a grid from statistics; None where there is no number."""
     if figures.histogram is None or figures.min is None:
         return None
-    least, greatest = float(figures.min), float(figures.max or 0)
     quantiles = [figures.histogram.find_quantile(share) for share in (0.001, 0.999)]
+    least, greatest = float(figures.min), float(figures.max or 0)
     low, high = (min(max(value, least), greatest) for value in quantiles)
-    grid = make_grid((least, low, high, greatest), figures.mean or 0.0, figures.std or 0.0)
-    return np.array(grid.edges)
+    return make_grid((least, low, high, greatest), figures.mean or 0.0, figures.std or 0.0)
 
 
 def count_parts(

@@ -49,7 +49,7 @@ def key_looks(version: Version, splits: Sequence[str], form: Form) -> Keyed:
 def tabulate_near_duplicates(version: Version, form: Form) -> Table:
     """Count the held-out rows that look like a training row.
 
-    Of training pictures one shard is in memory at a time, of held-out ones those that are looked at.
+    One shard of training pictures is in memory at a time, beside the held-out ones looked at.
     """
     training = key_looks(version, ("train",), form)
     alike = count_known(key_looks(version, ("held_out",), form), [training])
