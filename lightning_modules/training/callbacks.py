@@ -15,7 +15,7 @@ from lightning_modules.specs.measure import find_direction
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.checkpoint import ResumeStates, copy_weights
 from lightning_modules.training.learner import Learner, Tally
-from lightning_modules.training.ranks import sum_over_ranks
+from lightning_modules.training.ranks import sum_over_ranks, tell_ranks
 
 Record = dict[str, Any]
 OnRecord = Callable[[Record], None]
@@ -236,8 +236,11 @@ class ResumeSaver(StepCallback):
         self._saved_at = self._clock()
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
-        """Tells whether a state is due, by steps or by any rank's clock."""
+        """Tells whether a state is due, by steps or by the first rank's clock.
+
+        It is asked behind every step, so no GPU is waited for: ranks tell each other by the host.
+        """
         if trainer.global_step % self.spec.checkpoint_every_steps == 0:
             return True
         late = self._clock() - self._saved_at >= self.spec.checkpoint_every_s
-        return bool(sum_over_ranks(trainer, torch.tensor(float(late))) > 0)
+        return late if trainer.world_size == 1 else tell_ranks(b"late" if late else None) == b"late"

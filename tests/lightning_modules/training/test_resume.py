@@ -127,16 +127,21 @@ def test_a_state_is_due_by_time_too(tmp_path: Path) -> None:
 
 def test_the_clock_of_states_starts_with_the_training_and_with_each_state() -> None:
     saved: list[str] = []
+    summed: list[torch.Tensor] = []
     now = [0.0]
+
+    def add_up(sums: torch.Tensor, reduce_op: str) -> torch.Tensor:
+        summed.append(sums)
+        return sums
+
     trainer: Any = SimpleNamespace(
         global_step=1,
         optimizers=[],
         num_training_batches=99,
         is_global_zero=True,
+        world_size=1,
         save_checkpoint=saved.append,
-        strategy=SimpleNamespace(
-            root_device=torch.device("cpu"), reduce=lambda sums, reduce_op: sums
-        ),
+        strategy=SimpleNamespace(root_device=torch.device("cpu"), reduce=add_up),
     )
     learner: Any = SimpleNamespace(train_tally=Tally())
     saver = ResumeSaver(make_spec(checkpoint_every_steps=9), ResumeStates(None), lambda: now[0])  # type: ignore[arg-type]
@@ -148,6 +153,8 @@ def test_the_clock_of_states_starts_with_the_training_and_with_each_state() -> N
         trainer.global_step += 1
     assert make_spec().checkpoint_every_s == 30 <= 60
     assert saved == ["3", "5"]
+    # Steps between two states wait for no device: figures are added up for a state alone.
+    assert len(summed) == 2
 
 
 def test_run_that_dies_twice_ends_with_the_same_bits(tmp_path: Path) -> None:
