@@ -9,15 +9,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lightning_modules.networks.channels import check_series, per_channel
+from lightning_modules.networks.channels import check_series
+from lightning_modules.networks.linear import Linear
 
 RIDGE = 1e-3
 NEVER = -30.0
 """Logit of a class that no training row has."""
 MOST_STEPS = 1000
 FitRows = Callable[[Tensor, Tensor, Tensor], None]
+
+
+def solve_ridge(square: NDArray[Any], cross: NDArray[Any]) -> NDArray[Any]:
+    """Returns the weights of least squares with a little ridge, from the normal equations."""
+    scale = float(np.trace(square)) / len(square) or 1.0
+    return np.asarray(np.linalg.solve(square + RIDGE * scale * np.eye(len(square)), cross))
 
 
 class FittedNetwork(nn.Module, ABC):
@@ -45,7 +53,7 @@ class FittedNetwork(nn.Module, ABC):
         return {}
 
 
-class ClosedLinear(FittedNetwork):
+class ClosedLinear(Linear, FittedNetwork):
     """Least squares with a little ridge; of classes, logistic regression.
 
     Of a forecast, all channels share one map of what lies between each step and the last one
@@ -56,23 +64,10 @@ class ClosedLinear(FittedNetwork):
         outputs: K, or (H, T).
     """
 
-    def __init__(self, *, input_shape: tuple[int, ...], outputs: int | tuple[int, ...]) -> None:
-        super().__init__()
-        self.channels = outputs[1] if isinstance(outputs, tuple) else 0
-        inputs = input_shape[0] if self.channels else int(np.prod(input_shape))
-        self.layer = nn.Linear(inputs, outputs[0] if isinstance(outputs, tuple) else outputs)
-
-    def forward(self, sample: Tensor) -> Tensor:
-        """Turns (N, D) or (N, L, C) float32 into (N, K) or (N, H, T) float32."""
-        if self.channels:
-            return per_channel(self._follow, sample, self.channels)
-        answer: Tensor = self.layer(sample.flatten(1))
-        return answer
-
-    def _follow(self, past: Tensor) -> Tensor:
+    def follow(self, past: Tensor) -> Tensor:
+        """Turns a channel's past (..., L) into its future (..., H)."""
         last = past[..., -1:]
-        followed: Tensor = self.layer(past - last) + last
-        return followed
+        return super().follow(past - last) + last
 
     def fit_rows(self, features: Tensor, wanted: Tensor, weight: Tensor) -> None:
         """Solves for the weights."""
@@ -90,10 +85,9 @@ class ClosedLinear(FittedNetwork):
         known = ~torch.isnan(aim).any(1)
         rows, aim, weight = (part[known].double() for part in (rows, aim, weight))
         rows = torch.cat([rows, torch.ones(len(rows), 1, dtype=torch.float64)], 1)
-        square, cross = rows.T @ (rows * weight[:, None]), rows.T @ (aim * weight[:, None])
-        ridge = RIDGE * square.trace() / len(square) * torch.eye(len(square), dtype=torch.float64)
-        solved = torch.linalg.solve(square + ridge, cross).T
-        self._set(solved[:, :-1], solved[:, -1])
+        weighted = rows * weight[:, None]
+        solved = solve_ridge((rows.T @ weighted).numpy(), (weighted.T @ aim).numpy())
+        self._set(torch.from_numpy(solved[:-1].T), torch.from_numpy(solved[-1]))
 
     def _regress(self, rows: Tensor, labels: Tensor, weight: Tensor) -> None:
         from sklearn.linear_model import LogisticRegression

@@ -27,9 +27,14 @@ class Linear(nn.Module):
     def forward(self, sample: Tensor) -> Tensor:
         """Turns (N, D) or (N, L, C) float32 into (N, K) or (N, H, T) float32."""
         if self.channels:
-            return per_channel(self.layer, sample, self.channels)
+            return per_channel(self.follow, sample, self.channels)
         answer: Tensor = self.layer(sample.flatten(1))
         return answer
+
+    def follow(self, past: Tensor) -> Tensor:
+        """Turns a channel's past (..., L) into its future (..., H)."""
+        future: Tensor = self.layer(past)
+        return future
 
 
 class DLinear(nn.Module):

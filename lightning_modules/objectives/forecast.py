@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from lightning_modules.data.readers import SampleBatch
+from lightning_modules.networks.fitted import solve_ridge
 from lightning_modules.objectives.base import Baseline, Batches, Floats
-from lightning_modules.objectives.linear import add_one, solve_ridge
+from lightning_modules.objectives.linear import add_one
 from lightning_modules.objectives.values import ValueObjective
 from lightning_modules.specs.samples import Sample
 

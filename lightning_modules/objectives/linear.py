@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_modules.heads.registry import HEADS
+from lightning_modules.networks.fitted import solve_ridge
 from lightning_modules.objectives.base import Batches, Floats
 from lightning_modules.specs.samples import Sample
 
 MOST_ROWS = 20_000
 MOST_NUMBERS = 20_000_000
 LEAST_ROWS_A_CLASS = 200
-RIDGE = 1e-3
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio (Knuth, 1973, 6.4)
 
 
@@ -127,9 +127,3 @@ def fit_ridge(sample: Sample, batches: Batches) -> Floats:
         rows = add_one(features[known])
         square, cross = square + rows.T @ rows, cross + rows.T @ truth[known]
     return solve_ridge(square, cross)
-
-
-def solve_ridge(square: Floats, cross: Floats) -> Floats:
-    """Returns the weights of least squares with a little ridge, from the normal equations."""
-    scale = float(np.trace(square)) / len(square) or 1.0
-    return np.asarray(np.linalg.solve(square + RIDGE * scale * np.eye(len(square)), cross))
