@@ -1,24 +1,25 @@
 """Fits a network that needs no steps: its training rows are read once, and it is solved."""
 
 import time
-from collections.abc import Iterator
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from lightning_modules.data.batches import Batch, StreamDataModule
+from lightning_modules.data.batches import StreamDataModule
 from lightning_modules.heads.instance_norm import InstanceNormalised
 from lightning_modules.networks.fitted import FitRows, FittedNetwork
 from lightning_modules.specs.result import TrainResult
 from lightning_modules.training.callbacks import OnRecord
 from lightning_modules.training.inference import predict_rows
-from lightning_modules.training.learner import Learner
-from lightning_modules.training.ranks import gather_ranks
+from lightning_modules.training.learner import Learner, Tally
+from lightning_modules.training.ranks import count_ranks, gather_ranks
 
 MOST_NUMBERS = 60_000_000
 """Features that are held at once, over all ranks. The stream is shuffled, so that the first rows of
 more are a fair sample of them all."""
+JUDGED_ROWS = 4096
+"""Rows that a fitted network is asked at once: trees take some 40 bytes a row and tree."""
 
 
 def find_fitting(network: torch.nn.Module) -> FitRows | None:
@@ -64,15 +65,15 @@ def fit_at_once(
     with torch.no_grad():
         features, truth = collect_features(learner, data)
         fit(features, learner.answer.aim(truth), _weigh(learner, truth))
-        loss, figure, rows = learner.answer.judge(learner.network(features), features, truth)
+        train_loss, train_figure = judge_rows(learner, features, truth)
     found = predict_rows(learner, data.validation_loader.stream, data.validation_loader.reader)
     watched = learner.answer.spec.watched.name
     record = {
         "event": "epoch",
         "epoch": 0,
         "step": 0,
-        "train_loss": float(loss),
-        f"train_{watched}": float(figure) / rows,
+        "train_loss": train_loss,
+        f"train_{watched}": train_figure,
         **{f"validation_{name}": value for name, value in found.figures.items()},
         "lr": 0.0,
         "seconds": round(time.monotonic() - started_at, 3),
@@ -88,7 +89,7 @@ def fit_at_once(
         validation_figures={name: found.figures[name] for name in found.figures if name != "loss"},
         stopped_early=False,
         parameters=sum(value.numel() for value in learner.network.state_dict().values()),
-        world_size=1,
+        world_size=count_ranks(),
         device="cpu",
         threads=torch.get_num_threads(),
         seconds=round(time.monotonic() - started_at, 3),
@@ -100,18 +101,23 @@ def collect_features(learner: Learner, data: StreamDataModule) -> tuple[Tensor, 
     """Returns what the head gives for the training rows of all ranks, and their truth."""
     found: list[tuple[Tensor, Tensor]] = []
     numbers = 0
-    for batch in _read_epoch(data):
+    for batch in data.train_loader:
         features = learner.head(batch.sample)
         found.append((features, batch.truth))
         numbers += features.numel()
-        if numbers >= MOST_NUMBERS:
+        if numbers >= MOST_NUMBERS // count_ranks():
             break
     features, truth = (torch.cat(part) for part in zip(*found, strict=True))
     return gather_ranks(features), gather_ranks(truth)
 
 
-def _read_epoch(data: StreamDataModule) -> Iterator[Batch]:
-    yield from data.train_loader
+def judge_rows(learner: Learner, features: Tensor, truth: Tensor) -> tuple[float, float]:
+    """Returns the mean loss and watched figure over rows, of which a few are asked at once."""
+    tally = Tally()
+    parts = (torch.split(values, JUDGED_ROWS) for values in (features, truth))
+    for some, wanted in zip(*parts, strict=True):
+        tally.add(*learner.answer.judge(learner.network(some), some, wanted))
+    return tally.read()
 
 
 def _weigh(learner: Learner, truth: Tensor) -> Tensor:

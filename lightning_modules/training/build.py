@@ -32,9 +32,9 @@ def build_learner(
     """
     torch.manual_seed(train.seed if train else 0)
     head, network = build_parts(model, sample)
-    # What is fitted at once has nothing to start from.
-    starts = start is not None and find_fitting(network) is None
-    frozen = apply_start(head, network, start) if starts and start is not None else ()
+    if find_fitting(network) is not None:
+        start = None  # What is fitted at once has nothing to start from.
+    frozen = apply_start(head, network, start) if start is not None else ()
     objective = OBJECTIVES.find(sample.objective)
     answer = objective.build_answer(
         model, sample, train.loss if train else objective.default_loss()

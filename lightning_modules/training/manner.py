@@ -1,6 +1,5 @@
 """How a training computes: in which precision and in how many threads; all ranks agree on it."""
 
-import os
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +11,7 @@ from lightning_modules.training.auto_threads import resolve_threads
 from lightning_modules.training.checkpoint import ResumeStates
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.precision import Precision
-from lightning_modules.training.ranks import in_group, is_first_rank, tell_ranks
+from lightning_modules.training.ranks import count_ranks, in_group, is_first_rank, tell_ranks
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def _agree_on_threads(
         said = train.threads
     found = begun if said is None else said
     if found is None and is_first_rank():
-        rows = train.batch_size // train.accumulate // int(os.environ.get("WORLD_SIZE", "1"))
+        rows = train.batch_size // train.accumulate // count_ranks()
         found = resolve_threads(most or 1, learner, sample, rows=rows, bf16=precision == "bf16")
     if in_group():
         # Each rank takes part, whatever was said for it: another may wait for the word.

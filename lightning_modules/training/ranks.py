@@ -14,6 +14,11 @@ def in_group() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
+def count_ranks() -> int:
+    """Returns how many processes know of each other; 1 where this one is alone."""
+    return dist.get_world_size() if in_group() else 1
+
+
 def is_first_rank() -> bool:
     """Tells whether this process is the one whose files are the result."""
     return os.environ.get("RANK", "0") == "0"
@@ -34,7 +39,7 @@ def gather_ranks(values: Tensor) -> Tensor:
 
     Ranks may have different numbers of rows.
     """
-    if not in_group() or dist.get_world_size() == 1:
+    if count_ranks() == 1:
         return values
     on_gpu = dist.get_backend() == "nccl"
     mine: Any = values.cuda() if on_gpu else values

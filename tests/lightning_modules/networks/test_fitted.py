@@ -15,6 +15,7 @@ from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec
 from lightning_modules.specs.samples import NumberColumn, RowSample
 from lightning_modules.specs.training import TrainSpec
+from lightning_modules.training import at_once
 from lightning_modules.training.at_once import find_fitting
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.trainer import fit_learner, load_learner
@@ -40,6 +41,8 @@ def test_closed_linear_values_are_least_squares() -> None:
     network.fit_rows(ROWS, wanted, ONES)
     torch.testing.assert_close(network.layer.weight[0], slopes, atol=0.01, rtol=0)
     assert float(network.layer.bias[0]) == pytest.approx(0.7, abs=0.01)
+    network.fit_rows(ROWS, torch.full((len(ROWS),), float("nan")), ONES)
+    assert not network(ROWS).any()  # Where no value is known, it is the mean.
 
 
 @pytest.mark.parametrize("present", [[0, 1], [0, 1, 2], [0, 2], [1]])
@@ -104,7 +107,28 @@ def test_trees_answer_as_scikit_learn_s_do() -> None:
     np.testing.assert_allclose(network(ROWS)[:, 0], regressor.predict(ROWS.numpy()), atol=1e-5)
 
 
-def test_trees_are_trained_kept_and_exported_as_any_network() -> None:
+def test_trees_tell_neighbouring_numbers_apart() -> None:
+    above = np.nextafter(np.float32(1), np.float32(2))
+    # What lies between them is no float32, and the nearest one is the upper of the two.
+    rows = torch.tensor([above, np.nextafter(above, np.float32(2))]).repeat(100)[:, None]
+    values = torch.tensor([0.0, 1.0]).repeat(100)
+    network = BoostedTrees(input_shape=(1,), outputs=1, trees=1, rate=1.0)
+    network.fit_rows(rows, values, torch.ones(len(rows)))
+    torch.testing.assert_close(network(rows)[:, 0], values)
+
+
+def test_trees_are_trained_kept_and_exported_as_any_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    walk = BoostedTrees._walk
+
+    def count_rows(network: BoostedTrees, sample: torch.Tensor) -> torch.Tensor:
+        asked.append(len(sample))
+        return walk(network, sample)
+
+    monkeypatch.setattr(BoostedTrees, "_walk", count_rows)
+    monkeypatch.setattr(at_once, "JUDGED_ROWS", 256)
     numbers = tuple(NumberColumn(name=f"c{place}") for place in range(5))
     sample = RowSample(numbers=numbers, objective="classes", classes=2, class_weights=(1.0, 1.0))
     rows = {
@@ -128,6 +152,8 @@ def test_trees_are_trained_kept_and_exported_as_any_network() -> None:
     )
     assert fitted.result.validation_figures["accuracy"] > 0.9
     assert [record["event"] for record in records] == ["epoch"]
+    assert records[0]["train_accuracy"] == fitted.result.validation_figures["accuracy"]
+    assert max(asked) == 256  # Trees take memory for each row that they are asked at once.
     learner = load_learner(fitted.checkpoint)
     (fp32,) = make_artifacts(learner, sample, CompressSpec(), calibration=ROWS.double().numpy())
     assert (fp32.name, fp32.agreement) == ("fp32", 1.0)
