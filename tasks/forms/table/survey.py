@@ -1,6 +1,6 @@
 """Surveys a table or series for the raw gate: statistics first, then one pass of rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -40,14 +40,15 @@ def survey_columns(
         client: Where the work on rows is done; None for here.
     """
     label = version.statistics().get(LABEL)
+    unreadable = _list_unreadable(data, version)
     return ColumnsFacts(
-        columns=tuple(_describe_columns(data, version)),
+        columns=tuple(_describe_columns(data, version, unreadable)),
         rows=version.rows,
         unread=name_unread(version),
         duplicates=count_duplicates(version),
         labels=data.labels,
         label_counts=_count_labels(label),
-        unreadable=_list_unreadable(data, version),
+        unreadable=unreadable,
         undeclared=tuple(version.info.get("undeclared", ())),
         time=_inspect_time(version, ordered=ordered) if data.time is not None else {},
         predictors=measure_predictors(version, data, ordered=ordered, client=client),
@@ -61,9 +62,10 @@ def _list_unreadable(data: TableSpec, version: Version) -> dict[str, UnreadableF
     return {name: UnreadableFacts.model_validate(found.get(name, {})) for name in named}
 
 
-def _describe_columns(data: TableSpec, version: Version) -> Iterator[ColumnFacts]:
+def _describe_columns(
+    data: TableSpec, version: Version, unreadable: Mapping[str, UnreadableFacts]
+) -> Iterator[ColumnFacts]:
     statistics, rows = version.statistics(), version.rows
-    unreadable = _list_unreadable(data, version)
     for column in list_columns(data):
         figures = statistics.get(column.key, FieldStatistics(count=rows, null=rows))
         # What cannot be read is not missing; a row without an answer lacks it either way.
@@ -91,9 +93,10 @@ def _count_vast(version: Version, column: Column, figures: FieldStatistics) -> i
     """Count the finite numbers that are too large for a model; rows are read if there are some."""
     if not is_vast(figures):
         return 0
-    found = 0
+    found, wanted = 0, (column.field, column.field + VALID_SUFFIX)
     for entry in version.shards:
-        rows = version.read_shard(entry, verify=False)
+        fields = [field.name for field in entry.fields if field.name in wanted]
+        rows = version.read_shard(entry, fields, verify=False)
         sizes = np.abs(read_column(rows, column))
         found += int((read_presence(rows, column) & (sizes > LARGEST) & np.isfinite(sizes)).sum())
     return found
