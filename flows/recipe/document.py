@@ -54,10 +54,9 @@ class Document:
 
 @dataclass
 class _Node:
-    """A value with the line of it, as it was written; `size` counts it and all inside it."""
+    """A value, and what is inside with the line of each; `size` counts it and all inside it."""
 
     value: Any
-    line: int
     size: int = 1
     inner: list[tuple[str, int, "_Node"]] = field(default_factory=list)
 
@@ -121,7 +120,7 @@ class _Reader:
         """Reads the one document of the text."""
         next(self._events)
         if isinstance(event := next(self._events), yaml.StreamEndEvent):
-            return _Node(None, 1)
+            return _Node(None)
         node = self._read_node(next(self._events), "", 0)
         next(self._events)
         if not isinstance(event := next(self._events), yaml.StreamEndEvent):
@@ -141,7 +140,7 @@ class _Reader:
         if event.anchor is not None:
             # Known, but not there yet: an alias inside would never come to an end.
             self._anchors[event.anchor] = None
-        node = _Node(None, event.start_mark.line + 1)
+        node = _Node(None)
         if isinstance(event, yaml.MappingStartEvent):
             node.value = self._read_mapping(node, path, depth)
         elif isinstance(event, yaml.SequenceStartEvent):

@@ -67,10 +67,10 @@ class TrialRows:
         count = len(self.reference.row_id)
         one = max(1, self.reference.values[:1].size)
         step = -(-count * one // MOST_VALUES)
-        order = [*np.argsort(self.places), *range(len(self.places), count)][::step]
+        added = np.arange(len(self.places), count)
+        order = np.concatenate([np.argsort(self.places), added])[::step]
         most = max(LEAST_BLOCKS, count // self.reach)
-        parts = np.array_split(np.array(order, dtype=np.int64), min(BLOCKS, most, len(order)))
-        return [part for part in parts if len(part)]
+        return np.array_split(order, min(BLOCKS, most, len(order)))
 
     def extend(
         self, sheet: AnswerSheet, answer: Callable[[NDArray[np.generic]], NDArray[np.generic]]

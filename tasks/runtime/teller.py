@@ -6,6 +6,7 @@ A run waits for no page: a server that is away, or slow, is told when it is back
 import contextvars
 import logging
 import threading
+import time
 from collections.abc import Callable
 from functools import cache, partial
 
@@ -81,7 +82,7 @@ class Teller:
                     self._waiting = {key: call} | self._waiting
                 self._changed.notify_all()
             if not told:
-                threading.Event().wait(self._retry_s)
+                time.sleep(self._retry_s)
 
     def _note_away(self, is_away: bool) -> None:
         """Says once that the server is away."""
