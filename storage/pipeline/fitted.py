@@ -23,8 +23,8 @@ class Fitted(BaseModel):
         class_weights: Weight of each class, in the order of the labels, that evens out how often it
             occurs: rows / (classes * rows of the class); 0 for a class without rows.
         dropped: Rows dropped from all splits, by reason.
-        label_conflicts: Rows that equal another but for their label, which is what of equal rows
-            the first one's label says.
+        label_conflicts: Rows whose label is not that of the first row that they equal. Where equal
+            rows stay, only those that pass one shuffles together are compared.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

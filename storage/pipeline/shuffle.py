@@ -105,7 +105,8 @@ class Scattered:
         columns: The fields of a packed row.
         bounds: First row of each bucket, and then the number of rows; shape (buckets + 1,).
         dropped: Rows dropped, by reason.
-        label_conflicts: Dropped duplicates that bore another label than the kept row.
+        label_conflicts: Rows of the group whose label is not that of the first row that they equal,
+            whether they were dropped or stayed.
     """
 
     path: str
