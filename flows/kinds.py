@@ -49,7 +49,14 @@ def register_kind(kind: Kind) -> Kind:
     return KINDS.register(kind.name, kind)
 
 
-register_kind(Kind("image-classification", ("image",), "classes", ("majority",)))
+register_kind(
+    Kind(
+        "image-classification",
+        ("image",),
+        "classes",
+        ("majority", "linear", "nearest neighbours"),
+    )
+)
 register_kind(Kind("tabular-classification", ("table",), "classes", ("majority", "linear")))
 register_kind(Kind("tabular-regression", ("table",), "values", ("mean", "linear")))
 register_kind(

@@ -17,6 +17,7 @@ from gates.errors import SuiteError
 from gates.specs.artifact import ArtifactGate
 
 STAGE = "artifact"
+_KEYS = "gates.artifact."
 _LEAST = "expect_column_min_to_be_between"
 _MOST = "expect_column_max_to_be_between"
 _SERVED = "expect_channel_to_get_an_artifact"
@@ -111,17 +112,25 @@ def _expect_artifact(gate: ArtifactGate, facts: ArtifactFacts) -> list[Expectati
     about = {column: f"{facts.name} {column}" for column in columns}
     bytes_to_ship, size, slow = facts.sha256_to_ship, gate.max_size_bytes, gate.max_latency_ms_p50
 
-    def ask(rule: str, column: str, **kwargs: Any) -> Expectation:
-        return expect(rule, facts.name, about[column], column=column, **kwargs)
+    def ask(rule: str, column: str, limit: str = "", **kwargs: Any) -> Expectation:
+        key = limit and _KEYS + limit
+        return expect(rule, facts.name, about[column], column=column, key=key, **kwargs)
 
     return [
         *expect_present(facts.name, about),
         ask(_IN_SET, "loaded", value_set=[True]),
         ask(_IN_SET, "sha256", value_set=[bytes_to_ship]),
-        ask(_MOST, score, max_value=loss),
-        ask(_LEAST, "agreement", min_value=gate.min_agreement, max_value=1),
-        ask(_MOST, "size_bytes", min_value=1, max_value=size),
-        ask(_MOST, "latency_ms_p50", min_value=0, strict_min=True, max_value=slow),
+        ask(_MOST, score, f"max_{score}", max_value=loss),
+        ask(_LEAST, "agreement", "min_agreement", min_value=gate.min_agreement, max_value=1),
+        ask(_MOST, "size_bytes", "max_size_bytes", min_value=1, max_value=size),
+        ask(
+            _MOST,
+            "latency_ms_p50",
+            "max_latency_ms_p50",
+            min_value=0,
+            strict_min=True,
+            max_value=slow,
+        ),
     ]
 
 

@@ -18,6 +18,7 @@ STAGE = "live"
 UNFIT = "share of rows that break the data section"
 AGE = "age of the newest row, in hours"
 AHEAD = "furthest row in the future, in hours"
+_KEYS = "gates.live."
 _MOST = "expect_column_max_to_be_between"
 
 
@@ -50,13 +51,14 @@ def judge_live(gate: LiveGate, facts: LiveFacts) -> GateReport:
 
 def _list_expectations(gate: LiveGate) -> list[Expectation]:
     limits = {
-        "unfit_share": (UNFIT, gate.max_unfit_fraction),
-        "age_hours": (AGE, gate.max_age_hours),
-        "ahead_hours": (AHEAD, gate.max_ahead_hours),
+        "unfit_share": (UNFIT, "max_unfit_fraction"),
+        "age_hours": (AGE, "max_age_hours"),
+        "ahead_hours": (AHEAD, "max_ahead_hours"),
     }
 
-    def ask(column: str, about: str, most: float) -> Expectation:
-        return expect(_MOST, "live", about, column=column, max_value=most)
+    def ask(column: str, about: str, limit: str) -> Expectation:
+        most, key = getattr(gate, limit), _KEYS + limit
+        return expect(_MOST, "live", about, column=column, max_value=most, key=key)
 
     present = expect_present("live", {name: about for name, (about, _) in limits.items()})
     return [*present, *(ask(name, *limit) for name, limit in limits.items())]

@@ -2,18 +2,80 @@
 
 from typing import TYPE_CHECKING, Any
 
+from gates.engine.report import Severity
+from gates.engine.suite import Expectation, expect, expect_present
+from gates.engine.tables import Table
 from gates.model.blocks import close_gaps
+from gates.model.facts import ModelFacts
 from gates.model.measure import leave_out
 from gates.model.paired import SEED, Comparison, compare_skill, make_unknown
+from gates.model.part import FIGURES, KEYS, MOST, Part
+from gates.specs.model import ClassesGate
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
 
+CALIBRATION = "expected calibration error"
+OVERCONFIDENCE = "share of the log loss that being less sure would save"
+SURE = f"{OVERCONFIDENCE}, lower end of its 95 % interval"
 _BINS = 15
 _LEAST_PROBABILITY = 1e-7  # a float32 of 1 is no surer
 _MOST_ROWS = 20_000
+
+
+def judge_calibration(gate: ClassesGate, facts: ModelFacts, predictions: Table) -> Part:
+    """Judge whether the model is as sure as it is right, and surely no surer.
+
+    Args:
+        gate: the limits.
+        facts: of the model.
+        predictions: one row a held-out row, with its `correct` and `confidence`.
+    """
+    frame = predictions.frame
+    correct, confidence = (
+        frame[name].to_numpy(dtype="float64") for name in ("correct", "confidence")
+    )
+    over = measure_overconfidence(facts.answers, facts.truth, facts.drawn)
+    return Part(
+        expectations=(
+            *expect_present(
+                FIGURES, {"calibration_error": CALIBRATION, "overconfidence_low": SURE}
+            ),
+            expect(
+                MOST,
+                FIGURES,
+                CALIBRATION,
+                column="calibration_error",
+                min_value=0,
+                max_value=gate.max_calibration_error,
+                key=KEYS + "max_calibration_error",
+            ),
+            _expect_doubt(gate, SURE, "overconfidence_low", "stop"),
+            _expect_doubt(gate, OVERCONFIDENCE, "overconfidence", "warn"),
+        ),
+        figures={
+            "calibration_error": measure_calibration(confidence, correct),
+            "overconfidence": over.value,
+            "overconfidence_low": over.low,
+        },
+    )
+
+
+def _expect_doubt(gate: ClassesGate, about: str, column: str, severity: Severity) -> Expectation:
+    """Return an expectation that being less sure would save little."""
+    return expect(
+        MOST,
+        FIGURES,
+        about,
+        column=column,
+        max_value=gate.max_overconfidence,
+        severity=severity,
+        hint="its probabilities are too near 0 and 1: train with more label smoothing or fewer "
+        "epochs",
+        key=KEYS + "max_overconfidence",
+    )
 
 
 def measure_calibration(confidence: "Array", correct: "Array") -> float:

@@ -60,8 +60,8 @@ def compare_champion(limits: SkillLimits, facts: ModelFacts, figure: str) -> Par
 
 def _expect_no_worse(least: float) -> Expectation:
     """Return the expectation, which warns, that the champion is not surely better."""
-    column = "worse_p_value"
-    return expect(LEAST, FIGURES, WORSE, column=column, min_value=least, severity="warn")
+    column, key = "worse_p_value", KEYS + "min_worse_p_value"
+    return expect(LEAST, FIGURES, WORSE, column=column, min_value=least, severity="warn", key=key)
 
 
 def _compare(measure: Measure, facts: ModelFacts) -> Comparison:

@@ -7,12 +7,12 @@ from gates.engine.report import GateReport
 from gates.engine.suite import Expectation, Suite, expect, expect_present
 from gates.engine.tables import Table
 from gates.errors import SuiteError
-from gates.model.calibration import measure_calibration, measure_overconfidence
+from gates.model.calibration import judge_calibration
 from gates.model.champion import compare_champion
 from gates.model.facts import STAGE, ModelFacts
 from gates.model.objective import ModelGateOfObjective
 from gates.model.paired import bootstrap_accuracy
-from gates.model.part import FIGURES, LEAST, MOST, Part, join_parts, tabulate_figures
+from gates.model.part import FIGURES, KEYS, LEAST, MOST, Part, join_parts, tabulate_figures
 from gates.model.skill import compare_baselines
 from gates.model.slices import judge_worst, list_few, tabulate_accuracies, tabulate_recalls
 from gates.specs.model import ClassesGate
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 RECALL = "worst class's accuracy, its recall"
 SLICES = "worst slice's accuracy"
 LOW = "lower end of the accuracy's 95 % interval"
-CALIBRATION = "expected calibration error"
-OVERCONFIDENCE = "share of the log loss that being less sure would save"
-SURE = f"{OVERCONFIDENCE}, lower end of its 95 % interval"
 ACCURACY = "accuracy"
 _MEAN = "expect_column_mean_to_be_between"
 _EACH = "expect_column_values_to_be_between"
@@ -49,7 +46,7 @@ def judge_classes(gate: ClassesGate, facts: ModelFacts) -> GateReport:
     figure = name_skill(gate, facts.labels)
     compared = join_parts(
         [
-            _judge_calibration(gate, facts, predictions),
+            judge_calibration(gate, facts, predictions),
             compare_baselines(gate, facts, figure),
             _judge_slices(gate, facts, correct),
             compare_champion(gate, facts, figure),
@@ -95,11 +92,18 @@ def _expect_answers(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
     return [
         *_expect_complete(facts),
         *_expect_probabilities(gate),
-        _expect_accuracy("held-out accuracy", gate.min_accuracy),
+        _expect_accuracy("held-out accuracy", gate.min_accuracy, "min_accuracy"),
         *_expect_gain(gate, facts),
         *expect_present(FIGURES, {"accuracy_low": LOW}),
         *_expect_precision(gate, facts),
-        expect(LEAST, FIGURES, LOW, column="accuracy_low", min_value=least),
+        expect(
+            LEAST,
+            FIGURES,
+            LOW,
+            column="accuracy_low",
+            min_value=least,
+            key=KEYS + "min_accuracy_lower_bound",
+        ),
     ]
 
 
@@ -119,17 +123,19 @@ def _expect_complete(facts: ModelFacts) -> list[Expectation]:
 def _expect_probabilities(gate: ClassesGate) -> list[Expectation]:
     """Return expectations that probabilities lie in [0, 1] and sum to 1 (Kolmogorov's axioms)."""
     slack, table, total = gate.probability_sum_tolerance, "predictions", "probability_sum"
+    key = KEYS + "probability_sum_tolerance"
     return [
         *expect_present(table, ("confidence", total, "probability_min")),
-        expect(_EACH, table, column=total, min_value=1 - slack, max_value=1 + slack),
+        expect(_EACH, table, column=total, min_value=1 - slack, max_value=1 + slack, key=key),
         expect(_EACH, table, column="probability_min", min_value=0, max_value=1),
-        expect(_EACH, table, column="confidence", min_value=0, max_value=1 + slack),
+        expect(_EACH, table, column="confidence", min_value=0, max_value=1 + slack, key=key),
     ]
 
 
-def _expect_accuracy(about: str, least: float, hint: str = "") -> Expectation:
+def _expect_accuracy(about: str, least: float, key: str, hint: str = "") -> Expectation:
     """Return an expectation that the accuracy is not below a floor."""
-    return expect(_MEAN, FIGURES, about, column=ACCURACY, min_value=least, hint=hint)
+    key = KEYS + key
+    return expect(_MEAN, FIGURES, about, column=ACCURACY, min_value=least, hint=hint, key=key)
 
 
 def _expect_gain(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
@@ -143,7 +149,8 @@ def _expect_gain(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
         "min_average_precision"
     )
     about = f"held-out accuracy above the majority class's {majority:.6g} by {gain:g}"
-    return [_expect_accuracy(about, majority + gain, unreached if majority + gain > 1 else "")]
+    hint = unreached if majority + gain > 1 else ""
+    return [_expect_accuracy(about, majority + gain, "min_gain_over_majority", hint)]
 
 
 def _expect_precision(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
@@ -156,46 +163,11 @@ def _expect_precision(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]
         "average_precision": "average precision of the positive class",
         "macro_average_precision": "mean average precision of the classes",
     }[name]
+    key = KEYS + "min_average_precision"
     return [
-        *expect_present(FIGURES, {name: about}),
-        expect(LEAST, FIGURES, about, column=name, min_value=least),
+        *expect_present(FIGURES, {name: about}, key),
+        expect(LEAST, FIGURES, about, column=name, min_value=least, key=key),
     ]
-
-
-def _judge_calibration(gate: ClassesGate, facts: ModelFacts, predictions: Table) -> Part:
-    """Judge whether the model is as sure as it is right, and surely no surer."""
-    frame = predictions.frame
-    correct, confidence = (
-        frame[name].to_numpy(dtype="float64") for name in ("correct", "confidence")
-    )
-    over = measure_overconfidence(facts.answers, facts.truth, facts.drawn)
-    most, column = gate.max_calibration_error, "calibration_error"
-    limit = gate.max_overconfidence
-    hint = (
-        "its probabilities are too near 0 and 1: train with more label smoothing or fewer epochs, "
-        "or raise gates.model.max_overconfidence"
-    )
-    return Part(
-        expectations=(
-            *expect_present(FIGURES, {column: CALIBRATION, "overconfidence_low": SURE}),
-            expect(MOST, FIGURES, CALIBRATION, column=column, min_value=0, max_value=most),
-            expect(MOST, FIGURES, SURE, column="overconfidence_low", max_value=limit, hint=hint),
-            expect(
-                MOST,
-                FIGURES,
-                OVERCONFIDENCE,
-                column="overconfidence",
-                max_value=limit,
-                severity="warn",
-                hint=hint,
-            ),
-        ),
-        figures={
-            column: measure_calibration(confidence, correct),
-            "overconfidence": over.value,
-            "overconfidence_low": over.low,
-        },
-    )
 
 
 def _judge_slices(gate: ClassesGate, facts: ModelFacts, correct: "np.ndarray[Any, Any]") -> Part:
@@ -206,12 +178,19 @@ def _judge_slices(gate: ClassesGate, facts: ModelFacts, correct: "np.ndarray[Any
     limit, rows = ("min_slice_accuracy", gate.min_slice_accuracy), gate.min_slice_rows
     classes = tabulate_recalls(facts, correct, rows)
     others = tabulate_accuracies(facts, correct, rows)
-    hint = f"too few rows: {list_few(classes.few)}; hold out more, or lower min_slice_rows"
+    hint = f"too few rows: {list_few(classes.few)}; hold out more"
     few = "classes whose recall is not judged"
     unjudged = Part(
         expectations=(
             expect(
-                MOST, FIGURES, few, column="classes_few", max_value=0, severity="warn", hint=hint
+                MOST,
+                FIGURES,
+                few,
+                column="classes_few",
+                max_value=0,
+                severity="warn",
+                hint=hint,
+                key=KEYS + "min_slice_rows",
             ),
         ),
         figures={"classes_few": float(len(classes.few))},

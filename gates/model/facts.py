@@ -32,6 +32,7 @@ class ModelFacts:
         figures: of the answers, computed once, by those who train; the gate computes none again.
         measures: how each of these figures is measured, for comparisons row by row.
         baselines: what baselines answer to the same rows, by name.
+        shipping: how each baseline could ship, in words, by its name.
         champion: what the promoted model answers to the same rows; None if there is none.
         labels: names of the declared classes; class i has label i.
         unit: of the truth, for messages; empty if unknown.
@@ -49,6 +50,7 @@ class ModelFacts:
     figures: tuple[Figure, ...] = ()
     measures: tuple[Measure, ...] = ()
     baselines: "Mapping[str, np.ndarray[Any, Any]]" = field(default_factory=dict)
+    shipping: Mapping[str, str] = field(default_factory=dict)
     champion: "np.ndarray[Any, Any] | None" = None
     labels: tuple[str, ...] = ()
     unit: str = ""

@@ -10,7 +10,7 @@ from gates.errors import SuiteError
 from gates.model.champion import compare_champion
 from gates.model.facts import STAGE, ModelFacts, find_measure
 from gates.model.objective import ModelGateOfObjective
-from gates.model.part import FIGURES, LEAST, Part, join_parts, tabulate_figures
+from gates.model.part import FIGURES, KEYS, LEAST, Part, join_parts, tabulate_figures
 from gates.model.skill import compare_baselines
 from gates.model.slices import judge_worst, tabulate_rankings
 from gates.specs.model import ReconstructionGate
@@ -62,11 +62,18 @@ def _expect_figures(gate: ReconstructionGate, facts: ModelFacts) -> list[Expecta
     return [
         expect("expect_table_row_count_to_equal", "scores", "rows judged", value=rows),
         expect(_SUM, "scores", "scores not finite", column="not_finite", max_value=0),
-        expect(_SUM, "scores", "anomalous rows", column="anomalous", min_value=few),
+        expect(
+            _SUM,
+            "scores",
+            "anomalous rows",
+            column="anomalous",
+            min_value=few,
+            key=KEYS + "min_anomalies",
+        ),
         *expect_present(FIGURES, {AVERAGE_PRECISION: precision, AUROC: auroc}),
-        _expect_least(precision, AVERAGE_PRECISION, gate.min_average_precision),
-        _expect_least(above, "gain", gate.min_gain_over_chance),
-        _expect_least(auroc, AUROC, gate.min_auroc),
+        _expect_least(precision, AVERAGE_PRECISION, gate, "min_average_precision"),
+        _expect_least(above, "gain", gate, "min_gain_over_chance"),
+        _expect_least(auroc, AUROC, gate, "min_auroc"),
     ]
 
 
@@ -78,9 +85,10 @@ def _judge_slices(gate: ReconstructionGate, facts: ModelFacts) -> Part:
     return judge_worst(found, SLICES, "figure", limit, gate.min_slice_rows)
 
 
-def _expect_least(about: str, column: str, least: float) -> Expectation:
-    """Return an expectation that a figure is not below a floor."""
-    return expect(LEAST, FIGURES, about, column=column, min_value=least)
+def _expect_least(about: str, column: str, gate: ReconstructionGate, limit: str) -> Expectation:
+    """Return an expectation that a figure is not below a limit of the gate."""
+    least, key = getattr(gate, limit), KEYS + limit
+    return expect(LEAST, FIGURES, about, column=column, min_value=least, key=key)
 
 
 def _measure_chance(facts: ModelFacts) -> float:

@@ -44,9 +44,10 @@ def compare_baselines(limits: SkillLimits, facts: ModelFacts, figure: str) -> Pa
     skill = compare_skill(own, errors[best], least=measure.find_least(facts.rows))
     least = limits.min_skill
     about = f"skill over the best baseline, {best}, by {figure}"
+    shipping = facts.shipping.get(best, "take the baseline")
     hint = (
-        f"over {skill.blocks} blocks of rows: hold out more, train better, take the baseline "
-        f"({best}), or state in gates.model.min_skill by how much the model may be worse"
+        f"over {skill.blocks} blocks of rows: hold out more, train better, or state by how much "
+        f"the model may be worse; of the baseline ({best}): {shipping}"
     )
     beside = _compare_others(facts, measure)
     return Part(
@@ -59,6 +60,7 @@ def compare_baselines(limits: SkillLimits, facts: ModelFacts, figure: str) -> Pa
                 column="skill",
                 min_value=least,
                 strict_min=True,
+                hint=f"train better; of the baseline: {shipping}",
                 key=KEYS + "min_skill",
             ),
             *_expect_low(limits, hint),

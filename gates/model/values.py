@@ -59,8 +59,8 @@ def _judge_errors(gate: ValuesGate, facts: ModelFacts) -> Part:
     return Part(
         expectations=(
             *expect_present(FIGURES, {MAE: mae, RMSE: rmse}),
-            *_expect_most(mae, MAE, gate.max_mae),
-            *_expect_most(rmse, RMSE, gate.max_rmse),
+            *_expect_most(mae, MAE, gate.max_mae, "max_mae"),
+            *_expect_most(rmse, RMSE, gate.max_rmse, "max_rmse"),
         ),
         figures={MAE: facts.find_figure(MAE), RMSE: facts.find_figure(RMSE)},
     )
@@ -137,11 +137,12 @@ def _expect_complete(gate: ValuesGate, facts: ModelFacts) -> list[Expectation]:
     ]
 
 
-def _expect_most(about: str, column: str, limit: float | None) -> list[Expectation]:
+def _expect_most(about: str, column: str, limit: float | None, key: str) -> list[Expectation]:
     """Return the expectation on an error; none if it is not judged."""
     if limit is None:
         return []
-    return [expect(MOST, FIGURES, about, column=column, min_value=0, max_value=limit)]
+    key = KEYS + key
+    return [expect(MOST, FIGURES, about, column=column, min_value=0, max_value=limit, key=key)]
 
 
 def _check_facts(facts: ModelFacts) -> None:

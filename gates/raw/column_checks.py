@@ -98,9 +98,18 @@ def _expect_columns(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
 
 def _expect_readable(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
     """Return the expectation that what stands in a column of numbers or times is one."""
-    limit = gate.max_unreadable_fraction
-    hint = hint_unreadable(facts.unreadable, facts.rows)
-    return [expect(_EACH, "unreadable", UNREADABLE, column="share", max_value=limit, hint=hint)]
+    hint, key = hint_unreadable(facts.unreadable, facts.rows), _KEYS + "max_unreadable_fraction"
+    return [
+        expect(
+            _EACH,
+            "unreadable",
+            UNREADABLE,
+            column="share",
+            max_value=gate.max_unreadable_fraction,
+            hint=hint,
+            key=key,
+        )
+    ]
 
 
 def _expect_time(gate: RawGate) -> list[Expectation]:
@@ -123,7 +132,14 @@ def _expect_labels(gate: RawGate, facts: ColumnsFacts) -> list[Expectation]:
     limits: dict[str, Any] = {"min_value": least, "max_value": most}
     return [
         expect(
-            _MOST, "version", UNDECLARED, column="undeclared", min_value=0, max_value=0, hint=hint
+            _MOST,
+            "version",
+            UNDECLARED,
+            column="undeclared",
+            min_value=0,
+            max_value=0,
+            hint=hint,
+            key="data.labels",
         ),
         expect(_EACH, "classes", "rows of a class", column="count", min_value=1, key="data.labels"),
         expect(_EACH, "classes", about, column="share", **limits, key=f"{key}, max_class_balance"),

@@ -122,7 +122,7 @@ def _expect_labels(gate: RawGate, facts: ImageFacts) -> list[Expectation]:
     about = "class share"
     return [
         _expect_label(1 - (gate.max_missing_fraction or 0.0)),
-        expect(in_set, "rows", column="label", value_set=classes, hint=hint),
+        expect(in_set, "rows", column="label", value_set=classes, hint=hint, key="data.labels"),
         expect(every, "rows", "classes", column="label", value_set=classes, key="data.labels"),
         expect(
             each,

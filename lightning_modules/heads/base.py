@@ -18,9 +18,12 @@ class FormHead(ABC, Generic[S]):
 
     Attributes:
         has_features: Whether `flatten_features` gives features that a linear baseline can use.
+        compares_neighbours: Whether samples that lie near each other by these look alike, so that
+            nearest neighbours are a baseline of classes.
     """
 
     has_features: bool = True
+    compares_neighbours: bool = False
 
     @abstractmethod
     def build_head(self, spec: HeadSpec, sample: S) -> nn.Module:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from lightning_modules.errors import SpecError
 from lightning_modules.heads.base import FormHead
@@ -17,11 +18,14 @@ from lightning_modules.heads.mirror import MirrorMean
 from lightning_modules.specs.model import HeadSpec
 from lightning_modules.specs.samples import ImageSample
 
+MOST_SIDE = 16
+"""Pixels of an edge of what baselines look at."""
+
 
 class ImageFormHead(FormHead[ImageSample]):
     """Builds heads of images, (C, H, W)."""
 
-    has_features = False
+    compares_neighbours = True
 
     def build_head(self, spec: HeadSpec, sample: ImageSample) -> nn.Module:
         """Returns the head that normalises each channel."""
@@ -52,6 +56,14 @@ class ImageFormHead(FormHead[ImageSample]):
         low, high = sample.value_range
         pixels = low + (high - low) * draw.random((rows, *sample.shape))
         return np.asarray(pixels.astype(sample.dtype))
+
+    def flatten_features(self, sample: ImageSample, raw: NDArray[Any]) -> NDArray[np.float64]:
+        """Returns pixels (N, features), in standard deviations: means of at most 16 x 16 areas."""
+        head = self.build_head(HeadSpec(), sample)
+        height, width = (-(-side // -(-side // MOST_SIDE)) for side in raw.shape[2:])
+        with torch.inference_mode():
+            pixels = torch.nan_to_num(head(torch.from_numpy(np.ascontiguousarray(raw))))
+            return adaptive_avg_pool2d(pixels, (height, width)).flatten(1).double().numpy()
 
 
 class ImageHead(nn.Module):

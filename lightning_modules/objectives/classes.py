@@ -1,20 +1,27 @@
 """To tell classes apart."""
 
+import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_modules.data.readers import SampleBatch
 from lightning_modules.heads.registry import HEADS
 from lightning_modules.objectives.base import Answer, Baseline, Batches, Floats, Judged, Objective
-from lightning_modules.objectives.linear import draw_rows, read_features
+from lightning_modules.objectives.linear import Drawn, draw_rows, read_features
 from lightning_modules.objectives.losses import Loss, build_class_loss
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.objectives import ObjectiveSpec
 from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import LossSpec
+
+LINEAR_STEPS = 50, 1000
+MOST_WORK = 4_000_000_000  # numbers times classes times steps: a few seconds
+NEIGHBOURS, MOST_KNOWN, MOST_COMPARED = 5, 10_000, 4_000_000
 
 
 class ClassAnswer(Answer):
@@ -45,7 +52,7 @@ class ClassAnswer(Answer):
 
 
 class ClassObjective(Objective):
-    """Tells classes apart, better than the commonest one and a linear map do."""
+    """Tells classes apart, better than the commonest one, a linear map and neighbours do."""
 
     name = "classes"
 
@@ -60,11 +67,19 @@ class ClassObjective(Objective):
         return torch.arange(rows) % sample.classes
 
     def fit_baselines(self, sample: Sample, train: Callable[[], Batches]) -> dict[str, Baseline]:
-        """Returns the majority, and logistic regression where the form has features for it."""
-        baselines = fit_majority(sample, train)
-        if not HEADS.find(sample.form).has_features:
+        """Returns the majority, logistic regression where the form has features, and neighbours.
+
+        Those only where rows that lie near each other by these features look alike.
+        """
+        baselines, head = fit_majority(sample, train), HEADS.find(sample.form)
+        if not head.has_features:
             return baselines
-        return {**baselines, **fit_logistic(sample, train)}
+        baselines["linear"] = fit_logistic(sample, draw_rows(sample, train()))
+        if head.compares_neighbours:
+            baselines["nearest neighbours"] = fit_neighbours(
+                sample, draw_rows(sample, train(), MOST_KNOWN, most_numbers=MOST_COMPARED)
+            )
+        return baselines
 
 
 def fit_majority(sample: Sample, train: Callable[[], Batches]) -> dict[str, Baseline]:
@@ -82,24 +97,52 @@ def fit_majority(sample: Sample, train: Callable[[], Batches]) -> dict[str, Base
     return {"majority": Baseline(answer, reads=False)}
 
 
-def fit_logistic(sample: Sample, train: Callable[[], Batches]) -> dict[str, Baseline]:
+def fit_logistic(sample: Sample, rows: Drawn) -> Baseline:
     """Fits logistic regression on normalised features of rows drawn evenly from all there are.
 
     Where the training rows hold one class alone, that class is what a linear map can know.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    rows = draw_rows(sample, train())
     places = np.unique(rows.truth)
     if len(places) < 2:
         only = np.eye(sample.classes)[places[0]]
-        return {"linear": Baseline(lambda batch: np.repeat(only[None], len(batch.row_id), axis=0))}
-    model = LogisticRegression(max_iter=1000)
-    model.fit(rows.features, rows.truth, sample_weight=rows.weight)
+        return Baseline(lambda batch: np.repeat(only[None], len(batch.row_id), axis=0))
+    steps = np.clip(MOST_WORK // (rows.features.size * len(places)), *LINEAR_STEPS)
+    model = LogisticRegression(max_iter=int(steps))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(rows.features, rows.truth, sample_weight=rows.weight)
+    return Baseline(_answer_by(sample, model.predict_proba, places))
+
+
+def fit_neighbours(sample: Sample, rows: Drawn) -> Baseline:
+    """Gives every row the shares of the classes among the nearest of the drawn rows.
+
+    A class that is not among them has a little of it (Laplace's rule), for none is impossible.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
+    count = min(NEIGHBOURS, len(rows.truth))
+    model = KNeighborsClassifier(n_neighbors=count, algorithm="brute")
+    model.fit(rows.features.astype(np.float32), rows.truth)
+
+    def share(features: Floats) -> Floats:
+        shares = count * model.predict_proba(features.astype(np.float32))
+        return np.asarray((shares + 1 / sample.classes) / (count + 1))
+
+    return Baseline(_answer_by(sample, share, np.unique(rows.truth)))
+
+
+def _answer_by(
+    sample: Sample, ask: Callable[[Floats], Floats], places: NDArray[Any]
+) -> Callable[[SampleBatch], Floats]:
+    """Returns answers of what knows the classes at these places alone."""
 
     def answer(batch: SampleBatch) -> Floats:
         probabilities = np.zeros((len(batch.row_id), sample.classes))
-        probabilities[:, places] = model.predict_proba(read_features(sample, [batch])[0])
-        return probabilities
+        probabilities[:, places] = ask(read_features(sample, [batch])[0])
+        return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))
 
-    return {"linear": Baseline(answer)}
+    return answer

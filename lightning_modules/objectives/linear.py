@@ -47,7 +47,12 @@ def read_features(sample: Sample, batches: Batches) -> tuple[Floats, NDArray[Any
     return np.concatenate(parts), np.concatenate(truths)
 
 
-def draw_rows(sample: Sample, batches: Batches, most_rows: int = MOST_ROWS) -> Drawn:
+def draw_rows(
+    sample: Sample,
+    batches: Batches,
+    most_rows: int = MOST_ROWS,
+    most_numbers: int = MOST_NUMBERS,
+) -> Drawn:
     """Draws rows evenly from all batches, at least `LEAST_ROWS_A_CLASS` of each class there is.
 
     The draw hangs on row ids alone, so that the same rows are drawn in any order.
@@ -55,23 +60,25 @@ def draw_rows(sample: Sample, batches: Batches, most_rows: int = MOST_ROWS) -> D
     Args:
         sample: What a sample is.
         batches: All training rows, of which there is at least one.
-        most_rows: Rows to draw, besides those of rare classes; fewer where samples are so wide that
-            these would hold more than `MOST_NUMBERS` numbers.
+        most_rows: Rows to draw, besides those of rare classes; fewer where features are so many
+            that these would hold more numbers than the next says.
+        most_numbers: Numbers that they may hold, of which a thousand rows are promised.
     """
-    most_rows = min(most_rows, max(1000, MOST_NUMBERS // max(1, int(np.prod(sample.shape)))))
+    head = HEADS.find(sample.form)
     kept: dict[int, _Class] = {}
     for batch in batches:
-        draws = _draw(batch.row_id)
+        draws, features = _draw(batch.row_id), head.flatten_features(sample, batch.sample)
+        most_rows = min(most_rows, max(1000, most_numbers // max(1, features.shape[1])))
         for label in np.unique(batch.truth).tolist():
             here = np.flatnonzero(batch.truth == label)
-            kept.setdefault(label, _Class()).add(batch.sample[here], draws[here])
+            kept.setdefault(label, _Class()).add(features[here], draws[here])
         if sum(len(found.draws) for found in kept.values()) > 2 * most_rows:
             _let_go(kept.values(), most_rows)
     _let_go(kept.values(), most_rows)
-    head, ordered = HEADS.find(sample.form), sorted(kept.items())
+    ordered = sorted(kept.items())
     sizes = [len(found.draws) for _, found in ordered]
     return Drawn(
-        np.concatenate([head.flatten_features(sample, found.rows) for _, found in ordered]),
+        np.concatenate([found.rows for _, found in ordered]),
         np.repeat([label for label, _ in ordered], sizes),
         np.repeat([found.seen / len(found.draws) for _, found in ordered], sizes),
     )

@@ -34,6 +34,7 @@ class ObjectiveSpec:
         restores: Whether the network gives its input back.
         outputs: Names of an exported network's outputs, in order, with the type of each; the last
             is the one that figures are of.
+        baseline_families: Families of networks that are what a baseline is, by its name.
     """
 
     name: str
@@ -45,6 +46,12 @@ class ObjectiveSpec:
     asks: str | None = None
     restores: bool = False
     outputs: Mapping[str, str]
+    baseline_families: Mapping[str, str] = {}
+
+    def find_params(self, sample: Sample, baseline: str) -> dict[str, int]:
+        """Returns the parameters with which a baseline's family is what the baseline is."""
+        del sample, baseline
+        return {}
 
     def find_truth(self, sample: Sample) -> str | None:
         """Returns where the truth of samples is, as `asks` says it."""
@@ -123,6 +130,7 @@ class Classes(ObjectiveSpec):
     watched_as = select_by = "accuracy"
     asks = LABEL
     outputs: Mapping[str, str] = {"label": "int64", "probabilities": "float32"}
+    baseline_families: Mapping[str, str] = {"linear": "closed_linear"}
 
     def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
         """Returns accuracy and F1, and the ranking's: of the positive class, or of every one."""
@@ -143,6 +151,7 @@ class Values(ObjectiveSpec):
     watched_as = "mae"
     asks: str | None = TARGET
     outputs: Mapping[str, str] = {"values": "float32"}
+    baseline_families: Mapping[str, str] = {"linear": "closed_linear"}
 
     def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
         """Returns the errors."""
@@ -160,6 +169,16 @@ class Forecast(Values):
 
     name = "forecast"
     asks = FUTURE
+    baseline_families: Mapping[str, str] = {
+        "persistence": "seasonal_naive",
+        "seasonal naive": "seasonal_naive",
+        "linear": "closed_linear",
+    }
+
+    def find_params(self, sample: Sample, baseline: str) -> dict[str, int]:
+        """Returns the season; that of persistence is one step, which need not be written."""
+        season = sample.window.season if sample.window is not None else None
+        return {"season": season} if season and baseline == "seasonal naive" else {}
 
     def check_window(self, window: WindowSpec) -> None:
         """Checks that there are steps to forecast."""
@@ -182,6 +201,7 @@ class Reconstruction(ObjectiveSpec):
     watched_as = "mae"
     restores = True
     outputs: Mapping[str, str] = {"label": "int64", "score": "float32"}
+    baseline_families: Mapping[str, str] = {"distance": "distance"}
 
     def check_data(self, labels: Sequence[str], target: str | None) -> None:
         """Checks that labels, where there are some, tell what is normal from what is not."""

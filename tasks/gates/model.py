@@ -8,6 +8,7 @@ from gates.engine.report import GateReport
 from gates.model.facts import ModelFacts
 from gates.model.objectives import judge_model
 from gates.specs.model import ModelLimits
+from lightning_modules.specs.shipping import describe_shipping
 from storage.base.figures import find_value
 from storage.base.store import Store
 from storage.forms.base import RowsSpec
@@ -58,6 +59,7 @@ def describe_model(
         figures=evaluated.figures,
         measures=find_objective(sample).list_measures(sample),
         baselines={name: found.astype(np.float64) for name, found in sheet.baselines.items()},
+        shipping={name: describe_shipping(sample, name) for name in sheet.baselines},
         champion=champion.values.astype(np.float64) if champion is not None else None,
         labels=data.labels,
         unit="standard deviations" if evaluated.standard else "",

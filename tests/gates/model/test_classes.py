@@ -42,20 +42,22 @@ def test_accuracy_below_the_floor_stops():
     report = judge_classes(ClassesGate(min_accuracy=0.97), make_model_facts())
     assert find_failure(report, "held-out accuracy") == (
         "expect_column_mean_to_be_between on held-out accuracy: observed 0.9666666667, limit >= "
-        "0.97"
+        "0.97; limited by gates.model.min_accuracy"
     )
 
 
 def test_the_accuracy_s_interval_and_calibration_are_judged():
     report = judge_classes(ClassesGate(min_accuracy_lower_bound=0.95), make_model_facts())
     message = find_failure(report, "lower end of the accuracy's 95 % interval")
-    assert message.endswith("observed 0.9433333333, limit >= 0.95")
+    assert message.endswith(
+        "observed 0.9433333333, limit >= 0.95; limited by gates.model.min_accuracy_lower_bound"
+    )
     probabilities = make_probabilities()
     probabilities[probabilities == 0.91] = 0.55
     probabilities[probabilities == 0.01] = 0.05
     report = judge_classes(GATE, make_model_facts(answers=probabilities))
     assert find_failure(report, "expected calibration error").endswith(
-        "observed 0.4166666667, limit [0, 0.2]"
+        "observed 0.4166666667, limit [0, 0.2]; limited by gates.model.max_calibration_error"
     )
 
 

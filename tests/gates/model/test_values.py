@@ -50,20 +50,23 @@ def test_good_answers_pass_and_the_best_baseline_is_named(shape):
 
 
 def test_no_better_than_a_baseline_stops():
-    facts = make_facts()
+    facts = make_facts(shipping={"last value": "write LINES", "mean": "no family"})
     same = judge_values(GATE, replace(facts, answers=facts.baselines["last value"]))
     about = "skill over the best baseline, last value, by mae"
     assert find_failure(same, about).endswith(
-        "observed 0, limit > 0; limited by gates.model.min_skill"
+        "observed 0, limit > 0; train better; of the baseline: write LINES; "
+        "limited by gates.model.min_skill"
     )
     assert not judge_values(GATE, make_facts(noise=1.5)).passed
 
 
 def test_errors_above_the_limit_stop_in_their_unit():
     report = judge_values(ValuesGate(max_mae=0.1, max_rmse=0.1), make_facts())
-    assert find_failure(report, "held-out mean absolute error, degrees").endswith("limit [0, 0.1]")
+    assert find_failure(report, "held-out mean absolute error, degrees").endswith(
+        "limit [0, 0.1]; limited by gates.model.max_mae"
+    )
     assert find_failure(report, "held-out root mean squared error, degrees").endswith(
-        "limit [0, 0.1]"
+        "limit [0, 0.1]; limited by gates.model.max_rmse"
     )
 
 

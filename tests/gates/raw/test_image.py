@@ -86,7 +86,8 @@ def test_a_label_outside_the_set_names_its_row():
     report = judge_raw("image", GATE, make_raw_facts(label=label))
     assert find_failure(report, "label") == (
         "expect_column_values_to_be_in_set on label: observed 1 unexpected of 1000, such as [11], "
-        "limit in [0, 1, 2, 3, 4, 5, 6, 7, and 2 more]; shard ab row 17 row_id 10017"
+        "limit in [0, 1, 2, 3, 4, 5, 6, 7, and 2 more]; shard ab row 17 row_id 10017; "
+        "limited by data.labels"
     )
 
 

@@ -7,7 +7,7 @@ from lightning_modules.data.readers import SampleBatch
 from lightning_modules.objectives import linear
 from lightning_modules.objectives.base import answer_baselines
 from lightning_modules.objectives.registry import OBJECTIVES
-from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
+from lightning_modules.specs.samples import CategoryColumn, ImageSample, NumberColumn, RowSample
 from lightning_modules.specs.window import WindowSpec
 
 NUMBERS = (NumberColumn(name="a", mean=1e9, std=2.0), NumberColumn(name="b", mean=-1.0, std=0.0))
@@ -104,7 +104,7 @@ def split_batches(raw: np.ndarray, truth: np.ndarray, rows: int) -> list[SampleB
 def test_linear_maps_know_rows_of_every_entity_however_they_are_stored(
     objective: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linear.draw_rows, "__defaults__", (300,))
+    monkeypatch.setattr(linear.draw_rows, "__defaults__", (300, 10**6))
     draw = np.random.default_rng(2)
     # One class, and one slope, an entity; the first alone has more rows than are drawn.
     raw = np.concatenate([draw.normal(-2, 1, (1900, 2)), draw.normal(2, 1, (100, 2))])
@@ -150,3 +150,50 @@ def test_baselines_of_anomalies_learn_from_normal_rows_alone_and_see_what_a_mean
     )
     assert found["distance"][800:].mean() < found["distance"][:800].mean()
     assert np.isfinite(found["isolation forest"]).all()
+
+
+def make_images(rows: int, seed: int, colours: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Images (rows, C, 40, 24) of two classes: a bar that lies or stands, anywhere."""
+    draw = np.random.default_rng(seed)
+    images = draw.integers(0, 60, (rows, colours, 40, 24)).astype(np.uint8)
+    truth = draw.integers(0, 2, rows)
+    for image, label, place in zip(images, truth, draw.integers(0, 20, rows), strict=True):
+        image[
+            :, *((slice(place, place + 4),) if label else (slice(None), slice(place, place + 4)))
+        ] = 250
+    return images, truth
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_images_have_baselines_that_look_at_pixels(colours: int) -> None:
+    images, truth = make_images(400, 5, colours)
+    sample = ImageSample(classes=3, shape=images.shape[1:], mean=(60.0,), std=(70.0,))
+    baselines = OBJECTIVES.find("classes").fit_baselines(
+        sample, lambda: split_batches(images, truth, 150)
+    )
+    asked, wanted = make_images(200, 6, colours)
+    found = answer_baselines(baselines, np.arange(200), lambda: split_batches(asked, wanted, 90))
+    assert set(found) == {"majority", "linear", "nearest neighbours"}
+    for answers in found.values():
+        assert answers.shape == (200, 3)
+        np.testing.assert_allclose(answers.sum(1), 1, atol=1e-5)
+    right = {name: (answers.argmax(1) == wanted).mean() for name, answers in found.items()}
+    assert right["nearest neighbours"] > 0.95
+    assert right["majority"] < 0.7
+
+
+def test_images_of_one_class_or_of_few_rows_leave_no_baseline_out() -> None:
+    images, truth = make_images(3, 7)
+    sample = ImageSample(classes=2, shape=images.shape[1:])
+    for labels in (truth * 0, truth):
+        found = answer_images(sample, images, labels)
+        assert set(found) == {"majority", "linear", "nearest neighbours"}
+        assert all(np.isfinite(answers).all() for answers in found.values())
+
+
+def answer_images(
+    sample: ImageSample, images: np.ndarray, truth: np.ndarray
+) -> dict[str, np.ndarray]:
+    rows = split_batches(images, truth, 100)
+    baselines = OBJECTIVES.find("classes").fit_baselines(sample, lambda: rows)
+    return answer_baselines(baselines, np.arange(len(images)), lambda: rows)
