@@ -87,7 +87,7 @@ def _publish(store: Store, signed: SignedReceipt, channel_name: str, cards: Card
         CARD_FILE: cards.make(chosen, golden).to_bytes(),
     }
     channel = open_channel(store, channel_name)
-    create_channel(channel)
+    create_channel(channel, found_absent=cleared.expected is None)
     release = publish(
         channel,
         receipt=signed.content,

@@ -1,9 +1,11 @@
 """Promotion: of two that were judged against the same champion, one wins and the other says so."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from deployments.targets.trust.keys import KeyRing
 from flows.recipe.load import load_recipe
 from lightning_modules.specs.samples import ImageSample
 from storage.base.store import Store
@@ -60,6 +62,16 @@ def test_the_release_that_was_judged_against_another_champion_is_stopped(
         _promote(own_promoted, None)
     assert caught.value.stage == "promote"
     assert "release 1" in caught.value.reasons[0]
+    assert read_channels(own_promoted.workspace) == before
+
+
+def test_the_release_that_was_to_be_first_on_a_channel_that_another_machine_made_is_stopped(
+    own_promoted: Promoted,
+) -> None:
+    shutil.rmtree(KeyRing().directory / "channels")
+    before = read_channels(own_promoted.workspace)
+    with pytest.raises(StageStopped, match=r"made it first.*`lepton keys import`"):
+        _promote(own_promoted, None)
     assert read_channels(own_promoted.workspace) == before
 
 

@@ -56,21 +56,28 @@ def open_channel(
     return Channel(store=location.store, name=location.name, keys=keys or KeyRing(), clock=clock)
 
 
-def create_channel(channel: Channel) -> str:
+def create_channel(channel: Channel, *, found_absent: bool = False) -> str:
     """Makes a channel with keys of its own, and pins it on this machine.
 
     One that exists is completed and kept.
+
+    Args:
+        channel: The channel.
+        found_absent: Whether this machine has looked for the champion, and found none: a channel
+            of another machine was made since.
 
     Returns:
         The channel id: sha256 of its first root.
 
     Raises:
         KeyAbsent: The channel exists, and this machine does not hold its keys.
-        ChannelConflict: Another machine made it at the same time, and was first.
+        ChannelConflict: Another machine made it at the same time, or since, and was first.
         ChannelCorrupt: It exists and does not verify.
     """
     if not channel.store.exists(f"{METADATA}/{ROOT_FILE}"):
         _put_first_root(channel)
+    elif found_absent:
+        _require_ours(channel)
     state = load_state(channel)
     signers = _open_signers(channel, state)
     if state.version == 0:

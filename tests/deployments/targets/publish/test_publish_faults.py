@@ -108,8 +108,12 @@ def test_creators_at_once_make_one_channel(workspace: Path) -> None:
     assert open_channel(str(workspace), "edge").keys.channel_ids() == tuple(made)
 
 
+STEPS = ["before it looks", "the root alone before it looks", "between its look and its root"]
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_who_loses_the_making_of_a_channel_to_another_machine_is_told_of_a_conflict(
-    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     mine = open_channel(str(workspace), "edge")
     theirs = open_channel(str(workspace), "edge", keys=KeyRing(tmp_path / "other"))
@@ -120,9 +124,19 @@ def test_who_loses_the_making_of_a_channel_to_another_machine_is_told_of_a_confl
             create_channel(others.pop())
         return put(store, path, data)
 
-    monkeypatch.setattr(Store, "put_if_absent", come_second)
+    # Who judged its candidate found no champion: the channel was not there yet.
+    assert read_champion(mine) is None
+    if step == STEPS[2]:
+        monkeypatch.setattr(Store, "put_if_absent", come_second)
+    else:
+        create_channel(theirs)
+        publish_model(theirs, 1, None)
+    if step == STEPS[1]:
+        for path in (workspace / "channels/edge/metadata").iterdir():
+            if path.name != "1.root.json":
+                path.unlink()
     with pytest.raises(ChannelConflict, match="made it first"):
-        create_channel(mine)
+        create_channel(mine, found_absent=True)
     assert mine.keys.channel_ids() == ()
 
 
