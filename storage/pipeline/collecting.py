@@ -104,8 +104,8 @@ def collect_rows(
         The version. Its `info` holds `source` (a `SourceIdentity`), `faults` (records that could
         not be read, the first 1,000), `fault_count`, and, if there are any, `undeclared`, the first
         names of classes that `spec` does not declare; `unreadable`, what of each column is there
-        and cannot be read; `passed_over`, how many files of the source are none of its kind, by
-        ending.
+        and cannot be read; `passed_over`, how many files lie where the source is and were not read,
+        by ending.
 
     Raises:
         SourceError: The source cannot be read, or holds no rows.

@@ -4,7 +4,7 @@ import math
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, Literal, cast
 
@@ -14,14 +14,18 @@ from storage.base.errors import SourceError
 from storage.forms.base import RowsSpec
 from storage.forms.registry import FORMS, find_form
 from storage.sources.addresses import join_url
-from storage.sources.base import Decoded, Part, SourceFile, UrlSource
+from storage.sources.base import Decoded, Part, PassedOver, SourceFile, UrlSource
+from storage.sources.beside import find_beside
 from storage.sources.cutting import MOST_ROW_BYTES, cut_evenly
 from storage.sources.faults import translated
+from storage.sources.listing import count_endings
 from storage.sources.npy import SPOOL_BYTES, ArrayFile, translated_members
 from storage.sources.opening import open_stream
 from storage.sources.unpacking import limit_unpacked
 
 MAX_NAMED = 20
+Pairs = Sequence[tuple[tuple[str, str], str]]
+"""Names of features and labels, and the split that they are."""
 
 
 class ArraysSource(UrlSource):
@@ -41,44 +45,56 @@ class ArraysSource(UrlSource):
     """The pair that is held out; None where there is one pair only, which is then split by the
     recipe."""
 
-    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+    def scan(
+        self, spec: RowsSpec | None, target_bytes: int
+    ) -> Iterator[Part | SourceFile | PassedOver]:
         """Walks the pairs; features and labels are read side by side."""
-        pairs = (
-            [(self.train, "train"), (self.held_out, "held_out")]
-            if self.held_out
-            else [(self.train, "")]
-        )
+        pairs = [(self.train, "")]
+        if self.held_out is not None:
+            pairs = [(self.train, "train"), (self.held_out, "held_out")]
         if self.url.split("?")[0].endswith(".npz"):
-            name = self.url.split("?")[0].rpartition("/")[2]
-            with (
-                open_stream(self.url, self.options, name) as stream,
-                tempfile.SpooledTemporaryFile(SPOOL_BYTES) as copy,
-            ):
-                # A zip archive is read from its end, which not every address allows.
-                with translated(stream.display):
-                    shutil.copyfileobj(stream.file, copy)
-                yield stream.finish()
-                for names, split in pairs:
-                    with _open_members(cast("BinaryIO", copy), names, self.display) as files:
-                        yield from _cut_pair(files, split, target_bytes)
-            return
+            yield from self._scan_archive(pairs, target_bytes)
+        else:
+            yield from self._scan_folder(pairs, target_bytes)
+
+    def _scan_archive(
+        self, pairs: Pairs, target_bytes: int
+    ) -> Iterator[Part | SourceFile | PassedOver]:
+        name = self.url.split("?")[0].rpartition("/")[2]
+        with (
+            open_stream(self.url, self.options, name) as stream,
+            tempfile.SpooledTemporaryFile(SPOOL_BYTES) as copy,
+        ):
+            # A zip archive is read from its end, which not every address allows.
+            with translated(stream.display):
+                shutil.copyfileobj(stream.file, copy)
+            yield stream.finish()
+            held = cast("BinaryIO", copy)
+            for names, split in pairs:
+                with _open_members(held, names, self.display) as files:
+                    yield from _cut_pair(files, split, target_bytes)
+            if unread := _count_unread(held, pairs):
+                yield PassedOver(unread)
+
+    def _scan_folder(
+        self, pairs: Pairs, target_bytes: int
+    ) -> Iterator[Part | SourceFile | PassedOver]:
+        read: list[str] = []
         for names, split in pairs:
             with ExitStack() as stack:
-                given = [f"{name.removesuffix('.npy')}.npy" for name in names]
+                given = [_name_member(name) for name in names]
                 streams = [
                     stack.enter_context(open_stream(join_url(self.url, name), self.options, name))
                     for name in given
                 ]
-                yield from _cut_pair(
-                    [
-                        ArrayFile(stream.display, stream.file, stream.most_bytes)
-                        for stream in streams
-                    ],
-                    split,
-                    target_bytes,
-                )
+                files = [
+                    ArrayFile(stream.display, stream.file, stream.most_bytes) for stream in streams
+                ]
+                yield from _cut_pair(files, split, target_bytes)
                 for stream in streams:
                     yield stream.finish()
+            read += given
+        yield from find_beside(self.url, self.options, read)
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Decodes fields as the data section says: images, or numbers, with labels or targets."""
@@ -94,6 +110,18 @@ class ArraysSource(UrlSource):
         return Decoded(rows, columns=columns)
 
 
+def _name_member(name: str) -> str:
+    return f"{name.removesuffix('.npy')}.npy"
+
+
+def _count_unread(file: BinaryIO, pairs: Pairs) -> dict[str, int]:
+    """Return how many members of an archive that was opened before are not read, by ending."""
+    read = {_name_member(name) for names, _ in pairs for name in names}
+    with zipfile.ZipFile(file) as archive:
+        members = {each.filename for each in archive.infolist() if not each.is_dir()}
+    return count_endings(sorted(members - read))
+
+
 @contextmanager
 def _open_members(
     file: BinaryIO, names: tuple[str, str], display: str
@@ -102,7 +130,7 @@ def _open_members(
         with translated_members(display):
             archive = stack.enter_context(zipfile.ZipFile(file))
             found = archive.namelist()
-        members = [f"{name.removesuffix('.npy')}.npy" for name in names]
+        members = [_name_member(name) for name in names]
         missing = [member for member in members if member not in found]
         if missing:
             raise SourceError(

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, 
 from storage.base.errors import SourceError, SourceUnavailable
 from storage.base.redaction import mask_options, remember_secrets
 from storage.base.store import canonical_json, redact, sha256_bytes
+from storage.base.text_style import TextStyle
 from storage.forms.base import RowsSpec
 from storage.forms.unreadable import Unreadable
 from storage.shards.row_ids import (
@@ -97,7 +98,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """Files of a source that are none of its kind, and were not read.
+    """Files that lie where a source is, and were not read: of another kind, or named by nobody.
 
     Attributes:
         endings: How many there are of each ending, as `.webp`; "" for files without one.
@@ -153,6 +154,11 @@ class Source(BaseModel, ABC):
     @property
     def display(self) -> str | None:
         """Address for people and receipts, without secrets; None for a package's own data."""
+        return None
+
+    @property
+    def file_style(self) -> TextStyle | None:
+        """How its files of texts look; None where it reads none."""
         return None
 
     def look(self) -> None:

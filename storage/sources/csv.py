@@ -9,26 +9,30 @@ import codecs
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from storage.base.errors import SourceError
+from storage.base.text_style import MOST_MARK_BYTES, Delimiter, Encoding, TextStyle, find_encoding
 from storage.forms.base import RowsSpec
 from storage.forms.columns import check_columns, find_undeclared, require_columns
 from storage.forms.registry import find_form
 from storage.forms.unreadable import find_unreadable
 from storage.sources.addresses import join_url
-from storage.sources.base import Decoded, Part, SourceFile, Split, Undecodable, UrlSource
+from storage.sources.base import (
+    Decoded,
+    Part,
+    PassedOver,
+    SourceFile,
+    Split,
+    Undecodable,
+    UrlSource,
+)
 from storage.sources.csv_blocks import Block, Cut, cut_blocks, take_header
 from storage.sources.faults import translated
-from storage.sources.listing import PACKED, choose_files, list_files
+from storage.sources.listing import PACKED, choose_files, find_files
 from storage.sources.opening import SourceStream, open_stream
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.xz", ".csv.bz2")
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF16_LE: "utf-16-le",
-    codecs.BOM_UTF16_BE: "utf-16-be",
-}
 
 
 class CsvSource(UrlSource):
@@ -39,9 +43,9 @@ class CsvSource(UrlSource):
     header: tuple[str, ...] | None = None
     """Names of the columns, for files without a header of their own; None where the first record
     names them."""
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    delimiter: Delimiter = ","
     """What stands between two values, as `";"`. The decimal mark is a point."""
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     """Encoding of files without a byte order mark."""
     splits: dict[Split, str] = Field(default={})
     """File of each split below the url, as `{train: train.csv, held_out: test.csv}`; empty where
@@ -49,34 +53,28 @@ class CsvSource(UrlSource):
     max_files: int = Field(default=100_000, ge=1)
     """Most files of the source."""
 
-    @field_validator("delimiter")
-    @classmethod
-    def _check_delimiter(cls, delimiter: str) -> str:
-        if not delimiter.isascii() or delimiter.isalnum() or delimiter in '"\r\n.+-':
-            raise ValueError("be one sign that stands in no number, as a comma; write as ';'")
-        return delimiter
+    @property
+    def file_style(self) -> TextStyle:
+        """How its files look, for whoever asks with one."""
+        header = self.header or ()
+        return TextStyle(delimiter=self.delimiter, encoding=self.encoding, header=header)
 
-    @field_validator("encoding")
-    @classmethod
-    def _check_encoding(cls, encoding: str) -> str:
-        # Python knows codecs that are none of texts, such as rot13, and says so by a private name.
-        try:
-            is_text = getattr(codecs.lookup(encoding), "_is_text_encoding", True)
-        except (LookupError, ValueError):
-            is_text = False
-        if not is_text:
-            raise ValueError("be an encoding of texts that is known here; write as latin-1")
-        return encoding
-
-    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+    def scan(
+        self, spec: RowsSpec | None, target_bytes: int
+    ) -> Iterator[Part | SourceFile | PassedOver]:
         """Reads each file once, from its start, and cuts it at ends of records."""
         table = require_columns(spec, self.display)
-        root, names = list_files(self.url, self.options, SUFFIXES, self.max_files)
+        found = find_files(self.url, self.options, SUFFIXES, self.max_files)
+        found.require_text(self.display)
+        names = found.names
         if not self.splits:
             # Texts beside files that call themselves tables tell of these.
             names = [name for name in names if not _is_plain_text(name)] or names
-        for name, split in choose_files(names, self.splits, self.display):
-            with open_stream(join_url(root, name), self.options, name) as stream:
+        chosen = choose_files(names, self.splits, self.display)
+        if unread := found.count_unread(name for name, _ in chosen):
+            yield PassedOver(unread)
+        for name, split in chosen:
+            with open_stream(join_url(found.root, name), self.options, name) as stream:
                 blocks = cut_blocks(
                     _decode_text(stream, self.encoding),
                     self.delimiter.encode(),
@@ -134,12 +132,11 @@ def _is_plain_text(name: str) -> bool:
 
 def _decode_text(stream: SourceStream, encoding: str) -> Iterator[bytes]:
     """Yield the text of a file as UTF-8, without a byte order mark."""
-    head = stream.read(4)
-    mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")
-    found = _MARKS.get(mark, encoding)
+    head = stream.read(MOST_MARK_BYTES)
+    found, size = find_encoding(head, encoding)
     with translated(stream.display):
         decoder = codecs.getincrementaldecoder(found)()
-    data, first = head[len(mark) :], True
+    data, first = head[size:], True
     while data or first:
         first = False
         try:

@@ -43,7 +43,6 @@ def cut_blocks(
         SourceError: A record is too long.
     """
     held, line = b"", 1
-    longest = max(records.LONGEST_RECORD_BYTES, target_bytes)
     for text in texts:
         held += text
         if len(held) < target_bytes:
@@ -53,16 +52,33 @@ def cut_blocks(
             # The last record that still fits, or the first one where none does.
             last = max(0, int(np.searchsorted(ends, target_bytes)) - 1)
             block = held[: ends[last] + 1]
+            _require_short(block, ends[: last + 1], line, display)
             yield Cut(block, last + 1, line)
             line += len(records.find_breaks(block))
             held, ends = held[ends[last] + 1 :], ends[last + 1 :] - (ends[last] + 1)
-        if len(held) > longest:
-            raise SourceError(
-                f"file ({display}) must hold records of at most {longest} bytes; got a longer one "
-                f"from line {line} on; look for a quote that is never closed"
-            )
+        # What may still be its line end does not count.
+        _require_short(held.removesuffix(b"\r"), ends, line, display)
     if held:
-        yield Cut(held, records.count_records(held, records.find_ends(held, delimiter)), line)
+        ends = records.find_ends(held, delimiter)
+        _require_short(held, ends, line, display)
+        yield Cut(held, records.count_records(held, ends), line)
+
+
+def _require_short(text: bytes, ends: NDArray[np.intp], line: int, display: str) -> None:
+    """Refuses a text that holds a record which is too long.
+
+    Raises:
+        SourceError: It does.
+    """
+    number = records.find_too_long(text, ends)
+    if number is None:
+        return
+    before = text[: int(ends[number - 1]) + 1] if number else b""
+    raise SourceError(
+        f"file ({display}) must hold records of at most {records.LONGEST_RECORD_BYTES} bytes; got "
+        f"a longer one from line {line + len(records.find_breaks(before))} on; look for a quote "
+        "that is never closed"
+    )
 
 
 def take_header(cut: Cut, delimiter: str) -> tuple[list[str], bytes, int]:

@@ -1,17 +1,21 @@
 """Walks folders of this machine, through links, and never in a circle."""
 
 import os
+import re
+from pathlib import Path
 
 from storage.base.errors import SourceUnavailable
 
 MOST_NESTED_LINKS = 4
 MOST_LINKED_FOLDERS = 100_000
+_LOG_ENTRY = re.compile(r"\d{20}\.json")
 
 
 def walk_folder(top: str) -> list[str]:
     """Return the paths of all files below a folder, those of linked folders too.
 
-    A link to a folder that it lies in is not followed: nothing new is behind it.
+    A link to a folder that it lies in is not followed: nothing new is behind it. A workspace that
+    lies in a folder of data is left out: it changes from run to run, and holds no data of its own.
 
     Raises:
         SourceUnavailable: A folder cannot be read, or links lead on and on.
@@ -22,7 +26,10 @@ def walk_folder(top: str) -> list[str]:
     linked = 0
     while stack:
         folder, above, links = stack.pop()
-        for entry in _list_folder(folder):
+        entries = _list_folder(folder)
+        if folder != top and _is_workspace(folder, entries):
+            continue
+        for entry in entries:
             if not entry.is_dir():
                 files.append(entry.path)
                 continue
@@ -40,6 +47,15 @@ def walk_folder(top: str) -> list[str]:
                 )
             stack.append((entry.path, above | {place}, depth))
     return files
+
+
+def _is_workspace(folder: str, entries: "list[os.DirEntry[str]]") -> bool:
+    """Tell whether a folder is a workspace: there is a run's journal in it, or a dataset's log."""
+    names = {entry.name for entry in entries} & {"runs", "datasets"}
+    return bool(names) and (
+        any(Path(folder, "runs").glob("*/journal.json"))
+        or any(_LOG_ENTRY.fullmatch(path.name) for path in Path(folder).glob("datasets/*/log/*"))
+    )
 
 
 def _list_folder(folder: str) -> list["os.DirEntry[str]"]:

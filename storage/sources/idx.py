@@ -14,7 +14,8 @@ from storage.base.errors import SourceError
 from storage.forms.base import RowsSpec
 from storage.shards.row_ids import LABEL
 from storage.sources.addresses import find_file, join_url
-from storage.sources.base import Decoded, Part, SourceFile, UrlSource
+from storage.sources.base import Decoded, Part, PassedOver, SourceFile, UrlSource
+from storage.sources.beside import find_beside
 from storage.sources.cutting import MOST_ROW_BYTES, cut_evenly
 from storage.sources.opening import SourceStream, open_stream
 
@@ -38,13 +39,20 @@ class IdxSource(UrlSource):
     """The pair that is held out; None where there is one pair only, which is then split by the
     recipe."""
 
-    def scan(self, spec: RowsSpec | None, target_bytes: int) -> Iterator[Part | SourceFile]:
+    def scan(
+        self, spec: RowsSpec | None, target_bytes: int
+    ) -> Iterator[Part | SourceFile | PassedOver]:
         """Walks the pairs; images and labels are read side by side."""
-        if self.held_out is None:
-            yield from self._scan_pair(self.train, "", target_bytes)
-            return
-        yield from self._scan_pair(self.train, "train", target_bytes)
-        yield from self._scan_pair(self.held_out, "held_out", target_bytes)
+        pairs = [(self.train, "")]
+        if self.held_out is not None:
+            pairs = [(self.train, "train"), (self.held_out, "held_out")]
+        read: list[str] = []
+        for names, split in pairs:
+            for item in self._scan_pair(names, split, target_bytes):
+                if isinstance(item, SourceFile):
+                    read.append(item.name)
+                yield item
+        yield from find_beside(self.url, self.options, read)
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Decodes images (N, C, H, W) in the file's type, in native byte order; labels int64."""

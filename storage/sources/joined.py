@@ -23,6 +23,7 @@ from storage.base.errors import NotFound, SourceError, SourceUnavailable, Storag
 from storage.base.redaction import show_name
 from storage.base.shown import show_value
 from storage.base.store import Store, redact
+from storage.base.text_style import TextStyle
 from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
@@ -143,6 +144,11 @@ class JoinedSource(Source):
     def display(self) -> str | None:
         """The address of the first source, without secrets."""
         return self.first.display
+
+    @property
+    def file_style(self) -> TextStyle | None:
+        """That of the source that the recipe had."""
+        return self.first.file_style
 
     def look(self) -> None:
         """Looks whether the first source and the version are there."""

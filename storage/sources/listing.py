@@ -3,7 +3,7 @@
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ from storage.sources.folders import walk_folder
 from storage.sources.plain_files import is_local, look_at_open, require_unchanged
 
 GLOB = frozenset("*?[")
+WEB = frozenset({"http", "https"})
 PACKED = (".gz", ".xz", ".bz2", ".lzma")
 NO_UTF8 = "has a name that is not in UTF-8; rename it"
 
@@ -37,6 +38,24 @@ class Listing:
     names: list[str]
     passed_over: Mapping[str, int]
     unnamed: tuple[str, ...] = ()
+
+    def require_text(self, display: str) -> None:
+        """Refuses names that are no text.
+
+        Raises:
+            SourceUnavailable: There are such.
+        """
+        if self.unnamed:
+            raise SourceUnavailable(
+                f"source ({display}) must hold files with names in UTF-8; got "
+                f"{', '.join(self.unnamed[:3])}; rename them"
+            )
+
+    def count_unread(self, read: Iterable[str]) -> Mapping[str, int]:
+        """Return how many files are passed over, by ending, where only some of these are read."""
+        rest = Counter(self.passed_over)
+        rest.update(count_endings(sorted({*self.names, *self.unnamed} - set(read))))
+        return dict(sorted(rest.items()))
 
 
 def list_files(
@@ -59,11 +78,7 @@ def list_files(
         SourceUnavailable: There is none, there are too many, or a name is not in UTF-8.
     """
     found = find_files(url, options, suffixes, max_files)
-    if found.unnamed:
-        raise SourceUnavailable(
-            f"source ({redact(url)}) must hold files with names in UTF-8; got "
-            f"{', '.join(found.unnamed[:3])}; rename them"
-        )
+    found.require_text(redact(url))
     return found.root, found.names
 
 
@@ -84,10 +99,10 @@ def find_files(
 
         filesystem, path = fsspec.core.url_to_fs(url, **options)
         path, query = _cut_query(path.rstrip("/"), filesystem, url)
-        base, found = _find_below(filesystem, path, path + query)
+        base, found = find_below(filesystem, path, path + query)
     root = str(filesystem.unstrip_protocol(base)) + query + split_chain(url)[1]
     names = sorted({posixpath.relpath(file.removesuffix(query), base) for file in found})
-    shown = [name for name in names if not _is_hidden(name)]
+    shown = [name for name in names if not is_hidden(name)]
     endings = _add_packed(suffixes)
     wanted = [name for name in shown if name.lower().endswith(endings)]
     if not wanted:
@@ -102,8 +117,8 @@ def find_files(
         )
     clear = [name for name in wanted if name.isascii() or _is_text(name)]
     unnamed = sorted(set(wanted) - set(clear)) if len(clear) < len(wanted) else []
-    others = Counter(map(find_ending, set(shown) - set(wanted)))
-    return Listing(root, clear, dict(sorted(others.items())), tuple(map(show_name, unnamed)))
+    others = count_endings(sorted(set(shown) - set(wanted)))
+    return Listing(root, clear, others, tuple(map(show_name, unnamed)))
 
 
 def choose_files(
@@ -130,7 +145,7 @@ def choose_files(
     return [(name, "") for name in names]
 
 
-def _find_below(filesystem: Any, path: str, address: str) -> tuple[str, list[str]]:
+def find_below(filesystem: Any, path: str, address: str) -> tuple[str, list[str]]:
     """Return the folder that names are below, and all files that a path means."""
     if is_local(filesystem) and Path(path).is_dir():
         return path, walk_folder(path)
@@ -138,7 +153,7 @@ def _find_below(filesystem: Any, path: str, address: str) -> tuple[str, list[str
         fixed = path.split("*")[0].split("?")[0].split("[")[0]
         found = []
         for match in filesystem.glob(path):
-            found += _find_below(filesystem, match, match)[1]
+            found += find_below(filesystem, match, match)[1]
         return posixpath.dirname(fixed), found
     if is_local(filesystem) or filesystem.isfile(address):
         return posixpath.dirname(path), [address] if filesystem.exists(address) else []
@@ -148,12 +163,16 @@ def _find_below(filesystem: Any, path: str, address: str) -> tuple[str, list[str
 def _cut_query(path: str, filesystem: Any, url: str) -> tuple[str, str]:
     """Splits off the query of an address, as a signature is, where its protocol has such."""
     inner = path if "://" in path else split_chain(url)[0]
-    protocols = filesystem.protocol
-    names = (protocols,) if isinstance(protocols, str) else tuple(protocols)
-    if "?" not in path or not has_query(inner) or not {"http", "https"} & set(names):
+    if "?" not in path or not has_query(inner) or not WEB & list_protocols(filesystem):
         return path, ""
     address, mark, query = path.partition("?")
     return address, mark + query
+
+
+def list_protocols(filesystem: Any) -> frozenset[str]:
+    """Return the names under which a file system is known."""
+    names = filesystem.protocol
+    return frozenset((names,) if isinstance(names, str) else names)
 
 
 def _add_packed(suffixes: Sequence[str]) -> tuple[str, ...]:
@@ -174,6 +193,11 @@ def _is_text(name: str) -> bool:
 def find_ending(name: str) -> str:
     """Return the ending of a file's name, in lower case; "" where it has none."""
     return show_name(posixpath.splitext(name)[1].lower())
+
+
+def count_endings(names: Iterable[str]) -> dict[str, int]:
+    """Return how many names have each ending, in the order of the endings."""
+    return dict(sorted(Counter(map(find_ending, names)).items()))
 
 
 def read_files(
@@ -241,5 +265,6 @@ def _describe(error: Exception) -> str:
     return f"cannot be read: {redact_said(reason)}"
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Tell whether a file, or a folder that it lies in, is hidden."""
     return any(part.startswith(".") for part in name.split("/"))

@@ -61,9 +61,10 @@ class ParquetSource(UrlSource):
         """Reads what each file says about its row groups, and hashes both."""
         table = require_columns(spec, self.display)
         found = find_files(self.url, self.options, (".parquet", ".pq"), self.max_files)
-        if found.passed_over:
-            yield PassedOver(found.passed_over)
-        for name, split in choose_files([*found.names, *found.unnamed], self.splits, self.display):
+        chosen = choose_files([*found.names, *found.unnamed], self.splits, self.display)
+        if unread := found.count_unread(name for name, _ in chosen):
+            yield PassedOver(unread)
+        for name, split in chosen:
             address = join_url(found.root, name)
             groups, size_bytes = self._plan_file(address, table, target_bytes)
             hasher = RangeHasher([group.ranges for group in groups])

@@ -59,7 +59,7 @@ class Collected(NewVersion):
         most = sorted(self.passed_over.items(), key=lambda item: (-item[1], item[0]))
         named = ", ".join(f"{number:,} {ending or 'without one'}" for ending, number in most[:3])
         files = "file" if count == 1 else "files"
-        return (*found, f"{count:,} {files} of other endings passed over ({named})")
+        return (*found, f"{count:,} {files} passed over ({named})")
 
 
 class Prepared(NewVersion):

@@ -95,6 +95,15 @@ def test_what_is_passed_over_is_counted(tmp_path):
     assert find_files(str(tmp_path), {}, PICTURES, 9).passed_over == {"": 1, ".webp": 2}
 
 
+@pytest.mark.parametrize("sign", ["runs/7/journal.json", f"datasets/x/log/{0:020}.json"])
+def test_a_workspace_in_a_folder_of_data_is_no_part_of_it(tmp_path, sign):
+    touch(tmp_path, "a.png", "b.webp", "w/ork/reports/7/1.png", f"w/ork/{sign}")
+    touch(tmp_path, "runs/1.png", "datasets/x/log/2.png")
+    found = find_files(str(tmp_path), {}, PICTURES, 9)
+    assert found.names == ["a.png", "datasets/x/log/2.png", "runs/1.png"]
+    assert found.passed_over == {".webp": 1}
+
+
 def test_names_that_are_no_text_are_told(tmp_path):
     touch(tmp_path, "a.png")
     touch(tmp_path, os.fsdecode(b"b\xff.png"))

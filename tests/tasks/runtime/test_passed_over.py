@@ -1,4 +1,4 @@
-"""The stage says how many files of a source were none of its kind."""
+"""The stage says how many files of a source were not read."""
 
 import pytest
 
@@ -10,10 +10,10 @@ from tasks.runtime.outcomes import Collected
     ("endings", "said"),
     [
         ({}, ()),
-        ({".txt": 1}, ("1 file of other endings passed over (1 .txt)",)),
+        ({".txt": 1}, ("1 file passed over (1 .txt)",)),
         (
             {"": 2, ".gif": 1, ".tif": 3, ".webp": 1200},
-            ("1,206 files of other endings passed over (1,200 .webp, 3 .tif, 2 without one)",),
+            ("1,206 files passed over (1,200 .webp, 3 .tif, 2 without one)",),
         ),
     ],
 )
