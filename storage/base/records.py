@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONGEST_RECORD_BYTES = 8 * 2**20
-"""Longest record that is read; a longer one is a quote that never closes."""
+"""Longest record that is read, without its line end; a longer one is a quote that never closes."""
+TOO_LONG = f"has more than {LONGEST_RECORD_BYTES} bytes"
 UNCLOSED = "has a quote that is never closed"
 _BEHIND = "has text behind a closing quote"
 REPEATED_HEADER = "repeats the header"
@@ -168,6 +169,33 @@ def count_records(text: bytes, ends: NDArray[np.intp]) -> int:
     return len(ends) + int(_is_open(text, ends))
 
 
+def find_too_long(text: bytes, ends: NDArray[np.intp]) -> int | None:
+    """Return the number of the first record that is too long to be read; None without such.
+
+    Args:
+        text: Whole records.
+        ends: Their ends, as `find_ends` gives them.
+    """
+    if len(text) <= LONGEST_RECORD_BYTES:
+        return None
+    last = [len(text)] if _is_open(text, ends) else []
+    bounds = np.concatenate(([-1], ends, last)).astype(np.intp)
+    for number in np.flatnonzero(np.diff(bounds) - 1 > LONGEST_RECORD_BYTES):
+        start, stop = int(bounds[number]) + 1, int(bounds[number + 1])
+        in_two = text[stop - 1 : stop + 1] == b"\r\n"
+        if stop - in_two - start > LONGEST_RECORD_BYTES:
+            return int(number)
+    return None
+
+
+def _is_too_long(raw: str) -> bool:
+    """Tell whether a record has too many bytes, which a letter of UTF-8 has up to four of."""
+    return (
+        len(raw) > LONGEST_RECORD_BYTES // 4
+        and len(raw.encode(errors="surrogatepass")) > LONGEST_RECORD_BYTES
+    )
+
+
 def _is_open(text: bytes, ends: NDArray[np.intp]) -> bool:
     return len(text) > (int(ends[-1]) + 1 if len(ends) else 0)
 
@@ -177,12 +205,12 @@ def _count_breaks(raw: str) -> int:
 
 
 def _split_record(raw: str, delimiter: str, value: re.Pattern[str], line: int) -> Record:
+    fault = TOO_LONG if _is_too_long(raw) else ""
     if '"' not in raw:
         if raw.strip(" \t\r\n\x0b\x0c".replace(delimiter, "")):
-            return Record(raw.split(delimiter), line)
+            return Record(raw.split(delimiter), line, fault)
         return Record([], line)
     cells: list[str] = []
-    fault = ""
     for found in value.finditer(raw):
         cell = found[1]
         if cell.startswith('"'):

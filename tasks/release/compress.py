@@ -13,6 +13,7 @@ from gates.artifact import judge_artifacts
 from gates.specs.artifact import ArtifactGate
 from lightning_modules.specs.compress import CompressSpec
 from storage.base.store import Store, sha256_bytes
+from storage.base.text_style import TextStyle
 from storage.forms.base import RowsSpec
 from storage.records.models import CHECKPOINT, model_folder, write_model_files
 from storage.records.receipts import ChannelRecord, FileRecord
@@ -45,8 +46,11 @@ def compress(
     targets: Mapping[str, TargetSpec],
     limits: ArtifactGate,
     trainer: Trainer,
+    file_style: TextStyle | None = None,
 ) -> Compressed:
     """Exports the candidates in the training process, measures them, and chooses one a channel.
+
+    Files that a model is asked with may look as those that it learned from: `file_style`.
 
     Raises:
         WorkerFailed: The export failed.
@@ -56,6 +60,7 @@ def compress(
     contents, start_s = _export(workspace, prepared, trained, spec, trainer)
     files = _write_files(store, evaluated.model_id, Path(trained.directory), contents)
     taken = find_task_form(data).describe_input(trained.sample, data)
+    taken = taken.model_copy(update={"file_style": file_style})
     given = find_objective(trained.sample).describe_outputs(trained.sample, data)
     bench = Bench(store, prepared, evaluated, taken, given, limits.agreement_tolerance)
     answers = read_answers(Path(trained.directory), trained.validation_predictions)

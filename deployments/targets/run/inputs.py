@@ -52,7 +52,7 @@ def read_samples(data: bytes, card: Card, where: str) -> Samples:
     spec = card.input
     if spec.form in RECORD_READERS and not data.startswith(MAGIC):
         wanted = [column.name for column in spec.columns]
-        return _read_records(split_csv(data, where, wanted), spec, where)
+        return _read_records(split_csv(data, where, wanted, spec.file_style), spec, where)
     try:
         read = READERS.find(spec.form)
     except UnknownName as error:

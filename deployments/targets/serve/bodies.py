@@ -1,11 +1,13 @@
 """A request's body: read within bounds of size and time, and told what it is."""
 
 import asyncio
+import json
 from typing import Any, Literal
 
 import orjson
 
 from deployments.targets.run.forms.arrays import MAGIC
+from deployments.targets.run.forms.records import quote
 from deployments.targets.serve.replies import Gone, Receive, Refusal, Scope, refuse_busy
 
 MAX_TEXT_BYTES = 8 * 2**20
@@ -181,13 +183,44 @@ def parse_json(data: bytes) -> Any:
     """Parses a JSON body.
 
     Raises:
-        Refusal: It is none.
+        Refusal: It is none, or an object of it has a key twice, of which one would be lost.
     """
     _check_text(data)
     try:
-        return orjson.loads(data)
+        value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise Refusal(400, f"body must be JSON in UTF-8; got {error}; correct it") from error
+    if not _is_complete(data, value):
+        _require_single_keys(data)
+    return value
+
+
+def _is_complete(data: bytes, value: Any) -> bool:
+    """Tell whether a value surely has all that its text has: a key that is lost loses its colon."""
+    try:
+        return b"\\u" not in data and data.count(b":") == orjson.dumps(value).count(b":")
+    except orjson.JSONEncodeError:
+        return False
+
+
+def _require_single_keys(data: bytes) -> None:
+    """Refuses a text in which an object has a key twice; it costs several times the parsing."""
+    try:
+        json.loads(data, object_pairs_hook=_require_single)
+    except RecursionError:
+        raise Refusal(
+            400, "body must be nested less deeply; got JSON that cannot be read"
+        ) from None
+
+
+def _require_single(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise Refusal(
+                400, f"body must name each key once; got {quote(name)} twice; give it once"
+            )
+        seen.add(name)
 
 
 def check_csv(data: bytes) -> None:

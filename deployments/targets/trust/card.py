@@ -17,6 +17,7 @@ from pydantic import (
 from deployments.targets.errors import BadArtifact
 from deployments.targets.trust.golden import ArrayText, DType, Golden
 from storage.base.store import canonical_json
+from storage.base.text_style import TextStyle
 
 FORMAT: Final = 2
 CARD_FILE = "card.json"
@@ -104,6 +105,8 @@ class InputSpec(_Record):
         time: Column of files of a series that says when a row was, where it has one.
         max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the
             file's series; None for any.
+        file_style: How the CSV files look that the model learned from; None where it learned from
+            none.
         details: What a plug-in's form needs to read a file, beyond the above.
     """
 
@@ -117,6 +120,7 @@ class InputSpec(_Record):
     entity: str | None = None
     time: ColumnSpec | None = None
     max_gap_steps: float | None = None
+    file_style: TextStyle | None = None
     details: dict[str, JsonValue] = {}
 
     @field_validator("value_range")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from deployments.targets.trust.card import NORMAL_OR_NOT, InputSpec, OutputSpec
 from storage.base.registry import Registry
+from storage.base.text_style import TextStyle
 
 
 class Claim(NamedTuple):
@@ -46,7 +47,9 @@ def claim_rows(spec: InputSpec, recipe: Recipe) -> list[Claim]:
     data, window = recipe["data"], recipe["model"]["window"]
     names = [column.name for column in spec.columns if not column.is_time]
     steps = [] if window is None else [window["lookback"]]
+    styles = [] if spec.file_style is None else [_claim_style(spec.file_style, recipe["source"])]
     return [
+        *styles,
         Claim("card's columns", sorted(names), sorted([*data["numbers"], *data["texts"]])),
         Claim("card's input shape", list(spec.shape), [*steps, len(spec.columns)]),
     ]
@@ -90,6 +93,14 @@ def claim_reconstruction(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> lis
         Claim("card's labels", list(outputs[0].labels), named),
         Claim("card's score", list(outputs[-1].shape), []),
     ]
+
+
+def _claim_style(style: TextStyle, source: Recipe) -> Claim:
+    """Say what a card says of files: as they were that were learned from."""
+    first = source.get("first", source)
+    expected = {name: first.get(name) for name in TextStyle.model_fields}
+    expected["header"] = list(expected["header"] or ())
+    return Claim("card's file style", style.model_dump(mode="json"), expected)
 
 
 def _claim_meanings(outputs: tuple[OutputSpec, ...], expected: list[str]) -> Claim:

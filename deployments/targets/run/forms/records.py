@@ -5,13 +5,13 @@ CSV file falls into records by the rules of `storage.base.records`, as it does w
 from.
 """
 
-import codecs
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployments.targets.errors import BadInput
 from storage.base import records
 from storage.base.cells import MAX_QUOTED, match_number
+from storage.base.text_style import TextStyle, find_encoding
 from storage.base.urls import redact
 
 Cell = str | None
@@ -54,25 +54,28 @@ class Records:
         )
 
 
-def split_csv(data: bytes, where: str, wanted: Collection[str] = ()) -> Records:
+def split_csv(
+    data: bytes, where: str, wanted: Collection[str] = (), style: TextStyle | None = None
+) -> Records:
     """Split a CSV file into the names of its columns and its rows.
 
     Args:
-        data: The file, UTF-8, or UTF-16 with its mark; its first record the names of the columns.
+        data: The file, in the encoding of the style unless a byte order mark tells another; its
+            first record the names of the columns, unless the style names them.
         where: Its name, for messages.
-        wanted: Columns that are asked for. Where commas do not part them and semicolons, tabs or
-            bars do, these stand between the values.
+        wanted: Columns that are asked for. Where the sign of the style does not part them, and a
+            comma, a semicolon, a tab or a bar does, that one stands between the values.
+        style: How files look that were learned from; None: in UTF-8, with commas and a header.
 
     Raises:
-        BadInput: It is no CSV file in UTF-8, or a record is not as wide as the header.
+        BadInput: It is no CSV file in that encoding, or a record is not as wide as the header.
     """
-    text = _decode(data, where)
-    delimiter = _choose_delimiter(text, wanted)
-    found = records.split_records(text, delimiter)
-    header: list[str] = []
+    style = style or TextStyle()
+    text = _decode(data, where, style.encoding)
+    delimiter, header = _choose_delimiter(text, wanted, style)
     rows: list[list[str]] = []
     places: list[int] = []
-    for record in found:
+    for record in records.split_records(text, delimiter):
         if record.is_blank:
             continue
         fault = records.check_width(record, len(header) or len(record.cells))
@@ -92,23 +95,29 @@ def split_csv(data: bytes, where: str, wanted: Collection[str] = ()) -> Records:
     return Records(header, rows, "line", 2, places)
 
 
-def _decode(data: bytes, where: str) -> str:
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+def _decode(data: bytes, where: str, encoding: str) -> str:
+    found, size = find_encoding(data, encoding)
     try:
-        return data.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
+        return data[size:].decode(found)
+    except UnicodeError as error:
         raise BadInput(
-            f"input ({where}) must be a CSV file in UTF-8; got {error}; save it again"
+            f"input ({where}) must be a CSV file in {found.upper()}, unless it begins with the "
+            f"mark of another encoding; got {error}; save it in {found.upper()}"
         ) from error
 
 
-def _choose_delimiter(text: str, wanted: Collection[str]) -> str:
-    """Return the first sign by which the header holds all columns that are asked for; a comma."""
-    for delimiter in DELIMITERS:
+def _choose_delimiter(
+    text: str, wanted: Collection[str], style: TextStyle
+) -> tuple[str, list[str]]:
+    """Return the first sign by which the header holds all columns that are asked for.
+
+    Where none does, that of the style: with the header of the style, where the file has none.
+    """
+    for delimiter in dict.fromkeys((style.delimiter, *DELIMITERS)):
         first = next((r for r in records.split_records(text, delimiter) if not r.is_blank), None)
         if first is None or set(wanted) <= {name.strip() for name in first.cells}:
-            return delimiter
-    return ","
+            return delimiter, []
+    return style.delimiter, list(style.header)
 
 
 def tabulate_objects(

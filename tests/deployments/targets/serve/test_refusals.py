@@ -75,6 +75,31 @@ def test_many_rows_are_refused_before_they_are_read(rows: Node) -> None:
     check_refusal(rows.post("/feedback", truths), 413, f"at most {MAX_ROWS}; got")
 
 
+TWICE = [
+    b'[{"speed": 1, "wear": 2, "speed": 3}]',
+    b'{"speed":1,"grade":"a:b","grade":"L"}',
+    b'[{"speed": 1}, {"sp\\u0065ed": 1, "speed": {"a:": [{"b": 1, "b": 1}]}}]',
+    b'{"sp\\u0065ed": 1, "x": "\\u003a", "speed": 2}',
+    b'{"x": %s{"y": 1, "y": 2}%s}' % (b"[" * 300, b"]" * 300),
+]
+
+
+@pytest.mark.parametrize("text", TWICE)
+def test_a_key_that_stands_twice_is_refused(rows: Node, text: bytes) -> None:
+    for path in ("/predict/x", "/feedback", "/v2/models/x/infer"):
+        check_refusal(rows.post(path, text, "application/json"), 400, "each key once; got '[a-z]+'")
+
+
+def test_what_stands_once_is_read_whatever_it_looks_like(rows: Node) -> None:
+    odd = (
+        b'{"speed": 1, "wear": 2, "gr\\u0061de": "L", "x": "\\u003a: \\"a\\":", "y": [[{"x": {}}]]}'
+    )
+    plain = rows.post("/predict/x", [{"speed": 1, "wear": 2, "grade": "L"}]).json["predictions"]
+    assert rows.post("/predict/x", odd, "application/json").json["predictions"] == plain
+    deep = b"[" * 900 + b'"\\u0061"' + b"]" * 900
+    assert rows.post("/predict/x", deep, "application/json").status in (400, 422)
+
+
 def test_other_kinds_are_refused(pictures: Node) -> None:
     for kind in ("multipart/form-data; boundary=x", "image/gif", "application/xml"):
         check_refusal(

@@ -7,9 +7,11 @@ import pytest
 from deployments.targets.trust.card import ColumnSpec, InputSpec, OutputSpec
 from deployments.targets.trust.card_rules import INPUT_RULES, OUTPUT_RULES
 from storage.base.registry import UnknownName
+from storage.base.text_style import TextStyle
 
 COLUMNS = (ColumnSpec(name="speed"), ColumnSpec(name="grade", vocabulary=("H", "L")))
 ROW = InputSpec(form="table", name="row", dtype="float64", shape=(2,), columns=COLUMNS)
+STYLED = ROW.model_copy(update={"file_style": TextStyle(delimiter=";", encoding="latin-1")})
 CLOCK = ColumnSpec(name="when", is_time=True)
 WINDOW = InputSpec(
     form="series", name="window", dtype="float64", shape=(5, 3), columns=(*COLUMNS, CLOCK)
@@ -30,7 +32,13 @@ def make_recipe(**changes: Any) -> dict[str, Any]:
         "labels": ["no", "yes"],
     }
     window = {"lookback": 5, "horizon": 4, "targets": []}
-    return {"data": {**data, **changes}, "model": {"window": changes.get("window", window)}}
+    style = {"delimiter": ";", "encoding": "latin-1", "header": None}
+    source = {"type": "csv", **style, **changes.pop("source", {})}
+    return {
+        "data": {**data, **changes},
+        "model": {"window": changes.get("window", window)},
+        "source": source,
+    }
 
 
 def list_lies(claims: Any) -> list[str]:
@@ -47,6 +55,14 @@ def list_lies(claims: Any) -> list[str]:
         (ROW, make_recipe(window=None), []),
         (ROW, make_recipe(window=None, texts=[]), ["card's columns"]),
         (ROW, make_recipe(), ["card's input shape"]),
+        (STYLED, make_recipe(window=None), []),
+        (STYLED, make_recipe(window=None, source={"delimiter": ","}), ["card's file style"]),
+        (STYLED, make_recipe(window=None, source={"header": ["a"]}), ["card's file style"]),
+        (
+            STYLED,
+            make_recipe(window=None, source={"first": {"type": "npy"}}),
+            ["card's file style"],
+        ),
         (WINDOW, make_recipe(), []),
         (WINDOW.model_copy(update={"shape": (6, 3)}), make_recipe(), ["card's input shape"]),
         (

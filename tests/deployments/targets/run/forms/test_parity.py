@@ -17,6 +17,9 @@ import pytest
 from deployments.targets.errors import BadInput
 from deployments.targets.run.inputs import read_samples, read_values
 from deployments.targets.trust.card import ColumnSpec, InputSpec
+from storage.base.errors import SourceError
+from storage.base.records import LONGEST_RECORD_BYTES
+from storage.base.text_style import TextStyle
 from storage.forms.table import TableSpec
 from storage.shards.row_ids import Rows
 from storage.sources.base import Decoded, Part, identify_rows
@@ -59,9 +62,12 @@ STYLES = {
 }
 ENDS, ENCODINGS, DELIMITERS = (
     ["\n", "\r\n", "\r"],
-    ["utf-8", "utf-8-sig", "utf-16"],
-    [",", ";", "\t"],
+    ["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252", "utf-16-be", "gb18030", "cp037"],
+    [",", ";", "\t", "|", "~"],
 )
+MARKED = ("utf-8-sig", "utf-16")
+"""Encodings of files that say by a mark of theirs what they are."""
+STATED = {"delimiter", "encoding"}
 MISSING = [("", "NA", "null"), ("", "-999"), ("NA", "-9.99e2"), (), ("", " NA ", "nan", "a")]
 
 
@@ -73,6 +79,8 @@ class Case:
         self.delimiter = random.choice(DELIMITERS)
         self.style = random.choice([*STYLES])
         self.end, self.encoding = random.choice(ENDS), random.choice(ENCODINGS)
+        stated = random.choice(ENCODINGS) if self.encoding in MARKED else self.encoding
+        self.style_of_files = TextStyle(delimiter=self.delimiter, encoding=stated)
         names = ["x", "grade", "when", "side"]
         random.shuffle(names)
         self.names = names
@@ -113,12 +121,12 @@ class Case:
 
     def write(self, records: list[str]) -> bytes:
         text = self.end.join([self.header, *records]) + self.random.choice(["", self.end])
-        return text.encode(self.encoding)
+        return text.encode(self.encoding, errors="replace")
 
 
 def learn(path: Path, data: bytes, case: Case, target_bytes: int = 1 << 20) -> list[Decoded]:
     path.write_bytes(data)
-    source = CsvSource(url=str(path), delimiter=case.delimiter)
+    source = CsvSource(url=str(path), **case.style_of_files.model_dump(include=STATED))
     items = [item for item in source.scan(case.spec, target_bytes) if isinstance(item, Part)]
     decoded = [source.decode(part, case.spec) for part in items]
     ids = [identify_rows(part, found)["row_id"] for part, found in zip(items, decoded, strict=True)]
@@ -164,6 +172,7 @@ def make_spec(case: Case, words: tuple[str, ...]) -> InputSpec:
         shape=(len(columns),),
         columns=tuple(columns),
         missing=case.spec.missing,
+        file_style=case.style_of_files,
     )
 
 
@@ -212,6 +221,83 @@ def test_what_is_learned_from_csv_is_asked_alike(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_is_learned_from_ten_thousand_tables_is_asked_alike(tmp_path: Path) -> None:
     assert sum(check_case(seed, tmp_path / "rows.csv") for seed in range(60, 10_100)) > 15_000
+
+
+STYLES_OF_FILES = [
+    {"delimiter": ";", "encoding": "latin-1"},
+    {"delimiter": "~", "header": ("x", "grade")},
+    {"encoding": "utf-16-le", "header": ("grade", "x")},
+    {"delimiter": " ", "encoding": "cp037"},
+    {},
+]
+
+
+@pytest.mark.parametrize("style", STYLES_OF_FILES, ids=str)
+def test_a_model_is_asked_with_the_file_that_it_learned_from(tmp_path: Path, style: dict) -> None:
+    names = style.get("header", ("x", "grade"))
+    rows = [{"x": "1.5", "grade": "Größe"}, {"x": "-2", "grade": "é"}]
+    lines = [[row[name] for name in names] for row in rows]
+    lines = lines if "header" in style else [list(names), *lines]
+    text = "".join(style.get("delimiter", ",").join(line) + "\n" for line in lines)
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text.encode(style.get("encoding", "utf-8")))
+    source = CsvSource(url=str(path), **style)
+    spec = TableSpec(numbers=("x",), texts=("grade",))
+    (part,) = source.parts(1 << 20, spec)
+    words = ("Größe", "é")
+    learned = describe(source.decode(part, spec).rows, words, timed=False)
+    columns = (ColumnSpec(name="x"), ColumnSpec(name="grade", vocabulary=words))
+    taken = InputSpec(
+        form="table",
+        name="row",
+        dtype="float64",
+        shape=(2,),
+        columns=columns,
+        file_style=source.file_style,
+    )
+    asked = read_samples(path.read_bytes(), make_card(taken), "rows.csv")
+    np.testing.assert_array_equal(asked.raw, learned)
+    assert not asked.notes
+    np.testing.assert_array_equal(learned, [[1.5, 0], [-2, 1]])
+
+
+def test_another_encoding_is_refused_with_the_remedy() -> None:
+    case = Case(0)
+    card = make_card(make_spec(case, ("é",)).model_copy(update={"file_style": None}))
+    with pytest.raises(BadInput, match=r"in UTF-8, unless .* save it in UTF-8"):
+        read_samples("x,grade\n1,é\n".encode("latin-1"), card, "rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("letter", "end", "target_bytes"),
+    [("a", "\n", 1 << 20), ("é", "\r\n", 8 << 20), ("a", "\r", 32 << 20), ("é", "", 1 << 20)],
+)
+def test_a_record_is_as_long_where_one_learns_as_where_one_asks(
+    tmp_path: Path, letter: str, end: str, target_bytes: int
+) -> None:
+    spec = TableSpec(numbers=("x",), texts=("grade",))
+    card = make_card(
+        InputSpec(
+            form="table",
+            name="row",
+            dtype="float64",
+            shape=(1,),
+            columns=(ColumnSpec(name="x"),),
+        )
+    )
+    longest = letter * ((LONGEST_RECORD_BYTES - 2) // len(letter.encode()))
+    for text, is_read in ((longest, True), (longest + letter, False)):
+        path = tmp_path / "rows.csv"
+        path.write_bytes(f"x,grade{end or chr(10)}1,{text}{end}".encode())
+        source = CsvSource(url=str(path))
+        if is_read:
+            assert [part.stop for part in source.parts(target_bytes, spec)] == [1]
+            assert read_samples(path.read_bytes(), card, "rows.csv").raw.tolist() == [[1]]
+            continue
+        with pytest.raises(SourceError, match=r"rows\.csv.*from line 2 on"):
+            source.parts(target_bytes, spec)
+        with pytest.raises(BadInput, match=r"rows\.csv, line 2.*more than \d+ bytes"):
+            read_samples(path.read_bytes(), card, "rows.csv")
 
 
 VALUES = {
