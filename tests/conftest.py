@@ -68,6 +68,25 @@ def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.undo()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _warm_start(_private_home: None) -> Iterator[None]:
+    """Training processes that tests start are forks of one, which made the slow imports once."""
+    from tests.warm import WarmStart
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr("tasks.training.launch.start_child", WarmStart())
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def cold_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training process is started as in a run: for tests that claim something of its start."""
+    from tasks.runtime.child import start_child
+
+    monkeypatch.setattr("tasks.training.launch.start_child", start_child)
+
+
 @pytest.fixture(scope="session")
 def prefect_url(_private_home: None) -> Iterator[str]:
     """The session's one Prefect server; child processes find it by PREFECT_API_URL."""

@@ -172,6 +172,7 @@ def test_crash_comes_back_with_the_last_lines(
         run_job(job, timeout_s=300)
 
 
+@pytest.mark.usefixtures("cold_start")
 def test_one_process_does_one_job_after_another(workspace: Store, tmp_path: Path) -> None:
     fit, predict = (
         make_job(workspace, tmp_path, make_fit()),

@@ -125,6 +125,7 @@ def test_two_ranks_learn_what_one_does(
         np.testing.assert_allclose(two["values"], one["values"], atol=1e-3)
 
 
+@pytest.mark.usefixtures("cold_start")
 def test_later_job_uses_the_checkpoint_that_is_there(
     done: tuple[TrainJob, WorkerResult, list[dict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
