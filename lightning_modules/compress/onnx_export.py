@@ -2,8 +2,9 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def export_onnx(learner: Learner, sample: AnySample) -> bytes:
     answering = Answering(learner).to("cpu").eval()
     example = torch.zeros((2, *sample.shape), dtype=getattr(torch, sample.dtype))
     try:
-        with _quiet(), torch.no_grad():
+        with _quiet(), _share_operators(), torch.no_grad():
             program = torch.onnx.export(
                 answering,
                 (example,),
@@ -105,8 +106,9 @@ def complete_nodes(model: onnx.ModelProto, answering: nn.Module) -> None:
 
 def warm_up_exporter() -> None:
     """Exports next to nothing, since the exporter's first call imports 900 modules, for seconds."""
-    with _quiet(), torch.no_grad():
-        torch.onnx.export(nn.Identity(), (torch.zeros(1),), dynamo=True, verbose=False)
+    with _quiet(), _share_operators(), torch.no_grad():
+        example = (torch.zeros(1),)
+        torch.onnx.export(nn.Identity(), example, dynamo=True, opset_version=OPSET, verbose=False)
 
 
 @contextmanager
@@ -116,6 +118,34 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _share_operators() -> Iterator[None]:
+    """Has the exporter take its table of operators from the first export of this process.
+
+    Each call builds one anew from the sources of 500 functions, for half the time of an export.
+    Where the exporter keeps its table elsewhere, it goes on building it.
+    """
+    try:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+        builder = vars(ONNXRegistry)["from_torchlib"]
+    except (ImportError, KeyError):
+        yield
+        return
+    # Only in here: who exports outside of this may add operators of his own to his table.
+    ONNXRegistry.from_torchlib = staticmethod(_call_once(ONNXRegistry.from_torchlib))  # type: ignore
+    try:
+        yield
+    finally:
+        ONNXRegistry.from_torchlib = builder  # type: ignore[method-assign]
+
+
+@cache
+def _call_once(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function that keeps what it built, the same each time that it is asked for."""
+    return cache(build)
 
 
 def clear_provenance(model: onnx.ModelProto) -> None:

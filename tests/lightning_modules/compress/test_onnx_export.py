@@ -10,8 +10,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch.onnx._internal.exporter import _registration
 
-from lightning_modules.compress.candidates import make_artifacts
+from lightning_modules.compress.candidates import Candidate, make_artifacts
 from lightning_modules.compress.onnx_export import export_onnx, run_onnx
 from lightning_modules.compress.quantize import quantize_int8
 from lightning_modules.compress.weights import quantize_channels
@@ -40,11 +41,15 @@ def fitted() -> Fitted:
     )
 
 
-def test_candidates_hold_up(fitted: Fitted) -> None:
+@pytest.fixture(scope="module")
+def made(fitted: Fitted) -> list[Candidate]:
+    rows = split_digits()["train"]["image"][:256]
+    return list(make_artifacts(fitted.learner, SAMPLE, CompressSpec(), calibration=rows))
+
+
+def test_candidates_hold_up(fitted: Fitted, made: list[Candidate]) -> None:
     splits = split_digits()
-    fp32, int8 = make_artifacts(
-        fitted.learner, SAMPLE, CompressSpec(), calibration=splits["train"]["image"][:256]
-    )
+    fp32, int8 = made
     assert (fp32.name, int8.name) == ("fp32", "int8")
     assert fp32.difference <= 1e-4
     assert len(fp32.content) >= 3 * len(int8.content)
@@ -59,10 +64,8 @@ def test_candidates_hold_up(fitted: Fitted) -> None:
     assert (run_onnx(int8.content, image)[0] == label).mean() >= 0.99
 
 
-def test_interface_is_the_one_that_devices_expect(fitted: Fitted) -> None:
-    for candidate in make_artifacts(
-        fitted.learner, SAMPLE, CompressSpec(), calibration=split_digits()["train"]["image"][:32]
-    ):
+def test_interface_is_the_one_that_devices_expect(made: list[Candidate]) -> None:
+    for candidate in made:
         graph = onnx.load_from_string(candidate.content).graph
         found = [
             (value.name, kind.elem_type, [dim.dim_param or dim.dim_value for dim in kind.shape.dim])
@@ -80,12 +83,14 @@ def test_interface_is_the_one_that_devices_expect(fitted: Fitted) -> None:
             )
 
 
-def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> None:
-    rows = split_digits()["train"]["image"][:32]
-    first, again = (export_onnx(fitted.learner, SAMPLE) for _ in range(2))
-    assert first == again
-    assert quantize_int8(first, rows) == quantize_int8(again, rows)
-    for content in (first, quantize_int8(first, rows)):
+def test_equal_weights_give_equal_bytes_that_name_no_place(
+    fitted: Fitted, made: list[Candidate]
+) -> None:
+    again = export_onnx(fitted.learner, SAMPLE)
+    first, int8 = (candidate.content for candidate in made)
+    assert again == first
+    assert quantize_int8(again, split_digits()["train"]["image"][:256]) == int8
+    for content in (first, int8):
         for word in (
             b'.py"',
             b".py:",
@@ -96,6 +101,17 @@ def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> No
             assert word not in content
         model = onnx.load_from_string(content)
         assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+
+
+def test_the_exporter_s_table_of_operators_is_built_once_and_is_nobody_else_s(
+    fitted: Fitted, made: list[Candidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = vars(_registration.ONNXRegistry)["from_torchlib"]
+    assert isinstance(builder, classmethod)
+    apis = _registration.onnxscript_apis
+    monkeypatch.setattr(apis, "get_torchlib_ops", lambda: pytest.fail("it was built again"))
+    assert export_onnx(fitted.learner, SAMPLE) == made[0].content
+    assert vars(_registration.ONNXRegistry)["from_torchlib"] is builder
 
 
 @pytest.mark.parametrize(
@@ -115,12 +131,12 @@ def test_equal_weights_give_equal_bytes_that_name_no_place(fitted: Fitted) -> No
 )
 def test_every_family_exports_exactly(family: str, params: dict[str, Any]) -> None:
     sample = ImageSample(
-        shape=(3, 20, 12), dtype="float32", classes=5, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0)
+        shape=(3, 8, 12), dtype="float32", classes=5, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0)
     )
     learner = build_learner(
         ModelSpec(network=NetworkSpec(family=family, params=params)), sample
     ).eval()
-    image = np.random.default_rng(0).normal(size=(9, 3, 20, 12)).astype(np.float32)
+    image = np.random.default_rng(0).normal(size=(9, 3, 8, 12)).astype(np.float32)
     fp32, int8 = make_artifacts(learner, sample, CompressSpec(), calibration=image)
     assert fp32.difference <= 1e-4
     assert fp32.agreement == 1.0
@@ -146,7 +162,7 @@ def test_rows_beyond_those_that_calibrated_are_answered_as_by_the_float_network(
     form: Any, family: str, params: dict[str, Any], instance_norm: bool
 ) -> None:
     numbers = tuple(NumberColumn(name=name) for name in "abc")
-    window = WindowSpec(lookback=24, horizon=6) if form == "series" else None
+    window = WindowSpec(lookback=12, horizon=6) if form == "series" else None
     asked: Any = {"form": "series", "objective": "forecast", "forecast": 3, "window": window}
     sample = RowSample(numbers=numbers, **(asked if window else {"objective": "values"}))
     spec = ModelSpec(
@@ -197,9 +213,9 @@ def test_a_mirrored_answer_exports_exactly_and_its_network_stands_in_the_file_on
     assert max(mirrored - plain for plain, mirrored in zip(*sizes, strict=True)) < 4096
 
 
-def test_quantiser_needs_rows(fitted: Fitted) -> None:
+def test_quantiser_needs_rows(made: list[Candidate]) -> None:
     with pytest.raises(ExportError, match="calibration must hold at least one row"):
-        quantize_int8(export_onnx(fitted.learner, SAMPLE), np.zeros((0, 1, 8, 8), np.uint8))
+        quantize_int8(made[0].content, np.zeros((0, 1, 8, 8), np.uint8))
 
 
 def test_what_is_no_artifact_is_refused() -> None:
