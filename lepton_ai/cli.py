@@ -6,6 +6,7 @@ Messages go to standard error; standard output holds only what was asked for.
 import typer
 
 from lepton_ai.commands import (
+    check,
     datasets,
     devices,
     edge,
@@ -13,6 +14,7 @@ from lepton_ai.commands import (
     fleet,
     gates,
     keys,
+    new,
     predict,
     quarantine,
     receipts,
@@ -27,6 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("new")(new.new)
+app.command("check")(check.check)
 app.command("run")(run.run)
 app.command("recipes")(run.recipes)
 app.command("predict")(predict.predict)

@@ -112,6 +112,7 @@ def _look_ahead(
         )
     from flows.errors import RecipeError, ResumeError
     from flows.recipe.load import load_recipe
+    from flows.run.clashes import find_clashes
     from flows.run.lost import find_lost_run, recall_recipe
 
     try:
@@ -120,6 +121,9 @@ def _look_ahead(
         elif recipe is not None:
             loaded = load_recipe(recipe, overrides)
             loaded.source.look()
+            if clashes := find_clashes(loaded, workspace):
+                # As where a run finds it out: what cannot be compared is stopped.
+                raise fail(str(RecipeError(recipe, clashes)), EXIT_STOPPED)
             if (lost := find_lost_run(workspace, loaded)) is not None:
                 say(f"note: {lost}")
     except (RecipeError, ResumeError) as error:

@@ -81,9 +81,25 @@ def test_the_release_that_was_judged_against_the_champion_follows_it(
     assert _promote(own_promoted, 1).releases == {"edge": 2}
 
 
-def test_channel_that_carries_other_samples_stops_the_run_before_it_trains(
+def test_channel_that_carries_other_samples_stops_the_run_before_it_collects(
     own_promoted: Promoted, dask_scheduler: str, tmp_path: Path
 ) -> None:
+    images, labels = digits()
+    settings = write_digits(tmp_path / "files", images=images[:, 1:, :], labels=labels)
+    settings |= {"data.image.shape": [1, 7, 8]}
+    before = read_channels(own_promoted.workspace)
+    outcome = run("mnist", own_promoted.workspace, dask_scheduler, settings)
+    assert outcome.status == 3
+    assert "targets.edge (recipe digits, of which differ: data.image.shape)" in outcome.messages
+    assert "name another channel in targets, or use another workspace" in outcome.messages
+    assert not list((own_promoted.workspace / "datasets").glob("spoiled*"))
+    assert read_channels(own_promoted.workspace) == before
+
+
+def test_channel_that_came_to_carry_other_samples_stops_the_run_before_it_trains(
+    own_promoted: Promoted, dask_scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.run.clashes.find_clashes", lambda recipe, workspace: [])
     images, labels = digits()
     settings = write_digits(tmp_path / "files", images=images[:, 1:, :], labels=labels)
     before = read_channels(own_promoted.workspace)

@@ -1,0 +1,86 @@
+"""`lepton check`: whether a recipe can be carried out, told in seconds and without training."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lepton_ai.commands.common import (
+    DEFAULT_WORKSPACE,
+    EXIT_USAGE,
+    AsJson,
+    Workspace,
+    answer,
+    fail,
+    on_platform,
+    say,
+)
+from lepton_ai.commands.run import Settings, parse_settings
+
+if TYPE_CHECKING:
+    from flows.checking import Checked
+
+
+@on_platform("check")
+def check(
+    recipe: Annotated[
+        str, typer.Argument(help="Name of a recipe (see `lepton recipes`), or path to a YAML file.")
+    ],
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a recipe: its settings, the first rows of its source, its channels; nothing is trained.
+
+    Exit status: 0 it can be carried out, 2 it cannot.
+    """
+    from flows.checking import check_whole_recipe
+    from flows.errors import RecipeError
+
+    try:
+        checked = check_whole_recipe(recipe, workspace, parse_settings(settings or []))
+    except RecipeError as error:
+        if as_json:
+            answer(
+                {"recipe": recipe, "ok": False, "faults": list(map(str, error.faults))}, "", True
+            )
+        raise fail(str(error), EXIT_USAGE) from error
+    _say(checked)
+    if as_json:
+        answer(_list_fields(recipe, checked), "", as_json)
+    if checked.faults:
+        raise typer.Exit(EXIT_USAGE)
+
+
+def _list_fields(recipe: str, checked: "Checked") -> dict[str, Any]:
+    return {
+        "recipe": recipe,
+        "ok": not checked.faults,
+        "kind": checked.recipe.kind,
+        "faults": checked.faults,
+        "estimate": checked.estimate,
+        **{
+            f"source_{name}": value
+            for name, value in checked.look.document.items()
+            if name != "faults"
+        },
+    }
+
+
+def _say(checked: "Checked") -> None:
+    look = checked.look
+    seen = f"{look.rows} rows" if look.complete else f"the first {look.rows} rows"
+    say(f"{checked.recipe.kind}  {checked.recipe.name}: {seen} in {look.seconds} s")
+    width = max((len(column.name) for column in look.columns), default=0)
+    for column in look.columns:
+        missing = f"  {column.missing:.1%} missing" if column.missing else ""
+        say(f"  {column.name:<{width}}  {column.type:<8}  {column.values}{missing}")
+    if look.classes:
+        say("  classes  " + ", ".join(f"{name} ({n})" for name, n in look.classes.items()))
+    if look.splits:
+        say("  splits   " + ", ".join(f"{name} ({n})" for name, n in look.splits.items()))
+    for name, value in checked.estimate.items():
+        say(f"  {name:<8} {value}")
+    for fault in checked.faults:
+        say(f"FAULT  {fault}", "red")
+    if not checked.faults:
+        say("sound: nothing of what was looked at stops a run", "green")

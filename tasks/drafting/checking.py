@@ -1,0 +1,216 @@
+"""Looks at the first rows of a recipe's source as a run will read them: no training, in seconds."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.base.errors import StorageError
+from storage.forms.base import RowsSpec
+from storage.forms.columns import NUMBERS, TARGET, TIME, name_text_fields
+from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows, count_rows, find_valid
+from storage.sources.base import Decoded, Part, PassedOver, Source
+
+PART_BYTES, MOST_BYTES, MOST_S = 4 << 20, 64 << 20, 20.0
+MOST_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class ColumnLook:
+    """What the first rows hold of one column.
+
+    Attributes:
+        name: The column, or the field of rows without columns.
+        type: What it is read as.
+        missing: Share of the rows without a value.
+        values: Least, mean and greatest number, or the commonest texts, as they are shown.
+    """
+
+    name: str
+    type: str
+    missing: float
+    values: str
+
+
+@dataclass
+class SourceLook:
+    """What was seen of a source.
+
+    Attributes:
+        rows: Rows that were read.
+        complete: Whether these are all of them.
+        bytes_read: Bytes that they take in memory.
+        seconds: Time that it took.
+        columns: What they hold.
+        classes: Rows of each class.
+        splits: Rows of each split that the source gives.
+        faults: What a run would stop at.
+        passed_over: Files that are none of the source's kind, by ending.
+    """
+
+    rows: int = 0
+    complete: bool = True
+    bytes_read: int = 0
+    seconds: float = 0.0
+    columns: list[ColumnLook] = field(default_factory=list)
+    classes: dict[str, int] = field(default_factory=dict)
+    splits: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return asdict(self)
+
+
+def look_at_source(source: Source, data: RowsSpec, unread: float, unreadable: float) -> SourceLook:
+    """Read the first rows, as collecting will, and say what is wrong with them.
+
+    Args:
+        source: Where the rows come from.
+        data: What the recipe says of them.
+        unread: Most records that may be unread, as a fraction.
+        unreadable: Most values of a column that may be there and be none, as a fraction.
+    """
+    look, started = SourceLook(), time.monotonic()
+    parts: list[Rows] = []
+    odd: Counter[str] = Counter()
+    strange: set[str] = set()
+    lost: list[str] = []
+    try:
+        for item in source.scan(data, PART_BYTES):
+            if isinstance(item, PassedOver):
+                look.passed_over.update(item.endings)
+            if not isinstance(item, Part):
+                continue
+            if look.bytes_read >= MOST_BYTES or time.monotonic() - started > MOST_S:
+                look.complete = False
+                break
+            decoded = source.decode(item, data)
+            _add(look, item, decoded)
+            parts.append(decoded.rows)
+            strange.update(decoded.undeclared)
+            lost += [f"{fault.name}: {fault.reason}" for fault in decoded.faults]
+            for name, found in decoded.unreadable.items():
+                odd[name] += found.count
+    except StorageError as error:
+        look.faults.append(str(error))
+    rows = _join(parts)
+    _judge(look, rows, data, (strange, lost, odd), (unread, unreadable))
+    look.columns = _profile(rows, data)
+    look.seconds = round(time.monotonic() - started, 2)
+    return look
+
+
+def _add(look: SourceLook, part: Part, decoded: Decoded) -> None:
+    count = count_rows(decoded.rows) if decoded.rows else 0
+    look.rows += count
+    look.bytes_read += sum(values.nbytes for values in decoded.rows.values())
+    if part.split:
+        look.splits[part.split] = look.splits.get(part.split, 0) + count
+
+
+def _join(parts: list[Rows]) -> Rows:
+    if not parts:
+        return {}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _judge(
+    look: SourceLook,
+    rows: Rows,
+    data: RowsSpec,
+    found: tuple[set[str], list[str], Counter[str]],
+    limits: tuple[float, float],
+) -> None:
+    """Say what a run would stop at, as far as the first rows show it."""
+    strange, lost, odd = found
+    if LABEL in rows and data.labels:
+        counts = Counter(rows[LABEL].tolist())
+        look.classes = {name: counts.get(n, 0) for n, name in enumerate(data.labels)}
+    if not look.rows and not look.faults:
+        look.faults.append(
+            f"source ({source_name(look)}) must hold rows; got none that can be read"
+        )
+    if strange:
+        look.faults.append(
+            f"data.labels ({', '.join(data.labels[:MOST_SHOWN])}) must name each class of the "
+            f"rows; got {', '.join(sorted(strange)[:MOST_SHOWN])} besides; add them, or filter "
+            "them out"
+        )
+    if len(lost) > limits[0] * max(1, look.rows):
+        look.faults.append(
+            f"source must hold records that can be read; got {len(lost)} that cannot, as {lost[0]}"
+            "; mend them there"
+        )
+    for name, count in odd.items():
+        if count > limits[1] * max(1, look.rows):
+            look.faults.append(
+                f"column ({name}) must hold numbers or times; got {count} values that are none; "
+                "name the text in data.missing if it means that there is no value, or mend them"
+            )
+    absent = [name for name, count in look.classes.items() if not count]
+    if absent and look.complete:
+        look.faults.append(
+            f"data.labels ({', '.join(absent[:MOST_SHOWN])}) must be classes of the rows; got no "
+            "row of them; remove them"
+        )
+
+
+def source_name(look: SourceLook) -> str:
+    """Return what was read, for messages."""
+    return ", ".join(look.splits) or "all files"
+
+
+def _profile(rows: Rows, data: RowsSpec) -> list[ColumnLook]:
+    if not rows:
+        return []
+    found = []
+    if NUMBERS in rows:
+        values, valid = rows[NUMBERS], rows[NUMBERS + VALID_SUFFIX]
+        for place, name in enumerate(data.numbers):
+            found.append(_tell_numbers(name, values[:, place], valid[:, place]))
+    for name, text_field in name_text_fields(data).items() if data.columns else ():
+        found.append(_tell_texts(name, rows[text_field], rows[text_field + VALID_SUFFIX]))
+    if data.target is not None and TARGET in rows:
+        found.append(_tell_numbers(data.target, rows[TARGET], find_valid(rows, TARGET)))
+    if data.time is not None and TIME in rows:
+        found.append(_tell_times(data.time, rows[TIME], find_valid(rows, TIME)))
+    if "image" in rows:
+        values = rows["image"]
+        shown = f"{values.min():g} to {values.max():g}, mean {values.mean():.4g}"
+        shape = " x ".join(map(str, values.shape[1:]))
+        found.append(ColumnLook("image", f"{values.dtype.name} {shape}", 0.0, shown))
+    return found
+
+
+def _tell_numbers(name: str, values: NDArray[Any], valid: NDArray[np.bool_]) -> ColumnLook:
+    given = values[valid & np.isfinite(values)]
+    shown = (
+        f"{given.min():.4g} to {given.max():.4g}, mean {given.mean():.4g}" if len(given) else "none"
+    )
+    return ColumnLook(name, "number", round(1 - len(given) / max(1, len(values)), 4), shown)
+
+
+def _tell_texts(name: str, values: NDArray[Any], valid: NDArray[np.bool_]) -> ColumnLook:
+    counts: Mapping[str, int] = Counter(values[valid].tolist())
+    common = sorted(counts, key=lambda text: (-counts[text], text))[:MOST_SHOWN]
+    shown = ", ".join(f"{text} ({counts[text]})" for text in common)
+    more = f" and {len(counts) - len(common)} more" if len(counts) > len(common) else ""
+    return ColumnLook(name, "text", round(1 - float(valid.mean()), 4), shown + more)
+
+
+def _tell_times(name: str, values: NDArray[Any], valid: NDArray[np.bool_]) -> ColumnLook:
+    given = values[valid]
+    shown = "none"
+    if len(given):
+        first, last = (
+            np.datetime64(int(n), "ns").astype("datetime64[s]") for n in (given.min(), given.max())
+        )
+        shown = f"{first} to {last}"
+    return ColumnLook(name, "time", round(1 - float(valid.mean()), 4), shown)

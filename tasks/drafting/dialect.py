@@ -1,0 +1,194 @@
+"""Guesses how a text file writes its table: encoding, delimiter, header."""
+
+import codecs
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from storage.base import records
+from storage.base.cells import explain_unreadable, read_number
+from storage.base.errors import StorageError
+from storage.base.redaction import redact
+from storage.base.times import is_moment
+from storage.forms.base import MISSING
+from storage.sources.addresses import join_url
+from storage.sources.opening import open_stream
+from tasks.drafting.finding import Material
+from tasks.drafting.guesses import LIKELY, SURE, UNSURE, DraftError, Notes
+
+HEAD_BYTES = 1 << 18
+MOST_RECORDS = 400
+DELIMITERS = (",", ";", "\t", "|", " ")
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_LATIN = re.compile("[\x80-\x9f]")
+_ALIKE = 0.98
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file writes its table.
+
+    Attributes:
+        delimiter: What stands between two values.
+        encoding: Its encoding, as Python names it.
+        header: Names of the columns where the file has none of its own; None where the first
+            record names them.
+        names: Names of the columns, either way.
+    """
+
+    delimiter: str
+    encoding: str
+    header: tuple[str, ...] | None
+    names: tuple[str, ...]
+
+
+def find_dialect(material: Material, notes: Notes) -> Dialect:
+    """Guess the dialect of the first file, which the others must share.
+
+    Raises:
+        DraftError: It is no table, or one that a recipe cannot say.
+    """
+    name = material.names[0]
+    data, whole = read_head(material, name)
+    encoding, text = _decode(data, notes)
+    # Only whole lines: the last one of a part may be cut off.
+    end = len(text) if whole else text.rfind("\n") + 1
+    delimiter, rows = _find_delimiter(text[: end or len(text)], name, notes)
+    header = _find_header(rows, notes)
+    names = header or tuple(cell.strip() for cell in rows[0])
+    if header is None and (repeated := [n for n, count in Counter(names).items() if count > 1]):
+        notes.add(
+            "source.header",
+            "left out: " + ", ".join(repr(name) for name in repeated),
+            SURE,
+            "these names stand for more than one column; to use them, rename them in the file",
+        )
+    return Dialect(delimiter, encoding, header, names)
+
+
+def read_head(material: Material, name: str, size: int = HEAD_BYTES) -> tuple[bytes, bool]:
+    """Return the first bytes of a file, unpacked, and whether they are all of it.
+
+    Raises:
+        DraftError: It cannot be read.
+    """
+    try:
+        with open_stream(join_url(material.root, name), {}, name) as stream:
+            data = stream.read(size)
+            return data, not stream.read(1)
+    except StorageError as error:
+        raise DraftError(str(error)) from error
+
+
+def _decode(data: bytes, notes: Notes) -> tuple[str, str]:
+    """Return the encoding that a recipe must name, and the text."""
+    if data.startswith(_MARKS):
+        found = "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-16"
+        return "utf-8", data.decode(found, errors="replace")
+    try:
+        return "utf-8", codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    encoding = "cp1252" if _LATIN.search(text) else "latin-1"
+    why = "its bytes are no UTF-8; of the old encodings this one is the commonest"
+    notes.add("source.encoding", encoding, UNSURE, why)
+    return encoding, data.decode(encoding, errors="replace")
+
+
+def _find_delimiter(text: str, name: str, notes: Notes) -> tuple[str, list[list[str]]]:
+    found: dict[str, list[list[str]]] = {}
+    for sign in DELIMITERS:
+        if sign == " " and found:
+            break
+        rows = _split(text, sign)
+        widths = Counter(map(len, rows))
+        width, count = widths.most_common(1)[0] if widths else (0, 0)
+        if width > 1 and count >= _ALIKE * len(rows):
+            found[sign] = rows
+    if not found:
+        raise DraftError(_refuse_text(text, name))
+    best = max(found, key=lambda sign: _rate(found[sign], sign, found))
+    rows = found[best]
+    width = Counter(map(len, rows)).most_common(1)[0][0]
+    if len(rows[0]) != width:
+        raise DraftError(
+            f"file ({redact(name)}) must begin with its header or its first row of {width} values; "
+            f"got a first line of {len(rows[0])}; remove the lines before the table"
+        )
+    if best != "," or len(found) > 1:
+        shown = "tab" if best == "\t" else repr(best)
+        sure = SURE if len(found) == 1 else LIKELY
+        notes.add("source.delimiter", shown, sure, f"it parts each line into {width} values")
+    return best, [row for row in rows if len(row) == width]
+
+
+def _split(text: str, delimiter: str) -> list[list[str]]:
+    rows: list[list[str]] = []
+    for record in records.split_records(text, delimiter):
+        if not record.is_blank:
+            rows.append(record.cells)
+        if len(rows) == MOST_RECORDS:
+            break
+    return rows
+
+
+def _rate(rows: Sequence[Sequence[str]], sign: str, found: Collection[str]) -> float:
+    """Return the share of cells that hold none of the other delimiters, but for decimal commas."""
+    cells = [cell for row in rows[1:51] or rows for cell in row]
+    others = [other for other in found if other != sign]
+    odd = sum(
+        any(other in cell for other in others)
+        and not (explain_unreadable(cell) or is_moment(cell.strip()))
+        for cell in cells
+    )
+    return 1 - odd / max(1, len(cells))
+
+
+def _refuse_text(text: str, name: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()][:MOST_RECORDS]
+    counts = {sign: Counter(line.count(sign) for line in lines) for sign in DELIMITERS[:-1]}
+    sign = max(counts, key=lambda each: counts[each].most_common(1)[0][0] if counts[each] else 0)
+    width, count = counts[sign].most_common(1)[0] if counts[sign] else (0, 0)
+    if width and count > len(lines) // 2:
+        odd = next(n for n, line in enumerate(lines, 1) if line.count(sign) != width)
+        return (
+            f"file ({redact(name)}) must hold as many values in each line; got {width + 1} in most,"
+            f" and another number in line {odd}; remove the lines before the table and behind it"
+        )
+    return (
+        f"file ({redact(name)}) must be a table of two columns or more, parted by a comma, a "
+        "semicolon, a tab, a bar or a single blank; got none of them in each line alike; save it "
+        "as CSV"
+    )
+
+
+def _find_header(rows: list[list[str]], notes: Notes) -> tuple[str, ...] | None:
+    """Return names for the columns of a file without a header; None where it has one."""
+    first, rest = [cell.strip() for cell in rows[0]], rows[1:]
+    told = sum(_is_value(cell) for cell in first)
+    below = sum(_is_value(cell) for row in rest for cell in row) / max(1, len(rest))
+    if told == 0 and (below > 0 or not rest):
+        return None
+    if told == 0:
+        # Texts alone: a name is seldom a value of its own column.
+        again = sum(any(row[n].strip() == cell for row in rest) for n, cell in enumerate(first))
+        why = "all columns are texts; the first line's are found in no other line"
+        if not again:
+            notes.add("source.header", "first line", LIKELY, why)
+            return None
+    elif told < below / 2:
+        # Years and the like may well be names of columns.
+        notes.add("source.header", "first line", UNSURE, f"{told} of its values are numbers")
+        return None
+    names = tuple(f"column_{number}" for number in range(1, len(first) + 1))
+    why = f"{told} of {len(first)} values of the first line are values; these names are made up"
+    notes.add("source.header", f"{names[0]} to {names[-1]}", LIKELY, why)
+    return names
+
+
+def _is_value(text: str) -> bool:
+    """Whether a cell is a number, a missing one, or a time, as no name of a column is."""
+    plain = text.strip()
+    number = read_number(plain) is not None or bool(explain_unreadable(plain))
+    return number or (plain in MISSING and plain != "") or is_moment(plain)

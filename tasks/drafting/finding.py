@@ -1,0 +1,120 @@
+"""Finds out what lies at a URL: which source reads it, and which of its files are meant."""
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.base.errors import SourceError
+from storage.base.redaction import redact, remember_secrets
+from storage.sources.csv import SUFFIXES as TABLE_ENDINGS
+from storage.sources.images import ARCHIVES
+from storage.sources.images import SUFFIXES as PICTURES
+from storage.sources.listing import find_files
+from tasks.drafting.guesses import LIKELY, SURE, DraftError, Notes
+
+MOST_FILES = 10_000_000
+ENDINGS: Mapping[str, tuple[str, ...]] = {
+    "images": (*PICTURES, *ARCHIVES),
+    "parquet": (".parquet", ".pq"),
+    "arrays": (".npy", ".npz"),
+    "idx": ("ubyte", "ubyte.gz"),
+    "csv": TABLE_ENDINGS,
+}
+"""Endings of the files that each type of source reads, the likeliest type first."""
+SPLIT_WORDS: Mapping[str, frozenset[str]] = {
+    "train": frozenset(("train", "training")),
+    "validation": frozenset(("validation", "valid", "val", "dev")),
+    "held_out": frozenset(("test", "testing", "t10k", "held", "heldout", "holdout")),
+}
+"""Words in a file's or folder's name that say which split it is."""
+_GENERIC = frozenset(("data", "dataset", "train", "test", "table", "rows", "file", "samples"))
+_PACKED = re.compile(r"(\.(gz|xz|bz2|lzma|zst|tar|csv|tsv|txt|parquet|pq|npz|npy|tgz|txz|tbz2))+$")
+
+
+@dataclass(frozen=True)
+class Material:
+    """What lies at a URL.
+
+    Attributes:
+        type: Type of the source that reads it.
+        url: The URL; of a path on this machine the whole one, so that the recipe runs anywhere.
+        root: Folder of the files, as `storage.sources.listing` gives it.
+        names: Names of the files below it that the source reads.
+    """
+
+    type: str
+    url: str
+    root: str
+    names: tuple[str, ...]
+
+
+def find_material(url: str, notes: Notes) -> Material:
+    """Look at what lies at a URL.
+
+    Raises:
+        DraftError: Nothing does that a source here reads.
+    """
+    remember_secrets(url, {})
+    whole = url if "://" in url or "::" in url else str(Path(url).expanduser().absolute())
+    every = tuple(ending for endings in ENDINGS.values() for ending in endings)
+    try:
+        found = find_files(whole, {}, every, MOST_FILES)
+    except SourceError as error:
+        known = "CSV, Parquet, idx, npy or npz, JPEG or PNG, alone, in folders, pictures in tar"
+        raise DraftError(
+            f"{error}\n  what can be looked at: {known}; save it as one of these"
+        ) from error
+    groups = {name: _choose(found.names, endings) for name, endings in ENDINGS.items()}
+    groups["csv"] = _prefer_tables(groups["csv"])
+    type_ = max(groups, key=lambda name: len(groups[name]))
+    if not groups[type_]:
+        raise DraftError(f"source ({redact(url)}) must hold files with names in UTF-8; rename them")
+    others = len(found.names) - len(groups[type_]) + sum(found.passed_over.values())
+    left = f"; {others} other files are passed over" if others else ""
+    notes.add(
+        "source.type",
+        type_,
+        LIKELY if others > len(groups[type_]) else SURE,
+        f"{len(groups[type_])} file{'s' * (len(groups[type_]) != 1)} of its kind{left}",
+    )
+    return Material(type_, whole, found.root, tuple(groups[type_]))
+
+
+def find_split(name: str) -> str | None:
+    """Return the split that a file's or folder's name says; None where it says none."""
+    words = set(re.split(r"[^a-z0-9]+", name.lower()))
+    return next((split for split, known in SPLIT_WORDS.items() if words & known), None)
+
+
+def find_split_files(names: Sequence[str]) -> dict[str, str]:
+    """Return the file of each split, if the names say it of all files, else nothing."""
+    splits = {find_split(name): name for name in names}
+    told = len(splits) == len(names) and None not in splits
+    if not told or not {"train", "held_out"} <= splits.keys():
+        return {}
+    return {str(split): name for split, name in splits.items()}
+
+
+def name_recipe(url: str) -> str:
+    """Return a recipe's name after the file or folder that it is about."""
+    parts = [part for part in re.split(r"[/\\]+", redact(url).split("?")[0]) if part]
+    stems = [_PACKED.sub("", part.lower()) for part in reversed(parts)]
+    plain = [re.sub(r"[^a-z0-9]+", "-", stem).strip("-") for stem in stems]
+    told = [name for name in plain if name and name not in _GENERIC]
+    name = (told or plain or ["mine"])[0]
+    name = name if re.match(r"[a-z]", name) else f"data-{name}"
+    return name[:48].strip("-")
+
+
+def _choose(names: Sequence[str], endings: Sequence[str]) -> list[str]:
+    packed = (".gz", ".xz", ".bz2", ".lzma")
+    plain = endings if ".csv" not in endings else (*endings, *(".txt" + end for end in packed))
+    return [name for name in names if name.lower().endswith(tuple(plain))]
+
+
+def _prefer_tables(names: Sequence[str]) -> list[str]:
+    """Leave out texts beside files that call themselves tables: they tell of these."""
+    tables = [name for name in names if ".txt" not in posixpath.basename(name).lower()]
+    return tables or list(names)

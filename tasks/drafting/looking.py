@@ -1,0 +1,69 @@
+"""Looks at data that nobody has described, and drafts a recipe for it."""
+
+from tasks.drafting.arrays import draft_arrays
+from tasks.drafting.columns import profile_column
+from tasks.drafting.draft import Draft
+from tasks.drafting.finding import Material, find_material, name_recipe
+from tasks.drafting.guesses import LIKELY, SURE, DraftError, Notes
+from tasks.drafting.idx import draft_idx
+from tasks.drafting.pictures import draft_pictures
+from tasks.drafting.raw_limits import find_missing_texts
+from tasks.drafting.roles import find_roles
+from tasks.drafting.series import draft_series
+from tasks.drafting.tables import look_at_table
+from tasks.drafting.tabular import draft_tabular, tell_left_out
+
+DRAFTS = {
+    "tabular-classification": draft_tabular,
+    "tabular-regression": draft_tabular,
+    "forecasting": draft_series,
+}
+"""What drafts a recipe for columns, by its kind."""
+PICTURES = {"images": draft_pictures, "idx": draft_idx, "arrays": draft_arrays}
+"""What drafts one for pictures and arrays, by the type of their source."""
+
+
+def look_and_draft(
+    url: str, target: str | None = None, kind: str | None = None, name: str | None = None
+) -> Draft:
+    """Look at data, and draft a recipe for them.
+
+    Args:
+        url: A file, a folder or a glob, at any URL.
+        target: Column that is asked for; None to guess it.
+        kind: Kind of the recipe; None to guess it.
+        name: Name of the recipe; None for one after the URL.
+
+    Raises:
+        DraftError: Nothing can be drafted; the message names the remedy.
+    """
+    notes = Notes()
+    material = find_material(url, notes)
+    called = name or name_recipe(material.url)
+    if name is None:
+        notes.add("name", called, LIKELY, "after the file or folder; else give --name")
+    if kind is not None:
+        notes.add("kind", kind, SURE, "given")
+    if material.type in PICTURES:
+        return PICTURES[material.type](material, target, kind, called, notes)
+    return _draft_columns(material, target, kind, called, notes)
+
+
+def _draft_columns(
+    material: Material, target: str | None, kind: str | None, name: str, notes: Notes
+) -> Draft:
+    looked = look_at_table(material, notes)
+    columns = [
+        profile_column(column, looked.table.column(column)) for column in looked.table.column_names
+    ]
+    missing = find_missing_texts(columns, notes)
+    roles = find_roles(columns, target, kind, notes)
+    draft = DRAFTS.get(roles.kind)
+    if draft is None:
+        known = ", ".join(DRAFTS)
+        raise DraftError(
+            f"--kind ({roles.kind}) must be one that can be drafted for columns; choose one of "
+            f"{known}, or write the recipe by hand, as in docs/recipe.md"
+        )
+    tell_left_out(roles, notes)
+    return draft(looked, roles, missing, name, notes)

@@ -1,0 +1,185 @@
+"""Drafts a recipe for pictures in folders or tar archives: one folder a class."""
+
+import io
+import posixpath
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from storage.base.errors import StorageError
+from storage.base.redaction import redact
+from storage.sources.addresses import join_url
+from storage.sources.base import Undecodable
+from storage.sources.images import ARCHIVES, SUFFIXES, name_folder
+from storage.sources.listing import read_files
+from storage.sources.opening import open_stream
+from storage.sources.pictures import decode_pictures
+from storage.sources.tar import Bounds, read_members
+from tasks.drafting.classes import FEW_ROWS, draft_images
+from tasks.drafting.draft import Draft
+from tasks.drafting.finding import Material, find_split
+from tasks.drafting.guesses import LIKELY, SURE, UNSURE, DraftError, Notes
+from tasks.drafting.image_race import measure_images
+
+SAMPLES, SAMPLES_A_FOLDER, MOST_FILE_BYTES = 600, 40, 64 << 20
+EDGES = ((64, 64), (FEW_ROWS, 64), (1 << 62, 96))
+_BOUNDS = Bounds(10_000_000, MOST_FILE_BYTES, 1 << 40)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Pictures that were found.
+
+    Attributes:
+        names: All of their names.
+        samples: A few of them, evenly drawn where that costs nothing: name and bytes.
+    """
+
+    names: Sequence[str]
+    samples: Sequence[tuple[str, bytes]]
+
+
+def draft_pictures(
+    material: Material, target: str | None, kind: str | None, name: str, notes: Notes
+) -> Draft:
+    """Draft a recipe for pictures.
+
+    Raises:
+        DraftError: They lie in no folders that could be classes, or cannot be read.
+    """
+    del target, kind
+    try:
+        listed = _list_pictures(material)
+    except StorageError as error:
+        raise DraftError(str(error)) from error
+    splits = _find_splits(listed.names)
+    names = [n for n in listed.names if not splits or _find_folder_split(n, splits)]
+    counts = Counter(map(name_folder, names))
+    if len(counts) < 2 or "" in counts:
+        raise DraftError(
+            f"source ({redact(material.url)}) must hold pictures in one folder a class; got "
+            f"{len(listed.names)} pictures in {', '.join(sorted(counts)) or 'no folder'}; put "
+            "those of each class into a folder of its name"
+        )
+    source: dict[str, Any] = {"type": "images", "url": _find_address(material)}
+    if splits:
+        source["splits"] = splits
+        notes.add(
+            "source.splits", [f"{k}: {v}" for k, v in splits.items()], LIKELY, "by their names"
+        )
+    ordered = {label: counts[label] for label in sorted(counts)}
+    image = _choose_image(listed, len(names), notes)
+    reached = _measure(listed, image["shape"], splits)
+    return draft_images(name, source, image, ordered, tuple(splits), notes, reached)
+
+
+def _measure(
+    listed: Listed, shape: tuple[int, int, int], splits: Mapping[str, str]
+) -> float | None:
+    """Return what a linear map of a few pictures that are not held out reaches."""
+    later = splits.get("held_out")
+    some = [(n, data) for n, data in listed.samples if later is None or f"/{later}/" not in f"/{n}"]
+    images, kept, _ = decode_pictures(some, (shape[0], shape[1], shape[2]), resize=True)
+    labels = [name_folder(some[number][0]) for number in kept]
+    known = sorted(set(labels))
+    return measure_images(
+        images, np.array([known.index(label) for label in labels], dtype=np.int64)
+    )
+
+
+def _find_address(material: Material) -> str:
+    """Return the URL that the source reads: of archives their own, or a pattern of them all."""
+    archives = [name for name in material.names if name.lower().endswith(ARCHIVES)]
+    url = material.url
+    if not archives or url.split("?")[0].endswith(ARCHIVES):
+        return url
+    if len(archives) < len(material.names):
+        raise DraftError(
+            f"source ({redact(url)}) must hold pictures or archives of them; got both; name one"
+        )
+    endings = {ending for name in archives for ending in ARCHIVES if name.lower().endswith(ending)}
+    if len(archives) == 1:
+        return join_url(url, archives[0])
+    if len(endings) > 1:
+        raise DraftError(
+            f"source ({redact(url)}) must hold archives of one ending; got "
+            f"{', '.join(sorted(endings))}; name one of them"
+        )
+    return join_url(url, f"*{endings.pop()}")
+
+
+def _list_pictures(material: Material) -> Listed:
+    archives = [name for name in material.names if name.lower().endswith(ARCHIVES)]
+    if not archives:
+        names = material.names
+        step = max(1, len(names) // SAMPLES)
+        some = names[::step][:SAMPLES]
+        found = read_files(material.root, {}, some, MOST_FILE_BYTES)
+        pairs = zip(some, found, strict=True)
+        return Listed(names, [(n, data) for n, data in pairs if isinstance(data, bytes)])
+    found_names: list[str] = []
+    drawn: dict[str, list[tuple[str, bytes]]] = {}
+    for path in archives:
+        with open_stream(join_url(material.root, path), {}, path) as stream:
+            for member in read_members(stream, _BOUNDS):
+                if isinstance(member, Undecodable) or not member.name.lower().endswith(SUFFIXES):
+                    continue
+                found_names.append(member.name)
+                of_class = drawn.setdefault(posixpath.dirname(member.name), [])
+                if len(of_class) < SAMPLES_A_FOLDER:
+                    of_class.append((member.name, member.data))
+    return Listed(found_names, [sample for folder in drawn.values() for sample in folder])
+
+
+def _find_splits(names: Sequence[str]) -> dict[str, str]:
+    """Return the folder of each split, where folders above those of the classes say it."""
+    found: dict[str, Counter[str]] = {}
+    for name in names:
+        folders = posixpath.dirname(name).split("/")[:-1]
+        for folder in folders:
+            if (split := find_split(folder)) is not None:
+                found.setdefault(split, Counter())[folder] += 1
+                break
+    splits = {split: folders.most_common(1)[0][0] for split, folders in found.items()}
+    if "train" not in splits:
+        return {}
+    if "held_out" not in splits and "validation" in splits:
+        # Of two folders the second is the one that nothing is learned from.
+        splits["held_out"] = splits.pop("validation")
+    return splits if "held_out" in splits else {}
+
+
+def _find_folder_split(name: str, splits: Mapping[str, str]) -> bool:
+    return any(f"/{folder}/" in f"/{name}" for folder in splits.values())
+
+
+def _choose_image(listed: Listed, rows: int, notes: Notes) -> dict[str, Any]:
+    """Return what pictures become: their own size where they have one, else a square."""
+    from PIL import Image
+
+    sizes, colours = Counter[tuple[int, int]](), 0
+    for _, data in listed.samples:
+        try:
+            opened = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+        except Exception:  # noqa: BLE001, S112 - decoders of damaged files raise anything
+            continue
+        sizes[(opened.height, opened.width)] += 1
+        colours += opened.mode not in ("1", "L", "LA", "I", "I;16", "F")
+    if not sizes:
+        raise DraftError(
+            "pictures must be JPEG or PNG files that can be read; got none among "
+            f"{len(listed.samples)} that were looked at; fetch them again"
+        )
+    total = sum(sizes.values())
+    channels = 3 if colours > total // 20 else 1
+    edge = next(edge for most, edge in EDGES if rows < most)
+    (height, width), count = sizes.most_common(1)[0]
+    alike = count == total and max(height, width) <= edge
+    shape = [channels, height, width] if alike else [channels, edge, edge]
+    why = "their own size" if alike else "they are of several or large sizes, and are resized"
+    colour = "in colour" if channels == 3 else "grey"
+    notes.add("data.image", f"shape {shape}", SURE if alike else UNSURE, f"{colour}; {why}")
+    return {"shape": shape, "dtype": "uint8", "value_range": [0, 255]}

@@ -1,0 +1,156 @@
+"""Tables that nobody has described: dialect, roles, leaks, limits."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.drafting.guesses import DraftError
+from tasks.drafting.looking import look_and_draft
+from tests.conftest import SHARED_DATA
+from tests.tasks.drafting.sets import read_set, write_set, write_table
+
+
+def find(draft, what, confidence=None):
+    """Values of the guesses on a path."""
+    return [
+        guess.value
+        for guess in draft.guesses
+        if guess.what == what and confidence in (None, guess.confidence)
+    ]
+
+
+DIALECTS = {
+    "comma.csv": {},
+    "semicolon.csv": {"sep": ";", "end": "\r\n", "mark": b"\xef\xbb\xbf"},
+    "tab.tsv.gz": {"sep": "\t", "encoding": "latin-1"},
+    "bar.txt": {"sep": "|", "encoding": "utf-16"},
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_one_table_is_the_same_task_in_every_dialect(tmp_path, name):
+    names, rows, answers = read_set("wine")
+    body = [[*row, f"Güte {text}"] for row, text in zip(rows, answers, strict=True)]
+    path = write_table(tmp_path / name, [*names, "Güte"], body, **DIALECTS[name])
+    draft = look_and_draft(str(path), "Güte", None, "wine")
+    assert draft.kind == "tabular-classification"
+    assert draft.document["data"]["numbers"] == names
+    assert draft.document["data"]["labels"] == [f"Güte class_{number}" for number in range(3)]
+    source = draft.document["source"]
+    assert source.get("delimiter", ",") == DIALECTS[name].get("sep", ",")
+    assert source.get("encoding", "utf-8") == ("latin-1" if "tsv" in name else "utf-8")
+
+
+def test_a_file_without_a_header_gets_one(tmp_path):
+    _, rows, answers = read_set("iris")
+    path = write_table(
+        tmp_path / "iris.csv", None, [[*r, a] for r, a in zip(rows, answers, strict=True)]
+    )
+    draft = look_and_draft(str(path))
+    assert draft.document["source"]["header"] == [f"column_{n}" for n in range(1, 6)]
+    assert draft.document["data"]["label"] == "column_5"
+    assert find(draft, "data.label", "unknown"), "which column is asked for nobody said"
+
+
+def test_what_stands_for_a_missing_number_is_found(tmp_path):
+    names, rows, answers = read_set("diabetes")
+    draws = np.random.default_rng(0)
+    for row in rows:
+        row[2] = "-" if draws.random() < 0.1 else row[2]
+        row[4] = "-999" if draws.random() < 0.05 else row[4]
+    body = [[*row, text] for row, text in zip(rows, answers, strict=True)]
+    path = write_table(tmp_path / "d.csv", [*names, "progression"], body)
+    draft = look_and_draft(str(path), "progression")
+    assert draft.kind == "tabular-regression"
+    assert {"-", "-999"} <= set(draft.document["data"]["missing"])
+    assert draft.document["data"]["numbers"] == names
+
+
+def test_a_decimal_comma_is_refused_with_the_remedy(tmp_path):
+    names, rows, answers = read_set("wine")
+    body = [[*(v.replace(".", ",") for v in r), a] for r, a in zip(rows, answers, strict=True)]
+    path = write_table(tmp_path / "wine.csv", [*names, "class"], body, sep=";")
+    with pytest.raises(DraftError, match="decimal comma: write a decimal point"):
+        look_and_draft(str(path))
+
+
+def test_lines_before_the_table_are_refused_with_the_remedy(tmp_path):
+    path = write_set(tmp_path / "wine.csv", "wine")
+    path.write_text("Station,7\n\n" + path.read_text())
+    with pytest.raises(DraftError, match="remove the lines before the table"):
+        look_and_draft(str(path))
+
+
+def test_identifiers_groups_and_leaks_are_no_features(tmp_path):
+    draws = np.random.default_rng(0)
+    count = 1200
+    size = draws.normal(0, 1, count)
+    patient = draws.integers(0, 80, count)
+    ill = (size + draws.normal(0, 1, count) > 2.2).astype(int)
+    columns = {
+        "record_id": [f"r{n:05d}" for n in range(count)],
+        "patient_id": patient.tolist(),
+        "size": size.round(4).tolist(),
+        "unit": ["mm"] * count,
+        "treated": (ill * (draws.random(count) < 0.5)).tolist(),
+        "report": [("benign", "malignant")[n] for n in ill],
+        "outcome": [("no", "yes")[n] for n in ill],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "visits.parquet")
+    draft = look_and_draft(str(tmp_path / "visits.parquet"))
+    data = draft.document["data"]
+    assert data["numbers"] == ["size"]
+    assert "texts" not in data
+    assert data["metadata"] == ["patient_id"]
+    assert data["split"]["by"] == "group"
+    left = " ".join(find(draft, "data.numbers"))
+    assert all(name in left for name in ("record_id", "unit", "treated", "report"))
+
+
+def test_the_parts_of_a_sum_are_suspected(tmp_path):
+    draws = np.random.default_rng(0)
+    guests, members = draws.poisson(20, 800), draws.poisson(90, 800)
+    heat = draws.normal(15, 5, 800).round(2)
+    rows = [
+        [str(h), str(g), str(m), str(g + m)] for h, g, m in zip(heat, guests, members, strict=True)
+    ]
+    path = write_table(tmp_path / "rent.csv", ["heat", "guests", "members", "cnt"], rows)
+    draft = look_and_draft(str(path))
+    assert draft.document["data"]["target"] == "cnt"
+    assert draft.document["data"]["numbers"][0] == "heat"
+    assert "members" not in draft.document["data"]["numbers"]
+
+
+def test_ai4i_leaves_out_what_leaks_and_minds_the_rare_class():
+    path = SHARED_DATA / "ai4i2020"
+    if not path.is_dir():
+        pytest.skip("ai4i2020 is not on this machine")
+    draft = look_and_draft(str(path))
+    data, model = draft.document["data"], draft.document["gates"]["model"]
+    assert data["label"] == "Machine_failure"
+    assert data["texts"] == ["Type"]
+    assert not {"UDI", "Product ID", "TWF", "HDF", "PWF", "OSF"} & set(data["numbers"])
+    assert model["min_gain_over_majority"] is None
+    assert 0.3 < model["min_average_precision"] < 0.9
+
+
+def test_files_named_after_splits_are_these(tmp_path):
+    names, rows, answers = read_set("cancer")
+    body = [[*row, text] for row, text in zip(rows, answers, strict=True)]
+    write_table(tmp_path / "train.csv", [*names, "class"], body[:400])
+    write_table(tmp_path / "test.csv", [*names, "class"], body[400:])
+    draft = look_and_draft(str(tmp_path), None, None, "cancer")
+    assert draft.document["source"]["splits"] == {"train": "train.csv", "held_out": "test.csv"}
+    assert draft.document["data"]["split"]["by"] == "source"
+
+
+def test_what_is_no_data_is_refused_with_what_can_be_looked_at(tmp_path):
+    (tmp_path / "notes.docx").write_bytes(b"PK")
+    with pytest.raises(DraftError, match="CSV, Parquet, idx"):
+        look_and_draft(str(tmp_path))
+    with pytest.raises(DraftError, match=r"absent\.csv"):
+        look_and_draft(str(tmp_path / "absent.csv"))
+    path = write_set(tmp_path / "iris.csv", "iris")
+    with pytest.raises(DraftError, match="must be a column; choose among"):
+        look_and_draft(str(path), "colour")
