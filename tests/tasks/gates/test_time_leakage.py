@@ -57,7 +57,7 @@ def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tm
     budget, shard_rows = 1 << 18, 3000
     bound = budget + 3 * shard_rows * 100
     peaks = []
-    for shards in (4, 16):
+    for shards in (3, 9):
         parts = make_parts(0, [shard_rows] * shards, entities=1 << 40, labels=3000)
         version = make_version(tmp_path / str(shards), parts)
         works = [

@@ -12,15 +12,12 @@ from storage.base.store import Store
 from tasks.runtime.errors import WorkerFailed
 from tasks.runtime.predictions import Written
 from tests.small_disk import SmallDisk
-from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace, run_job
+from tests.tasks.jobs import find_processes, make_fit, make_job, run_job
 
 SPACE = "must fit on its disk; got: No space left on device; free some space, then run again"
 CHANGES = {"max_epochs": 6}
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return make_workspace(tmp_path_factory.mktemp("workspace"))
+# One process of the suite runs all that train: it makes the slow imports and these trainings once.
+pytestmark = pytest.mark.xdist_group("trainings")
 
 
 @pytest.fixture(scope="module")

@@ -25,14 +25,11 @@ from tasks.training.devices import (
 from tasks.training.handover import describe_status
 from tasks.training.job import METRICS, Predict
 from tasks.training.launch import open_trainer
-from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace, run_job
+from tests.tasks.jobs import find_processes, make_fit, make_job, run_job
 
 LONG = {"max_epochs": 100_000}
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return make_workspace(tmp_path_factory.mktemp("workspace"))
+# One process of the suite runs all that train: it makes the slow imports and these trainings once.
+pytestmark = pytest.mark.xdist_group("trainings")
 
 
 def wait_until(true: Callable[[], bool], timeout_s: float = 60) -> None:

@@ -16,6 +16,9 @@ from tasks.training.launch import open_trainer
 from tasks.training.train import train
 from tests.tasks.jobs import MODEL, NAME, make_fit, make_workspace
 
+# One process of the suite runs all that train: it makes the slow imports and these trainings once.
+pytestmark = pytest.mark.xdist_group("trainings")
+
 
 def test_the_batch_survives_the_run_and_is_named(tmp_path: Path) -> None:
     workspace: Store = make_workspace(tmp_path / "workspace")

@@ -19,16 +19,12 @@ from tasks.training.group import Nodes, choose_interface, describe_group
 from tasks.training.job import TrainJob, WorkerResult
 from tasks.training.launch import open_trainer
 from tasks.training.nodes import NODE, call_nodes, check_nodes
-from tests.tasks.jobs import find_processes, make_fit, make_job, make_workspace, run_job
+from tests.tasks.jobs import find_processes, make_fit, make_job
+from tests.tasks.training.conftest import EPOCHS
 from tests.tasks.training.test_launch import LONG, assert_nothing_left, wait_until
 
-# One worker runs them all: they look for the other node's processes by name, and end them.
-pytestmark = pytest.mark.xdist_group("nodes")
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return make_workspace(tmp_path_factory.mktemp("workspace"))
+# They look for the other node's processes by name, and end them.
+pytestmark = pytest.mark.xdist_group("trainings")
 
 
 @pytest.fixture(scope="module")
@@ -68,23 +64,21 @@ def together(
     workspace: Store, scheduler: str, tmp_path_factory: pytest.TempPathFactory
 ) -> WorkerResult:
     """An undisturbed training on two nodes."""
-    return train_on_two(
-        make_job(workspace, tmp_path_factory.mktemp("nodes"), make_fit()), scheduler
-    )
+    fit = make_fit(max_epochs=EPOCHS)
+    return train_on_two(make_job(workspace, tmp_path_factory.mktemp("nodes"), fit), scheduler)
 
 
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all there is")
 def test_one_worker_runs_what_belongs_together(request: pytest.FixtureRequest) -> None:
-    assert request.node.nodeid.endswith("@nodes")  # By which xdist knows them.
+    assert request.node.nodeid.endswith("@trainings")  # By which xdist knows them.
 
 
 def test_two_nodes_train_as_two_devices_do(
-    workspace: Store, together: WorkerResult, tmp_path: Path
+    together: WorkerResult, pair: tuple[Path, WorkerResult]
 ) -> None:
-    alone = run_job(make_job(workspace, tmp_path / "devices", make_fit(), devices=2), timeout_s=120)
     assert together.fit is not None
     assert together.fit.world_size == 2
-    assert together.checkpoint == alone.checkpoint
+    assert together.checkpoint == pair[1].checkpoint
     wait_until(lambda: not find_other_node(), timeout_s=10)
 
 
@@ -92,7 +86,7 @@ def test_two_nodes_train_as_two_devices_do(
 def test_node_that_is_lost_is_told_of_and_a_fresh_one_resumes(
     workspace: Store, scheduler: str, together: WorkerResult, tmp_path: Path
 ) -> None:
-    job = make_job(workspace, tmp_path / "lost", make_fit())
+    job = make_job(workspace, tmp_path / "lost", make_fit(max_epochs=EPOCHS))
 
     def kill(record: dict[str, Any]) -> None:
         if record.get("step", 0) >= 12:

@@ -14,41 +14,25 @@ from storage.base.errors import NotFound
 from storage.base.store import Store, sha256_bytes
 from tasks.runtime.errors import WorkerFailed
 from tasks.runtime.predictions import Written
-from tasks.training.job import Export, Predict, TrainJob, WorkerResult
+from tasks.training.job import Export, Predict, WorkerResult
 from tasks.training.steps import Worker, do_job, identify_fit
 from tasks.training.train import hide_url
-from tests.tasks.jobs import ROWS, make_fit, make_job, make_rows, make_workspace, run_job
+from tests.tasks.jobs import ROWS, make_fit, make_job, make_rows, run_job
+from tests.tasks.training.conftest import Trained
+
+# One process of the suite runs all that train: it makes the slow imports and these trainings once.
+pytestmark = pytest.mark.xdist_group("trainings")
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return make_workspace(tmp_path_factory.mktemp("workspace"))
-
-
-@pytest.fixture(scope="module")
-def done(
-    workspace: Store, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[TrainJob, WorkerResult, list[dict]]:
-    steps = (
-        make_fit(max_epochs=7),
-        Predict(split="validation"),
-        Predict(split="held_out", batch_size=16),
-        Export(),
-    )
-    job = make_job(workspace, tmp_path_factory.mktemp("job"), *steps)
-    records: list[dict] = []
-    return job, run_job(job, timeout_s=120, on_metrics=records.append), records
-
-
-def read_answers(job: TrainJob, split: str) -> dict[str, np.ndarray]:
-    with np.load(Path(job.directory) / f"predictions.{split}.npz") as arrays:
+def read_answers(folder: Path, split: str) -> dict[str, np.ndarray]:
+    with np.load(folder / f"predictions.{split}.npz") as arrays:
         return dict(arrays)
 
 
 def test_every_file_is_the_one_that_is_told_of(
-    done: tuple[TrainJob, WorkerResult, list[dict]],
+    trained: Trained,
 ) -> None:
-    job, result, _ = done
+    job, result, _ = trained
     files: list[Written] = [
         result.checkpoint,
         *result.predictions.values(),
@@ -75,10 +59,10 @@ def test_every_file_is_the_one_that_is_told_of(
     assert not list(Path(job.directory).glob("resume/*/*"))
 
 
-def test_every_row_is_answered_once(done: tuple[TrainJob, WorkerResult, list[dict]]) -> None:
-    job, result, _ = done
+def test_every_row_is_answered_once(trained: Trained) -> None:
+    job, result, _ = trained
     for split in ("validation", "held_out"):
-        answers, rows = read_answers(job, split), make_rows(split, ROWS[split])
+        answers, rows = read_answers(Path(job.directory), split), make_rows(split, ROWS[split])
         order = np.argsort(rows["row_id"])
         assert answers["row_id"].dtype == np.uint64
         np.testing.assert_array_equal(answers["row_id"], rows["row_id"][order])
@@ -94,9 +78,9 @@ def test_every_row_is_answered_once(done: tuple[TrainJob, WorkerResult, list[dic
 
 
 def test_metric_log_is_followed_line_by_line(
-    done: tuple[TrainJob, WorkerResult, list[dict]],
+    trained: Trained,
 ) -> None:
-    job, result, records = done
+    job, result, records = trained
     lines = [
         json.loads(line)
         for line in (Path(job.directory) / "metrics.jsonl").read_text().splitlines()
@@ -106,12 +90,9 @@ def test_metric_log_is_followed_line_by_line(
     assert [line for line in lines if line["event"] == "epoch"] == list(result.fit.history)
 
 
-def test_two_ranks_learn_what_one_does(
-    workspace: Store, done: tuple[TrainJob, WorkerResult, list[dict]], tmp_path: Path
-) -> None:
-    job, alone, _ = done
-    pair = job.model_copy(update={"directory": str(tmp_path), "devices": 2})
-    both = run_job(pair, timeout_s=120)
+def test_two_ranks_learn_what_one_does(trained: Trained, pair: tuple[Path, WorkerResult]) -> None:
+    job, alone, _ = trained
+    folder, both = pair
     assert alone.fit is not None
     assert both.fit is not None
     assert both.fit.world_size == 2
@@ -119,7 +100,7 @@ def test_two_ranks_learn_what_one_does(
         assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-4)
         assert two["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-4)
     for split in ("validation", "held_out"):
-        one, two = read_answers(job, split), read_answers(pair, split)
+        one, two = (read_answers(where, split) for where in (Path(job.directory), folder))
         np.testing.assert_array_equal(two["row_id"], one["row_id"])
         np.testing.assert_array_equal(two["truth"], one["truth"])
         np.testing.assert_allclose(two["values"], one["values"], atol=1e-3)
@@ -127,9 +108,9 @@ def test_two_ranks_learn_what_one_does(
 
 @pytest.mark.usefixtures("cold_start")
 def test_later_job_uses_the_checkpoint_that_is_there(
-    done: tuple[TrainJob, WorkerResult, list[dict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job, result, _ = done
+    job, result, _ = trained
     # A stranger's packages in the current directory are not ours.
     for name in ("tasks", "storage", "lightning_modules"):
         (tmp_path / name).mkdir()
