@@ -1,12 +1,13 @@
 """Tells a value that somebody wrote in a few words, without what may be secret."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from storage.base.redaction import redact_said, show_name
+from storage.base.redaction import redact, redact_said, show_name
 
 MOST_CHARACTERS = 80
 MOST_NAMED = 5
+MOST_LISTED = 20
 
 
 def show_value(value: Any) -> str:
@@ -25,6 +26,19 @@ def show_value(value: Any) -> str:
         return f"a list of {len(value)}"
     text = redact_said(value if isinstance(value, str) and "://" in value else repr(value))
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return names that stand in a file: the first ones, each cut and without secrets."""
+    shown = [show_text(name) for name in names[:MOST_LISTED]]
+    more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(shown) + more
+
+
+def show_text(text: str) -> str:
+    """Return a text as it stands, cut where it is long, and without secrets."""
+    found = redact(text[: 4 * MOST_CHARACTERS])
+    return found if len(found) <= MOST_CHARACTERS else found[: MOST_CHARACTERS - 3] + "..."
 
 
 def name_type(value: Any) -> str:

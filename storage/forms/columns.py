@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from storage.base.cells import find_missing
 from storage.base.errors import SourceError, SourceUnavailable
+from storage.base.shown import list_names
 from storage.base.times import read_time
 from storage.forms.base import MAX_CLASSES_NAMED, RowsSpec
 from storage.forms.parsing import list_texts, parse_labels, parse_numbers, parse_texts, parse_times
@@ -56,7 +57,7 @@ def check_columns(found: Sequence[str], wanted: Sequence[str], where: str) -> No
             else f"one column each of {', '.join(repeated)}"
         )
         raise SourceError(
-            f"file ({where}) must have {what}; got the columns {', '.join(found)}; mend the data "
+            f"file ({where}) must have {what}; got the columns {list_names(found)}; mend the data "
             "section, or give the names of a file without a header"
         )
 

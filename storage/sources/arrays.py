@@ -11,6 +11,7 @@ from typing import BinaryIO, Literal, cast
 import numpy as np
 
 from storage.base.errors import SourceError
+from storage.base.shown import list_names
 from storage.forms.base import RowsSpec
 from storage.forms.registry import FORMS, find_form
 from storage.sources.addresses import join_url
@@ -23,7 +24,6 @@ from storage.sources.npy import SPOOL_BYTES, ArrayFile, translated_members
 from storage.sources.opening import open_stream
 from storage.sources.unpacking import limit_unpacked
 
-MAX_NAMED = 20
 Pairs = Sequence[tuple[tuple[str, str], str]]
 """Names of features and labels, and the split that they are."""
 
@@ -135,7 +135,7 @@ def _open_members(
         if missing:
             raise SourceError(
                 f"file ({display}) must hold the arrays {', '.join(names)}; got "
-                f"{', '.join(found[:MAX_NAMED])}; mend source.train and source.held_out"
+                f"{list_names(found)}; mend source.train and source.held_out"
             )
         files = []
         for member in members:

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 from storage.base.errors import SourceUnavailable
 from storage.base.store import redact, sha256_bytes
 from storage.forms.base import MAX_CLASSES_NAMED, RowsSpec
+from storage.forms.image_field import ImageField
 from storage.shards.row_ids import LABEL, Rows
 from storage.sources.addresses import join_url
 from storage.sources.base import (
@@ -28,18 +29,26 @@ from storage.sources.base import (
 )
 from storage.sources.listing import NO_UTF8, find_ending, find_files, list_files, read_files
 from storage.sources.opening import open_stream
-from storage.sources.pictures import MODES, decode_pictures
+from storage.sources.pictures import decode_pictures
 from storage.sources.tar import Bounds, Member, read_members
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 NOWHERE = "lies in none of the folders of source.splits"
+_TAKEN: dict[str, tuple[tuple[int, ...], tuple[float, float]]] = {
+    "uint8": ((1, 3), (0, 255)),
+    "uint16": ((1,), (0, 65535)),
+}
+"""Channels and range of values of pictures, by their type: as their files hold them, so that a
+model is asked with values as it learned from."""
 
 
 class ImagesSource(UrlSource):
     """JPEG and PNG below a folder, matching a glob, or in tar archives.
 
-    The name of the folder around one is its class.
+    The name of the folder around one is its class. They become `uint8`, from 0 to 255, of 1 or 3
+    channels; grey ones of 16 bits become `uint16` of 1 channel, with the `value_range` [0, 65535].
+    A picture with more bits than that is left out and named.
     """
 
     type: Literal["images"] = "images"
@@ -71,22 +80,26 @@ class ImagesSource(UrlSource):
         self, spec: RowsSpec | None, target_bytes: int
     ) -> Iterator[Part | SourceFile | PassedOver]:
         """Lists the pictures of folders, and reads archives member by member."""
-        labels, shape = _require_images(self, spec)
-        rows = max(1, target_bytes // int(np.prod(shape)))
+        labels, image = _require_images(self, spec)
+        row_bytes = int(np.prod(image.shape)) * np.dtype(image.dtype).itemsize
+        rows = max(1, target_bytes // row_bytes)
         if self.url.split("?")[0].endswith(ARCHIVES):
             yield from self._scan_archives(labels, rows, target_bytes)
         else:
             yield from self._scan_folder(labels, rows)
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
-        """Decodes images uint8 (N, C, H, W); a label past the last class is no class's folder."""
-        labels, shape = _require_images(self, spec)
+        """Decodes images (N, C, H, W); a label past the last class is no class's folder."""
+        labels, image = _require_images(self, spec)
         faults = [Undecodable(name, reason) for name, reason in part.detail.get("faults", ())]
         files: list[SourceFile] = []
         here = "root" not in part.detail
         pictures = _cut_payload(part) if here else self._read_pictures(part, files, faults)
         images, kept, damaged = decode_pictures(
-            [(name, data) for name, _, data in pictures], shape, resize=self.mismatch == "resize"
+            [(name, data) for name, _, data in pictures],
+            image.shape,
+            resize=self.mismatch == "resize",
+            dtype=image.dtype,
         )
         faults += [Undecodable(name, reason) for name, reason in damaged]
         rows: Rows = {
@@ -263,16 +276,19 @@ def _cut_payload(part: Part) -> list[tuple[str, int, bytes]]:
 
 def _require_images(
     source: ImagesSource, spec: RowsSpec | None
-) -> tuple[tuple[str, ...], tuple[int, int, int]]:
+) -> tuple[tuple[str, ...], ImageField]:
     image = spec.image if spec is not None else None
     if spec is None or image is None:
         raise SourceUnavailable(
             f"source ({source.display}) must be told what its pictures become; got no data section "
             "with an image; add data.image and data.labels to the recipe"
         )
-    if image.dtype != "uint8" or image.shape[0] not in MODES:
+    taken = _TAKEN.get(image.dtype)
+    if taken is None or image.shape[0] not in taken[0] or image.value_range != taken[1]:
         raise SourceUnavailable(
-            f"pictures ({source.display}) must become uint8 with 1 or 3 channels; got "
-            f"{image.dtype} of shape {image.shape}; mend data.image in the recipe"
+            f"pictures ({source.display}) must become uint8 with 1 or 3 channels and the "
+            "value_range [0, 255], or uint16 with 1 channel and [0, 65535]; got "
+            f"{image.dtype} of shape {image.shape} and {list(image.value_range)}; mend data.image "
+            "in the recipe"
         )
-    return spec.labels, image.shape
+    return spec.labels, image

@@ -1,7 +1,6 @@
-"""Decodes a JPEG or PNG: upright, opaque, in the channels and size that are declared.
+"""Decodes JPEG and PNG files: upright, opaque, in the channels, size and type that are declared.
 
-The rules are those of the device's `deployments.targets.run.inputs`; a test holds the two side by
-side, because what a model learned from and what it is asked must be made alike.
+The rules are those of `storage.base.pictures`, by which a model is asked as well.
 """
 
 import io
@@ -13,42 +12,49 @@ from numpy.typing import NDArray
 
 from storage.base.errors import describe_error
 from storage.base.limits import MAX_PIXELS
+from storage.base.pictures import (
+    DEEP_MODE,
+    MODES,
+    PictureFault,
+    bring_to_shape,
+    scale_values,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MODES = {1: "L", 3: "RGB"}
+DEEP = "uint16"
+"""Type of images of which a value has 16 bits."""
 
 
-class PictureFault(ValueError):
-    """The bytes are no picture that can be used; the message says why."""
-
-
-def decode_picture(data: bytes, shape: tuple[int, int, int], *, resize: bool) -> NDArray[np.uint8]:
+def decode_picture(
+    data: bytes, shape: tuple[int, int, int], *, resize: bool, dtype: str = "uint8"
+) -> NDArray[Any]:
     """Decodes one picture.
 
     Args:
         data: A whole JPEG or PNG file.
         shape: Channels (1 or 3), height and width.
         resize: Whether another size or mode is brought to the shape, or refused.
+        dtype: uint8, or uint16 of one channel.
 
     Returns:
-        Pixels of shape (H, W) or (H, W, C), in 0 to 255.
+        Pixels of shape (H, W) or (H, W, C), from 0 to the most of the type.
 
     Raises:
-        PictureFault: It is damaged, no JPEG or PNG, too large, or not of the shape where it may not
-            be resized.
+        PictureFault: It is damaged, no JPEG or PNG, too large, has more bits than the type, or is
+            not of the shape where it may not be resized.
     """
     from PIL import Image, UnidentifiedImageError
 
-    channels, height, width = shape
     try:
         opened = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
         _check_pixels(opened)
-        image = _turn_upright(opened)
+        mode = opened.mode
+        values = bring_to_shape(opened, shape, deep=dtype == DEEP)
         if not resize:
-            _check_same(image, opened.mode, shape)
-        return np.asarray(_bring_to_shape(image, channels, width, height))
+            _check_same(opened, mode, shape, dtype)
+        return scale_values(values, dtype)
     except PictureFault:
         raise
     except UnidentifiedImageError:
@@ -61,8 +67,12 @@ def decode_picture(data: bytes, shape: tuple[int, int, int], *, resize: bool) ->
 
 
 def decode_pictures(
-    files: list[tuple[str, bytes]], shape: tuple[int, int, int], *, resize: bool
-) -> tuple[NDArray[np.uint8], list[int], list[tuple[str, str]]]:
+    files: list[tuple[str, bytes]],
+    shape: tuple[int, int, int],
+    *,
+    resize: bool,
+    dtype: str = "uint8",
+) -> tuple[NDArray[Any], list[int], list[tuple[str, str]]]:
     """Decodes many pictures into one array.
 
     Returns:
@@ -70,7 +80,7 @@ def decode_pictures(
         out.
     """
     channels, height, width = shape
-    images = np.empty((len(files), *shape), dtype=np.uint8)
+    images = np.empty((len(files), *shape), dtype=dtype)
     pixels = np.moveaxis(images, 1, -1)
     kept: list[int] = []
     faults: list[tuple[str, str]] = []
@@ -80,9 +90,8 @@ def decode_pictures(
         warnings.simplefilter("ignore")
         for number, (name, data) in enumerate(files):
             try:
-                pixels[len(kept)] = decode_picture(data, shape, resize=resize).reshape(
-                    height, width, channels
-                )
+                found = decode_picture(data, shape, resize=resize, dtype=dtype)
+                pixels[len(kept)] = found.reshape(height, width, channels)
             except PictureFault as fault:
                 faults.append((name, str(fault)))
                 continue
@@ -97,36 +106,9 @@ def _check_pixels(image: "Image") -> None:
         )
 
 
-def _check_same(image: "Image", mode: str, shape: tuple[int, int, int]) -> None:
+def _check_same(image: "Image", mode: str, shape: tuple[int, int, int], dtype: str) -> None:
     channels, height, width = shape
-    if mode != MODES[channels] or image.size != (width, height):
-        wanted = f"{MODES[channels]} of {width} x {height}"
+    expected = DEEP_MODE if dtype == DEEP else MODES[channels]
+    if mode != expected or image.size != (width, height):
+        wanted = f"{expected} of {width} x {height}"
         raise PictureFault(f"is {mode} of {image.width} x {image.height}, not {wanted}")
-
-
-def _turn_upright(image: "Image") -> "Image":
-    """Turns a picture as its EXIF orientation asks; most have none, and are not copied."""
-    from PIL import ImageOps
-
-    plain = image.format == "JPEG" and "exif" not in image.info
-    return image if plain else ImageOps.exif_transpose(image)
-
-
-def _bring_to_shape(image: "Image", channels: int, width: int, height: int) -> "Image":
-    from PIL import Image
-
-    if image.mode.startswith("I"):
-        # 16 bit grey: Pillow's own conversion to 8 bit clips instead of scaling.
-        grey: NDArray[Any] = np.asarray(image, dtype=np.float64).clip(0, 65535) / 257
-        image = Image.fromarray(np.rint(grey).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        opaque = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        opaque.alpha_composite(image.convert("RGBA"))
-        image = opaque
-    shrinks = image.width >= width and image.height >= height
-    image = image if image.mode == MODES[channels] else image.convert(MODES[channels])
-    if image.size == (width, height):
-        return image
-    return image.resize(
-        (width, height), Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-    )

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.base.errors import SourceError
+from storage.base.limits import MAX_PIXELS
 from storage.forms.image import ImageSpec
 from storage.forms.table import TableSpec
 from storage.sources.arrays import ArraysSource
@@ -27,10 +28,17 @@ IMAGES = ImageSpec(image={"shape": [1, 28, 28]}, labels=["a", "b"])
 TABLE = TableSpec(numbers=("x",), label="y", labels=("a", "b"))
 ZEROS = bytes(4 << 20)
 FILES = {}
+LARGE = {}
+"""Files that are read, however much they unpack to."""
 
 
 def hostile(function):
     FILES[function.__name__] = function
+    return function
+
+
+def large(function):
+    LARGE[function.__name__] = function
     return function
 
 
@@ -323,14 +331,39 @@ def csv_pipe(folder):
     return CsvSource(url=str(folder / "a.csv")), TABLE, "a.csv"
 
 
+@hostile
+def csv_of_one_giant_record(folder):
+    return csv(folder, b'x,y\n1,"' + ZEROS.replace(b"\0", b"a") * 15)
+
+
+@hostile
+def csv_of_one_giant_record_without_a_quote(folder):
+    return csv(folder, b"x,y\n1," + ZEROS.replace(b"\0", b"a") * 15 + b"\n")
+
+
+@hostile
+def csv_of_quotes(folder):
+    return csv(folder, b'x,y\n1,"' + ZEROS.replace(b"\0", b'"') * 15)
+
+
+@hostile
+def csv_of_torn_quotes(folder):
+    return csv(folder, b'x,y\n1,a"' + ZEROS.replace(b"\0\0", b'",') * 15)
+
+
+@hostile
+def csv_header_of_many_columns(folder):
+    return csv(folder, b"x" + b",y" * (3 << 20) + b"\n")
+
+
 def picture(folder, data, name="a/hostile.png"):
     (folder / "a").mkdir()
     (folder / name).write_bytes(data)
     return ImagesSource(url=str(folder)), IMAGES, "hostile"
 
 
-def png(width, height, *chunks):
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+def png(width, height, *chunks, bits=8, colour=0):
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n"
     for kind, content in ((b"IHDR", header), *chunks, (b"IEND", b"")):
         data += struct.pack(">I", len(content)) + kind + content
@@ -357,6 +390,47 @@ def png_with_a_text_that_unpacks(folder):
 @hostile
 def png_of_too_few_rows(folder):
     return picture(folder, png(8000, 8000, (b"IDAT", zlib.compress(b"\0"))))
+
+
+def most_pixels(folder, *chunks, bits=8, colour=0, pixel=b"\1"):
+    side = int(MAX_PIXELS**0.5)
+    rows = zlib.compress((b"\0" + pixel * side) * side, 1)
+    return picture(folder, png(side, side, *chunks, (b"IDAT", rows), bits=bits, colour=colour))
+
+
+@hostile
+def png_of_16_bits_of_most_pixels(folder):
+    return most_pixels(folder, bits=16, pixel=b"\0\1")
+
+
+@large
+def png_of_16_bits_written_wider(folder):
+    return most_pixels(folder, bits=16, pixel=b"\1\1")
+
+
+@large
+def png_of_16_bits_and_transparency(folder):
+    return most_pixels(folder, (b"tRNS", b"\1\1"), bits=16, pixel=b"\1\1")
+
+
+@large
+def png_of_grey(folder):
+    return most_pixels(folder)
+
+
+@large
+def png_of_grey_and_transparency(folder):
+    return most_pixels(folder, colour=4, pixel=b"\1\2")
+
+
+@large
+def png_of_colours(folder):
+    return most_pixels(folder, colour=2, pixel=b"\1\2\3")
+
+
+@large
+def png_of_colours_and_transparency(folder):
+    return most_pixels(folder, colour=6, pixel=b"\1\2\3\4")
 
 
 @hostile

@@ -2,22 +2,28 @@
 
 import io
 import shutil
+import struct
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from deployments.targets.errors import BadInput
+from deployments.targets.run.forms.image import read_image
+from deployments.targets.trust.card import InputSpec
 from gates.specs.sections import GatesSpec
 from storage.base.errors import SourceError
+from storage.base.pictures import PictureFault
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.forms.image import ImageSpec
 from storage.pipeline.collecting import collect_rows
 from storage.shards.row_ids import LABEL
 from storage.sources.images import ImagesSource
-from storage.sources.pictures import decode_picture
+from storage.sources.pictures import decode_picture, decode_pictures
 from storage.testing.sources import SourceContract, read_all
 from tasks.gates.raw import judge_version
 
@@ -126,7 +132,8 @@ def test_a_folder_that_is_no_class_is_left_for_the_gate_and_named(tmp_path):
             if (check.rule, check.about) == ("expect_column_values_to_be_in_set", "label")
         )
         assert not check.passed
-        assert check.message.endswith("data.labels lacks 'wasp': add it, or mend the source")
+        says = "data.labels lacks 'wasp': add it, or mend the source; limited by data.labels"
+        assert check.message.endswith(says)
 
 
 def test_exif_rotation_is_applied():
@@ -138,10 +145,23 @@ def test_exif_rotation_is_applied():
     np.testing.assert_array_equal(turned, np.rot90(plain, -1))
 
 
-def make_16_bit():
+def make_16_bit(step=1300, **options):
     file = io.BytesIO()
-    Image.fromarray((np.arange(48, dtype=np.uint16) * 1300).reshape(8, 6)).save(file, "PNG")
+    values = (np.arange(48, dtype=np.uint16) * step).reshape(8, 6)
+    Image.fromarray(values).save(file, "PNG", **options)
     return file.getvalue()
+
+
+def make_deep_png(colour, channels, *, wide=1):
+    """Write a PNG of 16 bits a value, which Pillow writes of grey alone."""
+    values = np.random.default_rng(0).integers(0, 256, (8, 6 * channels)).astype(">u2") * wide
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", 6, 8, 16, colour, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, content in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        data += struct.pack(">I", len(content)) + kind + content
+        data += struct.pack(">I", zlib.crc32(kind + content))
+    return data
 
 
 def make_palette():
@@ -157,7 +177,7 @@ PICTURES = {
     "grey": make_picture(3, mode="L")[0],
     "transparent": make_picture(4, mode="RGBA", size=(12, 9))[0],
     "palette": make_palette(),
-    "16 bit": make_16_bit(),
+    "16 bit": make_16_bit(1285),
     "jpeg": make_picture(6, size=(40, 40), kind="JPEG")[0],
 }
 
@@ -165,13 +185,98 @@ PICTURES = {
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", PICTURES)
 def test_training_and_device_bring_pictures_to_shape_alike(name, channels):
-    from deployments.targets.run.forms import image as device
+    here, there = learn(PICTURES[name], (channels, 8, 6)), ask(PICTURES[name], (channels, 8, 6))
+    np.testing.assert_array_equal(here, there)
 
-    shape = (channels, 8, 6)
-    here = decode_picture(PICTURES[name], shape, resize=True).reshape(8, 6, channels)
-    with Image.open(io.BytesIO(PICTURES[name])) as picture:
-        there = device._bring_to_shape(picture, shape)
-    np.testing.assert_array_equal(np.moveaxis(here, -1, 0), there)
+
+def learn(data, shape, dtype="uint8"):
+    images, _, faults = decode_pictures([("x.png", data)], shape, resize=True, dtype=dtype)
+    if faults:
+        raise PictureFault(faults[0][1])
+    return images
+
+
+def ask(data, shape, dtype="uint8"):
+    bounds = (0, int(np.iinfo(dtype).max))
+    spec = InputSpec(form="image", name="image", dtype=dtype, shape=shape, value_range=bounds)
+    return read_image(data, spec, "x.png")
+
+
+@pytest.mark.parametrize("size", [(8, 6), (3, 4), (20, 31)])
+def test_grey_of_16_bits_is_read_to_its_full_worth(size):
+    values = (np.arange(48, dtype=np.uint16) * 1300).reshape(8, 6)
+    shape = (1, *size)
+    here, there = (reads(make_16_bit(), shape, "uint16") for reads in (learn, ask))
+    np.testing.assert_array_equal(here, there)
+    assert here.dtype == np.uint16
+    if size == (8, 6):
+        np.testing.assert_array_equal(here[0, 0], values)
+    assert len(np.unique(here % 257)) > 1
+    gone = learn(make_16_bit(transparency=1300 * 7), (1, 8, 6), "uint16")
+    np.testing.assert_array_equal(gone[0, 0], np.where(values == 1300 * 7, 0, values))
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_of_8_bits_are_values_of_16_bits_alike(name):
+    here, there = (reads(PICTURES[name], (1, 8, 6), "uint16") for reads in (learn, ask))
+    np.testing.assert_array_equal(here, there)
+    if name != "16 bit":
+        np.testing.assert_array_equal(here, learn(PICTURES[name], (1, 8, 6)).astype(int) * 257)
+
+
+DEEP = {
+    "grey": (make_16_bit(), "of which 8 would be lost; save it with 8 bits, or learn .* uint16"),
+    "colours": (make_deep_png(2, 3), r"8 bits alone can be read; .* as a \.npy file"),
+    "colours of 8 bits written wider": (make_deep_png(2, 3, wide=257), r"8 bits alone"),
+    "grey with transparency": (make_deep_png(4, 2), "8 bits alone"),
+    "colours with transparency": (make_deep_png(6, 4), "8 bits alone"),
+}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", DEEP)
+def test_no_bit_of_a_picture_is_lost_in_silence(name, channels):
+    data, says = DEEP[name]
+    with pytest.raises(PictureFault, match=f"^has 16 bits a value.*{says}"):
+        learn(data, (channels, 8, 6))
+    with pytest.raises(BadInput, match=rf"x\.png.*has 16 bits a value.*{says}"):
+        ask(data, (channels, 8, 6))
+
+
+def test_8_bits_that_are_written_as_16_are_read():
+    values = (np.arange(48, dtype=np.uint16) * 5).reshape(8, 6)
+    for reads in (learn, ask):
+        np.testing.assert_array_equal(reads(make_16_bit(1285), (1, 8, 6))[0, 0], values)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        {"shape": [3, 8, 6], "dtype": "uint16", "value_range": [0, 65535]},
+        {"shape": [1, 8, 6], "dtype": "uint16"},
+        {"shape": [1, 8, 6], "value_range": [0, 16]},
+        {"shape": [1, 8, 6], "dtype": "float32"},
+        {"shape": [2, 8, 6]},
+    ],
+)
+def test_what_pictures_cannot_become_is_told(tmp_path, image):
+    source = ImagesSource(url=str(write_tree(tmp_path, make_members())))
+    spec = ImageSpec(image=image, labels=["ant", "bee"])
+    with pytest.raises(SourceError, match=r"uint16 with 1 channel and \[0, 65535\]; got"):
+        source.parts(1 << 20, spec)
+
+
+def test_deep_pictures_become_rows(tmp_path):
+    members = {
+        f"{label}/{n}.png": make_16_bit(1300 + n) for label in ("ant", "bee") for n in (0, 1)
+    }
+    image = {"shape": [1, 8, 6], "dtype": "uint16", "value_range": [0, 65535]}
+    spec = ImageSpec(image=image, labels=["ant", "bee"])
+    rows = read_all(ImagesSource(url=str(write_tree(tmp_path, members))), spec)
+    assert rows["image"].dtype == np.uint16
+    assert rows["image"][1].max() == 47 * 1301
+    strict = ImagesSource(url=str(tmp_path), mismatch="refuse")
+    np.testing.assert_array_equal(read_all(strict, spec)["image"], rows["image"])
 
 
 def test_other_sizes_and_modes_can_be_refused(tmp_path):

@@ -1,15 +1,14 @@
 """Reading one raw picture: PNG, JPEG, or a .npy file of raw values.
 
-A picture is decoded within bounds, turned upright (EXIF orientation), brought to the card's
-channels (8 bit grey or RGB; what is transparent is black), resized to the card's height and width
-(by area averages to a smaller size, else bilinear; the aspect ratio is not kept), and its 0..255
-mapped linearly onto the card's value range, rounded for integer dtypes. A .npy holds raw values
-already: they are checked, never scaled.
+A picture is decoded within bounds and brought to the card's channels, height and width by the rules
+of `storage.base.pictures`, and its values, from black to white, are mapped linearly onto the card's
+value range, rounded for integer dtypes. A .npy holds raw values already: they are checked, never
+scaled.
 """
 
 import io
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,10 @@ from deployments.targets.run.forms.arrays import MAGIC, Raw, read_npy
 from deployments.targets.trust.card import InputSpec
 from storage.base.errors import describe_error
 from storage.base.limits import MAX_PIXELS
+from storage.base.pictures import MODES, PictureFault, bring_to_shape
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-_PIL_MODES = {1: "L", 3: "RGB"}
 
 
 def read_image(data: bytes, spec: InputSpec, where: str) -> Raw:
@@ -73,18 +71,19 @@ def _check_raw(values: Raw, spec: InputSpec, where: str) -> Raw:
 def _decode_image(data: bytes, spec: InputSpec, where: str) -> Raw:
     from PIL import Image, UnidentifiedImageError
 
-    if len(spec.shape) != 3 or spec.shape[0] not in _PIL_MODES:
+    if len(spec.shape) != 3 or spec.shape[0] not in MODES:
         raise BadInput(
             f"input ({where}) must be a .npy file for a model that takes {spec.shape}; got a "
             "picture or other file"
         )
+    channels, height, width = spec.shape
     try:
         with warnings.catch_warnings():
             # Odd metadata is no fault of the picture; its size is checked below.
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
             _check_pixels(image, where)
-            pixels = _bring_to_shape(image, spec.shape)
+            pixels = bring_to_shape(image, (channels, height, width), deep=_takes_deep(spec))
     except Image.DecompressionBombError as error:
         raise BadInput(
             f"input ({where}) must have at most {MAX_PIXELS} pixels; got more: {error}"
@@ -93,6 +92,10 @@ def _decode_image(data: bytes, spec: InputSpec, where: str) -> Raw:
         raise BadInput(
             f"input ({where}) must be a PNG, JPEG or .npy file; got another kind or a damaged one"
         ) from error
+    except PictureFault as fault:
+        raise BadInput(
+            f"input ({where}) must be a picture of which no bit is lost; got one that {fault}"
+        ) from None
     except BadInput:
         raise
     except Exception as error:
@@ -112,31 +115,16 @@ def _check_pixels(image: "Image", where: str) -> None:
         )
 
 
-def _bring_to_shape(image: "Image", shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Bring a picture upright, opaque, to the card's channels and size: (C, H, W) of 0..255."""
-    from PIL import Image, ImageOps
-
-    channels, height, width = shape
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):
-        # 16 bit grey: Pillow's own conversion to 8 bit clips instead of scaling.
-        upright = Image.fromarray(
-            np.rint(np.asarray(upright, dtype=np.float64).clip(0, 65535) / 257).astype(np.uint8)
-        )
-    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-        opaque = Image.new("RGBA", upright.size, (0, 0, 0, 255))
-        opaque.alpha_composite(upright.convert("RGBA"))
-        upright = opaque
-    shrinks = upright.width >= width and upright.height >= height
-    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-    sized = upright.convert(_PIL_MODES[channels]).resize((width, height), method)
-    pixels = np.asarray(sized, dtype=np.float64).reshape(height, width, channels)
-    return np.moveaxis(pixels, -1, 0)
-
-
-def _map_range(pixels: NDArray[np.float64], spec: InputSpec) -> Raw:
+def _takes_deep(spec: InputSpec) -> bool:
+    """Tell whether the card's values can hold all those of 16 bits."""
     low, high = spec.bounds
-    values = low + pixels * ((high - low) / 255.0)
+    return np.dtype(spec.dtype).kind == "f" or high - low >= np.iinfo(np.uint16).max
+
+
+def _map_range(pixels: NDArray[Any], spec: InputSpec) -> Raw:
+    low, high = spec.bounds
+    channels_first = np.moveaxis(pixels.reshape(*spec.shape[1:], spec.shape[0]), -1, 0)
+    values = low + channels_first.astype(np.float64) * ((high - low) / np.iinfo(pixels.dtype).max)
     dtype = np.dtype(spec.dtype)
     if dtype.kind in "iu":
         values = np.rint(values)

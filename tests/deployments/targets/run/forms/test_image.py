@@ -87,10 +87,16 @@ def test_transparency_is_black_whatever_colour_hides_in_it(card: Card, tmp_path:
     assert load_samples(file, card).raw.max() == 0
 
 
-def test_sixteen_bits_are_scaled_not_clipped(card: Card, tmp_path: Path) -> None:
+def test_sixteen_bits_are_scaled_not_clipped_and_never_cut(card: Card, tmp_path: Path) -> None:
     deep = np.full((8, 8), 32768, dtype=np.uint16)
     file = save(Image.fromarray(deep), tmp_path / "deep.png")
-    np.testing.assert_array_equal(load_samples(file, card).raw, np.full((1, 1, 8, 8), 8))
+    for bounds in ((0, 1), (-1, 1)):
+        wide = with_input(card, dtype="float32", value_range=bounds)
+        wanted = np.float32(bounds[0] + (bounds[1] - bounds[0]) * 32768 / 65535)
+        np.testing.assert_array_equal(load_samples(file, wide).raw, np.full((1, 1, 8, 8), wanted))
+    for changes in ({}, {"dtype": "uint16"}, {"dtype": "int8"}):
+        with pytest.raises(BadInput, match=r"deep\.png.*of which 8 would be lost; save it with 8"):
+            load_samples(file, with_input(card, **changes))
 
 
 def test_exif_orientation_is_followed(card: Card, tmp_path: Path) -> None:

@@ -1,0 +1,150 @@
+"""Brings a JPEG or PNG to the shape that is learned from: where one learns and where one asks.
+
+A picture is turned upright (EXIF orientation) and made opaque: what is transparent is black. It is
+brought to grey or RGB, and resized, by area averages to a smaller size, else bilinear; the aspect
+ratio is not kept. Values have 8 bits, or 16 where the picture is grey and whoever asks takes them.
+No bit of a value is dropped in silence: a picture of which one would be is refused.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MODES = {1: "L", 3: "RGB"}
+DEEP_MODE = "I;16"
+_STEP = 257
+"""What a value of 8 bits is multiplied by to become one of 16: 255 becomes 65535."""
+_STRIP_PIXELS = 1_000_000
+_DEEP = (
+    "has 16 bits a value, of which 8 would be lost; save it with 8 bits, or learn from it as "
+    "data.image: {dtype: uint16, value_range: [0, 65535]}, of 1 channel"
+)
+_DEEP_COLOUR = (
+    "has 16 bits a value and colours or transparency, of which 8 bits alone can be read; save it "
+    "with 8 bits, or give its values as a .npy file"
+)
+
+
+class PictureFault(ValueError):
+    """The bytes are no picture that can be used; the message says why."""
+
+
+def bring_to_shape(opened: "Image", shape: tuple[int, int, int], *, deep: bool) -> NDArray[Any]:
+    """Bring a picture upright, opaque, to channels and size.
+
+    Args:
+        opened: It, as it was opened: what its decoder will make of it is asked first. It is turned.
+        shape: Channels (1 or 3), height and width.
+        deep: Whether values of 16 bits can be taken.
+
+    Returns:
+        (H, W) or (H, W, C), in uint8 from 0 to 255; in uint16 from 0 to 65535 of a picture of 16
+        bits that is taken so.
+
+    Raises:
+        PictureFault: Bits of its values would be lost.
+    """
+    channels, height, width = shape
+    sixteen = has_sixteen_bits(opened)
+    if sixteen and opened.mode != DEEP_MODE:
+        raise PictureFault(_DEEP_COLOUR)
+    turn_upright(opened)
+    if sixteen and deep and channels == 1:
+        clear = "transparency" in opened.info
+        return _resize(_map_strips(opened, DEEP_MODE, _blacken) if clear else opened, width, height)
+    image = _map_strips(opened, "L", _make_shallow) if sixteen else _make_plain(opened, channels)
+    sized = _resize(image, width, height)
+    return sized if channels == 1 or sized.ndim == 3 else np.repeat(sized[..., np.newaxis], 3, 2)
+
+
+def has_sixteen_bits(opened: "Image") -> bool:
+    """Tell whether a picture that was opened, and not read yet, holds more than 8 bits a value."""
+    tiles = getattr(opened, "tile", ())
+    return opened.mode == DEEP_MODE or any(";16" in str(tile[3]) for tile in tiles)
+
+
+def turn_upright(image: "Image") -> None:
+    """Turn a picture as its EXIF orientation asks, in place; most have none."""
+    from PIL import ImageOps
+
+    if image.format != "JPEG" or "exif" in image.info:
+        ImageOps.exif_transpose(image, in_place=True)
+
+
+def scale_values(values: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Return values of 0 to the most of their type as such of another unsigned type.
+
+    No bit is lost: the other one is as wide, or wider.
+    """
+    wanted = np.dtype(dtype)
+    return values if values.dtype == wanted else values.astype(wanted) * wanted.type(_STEP)
+
+
+def _map_strips(image: "Image", mode: str, change: "Callable[[Image], Image]") -> "Image":
+    """Change a picture value by value, some rows at a time: a large one is held once, not thrice.
+
+    Args:
+        image: It.
+        mode: Mode of what it becomes.
+        change: From some rows of it to these of another picture.
+    """
+    from PIL import Image
+
+    made = Image.new(mode, image.size)
+    rows = max(1, _STRIP_PIXELS // max(1, image.width))
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        changed = change(strip)
+        made.paste(changed if changed.mode == mode else changed.convert(mode), (0, top))
+    return made
+
+
+def _make_plain(image: "Image", channels: int) -> "Image":
+    """Return an opaque picture of 8 bits: in grey where it is grey, or grey is asked for."""
+    grey = channels == 1 or image.mode in ("1", "L", "LA")
+    mode = "L" if grey else "RGB"
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        return _map_strips(image, mode, _make_opaque)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _make_opaque(image: "Image") -> "Image":
+    from PIL import Image
+
+    opaque = Image.new("RGBA", image.size, (0, 0, 0, 255))
+    opaque.alpha_composite(image.convert("RGBA"))
+    return opaque
+
+
+def _blacken(image: "Image") -> "Image":
+    """Make grey of 16 bits opaque: one value of it stands for what is transparent."""
+    from PIL import Image
+
+    values = np.array(image)
+    values[values == image.info["transparency"]] = 0
+    return Image.fromarray(values)
+
+
+def _make_shallow(image: "Image") -> "Image":
+    """Return grey of 16 bits in 8, where each value is one of 8 bits that was written wider."""
+    from PIL import Image
+
+    values = np.asarray(_blacken(image) if "transparency" in image.info else image)
+    if (values % _STEP).any():
+        raise PictureFault(_DEEP)
+    return Image.fromarray((values // _STEP).astype(np.uint8))
+
+
+def _resize(image: "Image", width: int, height: int) -> NDArray[Any]:
+    from PIL import Image
+
+    if image.size != (width, height):
+        shrinks = image.width >= width and image.height >= height
+        method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+        image = image.resize((width, height), method)
+    return np.asarray(image)
