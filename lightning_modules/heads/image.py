@@ -62,7 +62,7 @@ class ImageFormHead(FormHead[ImageSample]):
         head = self.build_head(HeadSpec(), sample)
         height, width = (-(-side // -(-side // MOST_SIDE)) for side in raw.shape[2:])
         with torch.inference_mode():
-            pixels = torch.nan_to_num(head(torch.from_numpy(np.ascontiguousarray(raw))))
+            pixels = torch.nan_to_num(head(torch.tensor(raw)))
             return adaptive_avg_pool2d(pixels, (height, width)).flatten(1).double().numpy()
 
 

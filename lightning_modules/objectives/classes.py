@@ -20,7 +20,7 @@ from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import LossSpec
 
 LINEAR_STEPS = 50, 1000
-MOST_WORK = 4_000_000_000  # numbers times classes times steps: a few seconds
+MOST_WORK = 2_000_000_000  # numbers times classes times steps: a few seconds
 NEIGHBOURS, MOST_KNOWN, MOST_COMPARED = 5, 10_000, 4_000_000
 
 
@@ -74,11 +74,10 @@ class ClassObjective(Objective):
         baselines, head = fit_majority(sample, train), HEADS.find(sample.form)
         if not head.has_features:
             return baselines
-        baselines["linear"] = fit_logistic(sample, draw_rows(sample, train()))
+        rows = draw_rows(sample, train())
+        baselines["linear"] = fit_logistic(sample, rows)
         if head.compares_neighbours:
-            baselines["nearest neighbours"] = fit_neighbours(
-                sample, draw_rows(sample, train(), MOST_KNOWN, most_numbers=MOST_COMPARED)
-            )
+            baselines["nearest neighbours"] = fit_neighbours(sample, rows)
         return baselines
 
 
@@ -124,15 +123,18 @@ def fit_neighbours(sample: Sample, rows: Drawn) -> Baseline:
     """
     from sklearn.neighbors import KNeighborsClassifier
 
-    count = min(NEIGHBOURS, len(rows.truth))
-    model = KNeighborsClassifier(n_neighbors=count, algorithm="brute")
-    model.fit(rows.features.astype(np.float32), rows.truth)
+    most = min(MOST_KNOWN, MOST_COMPARED // rows.features.shape[1])
+    # Rows of a class follow each other, so every second or third keeps the classes' shares.
+    places = slice(None, None, -(-len(rows.truth) // most))
+    known, truth = rows.features[places].astype(np.float32), rows.truth[places]
+    count = min(NEIGHBOURS, len(truth))
+    model = KNeighborsClassifier(n_neighbors=count, algorithm="brute").fit(known, truth)
 
     def share(features: Floats) -> Floats:
         shares = count * model.predict_proba(features.astype(np.float32))
         return np.asarray((shares + 1 / sample.classes) / (count + 1))
 
-    return Baseline(_answer_by(sample, share, np.unique(rows.truth)))
+    return Baseline(_answer_by(sample, share, np.unique(truth)))
 
 
 def _answer_by(

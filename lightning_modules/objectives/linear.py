@@ -47,12 +47,7 @@ def read_features(sample: Sample, batches: Batches) -> tuple[Floats, NDArray[Any
     return np.concatenate(parts), np.concatenate(truths)
 
 
-def draw_rows(
-    sample: Sample,
-    batches: Batches,
-    most_rows: int = MOST_ROWS,
-    most_numbers: int = MOST_NUMBERS,
-) -> Drawn:
+def draw_rows(sample: Sample, batches: Batches, most_rows: int = MOST_ROWS) -> Drawn:
     """Draws rows evenly from all batches, at least `LEAST_ROWS_A_CLASS` of each class there is.
 
     The draw hangs on row ids alone, so that the same rows are drawn in any order.
@@ -61,18 +56,17 @@ def draw_rows(
         sample: What a sample is.
         batches: All training rows, of which there is at least one.
         most_rows: Rows to draw, besides those of rare classes; fewer where features are so many
-            that these would hold more numbers than the next says.
-        most_numbers: Numbers that they may hold, of which a thousand rows are promised.
+            that these would hold more than `MOST_NUMBERS` numbers.
     """
     head = HEADS.find(sample.form)
     kept: dict[int, _Class] = {}
     for batch in batches:
         draws, features = _draw(batch.row_id), head.flatten_features(sample, batch.sample)
-        most_rows = min(most_rows, max(1000, most_numbers // max(1, features.shape[1])))
+        most_rows = min(most_rows, max(1000, MOST_NUMBERS // max(1, features.shape[1])))
         for label in np.unique(batch.truth).tolist():
             here = np.flatnonzero(batch.truth == label)
             kept.setdefault(label, _Class()).add(features[here], draws[here])
-        if sum(len(found.draws) for found in kept.values()) > 2 * most_rows:
+        if sum(found.size for found in kept.values()) > 2 * most_rows:
             _let_go(kept.values(), most_rows)
     _let_go(kept.values(), most_rows)
     ordered = sorted(kept.items())
@@ -88,21 +82,42 @@ class _Class:
     """The rows of one class with the lowest draws so far."""
 
     def __init__(self) -> None:
-        self.seen = 0
-        self.rows: NDArray[Any] = np.empty(0)
-        self.draws: NDArray[np.float64] = np.empty(0)
+        self.seen = self.size = 0
+        self.bound = np.inf
+        self._parts: list[tuple[NDArray[Any], NDArray[np.float64]]] = []
 
     def add(self, rows: NDArray[Any], draws: NDArray[np.float64]) -> None:
-        """Takes more rows."""
-        self.rows = np.concatenate([self.rows, rows]) if len(self.draws) else rows
-        self.draws = np.concatenate([self.draws, draws])
+        """Takes more rows, of which those that would be let go of are not kept at all."""
+        low = draws <= self.bound
         self.seen += len(rows)
+        self.size += int(low.sum())
+        self._parts.append((rows[low], draws[low]))
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """The rows."""
+        self._join()
+        return self._parts[0][0]
+
+    @property
+    def draws(self) -> NDArray[np.float64]:
+        """Their draws."""
+        self._join()
+        return self._parts[0][1]
 
     def keep(self, bound: float) -> None:
         """Lets go of the rows above a bound, except so many as each class is promised."""
         count = max(int((self.draws <= bound).sum()), LEAST_ROWS_A_CLASS)
         lowest = np.argsort(self.draws, kind="stable")[:count]
-        self.rows, self.draws = self.rows[lowest], self.draws[lowest]
+        if len(lowest) >= LEAST_ROWS_A_CLASS:
+            self.bound = max(bound, float(self.draws[lowest[-1]]))
+        self._parts, self.size = [(self.rows[lowest], self.draws[lowest])], len(lowest)
+
+    def _join(self) -> None:
+        # Joined when they are asked for: to join at each batch would copy all rows each time.
+        if len(self._parts) > 1:
+            rows, draws = zip(*self._parts, strict=True)
+            self._parts = [(np.concatenate(rows), np.concatenate(draws))]
 
 
 def _let_go(kept: Iterable[_Class], most: int) -> None:

@@ -104,7 +104,7 @@ def split_batches(raw: np.ndarray, truth: np.ndarray, rows: int) -> list[SampleB
 def test_linear_maps_know_rows_of_every_entity_however_they_are_stored(
     objective: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linear.draw_rows, "__defaults__", (300, 10**6))
+    monkeypatch.setattr(linear.draw_rows, "__defaults__", (300,))
     draw = np.random.default_rng(2)
     # One class, and one slope, an entity; the first alone has more rows than are drawn.
     raw = np.concatenate([draw.normal(-2, 1, (1900, 2)), draw.normal(2, 1, (100, 2))])
