@@ -210,7 +210,7 @@ def grow_watts(feed: Feed, rng: Rng) -> Feed:
     return feed
 
 
-@fault("one line doubled in the new rows", LINES, "entity: jump", grown=True)
+@fault("one line doubled in the new rows", LINES, "entity: jump", "smallest change", grown=True)
 def grow_doubled(feed: Feed, rng: Rng) -> Feed:
     rows = np.intersect1d(of_line(feed, "MUFL"), feed.fresh)
     feed.put("load", (feed.floats("load")[rows] * 2).tolist(), rows)
@@ -228,6 +228,34 @@ def grow_one_late(feed: Feed, rng: Rng) -> Feed:
 def grow_one_still(feed: Feed, rng: Rng) -> Feed:
     rows = np.intersect1d(of_line(feed, "LUFL"), feed.fresh)
     feed.put("load", [float(feed.floats("load")[rows[0]])] * len(rows), rows)
+    return feed
+
+
+@fault("one line doubled for two weeks of the new rows", LINES, "entity:", grown=True)
+def grow_doubled_weeks(feed: Feed, rng: Rng) -> Feed:
+    rows = np.intersect1d(of_line(feed, "HULL"), feed.fresh)[240:576]
+    feed.put("load", (feed.floats("load")[rows] * 2).tolist(), rows)
+    return feed
+
+
+@fault("one column doubled in the new rows", "ETTh1", "MULL", grown=True)
+def grow_doubled_column(feed: Feed, rng: Rng) -> Feed:
+    feed.put("MULL", (feed.floats("MULL")[feed.fresh] * 2).tolist(), feed.fresh)
+    return feed
+
+
+@fault("new rows three hours early", "PeMS traffic", "clock", "gap", grown=True)
+def grow_early(feed: Feed, rng: Rng) -> Feed:
+    # What lies before the last accepted row is lost, as in a file that is appended to.
+    times = times_of(feed)
+    times[feed.fresh] -= np.timedelta64(180, "m")
+    return drop(put_times(feed, times), feed.fresh[:36])
+
+
+@fault("a week of new rows of a line under another name", LINES, "another entity", grown=True)
+def grow_copied(feed: Feed, rng: Rng) -> Feed:
+    source, goal = (np.intersect1d(of_line(feed, name), feed.fresh) for name in ("LUFL", "LULL"))
+    feed.put("load", feed.floats("load")[source[72:240]].tolist(), goal[72:240])
     return feed
 
 

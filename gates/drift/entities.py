@@ -5,7 +5,7 @@ entity and block of time, and each entity is compared with its own blocks before
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ class EntityChange:
         column: number of the column; -1 where it is of none.
         before: what the figure was.
         after: what it is.
+        block: block of time in which it was seen first; -1 where it is of no single one.
     """
 
     size: float = 0.0
@@ -132,6 +133,7 @@ class EntityChange:
     column: int = -1
     before: float = 0.0
     after: float = 0.0
+    block: int = -1
 
 
 def find_changes(accepted: Book, current: Book) -> dict[str, EntityChange]:
@@ -155,9 +157,7 @@ def find_changes(accepted: Book, current: Book) -> dict[str, EntityChange]:
             continue
         for name, change in _compare_entity(old, new, judged).items():
             if change.size > found[name].size:
-                found[name] = EntityChange(
-                    change.size, entity, change.column, change.before, change.after
-                )
+                found[name] = replace(change, entity=entity)
     return found
 
 
@@ -201,13 +201,14 @@ def _compare_entity(
         rough = [_share(book.moves, book.pairs, column) for book in (old, new)]
         still = [_share(book.still, book.pairs, column) for book in (old, new)]
         changes = {
-            "level": _measure_jump(means[0][full[0]], means[1][later & full[1]]),
-            "roughness": _measure_beyond(rough[0][full[0]], rough[1][full[1]]),
-            "still": _measure_still(still[0][full[0]], still[1][full[1]]),
+            "level": _measure_jump(means[0][full[0]], means[1], later & full[1]),
+            "roughness": _measure_beyond(rough[0][full[0]], rough[1], full[1]),
+            "still": _measure_still(still[0][full[0]], still[1], full[1]),
         }
         for name, change in changes.items():
             if change.size > found.get(name, EntityChange()).size:
-                found[name] = EntityChange(change.size, None, column, change.before, change.after)
+                block = int(new.keys[change.block, 1])
+                found[name] = replace(change, column=column, block=block)
     return found
 
 
@@ -222,45 +223,56 @@ def _share(
     return shares
 
 
-def _measure_jump(old: "np.ndarray[Any, Any]", new: "np.ndarray[Any, Any]") -> EntityChange:
+def _measure_jump(
+    old: "np.ndarray[Any, Any]", new: "np.ndarray[Any, Any]", chosen: "np.ndarray[Any, Any]"
+) -> EntityChange:
     """Return how far the first new blocks lie from the last old ones, over the most seen before.
 
     Seven blocks on each side, or as many as there are.
     """
     import numpy as np
 
-    old, new = old[np.isfinite(old)], new[np.isfinite(new)]
+    places = np.flatnonzero(chosen & np.isfinite(new))
+    old, new = old[np.isfinite(old)], new[places]
     width = min(7, len(new), len(old) // 3)
     if width < 2:
         return EntityChange()
     smooth = np.convolve(old, np.ones(width) / width, "valid")
     own = np.abs(smooth[width:] - smooth[:-width]).max(initial=0.0)
     before, after = float(smooth[-1]), float(new[:width].mean())
-    return EntityChange(abs(after - before) / max(own, 1e-12), None, -1, before, after)
+    size = abs(after - before) / max(own, 1e-12)
+    return EntityChange(size, before=before, after=after, block=int(places[0]))
 
 
-def _measure_beyond(old: "np.ndarray[Any, Any]", new: "np.ndarray[Any, Any]") -> EntityChange:
+def _measure_beyond(
+    old: "np.ndarray[Any, Any]", new: "np.ndarray[Any, Any]", chosen: "np.ndarray[Any, Any]"
+) -> EntityChange:
     """Return how far a block's roughness lies outside all old ones, over what these span."""
     import numpy as np
 
-    old, new = old[np.isfinite(old) & (old > 0)], new[np.isfinite(new)]
+    places = np.flatnonzero(chosen & np.isfinite(new))
+    old, new = old[np.isfinite(old) & (old > 0)], new[places]
     if len(old) < FEWEST_BLOCKS or not len(new):
         return EntityChange()
     logs, values = np.log(old), np.log(np.maximum(new, old.min() * 1e-3))
     span = max(float(np.ptp(logs)), 0.05)
     beyond = np.maximum(values - logs.max(), logs.min() - values) / span
     place = int(np.argmax(beyond))
-    return EntityChange(
-        max(0.0, float(beyond[place])), None, -1, float(np.median(old)), float(new[place])
-    )
+    before, after = float(np.median(old)), float(new[place])
+    size = max(0.0, float(beyond[place]))
+    return EntityChange(size, before=before, after=after, block=int(places[place]))
 
 
-def _measure_still(old: "np.ndarray[Any, Any]", new: "np.ndarray[Any, Any]") -> EntityChange:
+def _measure_still(
+    old: "np.ndarray[Any, Any]", new: "np.ndarray[Any, Any]", chosen: "np.ndarray[Any, Any]"
+) -> EntityChange:
     """Return the rise of the largest share of a block's rows that repeat the one before."""
     import numpy as np
 
-    old, new = old[np.isfinite(old)], new[np.isfinite(new)]
+    places = np.flatnonzero(chosen & np.isfinite(new))
+    old, new = old[np.isfinite(old)], new[places]
     if not len(old) or not len(new):
         return EntityChange()
     before, after = float(old.max()), float(new.max())
-    return EntityChange(max(0.0, after - before), None, -1, before, after)
+    block = int(places[np.argmax(new)])
+    return EntityChange(max(0.0, after - before), before=before, after=after, block=block)

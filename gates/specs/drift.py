@@ -73,8 +73,14 @@ class DriftGate(Limits):
     """Series: furthest that the usual time between rows may be from the accepted one, as a fraction
     of it."""
     max_clock_shift_minutes: NotNegative = 0.0
-    """Furthest that the pattern of the day may move beyond what it moves inside the accepted
-    version."""
+    """Furthest that the pattern of the day, of all entities or of one, may move beyond what it
+    moves inside the accepted version."""
+    max_grain_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.4
+    """Series: largest ratio, either way, of the smallest change between rows of one entity's new
+    rows and of its accepted ones, where these have one: a unit or a factor that is another."""
+    max_copied_days_rise: Fraction = 0.001
+    """Series: largest rise of the share of days, over all entities, of which another entity has
+    every row as well."""
     max_entities_gone_fraction: Fraction = 0.02
     """Series: most entities that may have no rows any more at the end, as a fraction of those that
     the accepted version had at its own."""

@@ -14,6 +14,7 @@ from storage.upkeep.duplicates import count_duplicates
 from tasks.forms.registry import find_task_form
 from tasks.gates.accepted import Accepted
 from tasks.gates.drift_columns import compare_columns
+from tasks.gates.drift_devices import measure_devices
 from tasks.gates.drift_labels import measure_labels
 from tasks.gates.drift_new import compare_rows, find_new, measure_changed, tell_new
 from tasks.gates.drift_statistics import compare_statistics, measure_missing, measure_runs
@@ -46,9 +47,8 @@ def gate_drift(
     compared = compare_statistics(before, after, data)
     figures = list(_measure_versions(accepted.version, current, limits))
     figures += measure_missing(before, after, data, limits)
-    if not form.ordered:
-        figures += measure_runs(before, after, data, limits)
-    columns = [column for column in form.list_columns(data) if not _is_ignored(column.name, limits)]
+    listed = form.list_columns(data)
+    columns = tuple(column for column in listed if not _is_ignored(column.name, limits))
     pairs, found = compare_columns(
         accepted.version, current, columns, limits, ordered=form.ordered, client=client
     )
@@ -57,18 +57,18 @@ def gate_drift(
     new = find_new(accepted.version, current, limits, ordered=form.ordered)
     pairs, found = compare_rows(accepted.version, current, data, limits, new, client)
     compared |= pairs
+    if form.ordered:
+        figures += measure_devices(accepted.version, current, data, columns, limits, new, client)
+    else:
+        figures += measure_runs(before, after, data, limits)
     softened = {each.field for each in found if each.warns}
     figures += [*found, measure_changed(new, limits), tell_new(new)]
     if labelled:
         figures += measure_labels(accepted.version, current, data, limits, client)
     kept = {name: pair for name, pair in compared.items() if not _is_ignored(name, limits)}
-    return judge_drift(
-        limits,
-        {name: pair[0] for name, pair in kept.items()},
-        {name: pair[1] for name, pair in kept.items()},
-        [each for each in figures if not _is_ignored(each.subject, limits)],
-        softened=softened,
-    )
+    sides = [{name: pair[side] for name, pair in kept.items()} for side in (0, 1)]
+    judged = [each for each in figures if not _is_ignored(each.subject, limits)]
+    return judge_drift(limits, sides[0], sides[1], judged, softened=softened)
 
 
 def _is_ignored(name: str, limits: DriftGate) -> bool:

@@ -65,7 +65,7 @@ def compare_columns(
     grids = _make_grids(accepted, columns)
     if not grids:
         return {}, []
-    step_ns = _find_step(accepted) if ordered else 0
+    step_ns = find_usual_step(accepted) if ordered else 0
     # To this the accepted version is cut: a season that the current one lacks is no change of it.
     span = find_span(current) if step_ns else None
     profiled = tuple(column for column in columns if column.name in grids)
@@ -85,7 +85,7 @@ def compare_columns(
     if ordered:
         figures.append(_measure_clock(before, after, list(grids), limits))
     if step_ns:
-        figures += _measure_time(before, after, _find_step(current), limits)
+        figures += _measure_time(before, after, find_usual_step(current), limits)
         figures += measure_entities(accepted, current, profiled, step_ns, limits, client)
     return pairs, figures
 
@@ -199,7 +199,7 @@ def _make_grids(accepted: Version, columns: Sequence[Column]) -> dict[str, Grid]
     return grids
 
 
-def _find_step(version: Version) -> int:
+def find_usual_step(version: Version) -> int:
     """Find the usual time between rows; the first shard is enough for it."""
     rows = version.read_shard(version.shards[0], (TIME, SERIES_ID), verify=False)
     return find_step(rows[SERIES_ID], rows[TIME])

@@ -56,20 +56,22 @@ def measure_entities(
     if not np.isin(after.keys[:, 0], before.keys[:, 0]).any():
         return [DriftFigure(about, 0.0, why_not="no entity of this version was accepted before")]
     gone = find_gone(before, after)
-    named = [_name(accepted, entity) for entity in gone[:_NAMED].tolist()]
+    named = [name_entity(accepted, entity) for entity in gone[:_NAMED].tolist()]
     hint = f"{len(gone)} of {entities}: {', '.join(named)}" if named else ""
     share, key = len(gone) / max(1, entities), "max_entities_gone_fraction"
     figures = [
         DriftFigure(about, share, most=limits.max_entities_gone_fraction, key=key, hint=hint)
     ]
     for name, change in find_changes(before, after).items():
-        figures.append(_make_figure(name, change, accepted, columns, limits))
+        when = f" on {show_block(change.block, block_ns)}" if change.block >= 0 else ""
+        figures.append(_make_figure(name, change, when, accepted, columns, limits))
     return figures
 
 
 def _make_figure(
     name: str,
     change: EntityChange,
+    when: str,
     accepted: Version,
     columns: tuple[Column, ...],
     limits: DriftGate,
@@ -78,7 +80,7 @@ def _make_figure(
     column = columns[change.column].name if change.column >= 0 else ""
     most, hint = getattr(limits, key), ""
     if change.size > most and change.entity is not None:
-        where = _name(accepted, change.entity)
+        where = name_entity(accepted, change.entity) + when
         hint = (
             f"{column + ' ' if column else ''}{change.before:.4g} -> {change.after:.4g} of {where}"
         )
@@ -103,7 +105,12 @@ def write_shard(
     return write_book(rows[SERIES_ID][dated], times // block_ns, times, values)
 
 
-def _name(version: Version, entity: int) -> str:
+def show_block(block: int, block_ns: int) -> str:
+    """Show the day on which a block of time begins to people."""
+    return str(np.datetime64(block * block_ns, "ns").astype("datetime64[D]"))
+
+
+def name_entity(version: Version, entity: int) -> str:
     """Name an entity by the first row of it, since of its own name only a hash is kept."""
     for entry in version.shards:
         ids = version.read_shard(entry, [SERIES_ID], verify=False)[SERIES_ID]

@@ -41,11 +41,13 @@ class NewRows:
     Attributes:
         known: What each row is to the accepted version.
         rows: New rows.
+        others: New rows, and those at places or times already accepted that are others now.
         why_not: Why they are not judged by themselves; empty if they are.
     """
 
     known: KnownRows
     rows: int
+    others: int
     why_not: str
 
 
@@ -60,7 +62,7 @@ def find_new(accepted: Version, current: Version, limits: DriftGate, *, ordered:
         why_not = "the accepted rows are no part of this version"
     elif rows < limits.min_rows:
         why_not = f"only {rows} of {limits.min_rows} rows are new"
-    return NewRows(known, rows, why_not)
+    return NewRows(known, rows, rows + known.count(CHANGED), why_not)
 
 
 def measure_changed(new: NewRows, limits: DriftGate) -> DriftFigure:
@@ -106,8 +108,8 @@ def compare_rows(
         return {}, []
     blocks = 1
     if not new.why_not:
-        blocks = int(np.clip(accepted.rows // new.rows, FEWEST_BLOCKS, MOST_BLOCKS))
-    before = _count(accepted, figures, _cut(accepted, blocks, data), blocks, client)
+        blocks = choose_blocks(accepted, new.rows)
+    before = _count(accepted, figures, cut_version(accepted, blocks, data), blocks, client)
     states = [(state == NEW).astype(np.int64) for state in new.known.states]
     after = _count(current, figures, states, 2, client)
     pairs: dict[str, Pair] = {}
@@ -177,7 +179,12 @@ def _count_shard(
     return count_parts(rows, entry, figures, parts, number)
 
 
-def _cut(version: Version, blocks: int, data: RowsSpec) -> list[Parts]:
+def choose_blocks(version: Version, rows: int) -> int:
+    """Choose into how many blocks of about so many rows a version is cut."""
+    return int(np.clip(version.rows // max(1, rows), FEWEST_BLOCKS, MOST_BLOCKS))
+
+
+def cut_version(version: Version, blocks: int, data: RowsSpec) -> list[Parts]:
     """Cut a version into blocks: of time, or as rows follow each other in the source."""
     if find_task_form(data).ordered:
         first, last = find_span(version) or (0, 0)
