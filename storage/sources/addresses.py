@@ -50,6 +50,13 @@ def has_query(url: str) -> bool:
     return bool(mark) and protocol not in ("file", "local")
 
 
+def find_cache(url: str) -> str:
+    """Return what a URL names before its protocol, as `simplecache::`; "" without such."""
+    protocol, mark, _ = url.partition("://")
+    cache, chain, _ = protocol.rpartition("::")
+    return cache + chain if mark else ""
+
+
 def split_chain(url: str) -> tuple[str, str]:
     """Splits a URL into the part that names are below, and what that lies in.
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from storage.base.errors import SourceUnavailable, describe_error
 from storage.base.redaction import redact_said
 from storage.base.store import redact
-from storage.sources.addresses import has_query, show_name, split_chain
+from storage.sources.addresses import find_cache, has_query, show_name, split_chain
 from storage.sources.base import Split
 from storage.sources.faults import translated
 from storage.sources.folders import walk_folder
@@ -100,7 +100,8 @@ def find_files(
         filesystem, path = fsspec.core.url_to_fs(url, **options)
         path, query = _cut_query(path.rstrip("/"), filesystem, url)
         base, found = find_below(filesystem, path, path + query)
-    root = str(filesystem.unstrip_protocol(base)) + query + split_chain(url)[1]
+    place = str(filesystem.unstrip_protocol(base)) + query + split_chain(url)[1]
+    root = find_cache(url) + place
     names = sorted({posixpath.relpath(file.removesuffix(query), base) for file in found})
     shown = [name for name in names if not is_hidden(name)]
     endings = _add_packed(suffixes)
@@ -163,7 +164,9 @@ def find_below(filesystem: Any, path: str, address: str) -> tuple[str, list[str]
 def _cut_query(path: str, filesystem: Any, url: str) -> tuple[str, str]:
     """Splits off the query of an address, as a signature is, where its protocol has such."""
     inner = path if "://" in path else split_chain(url)[0]
-    if "?" not in path or not has_query(inner) or not WEB & list_protocols(filesystem):
+    # A cache before a web server has addresses of that.
+    spoken = list_protocols(filesystem) | {inner.partition("://")[0]}
+    if "?" not in path or not has_query(inner) or not WEB & spoken:
         return path, ""
     address, mark, query = path.partition("?")
     return address, mark + query

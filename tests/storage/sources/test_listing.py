@@ -118,12 +118,13 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def test_a_query_is_no_part_of_the_name(tmp_path):
+@pytest.mark.parametrize("cache", ["", "simplecache::"])
+def test_a_query_is_no_part_of_the_name(tmp_path, cache):
     touch(tmp_path, "data.csv")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        url = f"http://127.0.0.1:{server.server_port}/data.csv?token=hunter2&v=[1]"
+        url = f"{cache}http://127.0.0.1:{server.server_port}/data.csv?token=hunter2&v=[1]"
         root, names = list_files(url, {}, TABLES, 9)
         assert names == ["data.csv"]
         assert join_url(root, "data.csv") == url
