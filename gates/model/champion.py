@@ -1,5 +1,7 @@
 """Holds a model against the promoted one on the same rows, with what chance may have done."""
 
+import math
+
 from gates.engine.report import Severity, skip_check
 from gates.engine.suite import Expectation, expect, expect_present
 from gates.model.facts import ModelFacts, find_measure
@@ -8,6 +10,9 @@ from gates.model.paired import Comparison, compare_difference, compare_skill, ma
 from gates.model.part import FIGURES, KEYS, LEAST, Part
 from gates.specs.model import SkillLimits
 
+MOST_UNPROVEN = 0.03
+ONE_SIDED = 1.645 / 1.96
+"""Quantiles of the normal: what one of twenty exceeds, over the end of an interval of 95 %."""
 WORSE = "p-value that the champion is no better (paired test over blocks of rows)"
 
 
@@ -29,7 +34,7 @@ def compare_champion(limits: SkillLimits, facts: ModelFacts, figure: str) -> Par
     proven = not gain.high >= 0
     severity: Severity = "stop" if proven else "warn"
     hint = f"95 % interval {gain.low:.4g} to {gain.high:.4g}, over {gain.blocks} blocks of rows"
-    margin, most = -limits.max_loss_to_champion, -limits.max_unproven_loss_to_champion
+    margin, most = -limits.max_loss_to_champion, -_choose_most(limits, gain)
     return Part(
         expectations=(
             *expect_present(FIGURES, {"champion_gain": about}),
@@ -56,6 +61,14 @@ def compare_champion(limits: SkillLimits, facts: ModelFacts, figure: str) -> Par
         ),
         figures={"champion_gain": gain.value, "worse_p_value": gain.p_no_worse},
     )
+
+
+def _choose_most(limits: SkillLimits, gain: Comparison) -> float:
+    """Return the most that may be lost unproven: stated, or what chance does to equal models."""
+    if limits.max_unproven_loss_to_champion is not None:
+        return limits.max_unproven_loss_to_champion
+    reach = gain.value - gain.low  # to the end of an interval of 95 %, which is two-sided
+    return max(MOST_UNPROVEN, ONE_SIDED * reach) if math.isfinite(reach) else MOST_UNPROVEN
 
 
 def _expect_no_worse(least: float) -> Expectation:

@@ -31,9 +31,10 @@ class SkillLimits(ModelLimits):
     max_loss_to_champion: NotNegative = 0.01
     """Most that may be lost to the promoted champion on the same rows; a loss that chance may have
     done only warns."""
-    max_unproven_loss_to_champion: NotNegative = 0.03
+    max_unproven_loss_to_champion: NotNegative | None = None
     """Most that may be lost to the champion where the interval of the loss holds 0, so that chance
-    may have done it; in the unit of `max_loss_to_champion`."""
+    may have done it; in the unit of `max_loss_to_champion`. None: 0.03, or what of two equal models
+    one loses to the other in one of twenty cases, if that is more, as it is with few rows."""
     min_slice_rows: Rows = 20
     """Fewest rows of a slice that is judged: a handful proves nothing. The report names the slices
     that have fewer."""

@@ -1,0 +1,61 @@
+"""A champion that is no better stops its like as seldom as is said, however few rows there are."""
+
+import numpy as np
+import pytest
+
+from gates.model.champion import MOST_UNPROVEN, compare_champion
+from gates.model.facts import ModelFacts
+from gates.specs.model import ClassesGate
+from tests.gates.builders import list_measures
+
+PAIRS = 400
+GATE = ClassesGate()
+
+
+def answer(truth, right):
+    """Probabilities of two classes that answer a row right or wrong."""
+    answered = np.where(right, truth, 1 - truth)
+    return np.eye(2)[answered] * 0.8 + 0.1
+
+
+def compare(rows, accuracies, seed, gate=GATE):
+    """Names of the checks that fail, each by its limit and severity."""
+    draw = np.random.default_rng(seed)
+    truth = draw.integers(0, 2, rows)
+    own, champion = (answer(truth, draw.random(rows) < accuracy) for accuracy in accuracies)
+    facts = ModelFacts(
+        row_id=np.arange(rows, dtype=np.uint64),
+        truth=truth,
+        answers=own,
+        rows_held_out=rows,
+        measures=list_measures("classes", 2),
+        champion=champion,
+        labels=("no", "yes"),
+    )
+    part = compare_champion(gate, facts, "accuracy")
+    gain = part.figures["champion_gain"]
+    return {
+        item.key.rsplit(".", 1)[1]
+        for item in part.expectations
+        if item.severity == "stop" and gain < item.kwargs.get("min_value", -np.inf)
+    }
+
+
+@pytest.mark.parametrize("rows", [50, 170, 540])
+def test_a_model_that_is_as_good_is_seldom_stopped_for_what_is_unproven(rows):
+    stopped = [
+        "max_unproven_loss_to_champion" in compare(rows, (0.9, 0.9), seed) for seed in range(PAIRS)
+    ]
+    assert np.mean(stopped) <= 0.07  # one in twenty, and two standard errors
+
+
+def test_a_model_that_is_clearly_worse_is_stopped_on_few_rows():
+    stopped = [bool(compare(50, (0.6, 0.95), seed)) for seed in range(100)]
+    assert np.mean(stopped) > 0.95
+
+
+def test_with_many_rows_or_a_limit_of_the_recipe_s_own_that_one_holds():
+    stated = ClassesGate(max_unproven_loss_to_champion=0.0)
+    lost = [seed for seed in range(20) if compare(50, (0.85, 0.9), seed, stated)]
+    assert len(lost) > len([seed for seed in range(20) if compare(50, (0.85, 0.9), seed)])
+    assert pytest.approx(0.03) == MOST_UNPROVEN
