@@ -45,6 +45,7 @@ class RecipeFault:
         got: The value found there, as written, but for what can be secret.
         remedy: What to write instead.
         line: Line in the file, from 1, where known.
+        option: The option that the value was given by, instead of the file.
     """
 
     path: str
@@ -52,6 +53,7 @@ class RecipeFault:
     rule: str
     remedy: str
     line: int | None = None
+    option: str | None = None
 
     def __post_init__(self) -> None:
         """Takes out secrets, whoever found the fault: it is shown, logged and sent on."""
@@ -61,6 +63,7 @@ class RecipeFault:
 
     def __str__(self) -> str:
         where = f"line {self.line}: " if self.line else ""
+        where = f"{self.option}: " if self.option else where
         return f"{where}{self.path} ({self.got}) must {self.rule}; {self.remedy}"
 
 

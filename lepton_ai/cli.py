@@ -18,6 +18,7 @@ from lepton_ai.commands import (
     predict,
     quarantine,
     receipts,
+    recipes,
     run,
     serve,
 )
@@ -32,7 +33,7 @@ app = typer.Typer(
 app.command("new")(new.new)
 app.command("check")(check.check)
 app.command("run")(run.run)
-app.command("recipes")(run.recipes)
+app.add_typer(recipes.app, name="recipes", help="The recipes that come with Lepton; show one.")
 app.command("predict")(predict.predict)
 app.command("serve")(serve.serve)
 app.command("feedback")(feedback.feedback)

@@ -13,9 +13,12 @@ from flows.recipe.model import Recipe
 from lightning_modules.specs.forms import FORMS, check_params
 from storage.base.redaction import show_name
 from storage.base.shown import name_type, show_value
+from storage.sources import find_sources
 
 OPTIONS, UNKNOWN_PARAMETER = "options", "unknown_parameter"
 QUOTE = "'"
+_LISTS_WANTED = ("list_type", "tuple_type")
+_WRITTEN_OTHERWISE = (*_LISTS_WANTED, "string_type")
 SECTIONS_WANTED = ("dict_type", "mapping_type", "model_type", "model_attributes_type")
 
 
@@ -79,8 +82,10 @@ def describe_fault(
         recipe_type: What the recipe is checked by.
     """
     parts = [str(part) for part in error["loc"]]
+    source = None
     if parts[:1] == ["source"]:
         # The source's type, by which pydantic tells one source's keys from another's.
+        source = find_sources().get("".join(parts[1:2]))
         del parts[1:2]
     line = _find_line(parts, lines)
     path = ".".join(map(show_name, parts) if parts[:1] == ["source"] else parts)
@@ -88,7 +93,9 @@ def describe_fault(
         # A secret one level too high looks like this: of an unknown key no value is told.
         got = name_type(error["input"])
         path = ".".join([*parts[:-1], show_name(parts[-1])])
-        return RecipeFault(path, got, "be a known key", _suggest_key(parts, recipe_type), line)
+        return RecipeFault(
+            path, got, "be a known key", _suggest_key(parts, recipe_type, source), line
+        )
     if error["type"] == "union_tag_invalid":
         return _describe_tag(path, error["ctx"], lines)
     # What stands where a section belongs can be all of it, as one text.
@@ -106,6 +113,8 @@ def describe_fault(
         path, got = f"{path}.{told[1]}", told[2]
         line = lines.get(path, line)
     rule, remedy = _split_sentence(sentence)
+    if error["type"] in _WRITTEN_OTHERWISE and not hidden:
+        rule, remedy = _explain_type(str(error["type"]), error["input"])
     return RecipeFault(path or "(recipe)", got, rule, remedy or "mend the value", line)
 
 
@@ -141,9 +150,35 @@ def _split_sentence(sentence: str) -> tuple[str, str]:
     return rule, re.sub(r"^got [^;]*; ", "", remedy)
 
 
-def _suggest_key(parts: Sequence[str], recipe_type: type[Recipe]) -> str:
+def _explain_type(kind: str, value: Any) -> tuple[str, str]:
+    """Return rule and remedy of a value that YAML takes for another than was meant."""
+    if kind in _LISTS_WANTED:
+        shown = show_value(value)
+        return "be a list", f"put it in brackets: [{shown}]" if _is_plain(value) else "write a list"
+    if isinstance(value, bool):
+        return "be a text; YAML takes Yes, No, On and Off for true and false", "put it in quotes"
+    if isinstance(value, list):
+        return "be a text; YAML takes brackets for a list", "put it in quotes, brackets and all"
+    if value is None:
+        return "be a text; YAML takes null, ~ and nothing for none", "write a text, in quotes"
+    return "be a text", "put it in quotes" if _is_plain(value) else "write a text"
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is a single one, and no list or section."""
+    return isinstance(value, str | int | float | bool)
+
+
+def _suggest_key(
+    parts: Sequence[str], recipe_type: type[Recipe], source: type[BaseModel] | None
+) -> str:
     """Return what could be written instead of an unknown key."""
-    known = _known_keys(parts[:-1], recipe_type)
+    direct = source is not None and len(parts) == 2
+    known = (
+        sorted(source.model_fields)
+        if source is not None and direct
+        else _known_keys(parts[:-1], recipe_type)
+    )
     close = difflib.get_close_matches(parts[-1], known, n=1)
     hint = f"did you mean `{close[0]}`? " if close else ""
     return f"{hint}known here: {', '.join(known)}" if known else "remove it"

@@ -3,6 +3,7 @@
 import difflib
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.errors import RecipeError, RecipeFault
+from flows.kinds import KINDS
 from flows.recipe.checks import check_recipe
 from flows.recipe.document import MOST_CHARACTERS, Document, DocumentError, read_document
 from flows.recipe.faults import add_line, describe_fault, find_parameter_errors
 from flows.recipe.model import FORMAT, Recipe, choose_form, narrow_recipe
+from lightning_modules.specs.forms import FORMS
+from lightning_modules.specs.objectives import OBJECTIVES
 from storage.base.shown import name_type, show_value
+
+DEFAULT_FAMILIES = ("cnn", "mlp", "autoencoder")
+"""Families of which a recipe that names none gets the first that suits its kind."""
 
 
 def list_recipes() -> dict[str, str]:
@@ -56,6 +63,22 @@ def load_recipe(
 
 
 def _check_document(origin: str, read: Document, overrides: Mapping[str, Any]) -> Recipe:
+    try:
+        return _check_all(origin, read, overrides)
+    except RecipeError as error:
+        told = [_name_option(fault, overrides) for fault in error.faults]
+        raise RecipeError(origin, told) from None
+
+
+def _name_option(fault: RecipeFault, overrides: Mapping[str, Any]) -> RecipeFault:
+    """Return the fault with the option that gave the value, which stands on no line of the file."""
+    for path in overrides:
+        if fault.path == path or fault.path.startswith(f"{path}."):
+            return replace(fault, line=None, option=f"--set {path}")
+    return fault
+
+
+def _check_all(origin: str, read: Document, overrides: Mapping[str, Any]) -> Recipe:
     document, lines = read.value, read.lines
     if not isinstance(document, dict):
         got = type(document).__name__
@@ -70,6 +93,7 @@ def _check_document(origin: str, read: Document, overrides: Mapping[str, Any]) -
     chosen = choose_form(document)
     if isinstance(chosen, RecipeFault):
         raise RecipeError(origin, [*faults, add_line(chosen, lines)])
+    document = _choose_family(document, *chosen)
     recipe_type = narrow_recipe(*chosen)
     # Here besides, so that a wrong parameter is told of with the faults of all other sections.
     faults += [
@@ -85,6 +109,33 @@ def _check_document(origin: str, read: Document, overrides: Mapping[str, Any]) -
     if faults:
         raise RecipeError(origin, faults)
     return loaded
+
+
+def read_recipe(recipe: str) -> str:
+    """Return the text of a recipe that comes with Lepton, or of a file, as it is written.
+
+    Raises:
+        RecipeError: There is none of that name, or the file cannot be read.
+    """
+    return _read_text(recipe)[1]
+
+
+def _choose_family(document: dict[str, Any], kind: str, form: str) -> dict[str, Any]:
+    """Return the document with a family that suits its kind, where it names none."""
+    model = document.get("model", {})
+    network = model.get("network", {}) if isinstance(model, dict) else None
+    if not isinstance(network, dict) or "family" in network:
+        return document
+    objective = OBJECTIVES.find(KINDS.find(kind).objective)
+    families = FORMS.find(form).families if form in FORMS else {}
+    suited = [
+        name
+        for name in DEFAULT_FAMILIES
+        if name in families and families[name].suits(objective.name, restores=objective.restores)
+    ]
+    if suited[:1] == [DEFAULT_FAMILIES[0]] or not suited:
+        return document
+    return {**document, "model": {**model, "network": {**network, "family": suited[0]}}}
 
 
 def is_path(recipe: str) -> bool:

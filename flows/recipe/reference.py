@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from deployments.targets.specs import TargetSpec
 from flows.kinds import KINDS
+from flows.recipe.examples import show_examples
 from flows.recipe.model import Recipe
 from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.forms import FORMS as SAMPLES
@@ -52,7 +53,7 @@ GATES = (
 
 def write_reference() -> str:
     """Return the page, as Markdown."""
-    blocks = [INTRODUCTION, *_show_model("recipe", Recipe, inner=False)]
+    blocks = [INTRODUCTION, *show_examples(), *_show_model("recipe", Recipe, inner=False)]
     blocks += [_show_kinds(), "## source", "Where the rows come from, by `type`."]
     for source in BUILT_IN:
         blocks += _show_model(f"source, type: {name_type(source)}", source, level=3)

@@ -1,4 +1,4 @@
-"""`lepton run` and `lepton recipes`."""
+"""`lepton run`."""
 
 import logging
 import os
@@ -147,18 +147,6 @@ def translate_stops(console: ConsoleProgress) -> Iterator[None]:
         raise
     finally:
         PROGRESS.reset(token)
-
-
-@on_platform("recipes")
-def recipes(as_json: AsJson = False) -> None:
-    """List the recipes that come with Lepton."""
-    from flows.recipe.load import list_recipes
-
-    found = list_recipes()
-    width = max(map(len, found))
-    for name, description in found.items():
-        fields = {"name": name, "description": description}
-        answer(fields, f"{name:<{width}}  {description}", as_json)
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:

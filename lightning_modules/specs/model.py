@@ -88,7 +88,8 @@ class NetworkSpec(Spec):
     """Which network, and its own parameters."""
 
     family: FamilyName = "cnn"
-    """A family by its name, or the import path of a callable `(input_shape=..., outputs=...,
+    """A family by its name; where none is named, the first of cnn, mlp and autoencoder that suits
+    the kind. Or the import path of a callable `(input_shape=..., outputs=...,
     **params) -> nn.Module`. The input's shape is (C, H, W) of images, (D,) of tables, (L, C) of
     series, the channels that are forecast first; the outputs are K classes or values, or (H, T) for
     H steps of T columns."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.base.cells import explain_unreadable, read_number
+from storage.base.cells import LARGEST, explain_unreadable, read_number
 from storage.forms.base import MISSING
 from storage.forms.parsing import parse_times
 from tasks.drafting.time_formats import find_time_format
@@ -183,7 +183,9 @@ def _take_numbers(column: Column) -> bool:
     """Reads a column as numbers, if most of its values are some."""
     read = [read_number(text) for text in column.texts]
     total = int(column.counts.sum())
-    is_number = np.array([value is not None and not math.isnan(value) for value in read])
+    # What is infinite, or so for a model, is no number to learn from.
+    is_number = np.array([value is not None and abs(value) <= LARGEST for value in read])
+    read = [value if good else None for value, good in zip(read, is_number, strict=True)]
     share = float(column.counts[is_number].sum()) / total
     if share == 1.0:
         column.numbers = _spread(column, read)

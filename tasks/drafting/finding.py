@@ -1,5 +1,6 @@
 """Finds out what lies at a URL: which source reads it, and which of its files are meant."""
 
+import os
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
@@ -57,7 +58,10 @@ def find_material(url: str, notes: Notes) -> Material:
         DraftError: Nothing does that a source here reads.
     """
     remember_secrets(url, {})
-    whole = url if "://" in url or "::" in url else str(Path(url).expanduser().absolute())
+    whole = url
+    if "://" not in url and "::" not in url:
+        # Not `resolve`: a link may point elsewhere tomorrow.
+        whole = os.path.abspath(Path(url).expanduser())  # noqa: PTH100
     every = tuple(ending for endings in ENDINGS.values() for ending in endings)
     try:
         found = find_files(whole, {}, every, MOST_FILES)

@@ -1,5 +1,6 @@
 """Looks at data that nobody has described, and drafts a recipe for it."""
 
+from tasks.drafting.anomalies import draft_anomalies
 from tasks.drafting.arrays import draft_arrays
 from tasks.drafting.columns import profile_column
 from tasks.drafting.draft import Draft
@@ -16,6 +17,7 @@ from tasks.drafting.tabular import draft_tabular, tell_left_out
 DRAFTS = {
     "tabular-classification": draft_tabular,
     "tabular-regression": draft_tabular,
+    "anomaly-detection": draft_anomalies,
     "forecasting": draft_series,
 }
 """What drafts a recipe for columns, by its kind."""

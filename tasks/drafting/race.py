@@ -16,8 +16,8 @@ from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, name_text_fields
 from storage.shards.row_ids import Rows
 
-MOST_ROWS, FOLDS = 6000, 3
-MOST_SEEN = 100
+MOST_ROWS, MOST_CELLS, FOLDS = 6000, 600_000, 3
+MOST_SEEN, MANY_COLUMNS = 100, 100
 _WORTH = 0.05
 """Skill from which trees are taken though few held-out rows may not show it."""
 TREES: tuple[dict[str, Any], ...] = ({"trees": 100}, {"trees": 200, "rate": 0.05, "leaves": 15})
@@ -95,12 +95,12 @@ def race_classes(
         held_out: How many rows will be held out: what they cannot show is not worth its cost.
         rare: Whether a class is so rare that accuracy says little.
     """
-    chosen = _draw(len(labels))
+    chosen = _draw(*features.shape)
     features, labels = features[chosen], labels[chosen]
     found: dict[str, NDArray[np.float64]] = {}
     losses: dict[str, float] = {}
     params: dict[str, Mapping[str, Any]] = {}
-    for name, settings in _list_racers():
+    for name, settings in _list_racers(features.shape[1]):
         with one_thread():
             given = answer_classes(name, settings, features, labels, classes)
         loss = float(-np.log(np.clip(given[np.arange(len(labels)), labels], 1e-6, 1)).mean())
@@ -129,11 +129,11 @@ def race_classes(
 
 def race_values(features: NDArray[np.float64], target: NDArray[np.float64], held_out: int) -> Raced:
     """Race by mean absolute error."""
-    chosen = _draw(len(target))
+    chosen = _draw(*features.shape)
     features, target = features[chosen], target[chosen]
     errors: dict[str, NDArray[np.float64]] = {}
     params: dict[str, Mapping[str, Any]] = {}
-    for name, settings in _list_racers():
+    for name, settings in _list_racers(features.shape[1]):
         with one_thread():
             error = np.abs(_answer_values(name, settings, features, target) - target)
         if name not in errors or error.mean() < errors[name].mean():
@@ -179,15 +179,17 @@ def _rank(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
     return float(average_precision_score(truth, scores)) if truth.any() else 0.0
 
 
-def _list_racers() -> list[tuple[str, Mapping[str, Any]]]:
-    return [(LINEAR, {}), *((BOOSTED, settings) for settings in TREES)]
+def _list_racers(columns: int) -> list[tuple[str, Mapping[str, Any]]]:
+    trees = TREES[:1] if columns > MANY_COLUMNS else TREES
+    return [(LINEAR, {}), *((BOOSTED, settings) for settings in trees)]
 
 
-def _draw(count: int) -> NDArray[np.intp]:
+def _draw(count: int, columns: int) -> NDArray[np.intp]:
     """Return the rows that are raced on, in their order."""
-    if count <= MOST_ROWS:
+    most = max(1000, min(MOST_ROWS, MOST_CELLS // max(1, columns)))
+    if count <= most:
         return np.arange(count)
-    return np.sort(np.random.default_rng(0).choice(count, MOST_ROWS, replace=False))
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def answer_classes(
@@ -208,7 +210,7 @@ def answer_classes(
             if name == LINEAR
             else HistGradientBoostingClassifier(**_name_settings(settings))
         )
-        train = _scale(features, ~fold) if name == LINEAR else features
+        train = scale_features(features, ~fold) if name == LINEAR else features
         if len(np.unique(labels[~fold])) < 2:
             continue
         with warnings.catch_warnings():
@@ -232,7 +234,7 @@ def _answer_values(
     for fold in _fold(len(target)):
         linear = name == LINEAR
         model = Ridge(1.0) if linear else HistGradientBoostingRegressor(**_name_settings(settings))
-        train = _scale(features, ~fold) if linear else features
+        train = scale_features(features, ~fold) if linear else features
         given[fold] = model.fit(train[~fold], target[~fold]).predict(train[fold])
     return given
 
@@ -242,7 +244,7 @@ def _fold(count: int) -> list[NDArray[np.bool_]]:
     return [places == fold for fold in range(FOLDS)]
 
 
-def _scale(features: NDArray[np.float64], train: NDArray[np.bool_]) -> NDArray[np.float64]:
+def scale_features(features: NDArray[np.float64], train: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return features in standard deviations, the mean in place of what is missing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -8,7 +8,7 @@ import numpy as np
 from storage.forms.base import MISSING, RowsSpec
 from storage.forms.columns import NUMBERS, name_text_fields
 from storage.shards.row_ids import CONTENT_HASH, LABEL, VALID_SUFFIX, Rows
-from tasks.drafting.columns import Column, blank_numbers, look_for_sentinels
+from tasks.drafting.columns import PLACEHOLDERS, Column, blank_numbers, look_for_sentinels
 from tasks.drafting.guesses import LIKELY, SURE, UNSURE, Notes
 from tasks.drafting.limits import round_down, round_up
 
@@ -18,21 +18,17 @@ def find_missing_texts(columns: Sequence[Column], notes: Notes) -> list[str]:
 
     Numbers among them are taken out of the profiles.
     """
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, tuple[str, str, str]] = {}
     for column in columns:
         for text in column.absent:
-            found.setdefault(text, (column.name, LIKELY))
+            sure = LIKELY if text.lower() in PLACEHOLDERS else UNSURE
+            found.setdefault(text, (column.name, sure, "stands where a number is expected"))
     sentinels = look_for_sentinels(columns)
     blank_numbers(columns, [text for text, _ in sentinels])
     for text, name in sentinels:
-        found.setdefault(text, (name, UNSURE))
-    for text, (name, sure) in found.items():
-        why = (
-            f"stands in {name} where a number is expected"
-            if sure == LIKELY
-            else f"repeats in {name}, far from all other values"
-        )
-        notes.add("data.missing", repr(text), sure, why)
+        found.setdefault(text, (name, UNSURE, "repeats, far from all other values"))
+    for text, (name, sure, why) in found.items():
+        notes.add("data.missing", repr(text), sure, f"in {name} it {why}")
     return [*MISSING, *found] if found else []
 
 

@@ -54,8 +54,24 @@ def read_rows(table: "pa.Table", section: Mapping[str, Any]) -> tuple[RowsSpec, 
     """Read rows as a run will, by the data section; with the hash of each one's content."""
     form = FORMS.find(str(section["kind"]))
     spec = form.spec.model_validate(section)
-    rows, _ = form.read_table(table, spec)
+    rows, _ = form.read_table(_blank(table, spec), spec)
     return spec, {CONTENT_HASH: hash_contents(rows), **rows}
+
+
+def _blank(table: "pa.Table", spec: RowsSpec) -> "pa.Table":
+    """Return the columns that are read, without the texts that mean that there is no value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    gone = pa.array(list(spec.missing), pa.string())
+    columns = {}
+    for name in spec.columns:
+        column = table.column(name)
+        if pa.types.is_string(column.type):
+            absent = pc.is_in(pc.utf8_trim_whitespace(column), value_set=gone)
+            column = pc.if_else(absent, pa.scalar(None, pa.string()), column)
+        columns[name] = column
+    return pa.table(columns)
 
 
 def choose_split(

@@ -251,3 +251,66 @@ def test_secrets_of_a_url_are_not_told_to_prefect() -> None:
         "fresh": ["fc"],
     }
     assert shown["overrides"]["train.max_epochs"] == 3
+
+
+TRAPS = """
+format: 1
+name: traps
+kind: tabular-classification
+source: {type: csv, url: rows.csv, delimeter: ";"}
+data:
+  numbers: [heat, [°C], 5, ~]
+  texts: Werk
+  label: state
+  labels: [No, "yes"]
+targets: {edge: {}}
+"""
+
+
+def test_what_yaml_takes_otherwise_is_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "traps.yaml").write_text(TRAPS, "utf-8")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(tmp_path / "traps.yaml"))
+    told = {fault.path: str(fault) for fault in caught.value.faults}
+    assert "did you mean `delimiter`" in told["source.delimeter"]
+    assert "encoding" in told["source.delimeter"], "the keys of a CSV source, of no other"
+    assert "put it in quotes, brackets and all" in told["data.numbers.1"]
+    assert "put it in quotes" in told["data.numbers.2"]
+    assert "write a text, in quotes" in told["data.numbers.3"]
+    assert "put it in brackets: ['Werk']" in told["data.texts"]
+    assert "YAML takes Yes, No, On and Off for true and false" in told["data.labels.0"]
+
+
+def test_a_fault_of_an_option_names_the_option() -> None:
+    overrides = {"train.max_epochs": -3, "model.network": {"family": "mpl"}, "train.lr": 1}
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("digits", overrides)
+    told = {fault.path: str(fault) for fault in caught.value.faults}
+    assert told["train.max_epochs"].startswith("--set train.max_epochs: ")
+    assert told["model.network.family"].startswith("--set model.network: ")
+    assert "line" not in told["train.lr"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "section", "family"),
+    [
+        ("tabular-classification", {"label": "c", "labels": ["a", "b"]}, "mlp"),
+        ("tabular-regression", {"target": "c"}, "mlp"),
+        ("anomaly-detection", {}, "autoencoder"),
+    ],
+)
+def test_the_network_that_is_not_named_suits_the_kind(
+    kind: str, section: dict[str, object], family: str
+) -> None:
+    recipe = load_recipe(
+        {
+            "format": 1,
+            "name": "plain",
+            "kind": kind,
+            "source": {"type": "csv", "url": "rows.csv"},
+            "data": {"kind": "table", "numbers": ["x"], **section},
+            "targets": {"edge": {}},
+        }
+    )
+    assert recipe.model.network.family == family
+    assert load_recipe("digits").model.network.family == "cnn"

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows import kinds
+from flows.recipe.examples import EXAMPLES
+from flows.recipe.load import load_recipe
 from flows.recipe.reference import find_meanings, write_reference
 
 PAGE = Path(__file__).parents[3] / "docs" / "recipe.md"
@@ -56,3 +59,15 @@ def test_meanings_are_the_descriptions() -> None:
     }
     with pytest.raises(KeyError, match="third"):
         find_meanings(Extended)
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_every_example_loads_and_is_of_its_kind(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "example.yaml"
+    path.write_text(EXAMPLES[kind][1], "utf-8")
+    assert load_recipe(str(path)).kind == kind
+
+
+def test_every_kind_that_comes_with_lepton_has_an_example() -> None:
+    written = Path(kinds.__file__).read_text("utf-8")
+    assert set(EXAMPLES) == {name for name in kinds.KINDS if f'"{name}"' in written}

@@ -135,6 +135,28 @@ def test_ai4i_leaves_out_what_leaks_and_minds_the_rare_class():
     assert 0.3 < model["min_average_precision"] < 0.9
 
 
+def test_rows_unlike_the_others_are_judged_by_a_column_of_two_values(tmp_path):
+    names, rows, answers = read_set("cancer")
+    pairs = zip(rows, answers, strict=True)
+    body = [[*row, text] for n, (row, text) in enumerate(pairs) if text == "benign" or n % 4 == 0]
+    path = write_table(tmp_path / "tumours.csv", [*names, "state"], body)
+    draft = look_and_draft(str(path), "state", "anomaly-detection")
+    assert draft.document["data"]["labels"] == ["benign", "malignant"]
+    assert 0.1 < draft.document["gates"]["model"]["min_average_precision"] < 1
+    path = write_set(tmp_path / "wine.csv", "wine")
+    with pytest.raises(DraftError, match="a column of two values"):
+        look_and_draft(str(path), "answer", "anomaly-detection")
+
+
+def test_a_word_that_is_no_number_is_told_as_unsure(tmp_path):
+    rows = [["mm", "kW"], *([f"{n % 17}.5", f"{n % 29}.25"] for n in range(300))]
+    draft = look_and_draft(str(write_table(tmp_path / "u.csv", ["size", "power"], rows)), "power")
+    assert find(draft, "data.missing", "unsure") == ["'mm'", "'kW'"]
+    rows = [["inf" if n % 50 == 0 else f"{n % 17}.5", f"{n % 29}.25"] for n in range(300)]
+    draft = look_and_draft(str(write_table(tmp_path / "i.csv", ["size", "power"], rows)), "power")
+    assert find(draft, "data.missing", "unsure") == ["'inf'"]
+
+
 def test_files_named_after_splits_are_these(tmp_path):
     names, rows, answers = read_set("cancer")
     body = [[*row, text] for row, text in zip(rows, answers, strict=True)]

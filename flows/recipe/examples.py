@@ -1,0 +1,172 @@
+"""Whole recipes, one a kind, as docs/recipe.md shows them: each loads as it stands."""
+
+from collections.abc import Mapping
+
+EXAMPLES: Mapping[str, tuple[str, str]] = {
+    "image-classification": (
+        "Photos in one folder a class, `pets/cat` and `pets/dog`.",
+        """\
+format: 1
+name: pets
+kind: image-classification
+source: {type: images, url: pets}
+data:
+  image: {shape: [3, 64, 64], dtype: uint8, value_range: [0, 255]}
+  labels: [cat, dog]
+  split: {by: hash, held_out: 0.2, validation: 0.15}
+gates:
+  model: {min_accuracy: 0.8}
+model:
+  network: {family: cnn, params: {widths: [16, 32, 64], stem_stride: 2}}
+train:
+  max_epochs: 20
+  augmentation: {flip: true}
+targets:
+  pets-edge: {prefer: [int8, fp32]}
+""",
+    ),
+    "tabular-classification": (
+        "Customers, of whom a few leave: average precision counts, not accuracy.",
+        """\
+format: 1
+name: churn
+kind: tabular-classification
+source: {type: csv, url: customers.csv, delimiter: ";"}
+data:
+  numbers: [age, calls, "monthly charges"]
+  texts: [contract, region]
+  label: left
+  labels: ["no", "yes"]
+  missing: ["", "-", "-999"]
+  split: {by: hash, held_out: 0.2, validation: 0.15}
+gates:
+  model: {min_gain_over_majority: null, min_average_precision: 0.5, min_slice_accuracy: 0.3}
+model:
+  network: {family: trees}
+compress: {candidates: [fp32]}
+targets:
+  churn-edge: {prefer: [fp32]}
+""",
+    ),
+    "tabular-regression": (
+        "What houses cost; those of one street stay together.",
+        """\
+format: 1
+name: houses
+kind: tabular-regression
+source: {type: parquet, url: houses.parquet}
+data:
+  numbers: [area, rooms, built]
+  metadata: [street]
+  target: price
+  split: {by: group, field: street, held_out: 0.2, validation: 0.15}
+gates:
+  model: {max_mae: 30000}
+model:
+  network: {family: trees}
+compress: {candidates: [fp32]}
+targets:
+  houses-edge: {prefer: [fp32]}
+""",
+    ),
+    "forecasting": (
+        "Sales of many shops a day, two weeks ahead; the last days are held out.",
+        """\
+format: 1
+name: sales
+kind: forecasting
+source: {type: csv, url: sales.csv}
+data:
+  kind: series
+  time: date
+  time_format: "%d.%m.%Y"
+  entity: shop
+  numbers: [sales, promotion]
+  split: {by: time, held_out: 0.2, validation: 0.15}
+model:
+  head: {calendar: [week]}
+  network: {family: mlp, params: {widths: [128, 128], mix: true}}
+  window: {lookback: 28, horizon: 14, season: 7, targets: [sales]}
+train:
+  max_epochs: 20
+  loss: {name: mae}
+targets:
+  sales-edge: {prefer: [int8, fp32]}
+""",
+    ),
+    "series-classification": (
+        "What a person does, from half a minute of a phone's sensors; no person is in two splits.",
+        """\
+format: 1
+name: activity
+kind: series-classification
+source: {type: csv, url: phones.csv}
+data:
+  kind: series
+  time: time
+  entity: person
+  numbers: [ax, ay, az]
+  label: activity
+  labels: [walking, sitting, stairs]
+  split: {by: entity, held_out: 0.2, validation: 0.15}
+model:
+  network: {family: cnn}
+  window: {lookback: 128, stride: 32}
+targets:
+  activity-edge: {prefer: [int8, fp32]}
+""",
+    ),
+    "series-regression": (
+        "How much life a bearing has left, from its last fifty readings.",
+        """\
+format: 1
+name: bearings
+kind: series-regression
+source: {type: csv, url: bearings.csv}
+data:
+  kind: series
+  time: time
+  entity: bearing
+  numbers: [vibration, temperature]
+  target: hours_left
+  split: {by: entity, held_out: 0.2, validation: 0.15}
+model:
+  network: {family: rnn, params: {cell: gru, width: 32}}
+  window: {lookback: 50, stride: 5}
+targets:
+  bearings-edge: {prefer: [int8, fp32]}
+""",
+    ),
+    "anomaly-detection": (
+        "Pumps that behave unlike the others; a few known faults judge what is found.",
+        """\
+format: 1
+name: pumps
+kind: anomaly-detection
+source: {type: csv, url: pumps.csv}
+data:
+  kind: table
+  numbers: [pressure, flow, current]
+  label: state
+  labels: [normal, fault]
+  split: {by: hash, held_out: 0.3, validation: 0.2}
+model:
+  network: {family: autoencoder, params: {widths: [32], code: 2}}
+targets:
+  pumps-edge: {prefer: [fp32]}
+""",
+    ),
+}
+"""A sentence on each, and the text of the recipe, by its kind."""
+
+
+def show_examples() -> list[str]:
+    """Return the examples as blocks of Markdown."""
+    blocks = [
+        "## Examples",
+        "One whole recipe a kind. `lepton new FILE` drafts one for data of your own, `lepton "
+        "recipes show NAME` prints those that come with Lepton.",
+    ]
+    for kind, (sentence, text) in EXAMPLES.items():
+        blocks += [f"### {kind}", sentence, f"```yaml\n{text}```"]
+    return blocks
