@@ -14,6 +14,8 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 MOST_MARK_BYTES = 3
+_NO_FILES = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
+"""Codecs of single names, of which a file would take hours, and of Python's own literals."""
 
 
 def check_delimiter(delimiter: str) -> str:
@@ -35,7 +37,9 @@ def check_encoding(encoding: str) -> str:
     """
     # Python knows codecs that are none of texts, such as rot13, and says so by a private name.
     try:
-        is_text = getattr(codecs.lookup(encoding), "_is_text_encoding", True)
+        found = codecs.lookup(encoding)
+        is_text = getattr(found, "_is_text_encoding", True)
+        is_text = is_text and found.name.replace("-", "_") not in _NO_FILES
     except (LookupError, ValueError):
         is_text = False
     if not is_text:

@@ -14,6 +14,7 @@ from deployments.targets.trust.card import Card, InputSpec
 from storage.base.errors import NotFound, StorageError
 from storage.base.registry import UnknownName
 from storage.base.store import Store, redact
+from storage.base.text_style import TextStyle
 
 MAX_FILE_BYTES = 64 * 2**20
 
@@ -37,13 +38,15 @@ def load_samples(file: str, card: Card) -> Samples:
     return read_samples(_read_bounded(file), card, redact(file))
 
 
-def read_samples(data: bytes, card: Card, where: str) -> Samples:
+def read_samples(data: bytes, card: Card, where: str, encoding: str | None = None) -> Samples:
     """Read the raw samples of a file's bytes.
 
     Args:
         data: The file.
         card: The model's card.
         where: The file's name, for messages; without secrets.
+        encoding: What a CSV file's sender says of it; None: that of the files that were learned
+            from.
 
     Raises:
         BadInput: The bytes are damaged, or do not hold what the card describes.
@@ -52,7 +55,10 @@ def read_samples(data: bytes, card: Card, where: str) -> Samples:
     spec = card.input
     if spec.form in RECORD_READERS and not data.startswith(MAGIC):
         wanted = [column.name for column in spec.columns]
-        return _read_records(split_csv(data, where, wanted, spec.file_style), spec, where)
+        style = spec.file_style or TextStyle()
+        if encoding is not None:
+            style = style.model_copy(update={"encoding": encoding})
+        return _read_records(split_csv(data, where, wanted, style), spec, where)
     try:
         read = READERS.find(spec.form)
     except UnknownName as error:

@@ -26,6 +26,7 @@ from deployments.targets.serve.bodies import (
     check_csv,
     check_rows,
     parse_json,
+    read_charset,
     read_headers,
     tell_kind,
 )
@@ -145,9 +146,10 @@ def _read(live: LiveModel, data: bytes, headers: Headers, file: str) -> Samples:
             value = parse_json(data)
             check_rows(len(value) if isinstance(value, list) else 1)
             return read_values(value, live.card, file)
-        if kind == "csv":
-            check_csv(data)
-        return read_samples(data, live.card, file)
+        if kind != "csv":
+            return read_samples(data, live.card, file)
+        check_csv(data)
+        return read_samples(data, live.card, file, read_charset(headers))
     except BadInput as error:
         raise Refusal(422, str(error)) from error
 

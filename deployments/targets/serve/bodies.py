@@ -9,6 +9,7 @@ import orjson
 from deployments.targets.run.forms.arrays import MAGIC
 from deployments.targets.run.forms.records import quote
 from deployments.targets.serve.replies import Gone, Receive, Refusal, Scope, refuse_busy
+from storage.base.text_style import check_encoding
 
 MAX_TEXT_BYTES = 8 * 2**20
 """Largest JSON or CSV: parsed, it takes many times its size."""
@@ -159,6 +160,25 @@ def read_media_type(headers: Headers) -> str:
     """Return what a request says that its body is, without parameters."""
     stated = headers.get(b"content-type", b"").decode("latin-1")
     return stated.partition(";")[0].strip().lower()
+
+
+def read_charset(headers: Headers) -> str | None:
+    """Return the encoding that a request says its text has; None where it says none.
+
+    Raises:
+        Refusal: It is not known here.
+    """
+    stated = headers.get(b"content-type", b"").decode("latin-1")
+    for parameter in stated.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            try:
+                return check_encoding(value.strip(' "'))
+            except ValueError:
+                raise Refusal(
+                    415, f"body must be in a charset known here; got {quote(value)}; send utf-8"
+                ) from None
+    return None
 
 
 def tell_kind(data: bytes, headers: Headers) -> Kind:

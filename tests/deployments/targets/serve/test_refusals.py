@@ -15,7 +15,11 @@ from PIL import Image
 from deployments.targets.serve import bodies
 from deployments.targets.serve.bodies import MAX_BODY_BYTES, MAX_ROWS, MAX_TEXT_BYTES, Admission
 from deployments.targets.serve.replies import Refusal
-from tests.deployments.targets.serve.asking import Node, Reply
+from deployments.targets.trust.card import ColumnSpec
+from storage.base.text_style import TextStyle
+from tests.deployments.targets.run.forms.test_rows import TABLE
+from tests.deployments.targets.run.forms.test_rows import make_card as make_row_card
+from tests.deployments.targets.serve.asking import Held, Node, Reply, make_live
 from tests.deployments.targets.serve.test_answers import DIGIT, make_tensor, write_npy
 
 SECRET = "hunter2hunter2"
@@ -98,6 +102,27 @@ def test_what_stands_once_is_read_whatever_it_looks_like(rows: Node) -> None:
     assert rows.post("/predict/x", odd, "application/json").json["predictions"] == plain
     deep = b"[" * 900 + b'"\\u0061"' + b"]" * 900
     assert rows.post("/predict/x", deep, "application/json").status in (400, 422)
+
+
+def test_a_text_is_in_what_was_learned_from_unless_the_request_says_otherwise() -> None:
+    columns = (ColumnSpec(name="speed"), ColumnSpec(name="grade", vocabulary=("a", "é")))
+    spec = TABLE.model_copy(
+        update={"columns": columns, "shape": (2,), "file_style": TextStyle(encoding="latin-1")}
+    )
+    node = Node(Held(make_live(make_row_card(spec))))
+    text = "speed,grade\n1,é\n"
+    for kind, encoding in (
+        ("text/csv", "latin-1"),
+        ("", "latin-1"),
+        ("text/csv; charset=UTF-8", "utf-8"),
+        ('text/csv;header=present; Charset="utf-16-le"', "utf-16-le"),
+    ):
+        reply = node.post("/predict/x", text.encode(encoding), kind)
+        (told,) = reply.json["predictions"]
+        assert told["value"] == 2.0, kind
+    for name in ("rot13", "punycode", "idna", "unicode-escape", "\0", ""):
+        reply = node.post("/predict/x", text.encode(), f"text/csv; charset={name}")
+        check_refusal(reply, 415, "charset known here; got '.*'; send utf-8")
 
 
 def test_other_kinds_are_refused(pictures: Node) -> None:
