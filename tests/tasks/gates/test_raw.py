@@ -127,6 +127,8 @@ def test_a_column_that_is_the_target_some_hours_later_stops(tmp_path):
     assert find_red(report) == {"strength of the strongest single predictor"}
 
 
+# The one Dask cluster of the suite stands in the process that has the Prefect server.
+@pytest.mark.xdist_group("prefect")
 def test_rows_are_judged_on_workers_as_they_are_here(tmp_path, dask_scheduler, monkeypatch):
     monkeypatch.setattr("tasks.gates.row_table.FEWEST_ROWS", 1)
     columns = make_table()
