@@ -85,6 +85,7 @@ def test_a_forecast_without_times_is_refused(tmp_path):
         look_and_draft(str(path), None, "forecasting")
 
 
+@pytest.mark.slow
 def test_traffic_is_held_out_where_its_test_file_begins():
     path = SHARED_DATA / "traffic-pems-single"
     if not path.is_dir():
@@ -96,6 +97,7 @@ def test_traffic_is_held_out_where_its_test_file_begins():
     assert data["split"]["held_out_from"].startswith("2016-03-04")
 
 
+@pytest.mark.slow
 def test_hours_of_a_transformer_have_a_day_for_a_season():
     path = SHARED_DATA / "ett"
     if not path.is_dir():
