@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 from gates.catalogue.entries import Entry
-from gates.catalogue.notes import DRIFT, INTRODUCTION, MEMORY, QUARANTINE, QUARANTINE_MORE
+from gates.catalogue.notes import DRIFT, INTRODUCTION, MEMORY, MODEL, QUARANTINE, QUARANTINE_MORE
 from gates.model.objectives import OBJECTIVES
 from gates.raw.forms import FORMS
 from gates.specs.artifact import ArtifactGate
@@ -27,9 +27,11 @@ _KINDS = {
 def format_page(entries: list[Entry]) -> str:
     """Return the page as Markdown."""
     lines = ["# Gates", "", _HEAD, "", "## Limits", "", _LEFT_OUT, ""]
-    for name, section in list_sections().items():
+    sections = list_sections()
+    last = [name for name in sections if name.startswith("model")][-1]
+    for name, section in sections.items():
         lines += [f"### {name}", "", *_format_limits(section)]
-        if note := _find_note(name):
+        if note := MODEL if name == last else _find_note(name):
             lines += [note, ""]
     lines += ["## Memory", "", MEMORY, "", "## Stock expectations", "", INTRODUCTION, ""]
     return "\n".join(lines) + "\n" + format_table(entries)
