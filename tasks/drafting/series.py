@@ -225,8 +225,10 @@ def _limit_model(won: Forecast, blocks: int, notes: Notes) -> dict[str, Any]:
     notes.add("gates.model", f"max_mae {gate['max_mae']}", UNSURE, why)
     if won.family != LEARNED:
         gate |= allow_baseline(blocks)
-        why = "the network is one of the baselines: it need not beat itself"
-        notes.add("gates.model", f"min_skill {gate['min_skill']}", SURE, why)
+        why = f"the network is one of the baselines; {blocks} blocks of held-out rows judge, of "
+        why += "which a difference that is chance is the greater the fewer they are"
+        shown = [f"{limit} {gate[limit]}" for limit in ("min_skill", "min_skill_lower_bound")]
+        notes.add("gates.model", shown, UNSURE, why)
     return gate
 
 

@@ -184,8 +184,12 @@ def _limit_skill(raced: Raced, held_out: int, notes: Notes) -> dict[str, Any]:
             if accuracy is None
             else allow_classifier(accuracy, raced.rows, held_out)
         )
-        why = "the network is the linear baseline itself: it need not beat that"
-        notes.add("gates.model", f"min_skill {limits['min_skill']}", SURE, why)
+        why = (
+            "the network is the linear baseline itself and need not beat it; the fewer rows judge, "
+        )
+        why += "the more of a difference is chance: tighten both where there are many"
+        told = [f"{limit} {value}" for limit, value in limits.items()]
+        notes.add("gates.model", told, UNSURE, why)
         return limits
     notes.add("model.network", raced.family, LIKELY, why)
     end = raced.estimate_skill_end(held_out)
