@@ -11,6 +11,7 @@ BENCHMARKS = (
     "busy",
     "faults",
     "gates",
+    "limits",
     "serve",
     "agent",
 )
