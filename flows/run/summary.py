@@ -1,10 +1,12 @@
 """Tells of a finished run: to programs as JSON, to people as a table of its times."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import JsonValue
 
+from flows.errors import RecipeFault
+from flows.recipe.model import Recipe
 from storage.base.figures import find_value
 from storage.base.store import Store
 from storage.records.receipts import ArtifactRecord, Receipt
@@ -46,6 +48,26 @@ def summarize(receipt: Receipt, workspace: str) -> dict[str, Any]:
         ],
         "channels": dict.fromkeys(_list_targets(receipt))
         | {name: cleared.artifact for name, cleared in receipt.channels.items()},
+    }
+
+
+def summarize_clashes(recipe: Recipe, clashes: Sequence[RecipeFault]) -> dict[str, Any]:
+    """Return the same fields for a run that channels stopped before it began: it has no receipt.
+
+    Args:
+        recipe: What was to be carried out.
+        clashes: Channels of another task.
+    """
+    nothing = dict.fromkeys(("run", "model_id", "receipt", "report"))
+    return {
+        "status": "stopped",
+        "stopped_at": "recipe",
+        "reasons": [str(clash) for clash in clashes],
+        **nothing,
+        "metrics": {},
+        "datasets": dict.fromkeys(("raw", "prepared")),
+        "artifacts": [],
+        "channels": dict.fromkeys(recipe.targets),
     }
 
 

@@ -75,7 +75,7 @@ def run(
     started = time.monotonic()
     overrides = parse_settings(settings or [])
     quiet_libraries()
-    _look_ahead(recipe, workspace, overrides, resume)
+    _look_ahead(recipe, workspace, overrides, resume, as_json)
     # Great Expectations takes seconds to import: here, where it is counted as such.
     import gates.engine.runner  # noqa: F401
     from flows.errors import GateStopped
@@ -102,7 +102,11 @@ def run(
 
 
 def _look_ahead(
-    recipe: str | None, workspace: str, overrides: dict[str, Any], resume: str | None
+    recipe: str | None,
+    workspace: str,
+    overrides: dict[str, Any],
+    resume: str | None,
+    as_json: bool,
 ) -> None:
     """Answers bad usage, a wrong recipe or a path to nothing at once, before anything slow."""
     if (recipe is None) == (resume is None) or (resume and overrides):
@@ -122,6 +126,10 @@ def _look_ahead(
             loaded = load_recipe(recipe, overrides)
             loaded.source.look()
             if clashes := find_clashes(loaded, workspace):
+                if as_json:
+                    from flows.run.summary import summarize_clashes
+
+                    answer(summarize_clashes(loaded, clashes), "", as_json)
                 # As where a run finds it out: what cannot be compared is stopped.
                 raise fail(str(RecipeError(recipe, clashes)), EXIT_STOPPED)
             if (lost := find_lost_run(workspace, loaded)) is not None:

@@ -92,6 +92,9 @@ def test_channel_that_carries_other_samples_stops_the_run_before_it_collects(
     assert outcome.status == 3
     assert "targets.edge (recipe digits, of which differ: data.image.shape)" in outcome.messages
     assert "name another channel in targets, or use another workspace" in outcome.messages
+    assert (outcome.summary["status"], outcome.summary["stopped_at"]) == ("stopped", "recipe")
+    assert outcome.summary["receipt"] is None
+    assert outcome.summary["channels"] == {"edge": None, "cloud": None}
     assert not list((own_promoted.workspace / "datasets").glob("spoiled*"))
     assert read_channels(own_promoted.workspace) == before
 
