@@ -188,8 +188,8 @@ def write_table(rows: list[list[str]], clean: list[list[str]]) -> None:
     """Writes the section of RESULTS.md."""
     right = [row for row in rows if row[3] == "right"]
     stopped = [row for row in rows if row[2] != "-"]
-    first = {case.name for case in CASES[:FIRST]}
-    early = [row for row in right if row[1] in first]
+    first = {(case.feed, case.name) for case in CASES[:FIRST]}
+    early = [row for row in right if (row[0], row[1]) in first]
     halted = [row for row in clean if row[2] == "stopped"]
     warned = [row for row in clean if row[2] == "warned"]
     summary = (
