@@ -5,8 +5,9 @@ from tasks.drafting.arrays import draft_arrays
 from tasks.drafting.columns import profile_column
 from tasks.drafting.draft import Draft
 from tasks.drafting.finding import Material, find_material, name_recipe
-from tasks.drafting.guesses import LIKELY, SURE, DraftError, Notes
+from tasks.drafting.guesses import LIKELY, SURE, UNKNOWN, DraftError, Notes
 from tasks.drafting.idx import draft_idx
+from tasks.drafting.inputs import Roles
 from tasks.drafting.pictures import draft_pictures
 from tasks.drafting.raw_limits import find_missing_texts
 from tasks.drafting.roles import find_roles
@@ -60,6 +61,7 @@ def _draft_columns(
     ]
     missing = find_missing_texts(columns, notes)
     roles = find_roles(columns, target, kind, notes)
+    _tell_files(material, roles, notes)
     draft = DRAFTS.get(roles.kind)
     if draft is None:
         known = ", ".join(DRAFTS)
@@ -69,3 +71,14 @@ def _draft_columns(
         )
     tell_left_out(roles, notes)
     return draft(looked, roles, missing, name, notes)
+
+
+def _tell_files(material: Material, roles: Roles, notes: Notes) -> None:
+    """Tell of files that hold the same times, as of one device each: no column tells them apart."""
+    time = roles.time
+    if len(material.names) < 2 or time is None or roles.entity is not None:
+        return
+    if time.distinct < 0.99 * time.rows:
+        why = "times repeat, as if each file were of one device, and no column says which: write a "
+        why += "column with the file's name into each file, and draft again"
+        notes.add("data.entity", f"{len(material.names)} files", UNKNOWN, why)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, name_text_fields
 from storage.shards.row_ids import Rows
+from tasks.drafting.comparing import compare_errors, compare_ranks, is_surely_better, lose, rank
 
 MOST_ROWS, MOST_CELLS, FOLDS = 6000, 600_000, 3
 MOST_SEEN, MANY_COLUMNS = 100, 100
@@ -39,6 +40,7 @@ class Raced:
         recalls: Of classes: the share of each class's rows that were answered right.
         scale: What always the same answer gets: accuracy of the commonest class, or the mean
             absolute error of the mean.
+        proven: Whether the winner surely did better than that.
     """
 
     family: str
@@ -50,6 +52,7 @@ class Raced:
     spread: float
     recalls: tuple[float, ...] = ()
     scale: float = 0.0
+    proven: bool = False
 
     def estimate_skill_end(self, rows: int) -> float:
         """Return the lower end of the trees' skill that so many held-out rows would show."""
@@ -97,33 +100,55 @@ def race_classes(
     """
     chosen = _draw(*features.shape)
     features, labels = features[chosen], labels[chosen]
+    found, params = _answer_all(features, labels, classes)
+    rarest = int(np.bincount(labels, minlength=classes).argmin())
+    ranked = {name: rank(labels == rarest, given[:, rarest]) for name, given in found.items()}
+    right = {name: given.argmax(1) == labels for name, given in found.items()}
+    figure = ranked if rare else {name: float(each.mean()) for name, each in right.items()}
+    skill, spread = (
+        compare_ranks(labels == rarest, *(found[name][:, rarest] for name in (LINEAR, BOOSTED)))
+        if rare
+        else compare_errors(*((~right[name]).astype(np.float64) for name in (LINEAR, BOOSTED)))
+    )
+    family = _choose(skill, spread, held_out)
+    figures = {"accuracy": float(right[family].mean()), "average_precision": ranked[family]}
+    shares = np.bincount(labels, minlength=classes) / len(labels)
+    same = np.tile(shares, (len(labels), 1))
+    return Raced(
+        family,
+        params[family],
+        len(labels),
+        figures,
+        figure,
+        skill,
+        spread,
+        _find_recalls(right[family], labels, classes),
+        float(shares.max()),
+        is_surely_better(lose(same, labels), lose(found[family], labels)),
+    )
+
+
+def _answer_all(
+    features: NDArray[np.float64], labels: NDArray[np.int64], classes: int
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, Mapping[str, Any]]]:
+    """Return what each family answers with the settings that suit it best, and these."""
     found: dict[str, NDArray[np.float64]] = {}
     losses: dict[str, float] = {}
     params: dict[str, Mapping[str, Any]] = {}
     for name, settings in _list_racers(features.shape[1]):
         with one_thread():
             given = answer_classes(name, settings, features, labels, classes)
-        loss = float(-np.log(np.clip(given[np.arange(len(labels)), labels], 1e-6, 1)).mean())
+        loss = float(lose(given, labels).mean())
         if name not in losses or loss < losses[name]:
             found[name], losses[name], params[name] = given, loss, settings
-    rarest = int(np.bincount(labels, minlength=classes).argmin())
-    ranked = {name: _rank(labels == rarest, given[:, rarest]) for name, given in found.items()}
-    right = {name: given.argmax(1) == labels for name, given in found.items()}
-    figure = ranked if rare else {name: float(each.mean()) for name, each in right.items()}
-    skill, spread = (
-        _compare_ranks(labels == rarest, *(found[name][:, rarest] for name in (LINEAR, BOOSTED)))
-        if rare
-        else _compare(*((~right[name]).astype(np.float64) for name in (LINEAR, BOOSTED)))
-    )
-    family = _choose(skill, spread, held_out)
-    figures = {"accuracy": float(right[family].mean()), "average_precision": ranked[family]}
-    majority = float(np.bincount(labels).max() / len(labels))
-    recalls = tuple(
-        float(right[family][labels == n].mean()) if (labels == n).any() else 0.0
-        for n in range(classes)
-    )
-    return Raced(
-        family, params[family], len(labels), figures, figure, skill, spread, recalls, majority
+    return found, params
+
+
+def _find_recalls(
+    right: NDArray[np.bool_], labels: NDArray[np.int64], classes: int
+) -> tuple[float, ...]:
+    return tuple(
+        float(right[labels == n].mean()) if (labels == n).any() else 0.0 for n in range(classes)
     )
 
 
@@ -138,45 +163,28 @@ def race_values(features: NDArray[np.float64], target: NDArray[np.float64], held
             error = np.abs(_answer_values(name, settings, features, target) - target)
         if name not in errors or error.mean() < errors[name].mean():
             errors[name], params[name] = error, settings
-    skill, spread = _compare(errors[LINEAR], errors[BOOSTED])
+    skill, spread = compare_errors(errors[LINEAR], errors[BOOSTED])
     family = _choose(skill, spread, held_out)
     others = {name: float(error.mean()) for name, error in errors.items()}
-    scale = float(np.abs(target - target.mean()).mean())
-    figures = {"mae": others[family]}
-    return Raced(family, params[family], len(target), figures, others, skill, spread, (), scale)
+    same = np.abs(target - target.mean())
+    figures, scale = {"mae": others[family]}, float(same.mean())
+    return Raced(
+        family,
+        params[family],
+        len(target),
+        figures,
+        others,
+        skill,
+        spread,
+        scale=scale,
+        proven=is_surely_better(same, errors[family]),
+    )
 
 
 def _choose(skill: float, spread: float, held_out: int) -> str:
     """Return the trees where held-out rows will show their worth, or where that is great."""
     provable = skill - 2 * spread / max(1, held_out) ** 0.5 > 0.005
     return BOOSTED if provable or skill > _WORTH else LINEAR
-
-
-def _compare(linear: NDArray[np.float64], boosted: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the skill of the trees over the linear map, and its spread, from errors a row."""
-    base = float(linear.mean())
-    better = linear - boosted
-    return (float(better.mean()) / base, float(better.std()) / base) if base else (0.0, 0.0)
-
-
-def _compare_ranks(
-    truth: NDArray[np.bool_], linear: NDArray[np.float64], boosted: NDArray[np.float64]
-) -> tuple[float, float]:
-    """Do the same by average precision, its spread from rows drawn again and again."""
-    draws = np.random.default_rng(2)
-    skills = []
-    for turn in range(41):
-        rows = draws.integers(0, len(truth), len(truth)) if turn else np.arange(len(truth))
-        base = 1 - _rank(truth[rows], linear[rows])
-        better = base - 1 + _rank(truth[rows], boosted[rows])
-        skills.append(better / base if base > 0 else 0.0)
-    return skills[0], float(np.std(skills[1:])) * len(truth) ** 0.5
-
-
-def _rank(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
-    from sklearn.metrics import average_precision_score
-
-    return float(average_precision_score(truth, scores)) if truth.any() else 0.0
 
 
 def _list_racers(columns: int) -> list[tuple[str, Mapping[str, Any]]]:

@@ -148,7 +148,7 @@ def _limit_classes(raced: Raced, held_out: int, *, rare: bool, notes: Notes) -> 
         why = f"a class is rare, so accuracy says little; {raced.family} reached {ranked:.3f}"
         shown = f"min_average_precision {limits['min_average_precision']}"
         notes.add("gates.model", shown, LIKELY, why)
-    elif accuracy - raced.scale < 0.13:
+    elif raced.proven and accuracy - raced.scale < 0.13:
         limits["min_gain_over_majority"] = max(0.0, round_down((accuracy - raced.scale) / 2, 1))
         why = f"the commonest class alone is {raced.scale:.1%} of the rows"
         shown = f"min_gain_over_majority {limits['min_gain_over_majority']}"
@@ -163,12 +163,9 @@ def _limit_classes(raced: Raced, held_out: int, *, rare: bool, notes: Notes) -> 
 
 def _limit_values(raced: Raced, notes: Notes) -> dict[str, Any]:
     error = raced.figures["mae"]
-    limit = round_up(error * 1.3)
+    limit = round_up(min(error * 1.3, raced.scale))
     why = f"{raced.family} erred by {error:.4g} on training rows left out; their mean by "
     notes.add("gates.model", f"max_mae {limit}", LIKELY, f"{why}{raced.scale:.4g}")
-    if error > 0.95 * raced.scale:
-        why = "nothing quick does better than the mean: the columns may say little of the answer"
-        notes.add("gates.model", "max_mae", UNKNOWN, why)
     return {"max_mae": limit} if limit else {}
 
 
@@ -176,6 +173,15 @@ def _limit_skill(raced: Raced, held_out: int, notes: Notes) -> dict[str, Any]:
     """Return how much better than the linear baseline the model must be, as rows can show it."""
     shown = ", ".join(f"{name} {figure:.4g}" for name, figure in raced.others.items())
     why = f"raced on {raced.rows} training rows: {shown}"
+    if not raced.proven:
+        # What is as good as a baseline ships only where that baseline is worth something.
+        notes.add("model.network", raced.family, UNSURE, why)
+        why = (
+            "nothing quick is surely better than always the same answer, so the gate will stop the "
+        )
+        why += "model: give rows or columns that say more of the answer, or another --target"
+        notes.add("gates.model", "left as they are", UNKNOWN, why)
+        return {}
     if raced.family != BOOSTED:
         notes.add("model.network", raced.family, LIKELY, why)
         accuracy = raced.figures.get("accuracy")

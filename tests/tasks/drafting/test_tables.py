@@ -176,3 +176,39 @@ def test_what_is_no_data_is_refused_with_what_can_be_looked_at(tmp_path):
     path = write_set(tmp_path / "iris.csv", "iris")
     with pytest.raises(DraftError, match="must be a column; choose among"):
         look_and_draft(str(path), "colour")
+
+
+@pytest.mark.parametrize("answers", ["classes", "numbers", "a rare class"])
+def test_what_nothing_tells_apart_gets_no_margin_and_says_so(tmp_path, answers):
+    draws = np.random.default_rng(3)
+    count = 1500
+    body = draws.normal(size=(count, 4)).round(4).tolist()
+    told = {
+        "classes": [("a", "b", "c")[n] for n in draws.integers(0, 3, count)],
+        "numbers": draws.normal(50, 9, count).round(3).tolist(),
+        "a rare class": [("no", "yes")[n] for n in (draws.random(count) < 0.06).astype(int)],
+    }[answers]
+    rows = [[*map(str, row), str(text)] for row, text in zip(body, told, strict=True)]
+    path = write_table(tmp_path / "noise.csv", ["p", "q", "r", "s", "target"], rows)
+    draft = look_and_draft(str(path), "target")
+    limits = draft.document["gates"]["model"]
+    assert not {"min_skill", "min_skill_lower_bound"} & limits.keys()
+    assert limits.get("min_gain_over_majority") in (None, 0.1) or answers == "a rare class"
+    if answers == "numbers":
+        numbers = np.array([float(text) for text in told])
+        assert limits["max_mae"] <= 1.05 * np.abs(numbers - numbers.mean()).mean()
+    assert find(draft, "gates.model", "unknown") == ["left as they are"]
+
+
+def test_files_of_one_device_each_are_told(tmp_path):
+    folder = tmp_path / "devices"
+    folder.mkdir()
+    draws = np.random.default_rng(0)
+    for device in range(3):
+        rows = [
+            [str(1700000000 + 300 * n), *(f"{value:.3f}" for value in draws.normal(size=2))]
+            for n in range(300)
+        ]
+        write_table(folder / f"d{device}.csv", ["timestamp", "flow", "speed"], rows)
+    draft = look_and_draft(str(folder), "flow")
+    assert find(draft, "data.entity", "unknown") == ["3 files"]
