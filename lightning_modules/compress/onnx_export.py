@@ -135,7 +135,8 @@ def _share_operators() -> Iterator[None]:
         yield
         return
     # Only in here: who exports outside of this may add operators of his own to his table.
-    ONNXRegistry.from_torchlib = staticmethod(_call_once(ONNXRegistry.from_torchlib))  # type: ignore
+    shared: Any = staticmethod(_call_once(ONNXRegistry.from_torchlib))
+    ONNXRegistry.from_torchlib = shared  # type: ignore[method-assign]
     try:
         yield
     finally:

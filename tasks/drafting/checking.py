@@ -100,6 +100,9 @@ def look_at_source(source: Source, data: RowsSpec, unread: float, unreadable: fl
                 odd[name] += found.count
     except StorageError as error:
         look.faults.append(str(error))
+    if not look.rows and not look.faults:
+        named = source.display or "of a package"
+        look.faults.append(f"source ({named}) must hold rows; got none that can be read")
     rows = _join(parts)
     _judge(look, rows, data, (strange, lost, odd), (unread, unreadable))
     look.columns = _profile(rows, data)
@@ -133,10 +136,6 @@ def _judge(
     if LABEL in rows and data.labels:
         counts = Counter(rows[LABEL].tolist())
         look.classes = {name: counts.get(n, 0) for n, name in enumerate(data.labels)}
-    if not look.rows and not look.faults:
-        look.faults.append(
-            f"source ({source_name(look)}) must hold rows; got none that can be read"
-        )
     if strange:
         look.faults.append(
             f"data.labels ({', '.join(data.labels[:MOST_SHOWN])}) must name each class of the "
@@ -160,11 +159,6 @@ def _judge(
             f"data.labels ({', '.join(absent[:MOST_SHOWN])}) must be classes of the rows; got no "
             "row of them; remove them"
         )
-
-
-def source_name(look: SourceLook) -> str:
-    """Return what was read, for messages."""
-    return ", ".join(look.splits) or "all files"
 
 
 def _profile(rows: Rows, data: RowsSpec) -> list[ColumnLook]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gates.drift.profile import DAY_NS
+
 Floats = NDArray[np.float64]
 MOST_WINDOWS = 4000
-DAY_NS = 86_400 * 10**9
-PERIODS_NS = {"day": DAY_NS, "week": 7 * DAY_NS, "year": int(365.25 * DAY_NS)}
-"""Periods that a head knows as `calendar`."""
+PERIODS_NS = {"day": DAY_NS, "week": 7 * DAY_NS, "year": int(365.2425 * DAY_NS)}
+"""Periods that a head knows as `calendar`, as long as it takes them; a head's file needs torch."""
 _LEAST_CORRELATION = 0.25
 
 
