@@ -24,7 +24,8 @@ class SplitSpec(BaseModel):
     """Fraction of the rows that are not held out on which candidates are chosen. Not carved where
     the source gives validation rows, or `validation_from` does."""
     field: str | None = None
-    """Field that `group` and `time` go by."""
+    """Field that `group` and `time` go by; of `source`, what stays together where validation rows
+    are carved from training: without it entities of series, and rows of all else."""
     validation_from: str | float | None = None
     """First time that validates (ISO 8601, or a number), for `time`."""
     held_out_from: str | float | None = None

@@ -6,7 +6,7 @@ are fitted on the training split alone. A row that the source puts in two splits
 that is for the prepared gate to see, not for us to hide.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import ceil, prod
@@ -24,6 +24,7 @@ from storage.datasets.version import Version
 from storage.forms.base import DEFAULT_SHARD_BYTES, RowsSpec
 from storage.forms.columns import SERIES_ID, TIME, list_meant
 from storage.forms.registry import find_form
+from storage.pipeline.carving import Part, find_shares, is_grouped
 from storage.pipeline.collecting import Progress
 from storage.pipeline.fitted import Fitted, fit_statistics
 from storage.pipeline.publishing import publish_version
@@ -38,7 +39,13 @@ from storage.pipeline.shuffle import (
     scatter_group,
 )
 from storage.pipeline.sorting import SeriesReport, count_unsorted, inspect_series, plan_series
-from storage.pipeline.splits import check_source_splits, estimate_rows, find_cutoffs, find_times
+from storage.pipeline.splits import (
+    check_source_splits,
+    estimate_rows,
+    find_cutoffs,
+    find_keys,
+    find_times,
+)
 from storage.pipeline.timeline import Timeline
 from storage.shards.entry import ShardEntry
 from storage.shards.row_ids import CONTENT_HASH, VALID_SUFFIX, Rows, count_rows
@@ -163,9 +170,24 @@ def make_plan(
             for times, keyed in [find_times(rows, spec, columns)]
         ]
         plan = replace(plan, cutoffs=find_cutoffs(np.concatenate(times), spec.split))
+    elif is_grouped(spec) and not (spec.split.by == "source" and plan.validation_given):
+        plan = replace(plan, shares=find_shares(_list_drawn(raw, spec, columns), spec.split))
     if not find_form(spec).ordered:
         return plan, None
     return _plan_series(raw, spec, plan)
+
+
+def _list_drawn(
+    raw: Version, spec: RowsSpec, columns: Mapping[str, tuple[str, ...]]
+) -> Iterator[Part]:
+    """Yield what keeps the rows together that splits are drawn for, and their times."""
+    for entry in raw.shards:
+        if entry.split not in ("", "train"):
+            continue
+        rows = _read_key(raw, spec, entry)
+        keys, keyed = find_keys(rows, spec, columns)
+        kept = keyed & find_dated(rows)
+        yield keys[kept], rows[TIME][kept] if TIME in rows else None
 
 
 def _plan_series(

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from storage.base.store import Store
 from storage.forms.base import RowsSpec
+from storage.forms.columns import TIME
 from storage.forms.measures import Measured
 from storage.forms.registry import find_form
+from storage.pipeline.carving import Shares
 from storage.pipeline.packing import Column, pack_rows, unpack_rows
 from storage.pipeline.selection import (
     NO_KEY,
@@ -35,6 +37,7 @@ from storage.pipeline.sorting import SeriesPlan, sort_series
 from storage.pipeline.splits import (
     LEFT_OUT,
     TRAIN,
+    VALIDATION,
     Cutoffs,
     find_keys,
     find_times,
@@ -71,6 +74,7 @@ class ShufflePlan:
         codec: Codec of the shards to write.
         columns: Names of the columns of two-dimensional fields.
         cutoffs: Where the splits of a split by time begin and end.
+        shares: Below which draws rows are held out, or validate; None for those of the recipe.
         series: Where the buckets begin, for series, which are kept in order; None for rows that are
             shuffled.
     """
@@ -84,6 +88,7 @@ class ShufflePlan:
     codec: str
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cutoffs: Cutoffs | None = None
+    shares: Shares | None = None
     series: SeriesPlan | None = None
 
     @property
@@ -197,8 +202,14 @@ def assign_splits(
     else:
         keys, keyed = find_keys(rows, plan.spec, plan.columns)
         splits = split_by_hash(
-            keys, source_split, plan.spec.split, validation_given=plan.validation_given
+            keys,
+            source_split,
+            plan.spec.split,
+            validation_given=plan.validation_given,
+            shares=plan.shares,
         )
+        if plan.shares is not None and (first := plan.shares.validation_from) is not None:
+            splits[(splits == TRAIN) & (rows[TIME] >= first)] = VALIDATION
     splits[~keyed] = LEFT_OUT
     return splits, keyed
 

@@ -17,6 +17,7 @@ from storage.base.errors import InvalidInput
 from storage.forms.base import RowsSpec
 from storage.forms.columns import SERIES_ID, TIME, parse_time
 from storage.forms.rules import SplitSpec
+from storage.pipeline.carving import Shares, is_grouped, list_shares
 from storage.pipeline.keys import Values, find_values
 from storage.shards.row_ids import CONTENT_HASH, Rows, count_rows, draw_uniform, hash_contents
 from storage.sources.base import SPLITS
@@ -59,7 +60,12 @@ class Cutoffs:
 
 
 def split_by_hash(
-    keys: NDArray[np.uint64], source_split: str, spec: SplitSpec, *, validation_given: bool
+    keys: NDArray[np.uint64],
+    source_split: str,
+    spec: SplitSpec,
+    *,
+    validation_given: bool,
+    shares: Shares | None = None,
 ) -> NDArray[np.int8]:
     """Return the splits of rows by a draw from their keys, or as the source gives them.
 
@@ -69,18 +75,20 @@ def split_by_hash(
         spec: The recipe's rule.
         validation_given: Whether the source gives validation rows, so that none are carved from
             training.
+        shares: Below which draws rows are held out, or validate; None for the shares of the rule.
 
     Returns:
         `TRAIN`, `VALIDATION` or `HELD_OUT` of each row, shape (N,).
     """
+    shares = shares or list_shares(spec)
     if spec.by == "source":
         splits = np.full(len(keys), SPLITS.index(source_split), dtype=np.int8)
     else:
-        held_out = draw_uniform(keys, f"held_out:{spec.seed}") < (spec.held_out or 0.0)
+        held_out = draw_uniform(keys, f"held_out:{spec.seed}") < shares.held_out
         splits = np.where(held_out, HELD_OUT, TRAIN).astype(np.int8)
     if not (spec.by == "source" and validation_given):
         carved = (splits == TRAIN) & (
-            draw_uniform(keys, f"validation:{spec.seed}") < spec.validation
+            draw_uniform(keys, f"validation:{spec.seed}") < shares.validation
         )
         splits[carved] = VALIDATION
     return splits
@@ -141,12 +149,14 @@ def find_keys(
 ) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """Return what a split keeps together, as hashes, and which rows have it, shape (N,).
 
-    Equal contents, or equal values of a group or an entity.
+    Equal contents, or equal values of a group or an entity. Where the source splits, every row has
+    its place, and only what validates is drawn.
     """
-    if spec.split.by not in ("group", "entity"):
-        return rows[CONTENT_HASH], np.ones(count_rows(rows), np.bool_)
+    every = np.ones(count_rows(rows), np.bool_)
+    if not is_grouped(spec):
+        return rows[CONTENT_HASH], every
     values, valid = find_values(rows, spec.split.field or SERIES_ID, spec, columns)
-    return hash_contents({"group": values}), valid
+    return hash_contents({"group": values}), every if spec.split.by == "source" else valid
 
 
 def estimate_rows(rows_by_split: Mapping[str, int], spec: SplitSpec) -> dict[str, int]:

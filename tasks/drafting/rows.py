@@ -10,6 +10,7 @@ from storage.forms.base import RowsSpec
 from storage.forms.columns import TIME
 from storage.forms.registry import FORMS
 from storage.forms.rules import SplitSpec
+from storage.pipeline.carving import find_shares, is_grouped
 from storage.pipeline.splits import (
     HELD_OUT,
     TRAIN,
@@ -113,7 +114,8 @@ def split_rows(
     keys, _ = find_keys(rows, spec, {})
     given = "validation" in looked.splits
     if spec.split.by != "source":
-        return split_by_hash(keys, "", spec.split, validation_given=given)
+        shares = find_shares([(keys, None)], spec.split) if is_grouped(spec) else None
+        return split_by_hash(keys, "", spec.split, validation_given=given, shares=shares)
     names = {name: split for split, name in looked.splits.items()}
     parts, start = [], 0
     for name, count in looked.rows_by_file.items():
