@@ -95,23 +95,26 @@ targets:
 """,
     ),
     "series-classification": (
-        "What a person does, from half a minute of a phone's sensors; no person is in two splits.",
+        "What a person does, from windows of a phone's sensors, an array (N, 128, 3); no person is "
+        "in two splits.",
         """\
 format: 1
 name: activity
 kind: series-classification
-source: {type: csv, url: phones.csv}
+source: {type: arrays, url: phones.npz, train: [x, y, person], held_out: null}
 data:
   kind: series
-  time: time
-  entity: person
+  entity: window
+  time: step
+  time_format: "%s"
   numbers: [ax, ay, az]
+  metadata: [person]
   label: activity
   labels: [walking, sitting, stairs]
-  split: {by: entity, held_out: 0.2, validation: 0.15}
+  split: {by: group, field: person, held_out: 0.2, validation: 0.15}
 model:
   network: {family: cnn}
-  window: {lookback: 128, stride: 32}
+  window: {lookback: 128}
 targets:
   activity-edge: {prefer: [int8, fp32]}
 """,

@@ -5,6 +5,7 @@ own from its module `storage`. What the base does suits any rows of arrays, so t
 only what is its own: its data section, which rows are valid, and what is fitted on them.
 """
 
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -64,6 +65,10 @@ class Form:
             SourceError: The arrays are not what the data section declares.
         """
         return {"values": values, **place_targets(targets, data)}, {}
+
+    def count_array_bytes(self, shape: tuple[int, ...], item_bytes: int) -> int:
+        """Return the decoded bytes of one row of an array of features, of that shape."""
+        return prod(shape) * item_bytes
 
     def find_invalid(self, rows: Rows, data: RowsSpec) -> tuple[Mask, Mask]:
         """Marks rows whose features, and rows whose label or target, break what is declared.

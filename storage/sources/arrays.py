@@ -1,4 +1,4 @@
-"""Reads arrays that numpy saved: pairs of .npy files, or of members of one .npz (NEP 1)."""
+"""Reads arrays that numpy saved: .npy files that belong together, or members of a .npz (NEP 1)."""
 
 import math
 import shutil
@@ -6,14 +6,17 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from storage.base.errors import SourceError
 from storage.base.shown import list_names
 from storage.forms.base import RowsSpec
+from storage.forms.columns import name_text_fields
 from storage.forms.registry import FORMS, find_form
+from storage.shards.row_ids import VALID_SUFFIX, Rows, count_rows
 from storage.sources.addresses import join_url
 from storage.sources.base import Decoded, Part, PassedOver, SourceFile, UrlSource
 from storage.sources.beside import find_beside
@@ -24,8 +27,9 @@ from storage.sources.npy import SPOOL_BYTES, ArrayFile, translated_members
 from storage.sources.opening import open_stream
 from storage.sources.unpacking import limit_unpacked
 
-Pairs = Sequence[tuple[tuple[str, str], str]]
-"""Names of features and labels, and the split that they are."""
+Names = tuple[str, str] | tuple[str, str, str]
+Pairs = Sequence[tuple[Names, str]]
+"""Names of features, labels and, where there is one, of groups; and the split that they are."""
 
 
 class ArraysSource(UrlSource):
@@ -33,32 +37,35 @@ class ArraysSource(UrlSource):
 
     They lie in a folder of .npy files or in one .npz file.
 
-    Images are (N, H, W), (N, C, H, W) or (N, H, W, C); rows of a table are (N, columns), in the
-    order of `numbers`.
+    Images are (N, H, W), (N, C, H, W) or (N, H, W, C); rows of a table are (N, columns) and windows
+    of a series (N, steps, columns), in the order of `numbers`.
     """
 
     type: Literal["arrays"] = "arrays"
     """Which source it is."""
-    train: tuple[str, str] = ("x_train", "y_train")
-    """Names of the pair that one learns from, without `.npy`."""
-    held_out: tuple[str, str] | None = ("x_test", "y_test")
-    """The pair that is held out; None where there is one pair only, which is then split by the
-    recipe."""
+    train: Names = ("x_train", "y_train")
+    """Names of the pair that one learns from, without `.npy`. A third array, of numbers (N,), says
+    whose each row is, as subjects: it becomes the column that `data.metadata` names, for `split:
+    {by: group, field: ...}`."""
+    held_out: Names | None = ("x_test", "y_test")
+    """The pair that is held out, with groups where `train` has some; None where there is one pair
+    only, which is then split by the recipe."""
 
     def scan(
         self, spec: RowsSpec | None, target_bytes: int
     ) -> Iterator[Part | SourceFile | PassedOver]:
         """Walks the pairs; features and labels are read side by side."""
-        pairs = [(self.train, "")]
+        pairs: Pairs = [(self.train, "")]
+        _check_groups(spec, self.train, self.held_out, self.display)
         if self.held_out is not None:
             pairs = [(self.train, "train"), (self.held_out, "held_out")]
         if self.url.split("?")[0].endswith(".npz"):
-            yield from self._scan_archive(pairs, target_bytes)
+            yield from self._scan_archive(pairs, spec, target_bytes)
         else:
-            yield from self._scan_folder(pairs, target_bytes)
+            yield from self._scan_folder(pairs, spec, target_bytes)
 
     def _scan_archive(
-        self, pairs: Pairs, target_bytes: int
+        self, pairs: Pairs, spec: RowsSpec | None, target_bytes: int
     ) -> Iterator[Part | SourceFile | PassedOver]:
         name = self.url.split("?")[0].rpartition("/")[2]
         with (
@@ -72,12 +79,12 @@ class ArraysSource(UrlSource):
             held = cast("BinaryIO", copy)
             for names, split in pairs:
                 with _open_members(held, names, self.display) as files:
-                    yield from _cut_pair(files, split, target_bytes)
+                    yield from _cut_pair(files, split, spec, target_bytes)
             if unread := _count_unread(held, pairs):
                 yield PassedOver(unread)
 
     def _scan_folder(
-        self, pairs: Pairs, target_bytes: int
+        self, pairs: Pairs, spec: RowsSpec | None, target_bytes: int
     ) -> Iterator[Part | SourceFile | PassedOver]:
         read: list[str] = []
         for names, split in pairs:
@@ -90,7 +97,7 @@ class ArraysSource(UrlSource):
                 files = [
                     ArrayFile(stream.display, stream.file, stream.most_bytes) for stream in streams
                 ]
-                yield from _cut_pair(files, split, target_bytes)
+                yield from _cut_pair(files, split, spec, target_bytes)
                 for stream in streams:
                     yield stream.finish()
             read += given
@@ -98,16 +105,44 @@ class ArraysSource(UrlSource):
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Decodes fields as the data section says: images, or numbers, with labels or targets."""
-        dtype, shape, label_dtype = part.detail
+        dtype, shape, *others = part.detail
         count = part.stop - part.start
         values = np.frombuffer(part.payload, dtype=dtype, count=count * math.prod(shape)).reshape(
             count, *shape
         )
-        labels = np.frombuffer(part.payload, dtype=label_dtype, offset=values.nbytes, count=count)
+        at, beside = values.nbytes, []
+        for other in others:
+            beside.append(np.frombuffer(part.payload, dtype=other, offset=at, count=count))
+            at += beside[-1].nbytes
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
         form = find_form(spec) if spec is not None else FORMS.find("image")
-        rows, columns = form.read_arrays(values, labels, spec, self.display)
-        return Decoded(rows, columns=columns)
+        rows, columns = form.read_arrays(values, beside[0], spec, self.display)
+        # A window becomes as many rows as it has steps.
+        each = count_rows(rows) // max(1, count)
+        if len(beside) > 1 and spec is not None:
+            rows |= _name_groups(np.repeat(beside[1], each), spec)
+        records = range(part.start * (each - 1), part.start * (each - 1) + count * each)
+        return Decoded(rows, columns=columns, records=tuple(records) if each > 1 else None)
+
+
+def _check_groups(spec: RowsSpec | None, train: Names, held_out: Names | None, where: str) -> None:
+    """Checks that a third array has one column to be, and that such a column has an array."""
+    named = spec.metadata if spec is not None else ()
+    for names in (train, held_out or train):
+        if len(names) - 2 != len(named):
+            raise SourceError(
+                f"source ({where}) must have an array of groups where data.metadata names a column "
+                f"for it, and no other; got the arrays {', '.join(names)} and the columns "
+                f"{', '.join(named) or 'none'}; name the third array in source.train, and in "
+                "source.held_out, and one column in data.metadata"
+            )
+
+
+def _name_groups(groups: NDArray[Any], spec: RowsSpec) -> Rows:
+    """Return the column of text that says whose each row is."""
+    field = name_text_fields(spec)[spec.metadata[0]]
+    names = np.array([f"{group:.15g}" for group in groups.tolist()], np.dtypes.StringDType())
+    return {field: names, field + VALID_SUFFIX: np.ones(len(names), np.bool_)}
 
 
 def _name_member(name: str) -> str:
@@ -123,9 +158,7 @@ def _count_unread(file: BinaryIO, pairs: Pairs) -> dict[str, int]:
 
 
 @contextmanager
-def _open_members(
-    file: BinaryIO, names: tuple[str, str], display: str
-) -> Iterator[list[ArrayFile]]:
+def _open_members(file: BinaryIO, names: Names, display: str) -> Iterator[list[ArrayFile]]:
     with ExitStack() as stack:
         with translated_members(display):
             archive = stack.enter_context(zipfile.ZipFile(file))
@@ -147,8 +180,10 @@ def _open_members(
         yield files
 
 
-def _cut_pair(files: list[ArrayFile], split: str, target_bytes: int) -> Iterator[Part]:
-    values, labels = files
+def _cut_pair(
+    files: list[ArrayFile], split: str, spec: RowsSpec | None, target_bytes: int
+) -> Iterator[Part]:
+    values, *others = files
     for file in files:
         file.read_header()
         if file.row_bytes > MOST_ROW_BYTES:
@@ -156,13 +191,16 @@ def _cut_pair(files: list[ArrayFile], split: str, target_bytes: int) -> Iterator
                 f"file ({file.display}) must hold rows of at most {MOST_ROW_BYTES} bytes; got "
                 f"{file.row_bytes} of shape {file.shape}; put the rows first"
             )
-    if labels.shape not in ((values.shape[0],), (values.shape[0], 1)) or len(values.shape) < 2:
-        raise SourceError(
-            f"file ({labels.display}) must hold one value for each row of {values.display}, "
-            f"{values.shape}; got shape {labels.shape}; name the arrays that belong together"
-        )
+    for other in others:
+        if other.shape not in ((values.shape[0],), (values.shape[0], 1)) or len(values.shape) < 2:
+            raise SourceError(
+                f"file ({other.display}) must hold one value for each row of {values.display}, "
+                f"{values.shape}; got shape {other.shape}; name the arrays that belong together"
+            )
     name = values.display.rpartition("/")[2].removesuffix(".npy")
-    for start, stop in cut_evenly(values.shape[0], values.row_bytes + 8, target_bytes):
-        payload = values.read_rows(stop - start) + labels.read_rows(stop - start)
-        detail = (values.dtype.str, values.shape[1:], labels.dtype.str)
+    form = find_form(spec) if spec is not None else FORMS.find("image")
+    row_bytes = form.count_array_bytes(values.shape[1:], values.dtype.itemsize) + 8
+    for start, stop in cut_evenly(values.shape[0], row_bytes, target_bytes):
+        payload = b"".join(file.read_rows(stop - start) for file in files)
+        detail = (values.dtype.str, values.shape[1:], *(other.dtype.str for other in others))
         yield Part(name, start, stop, split=split, detail=detail, payload=payload)

@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 
 from storage.base.errors import SourceError
+from storage.base.store import Store
+from storage.datasets.dataset import Dataset
 from storage.forms.image import ImageSpec
+from storage.forms.series import SeriesSpec
 from storage.forms.table import TableSpec
+from storage.pipeline.collecting import collect_rows
+from storage.pipeline.preparing import prepare_rows
 from storage.sources.arrays import ArraysSource
+from storage.stream.stream import Stream
+from storage.stream.windows import Window
 from storage.testing.sources import SourceContract, read_all
 
 
@@ -129,3 +136,82 @@ def test_numbers_in_fortran_order_are_read(tmp_path, dtype):
             for target_bytes in (100, 1 << 20):
                 found = read_all(source, spec, target_bytes)
                 np.testing.assert_array_equal(found["numbers"], values)
+
+
+def make_windows(count=40, steps=6, seed=0):
+    random = np.random.default_rng(seed)
+    return random.normal(size=(count, steps, 2)), np.arange(count) % 2, np.arange(count) // 5
+
+
+WINDOWS = {
+    "numbers": ["x", "y"],
+    "entity": "window",
+    "time": "step",
+    "label": "label",
+    "labels": ["still", "walking"],
+}
+
+
+def test_windows_of_a_series_are_entities_of_numbered_steps(tmp_path):
+    values, labels, _ = make_windows()
+    source = save(tmp_path, {"x_train": values, "y_train": labels})
+    source = source.model_copy(update={"held_out": None})
+    spec = SeriesSpec.model_validate(WINDOWS)
+    whole = read_all(source, spec)
+    np.testing.assert_array_equal(whole["numbers"].reshape(values.shape), values)
+    np.testing.assert_array_equal(whole["label"].reshape(40, 6), np.repeat(labels[:, None], 6, 1))
+    assert len(set(whole["series_id"].tolist())) == 40
+    assert whole["time"][:7].tolist() == [step * 10**9 for step in (0, 1, 2, 3, 4, 5, 0)]
+    # Ids do not depend on how the array was cut, and no two rows have the same one.
+    parts = [source.read(part, spec) for part in source.parts(400, spec)]
+    assert len(parts) > 5
+    ids = np.concatenate([part["row_id"] for part in parts])
+    np.testing.assert_array_equal(ids, whole["row_id"])
+    assert len(set(ids.tolist())) == 240
+
+
+def test_equal_windows_are_one_entity_wherever_they_lie(tmp_path):
+    values, labels, _ = make_windows()
+    values[30] = values[3]
+    source = save(tmp_path, {"x_train": values, "y_train": labels})
+    rows = read_all(
+        source.model_copy(update={"held_out": None}), SeriesSpec.model_validate(WINDOWS)
+    )
+    assert len(set(rows["series_id"].tolist())) == 39
+
+
+def test_a_third_array_says_whose_windows_they_are(tmp_path):
+    values, labels, people = make_windows()
+    save(tmp_path, {"x": values, "y": labels, "subject": people})
+    source = ArraysSource(url=str(tmp_path), train=("x", "y", "subject"), held_out=None)
+    split = {"by": "group", "field": "subject", "held_out": 0.3, "validation": 0.2}
+    spec = SeriesSpec.model_validate(WINDOWS | {"metadata": ["subject"], "split": split})
+    store = Store(str(tmp_path / "workspace"))
+    raw = collect_rows(source, Dataset(store, "raw"), spec=spec)
+    version = prepare_rows(raw, spec, Dataset(store, "prepared"))
+    sides: dict[str, set[str]] = {}
+    for entry in version.iter_shards():
+        for person in version.read_shard(entry, ("subject",))["subject"].tolist():
+            sides.setdefault(person, set()).add(entry.split)
+    assert sorted(sides, key=int) == [str(person) for person in range(8)]
+    assert all(len(found) == 1 for found in sides.values())
+    window = Window(lookback=6)
+    for split, rows in version.splits.items():
+        assert len(Stream(version, split, batch_size=1, window=window, shuffle=False)) == rows // 6
+
+
+@pytest.mark.parametrize(
+    ("arrays", "changes", "said"),
+    [
+        (("x", "y"), {"entity": None}, "data.entity: window"),
+        (("x", "y"), {"numbers": ["x", "y", "z"]}, r"\(N, L, 3\).*\(6, 2\).*steps before columns"),
+        (("x", "y"), {"metadata": ["subject"]}, "third array in source.train"),
+        (("x", "y", "subject"), {}, "one column in data.metadata"),
+    ],
+)
+def test_windows_that_are_not_what_the_recipe_says_are_refused(tmp_path, arrays, changes, said):
+    values, labels, people = make_windows()
+    save(tmp_path, {"x": values, "y": labels, "subject": people})
+    source = ArraysSource(url=str(tmp_path), train=arrays, held_out=None)
+    with pytest.raises(SourceError, match=said):
+        read_all(source, SeriesSpec.model_validate(WINDOWS | changes))

@@ -237,12 +237,15 @@ def _read_time(cell: Cell, column: ColumnSpec, missing: Missing, where: str) -> 
 def _shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> Rows:
     """Shape numbers as samples.
 
-    Of a table they are (D,) or (N, D); of a series (L, D), more rows than L, or (N, L, D).
+    Of a table they are (D,) or (N, D); of a series (L, D), more rows than L, or (N, L, D). Windows
+    of one column may lack its axis, as they may where they are learned from: (L,) or (N, L).
 
     Raises:
         BadInput: They have another shape, there is none, or one is infinite.
     """
     samples = np.asarray(values, dtype=np.float64)
+    if spec.shape[1:] == (1,) != spec.shape[:1] == samples.shape[-1:]:
+        samples = samples[..., None]
     if samples.ndim == len(spec.shape) and samples.shape[-1] == spec.shape[-1]:
         # Of a longer series the window is what comes last.
         samples = samples[None] if len(spec.shape) == 1 else samples[None, -spec.shape[0] :]

@@ -240,3 +240,12 @@ def test_a_number_of_json_is_the_category_that_was_learned() -> None:
     samples = read_values(rows, make_card(spec), "request")
     assert samples.raw.tolist() == [[0, 0], [1, 1]]
     assert samples.notes == ()
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (6, 4, 1), (4,), (4, 1)])
+def test_windows_of_one_column_may_lack_its_axis(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    spec = SERIES.model_copy(update={"shape": (4, 1), "columns": SERIES.columns[:1]})
+    values = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
+    np.save(tmp_path / "windows.npy", values)
+    found = load_samples(str(tmp_path / "windows.npy"), make_card(spec)).raw
+    np.testing.assert_array_equal(found, values.reshape(-1, 4, 1))
