@@ -32,7 +32,7 @@ from storage.sources.faults import translated
 from storage.sources.listing import PACKED, choose_files, find_files
 from storage.sources.opening import SourceStream, open_stream
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.xz", ".csv.bz2")
+SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.xz", ".csv.bz2", ".csv.zst")
 
 
 class CsvSource(UrlSource):

@@ -33,7 +33,10 @@ from storage.sources.pictures import decode_pictures
 from storage.sources.tar import Bounds, Member, read_members
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+ARCHIVES = (
+    *(".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz"),
+    *(".tar.bz2", ".tbz2", ".tar.zst", ".tzst"),
+)
 NOWHERE = "lies in none of the folders of source.splits"
 _TAKEN: dict[str, tuple[tuple[int, ...], tuple[float, float]]] = {
     "uint8": ((1, 3), (0, 255)),

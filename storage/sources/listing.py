@@ -19,7 +19,7 @@ from storage.sources.plain_files import is_local, look_at_open, require_unchange
 
 GLOB = frozenset("*?[")
 WEB = frozenset({"http", "https"})
-PACKED = (".gz", ".xz", ".bz2", ".lzma")
+PACKED = (".gz", ".xz", ".bz2", ".lzma", ".zst")
 NO_UTF8 = "has a name that is not in UTF-8; rename it"
 
 

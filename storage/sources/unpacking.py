@@ -20,7 +20,12 @@ MOST_UNPACKED_RATIO = 250
 """Times its stored size that a larger file may unpack to: numbers, texts and pictures stay far
 below, a file made to fill a memory comes to 1,000 (deflate) and more."""
 
-_MAGICS = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2"}
+_MAGICS = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ\x00": "xz",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
 
 
 class HashingReader(io.RawIOBase):
@@ -103,4 +108,8 @@ def decompress(file: "io.BufferedReader[HashingReader]") -> BinaryIO | None:
         return cast("BinaryIO", lzma.LZMAFile(file))
     if kind == "bzip2":
         return cast("BinaryIO", bz2.BZ2File(file))
+    if kind == "zstd":
+        import pyarrow as pa
+
+        return cast("BinaryIO", pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd"))
     return None

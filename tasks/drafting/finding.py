@@ -12,7 +12,7 @@ from storage.base.redaction import redact, remember_secrets
 from storage.sources.csv import SUFFIXES as TABLE_ENDINGS
 from storage.sources.images import ARCHIVES
 from storage.sources.images import SUFFIXES as PICTURES
-from storage.sources.listing import find_files
+from storage.sources.listing import PACKED, find_files
 from tasks.drafting.guesses import LIKELY, SURE, DraftError, Notes
 
 MOST_FILES = 10_000_000
@@ -31,7 +31,9 @@ SPLIT_WORDS: Mapping[str, frozenset[str]] = {
 }
 """Words in a file's or folder's name that say which split it is."""
 _GENERIC = frozenset(("data", "dataset", "train", "test", "table", "rows", "file", "samples"))
-_PACKED = re.compile(r"(\.(gz|xz|bz2|lzma|zst|tar|csv|tsv|txt|parquet|pq|npz|npy|tgz|txz|tbz2))+$")
+_PACKED = re.compile(
+    r"(\.(gz|xz|bz2|lzma|zst|tar|csv|tsv|txt|parquet|pq|npz|npy|tgz|txz|tbz2|tzst))+$"
+)
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,7 @@ def name_recipe(url: str) -> str:
 
 
 def _choose(names: Sequence[str], endings: Sequence[str]) -> list[str]:
-    packed = (".gz", ".xz", ".bz2", ".lzma")
-    plain = endings if ".csv" not in endings else (*endings, *(".txt" + end for end in packed))
+    plain = endings if ".csv" not in endings else (*endings, *(".txt" + end for end in PACKED))
     return [name for name in names if name.lower().endswith(tuple(plain))]
 
 

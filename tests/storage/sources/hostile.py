@@ -103,6 +103,11 @@ def idx_bzip2_bomb(folder):
 
 
 @hostile
+def idx_zstd_bomb(folder):
+    return pack_idx(folder, lambda data: pa.compress(data, "zstd", asbytes=True))
+
+
+@hostile
 def idx_gzip_of_one_giant(folder):
     return idx(folder, gzip.compress(state(1, 2**15, 2**15)) + gzip.compress(ZEROS) * 20)
 
