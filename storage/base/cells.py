@@ -108,9 +108,12 @@ def explain_unreadable(text: str) -> str:
     """Return why a text is no number and what to do, where that can be seen; else ""."""
     stripped = text.strip()
     if _GROUPED.fullmatch(stripped):
-        return "a comma between thousands, or in place of a decimal point: write 1234.5"
+        return (
+            "a comma between thousands, or in place of a decimal point: write 1234.5, or say it in "
+            "source.thousands or source.decimal of the recipe"
+        )
     if _DECIMAL_COMMA.fullmatch(stripped):
-        return "a decimal comma: write a decimal point"
+        return "a decimal comma: write a decimal point, or source.decimal of the recipe as ','"
     if stripped.endswith("%") and read_number(stripped[:-1]) is not None:
         return "a percent sign: write the number alone"
     return ""

@@ -4,9 +4,20 @@ Learning and asking share it, so that a model can be asked with the file that it
 """
 
 import codecs
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+from storage.base.cells import find_missing, read_number
+from storage.base.marks import Decimal, Marks, NumberWriter, Thousands
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -49,6 +60,10 @@ def check_encoding(encoding: str) -> str:
 
 Delimiter = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(check_delimiter)]
 Encoding = Annotated[str, AfterValidator(check_encoding)]
+SkippedRows = Annotated[int, Field(ge=0, le=10_000)]
+_NONE_MISSING = find_missing(())
+_FIRST_KEYS = frozenset({"delimiter", "encoding", "header"})
+"""What every card says of its files; what came later stands there only where it says something."""
 
 
 class TextStyle(BaseModel):
@@ -59,6 +74,10 @@ class TextStyle(BaseModel):
         encoding: Encoding of files without a byte order mark.
         header: Names of the columns of files without a header of their own; empty where the first
             record names them.
+        decimal: What stands before decimals.
+        thousands: What stands between thousands; None for nothing.
+        skip_rows: Lines before the header, or before the first record of files without one.
+        units_row: Whether a record of units, in which no value is a number, may follow the header.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +85,51 @@ class TextStyle(BaseModel):
     delimiter: Delimiter = ","
     encoding: Encoding = "utf-8"
     header: tuple[str, ...] = ()
+    decimal: Decimal = "."
+    thousands: Thousands | None = None
+    skip_rows: SkippedRows = 0
+    units_row: bool = False
+
+    @model_serializer(mode="wrap")
+    def _leave_out_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out later keys that say nothing, so that older devices read the card."""
+        fields = type(self).model_fields
+        document: dict[str, Any] = handler(self)
+        return {
+            name: value
+            for name, value in document.items()
+            if name in _FIRST_KEYS or getattr(self, name) != fields[name].default
+        }
+
+    @classmethod
+    def of_source(cls, source: Mapping[str, Any]) -> Self:
+        """Return the style that a recipe's source section states, with defaults for the rest."""
+        known = {name: source.get(name) for name in cls.model_fields}
+        return cls.model_validate({k: value for k, value in known.items() if value is not None})
+
+    @property
+    def marks(self) -> Marks:
+        """How numbers are written."""
+        return Marks(self.decimal, self.thousands)
+
+
+def is_units_row(cells: Sequence[str], marks: Marks) -> bool:
+    """Return whether a record holds no number at all, as a row of units does."""
+    writer = NumberWriter(marks, _NONE_MISSING)
+    return all(read_number(writer.write(cell).strip()) is None for cell in cells)
+
+
+def check_marks(decimal: str, thousands: str | None) -> None:
+    """Checks that decimals and thousands can be told apart.
+
+    Raises:
+        ValueError: They have the same mark.
+    """
+    if decimal == thousands:
+        raise ValueError(
+            f"decimal ({decimal}) must be another mark than thousands; write one of them as the "
+            "file has it"
+        )
 
 
 def find_encoding(head: bytes, encoding: str) -> tuple[str, int]:

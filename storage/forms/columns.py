@@ -42,6 +42,11 @@ def require_columns(data: RowsSpec | None, where: str) -> RowsSpec:
     )
 
 
+def list_number_columns(spec: RowsSpec) -> tuple[str, ...]:
+    """List the columns whose values are numbers, the target last."""
+    return (*spec.numbers, *filter(None, [spec.target]))
+
+
 def check_columns(found: Sequence[str], wanted: Sequence[str], where: str) -> None:
     """Checks that a file has the columns that the recipe names, each once.
 

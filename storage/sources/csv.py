@@ -7,12 +7,21 @@ a model is asked as well.
 
 import codecs
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from storage.base.errors import SourceError
-from storage.base.text_style import MOST_MARK_BYTES, Delimiter, Encoding, TextStyle, find_encoding
+from storage.base.marks import Decimal, Thousands
+from storage.base.text_style import (
+    MOST_MARK_BYTES,
+    Delimiter,
+    Encoding,
+    SkippedRows,
+    TextStyle,
+    check_marks,
+    find_encoding,
+)
 from storage.forms.base import RowsSpec
 from storage.forms.columns import check_columns, find_undeclared, require_columns
 from storage.forms.registry import find_form
@@ -27,7 +36,8 @@ from storage.sources.base import (
     Undecodable,
     UrlSource,
 )
-from storage.sources.csv_blocks import Block, Cut, cut_blocks, take_header
+from storage.sources.csv_blocks import Block, Cut, cut_blocks
+from storage.sources.csv_lines import drop_units, skip_lines, take_header
 from storage.sources.faults import translated
 from storage.sources.listing import PACKED, choose_files, find_files
 from storage.sources.opening import SourceStream, open_stream
@@ -44,9 +54,19 @@ class CsvSource(UrlSource):
     """Names of the columns, for files without a header of their own; None where the first record
     names them."""
     delimiter: Delimiter = ","
-    """What stands between two values, as `";"`. The decimal mark is a point."""
+    """What stands between two values, as `";"`."""
     encoding: Encoding = "utf-8"
     """Encoding of files without a byte order mark."""
+    decimal: Decimal = "."
+    """What stands before decimals: `","` where one and a half is `1,5`."""
+    thousands: Thousands | None = None
+    """What stands between thousands, as `"."` of `1.234,5`; a blank is one of any width. None where
+    nothing does."""
+    skip_rows: SkippedRows = 0
+    """Lines before the header, or before the first row of files without one."""
+    units_row: bool = False
+    """Whether the record behind the header names units: it is left out, if no value of it is a
+    number."""
     splits: dict[Split, str] = Field(default={})
     """File of each split below the url, as `{train: train.csv, held_out: test.csv}`; empty where
     there is none."""
@@ -56,8 +76,12 @@ class CsvSource(UrlSource):
     @property
     def file_style(self) -> TextStyle:
         """How its files look, for whoever asks with one."""
-        header = self.header or ()
-        return TextStyle(delimiter=self.delimiter, encoding=self.encoding, header=header)
+        return TextStyle.of_source({name: getattr(self, name) for name in TextStyle.model_fields})
+
+    @model_validator(mode="after")
+    def _check_marks(self) -> Self:
+        check_marks(self.decimal, self.thousands)
+        return self
 
     def scan(
         self, spec: RowsSpec | None, target_bytes: int
@@ -75,11 +99,13 @@ class CsvSource(UrlSource):
             yield PassedOver(unread)
         for name, split in chosen:
             with open_stream(join_url(found.root, name), self.options, name) as stream:
+                text = _decode_text(stream, self.encoding)
                 blocks = cut_blocks(
-                    _decode_text(stream, self.encoding),
+                    skip_lines(text, self.skip_rows, stream.display),
                     self.delimiter.encode(),
                     target_bytes,
                     stream.display,
+                    1 + self.skip_rows,
                 )
                 yield from self._list_parts(blocks, stream, split, table)
                 yield stream.finish()
@@ -87,7 +113,7 @@ class CsvSource(UrlSource):
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Decodes fields as the form of the data section reads a table."""
         declared = require_columns(spec, self.display)
-        block = Block(part, self.delimiter)
+        block = Block(part, self.delimiter, self.file_style.marks)
         table, faults = block.parse(declared)
         # Rows keep the numbers of their records, which blank lines and faults have, too.
         numbers = block.list_rows(faults)
@@ -109,19 +135,19 @@ class CsvSource(UrlSource):
         self, blocks: Iterator[Cut], stream: SourceStream, split: str, spec: RowsSpec
     ) -> Iterator[Part]:
         names: list[str] | None = list(self.header) if self.header is not None else None
-        start = 0
+        start, units_due = 0, self.units_row
         for cut in blocks:
-            text, count, line = cut.text, cut.records, cut.line
             if names is None:
-                names, text, line = take_header(cut, self.delimiter)
-                count -= 1
+                names, cut = take_header(cut, self.delimiter)
             if start == 0:
                 check_columns(names, spec.columns, stream.display)
-            if text.strip():
-                detail = (tuple(names), line)
-                stop = start + count
-                yield Part(stream.name, start, stop, split=split, detail=detail, payload=text)
-            start += count
+            if units_due and cut.text:
+                cut, units_due = drop_units(cut, self.delimiter, self.file_style.marks), False
+            if cut.text.strip():
+                detail = (tuple(names), cut.line)
+                stop = start + cut.records
+                yield Part(stream.name, start, stop, split=split, detail=detail, payload=cut.text)
+            start += cut.records
 
 
 def _is_plain_text(name: str) -> bool:

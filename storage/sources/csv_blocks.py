@@ -8,14 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base import records
+from storage.base.cells import find_missing
 from storage.base.errors import SourceError
+from storage.base.marks import Marks, NumberWriter
 from storage.forms.base import RowsSpec
-from storage.forms.parsing import holds_nan
+from storage.forms.columns import list_number_columns
+from storage.forms.parsing import holds_nan, is_text_column
 from storage.sources.base import Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+PLAIN = Marks()
 Faults = dict[int, str]
 """Why a record of a block is no row, by its number in the block."""
 
@@ -29,7 +33,7 @@ class Cut(NamedTuple):
 
 
 def cut_blocks(
-    texts: Iterator[bytes], delimiter: bytes, target_bytes: int, display: str
+    texts: Iterator[bytes], delimiter: bytes, target_bytes: int, display: str, line: int = 1
 ) -> Iterator[Cut]:
     """Yield blocks of whole records; a line break inside quotes ends none.
 
@@ -38,11 +42,12 @@ def cut_blocks(
         delimiter: What stands between two values.
         target_bytes: Size that a block should come close to.
         display: The file's address, for messages.
+        line: Number of the line that the text begins on.
 
     Raises:
         SourceError: A record is too long.
     """
-    held, line = b"", 1
+    held = b""
     for text in texts:
         held += text
         if len(held) < target_bytes:
@@ -81,16 +86,6 @@ def _require_short(text: bytes, ends: NDArray[np.intp], line: int, display: str)
     )
 
 
-def take_header(cut: Cut, delimiter: str) -> tuple[list[str], bytes, int]:
-    """Return the names in the first record of a block, the rest of it, and the line of that."""
-    ends = records.find_ends(cut.text, delimiter.encode())
-    length = int(ends[0]) + 1 if len(ends) else len(cut.text)
-    first = cut.text[:length]
-    record = next(records.split_records(first.decode(), delimiter), None)
-    names = [name.strip() for name in record.cells] if record is not None else []
-    return names, cut.text[length:], cut.line + len(records.find_breaks(first))
-
-
 class Block:
     """Records of one part of a CSV file.
 
@@ -98,11 +93,13 @@ class Block:
         part: Its payload is whole records; its detail the names of the columns, and the line that
             the first record begins on.
         delimiter: What stands between two values.
+        marks: How its numbers are written.
     """
 
-    def __init__(self, part: Part, delimiter: str) -> None:
+    def __init__(self, part: Part, delimiter: str, marks: Marks = PLAIN) -> None:
         self.part = part
         self.delimiter = delimiter
+        self.marks = marks
         self.names: tuple[str, ...] = part.detail[0]
         self._line: int = part.detail[1]
 
@@ -125,7 +122,25 @@ class Block:
         if again.any():
             faults |= {kept[int(row)]: records.REPEATED_HEADER for row in np.flatnonzero(again)}
             table = table.filter(~again)
-        return table, faults
+        return self._write_numbers(table, spec), faults
+
+    def _write_numbers(self, table: "pa.Table", spec: RowsSpec) -> "pa.Table":
+        """Return the rows with the numbers that are still texts as they are read everywhere."""
+        import pyarrow as pa
+
+        if self.marks.is_plain:
+            return table
+        writer = NumberWriter(self.marks, find_missing(spec.missing))
+        for name in list_number_columns(spec):
+            column = table.column(name)
+            if not is_text_column(column):
+                continue
+            given = column.to_pylist()
+            known = {text: writer.write(text) for text in set(given) if text is not None}
+            written = [None if text is None else known[text] for text in given]
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, pa.array(written, pa.string()))
+        return table
 
     def list_rows(self, faults: Faults) -> list[int]:
         """List the numbers of the records that are rows."""
@@ -155,7 +170,8 @@ class Block:
         import pyarrow as pa
 
         # A value that is no number: read as text, and let the value alone be invalid.
-        for numbers in (pa.float64(), pa.string()):
+        slow = NumberWriter(self.marks, find_missing(spec.missing)).must_see_texts
+        for numbers in (pa.string(),) if slow else (pa.float64(), pa.string()):
             faults: Faults = {}
             try:
                 table = self._read(spec, numbers, faults)
@@ -186,7 +202,7 @@ class Block:
             return "skip"
 
         types = dict.fromkeys(spec.columns, pa.string())
-        types |= dict.fromkeys((*spec.numbers, *filter(None, [spec.target])), numbers)
+        types |= dict.fromkeys(list_number_columns(spec), numbers)
         payload = self.part.payload
         return arrow.read_csv(
             pa.BufferReader(payload),
@@ -204,6 +220,7 @@ class Block:
                 include_columns=list(dict.fromkeys(spec.columns)),
                 null_values=list(spec.missing),
                 strings_can_be_null=True,
+                decimal_point=self.marks.decimal,
             ),
         )
 

@@ -7,10 +7,16 @@ import numpy as np
 from deployments.targets.errors import BadArtifact, BadInput
 from deployments.targets.run.forms.arrays import MAGIC, Raw, Samples, read_numbers, write_npy
 from deployments.targets.run.forms.looks import NOTERS
-from deployments.targets.run.forms.records import Records, split_csv, tabulate_objects
+from deployments.targets.run.forms.records import (
+    Records,
+    split_csv,
+    tabulate_objects,
+    write_numbers,
+)
 from deployments.targets.run.forms.registry import READERS, RECORD_READERS
-from deployments.targets.run.forms.rows import list_columns
+from deployments.targets.run.forms.rows import list_columns, list_number_columns
 from deployments.targets.trust.card import Card, InputSpec
+from storage.base.cells import find_missing
 from storage.base.errors import NotFound, StorageError
 from storage.base.registry import UnknownName
 from storage.base.store import Store, redact
@@ -58,7 +64,10 @@ def read_samples(data: bytes, card: Card, where: str, encoding: str | None = Non
         style = spec.file_style or TextStyle()
         if encoding is not None:
             style = style.model_copy(update={"encoding": encoding})
-        return _read_records(split_csv(data, where, wanted, style), spec, where)
+        records = split_csv(data, where, wanted, style)
+        numbers = list_number_columns(spec)
+        records = write_numbers(records, numbers, style.marks, find_missing(spec.missing))
+        return _read_records(records, spec, where)
     try:
         read = READERS.find(spec.form)
     except UnknownName as error:

@@ -98,8 +98,7 @@ def claim_reconstruction(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> lis
 def _claim_style(style: TextStyle, source: Recipe) -> Claim:
     """Say what a card says of files: as they were that were learned from."""
     first = source.get("first", source)
-    expected = {name: first.get(name) for name in TextStyle.model_fields}
-    expected["header"] = list(expected["header"] or ())
+    expected = TextStyle.of_source(first).model_dump(mode="json")
     return Claim("card's file style", style.model_dump(mode="json"), expected)
 
 

@@ -5,13 +5,15 @@ CSV file falls into records by the rules of `storage.base.records`, as it does w
 from.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deployments.targets.errors import BadInput
 from storage.base import records
-from storage.base.cells import MAX_QUOTED, match_number
-from storage.base.text_style import TextStyle, find_encoding
+from storage.base.cells import MAX_QUOTED, Missing, match_number
+from storage.base.marks import Marks, NumberWriter
+from storage.base.text_style import TextStyle, find_encoding, is_units_row
 from storage.base.urls import redact
 
 Cell = str | None
@@ -71,11 +73,11 @@ def split_csv(
         BadInput: It is no CSV file in that encoding, or a record is not as wide as the header.
     """
     style = style or TextStyle()
-    text = _decode(data, where, style.encoding)
-    delimiter, header = _choose_delimiter(text, wanted, style)
+    text, line, delimiter, header = _find_table(_decode(data, where, style.encoding), wanted, style)
     rows: list[list[str]] = []
     places: list[int] = []
-    for record in records.split_records(text, delimiter):
+    units_due = style.units_row
+    for record in records.split_records(text, delimiter, line):
         if record.is_blank:
             continue
         fault = records.check_width(record, len(header) or len(record.cells))
@@ -89,10 +91,38 @@ def split_csv(
             )
         if not header:
             header = [name.strip() for name in record.cells]
-        else:
+            continue
+        is_units = units_due and is_units_row(record.cells, style.marks)
+        units_due = False
+        if not is_units:
             rows.append(record.cells)
             places.append(record.line)
     return Records(header, rows, "line", 2, places)
+
+
+def write_numbers(
+    found: Records, names: Collection[str], marks: Marks, missing: Missing
+) -> Records:
+    """Return rows with the numbers of a file as they are read everywhere.
+
+    Args:
+        found: The rows as they stand in the file.
+        names: Columns of numbers.
+        marks: How the file writes numbers.
+        missing: The texts that mean that there is no value.
+    """
+    if marks.is_plain:
+        return found
+    writer = NumberWriter(marks, missing)
+    places = {place for place, name in enumerate(found.header) if name in names}
+    rows = [
+        [
+            writer.write(cell) if cell is not None and place in places else cell
+            for place, cell in enumerate(row)
+        ]
+        for row in found.rows
+    ]
+    return replace(found, rows=rows)
 
 
 def _decode(data: bytes, where: str, encoding: str) -> str:
@@ -106,18 +136,35 @@ def _decode(data: bytes, where: str, encoding: str) -> str:
         ) from error
 
 
-def _choose_delimiter(
+def _find_table(
     text: str, wanted: Collection[str], style: TextStyle
-) -> tuple[str, list[str]]:
-    """Return the first sign by which the header holds all columns that are asked for.
+) -> tuple[str, int, str, list[str]]:
+    """Find the header that holds all columns that are asked for.
 
-    Where none does, that of the style: with the header of the style, where the file has none.
+    It is looked for behind the lines that the style skips, and at the start, where somebody left
+    these out; each time the sign of the style is tried first. Where none holds them, the table is
+    as the style says: with its header, where the file has none.
+
+    Returns:
+        The text of the table, the number of its first line, the sign between its values, and names
+        of its columns that the text itself does not hold.
     """
-    for delimiter in dict.fromkeys((style.delimiter, *DELIMITERS)):
-        first = next((r for r in records.split_records(text, delimiter) if not r.is_blank), None)
-        if first is None or set(wanted) <= {name.strip() for name in first.cells}:
-            return delimiter, []
-    return style.delimiter, list(style.header)
+    rest = _skip_lines(text, style.skip_rows)
+    starts = [(rest, 1 + style.skip_rows), (text, 1)]
+    for start, line in starts[: 1 if rest == text else 2]:
+        for delimiter in dict.fromkeys((style.delimiter, *DELIMITERS)):
+            first = next(
+                (r for r in records.split_records(start, delimiter) if not r.is_blank), None
+            )
+            if first is None or set(wanted) <= {name.strip() for name in first.cells}:
+                return start, line, delimiter, []
+    return *starts[0], style.delimiter, list(style.header)
+
+
+def _skip_lines(text: str, count: int) -> str:
+    """Return a text without its first lines; the whole text where it has no more than these."""
+    rest = re.sub(rf"\A(?:[^\r\n]*+(?:\r\n|\r|\n)){{{count}}}", "", text, count=1)
+    return rest or text
 
 
 def tabulate_objects(

@@ -56,6 +56,13 @@ def list_columns(spec: InputSpec) -> dict[str, tuple[str, ...] | None]:
     return columns
 
 
+def list_number_columns(spec: InputSpec) -> tuple[str, ...]:
+    """List the columns of a sample that hold numbers."""
+    return tuple(
+        column.name for column in spec.columns if not (column.vocabulary or column.is_time)
+    )
+
+
 def _drop_missing(values: Raw, spec: InputSpec) -> Raw:
     """Return numbers, NaN where one means that there is none, as it does where one learns."""
     numbers = find_missing(spec.missing).numbers

@@ -58,6 +58,8 @@ def list_lies(claims: Any) -> list[str]:
         (STYLED, make_recipe(window=None), []),
         (STYLED, make_recipe(window=None, source={"delimiter": ","}), ["card's file style"]),
         (STYLED, make_recipe(window=None, source={"header": ["a"]}), ["card's file style"]),
+        (STYLED, make_recipe(window=None, source={"decimal": ","}), ["card's file style"]),
+        (STYLED, make_recipe(window=None, source={"decimal": ".", "skip_rows": 0}), []),
         (
             STYLED,
             make_recipe(window=None, source={"first": {"type": "npy"}}),
@@ -74,6 +76,13 @@ def list_lies(claims: Any) -> list[str]:
 )
 def test_inputs(spec: InputSpec, recipe: dict[str, Any], lies: list[str]) -> None:
     assert list_lies(INPUT_RULES.find(spec.form)(spec, recipe)) == lies
+
+
+def test_a_style_says_nothing_new_where_nothing_is_new() -> None:
+    plain = {"delimiter": ";", "encoding": "latin-1", "header": []}
+    assert STYLED.model_dump(mode="json")["file_style"] == plain
+    commas = TextStyle(decimal=",")
+    assert TextStyle.model_validate(commas.model_dump(mode="json")) == commas
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ NUMBERS = [
     *["1", "-2.5", "1e5", "+3", ".5", "7.", "1E-3", "-0", "0", "1e-400", "nan", "NaN", "-nan"],
     *["1,5", "1,234.5", "1.5%", "$7", "ERR", "1_000", "0x1p3", "12345678901234567890", "inf"],
     *["-Infinity", "1e999", "3\xa0", "NA", "null", "-999", "-999.0", "-9.99e2", "1d5", "nan(1)"],
-    *["", " 4 ", "\t5", " NA", "N A", "1 000"],
+    *["", " 4 ", "\t5", " NA", "N A", "1 000", "1.234,5", "1.234", "-999,0", "1 234,5", "2,5e3"],
 ]
 TEXTS = ["a", "b c", "é", " a", "a ", "NA", " NA ", "", '5" pipe', 'say "hi"', "x,y", "p;q", "1.0"]
 TEXTS += [
@@ -67,7 +67,11 @@ ENDS, ENCODINGS, DELIMITERS = (
 )
 MARKED = ("utf-8-sig", "utf-16")
 """Encodings of files that say by a mark of theirs what they are."""
-STATED = {"delimiter", "encoding"}
+STATED = {"delimiter", "encoding", "decimal", "thousands", "skip_rows", "units_row"}
+MARKS = [
+    *[{}, {}, {"decimal": ","}, {"decimal": ",", "thousands": "."}, {"thousands": ","}],
+    *[{"skip_rows": 2}, {"decimal": ",", "thousands": " ", "units_row": True}],
+]
 MISSING = [("", "NA", "null"), ("", "-999"), ("NA", "-9.99e2"), (), ("", " NA ", "nan", "a")]
 
 
@@ -80,7 +84,9 @@ class Case:
         self.style = random.choice([*STYLES])
         self.end, self.encoding = random.choice(ENDS), random.choice(ENCODINGS)
         stated = random.choice(ENCODINGS) if self.encoding in MARKED else self.encoding
-        self.style_of_files = TextStyle(delimiter=self.delimiter, encoding=stated)
+        self.style_of_files = TextStyle(
+            delimiter=self.delimiter, encoding=stated, **random.choice(MARKS)
+        )
         names = ["x", "grade", "when", "side"]
         random.shuffle(names)
         self.names = names
@@ -120,7 +126,11 @@ class Case:
         return text
 
     def write(self, records: list[str]) -> bytes:
-        text = self.end.join([self.header, *records]) + self.random.choice(["", self.end])
+        style = self.style_of_files
+        before = ['Logger "7', "at,once;\t|~"][: style.skip_rows]
+        units = [self.delimiter.join(["mm"] * len(self.names))] if style.units_row else []
+        lines = [*before, self.header, *units, *records]
+        text = self.end.join(lines) + self.random.choice(["", self.end])
         return text.encode(self.encoding, errors="replace")
 
 
@@ -259,6 +269,30 @@ def test_a_model_is_asked_with_the_file_that_it_learned_from(tmp_path: Path, sty
     np.testing.assert_array_equal(asked.raw, learned)
     assert not asked.notes
     np.testing.assert_array_equal(learned, [[1.5, 0], [-2, 1]])
+
+
+def test_rows_without_the_lines_before_them_are_asked_alike() -> None:
+    style = TextStyle(delimiter=";", decimal=",", skip_rows=3, units_row=True)
+    columns = (ColumnSpec(name="x [°C]"),)
+    card = make_card(
+        InputSpec(
+            form="table",
+            name="row",
+            dtype="float64",
+            shape=(1,),
+            columns=columns,
+            file_style=style,
+        )
+    )
+    table = "x [°C];side\n°C;-\n1,5;a\n-2;b\n"
+    for text in (table, f"made by;7\n\nlast\n{table}"):
+        asked = read_samples(text.encode(), card, "rows.csv").raw
+        np.testing.assert_array_equal(asked, [[1.5], [-2.0]])
+    np.testing.assert_array_equal(read_values([{"x [°C]": 1.5}], card, "request").raw, [[1.5]])
+    with pytest.raises(BadInput, match=r"row 0.*finite number in x.*'1,5'"):
+        read_values([{"x [°C]": "1,5"}], card, "request")
+    with pytest.raises(BadInput, match=r"line 7.*finite number in x.*decimal mark: ,"):
+        read_samples(f"a\nb\nc\n{table}".replace("-2", "2.5").encode(), card, "rows.csv")
 
 
 def test_another_encoding_is_refused_with_the_remedy() -> None:
