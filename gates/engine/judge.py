@@ -215,6 +215,8 @@ def _make_check(
         message=message,
         rows=rows,
         subject=item.subject,
+        hint="" if passed else item.hint,
+        key="" if passed else item.key,
     )
 
 

@@ -39,6 +39,8 @@ class Check(BaseModel):
         message: one sentence naming rule, observed, limit and where.
         rows: the first offending rows, shards or files, at most 20.
         subject: what the check is about beside others, such as a column; empty for its own name.
+        hint: what to do about a failure, as far as the gate knows it.
+        key: where the recipe states the limit, as `gates.raw.min_rows`; empty where it does not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +56,8 @@ class Check(BaseModel):
     message: str
     rows: tuple[str, ...] = ()
     subject: str = ""
+    hint: str = ""
+    key: str = ""
 
     @model_validator(mode="after")
     def _pass_needs_proof(self) -> Self:

@@ -5,7 +5,7 @@ judged, compressed and shown: by the figures of its row in `lightning_modules`, 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -23,7 +23,13 @@ from storage.base.figures import Figure, find_value
 from storage.forms.base import RowsSpec
 from tasks.forms.streams import SampleRows
 from tasks.objectives.sheets import AnswerSheet
-from tasks.rendering.answers import Forecast, Scatter
+from tasks.rendering.answers import (
+    Breakdown,
+    Forecast,
+    PrecisionRecall,
+    Scatter,
+    StepErrors,
+)
 from tasks.rendering.answers import Sample as SamplePart
 
 S = TypeVar("S", bound=Sample)
@@ -42,6 +48,10 @@ class HeldOut(Generic[S]):
         best_baseline: Name of the baseline with the best headline figure; None without one.
         rows: The rows as the network saw them.
         draw: Returns PNG pictures of rows by row id; of none where the form has no pictures.
+        slices: What each answered row is a part of, (N,) texts, by the name of a column.
+        moments: When the answered rows were, (N,) nanoseconds since 1970; of a window when the last
+            row was that the model saw. None where rows have no time.
+        step_ns: Usual time between two rows of a series, in nanoseconds; 0 where nobody knows.
     """
 
     sheet: AnswerSheet
@@ -50,6 +60,9 @@ class HeldOut(Generic[S]):
     best_baseline: str | None
     rows: SampleRows
     draw: Callable[[Iterable[int]], Mapping[int, bytes]]
+    slices: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    moments: NDArray[np.int64] | None = None
+    step_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,9 @@ class AnswerParts:
     forecasts: tuple[Forecast, ...] = ()
     scatter: Scatter | None = None
     samples: tuple[SamplePart, ...] = ()
+    steps: StepErrors | None = None
+    breakdowns: tuple[Breakdown, ...] = ()
+    precision_recall: PrecisionRecall | None = None
 
 
 class TaskObjective(Generic[S]):

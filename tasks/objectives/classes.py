@@ -9,6 +9,7 @@ from deployments.targets.trust.card import OutputSpec
 from lightning_modules.specs.samples import Sample
 from storage.forms.base import RowsSpec
 from tasks.objectives.base import AnswerParts, Counts, HeldOut, TaskObjective
+from tasks.objectives.breakdown import break_classes, trace_precision
 from tasks.objectives.sheets import AnswerSheet
 from tasks.rendering.answers import Sample as SamplePart
 
@@ -43,8 +44,20 @@ class Classes(TaskObjective[Sample]):
         )
 
     def pick_parts(self, held_out: HeldOut[Sample]) -> AnswerParts:
-        """Choose the surest mistakes and the least sure right answers, where rows have pictures."""
-        return AnswerParts(samples=tuple(_picture(held_out)))
+        """Choose what shows where answers err: pictures, parts of the rows, and of two the curve.
+
+        Of pictures these are the surest mistakes and the least sure right answers.
+        """
+        sheet, sample = held_out.sheet, held_out.sample
+        curve = None
+        if sample.classes == 2:
+            positive = held_out.labels[sample.positive]
+            curve = trace_precision(sheet, sample, positive, sheet.predicted == sample.positive)
+        return AnswerParts(
+            samples=tuple(_picture(held_out)),
+            breakdowns=tuple(break_classes(held_out)),
+            precision_recall=curve,
+        )
 
 
 def _picture(held_out: HeldOut[Sample]) -> Iterator[SamplePart]:

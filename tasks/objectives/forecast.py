@@ -1,5 +1,7 @@
 """Answers that are the next steps of some columns, each in its own unit."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,18 +13,22 @@ from storage.forms.base import RowsSpec
 from tasks.forms.registry import FORMS
 from tasks.forms.streams import HELD_OUT, SampleRows
 from tasks.objectives.base import AnswerParts, HeldOut, TaskObjective
+from tasks.objectives.breakdown import break_by_slice, break_columns, break_steps, list_errors
 from tasks.objectives.sheets import AnswerSheet
 from tasks.objectives.values import draw_scatter
+from tasks.rendering.answers import Breakdown
 from tasks.rendering.answers import Forecast as ForecastPart
 
 SHOWN = {
-    "largest error": 1.0,
+    "worst window": 1.0,
     "worse than three in four": 0.75,
-    "typical": 0.5,
-    "smallest error": 0.0,
+    "typical window": 0.5,
+    "best window": 0.0,
 }
 """Which windows are drawn, by the share of the windows with a smaller error."""
 PAST_STEPS = 24
+MINUTE_NS = 60 * 10**9
+DAY_NS = 1440 * MINUTE_NS
 
 
 class Forecast(TaskObjective[Sample]):
@@ -47,19 +53,32 @@ class Forecast(TaskObjective[Sample]):
         return (OutputSpec(name="values", shape=shape, meaning="values", unit="", labels=names),)
 
     def pick_parts(self, held_out: HeldOut[Sample]) -> AnswerParts:
-        """Choose the windows of `SHOWN`, and one step ahead over the truths of the first column."""
+        """Choose the windows of `SHOWN`, one step ahead over the truths, and where errors lie."""
         sheet, names = held_out.sheet, _name_columns(held_out.sample)
         title = f"{names[0]}, one step ahead"
         scatter = draw_scatter(title, sheet.truth[:, 0, 0], sheet.values[:, 0, 0])
+        parts = AnswerParts(scatter=scatter, breakdowns=tuple(_break_down(held_out, names)))
         if sheet.truth.shape[1] == 1:
-            return AnswerParts(scatter=scatter)
+            return parts
         chosen = choose_windows(sheet)
         pasts = read_pasts(held_out.rows, sheet.row_id[list(chosen)])
         forecasts = [
             _draw_window(held_out, place, word, pasts[int(sheet.row_id[place])])
             for place, word in chosen.items()
         ]
-        return AnswerParts(forecasts=tuple(forecasts), scatter=scatter)
+        steps = break_steps(held_out, self.find_scale(sheet, held_out.sample))
+        return replace(parts, forecasts=tuple(forecasts), steps=steps)
+
+
+def _break_down(held_out: HeldOut[Sample], names: tuple[str, ...]) -> Iterator[Breakdown]:
+    """Yield the errors of each column, and of what windows are parts of."""
+    scale = np.array(held_out.sample.scales[1])
+    if len(names) > 1:
+        yield break_columns(held_out, names, scale)
+    unit = scale if len(names) > 1 else np.ones(1)
+    errors = list_errors(held_out.sheet, held_out.best_baseline)
+    rows = {by: np.nanmean(error / unit, axis=(1, 2)) for by, error in errors.items()}
+    yield from break_by_slice(held_out, rows)
 
 
 def _name_columns(sample: Sample) -> tuple[str, ...]:
@@ -102,9 +121,25 @@ def _draw_window(
     lines = {"truth": sheet.truth[place, :, column], "answer": sheet.values[place, :, column]}
     if best is not None:
         lines[best] = sheet.baselines[best][place, :, column]
-    shown = max(sheet.truth.shape[1], PAST_STEPS)
+    shown = min(max(sheet.truth.shape[1], PAST_STEPS), len(past))
     return ForecastPart(
         title=f"{_name_columns(held_out.sample)[column]}, {word}",
         lines={name: tuple(line.tolist()) for name, line in lines.items()},
         past=tuple(past[-shown:, column].tolist()),
+        moments=_name_moments(held_out, place, shown),
     )
+
+
+def _name_moments(held_out: HeldOut[Sample], place: int, shown: int) -> tuple[str, ...]:
+    """Name when a window's first shown row was, its last one, and the last step ahead."""
+    if held_out.moments is None or not held_out.step_ns:
+        return ()
+    now, step = int(held_out.moments[place]), held_out.step_ns
+    moments = (now - (shown - 1) * step, now, now + held_out.sheet.truth.shape[1] * step)
+    return tuple(show_time(moment, step) for moment in moments)
+
+
+def show_time(moment_ns: int, step_ns: int) -> str:
+    """Return a time as exactly as steps of that length need: 2017-10-24, or with the clock."""
+    exact = "D" if step_ns >= DAY_NS else "m" if step_ns >= MINUTE_NS else "ms"
+    return str(np.datetime64(moment_ns, "ns").astype(f"datetime64[{exact}]")).replace("T", " ")

@@ -3,7 +3,8 @@
 from deployments.targets.trust.card import NORMAL_OR_NOT, OutputSpec
 from lightning_modules.specs.samples import Sample
 from storage.forms.base import RowsSpec
-from tasks.objectives.base import TaskObjective
+from tasks.objectives.base import AnswerParts, HeldOut, TaskObjective
+from tasks.objectives.breakdown import trace_precision
 
 
 class Reconstruction(TaskObjective[Sample]):
@@ -19,3 +20,9 @@ class Reconstruction(TaskObjective[Sample]):
             OutputSpec(name="label", dtype="int64", meaning="label", labels=labels),
             OutputSpec(name="score", meaning="score"),
         )
+
+    def pick_parts(self, held_out: HeldOut[Sample]) -> AnswerParts:
+        """Choose how many anomalies are found at the price of how many false alarms."""
+        labels, sample = held_out.labels or NORMAL_OR_NOT, held_out.sample
+        curve = trace_precision(held_out.sheet, sample, labels[sample.positive], None)
+        return AnswerParts(precision_recall=curve)

@@ -10,6 +10,7 @@ from deployments.targets.trust.card import OutputSpec
 from lightning_modules.specs.samples import Sample
 from storage.forms.base import RowsSpec
 from tasks.objectives.base import AnswerParts, HeldOut, TaskObjective
+from tasks.objectives.breakdown import break_by_slice, list_errors
 from tasks.objectives.sheets import AnswerSheet
 from tasks.rendering.answers import Scatter
 
@@ -36,9 +37,13 @@ class Values(TaskObjective[Sample]):
         return (OutputSpec(name="values", meaning="values", unit=""),)
 
     def pick_parts(self, held_out: HeldOut[Sample]) -> AnswerParts:
-        """Choose answers over truths."""
+        """Choose answers over truths, and the errors of parts of the rows."""
         sheet = held_out.sheet
-        return AnswerParts(scatter=draw_scatter("Answers over truths", sheet.truth, sheet.values))
+        errors = list_errors(sheet, held_out.best_baseline)
+        return AnswerParts(
+            scatter=draw_scatter("Answers over truths", sheet.truth, sheet.values),
+            breakdowns=tuple(break_by_slice(held_out, errors)),
+        )
 
 
 def draw_scatter(title: str, truth: NDArray[Any], values: NDArray[Any]) -> Scatter:

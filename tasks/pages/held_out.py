@@ -7,11 +7,15 @@ import numpy as np
 
 from storage.base.store import Store
 from storage.datasets.version import Version
+from storage.forms.base import RowsSpec
+from storage.forms.columns import SERIES_ID, TIME
 from storage.shards.row_ids import ROW_ID
 from tasks.data.open_versions import iter_rows, open_version
 from tasks.forms.registry import find_task_form
 from tasks.forms.streams import HELD_OUT, SampleRows
 from tasks.gates.accepted import parse_data
+from tasks.gates.drift_columns import find_usual_step
+from tasks.gates.held_out_rows import list_slices, read_known
 from tasks.objectives.base import AnswerParts, HeldOut
 from tasks.objectives.registry import find_objective
 from tasks.rendering.comparison import find_best_baseline
@@ -29,23 +33,32 @@ def pick_parts(workspace: Store, record: RunRecord) -> AnswerParts | None:
         return None
     version = open_version(workspace, prepared.dataset)
     best = find_best_baseline(evaluated.score, evaluated.baselines)
+    sheet = read_predictions(workspace, evaluated.predictions_path, evaluated.predictions)
+    data = _read_data(record)
+    known = read_known(version, sheet.row_id, data, evaluated.sample)
     held_out = HeldOut(
-        sheet=read_predictions(workspace, evaluated.predictions_path, evaluated.predictions),
+        sheet=sheet,
         sample=evaluated.sample,
         labels=evaluated.labels,
         best_baseline=best[0] if best is not None else None,
         rows=SampleRows(version, evaluated.sample),
-        draw=_make_drawer(version, record),
+        draw=_make_drawer(version, data),
+        slices=list_slices(known, data),
+        moments=known.get(TIME),
+        step_ns=find_usual_step(version) if TIME in known and SERIES_ID in known else 0,
     )
     return find_objective(evaluated.sample).pick_parts(held_out)
 
 
+def _read_data(record: RunRecord) -> RowsSpec:
+    document: Any = record.recipe["document"]
+    return parse_data(document["data"])
+
+
 def _make_drawer(
-    version: Version, record: RunRecord
+    version: Version, data: RowsSpec
 ) -> Callable[[Iterable[int]], Mapping[int, bytes]]:
     """Return what draws rows as their form has them; one shard is in memory at a time."""
-    document: Any = record.recipe["document"]
-    data = parse_data(document["data"])
     form = find_task_form(data)
 
     def draw(row_ids: Iterable[int]) -> Mapping[int, bytes]:

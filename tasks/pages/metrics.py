@@ -7,7 +7,7 @@ from storage.base.figures import Figure, find_value
 from storage.records.receipts import Receipt
 from tasks.rendering.comparison import find_best_baseline
 from tasks.rendering.page_data import Metric
-from tasks.rendering.text import name_figure, show_figure
+from tasks.rendering.text import count_digits, name_figure, show_figure
 from tasks.runtime.model_outcomes import Evaluated, Trained
 from tasks.runtime.run_record import RunRecord
 
@@ -31,11 +31,13 @@ def _list_held_out(evaluated: Evaluated) -> Iterator[Metric]:
     """Yield the held-out figures, each beside the best baseline's, then the champions' headline."""
     for place, figure in enumerate(evaluated.figures):
         best = find_best_baseline(figure, evaluated.baselines)
+        digits = count_digits([figure.value, best[1] if best is not None else None])
         yield Metric(
             name=f"held-out {name_figure(figure.name)}",
             value=figure.value,
             kind=_name_kind(figure),
-            note=f"{best[0]} {_show(figure, best[1])}" if best is not None else "",
+            digits=digits,
+            note=f"{best[0]} {_show(figure, best[1], digits)}" if best is not None else "",
             headline=place < HEADLINES,
         )
     for champion in evaluated.champions:
@@ -80,8 +82,8 @@ def _list_training(trained: Trained, evaluated: Evaluated | None) -> Iterator[Me
     yield Metric(name="parameters", value=trained.parameters, kind="count")
 
 
-def _show(figure: Figure, value: float) -> str:
-    return show_figure(figure.model_copy(update={"value": value}))
+def _show(figure: Figure, value: float, digits: int) -> str:
+    return show_figure(figure.model_copy(update={"value": value}), digits)
 
 
 def _name_kind(figure: Figure) -> Literal["rate", "plain"]:

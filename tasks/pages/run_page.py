@@ -1,5 +1,6 @@
 """The run's page, filled from what the stages handed on and from the signed receipt."""
 
+from dataclasses import fields
 from typing import Any
 
 from storage.base.store import Store
@@ -59,9 +60,7 @@ def _fill_model(workspace: Store, record: RunRecord) -> dict[str, Any]:
         "best_epoch": trained.best_epoch + 1 if trained else None,
         "confusion": _fill_confusion(evaluated),
         "comparison": _fill_comparison(evaluated),
-        "forecasts": parts.forecasts,
-        "scatter": parts.scatter,
-        "samples": parts.samples,
+        **{each.name: getattr(parts, each.name) for each in fields(parts)},
         "operand": "ROWS.csv" if compressed and compressed.input.columns else "IMAGE.png",
     }
 

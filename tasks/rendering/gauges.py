@@ -37,7 +37,9 @@ def draw_gauge(check: Check) -> Markup | None:
         return 120 * ((number - start) / span)
 
     left, right = 0.0 if low is None else place(low), 120.0 if high is None else place(high)
-    title = f"observed {show_observed(check.observed)}, allowed {show_limit(check.limit)}"
+    title = (
+        f"observed {show_observed(check.observed, check.limit)}, allowed {show_limit(check.limit)}"
+    )
     return draw(
         120,
         16,

@@ -89,7 +89,7 @@ def _list_cells(check: Check) -> tuple[str, ...]:
     return (
         check.about,
         show_rule(check.rule),
-        show_observed(check.observed) if check.applicable else "",
+        show_observed(check.observed, check.limit) if check.applicable else "",
         show_limit(check.limit) if check.applicable else "",
         f"{SIGNS[verdict]} {verdict}",
     )

@@ -61,17 +61,18 @@ def find_worst(
 
 @dataclass(frozen=True)
 class Mistake:
-    """Rows of the class `truth` that were answered as `answer`."""
+    """Rows of the class `truth`, of which there are `of`, that were answered as `answer`."""
 
     truth: str
     answer: str
     rows: int
+    of: int
 
 
 def find_mistakes(confusion: Confusion, most: int = 6) -> tuple[Mistake, ...]:
     """Return the commonest wrong answers, the commonest first."""
     wrong = [
-        Mistake(confusion.labels[truth], confusion.labels[answer], count)
+        Mistake(confusion.labels[truth], confusion.labels[answer], count, sum(row))
         for truth, row in enumerate(confusion.counts)
         for answer, count in enumerate(row)
         if count and truth != answer

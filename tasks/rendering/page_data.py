@@ -12,8 +12,18 @@ from pydantic import Field, model_validator
 from gates.engine.report import Check, GateReport
 from storage.records.curve import CurvePoint
 from storage.records.receipts import ArtifactRecord, DatasetRecord, FileRecord, SourceRecord
-from tasks.rendering.answers import Comparison, Confusion, Forecast, Sample, Scatter
+from tasks.rendering.answers import (
+    Breakdown,
+    Comparison,
+    Confusion,
+    Forecast,
+    PrecisionRecall,
+    Sample,
+    Scatter,
+    StepErrors,
+)
 from tasks.rendering.base import Part, Text, Value
+from tasks.rendering.remedies import Remedy, list_remedies
 from tasks.rendering.verdicts import list_failed
 
 
@@ -45,6 +55,7 @@ class Metric(Part):
         name: Such as "held-out accuracy".
         value: A rate in 0..1, a count, seconds, milliseconds, bytes, or a plain number or word.
         kind: Its unit.
+        digits: Significant ones of a plain number.
         note: A few words beneath it.
         headline: Whether it stands at the top of the page; four at most do.
     """
@@ -52,6 +63,7 @@ class Metric(Part):
     name: Text
     value: float | int | Text | None
     kind: Literal["rate", "count", "seconds", "milliseconds", "bytes", "plain"] = "plain"
+    digits: int = 3
     note: Text = ""
     headline: bool = False
 
@@ -127,6 +139,9 @@ class RunPage(Part):
     forecasts: tuple[Forecast, ...] = ()
     scatter: Scatter | None = None
     samples: tuple[Sample, ...] = ()
+    steps: StepErrors | None = None
+    breakdowns: tuple[Breakdown, ...] = ()
+    precision_recall: PrecisionRecall | None = None
     candidates: tuple[ArtifactRecord, ...] = ()
     channels: dict[Text, Channel] = Field(default_factory=dict)
     source: SourceRecord | None = None
@@ -168,3 +183,10 @@ class RunPage(Part):
         """The checks that stopped the run, of the gate that it stopped at."""
         red = [gate for gate in self.gates if not gate.passed]
         return list_failed(red[-1]) if red and not self.promoted else ()
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What to do about a stop; nothing for a run that was promoted."""
+        if self.stopped_at is None:
+            return ()
+        return list_remedies(self.stopped_at, self.findings, self.reasons)

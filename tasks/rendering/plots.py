@@ -6,26 +6,36 @@ from collections.abc import Callable, Iterable, Sequence
 from markupsafe import Markup
 
 from tasks.rendering.answers import Forecast, Scatter
+from tasks.rendering.axes import (
+    BOTTOM,
+    FOOT,
+    HEIGHT,
+    INNER,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    draw_scale,
+    place,
+    widen,
+)
 from tasks.rendering.svg import draw, element, text
 from tasks.rendering.text import format_number
 
-_WIDTH, _HEIGHT = 440.0, 220.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 12.0, 26.0, 28.0
-
 
 def draw_forecast(forecast: Forecast) -> Markup | None:
-    """Return the past, then truth, answer and baseline; None where nothing is finite."""
-    ahead = [value for line in forecast.lines.values() for value in line if math.isfinite(value)]
+    """Return the past, then truth, answer, band and baseline; None where nothing is finite."""
+    drawn = (*forecast.lines.values(), *forecast.band)
+    ahead = [value for line in drawn for value in line if math.isfinite(value)]
     if not ahead:
         return None
     given = len(forecast.past)
-    low, high = _widen(*_find_range([*ahead, *forecast.past]))
+    low, high = widen(*_find_range([*ahead, *forecast.past]))
     steps = max(len(line) for line in forecast.lines.values())
-    inner = _WIDTH - _LEFT - _RIGHT
 
     def across(step: int) -> float:
         """Where a step lies; the first that is forecast is number 0."""
-        return _LEFT + inner * (step + given) / max(1, steps + given - 1)
+        return LEFT + INNER * (step + given) / max(1, steps + given - 1)
 
     lines = (
         [_draw_line("past", range(-given, 0), forecast.past, across, low, high)] if given else []
@@ -34,21 +44,54 @@ def draw_forecast(forecast: Forecast) -> Markup | None:
         lines.append(
             _draw_line(_CLASSES.get(name, "baseline"), range(len(line)), line, across, low, high)
         )
-    now = across(-1) if given else _LEFT
+    now = across(-1) if given else LEFT
+    if len(forecast.band) == 2:
+        lines.insert(0, _draw_band(forecast.band, across, low, high))
     title = f"{forecast.title}: {', '.join(forecast.lines)}"
     return draw(
-        _WIDTH,
-        _HEIGHT,
+        WIDTH,
+        HEIGHT,
         title,
-        *_draw_scale(low, high),
-        element("line", x1=now, x2=now, y1=_TOP, y2=_HEIGHT - _BOTTOM, class_="now"),
+        *draw_scale(low, high),
+        element("line", x1=now, x2=now, y1=TOP, y2=HEIGHT - BOTTOM, class_="now"),
         *lines,
-        text(_LEFT, 14, forecast.title),
-        *([text(_LEFT, _HEIGHT - 8, f"{given} steps back")] if given else []),
-        text(_WIDTH - _RIGHT, _HEIGHT - 8, f"{steps} steps ahead", anchor="end"),
+        text(LEFT, 14, forecast.title),
+        *_name_times(forecast, given, steps, now),
     )
 
 
+def _name_times(forecast: Forecast, given: int, steps: int, now: float) -> Sequence[Markup]:
+    """Return what stands beneath a forecast: when it was, or how many steps there are."""
+    end = WIDTH - RIGHT
+    if len(forecast.moments) != 3:
+        back = [text(LEFT, FOOT, f"{given} steps back")] if given else []
+        return (*back, text(end, FOOT, f"{steps} steps ahead", anchor="end"))
+    first, last, ahead = forecast.moments
+    found = [text(end, FOOT, ahead, anchor="end")]
+    room = _CHARACTER * (len(last) + 2)
+    if LEFT + 1.5 * room < now < end - 1.5 * room:
+        found += [text(LEFT, FOOT, first), text(now, FOOT, last, anchor="middle")]
+    else:
+        found.insert(0, text(LEFT, FOOT, first if given else last))
+    return found
+
+
+def _draw_band(
+    band: Sequence[Sequence[float]], across: Callable[[int], float], low: float, high: float
+) -> Markup:
+    """Return the range between the lowest and the highest quantile."""
+    lower, upper = (
+        [(step, value) for step, value in enumerate(line) if math.isfinite(value)] for line in band
+    )
+    points = " ".join(
+        f"{across(step):.1f},{place(value, low, high):.1f}"
+        for step, value in (*upper, *lower[::-1])
+    )
+    return element("polygon", points=points, class_="band")
+
+
+_CHARACTER = 6.6
+"""Width of a character beneath a plot."""
 _CLASSES = {"truth": "truth", "answer": "validation"}
 
 
@@ -67,7 +110,7 @@ def _draw_line(
 ) -> Markup:
     """Return one line; a value that is missing is left out."""
     points = [
-        f"{across(step):.1f},{_place(value, low, high):.1f}"
+        f"{across(step):.1f},{place(value, low, high):.1f}"
         for step, value in zip(steps, values, strict=True)
         if math.isfinite(value)
     ]
@@ -79,52 +122,32 @@ def draw_scatter(scatter: Scatter) -> Markup | None:
     pairs = [pair for pair in scatter.points if all(map(math.isfinite, pair))]
     if not pairs:
         return None
-    low, high = _widen(min(min(pair) for pair in pairs), max(max(pair) for pair in pairs))
-    inner = _WIDTH - _LEFT - _RIGHT
+    low, high = widen(min(min(pair) for pair in pairs), max(max(pair) for pair in pairs))
 
     def across(value: float) -> float:
-        return _LEFT + inner * (value - low) / (high - low)
+        return LEFT + INNER * (value - low) / (high - low)
 
     dots = [
-        element("circle", cx=across(x), cy=_place(y, low, high), r=1.6, class_="dot validation")
+        element("circle", cx=across(x), cy=place(y, low, high), r=1.6, class_="dot validation")
         for x, y in pairs
     ]
     corner = element(
         "line",
         x1=across(low),
         x2=across(high),
-        y1=_place(low, low, high),
-        y2=_place(high, low, high),
+        y1=place(low, low, high),
+        y2=place(high, low, high),
         class_="grid",
     )
     return draw(
-        _WIDTH,
-        _HEIGHT,
+        WIDTH,
+        HEIGHT,
         f"{scatter.title}: {len(pairs)} held-out values, answers over truths",
-        *_draw_scale(low, high),
+        *draw_scale(low, high),
         corner,
         *dots,
-        text(_LEFT, 14, scatter.title),
-        text(_LEFT, _HEIGHT - 8, format_number(low, 3)),
-        text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, "truth", anchor="middle"),
-        text(_WIDTH - _RIGHT, _HEIGHT - 8, format_number(high, 3), anchor="end"),
+        text(LEFT, 14, scatter.title),
+        text(LEFT, FOOT, format_number(low, 3)),
+        text((LEFT + WIDTH - RIGHT) / 2, FOOT, "truth", anchor="middle"),
+        text(WIDTH - RIGHT, FOOT, format_number(high, 3), anchor="end"),
     )
-
-
-def _draw_scale(low: float, high: float) -> Sequence[Markup]:
-    """Return three lines with their values."""
-    marks = []
-    for value in (low, (low + high) / 2, high):
-        y = _place(value, low, high)
-        marks.append(element("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="grid"))
-        marks.append(text(_LEFT - 6, y + 4, format_number(value, 3), anchor="end"))
-    return marks
-
-
-def _place(value: float, low: float, high: float) -> float:
-    return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (high - value) / (high - low)
-
-
-def _widen(low: float, high: float) -> tuple[float, float]:
-    reach = (high - low) or abs(high) or 1.0
-    return low - 0.05 * reach, high + 0.05 * reach

@@ -2,15 +2,15 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.rendering import bars, candidates, charts, gauges, matrix, plots, text, verdicts
+from tasks.rendering import bars, candidates, charts, curves, gauges, matrix, plots, text, verdicts
 from tasks.rendering.answers import Sample
 from tasks.rendering.commands import list_commands
 from tasks.rendering.page_data import Metric, RunPage
@@ -66,6 +66,10 @@ def _draw_answers(page: RunPage) -> dict[str, Any]:
         "confusion": matrix.draw_confusion(page.confusion) if page.confusion else None,
         "classes": matrix.find_worst(classes),
         "class_count": len(classes),
+        "curve": curves.draw_precision_recall(page.precision_recall)
+        if page.precision_recall
+        else None,
+        "step_errors": curves.draw_step_errors(page.steps) if page.steps else None,
         "mistakes": matrix.find_mistakes(page.confusion) if page.confusion else (),
         "samples": _order_samples(page.samples),
     }
@@ -94,12 +98,15 @@ def make_environment() -> Environment:
         "metric": show_metric,
         "milliseconds": text.format_milliseconds,
         "moment": text.format_moment,
+        "note": verdicts.find_note,
         "noted": verdicts.list_noted,
         "observed": text.show_observed,
         "rate": text.format_rate,
         "rule": text.show_rule,
         "score": candidates.show_score,
         "seconds": text.format_seconds,
+        "three": partial(text.format_number, digits=3),
+        "together": _show_together,
         "short": text.shorten_digest,
         "value": text.show_value,
         "verdict": verdicts.name_verdict,
@@ -150,7 +157,14 @@ def _inline_picture(png: bytes) -> str:
 
 def show_metric(metric: Metric) -> str:
     """Return a figure in its unit."""
+    if isinstance(metric.value, float) and metric.kind == "plain":
+        return text.format_number(metric.value, metric.digits)
     return metric.value if isinstance(metric.value, str) else _KINDS[metric.kind](metric.value)
+
+
+def _show_together(values: Sequence[float | None], rate: bool = False) -> list[str]:
+    """Return numbers that stand beside each other; `rate` says that they are shares."""
+    return [text.format_rate(value) for value in values] if rate else text.format_together(values)
 
 
 def _order_samples(samples: tuple[Sample, ...]) -> list[Sample]:

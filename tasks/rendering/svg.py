@@ -6,6 +6,9 @@ from markupsafe import Markup, escape
 
 from tasks.rendering.text import clean_text
 
+_OURS = frozenset({"points", "d"})
+"""Attributes of coordinates, which are written here and hold no text of others."""
+
 
 def element(name: str, *children: object, **attributes: object) -> Markup:
     """Return one element; children that are not markup, and every attribute, are escaped.
@@ -14,10 +17,11 @@ def element(name: str, *children: object, **attributes: object) -> Markup:
         name: Of the element.
         *children: Text or markup.
         **attributes: None is left out; a trailing underscore is dropped and others become hyphens,
-            so that `class_` and `text_anchor` can be written.
+            so that `class_` and `text_anchor` can be written. Those of `_OURS` are never cut: half
+            a path draws another line, or none.
     """
     written = Markup("").join(
-        Markup(' {}="{}"').format(_name(key), clean_text(_number(value)))
+        Markup(' {}="{}"').format(_name(key), value if key in _OURS else clean_text(_number(value)))
         for key, value in attributes.items()
         if value is not None
     )

@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 
@@ -69,7 +69,10 @@ def is_finite(value: object) -> bool:
 
 
 def format_number(value: float | None, digits: int = 4) -> str:
-    """Return a number with so many significant digits, thousands apart: 1,797 or 0.04215."""
+    """Return a number with so many significant digits: 1,797 or 0.04215, never 1.235e+04.
+
+    Whole digits before the point are all shown, thousands apart.
+    """
     return _format_number(value, digits).replace("-", "\N{MINUS SIGN}")
 
 
@@ -80,7 +83,26 @@ def _format_number(value: float | None, digits: int) -> str:
         return str(value)
     if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
         return f"{int(value):,}"
-    return f"{value:,.{digits}g}" if 1e-4 <= abs(value) < 1e6 else f"{value:.{digits}g}"
+    if 10.0**digits <= abs(value) < 1e9:
+        return f"{value:,.0f}"
+    return f"{value:,.{digits}g}" if 1e-4 <= abs(value) < 1e9 else f"{value:.{digits}g}"
+
+
+def count_digits(values: Sequence[float | None]) -> int:
+    """Return how many digits numbers have that are read beside each other.
+
+    3, or up to 6 where they look alike.
+    """
+    known = {value for value in values if value is not None}
+    for digits in range(3, 6):
+        if len({format_number(value, digits) for value in known}) == len(known):
+            return digits
+    return 6
+
+
+def format_together(values: Sequence[float | None]) -> list[str]:
+    """Return numbers that are read beside each other, with `count_digits` of them."""
+    return [format_number(value, count_digits(values)) for value in values]
 
 
 def format_rate(value: float | None) -> str:
@@ -93,11 +115,11 @@ def format_rate(value: float | None) -> str:
     return f"{shown} %"
 
 
-def show_figure(figure: Figure) -> str:
+def show_figure(figure: Figure, digits: int = 4) -> str:
     """Return a figure's value in a few characters: rates as percentages, others as they are."""
     if figure.unit in _UNITS:
         return _UNITS[figure.unit](figure.value)
-    return format_number(figure.value)
+    return format_number(figure.value, digits)
 
 
 def name_figure(name: str) -> str:
@@ -183,14 +205,37 @@ def _is_run(values: list[JsonValue]) -> bool:
     return len(numbers) == len(values) >= 5 and all(b - a == 1 for a, b in pairwise(numbers))
 
 
-def show_observed(observed: JsonValue) -> str:
-    """Return a check's observation in words, such as `3 of 1,797, such as 12, 99`."""
+def show_observed(observed: JsonValue, limit: JsonValue = None) -> str:
+    """Return a check's observation in words, such as `3 of 1,797, such as 12, 99`.
+
+    A number has three digits, or as many more as tell on which side of its limit it lies.
+    """
+    if isinstance(observed, float) and is_finite(observed):
+        return _show_beside(observed, list(_list_numbers(limit)))
     if not isinstance(observed, dict) or not {"unexpected", "of"} <= observed.keys():
         return show_value(observed)
     examples = f", such as {show_value(observed['examples'])}" if observed.get("examples") else ""
     if observed["unexpected"] == 0:
         return f"none of {show_value(observed['of'])}"
     return f"{show_value(observed['unexpected'])} of {show_value(observed['of'])}{examples}"
+
+
+def _show_beside(value: float, others: Sequence[float]) -> str:
+    for digits in range(3, 10):
+        rounded = float(f"{value:.{digits}g}")
+        if all(
+            (rounded > other) - (rounded < other) == (value > other) - (value < other)
+            for other in others
+        ):
+            return format_number(value, digits)
+    return format_number(value, 10)
+
+
+def _list_numbers(limit: JsonValue) -> Iterator[float]:
+    """Yield the numbers of a limit."""
+    for value in limit.values() if isinstance(limit, dict) else ():
+        if isinstance(value, int | float) and is_finite(value):
+            yield float(value)
 
 
 def show_limit(limit: JsonValue) -> str:

@@ -38,3 +38,11 @@ def list_noted(report: GateReport) -> tuple[Check, ...]:
 
 def _choose(report: GateReport, verdicts: Iterable[str]) -> tuple[Check, ...]:
     return tuple(check for check in report.checks if name_verdict(check) in verdicts)
+
+
+def find_note(check: Check) -> str:
+    """Return what a check's message says besides rule, observation and limit."""
+    head = f"{check.rule} on {check.about}: observed "
+    if not check.message.startswith(head):
+        return check.message
+    return check.message.partition(", limit ")[2].partition("; ")[2]

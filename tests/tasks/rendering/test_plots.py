@@ -131,3 +131,38 @@ def test_people_read_one_number_of_the_epoch_that_was_kept() -> None:
     assert "3 epochs, best 3" in trained.facts
     assert [point.epoch for point in trained.numbered_curve] == [1, 2, 3]
     assert "| 3 \\(kept\\) |" in trained.render_markdown("train", "")
+
+
+def test_a_long_line_is_drawn_whole() -> None:
+    steps = 720
+    lines = {"truth": tuple(map(float, range(steps))), "answer": (1.0,) * steps}
+    picture = draw_forecast(Forecast(title="x", lines=lines, past=(0.0,) * steps))
+    assert picture is not None
+    found = re.findall(r'<polyline points="([^"]*)"', picture)
+    assert [len(points.split()) for points in found] == [steps] * 3
+    assert "…" not in picture
+
+
+def test_dates_stand_beneath_and_the_band_lies_around_the_answer() -> None:
+    lines = {"truth": (3.0, 4.0, 5.0), "answer": (3.0, 4.0, 5.0)}
+    moments = ("2018-01-04 16:00", "2018-01-04 18:00", "2018-01-04 21:00")
+    picture = draw_forecast(
+        Forecast(
+            title="OT",
+            lines=lines,
+            past=(1.0, 2.0, 2.5),
+            moments=moments,
+            band=((2.0, 3.0, 4.0), (4.0, 5.0, 6.0)),
+        )
+    )
+    assert picture is not None
+    assert all(moment in picture for moment in (moments[0], moments[2]))
+    assert "steps ahead" not in picture
+    (band,) = re.findall(r'<polygon points="([^"]*)"', picture)
+    corners = [tuple(map(float, corner.split(","))) for corner in band.split()]
+    (answer,) = re.findall(r'<polyline points="([^"]*)" class="line validation"', picture)
+    for place, point in enumerate(answer.split()):
+        x, y = map(float, point.split(","))
+        above, below = corners[place], corners[-1 - place]
+        assert above[0] == below[0] == x
+        assert above[1] < y < below[1]
