@@ -18,6 +18,7 @@ from pydantic import (
 
 from storage.base.cells import find_missing, read_number
 from storage.base.marks import Decimal, Marks, NumberWriter, Thousands
+from storage.base.path_patterns import PathColumns
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -67,7 +68,7 @@ _FIRST_KEYS = frozenset({"delimiter", "encoding", "header"})
 
 
 class TextStyle(BaseModel):
-    """How the CSV files of a source look.
+    """How the files of a source look, and what they are called.
 
     Attributes:
         delimiter: What stands between two values.
@@ -78,6 +79,7 @@ class TextStyle(BaseModel):
         thousands: What stands between thousands; None for nothing.
         skip_rows: Lines before the header, or before the first record of files without one.
         units_row: Whether a record of units, in which no value is a number, may follow the header.
+        path_columns: Pattern of the files' paths, whose named parts are columns.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,6 +91,7 @@ class TextStyle(BaseModel):
     thousands: Thousands | None = None
     skip_rows: SkippedRows = 0
     units_row: bool = False
+    path_columns: PathColumns | None = None
 
     @model_serializer(mode="wrap")
     def _leave_out_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

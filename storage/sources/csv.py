@@ -6,13 +6,14 @@ a model is asked as well.
 """
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from storage.base.errors import SourceError
 from storage.base.marks import Decimal, Thousands
+from storage.base.path_patterns import PathColumns
 from storage.base.text_style import (
     MOST_MARK_BYTES,
     Delimiter,
@@ -32,14 +33,14 @@ from storage.sources.base import (
     Part,
     PassedOver,
     SourceFile,
-    Split,
     Undecodable,
     UrlSource,
 )
+from storage.sources.choosing import Splits, check_given, choose_files, read_path
 from storage.sources.csv_blocks import Block, Cut, cut_blocks
 from storage.sources.csv_lines import drop_units, skip_lines, take_header
 from storage.sources.faults import translated
-from storage.sources.listing import PACKED, choose_files, find_files
+from storage.sources.listing import PACKED, find_files
 from storage.sources.opening import SourceStream, open_stream
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.xz", ".csv.bz2", ".csv.zst")
@@ -67,9 +68,12 @@ class CsvSource(UrlSource):
     units_row: bool = False
     """Whether the record behind the header names units: it is left out, if no value of it is a
     number."""
-    splits: dict[Split, str] = Field(default={})
-    """File of each split below the url, as `{train: train.csv, held_out: test.csv}`; empty where
-    there is none."""
+    path_columns: PathColumns | None = None
+    """What the files' paths below the url say, as `"{site}/{year}.csv"`: the parts in braces are
+    columns of texts like any other. `*` stands for any text, `**` for any folders."""
+    splits: Splits = Field(default={})
+    """Files of each split below the url, as `{train: [a.csv, b.csv], held_out: "2024/*.csv"}`;
+    empty where the files say nothing of splits."""
     max_files: int = Field(default=100_000, ge=1)
     """Most files of the source."""
 
@@ -98,6 +102,7 @@ class CsvSource(UrlSource):
         if unread := found.count_unread(name for name, _ in chosen):
             yield PassedOver(unread)
         for name, split in chosen:
+            given = read_path(self.path_columns, name, self.display)
             with open_stream(join_url(found.root, name), self.options, name) as stream:
                 text = _decode_text(stream, self.encoding)
                 blocks = cut_blocks(
@@ -107,7 +112,7 @@ class CsvSource(UrlSource):
                     stream.display,
                     1 + self.skip_rows,
                 )
-                yield from self._list_parts(blocks, stream, split, table)
+                yield from self._list_parts(blocks, stream, split, table, given)
                 yield stream.finish()
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
@@ -132,7 +137,12 @@ class CsvSource(UrlSource):
         )
 
     def _list_parts(
-        self, blocks: Iterator[Cut], stream: SourceStream, split: str, spec: RowsSpec
+        self,
+        blocks: Iterator[Cut],
+        stream: SourceStream,
+        split: str,
+        spec: RowsSpec,
+        given: Mapping[str, str],
     ) -> Iterator[Part]:
         names: list[str] | None = list(self.header) if self.header is not None else None
         start, units_due = 0, self.units_row
@@ -140,11 +150,12 @@ class CsvSource(UrlSource):
             if names is None:
                 names, cut = take_header(cut, self.delimiter)
             if start == 0:
-                check_columns(names, spec.columns, stream.display)
+                check_given(names, given, stream.display)
+                check_columns([*names, *given], spec.columns, stream.display)
             if units_due and cut.text:
                 cut, units_due = drop_units(cut, self.delimiter, self.file_style.marks), False
             if cut.text.strip():
-                detail = (tuple(names), cut.line)
+                detail = (tuple(names), cut.line, given)
                 stop = start + cut.records
                 yield Part(stream.name, start, stop, split=split, detail=detail, payload=cut.text)
             start += cut.records

@@ -1,6 +1,6 @@
 """Cuts the text of CSV files into blocks of whole records, and parses a block."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from storage.forms.base import RowsSpec
 from storage.forms.columns import list_number_columns
 from storage.forms.parsing import holds_nan, is_text_column
 from storage.sources.base import Part
+from storage.sources.choosing import add_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,8 +91,8 @@ class Block:
     """Records of one part of a CSV file.
 
     Args:
-        part: Its payload is whole records; its detail the names of the columns, and the line that
-            the first record begins on.
+        part: Its payload is whole records; its detail the names of the columns, the line that the
+            first record begins on, and columns that are the same in all rows.
         delimiter: What stands between two values.
         marks: How its numbers are written.
     """
@@ -102,6 +103,7 @@ class Block:
         self.marks = marks
         self.names: tuple[str, ...] = part.detail[0]
         self._line: int = part.detail[1]
+        self._given: Mapping[str, str] = part.detail[2]
 
     def parse(self, spec: RowsSpec) -> "tuple[pa.Table, Faults]":
         """Return the rows as a table, and the records that are none.
@@ -122,7 +124,7 @@ class Block:
         if again.any():
             faults |= {kept[int(row)]: records.REPEATED_HEADER for row in np.flatnonzero(again)}
             table = table.filter(~again)
-        return self._write_numbers(table, spec), faults
+        return add_columns(self._write_numbers(table, spec), self._given), faults
 
     def _write_numbers(self, table: "pa.Table", spec: RowsSpec) -> "pa.Table":
         """Return the rows with the numbers that are still texts as they are read everywhere."""
@@ -131,7 +133,7 @@ class Block:
         if self.marks.is_plain:
             return table
         writer = NumberWriter(self.marks, find_missing(spec.missing))
-        for name in list_number_columns(spec):
+        for name in self._keep_own(list_number_columns(spec)):
             column = table.column(name)
             if not is_text_column(column):
                 continue
@@ -153,6 +155,10 @@ class Block:
         """Name the file and the line of a record, as an editor counts lines."""
         start = int(self._ends[number - 1]) + 1 if number else 0
         return f"{self.part.name} line {self._line + int(np.searchsorted(self._breaks, start))}"
+
+    def _keep_own(self, names: Iterable[str]) -> list[str]:
+        """Return those of the columns that the records themselves hold, each once."""
+        return [name for name in dict.fromkeys(names) if name not in self._given]
 
     @cached_property
     def _ends(self) -> NDArray[np.intp]:
@@ -201,8 +207,8 @@ class Block:
             faults[row.number - 1] = found
             return "skip"
 
-        types = dict.fromkeys(spec.columns, pa.string())
-        types |= dict.fromkeys(list_number_columns(spec), numbers)
+        types = dict.fromkeys(self._keep_own(spec.columns), pa.string())
+        types |= dict.fromkeys(self._keep_own(list_number_columns(spec)), numbers)
         payload = self.part.payload
         return arrow.read_csv(
             pa.BufferReader(payload),
@@ -217,7 +223,7 @@ class Block:
             ),
             convert_options=arrow.ConvertOptions(
                 column_types=types,
-                include_columns=list(dict.fromkeys(spec.columns)),
+                include_columns=self._keep_own(spec.columns),
                 null_values=list(spec.missing),
                 strings_can_be_null=True,
                 decimal_point=self.marks.decimal,
@@ -229,7 +235,7 @@ class Block:
         import pyarrow as pa
 
         faults: Faults = {}
-        wanted = list(dict.fromkeys(spec.columns))
+        wanted = self._keep_own(spec.columns)
         places = [self.names.index(name) for name in wanted]
         kept: list[list[str]] = []
         text = self.part.payload.decode()

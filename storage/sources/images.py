@@ -23,10 +23,10 @@ from storage.sources.base import (
     Part,
     PassedOver,
     SourceFile,
-    Split,
     Undecodable,
     UrlSource,
 )
+from storage.sources.choosing import Splits, list_pairs
 from storage.sources.listing import NO_UTF8, find_ending, find_files, list_files, read_files
 from storage.sources.opening import open_stream
 from storage.sources.pictures import decode_pictures
@@ -56,9 +56,9 @@ class ImagesSource(UrlSource):
 
     type: Literal["images"] = "images"
     """Which source it is."""
-    splits: dict[Split, str] = Field(default={})
-    """Folder of each split below the url, as `{train: train, held_out: test}`; empty where there is
-    none."""
+    splits: Splits = Field(default={})
+    """Folders of each split below the url, as `{train: [a, b], held_out: test}`; empty where
+    the folders say nothing of splits."""
     mismatch: Literal["resize", "refuse"] = "resize"
     """Whether pictures of another size or mode are resized and converted to the recipe's, or left
     out."""
@@ -71,11 +71,17 @@ class ImagesSource(UrlSource):
 
     @field_validator("splits")
     @classmethod
-    def _strip_slashes(cls, splits: dict[str, str]) -> dict[str, str]:
-        stripped = {split: folder.strip("/") for split, folder in splits.items()}
-        if "" in stripped.values() or len(set(stripped.values())) != len(stripped):
+    def _strip_slashes(cls, splits: Splits) -> Splits:
+        stripped: Splits = {
+            split: given.strip("/")
+            if isinstance(given, str)
+            else tuple(folder.strip("/") for folder in given)
+            for split, given in splits.items()
+        }
+        folders = [folder for _, folder in list_pairs(stripped)]
+        if "" in folders or len(set(folders)) != len(folders) or () in stripped.values():
             raise ValueError(
-                "name a folder of its own for each split; write as {train: train, held_out: test}"
+                "name folders of its own for each split; write as {train: train, held_out: test}"
             )
         return stripped
 
@@ -145,12 +151,13 @@ class ImagesSource(UrlSource):
         if not self.splits:
             return ""
         return next(
-            (split for split, folder in self.splits.items() if f"/{folder}/" in f"/{name}"), None
+            (split for split, folder in list_pairs(self.splits) if f"/{folder}/" in f"/{name}"),
+            None,
         )
 
     def _require_splits(self, found: Collection[str | None]) -> None:
         """Refuses a split without a picture: its folder is empty, or called otherwise."""
-        empty = [folder for split, folder in self.splits.items() if split not in found]
+        empty = [folder for split, folder in list_pairs(self.splits) if split not in found]
         if empty:
             raise SourceUnavailable(
                 f"source ({self.display}) must hold pictures in each folder of source.splits; got "

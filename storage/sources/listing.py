@@ -12,7 +12,6 @@ from storage.base.errors import SourceUnavailable, describe_error
 from storage.base.redaction import redact_said
 from storage.base.store import redact
 from storage.sources.addresses import find_cache, has_query, show_name, split_chain
-from storage.sources.base import Split
 from storage.sources.faults import translated
 from storage.sources.folders import walk_folder
 from storage.sources.plain_files import is_local, look_at_open, require_unchanged
@@ -120,30 +119,6 @@ def find_files(
     unnamed = sorted(set(wanted) - set(clear)) if len(clear) < len(wanted) else []
     others = count_endings(sorted(set(shown) - set(wanted)))
     return Listing(root, clear, others, tuple(map(show_name, unnamed)))
-
-
-def choose_files(
-    names: Sequence[str], splits: Mapping[Split, str], display: str
-) -> list[tuple[str, str]]:
-    """Return the names of the files that are read, each with its split, "" where there are none.
-
-    Args:
-        names: Names of the files that are there.
-        splits: File of each split; empty: all are read.
-        display: The source's address without secrets, for messages.
-
-    Raises:
-        SourceUnavailable: The file of a split is not among them.
-    """
-    absent = sorted(set(splits.values()) - set(names))
-    if absent:
-        raise SourceUnavailable(
-            f"source ({display}) must hold each file of source.splits; got no "
-            f"{', '.join(absent)} among {len(names)} files; correct the names, or the url"
-        )
-    if splits:
-        return sorted((name, split) for split, name in splits.items())
-    return [(name, "") for name in names]
 
 
 def find_below(filesystem: Any, path: str, address: str) -> tuple[str, list[str]]:

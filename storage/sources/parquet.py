@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from storage.base.errors import SourceError
+from storage.base.path_patterns import PathColumns
 from storage.base.store import redact
+from storage.base.text_style import TextStyle
 from storage.forms.base import RowsSpec
 from storage.forms.columns import check_columns, find_undeclared, require_columns
 from storage.forms.registry import find_form
 from storage.forms.unreadable import find_unreadable
 from storage.sources.addresses import join_url
-from storage.sources.base import Decoded, Part, PassedOver, SourceFile, Split, UrlSource
+from storage.sources.base import Decoded, Part, PassedOver, SourceFile, UrlSource
+from storage.sources.choosing import Splits, add_columns, check_given, choose_files, read_path
 from storage.sources.faults import translated
-from storage.sources.listing import choose_files, find_files
+from storage.sources.listing import find_files
 from storage.sources.opening import open_stream
 from storage.sources.parquet_layout import (
     RowGroups,
@@ -43,6 +46,7 @@ class _Groups:
     first: int
     stop: int
     bytes: HashedRanges
+    given: Mapping[str, str]
 
 
 class ParquetSource(UrlSource):
@@ -50,10 +54,19 @@ class ParquetSource(UrlSource):
 
     type: Literal["parquet"] = "parquet"
     """Which source it is."""
-    splits: dict[Split, str] = Field(default={})
-    """File of each split below the url, as `{train: train.parquet}`; empty where there is none."""
+    path_columns: PathColumns | None = None
+    """What the files' paths below the url say, as `"{site}/{year}.parquet"`: the parts in braces
+    are columns of texts like any other. `*` stands for any text, `**` for any folders."""
+    splits: Splits = Field(default={})
+    """Files of each split below the url, as `{train: "20*.parquet", held_out: [a.parquet]}`; empty
+    where the files say nothing of splits."""
     max_files: int = Field(default=100_000, ge=1)
     """Most files of the source."""
+
+    @property
+    def file_style(self) -> TextStyle | None:
+        """How a file is called that a model is asked with, where files' names say something."""
+        return None if self.path_columns is None else TextStyle(path_columns=self.path_columns)
 
     def scan(
         self, spec: RowsSpec | None, target_bytes: int
@@ -66,7 +79,8 @@ class ParquetSource(UrlSource):
             yield PassedOver(unread)
         for name, split in chosen:
             address = join_url(found.root, name)
-            groups, size_bytes = self._plan_file(address, table, target_bytes)
+            given = read_path(self.path_columns, name, self.display)
+            groups, size_bytes = self._plan_file(address, table, target_bytes, given)
             hasher = RangeHasher([group.ranges for group in groups])
             with open_stream(address, self.options, name) as stream:
                 while data := stream.read(CHUNK_BYTES):
@@ -75,7 +89,7 @@ class ParquetSource(UrlSource):
             start = 0
             for group, digest in zip(groups, hasher.list_digests(), strict=True):
                 hashed = HashedRanges(address, size_bytes, group.ranges, digest)
-                detail = _Groups(group.first, group.stop, hashed)
+                detail = _Groups(group.first, group.stop, hashed, given)
                 yield Part(name, start, start + group.rows, split=split, detail=detail)
                 start += group.rows
             yield whole
@@ -98,7 +112,7 @@ class ParquetSource(UrlSource):
         return Decoded(rows, columns=columns, undeclared=strange, unreadable=odd)
 
     def _plan_file(
-        self, address: str, table: RowsSpec, target_bytes: int
+        self, address: str, table: RowsSpec, target_bytes: int, given: Mapping[str, str]
     ) -> tuple[list[RowGroups], int]:
         """Reads a file's footer; return its row groups in parts, and its size in bytes."""
         display = redact(address)
@@ -113,9 +127,11 @@ class ParquetSource(UrlSource):
                 opened.seek(max(0, size_bytes - 8))
                 footer = find_footer(opened.read(8), size_bytes, display)
                 file = pq.ParquetFile(opened)
-                check_columns(file.schema_arrow.names, table.columns, display)
-                require_types(file.schema_arrow, table, display)
-                return plan_groups(file, footer, table.columns, display, target_bytes), size_bytes
+                check_given(file.schema_arrow.names, given, display)
+                check_columns([*file.schema_arrow.names, *given], table.columns, display)
+                own = [name for name in table.columns if name not in given]
+                require_types(file.schema_arrow, own, table, display)
+                return plan_groups(file, footer, own, display, target_bytes), size_bytes
 
 
 def _read_groups(groups: _Groups, spec: RowsSpec, options: Mapping[str, object]) -> "pa.Table":
@@ -125,7 +141,7 @@ def _read_groups(groups: _Groups, spec: RowsSpec, options: Mapping[str, object])
 
     display = redact(groups.bytes.address)
     sparse = read_ranges(groups.bytes, options)
-    names = list(dict.fromkeys(spec.columns))
+    names = [name for name in dict.fromkeys(spec.columns) if name not in groups.given]
     size_bytes = sum(stop - start for start, stop in groups.bytes.ranges)
     with translated(display):
         # Texts stay in their dictionary until it is known how long they get without it.
@@ -137,4 +153,4 @@ def _read_groups(groups: _Groups, spec: RowsSpec, options: Mapping[str, object])
             column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
             for column in found.columns
         ]
-        return pa.table(plain, names=found.column_names)
+        return add_columns(pa.table(plain, names=found.column_names), groups.given)

@@ -100,8 +100,16 @@ def find_footer(tail: bytes, size_bytes: int, display: str) -> Range:
     return size_bytes - _TAIL_BYTES - length, size_bytes
 
 
-def require_types(schema: "pa.Schema", spec: RowsSpec, display: str) -> None:
+def require_types(
+    schema: "pa.Schema", columns: Sequence[str], spec: RowsSpec, display: str
+) -> None:
     """Refuses columns of a type that has no value to read: lists, maps, and the like.
+
+    Args:
+        schema: The file's columns and their types.
+        columns: Those that are read.
+        spec: What each column is.
+        display: The file's name for messages.
 
     Raises:
         SourceError: A column is of such a type.
@@ -109,7 +117,7 @@ def require_types(schema: "pa.Schema", spec: RowsSpec, display: str) -> None:
     import pyarrow.types as kinds
 
     answer = () if spec.target is None else (spec.target,)
-    for name in dict.fromkeys(spec.columns):
+    for name in dict.fromkeys(columns):
         kind = schema.field(name).type
         kind = kind.value_type if kinds.is_dictionary(kind) else kind
         is_number = name in (*spec.numbers, *answer)

@@ -9,6 +9,7 @@ from deployments.targets.run.forms.arrays import MAGIC, Raw, Samples, read_numbe
 from deployments.targets.run.forms.looks import NOTERS
 from deployments.targets.run.forms.records import (
     Records,
+    add_path_columns,
     split_csv,
     tabulate_objects,
     write_numbers,
@@ -18,6 +19,7 @@ from deployments.targets.run.forms.rows import list_columns, list_number_columns
 from deployments.targets.trust.card import Card, InputSpec
 from storage.base.cells import find_missing
 from storage.base.errors import NotFound, StorageError
+from storage.base.path_patterns import list_names
 from storage.base.registry import UnknownName
 from storage.base.store import Store, redact
 from storage.base.text_style import TextStyle
@@ -41,10 +43,12 @@ def load_samples(file: str, card: Card) -> Samples:
         BadInput: The file is missing, too large, damaged, or does not hold what the card describes.
         BadArtifact: No reader for the card's form is installed here.
     """
-    return read_samples(_read_bounded(file), card, redact(file))
+    return read_samples(_read_bounded(file), card, redact(file), path=file)
 
 
-def read_samples(data: bytes, card: Card, where: str, encoding: str | None = None) -> Samples:
+def read_samples(
+    data: bytes, card: Card, where: str, encoding: str | None = None, path: str = ""
+) -> Samples:
     """Read the raw samples of a file's bytes.
 
     Args:
@@ -53,6 +57,7 @@ def read_samples(data: bytes, card: Card, where: str, encoding: str | None = Non
         where: The file's name, for messages; without secrets.
         encoding: What a CSV file's sender says of it; None: that of the files that were learned
             from.
+        path: Where the file lies, if it does, for what its name says.
 
     Raises:
         BadInput: The bytes are damaged, or do not hold what the card describes.
@@ -60,11 +65,12 @@ def read_samples(data: bytes, card: Card, where: str, encoding: str | None = Non
     """
     spec = card.input
     if spec.form in RECORD_READERS and not data.startswith(MAGIC):
-        wanted = [column.name for column in spec.columns]
         style = spec.file_style or TextStyle()
+        named = list_names(style.path_columns)
+        wanted = [column.name for column in spec.columns if column.name not in named]
         if encoding is not None:
             style = style.model_copy(update={"encoding": encoding})
-        records = split_csv(data, where, wanted, style)
+        records = add_path_columns(split_csv(data, where, wanted, style), style.path_columns, path)
         numbers = list_number_columns(spec)
         records = write_numbers(records, numbers, style.marks, find_missing(spec.missing))
         return _read_records(records, spec, where)

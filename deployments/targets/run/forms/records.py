@@ -13,6 +13,7 @@ from deployments.targets.errors import BadInput
 from storage.base import records
 from storage.base.cells import MAX_QUOTED, Missing, match_number
 from storage.base.marks import Marks, NumberWriter
+from storage.base.path_patterns import match_end
 from storage.base.text_style import TextStyle, find_encoding, is_units_row
 from storage.base.urls import redact
 
@@ -98,6 +99,22 @@ def split_csv(
             rows.append(record.cells)
             places.append(record.line)
     return Records(header, rows, "line", 2, places)
+
+
+def add_path_columns(found: Records, pattern: str | None, path: str) -> Records:
+    """Return rows with the columns that the name of their file says, if they lack these.
+
+    Args:
+        found: The rows as they stand in the file.
+        pattern: Pattern of the files that were learned from; None where their names say nothing.
+        path: Where the file lies; "" where it lies nowhere.
+    """
+    said = (match_end(pattern, path) if pattern is not None else None) or {}
+    given = {name: text for name, text in said.items() if name not in found.header}
+    if not given:
+        return found
+    rows = [[*row, *given.values()] for row in found.rows]
+    return replace(found, header=[*found.header, *given], rows=rows)
 
 
 def write_numbers(

@@ -22,6 +22,7 @@ from storage.base.cells import (
     read_number_cell,
     read_text_cell,
 )
+from storage.base.path_patterns import list_names
 from storage.base.times import read_time
 from storage.base.urls import redact
 
@@ -173,9 +174,13 @@ def _check_header(records: Records, spec: InputSpec, where: str) -> None:
         )
     absent = [name for name in names if name not in records.header]
     if absent:
+        remedy = f"name them {'in its first line' if records.first else 'all'}"
+        pattern = None if spec.file_style is None else spec.file_style.path_columns
+        if pattern is not None and set(absent) & set(list_names(pattern)):
+            remedy = f"give them as columns, or call the file as {pattern}"
         raise BadInput(
             f"input ({where}) must have the columns {', '.join(names)}; got no "
-            f"{', '.join(absent)}; name them {'in its first line' if records.first else 'all'}"
+            f"{', '.join(absent)}; {remedy}"
         )
 
 

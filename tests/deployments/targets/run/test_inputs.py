@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from deployments.targets.errors import BadInput
-from deployments.targets.run.inputs import MAX_FILE_BYTES, load_samples
-from deployments.targets.trust.card import Card
+from deployments.targets.run.inputs import MAX_FILE_BYTES, load_samples, read_values
+from deployments.targets.trust.card import Card, ColumnSpec, InputSpec
+from storage.base.text_style import TextStyle
+from tests.deployments.targets.run.forms.test_rows import make_card
 
 DIGIT = np.arange(64, dtype=np.uint8).reshape(8, 8) % 17
 
@@ -65,3 +67,28 @@ def test_secrets_of_an_address_are_not_repeated(card: Card) -> None:
     with pytest.raises(BadInput) as caught:
         load_samples("nosuch://user:hunter2@host/x.png?token=hunter2", card)
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_name_of_a_file_is_read_as_where_it_was_learned_from(tmp_path: Path) -> None:
+    columns = (ColumnSpec(name="x"), ColumnSpec(name="site", vocabulary=("north", "south")))
+    card = make_card(
+        InputSpec(
+            form="table",
+            name="row",
+            dtype="float64",
+            shape=(2,),
+            columns=columns,
+            file_style=TextStyle(path_columns="{site}/{year}.csv"),
+        )
+    )
+    path = tmp_path / "south" / "2024.csv"
+    path.parent.mkdir()
+    path.write_text("x\n1\n2\n")
+    np.testing.assert_array_equal(load_samples(str(path), card).raw, [[1, 1], [2, 1]])
+    path.with_name("own.csv").write_text("x,site\n1,north\n")
+    np.testing.assert_array_equal(load_samples(str(path.parent / "own.csv"), card).raw, [[1, 0]])
+    (tmp_path / "rows.txt").write_text("x\n1\n")
+    with pytest.raises(BadInput, match=r"got no site; .* call the file as {site}/{year}\.csv"):
+        load_samples(str(tmp_path / "rows.txt"), card)
+    with pytest.raises(BadInput, match="got no site"):
+        read_values([{"x": 1}], card, "request")

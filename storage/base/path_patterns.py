@@ -1,0 +1,83 @@
+"""Patterns of paths with named parts, as `{site}/{year}.csv`: what files are called says something.
+
+A part in braces stands for any text without a slash, and so do `*` and `?` for any and for one
+sign of it; `**` stands for any folders. Learning and asking read names of files alike.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator
+
+from storage.base.urls import redact
+
+_TOKEN = re.compile(r"\{([^{}]*)\}|(\*\*/|\*\*|\*|\?)|([^{}*?]+|[{}])")
+_SIGNS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+class _Compiled(NamedTuple):
+    """What matches a path, and the names of the groups that it has."""
+
+    pattern: re.Pattern[str]
+    names: tuple[str, ...]
+
+
+def check_path_pattern(pattern: str) -> str:
+    """Return a pattern whose named parts become columns.
+
+    Raises:
+        ValueError: It names none, one twice, or has a brace too many.
+    """
+    parts = list(_TOKEN.finditer(pattern))
+    names = [found[1] for found in parts if found[1] is not None]
+    odd = any(found[3] in ("{", "}") for found in parts)
+    if odd or not names or "" in names or len(set(names)) < len(names) or pattern.startswith("/"):
+        raise ValueError(
+            f"path_columns ({redact(pattern)}) must be a path below the url, with parts of "
+            "different names in braces; write as '{site}/{year}.csv'"
+        )
+    return pattern
+
+
+PathColumns = Annotated[str, AfterValidator(check_path_pattern)]
+
+
+def list_names(pattern: str | None) -> tuple[str, ...]:
+    """List the named parts of a pattern; none where there is no pattern."""
+    return () if pattern is None else _compile(pattern).names
+
+
+def match_path(pattern: str, path: str) -> dict[str, str] | None:
+    """Return the text of each named part of a path; None where it is none of the pattern."""
+    compiled = _compile(pattern)
+    found = compiled.pattern.fullmatch(path)
+    return None if found is None else dict(zip(compiled.names, found.groups(), strict=True))
+
+
+def match_end(pattern: str, path: str) -> dict[str, str] | None:
+    """Return the same for the end of a path: its last folders, as many as the pattern has."""
+    parts = [part for part in path.replace("\\", "/").split("/") if part]
+    return match_path(pattern, "/".join(parts[-(pattern.count("/") + 1) :]))
+
+
+def choose_matching(names: Sequence[str], pattern: str) -> list[str]:
+    """Return the name that a pattern is, or those that match it; braces are plain signs here."""
+    if pattern in names:
+        return [pattern]
+    compiled = _compile(pattern, named=False).pattern
+    return [name for name in names if compiled.fullmatch(name)]
+
+
+@lru_cache(maxsize=64)
+def _compile(pattern: str, *, named: bool = True) -> _Compiled:
+    text = ""
+    names: list[str] = []
+    for found in _TOKEN.finditer(pattern):
+        if found[1] and named:
+            names.append(found[1])
+            text += "([^/]+?)"
+        else:
+            text += _SIGNS[found[2]] if found[2] else re.escape(found[0])
+    return _Compiled(re.compile(text, re.DOTALL), tuple(names))
