@@ -120,24 +120,25 @@ targets:
 """,
     ),
     "series-regression": (
-        "How much life a bearing has left, from its last fifty readings.",
+        "How much life an engine has left, from its last thirty cycles, of new ones 125.",
         """\
 format: 1
-name: bearings
+name: engines
 kind: series-regression
-source: {type: csv, url: bearings.csv}
+source: {type: csv, url: engines.csv}
 data:
   kind: series
-  time: time
-  entity: bearing
-  numbers: [vibration, temperature]
-  target: hours_left
+  time: cycle
+  time_format: "%s"
+  entity: engine
+  numbers: [temperature, pressure, speed]
+  target: {remaining: cycle, cap: 125}
   split: {by: entity, held_out: 0.2, validation: 0.15}
 model:
   network: {family: rnn, params: {cell: gru, width: 32}}
-  window: {lookback: 50, stride: 5}
+  window: {lookback: 30}
 targets:
-  bearings-edge: {prefer: [int8, fp32]}
+  engines-edge: {prefer: [int8, fp32]}
 """,
     ),
     "anomaly-detection": (

@@ -114,6 +114,11 @@ class RowsSpec(BaseModel):
         return None
 
     @property
+    def target_column(self) -> str | None:
+        """Column of numbers that the target is read from."""
+        return self.target
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are read."""
         return ()

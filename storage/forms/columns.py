@@ -43,8 +43,9 @@ def require_columns(data: RowsSpec | None, where: str) -> RowsSpec:
 
 
 def list_number_columns(spec: RowsSpec) -> tuple[str, ...]:
-    """List the columns whose values are numbers, the target last."""
-    return (*spec.numbers, *filter(None, [spec.target]))
+    """List the columns whose values are numbers, the target last; what the time is, is none."""
+    named = (*spec.numbers, *filter(None, [spec.target_column]))
+    return tuple(name for name in named if name != spec.time)
 
 
 def check_columns(found: Sequence[str], wanted: Sequence[str], where: str) -> None:
@@ -145,7 +146,7 @@ def build_rows(table: "pa.Table", spec: RowsSpec) -> tuple[Rows, dict[str, tuple
         )
     if spec.target is not None:
         rows[TARGET], rows[TARGET + VALID_SUFFIX] = parse_numbers(
-            table.column(spec.target), missing
+            table.column(spec.target_column), missing
         )
     if spec.time is not None:
         rows[TIME], rows[TIME + VALID_SUFFIX] = parse_times(

@@ -16,6 +16,7 @@ from storage.forms.base import RowsSpec
 from storage.forms.columns import TARGET, build_rows
 from storage.forms.measures import Measured, Moments, list_texts, measure_target
 from storage.forms.parsing import mask_numbers
+from storage.forms.remaining import Ends
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows, count_rows
 
 if TYPE_CHECKING:
@@ -69,6 +70,22 @@ class Form:
     def count_array_bytes(self, shape: tuple[int, ...], item_bytes: int) -> int:
         """Return the decoded bytes of one row of an array of features, of that shape."""
         return prod(shape) * item_bytes
+
+    def describe_survey(self, data: RowsSpec) -> RowsSpec | None:
+        """Return what is looked at in all rows before they are read; None for nothing."""
+        return None
+
+    def survey(self, rows: Rows, data: RowsSpec) -> Ends:
+        """Return what some rows tell of others, by entity; `rows` are as `describe_survey` says."""
+        return {}
+
+    def complete(self, rows: Rows, data: RowsSpec, ends: Ends) -> Rows:
+        """Return rows with what follows from the survey of all."""
+        return rows
+
+    def settle(self, rows: Rows, data: RowsSpec) -> Rows:
+        """Return some rows with what would follow if they were all that there are."""
+        return rows
 
     def find_invalid(self, rows: Rows, data: RowsSpec) -> tuple[Mask, Mask]:
         """Marks rows whose features, and rows whose label or target, break what is declared.

@@ -1,16 +1,26 @@
 """Series: rows of a table with a time, of one entity or many, kept in order."""
 
+from collections.abc import Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
+from pydantic import (
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from storage.base.errors import SourceError
+from storage.base.redaction import show_name
 from storage.forms.base import RowsSpec
-from storage.forms.columns import SERIES_ID, TIME, parse_entities
+from storage.forms.columns import NUMBERS, SERIES_ID, TARGET, TIME, parse_entities
 from storage.forms.form import Columns
+from storage.forms.remaining import Ends, RemainingSpec, count_down, find_ends
 from storage.forms.table import TableForm, TableSpec
 from storage.shards.row_ids import VALID_SUFFIX, Rows, hash_contents
 
@@ -34,6 +44,40 @@ class SeriesSpec(TableSpec):
     """What the rows are."""
     entity: str | None = None
     """Column that tells the entities apart; None where there is one. Kept as `series_id`, int64."""
+    target: str | None = None
+    """Column of the number to be predicted. Or what is left of a count until an entity's last row,
+    as `{remaining: cycle, cap: 125}` of machines that ran to failure; `beyond` names a column of
+    what entities had left whose rows stop before."""
+    _remaining: RemainingSpec | None = PrivateAttr(default=None)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read_remaining(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Reads a target that is worked out."""
+        target = value.get("target") if isinstance(value, Mapping) else None
+        if not isinstance(target, Mapping | RemainingSpec):
+            return handler(value)
+        try:
+            remaining = RemainingSpec.model_validate(target)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            where = ".".join(["target", *map(show_name, fault["loc"])])
+            raise ValueError(
+                f"{where} must suit; got: {fault['msg']}; write as target: {{remaining: cycle, "
+                "cap: 125}"
+            ) from None
+        spec = handler({**value, "target": remaining.name})
+        spec._remaining = remaining
+        spec._check_remaining()
+        return spec
+
+    @model_serializer(mode="wrap")
+    def _write_remaining(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Writes the target as it is read."""
+        document: dict[str, Any] = handler(self)
+        if self._remaining is not None and "target" in document:
+            document["target"] = self._remaining.model_dump(exclude_defaults=True)
+        return document
 
     @model_validator(mode="after")
     def _check_time(self) -> "SeriesSpec":
@@ -46,10 +90,37 @@ class SeriesSpec(TableSpec):
             )
         return self
 
+    def _check_remaining(self) -> None:
+        if self.entity is None:
+            raise ValueError(
+                "name the column of the entities whose lives are counted; write as entity: engine"
+            )
+        if self.split.by in ("hash", "time"):
+            raise ValueError(
+                f"split (by: {self.split.by}) must keep the rows of an entity together, of which "
+                "one tells what remains of all; write split: {by: entity, held_out: 0.2}"
+            )
+
+    @property
+    def remaining(self) -> RemainingSpec | None:
+        """How the target is worked out; None where a column holds it."""
+        return self._remaining
+
+    @property
+    def target_column(self) -> str | None:
+        """Column of numbers that the target is read from."""
+        return self.target if self._remaining is None else self._remaining.remaining
+
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are read."""
-        return (*super().columns, *((self.entity,) if self.entity is not None else ()))
+        found = (*super().columns, *((self.entity,) if self.entity is not None else ()))
+        if self._remaining is None:
+            return found
+        # What counts may be what the rows are ordered by, or learned from, too.
+        others = list(found)
+        others.remove(self._remaining.remaining)
+        return found if self._remaining.remaining not in others else tuple(others)
 
 
 class SeriesForm(TableForm):
@@ -63,6 +134,42 @@ class SeriesForm(TableForm):
         """Makes the fields of a table, and `series_id` of the entity."""
         rows, columns = super().read_table(table, data)
         return {**rows, SERIES_ID: parse_entities(table, data)}, columns
+
+    def describe_survey(self, data: RowsSpec) -> RowsSpec | None:
+        """Return the columns that tell the end of an entity's life; None where none is asked."""
+        if not isinstance(data, SeriesSpec) or data.remaining is None:
+            return None
+        counted = (data.remaining.remaining, data.remaining.beyond)
+        return SeriesSpec.model_construct(
+            **{
+                **{name: getattr(data, name) for name in SeriesSpec.model_fields},
+                **{"numbers": tuple(filter(None, counted)), "metadata": ()},
+                **{"label": None, "labels": (), "target": None, "time": None},
+            }
+        )
+
+    def survey(self, rows: Rows, data: RowsSpec) -> Ends:
+        """Return the last count of each entity."""
+        remaining = data.remaining if isinstance(data, SeriesSpec) else None
+        told = remaining is not None and remaining.beyond is not None
+        return find_ends(rows, told=told)
+
+    def complete(self, rows: Rows, data: RowsSpec, ends: Ends) -> Rows:
+        """Return rows whose target is what remains."""
+        if not isinstance(data, SeriesSpec) or data.remaining is None:
+            return rows
+        return count_down(rows, data.remaining, ends)
+
+    def settle(self, rows: Rows, data: RowsSpec) -> Rows:
+        """Return rows with what remains until the last of them."""
+        if not isinstance(data, SeriesSpec) or data.remaining is None:
+            return rows
+        counts = {
+            NUMBERS: rows[TARGET][:, None],
+            NUMBERS + VALID_SUFFIX: rows[TARGET + VALID_SUFFIX][:, None],
+            SERIES_ID: rows[SERIES_ID],
+        }
+        return count_down(rows, data.remaining, find_ends(counts, told=False))
 
     def read_arrays(
         self, values: NDArray[Any], targets: NDArray[Any], data: RowsSpec | None, where: str

@@ -87,7 +87,7 @@ class TableSpec(RowsSpec):
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are read."""
-        single = (self.label, self.target, self.time)
+        single = (self.label, self.target_column, self.time)
         return (
             *self.numbers,
             *self.texts,

@@ -92,7 +92,7 @@ def _list_masks(rows: Rows, spec: RowsSpec) -> dict[str, NDArray[np.bool_]]:
     masks = {
         name: numbers[:, place] for place, name in enumerate(spec.numbers) if numbers is not None
     }
-    for name, field in ((spec.target, TARGET), (spec.time, TIME)):
+    for name, field in ((spec.target_column, TARGET), (spec.time, TIME)):
         if name is not None and field + VALID_SUFFIX in rows:
             masks[name] = rows[field + VALID_SUFFIX]
     return masks

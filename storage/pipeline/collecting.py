@@ -20,10 +20,13 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.scratch import open_scratch
 from storage.datasets.version import Version
 from storage.forms.base import DEFAULT_SHARD_BYTES, MAX_CLASSES_NAMED, RowsSpec
+from storage.forms.registry import find_form
+from storage.forms.remaining import Ends
 from storage.forms.unreadable import Unreadable, merge_unreadable
 from storage.pipeline.derived import measure_derived
 from storage.pipeline.known_rows import KnownRows
 from storage.pipeline.publishing import publish_version
+from storage.pipeline.surveying import survey_source
 from storage.shards.entry import ShardEntry, Span
 from storage.shards.row_ids import ROW_ID, count_rows
 from storage.shards.writing import write_shard
@@ -113,10 +116,17 @@ def collect_rows(
     """
     require_whole(source)
     gathered = _Gathered(source)
+    ends = survey_source(source, spec, target_shard_bytes)
     with open_scratch(dataset) as scratch:
         spool = scratch if client is not None else None
         work = partial(
-            collect_part, source=source, spec=spec, shards=dataset.shards, codec=codec, spool=spool
+            collect_part,
+            source=source,
+            spec=spec,
+            shards=dataset.shards,
+            codec=codec,
+            spool=spool,
+            ends=ends,
         )
         tasks = _list_tasks(source.scan(spec, target_shard_bytes), gathered.beside, spool)
         for number, done in enumerate(map_in_order(work, tasks, client)):
@@ -170,6 +180,7 @@ def collect_part(
     shards: Store,
     codec: str,
     spool: Store | None,
+    ends: Ends | None = None,
 ) -> Collected:
     """Makes one whole shard of one part.
 
@@ -181,6 +192,7 @@ def collect_part(
         codec: Codec of the shard.
         spool: Where the bytes of parts wait for their worker; None where the part carries them
             itself.
+        ends: What a survey of the whole source told, where rows need it.
 
     Raises:
         SourceError: The part cannot be read as rows.
@@ -192,6 +204,8 @@ def collect_part(
     done = Collected(None, decoded.faults, decoded.files, decoded.undeclared, decoded.unreadable)
     if not count_rows(decoded.rows):
         return done
+    if ends is not None and spec is not None and ROW_ID not in decoded.rows:
+        decoded = replace(decoded, rows=find_form(spec).complete(decoded.rows, spec, ends))
     rows = identify_rows(part, decoded)
     spans = (Span(name=part.name, start=part.start, stop=part.stop),)
     derived = measure_derived(rows, decoded.columns)

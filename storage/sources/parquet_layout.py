@@ -116,7 +116,7 @@ def require_types(
     """
     import pyarrow.types as kinds
 
-    answer = () if spec.target is None else (spec.target,)
+    answer = () if spec.target_column is None else (spec.target_column,)
     for name in dict.fromkeys(columns):
         kind = schema.field(name).type
         kind = kind.value_type if kinds.is_dictionary(kind) else kind

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from storage.base.errors import StorageError
 from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, TARGET, TIME, name_text_fields
+from storage.forms.registry import find_form
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows, count_rows, find_valid
 from storage.sources.base import Decoded, Part, PassedOver, Source
 
@@ -103,7 +104,7 @@ def look_at_source(source: Source, data: RowsSpec, unread: float, unreadable: fl
     if not look.rows and not look.faults:
         named = source.display or "of a package"
         look.faults.append(f"source ({named}) must hold rows; got none that can be read")
-    rows = _join(parts)
+    rows = find_form(data).settle(_join(parts), data) if parts else {}
     _judge(look, rows, data, (strange, lost, odd), (unread, unreadable))
     look.columns = _profile(rows, data)
     look.seconds = round(time.monotonic() - started, 2)

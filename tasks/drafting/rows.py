@@ -56,6 +56,7 @@ def read_rows(table: "pa.Table", section: Mapping[str, Any]) -> tuple[RowsSpec, 
     form = FORMS.find(str(section["kind"]))
     spec = form.spec.model_validate(section)
     rows, _ = form.read_table(_blank(table, spec), spec)
+    rows = form.settle(rows, spec)
     return spec, {CONTENT_HASH: hash_contents(rows), **rows}
 
 
