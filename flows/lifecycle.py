@@ -12,6 +12,8 @@ from flows.run.journal_page import JOURNAL
 from flows.run.lost import recall_recipe
 from flows.run.prefect_flow import lepton_flow
 from flows.run.run import open_run
+from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.training import TrainSpec
 from storage.records.receipts import Receipt
 from tasks.data.collect import collect
 from tasks.data.prepare import prepare
@@ -22,28 +24,19 @@ from tasks.gates.raw import gate_raw
 from tasks.release.compress import compress
 from tasks.release.promote import promote
 from tasks.runtime.cluster import open_cluster
+from tasks.training.choose import choose
 from tasks.training.evaluate import evaluate
 from tasks.training.launch import open_trainer
 from tasks.training.nodes import check_nodes
 from tasks.training.start import find_start
 from tasks.training.train import train
 
-FLOW = Flow(
-    name="lifecycle",
-    stages=(
-        collect,
-        gate_raw,
-        prepare,
-        gate_prepared,
-        train,
-        evaluate,
-        gate_model,
-        compress,
-        gate_artifact,
-        promote,
-    ),
-    required_gates=("raw", "prepared", "model", "artifact"),
-)
+REQUIRED = ("raw", "prepared", "model", "artifact")
+_DATA = (collect, gate_raw, prepare, gate_prepared)
+_MODEL = (train, evaluate, gate_model, compress, gate_artifact, promote)
+FLOW = Flow(name="lifecycle", stages=(*_DATA, *_MODEL), required_gates=REQUIRED)
+RACE = Flow(name="lifecycle", stages=(*_DATA, choose, *_MODEL), required_gates=REQUIRED)
+"""The same where the recipe leaves the network to a race."""
 
 
 @lepton_flow
@@ -81,7 +74,7 @@ def lifecycle(
     start = find_start(workspace, r.train.start_from)
     r = r.pin_start(start)
     with (
-        open_run(FLOW, r, workspace, resume) as run,
+        open_run(RACE if r.is_raced else FLOW, r, workspace, resume) as run,
         open_trainer(run.directory, r.train.devices, worth=JOURNAL) as trainer,
     ):
         url, data, to = run.url, r.data, tuple(r.targets)
@@ -91,9 +84,13 @@ def lifecycle(
             prepared = run.do(prepare, url, r.name, raw, data, dask)
             asked = (start, r.objective, r.model.window)
             run.do(gate_prepared, url, raw, prepared, data, r.gates.prepared, *asked)
-        trained = run.do(
-            train, url, prepared, r.objective, data, r.model, r.train, to, trainer, scheduler, start
-        )
+            learned = (url, prepared, r.objective, data)
+            how: tuple[ModelSpec, TrainSpec] = (r.model, r.train)
+            if r.is_raced:
+                folder = str(run.directory)
+                chosen = run.do(choose, *learned, *how, folder, dask, start)
+                how = (chosen.model, chosen.train)
+        trained = run.do(train, *learned, *how, to, trainer, scheduler, start)
         evaluated = run.do(evaluate, url, raw, prepared, trained, r.digest, data, to)
         run.do(gate_model, url, prepared, evaluated, data, r.objective, r.gates.model)
         wanted = (r.compress, r.targets, r.gates.artifact)

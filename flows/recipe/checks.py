@@ -15,7 +15,7 @@ from flows.recipe.faults import describe_sentence
 from flows.recipe.model import Recipe
 from gates.raw.forms import FORMS as RAW_FORMS
 from lightning_modules.specs.base import is_import_path
-from lightning_modules.specs.forms import FORMS, SampleForm, check_params, list_augmentations
+from lightning_modules.specs.forms import AUTO, FORMS, SampleForm, check_params, list_augmentations
 from lightning_modules.specs.model import HeadSpec
 from lightning_modules.specs.objectives import OBJECTIVES, ObjectiveSpec
 
@@ -76,7 +76,7 @@ def _check_family(
 ) -> Iterator[RecipeFault]:
     """Yields a network that is not built for the form of the rows, or for what is asked."""
     path, family, known = "model.network.family", recipe.model.network.family, form.families
-    if is_import_path(family):
+    if is_import_path(family) or family == AUTO:
         return
     if family not in known:
         remedy = f"choose one of {', '.join(known)}, or write your own as package.module:Name"

@@ -24,6 +24,7 @@ from flows.kinds import KINDS
 from gates.model.objectives import gates_for_objective
 from gates.specs.sections import GatesSpec
 from lightning_modules.specs.compress import CompressSpec
+from lightning_modules.specs.forms import AUTO
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import TrainSpec
 from storage.base.redaction import redact
@@ -110,6 +111,11 @@ class Recipe(BaseModel):
     def objective(self) -> str:
         """Name of what is asked of the rows, as `classes` or `forecast`."""
         return KINDS.find(self.kind).objective
+
+    @property
+    def is_raced(self) -> bool:
+        """Whether a race chooses the network."""
+        return self.model.network.family == AUTO
 
     @property
     def digest(self) -> str:

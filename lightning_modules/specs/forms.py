@@ -12,6 +12,9 @@ from lightning_modules.specs.families import Params
 from lightning_modules.specs.samples import ImageSample, RowSample, Sample
 from storage.base.registry import Registry
 
+AUTO = "auto"
+"""Stands for a family that a race among all that suit chooses."""
+
 
 @dataclass(frozen=True)
 class SampleForm:

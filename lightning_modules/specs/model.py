@@ -11,13 +11,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from lightning_modules.specs.base import Spec, check_name
-from lightning_modules.specs.forms import list_families
+from lightning_modules.specs.forms import AUTO, list_families
 from lightning_modules.specs.window import WindowSpec
 
 HEADS = ("standard",)
 
 
-FamilyName = Annotated[str, AfterValidator(partial(check_name, "network family", list_families))]
+FamilyName = Annotated[
+    str,
+    AfterValidator(partial(check_name, "network family", lambda: (*list_families(), AUTO))),
+]
 HeadName = Annotated[str, AfterValidator(partial(check_name, "head", lambda: HEADS))]
 
 
@@ -89,12 +92,22 @@ class NetworkSpec(Spec):
 
     family: FamilyName = "cnn"
     """A family by its name; where none is named, the first of cnn, mlp and autoencoder that suits
-    the kind. Or the import path of a callable `(input_shape=..., outputs=...,
-    **params) -> nn.Module`. The input's shape is (C, H, W) of images, (D,) of tables, (L, C) of
-    series, the channels that are forecast first; the outputs are K classes or values, or (H, T) for
-    H steps of T columns."""
+    the kind. "auto" lets all that suit race on the validation rows, baselines that can ship among
+    them, and trains the winner (successive halving; Jamieson and Talwalkar, 2016). Or the import
+    path of a callable `(input_shape=..., outputs=..., **params) -> nn.Module`. The input's shape is
+    (C, H, W) of images, (D,) of tables, (L, C) of series, the channels that are forecast first; the
+    outputs are K classes or values, or (H, T) for H steps of T columns."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of that family; a wrong one is refused with the recipe's other faults."""
+
+    @model_validator(mode="after")
+    def _check_auto(self) -> "NetworkSpec":
+        if self.family == AUTO and self.params:
+            raise ValueError(
+                f"params ({', '.join(self.params)}) must be left out where family is {AUTO}; got "
+                "some; remove them, or name the family that they are of"
+            )
+        return self
 
 
 class ModelSpec(Spec):

@@ -114,6 +114,9 @@ class TrainSpec(Spec):
     work. A resumed training keeps the number that it began with, as far as there are cores."""
     nodes: int = Field(default=1, ge=1, le=1024)
     """Machines that train together, each with as many devices."""
+    budget_minutes: float | None = Field(default=None, gt=0, le=100_000)
+    """Processor time in minutes that the race of `model.network.family: auto` may cost before the
+    winner is trained; None: half a minute to three, by the rows."""
     start_from: StartSpec | None = None
     """Weights to start from; None draws them."""
     optimizer: OptimizerSpec = OptimizerSpec()

@@ -85,6 +85,17 @@ def read_sample(checkpoint: bytes) -> AnySample:
     return _SAMPLES.validate_python(about["sample"])
 
 
+def read_model(checkpoint: bytes) -> ModelSpec:
+    """Returns head and network of a checkpoint.
+
+    Raises:
+        CheckpointError: The bytes are no checkpoint, or of a newer format.
+    """
+    _, about = unpack_weights(checkpoint)
+    check_format(about)
+    return ModelSpec.model_validate(about["model"])
+
+
 def check_format(about: Mapping[str, Any]) -> None:
     """Refuses a checkpoint of another format.
 

@@ -15,6 +15,7 @@ from tasks.rendering.comparison import compare_baselines
 from tasks.rendering.page_data import Channel, ReceiptPart, RunPage, Stage
 from tasks.runtime.model_outcomes import Evaluated, Trained
 from tasks.runtime.outcomes import Compressed, Promoted
+from tasks.runtime.race_outcome import Chosen
 from tasks.runtime.run_record import RunRecord, StageRecord
 
 
@@ -55,7 +56,9 @@ def _fill_model(workspace: Store, record: RunRecord) -> dict[str, Any]:
     trained, evaluated = record.find(Trained), record.find(Evaluated)
     compressed = record.find(Compressed)
     parts = pick_parts(workspace, record) or AnswerParts()
+    chosen = record.find(Chosen)
     return {
+        "race": chosen.part if chosen else None,
         "curve": trained.numbered_curve if trained else (),
         "best_epoch": trained.best_epoch + 1 if trained else None,
         "confusion": _fill_confusion(evaluated),

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from pydantic import JsonValue
+
 from deployments.targets.trust.keys import KeyRing
 from storage.base.figures import Figure
 from storage.base.store import Store
@@ -12,6 +14,7 @@ from tasks.runtime.figures import measure_cost
 from tasks.runtime.model_outcomes import Evaluated, Trained
 from tasks.runtime.outcomes import Collected, Compressed, Prepared
 from tasks.runtime.provenance import describe_code, describe_machine, describe_packages
+from tasks.runtime.race_outcome import Chosen
 from tasks.runtime.run_record import RunRecord
 
 
@@ -40,7 +43,7 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
         lepton=describe_code(),
         packages=describe_packages(),
         machine=describe_machine(),
-        recipe=record.recipe,
+        recipe=_describe_recipe(record),
         source=collected.source if collected else None,
         datasets=_list_datasets(record),
         gates=tuple(report.model_dump(mode="json") for report in record.reports),
@@ -55,6 +58,19 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
         timings={name: round(stage.duration_s, 3) for name, stage in record.stages.items()},
         resumptions=tuple(resumption.model_dump(mode="json") for resumption in record.resumptions),
     )
+
+
+def _describe_recipe(record: RunRecord) -> dict[str, JsonValue]:
+    """Return the recipe, with the network that a race has chosen for it, if there was one."""
+    chosen = record.find(Chosen)
+    if chosen is None:
+        return record.recipe
+    trained: dict[str, JsonValue] = {
+        "name": chosen.name,
+        "model": chosen.model.model_dump(mode="json", exclude_defaults=True),
+        "train": chosen.train.model_dump(mode="json", exclude_defaults=True),
+    }
+    return {**record.recipe, "chosen": trained}
 
 
 def _require_green(record: RunRecord) -> None:

@@ -23,6 +23,7 @@ from tasks.rendering.answers import (
     StepErrors,
 )
 from tasks.rendering.base import Part, Text, Value
+from tasks.rendering.race import RacePart
 from tasks.rendering.remedies import Remedy, list_remedies
 from tasks.rendering.verdicts import list_failed
 
@@ -132,6 +133,7 @@ class RunPage(Part):
     stages: tuple[Stage, ...] = ()
     gates: tuple[GateReport, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    race: RacePart | None = None
     curve: tuple[CurvePoint, ...] = ()
     best_epoch: int | None = None
     confusion: Confusion | None = None

@@ -16,9 +16,10 @@ from tasks.runtime.outcomes import (
     Promoted,
     wrap_outcome,
 )
+from tasks.runtime.race_outcome import Chosen
 
 T = TypeVar("T")
-for _outcome in (Collected, Prepared, Judged, Trained, Evaluated, Compressed, Promoted):
+for _outcome in (Collected, Prepared, Judged, Chosen, Trained, Evaluated, Compressed, Promoted):
     register_outcome(_outcome)
 
 

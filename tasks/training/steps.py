@@ -43,6 +43,7 @@ from tasks.training.metric_log import MetricLog
 STATES = "resume"
 EVALUATION_BATCH = 512
 CHANGE_NO_WEIGHT = (
+    "budget_minutes",
     "devices",
     "nodes",
     "threads",

@@ -1,0 +1,170 @@
+"""A race of networks by successive halving: cheap trials of all, longer ones of those that lead.
+
+After Jamieson and Talwalkar (2016): each round costs as much, and a third goes on. Who is fitted at
+once is fitted whole in the first round, and stays in. Everything is planned by estimated costs, so
+that the same data and the same seed have the same winner on every machine.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lightning_modules.specs.entrants import Entrant
+from lightning_modules.specs.trial import Bounds, Measured, Survey
+from tasks.training.heat import Begun
+
+ROUNDS, KEPT = 3, 3
+LEAST_STEPS = 30
+"""Optimizer steps below which a network shows nothing of itself."""
+DEAREST = 8.0
+"""How many times the budget the winner's whole training may be estimated to cost."""
+OVERRUN, SPARE_S = 3.0, 20.0
+"""How much more than its share a trial may cost, for a machine that is slower than was thought."""
+MOST_ROWS, MOST_NUMBERS = 60_000, 6_000_000
+JUDGED = 16
+
+RunTrials = Callable[[Sequence[tuple[Entrant, Bounds]]], Sequence[Measured | str]]
+
+
+@dataclass(frozen=True)
+class Field:
+    """What is raced on.
+
+    Attributes:
+        batches: Batches of the training rows.
+        batch_rows: Rows of a batch.
+        numbers: Numbers of a sample.
+        max_epochs: Epochs of a whole training.
+        budget_s: Processor time that the race may cost, in seconds.
+    """
+
+    batches: int
+    batch_rows: int
+    numbers: int
+    max_epochs: int
+    budget_s: float
+
+
+def choose_budget(rows: int, numbers: int, minutes: float | None) -> float:
+    """Return the processor time of a race in seconds: what was said, or by the size of the rows.
+
+    Args:
+        rows: Training rows.
+        numbers: Numbers of a sample.
+        minutes: What the recipe says.
+    """
+    if minutes is not None:
+        return 60 * minutes
+    return 60 * min(3.0, 0.5 + rows * numbers / 4e6)
+
+
+class Race:
+    """Keeps a race: who is in, and what they came to.
+
+    Args:
+        field: What is raced on.
+        run: Carries out trials side by side; a text is why one failed.
+
+    Attributes:
+        begun: Every trial, in order.
+    """
+
+    def __init__(self, field: Field, run: RunTrials) -> None:
+        self.field = field
+        self.begun: list[Begun] = []
+        self._run = run
+        self._spent_s = 0.0
+
+    def decide(
+        self, entrants: Sequence[Entrant], surveys: Sequence[Survey | str]
+    ) -> Entrant | None:
+        """Return the winner; None where every trial failed.
+
+        Args:
+            entrants: Who takes part.
+            surveys: What each would cost, or why it cannot be built.
+        """
+        known: list[tuple[Entrant, Survey]] = []
+        for entrant, survey in zip(entrants, surveys, strict=True):
+            if isinstance(survey, str):
+                self.begun.append(Begun(entrant.name, 1, survey))
+            else:
+                known.append((entrant, survey))
+        # Ties go to the simpler one, which is cheaper on a device.
+        known.sort(key=lambda pair: (not pair[1].at_once, pair[1].parameters))
+        fitted = self._try(1, [(each, self._bound_fit()) for each, s in known if s.at_once])
+        trained = self._halve([pair for pair in known if not pair[1].at_once])
+        return min([*fitted, *trained], key=lambda pair: rank(pair[1]), default=(None,))[0]
+
+    def _halve(self, networks: list[tuple[Entrant, Survey]]) -> list[tuple[Entrant, Measured]]:
+        """Return who came to the last round, with what they came to there."""
+        left = self._refuse_dear(networks)
+        found: list[tuple[Entrant, Measured]] = []
+        for number in range(1, ROUNDS + 1):
+            if not left or (found and self._spent_s > self.field.budget_s):
+                break
+            share_s = self.field.budget_s / ROUNDS / len(left)
+            bounds = [(each, self._bound(survey, share_s)) for each, survey in left]
+            found = self._try(number, bounds)
+            whole = all(bound.batches * bound.epochs >= self._full for _, bound in bounds)
+            best = sorted(found, key=lambda pair: rank(pair[1]))
+            kept = {each.name for each, _ in best[: math.ceil(len(best) / KEPT)]}
+            left = [pair for pair in left if pair[0].name in kept]
+            if whole or (len(found) == 1 and number > 1):
+                break
+        return found
+
+    @property
+    def _full(self) -> int:
+        return self.field.max_epochs * self.field.batches
+
+    def _refuse_dear(self, networks: list[tuple[Entrant, Survey]]) -> list[tuple[Entrant, Survey]]:
+        """Return the networks whose first trials and whole training are within the budget."""
+        budget_s, left = self.field.budget_s, sorted(networks, key=lambda pair: pair[1].step_s)
+        while left:
+            entrant, survey = left[-1]
+            first_s = min(LEAST_STEPS, self._full) * survey.step_s
+            whole_s = self._full * survey.step_s
+            if first_s <= budget_s / ROUNDS / len(left) and whole_s <= DEAREST * budget_s:
+                break
+            left.pop()
+            reason = (
+                f"not begun: its training is estimated at {whole_s / 60:.3g} minutes of one core, "
+                f"too long for a race of {budget_s / 60:.3g}; raise train.budget_minutes, or name "
+                "the family"
+            )
+            self.begun.append(Begun(entrant.name, 1, reason))
+        return [pair for pair in networks if pair in left]
+
+    def _bound_fit(self) -> Bounds:
+        rows = min(MOST_ROWS, MOST_NUMBERS // max(1, self.field.numbers))
+        batches = max(1, min(self.field.batches, rows // self.field.batch_rows))
+        return Bounds(1, batches, JUDGED, math.inf)
+
+    def _bound(self, survey: Survey, share_s: float) -> Bounds:
+        steps = min(self._full, max(LEAST_STEPS, int(share_s / survey.step_s)))
+        batches = min(self.field.batches, steps)
+        limit_s = OVERRUN * share_s + SPARE_S
+        return Bounds(max(1, steps // batches), batches, JUDGED, limit_s)
+
+    def _try(
+        self, number: int, trials: Sequence[tuple[Entrant, Bounds]]
+    ) -> list[tuple[Entrant, Measured]]:
+        """Return the trials of a round that did not fail, with what they came to."""
+        done = []
+        for (entrant, _), measured in zip(trials, self._run(trials), strict=True):
+            self.begun.append(Begun(entrant.name, number, measured))
+            if not isinstance(measured, str):
+                self._spent_s += measured.cpu_s
+                done.append((entrant, measured))
+        return done
+
+
+def rank(measured: Measured) -> tuple[float, float]:
+    """Return what trials are sorted by, the best first: the figure, then the loss."""
+    value = measured.value if measured.direction == "lower" else -measured.value
+    loss = measured.loss
+    return (
+        value if math.isfinite(value) else math.inf,
+        loss if math.isfinite(loss) else math.inf,
+    )
