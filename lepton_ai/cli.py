@@ -20,6 +20,7 @@ from lepton_ai.commands import (
     receipts,
     recipes,
     run,
+    runs,
     serve,
 )
 
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command("new")(new.new)
 app.command("check")(check.check)
 app.command("run")(run.run)
+app.add_typer(runs.app, name="runs", help="The runs of a workspace, and one page on all of them.")
 app.add_typer(recipes.app, name="recipes", help="The recipes that come with Lepton; show one.")
 app.command("predict")(predict.predict)
 app.command("serve")(serve.serve)

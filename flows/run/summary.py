@@ -7,11 +7,13 @@ from pydantic import JsonValue
 
 from flows.errors import RecipeFault
 from flows.recipe.model import Recipe
+from gates.engine.report import GateReport
 from storage.base.figures import find_value
 from storage.base.store import Store
 from storage.records.receipts import ArtifactRecord, Receipt
 from tasks.forms.streams import HELD_OUT, VALIDATION
 from tasks.pages.report import report_path
+from tasks.rendering.verdicts import list_noted
 
 
 def summarize(receipt: Receipt, workspace: str) -> dict[str, Any]:
@@ -31,6 +33,7 @@ def summarize(receipt: Receipt, workspace: str) -> dict[str, Any]:
         "model_id": model.id if model else None,
         "receipt": receipt.address,
         "report": store.address(report_path(receipt.run)),
+        "warnings": list_warnings(receipt),
         "metrics": list_metrics(receipt),
         "datasets": {name: _refer(receipt, name) for name in ("raw", "prepared")},
         "artifacts": [
@@ -64,11 +67,22 @@ def summarize_clashes(recipe: Recipe, clashes: Sequence[RecipeFault]) -> dict[st
         "stopped_at": "recipe",
         "reasons": [str(clash) for clash in clashes],
         **nothing,
+        "warnings": [],
         "metrics": {},
         "datasets": dict.fromkeys(("raw", "prepared")),
         "artifacts": [],
         "channels": dict.fromkeys(recipe.targets),
     }
+
+
+def list_warnings(receipt: Receipt) -> list[dict[str, str]]:
+    """Return what gates found wanting without stopping the run: gate, what about, message."""
+    reports = [GateReport.model_validate(gate) for gate in receipt.gates]
+    return [
+        {"gate": report.stage, "about": check.about, "message": check.message}
+        for report in reports
+        for check in list_noted(report)
+    ]
 
 
 def list_metrics(receipt: Receipt) -> dict[str, JsonValue]:

@@ -97,6 +97,7 @@ def make_environment() -> Environment:
         "limit": text.show_limit,
         "metric": show_metric,
         "milliseconds": text.format_milliseconds,
+        "minute": text.format_minute,
         "moment": text.format_moment,
         "note": verdicts.find_note,
         "noted": verdicts.list_noted,

@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from pydantic import JsonValue
@@ -165,6 +165,11 @@ def format_milliseconds(value: float | None) -> str:
 def format_moment(moment: datetime) -> str:
     """Return a date and time to the minute with its zone: 21 November 2026, 05:30 UTC."""
     return f"{moment.day} {moment:%B %Y, %H:%M} {moment:%Z}".rstrip()
+
+
+def format_minute(moment: datetime) -> str:
+    """Return a date and time to the minute for a table, in UTC: 2026-11-21 05:30."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def shorten_digest(digest: str) -> str:

@@ -15,6 +15,7 @@ from storage.records.receipts import (
     TrainingRecord,
 )
 from tasks.runtime.figures import measure_cost
+from tests.tasks.rendering.material import make_check, make_report
 
 GATES = ("raw", "prepared", "model", "artifact")
 ARTIFACT = {
@@ -93,6 +94,7 @@ def test_the_keys_of_a_promoted_run_and_the_types_behind_them(tmp_path):
         "model_id": str,
         "receipt": str,
         "report": str,
+        "warnings": list,
         "metrics": dict,
         "datasets": dict,
         "artifacts": list,
@@ -102,6 +104,14 @@ def test_the_keys_of_a_promoted_run_and_the_types_behind_them(tmp_path):
     assert {name: type(value) for name, value in artifact.items()} == ARTIFACT
     assert summary["datasets"] == {"raw": "digits-raw@0", "prepared": None}
     assert summary["channels"] == {"edge": "int8", "cloud": None}
+
+
+def test_what_gates_only_warned_of_is_told(tmp_path):
+    sound = make_check(about="rows")
+    warned = make_check(about="drift of heat", passed=False, severity="warn", message="it moved")
+    report = make_report(sound, warned, stage="raw").model_dump(mode="json")
+    (found,) = summarize(make_receipt(gates=(report,)), str(tmp_path))["warnings"]
+    assert found == {"gate": "raw", "about": "drift of heat", "message": "it moved"}
 
 
 def test_metrics_stay_flat_names(tmp_path):
