@@ -1,5 +1,7 @@
 """What a sample of a series is, as a recipe says it."""
 
+from typing import Literal
+
 from pydantic import Field, field_validator, model_validator
 
 from lightning_modules.specs.base import Spec
@@ -14,6 +16,12 @@ class WindowSpec(Spec):
     """Steps that are forecast; 0 where nothing is."""
     stride: int = Field(default=1, ge=1)
     """Steps between the starts of two training windows."""
+    held_out: Literal["all", "last"] = "all"
+    """Which held-out windows are answered: all of them, or the last one of each entity, as where a
+    machine is asked once how long it will last."""
+    held_out_stride: int = Field(default=1, ge=1)
+    """Steps between the starts of two held-out windows of an entity: the lookback and the horizon
+    together make windows that share no row."""
     season: int | None = Field(default=None, ge=1)
     """Steps of a season, for the seasonal naive baseline; at most `lookback`. None leaves it
     out."""

@@ -31,6 +31,8 @@ class Window(BaseModel):
         max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the
             series; None for any. A step is the most frequent time between two rows. 1.5 forgives
             clocks that jitter and months that differ, and lets no missing row through.
+        last_only: Whether the last window of each entity is the only one; strides do not count
+            then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -39,6 +41,7 @@ class Window(BaseModel):
     horizon: int = Field(default=0, ge=0)
     stride: int = Field(default=1, ge=1)
     max_gap_steps: float | None = Field(default=1.5, ge=1)
+    last_only: bool = False
 
     @property
     def length(self) -> int:
@@ -111,8 +114,22 @@ def find_windows(runs: Indices, window: Window, own: NDArray[np.bool_] | None = 
     fresh = np.ones(len(starts), dtype=np.bool_)
     fresh[1:] = (np.diff(starts) != 1) | (runs[starts[1:]] != runs[starts[:-1]])
     origins = starts[fresh][np.cumsum(fresh) - 1] if len(starts) else starts
-    strided: Indices = starts[(starts - origins) % window.stride == 0]
+    stride = 1 if window.last_only else window.stride
+    strided: Indices = starts[(starts - origins) % stride == 0]
     return strided
+
+
+def keep_last(starts: Indices, series: NDArray[np.generic]) -> Indices:
+    """Return the last first row of each entity.
+
+    Args:
+        starts: First rows of windows, ascending, shape (K,).
+        series: The entity of each row, shape (N,).
+    """
+    entities = series[starts]
+    last = np.ones(len(starts), dtype=np.bool_)
+    last[:-1] = entities[1:] != entities[:-1]
+    return starts[last]
 
 
 def count_by_shard(rows: Indices, shard_rows: Sequence[int]) -> list[int]:
@@ -153,6 +170,8 @@ class WindowSamples:
         runs = number_runs(rows.series[self._line], times, longest_ns)
         own = self._line < self._ends[rows.own_shards - 1]
         starts = find_windows(runs, window, own)
+        if window.last_only:
+            starts = keep_last(starts, rows.series[self._line])
         if not len(starts):
             raise InvalidInput(_describe_none(runs, own, window, name))
         homes = self._line[starts + window.length - window.asked]

@@ -55,7 +55,7 @@ class SampleRows:
             rank=self.rank,
             world_size=self.world_size,
             fields=self.reader.fields,
-            window=self._make_window(training=True),
+            window=self._make_window(TRAIN, training=True),
         )
 
     def open_evaluation(self, split: str, batch_size: int) -> "Stream | SlicedStream":
@@ -65,7 +65,7 @@ class SampleRows:
         # A split of fewer shards than ranks is small: then every rank reads all of it, and answers
         # its share.
         shared = len(list(self.version.iter_shards(split))) >= ranks
-        window = self._make_window(training=False)
+        window = self._make_window(split)
         stream = Stream(
             self.version,
             split,
@@ -86,7 +86,7 @@ class SampleRows:
 
     def draw(self, rows: int, seed: int) -> SampleBatch:
         """Draw shuffled training samples with their truth, as many as asked for and there are."""
-        window = self._make_window(training=False)
+        window = self._make_window(TRAIN)
         wanted = min(rows, self.version.splits[TRAIN])
         stream = Stream(
             self.version,
@@ -104,15 +104,17 @@ class SampleRows:
                 break
         return SampleBatch(*(np.concatenate(part) for part in zip(*drawn, strict=True)))
 
-    def _make_window(self, *, training: bool) -> Window | None:
+    def _make_window(self, split: str, *, training: bool = False) -> Window | None:
         window = self.sample.window
         if window is None:
             return None
+        judged = split == HELD_OUT
         return Window(
             lookback=window.lookback,
             horizon=window.horizon,
-            stride=window.stride if training else 1,
+            stride=window.stride if training else window.held_out_stride if judged else 1,
             max_gap_steps=window.max_gap_steps,
+            last_only=judged and window.held_out == "last",
         )
 
 

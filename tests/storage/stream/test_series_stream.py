@@ -344,3 +344,14 @@ def test_ett_has_the_windows_of_its_usual_protocol(tmp_path):
             0 if context else 96 * HOUR_NS
         )
     assert counts == [8449, 2785, 2785]
+
+
+@pytest.mark.parametrize("horizon", [0, 2])
+def test_the_last_window_of_each_entity_is_the_only_one_if_asked(tmp_path, horizon):
+    hours = {1: range(9), 2: [0, 1, 2, 3, 4, 9, 10], 3: range(20), 4: range(2)}
+    series = np.concatenate([np.full(len(found), entity) for entity, found in hours.items()])
+    times = np.concatenate([np.array(list(found)) for found in hours.values()])
+    version = write_splits(tmp_path, {"train": (series, times)})
+    window = Window(lookback=4 - horizon, horizon=horizon, stride=5, last_only=True)
+    last = [[1005, 1006, 1007, 1008], [2001, 2002, 2003, 2004], [3016, 3017, 3018, 3019]]
+    assert read_windows(version, "train", window) == last
