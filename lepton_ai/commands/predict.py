@@ -28,7 +28,7 @@ def predict(
     ],
     files: Annotated[
         list[str],
-        typer.Argument(help="PNG or JPEG images, CSV files of rows, or .npy files; paths or URLs."),
+        typer.Argument(help="Pictures, CSV files of rows, or .npy files; paths or URLs."),
     ],
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,

@@ -1,22 +1,35 @@
-"""Brings a JPEG or PNG to the shape that is learned from: where one learns and where one asks.
+"""Brings a picture to the shape that is learned from: where one learns and where one asks.
 
 A picture is turned upright (EXIF orientation) and made opaque: what is transparent is black. It is
 brought to grey or RGB, and resized, by area averages to a smaller size, else bilinear; the aspect
 ratio is not kept. Values have 8 bits, or 16 where the picture is grey and whoever asks takes them.
-No bit of a value is dropped in silence: a picture of which one would be is refused.
+No bit of a value is dropped in silence: a picture of which one would be is refused. So is a file of
+several pictures, as of a film or of pages; of a JPEG or PNG the first one is the picture.
 """
 
+import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.base.limits import MAX_PIXELS
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+KINDS = "JPEG, PNG, WebP, TIFF, GIF or BMP"
+"""Kinds of files that are read, for messages."""
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
 MODES = {1: "L", 3: "RGB"}
 DEEP_MODE = "I;16"
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
+_OF_SEVERAL = ("WEBP", "TIFF", "GIF")
+_FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"GIF8", b"BM")
+_DEEP_MODES = (DEEP_MODE, "I;16B", "I;16L", "I;16N")
+_WIDE_MODES = ("I", "F")
+GREY_MODES = ("1", "L", "LA", *_DEEP_MODES, *_WIDE_MODES)
 _STEP = 257
 """What a value of 8 bits is multiplied by to become one of 16: 255 becomes 65535."""
 _STRIP_PIXELS = 1_000_000
@@ -28,10 +41,45 @@ _DEEP_COLOUR = (
     "has 16 bits a value and colours or transparency, of which 8 bits alone can be read; save it "
     "with 8 bits, or give its values as a .npy file"
 )
+_WIDE = "has 32 bits a value; save it with 8 or 16 bits, or give its values as a .npy file"
+_SEVERAL = "holds several pictures, as of a film or of pages; save each in a file of its own"
 
 
 class PictureFault(ValueError):
     """The bytes are no picture that can be used; the message says why."""
+
+
+def is_picture(data: bytes) -> bool:
+    """Tell whether a file begins as pictures do that are read here."""
+    return data.startswith(_FIRST_BYTES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+
+
+def open_picture(data: bytes) -> "Image":
+    """Open a picture, whose pixels are not read yet.
+
+    Args:
+        data: A whole file.
+
+    Raises:
+        PictureFault: It is of no kind that is read here, too large, or holds several pictures.
+        Exception: Its first bytes are damaged: decoders raise anything.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        opened = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except UnidentifiedImageError:
+        # Pillow's own words name nothing but the place of the bytes in memory.
+        raise PictureFault(f"is no {KINDS}, or its first bytes are damaged") from None
+    except Image.DecompressionBombError:
+        raise PictureFault(f"has more pixels than {MAX_PIXELS}, the most that are read") from None
+    if opened.width * opened.height > MAX_PIXELS:
+        raise PictureFault(
+            f"has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS} are read"
+        )
+    if opened.format in _OF_SEVERAL and getattr(opened, "is_animated", False):
+        raise PictureFault(_SEVERAL)
+    return opened
 
 
 def bring_to_shape(opened: "Image", shape: tuple[int, int, int], *, deep: bool) -> NDArray[Any]:
@@ -51,9 +99,13 @@ def bring_to_shape(opened: "Image", shape: tuple[int, int, int], *, deep: bool) 
     """
     channels, height, width = shape
     sixteen = has_sixteen_bits(opened)
-    if sixteen and opened.mode != DEEP_MODE:
+    if sixteen and opened.mode not in _DEEP_MODES:
         raise PictureFault(_DEEP_COLOUR)
+    if opened.mode in _WIDE_MODES:
+        raise PictureFault(_WIDE)
     turn_upright(opened)
+    if sixteen and opened.mode != DEEP_MODE:
+        opened = _map_strips(opened, DEEP_MODE, _order_bytes)
     if sixteen and deep and channels == 1:
         clear = "transparency" in opened.info
         return _resize(_map_strips(opened, DEEP_MODE, _blacken) if clear else opened, width, height)
@@ -65,7 +117,7 @@ def bring_to_shape(opened: "Image", shape: tuple[int, int, int], *, deep: bool) 
 def has_sixteen_bits(opened: "Image") -> bool:
     """Tell whether a picture that was opened, and not read yet, holds more than 8 bits a value."""
     tiles = getattr(opened, "tile", ())
-    return opened.mode == DEEP_MODE or any(";16" in str(tile[3]) for tile in tiles)
+    return opened.mode in _DEEP_MODES or any(";16" in str(tile[3]) for tile in tiles)
 
 
 def turn_upright(image: "Image") -> None:
@@ -128,6 +180,13 @@ def _blacken(image: "Image") -> "Image":
     values = np.array(image)
     values[values == image.info["transparency"]] = 0
     return Image.fromarray(values)
+
+
+def _order_bytes(image: "Image") -> "Image":
+    """Return grey of 16 bits in the order of bytes of this machine."""
+    from PIL import Image
+
+    return Image.fromarray(np.asarray(image).astype(np.uint16))
 
 
 def _make_shallow(image: "Image") -> "Image":

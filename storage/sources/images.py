@@ -1,17 +1,17 @@
-"""Reads JPEG and PNG pictures in folders, or in tar archives.
+"""Reads pictures in folders, or in tar archives.
 
-The label is the name of the folder that a picture lies in.
+The label is the name of the folder that a picture lies in, or stands in a table.
 """
 
-import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
 from storage.base.errors import SourceUnavailable
+from storage.base.pictures import ENDINGS
 from storage.base.store import redact, sha256_bytes
 from storage.forms.base import MAX_CLASSES_NAMED, RowsSpec
 from storage.forms.image_field import ImageField
@@ -29,10 +29,11 @@ from storage.sources.base import (
 from storage.sources.choosing import Splits, list_pairs
 from storage.sources.listing import NO_UTF8, find_ending, find_files, list_files, read_files
 from storage.sources.opening import open_stream
+from storage.sources.picture_batch import PictureBatch
+from storage.sources.picture_labels import LabelFile, Labeller, read_labels
 from storage.sources.pictures import decode_pictures
-from storage.sources.tar import Bounds, Member, read_members
+from storage.sources.tar import Bounds, read_members
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 ARCHIVES = (
     *(".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz"),
     *(".tar.bz2", ".tbz2", ".tar.zst", ".tzst"),
@@ -47,11 +48,12 @@ model is asked with values as it learned from."""
 
 
 class ImagesSource(UrlSource):
-    """JPEG and PNG below a folder, matching a glob, or in tar archives.
+    """JPEG, PNG, WebP, TIFF, GIF and BMP below a folder, matching a glob, or in tar archives.
 
-    The name of the folder around one is its class. They become `uint8`, from 0 to 255, of 1 or 3
-    channels; grey ones of 16 bits become `uint16` of 1 channel, with the `value_range` [0, 65535].
-    A picture with more bits than that is left out and named.
+    The name of the folder around one is its class, unless `labels` names a table of them. They
+    become `uint8`, from 0 to 255, of 1 or 3 channels; grey ones of 16 bits become `uint16` of 1
+    channel, with the `value_range` [0, 65535]. A picture with more bits than that, and a film, is
+    left out and named.
     """
 
     type: Literal["images"] = "images"
@@ -59,6 +61,8 @@ class ImagesSource(UrlSource):
     splits: Splits = Field(default={})
     """Folders of each split below the url, as `{train: [a, b], held_out: test}`; empty where
     the folders say nothing of splits."""
+    labels: LabelFile | None = None
+    """Table that names each picture's class; None where the folders do."""
     mismatch: Literal["resize", "refuse"] = "resize"
     """Whether pictures of another size or mode are resized and converted to the recipe's, or left
     out."""
@@ -97,9 +101,15 @@ class ImagesSource(UrlSource):
         else:
             yield from self._scan_folder(labels, rows)
 
+    def _open_labels(self, root: str, labels: Sequence[str], read: list[SourceFile]) -> Labeller:
+        """Return what numbers the classes of pictures; adds the table that says so to `read`."""
+        if self.labels is None:
+            return Labeller(labels)
+        return read_labels(self.labels, root, self.options, labels, read.append)
+
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Decodes images (N, C, H, W); a label past the last class is no class's folder."""
-        labels, image = _require_images(self, spec)
+        _, image = _require_images(self, spec)
         faults = [Undecodable(name, reason) for name, reason in part.detail.get("faults", ())]
         files: list[SourceFile] = []
         here = "root" not in part.detail
@@ -116,15 +126,12 @@ class ImagesSource(UrlSource):
             LABEL: np.array([pictures[number][1] for number in kept], dtype=np.int64),
         }
         members = tuple(pictures[number][0] for number in kept)
-        strange = sorted(
-            {name_folder(name) for name, label, _ in pictures if label >= len(labels)}
-        )[:MAX_CLASSES_NAMED]
         return Decoded(
             rows,
             members=members,
             faults=tuple(faults),
             files=tuple(files),
-            undeclared=tuple(strange),
+            undeclared=tuple(part.detail.get("strange", ())),
         )
 
     def _read_pictures(
@@ -164,24 +171,36 @@ class ImagesSource(UrlSource):
                 f"none in {', '.join(empty)}; correct the folders' names, or fill them"
             )
 
-    def _scan_folder(self, labels: Sequence[str], rows: int) -> Iterator[Part | PassedOver]:
-        found = find_files(self.url, self.options, SUFFIXES, self.max_files)
-        known = {label: number for number, label in enumerate(labels)}
-        names: defaultdict[str | None, list[str]] = defaultdict(list)
-        for name in found.names:
-            names[self.find_split(name)].append(name)
+    def _scan_folder(
+        self, labels: Sequence[str], rows: int
+    ) -> Iterator[Part | SourceFile | PassedOver]:
+        found = find_files(self.url, self.options, ENDINGS, self.max_files)
+        read: list[SourceFile] = []
+        labeller = self._open_labels(found.root, labels, read)
+        names: defaultdict[str | None, list[tuple[str, int]]] = defaultdict(list)
         lost = [(name, NO_UTF8) for name in found.unnamed]
-        lost += [(name, NOWHERE) for name in names[None]]
+        for name in found.names:
+            label = labeller.find(name)
+            if isinstance(label, int):
+                names[self.find_split(name)].append((name, label))
+            else:
+                lost.append((name, label))
+        lost += [(name, NOWHERE) for name, _ in names[None]]
+        lost += labeller.list_unused()
         self._require_splits(names)
-        if found.passed_over:
-            yield PassedOver(found.passed_over)
+        yield from read
+        if passed := _leave_out(found.passed_over, read):
+            yield PassedOver(passed)
         for split in ("", *SPLITS):
-            chosen = names[split]
-            for start in range(0, len(chosen), rows):
-                pictures = [
-                    (name, find_label(name, known)) for name in chosen[start : start + rows]
-                ]
-                detail = {"root": found.root, "pictures": pictures, "faults": lost}
+            for start in range(0, len(names[split]), rows):
+                pictures = names[split][start : start + rows]
+                strange = labeller.name_strange([label for _, label in pictures])
+                detail = {
+                    "root": found.root,
+                    "pictures": pictures,
+                    "faults": lost,
+                    "strange": strange[:MAX_CLASSES_NAMED],
+                }
                 yield Part(
                     redact(self.url), start, start + len(pictures), split=split, detail=detail
                 )
@@ -191,23 +210,26 @@ class ImagesSource(UrlSource):
         self, labels: Sequence[str], rows: int, target_bytes: int
     ) -> Iterator[Part | SourceFile | PassedOver]:
         root, names = list_files(self.url, self.options, ARCHIVES, self.max_files)
-        known = {label: number for number, label in enumerate(labels)}
+        read: list[SourceFile] = []
+        labeller = self._open_labels(root, labels, read)
+        yield from read
         endings: Counter[str] = Counter()
         splits: set[str] = set()
         for archive in names:
             with open_stream(join_url(root, archive), self.options, archive) as stream:
                 bounds = Bounds(self.max_files, self.max_file_bytes, self.max_total_bytes)
-                batch = _Batch(archive)
+                batch = PictureBatch(archive, labeller)
                 for member in read_members(stream, bounds):
                     if isinstance(member, Undecodable):
                         batch.faults.append((member.name, member.reason))
                         continue
-                    if not member.name.lower().endswith(SUFFIXES):
+                    if not member.name.lower().endswith(ENDINGS):
                         endings[find_ending(member.name)] += 1
                         continue
-                    split = self.find_split(member.name)
-                    if split is None:
-                        batch.faults.append((member.name, NOWHERE))
+                    split, label = self.find_split(member.name), labeller.find(member.name)
+                    if split is None or isinstance(label, str):
+                        reason = label if isinstance(label, str) else NOWHERE
+                        batch.faults.append((member.name, reason))
                         continue
                     if batch.pictures and (
                         split != batch.split or batch.is_full(rows, target_bytes)
@@ -215,7 +237,9 @@ class ImagesSource(UrlSource):
                         yield batch.take()
                     splits.add(split)
                     batch.split = split
-                    batch.add(member, find_label(member.name, known))
+                    batch.add(member, label)
+                if archive == names[-1]:
+                    batch.faults += labeller.list_unused()
                 if batch.pictures or batch.faults:
                     yield batch.take()
                 yield stream.finish()
@@ -224,56 +248,12 @@ class ImagesSource(UrlSource):
             yield PassedOver(dict(sorted(endings.items())))
 
 
-class _Batch:
-    """Consecutive pictures of one archive that are going to be one part."""
-
-    def __init__(self, archive: str) -> None:
-        self.split = ""
-        self.pictures: list[tuple[str, int, int]] = []
-        self.faults: list[tuple[str, str]] = []
-        self._archive = archive
-        self._start = 0
-        self._data: list[bytes] = []
-        self._size = 0
-
-    def is_full(self, rows: int, target_bytes: int) -> bool:
-        """Return whether another picture would be too many, decoded or as it is."""
-        return len(self.pictures) >= rows or self._size >= target_bytes
-
-    def add(self, member: Member, label: int) -> None:
-        """Takes one picture in."""
-        self.pictures.append((member.name, label, len(member.data)))
-        self._data.append(member.data)
-        self._size += len(member.data)
-
-    def take(self) -> Part:
-        """Return the part, and an empty batch afterwards."""
-        stop = self._start + len(self.pictures)
-        detail = {"pictures": self.pictures, "faults": self.faults}
-        part = Part(
-            self._archive,
-            self._start,
-            stop,
-            split=self.split,
-            detail=detail,
-            payload=b"".join(self._data),
-        )
-        self._start = stop
-        self.pictures, self.faults, self._data, self._size = [], [], [], 0
-        return part
-
-
-def find_label(name: str, known: dict[str, int]) -> int:
-    """Return the number of the class that a picture's folder names.
-
-    A new number for a folder that is no class.
-    """
-    return known.setdefault(name_folder(name), len(known))
-
-
-def name_folder(name: str) -> str:
-    """Return the name of the folder around a picture."""
-    return posixpath.basename(posixpath.dirname(name))
+def _leave_out(passed_over: Mapping[str, int], read: Sequence[SourceFile]) -> dict[str, int]:
+    """Return how many files of each ending are passed over, without those that were read."""
+    below = Counter(find_ending(file.name) for file in read if not file.name.startswith(".."))
+    return {
+        ending: count for ending, many in passed_over.items() if (count := many - below[ending])
+    }
 
 
 def _cut_payload(part: Part) -> list[tuple[str, int, bytes]]:

@@ -1,9 +1,8 @@
-"""Decodes JPEG and PNG files: upright, opaque, in the channels, size and type that are declared.
+"""Decodes files of pictures: upright, opaque, in the channels, size and type that are declared.
 
 The rules are those of `storage.base.pictures`, by which a model is asked as well.
 """
 
-import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.errors import describe_error
-from storage.base.limits import MAX_PIXELS
 from storage.base.pictures import (
     DEEP_MODE,
+    KINDS,
     MODES,
     PictureFault,
     bring_to_shape,
+    open_picture,
     scale_values,
 )
 
@@ -33,7 +33,7 @@ def decode_picture(
     """Decodes one picture.
 
     Args:
-        data: A whole JPEG or PNG file.
+        data: A whole file.
         shape: Channels (1 or 3), height and width.
         resize: Whether another size or mode is brought to the shape, or refused.
         dtype: uint8, or uint16 of one channel.
@@ -42,14 +42,11 @@ def decode_picture(
         Pixels of shape (H, W) or (H, W, C), from 0 to the most of the type.
 
     Raises:
-        PictureFault: It is damaged, no JPEG or PNG, too large, has more bits than the type, or is
-            not of the shape where it may not be resized.
+        PictureFault: It is damaged, of no kind that is read, too large, has more bits than the
+            type, or is not of the shape where it may not be resized.
     """
-    from PIL import Image, UnidentifiedImageError
-
     try:
-        opened = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
-        _check_pixels(opened)
+        opened = open_picture(data)
         mode = opened.mode
         values = bring_to_shape(opened, shape, deep=dtype == DEEP)
         if not resize:
@@ -57,12 +54,9 @@ def decode_picture(
         return scale_values(values, dtype)
     except PictureFault:
         raise
-    except UnidentifiedImageError:
-        # Pillow's own words name nothing but the place of the bytes in memory.
-        raise PictureFault("is no JPEG or PNG, or its first bytes are damaged") from None
     except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
         raise PictureFault(
-            f"cannot be read as JPEG or PNG: {type(error).__name__}: {describe_error(error)}"[:200]
+            f"cannot be read as {KINDS}: {type(error).__name__}: {describe_error(error)}"[:200]
         ) from None
 
 
@@ -97,13 +91,6 @@ def decode_pictures(
                 continue
             kept.append(number)
     return images[: len(kept)], kept, faults
-
-
-def _check_pixels(image: "Image") -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise PictureFault(
-            f"has {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read"
-        )
 
 
 def _check_same(image: "Image", mode: str, shape: tuple[int, int, int], dtype: str) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.base.errors import SourceError
+from storage.base.pictures import ENDINGS as PICTURES
+from storage.base.pictures import KINDS
 from storage.base.redaction import redact, remember_secrets
 from storage.sources.csv import SUFFIXES as TABLE_ENDINGS
 from storage.sources.images import ARCHIVES
-from storage.sources.images import SUFFIXES as PICTURES
 from storage.sources.listing import PACKED, find_files
 from tasks.drafting.guesses import LIKELY, SURE, DraftError, Notes
 
@@ -68,7 +69,7 @@ def find_material(url: str, notes: Notes) -> Material:
     try:
         found = find_files(whole, {}, every, MOST_FILES)
     except SourceError as error:
-        known = "CSV, Parquet, idx, npy or npz, JPEG or PNG, alone, in folders, pictures in tar"
+        known = f"CSV, Parquet, idx, npy or npz, {KINDS}, alone, in folders, pictures in tar"
         raise DraftError(
             f"{error}\n  what can be looked at: {known}; save it as one of these"
         ) from error

@@ -1,6 +1,5 @@
 """Drafts a recipe for pictures in folders or tar archives: one folder a class."""
 
-import io
 import posixpath
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from storage.base.errors import StorageError
+from storage.base.pictures import ENDINGS, GREY_MODES, KINDS, has_sixteen_bits, open_picture
 from storage.base.redaction import redact
 from storage.sources.addresses import join_url
 from storage.sources.base import Undecodable
-from storage.sources.images import ARCHIVES, SUFFIXES, name_folder
+from storage.sources.images import ARCHIVES
 from storage.sources.listing import read_files
 from storage.sources.opening import open_stream
+from storage.sources.picture_labels import name_folder
 from storage.sources.pictures import decode_pictures
 from storage.sources.tar import Bounds, read_members
 from tasks.drafting.classes import FEW_ROWS, draft_images
@@ -125,7 +126,7 @@ def _list_pictures(material: Material) -> Listed:
     for path in archives:
         with open_stream(join_url(material.root, path), {}, path) as stream:
             for member in read_members(stream, _BOUNDS):
-                if isinstance(member, Undecodable) or not member.name.lower().endswith(SUFFIXES):
+                if isinstance(member, Undecodable) or not member.name.lower().endswith(ENDINGS):
                     continue
                 found_names.append(member.name)
                 of_class = drawn.setdefault(posixpath.dirname(member.name), [])
@@ -158,19 +159,18 @@ def _find_folder_split(name: str, splits: Mapping[str, str]) -> bool:
 
 def _choose_image(listed: Listed, rows: int, notes: Notes) -> dict[str, Any]:
     """Return what pictures become: their own size where they have one, else a square."""
-    from PIL import Image
-
-    sizes, colours = Counter[tuple[int, int]](), 0
+    sizes, colours, deep = Counter[tuple[int, int]](), 0, 0
     for _, data in listed.samples:
         try:
-            opened = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+            opened = open_picture(data)
         except Exception:  # noqa: BLE001, S112 - decoders of damaged files raise anything
             continue
         sizes[(opened.height, opened.width)] += 1
-        colours += opened.mode not in ("1", "L", "LA", "I", "I;16", "F")
+        colours += opened.mode not in GREY_MODES
+        deep += has_sixteen_bits(opened)
     if not sizes:
         raise DraftError(
-            "pictures must be JPEG or PNG files that can be read; got none among "
+            f"pictures must be {KINDS} files that can be read; got none among "
             f"{len(listed.samples)} that were looked at; fetch them again"
         )
     total = sum(sizes.values())
@@ -180,6 +180,8 @@ def _choose_image(listed: Listed, rows: int, notes: Notes) -> dict[str, Any]:
     alike = count == total and max(height, width) <= edge
     shape = [channels, height, width] if alike else [channels, edge, edge]
     why = "their own size" if alike else "they are of several or large sizes, and are resized"
-    colour = "in colour" if channels == 3 else "grey"
+    colour = "in colour" if channels == 3 else "grey of 16 bits" if deep else "grey"
     notes.add("data.image", f"shape {shape}", SURE if alike else UNSURE, f"{colour}; {why}")
+    if deep and channels == 1:
+        return {"shape": shape, "dtype": "uint16", "value_range": [0, 65535]}
     return {"shape": shape, "dtype": "uint8", "value_range": [0, 255]}

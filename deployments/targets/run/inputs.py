@@ -31,7 +31,7 @@ def load_samples(file: str, card: Card) -> Samples:
     """Read the raw samples of one file.
 
     Args:
-        file: Path or any fsspec URL: a PNG, JPEG or .npy file of one picture, a CSV or .npy file of
+        file: Path or any fsspec URL: a picture or .npy file of one, a CSV or .npy file of
             rows, or what the reader of the card's form takes.
         card: The model's card.
 

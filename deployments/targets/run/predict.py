@@ -29,7 +29,7 @@ def predict(
 
     Args:
         channel: A name in the workspace, or the address of a channel.
-        files: PNG, JPEG or .npy files of one sample each, or CSV or .npy files of rows; paths or
+        files: Pictures or .npy files of one sample each, or CSV or .npy files of rows; paths or
             fsspec URLs.
         workspace: The workspace.
         keys: Pinned roots and trusted receipt keys; None: those of the config directory.

@@ -9,6 +9,7 @@ import orjson
 from deployments.targets.run.forms.arrays import MAGIC
 from deployments.targets.run.forms.records import quote
 from deployments.targets.serve.replies import Gone, Receive, Refusal, Scope, refuse_busy
+from storage.base.pictures import is_picture
 from storage.base.text_style import check_encoding
 
 MAX_TEXT_BYTES = 8 * 2**20
@@ -22,7 +23,6 @@ BODY_TIMEOUT_S = 30.0
 
 Kind = Literal["file", "csv", "json"]
 Headers = dict[bytes, bytes]
-_PICTURES = (b"\x89PNG", b"\xff\xd8\xff")
 _KINDS: dict[str, Kind | None] = {
     "application/json": "json",
     "text/json": "json",
@@ -31,6 +31,10 @@ _KINDS: dict[str, Kind | None] = {
     "image/png": "file",
     "image/jpeg": "file",
     "image/jpg": "file",
+    "image/webp": "file",
+    "image/tiff": "file",
+    "image/gif": "file",
+    "image/bmp": "file",
     "application/x-npy": "file",
     # These say nothing: the first bytes do.
     "": None,
@@ -187,13 +191,13 @@ def tell_kind(data: bytes, headers: Headers) -> Kind:
     Raises:
         Refusal: It is said to be something that cannot be read here.
     """
-    if data.startswith((MAGIC, *_PICTURES)):
+    if data.startswith(MAGIC) or is_picture(data):
         return "file"
     stated = read_media_type(headers)
     if stated not in _KINDS:
         raise Refusal(
             415,
-            f"body must be image/png, image/jpeg, text/csv, application/json or a .npy file; got "
+            f"body must be a picture, as image/png, text/csv, application/json or a .npy file; got "
             f"{stated[:60]!r}; send the file itself as the body",
         )
     return _KINDS[stated] or ("json" if data.lstrip()[:1] in (b"{", b"[") else "csv")

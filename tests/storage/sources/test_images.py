@@ -32,7 +32,7 @@ SPEC = ImageSpec(image={"shape": [3, 8, 6]}, labels=["ant", "bee"])
 
 
 def make_picture(seed, size=(6, 8), mode="RGB", kind="PNG", **options):
-    channels = {"L": (), "RGB": (3,), "RGBA": (4,)}[mode]
+    channels = {"L": (), "RGB": (3,), "RGBA": (4,), "CMYK": (4,)}[mode]
     pixels = (
         np.random.default_rng(seed).integers(0, 256, (size[1], size[0], *channels)).astype(np.uint8)
     )
@@ -164,6 +164,19 @@ def make_deep_png(colour, channels, *, wide=1):
     return data
 
 
+def make_deep_tiff(values, order):
+    """Write a TIFF of grey in 16 bits, in either order of bytes, which Pillow writes of one."""
+    mark = "<" if order[0] == "<" else ">"
+    tags = [(256, 4, 6), (257, 4, 8), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 8)]
+    tags += [(277, 3, 1), (278, 4, 8), (279, 4, 96)]
+    data = struct.pack(f"{mark}2sHI", b"II" if mark == "<" else b"MM", 42, 8 + 96)
+    data += values.astype(order).tobytes() + struct.pack(f"{mark}H", len(tags))
+    for tag, kind, value in tags:
+        cell = struct.pack(f"{mark}HH" if kind == 3 else f"{mark}I", *([value, 0][: 5 - kind]))
+        data += struct.pack(f"{mark}HHI", tag, kind, 1) + cell
+    return data + struct.pack(f"{mark}I", 0)
+
+
 def make_palette():
     file = io.BytesIO()
     Image.fromarray(make_picture(5)[1]).quantize(8).save(file, "PNG", transparency=0)
@@ -179,6 +192,12 @@ PICTURES = {
     "palette": make_palette(),
     "16 bit": make_16_bit(1285),
     "jpeg": make_picture(6, size=(40, 40), kind="JPEG")[0],
+    "webp": make_picture(7, size=(40, 40), kind="WEBP")[0],
+    "transparent webp": make_picture(7, mode="RGBA", kind="WEBP")[0],
+    "gif": make_picture(8, kind="GIF")[0],
+    "tiff": make_picture(8, kind="TIFF", compression="tiff_lzw")[0],
+    "tiff of ink": make_picture(8, mode="CMYK", kind="TIFF")[0],
+    "bmp": make_picture(8, kind="BMP")[0],
 }
 
 
@@ -231,6 +250,45 @@ DEEP = {
     "grey with transparency": (make_deep_png(4, 2), "8 bits alone"),
     "colours with transparency": (make_deep_png(6, 4), "8 bits alone"),
 }
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", "GIF", "BMP"])
+def test_kinds_without_loss_hold_what_was_saved(kind):
+    data, pixels = make_picture(9, kind=kind, **({"lossless": True} if kind == "WEBP" else {}))
+    learned = learn(data, (3, 8, 6))[0].transpose(1, 2, 0)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    np.testing.assert_array_equal(learned, expected)
+    if kind != "GIF":  # It holds 256 colours.
+        np.testing.assert_array_equal(learned, pixels)
+
+
+@pytest.mark.parametrize("order", ["<u2", ">u2"])
+def test_tiff_of_16_bits_is_read_to_its_full_worth(order):
+    values = (np.arange(48, dtype=np.uint16) * 1300).reshape(8, 6)
+    data = make_deep_tiff(values, order)
+    for reads in (learn, ask):
+        np.testing.assert_array_equal(reads(data, (1, 8, 6), "uint16")[0, 0], values)
+        with pytest.raises((PictureFault, BadInput), match="of which 8 would be lost"):
+            reads(data, (1, 8, 6))
+
+
+@pytest.mark.parametrize("values", [np.ones((8, 6), np.float32), np.ones((8, 6), np.int32)])
+def test_values_of_32_bits_are_refused(values):
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "TIFF")
+    for reads in (learn, ask):
+        with pytest.raises((PictureFault, BadInput), match=r"has 32 bits a value.*a \.npy file"):
+            reads(file.getvalue(), (1, 8, 6))
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", "GIF"])
+def test_a_film_is_no_picture(kind):
+    file = io.BytesIO()
+    first, *others = (Image.fromarray(make_picture(seed)[1]) for seed in range(3))
+    first.save(file, kind, save_all=True, append_images=others)
+    for reads in (learn, ask):
+        with pytest.raises((PictureFault, BadInput), match=r"several pictures.*a file of its own"):
+            reads(file.getvalue(), (3, 8, 6))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -359,7 +417,7 @@ def test_a_file_that_is_too_large_is_listed(tmp_path):
 
 
 def test_a_picture_of_too_many_pixels_is_a_fault(monkeypatch):
-    monkeypatch.setattr("storage.sources.pictures.MAX_PIXELS", 100)
+    monkeypatch.setattr("storage.base.pictures.MAX_PIXELS", 100)
     with pytest.raises(ValueError, match="200 x 200"):
         decode_picture(make_picture(1, size=(200, 200))[0], (3, 8, 6), resize=True)
 

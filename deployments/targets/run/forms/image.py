@@ -1,4 +1,4 @@
-"""Reading one raw picture: PNG, JPEG, or a .npy file of raw values.
+"""Reading one raw picture, or a .npy file of raw values.
 
 A picture is decoded within bounds and brought to the card's channels, height and width by the rules
 of `storage.base.pictures`, and its values, from black to white, are mapped linearly onto the card's
@@ -6,9 +6,8 @@ value range, rounded for integer dtypes. A .npy holds raw values already: they a
 scaled.
 """
 
-import io
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,7 @@ from deployments.targets.errors import BadInput
 from deployments.targets.run.forms.arrays import MAGIC, Raw, read_npy
 from deployments.targets.trust.card import InputSpec
 from storage.base.errors import describe_error
-from storage.base.limits import MAX_PIXELS
-from storage.base.pictures import MODES, PictureFault, bring_to_shape
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from storage.base.pictures import KINDS, MODES, PictureFault, bring_to_shape, open_picture
 
 
 def read_image(data: bytes, spec: InputSpec, where: str) -> Raw:
@@ -69,8 +64,6 @@ def _check_raw(values: Raw, spec: InputSpec, where: str) -> Raw:
 
 
 def _decode_image(data: bytes, spec: InputSpec, where: str) -> Raw:
-    from PIL import Image, UnidentifiedImageError
-
     if len(spec.shape) != 3 or spec.shape[0] not in MODES:
         raise BadInput(
             f"input ({where}) must be a .npy file for a model that takes {spec.shape}; got a "
@@ -79,40 +72,21 @@ def _decode_image(data: bytes, spec: InputSpec, where: str) -> Raw:
     channels, height, width = spec.shape
     try:
         with warnings.catch_warnings():
-            # Odd metadata is no fault of the picture; its size is checked below.
+            # Odd metadata is no fault of the picture.
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-            _check_pixels(image, where)
+            image = open_picture(data)
             pixels = bring_to_shape(image, (channels, height, width), deep=_takes_deep(spec))
-    except Image.DecompressionBombError as error:
-        raise BadInput(
-            f"input ({where}) must have at most {MAX_PIXELS} pixels; got more: {error}"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise BadInput(
-            f"input ({where}) must be a PNG, JPEG or .npy file; got another kind or a damaged one"
-        ) from error
     except PictureFault as fault:
         raise BadInput(
-            f"input ({where}) must be a picture of which no bit is lost; got one that {fault}"
+            f"input ({where}) must be a picture that is read without loss, or a .npy file; got one "
+            f"that {fault}"
         ) from None
-    except BadInput:
-        raise
     except Exception as error:
         # Decoders of pictures, and of what a camera wrote beside them, raise errors of all kinds.
         raise BadInput(
-            f"input ({where}) must be a whole PNG or JPEG; got a damaged one: "
-            f"{describe_error(error)}"
+            f"input ({where}) must be a whole {KINDS}; got a damaged one: {describe_error(error)}"
         ) from error
     return _map_range(pixels, spec)
-
-
-def _check_pixels(image: "Image", where: str) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise BadInput(
-            f"input ({where}) must have at most {MAX_PIXELS} pixels; got {image.width} x "
-            f"{image.height}"
-        )
 
 
 def _takes_deep(spec: InputSpec) -> bool:

@@ -258,6 +258,10 @@ def camera_pictures() -> list[bytes]:
         ("PNG", "P"),
         ("PNG", "RGBA"),
         ("PNG", "I;16"),
+        ("WEBP", "RGBA"),
+        ("TIFF", "I;16"),
+        ("GIF", "P"),
+        ("BMP", "RGB"),
     ):
         stream = io.BytesIO()
         Image.new(mode, (9, 7)).save(stream, kind, exif=exif)

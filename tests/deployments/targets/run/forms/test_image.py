@@ -180,7 +180,7 @@ def test_npy_header_that_claims_more_than_there_is(card: Card, tmp_path: Path) -
 @pytest.mark.parametrize("size", [(8000, 8000), (12_000, 12_000), (100_000, 100_000)])
 def test_decompression_bombs(card: Card, tmp_path: Path, size: tuple[int, int]) -> None:
     (tmp_path / "bomb.png").write_bytes(make_bomb(*size))
-    with pytest.raises(BadInput, match="must have at most 50000000 pixels"):
+    with pytest.raises(BadInput, match=r"(at most|more pixels than) 50000000"):
         load_samples(str(tmp_path / "bomb.png"), card)
 
 
