@@ -73,7 +73,7 @@ class TableLabeller(Labeller):
         Raises:
             SourceError: One line of the table names two pictures.
         """
-        key = next((key for key in _list_keys(name) if key in self._table), None)
+        key = next((key for key in list_keys(name) if key in self._table), None)
         if key is None:
             return f"has no line in {self._file}; add one, or move it elsewhere"
         if (other := self._used.setdefault(key, name)) != name:
@@ -85,6 +85,10 @@ class TableLabeller(Labeller):
             return f"has no class in {self._file}; write one there, or move it elsewhere"
         return self._known.setdefault(self._table[key], len(self._known))
 
+    def name_class(self, name: str) -> str | None:
+        """Return the class of a picture as the table writes it; None where it has none."""
+        return next((self._table[key] for key in list_keys(name) if self._table.get(key)), None)
+
     def list_unused(self) -> Iterator[tuple[str, str]]:
         """Yield the lines that name no picture."""
         for key in self._table:
@@ -95,6 +99,12 @@ class TableLabeller(Labeller):
 def name_folder(name: str) -> str:
     """Return the name of the folder around a picture."""
     return posixpath.basename(posixpath.dirname(name))
+
+
+def list_keys(name: str) -> tuple[str, ...]:
+    """List the names by which a table may mean a picture, the most exact one first."""
+    base = posixpath.basename(name)
+    return name, posixpath.splitext(name)[0], base, posixpath.splitext(base)[0]
 
 
 def read_labels(
@@ -150,9 +160,3 @@ def _add(table: dict[str, str], name: str, label: str, file: str) -> None:
             f"file ({file}) must name one class for each picture; got '{redact(key)}' twice, with "
             "two; remove one line"
         )
-
-
-def _list_keys(name: str) -> tuple[str, ...]:
-    """List the names by which a table may mean a picture, the most exact one first."""
-    base = posixpath.basename(name)
-    return name, posixpath.splitext(name)[0], base, posixpath.splitext(base)[0]

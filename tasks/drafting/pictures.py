@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from tasks.drafting.draft import Draft
 from tasks.drafting.finding import Material, find_split
 from tasks.drafting.guesses import LIKELY, SURE, UNSURE, DraftError, Notes
 from tasks.drafting.image_race import measure_images
+from tasks.drafting.picture_tables import find_table, refuse_unlabelled
 
 SAMPLES, SAMPLES_A_FOLDER, MOST_FILE_BYTES = 600, 40, 64 << 20
 EDGES = ((64, 64), (FEW_ROWS, 64), (1 << 62, 96))
@@ -49,23 +50,25 @@ def draft_pictures(
     """Draft a recipe for pictures.
 
     Raises:
-        DraftError: They lie in no folders that could be classes, or cannot be read.
+        DraftError: No folder or table says their classes, or they cannot be read.
     """
-    del target, kind
+    del kind
     try:
         listed = _list_pictures(material)
     except StorageError as error:
         raise DraftError(str(error)) from error
     splits = _find_splits(listed.names)
     names = [n for n in listed.names if not splits or _find_folder_split(n, splits)]
-    counts = Counter(map(name_folder, names))
-    if len(counts) < 2 or "" in counts:
-        raise DraftError(
-            f"source ({redact(material.url)}) must hold pictures in one folder a class; got "
-            f"{len(listed.names)} pictures in {', '.join(sorted(counts)) or 'no folder'}; put "
-            "those of each class into a folder of its name"
-        )
     source: dict[str, Any] = {"type": "images", "url": _find_address(material)}
+    table = None
+    if target is not None or len(set(map(name_folder, names)) - {""}) < 2:
+        table = find_table(material, names, target, notes)
+    if table is not None:
+        source["labels"] = table[0]
+    classify = name_folder if table is None else table[1]
+    counts = Counter(filter(None, map(classify, names)))
+    if len(counts) < 2 or (table is None and any(not name_folder(name) for name in names)):
+        raise refuse_unlabelled(material, len(listed.names), list(counts))
     if splits:
         source["splits"] = splits
         notes.add(
@@ -73,18 +76,27 @@ def draft_pictures(
         )
     ordered = {label: counts[label] for label in sorted(counts)}
     image = _choose_image(listed, len(names), notes)
-    reached = _measure(listed, image["shape"], splits)
+    reached = _measure(listed, image, splits, classify)
     return draft_images(name, source, image, ordered, tuple(splits), notes, reached)
 
 
 def _measure(
-    listed: Listed, shape: tuple[int, int, int], splits: Mapping[str, str]
+    listed: Listed,
+    image: Mapping[str, Any],
+    splits: Mapping[str, str],
+    classify: Callable[[str], str | None],
 ) -> float | None:
     """Return what a linear map of a few pictures that are not held out reaches."""
-    later = splits.get("held_out")
-    some = [(n, data) for n, data in listed.samples if later is None or f"/{later}/" not in f"/{n}"]
-    images, kept, _ = decode_pictures(some, (shape[0], shape[1], shape[2]), resize=True)
-    labels = [name_folder(some[number][0]) for number in kept]
+    later, shape = splits.get("held_out"), image["shape"]
+    some = [
+        (n, data)
+        for n, data in listed.samples
+        if classify(n) and (later is None or f"/{later}/" not in f"/{n}")
+    ]
+    images, kept, _ = decode_pictures(
+        some, (shape[0], shape[1], shape[2]), resize=True, dtype=image["dtype"]
+    )
+    labels = [str(classify(some[number][0])) for number in kept]
     known = sorted(set(labels))
     return measure_images(
         images, np.array([known.index(label) for label in labels], dtype=np.int64)

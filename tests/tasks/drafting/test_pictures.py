@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits, load_wine
 
+from flows.recipe.model import Recipe
 from tasks.drafting.guesses import DraftError
 from tasks.drafting.looking import look_and_draft
 from tests.flows.material import write_digits
@@ -81,6 +82,37 @@ def test_folders_of_splits_are_found_in_folders_and_archives(tmp_path):
         draft = look_and_draft(str(url))
         assert draft.document["source"]["url"].endswith("pets.tar.gz")
         assert draft.document["data"]["split"]["by"] == "source"
+
+
+@pytest.mark.parametrize("ending", [".webp", ".tif", ""])
+def test_a_table_beside_pictures_says_their_classes(tmp_path, ending):
+    write_pictures(tmp_path / "made")
+    (tmp_path / "pets" / "all").mkdir(parents=True)
+    lines = ["photo;weight;species"]
+    for number, file in enumerate(sorted((tmp_path / "made").glob("*/*.png"))):
+        kind = ending or ".png"
+        Image.open(file).save(tmp_path / "pets" / "all" / f"{number}{kind}")
+        lines.append(f"{number}{ending};{number * 7};{file.parent.name}")
+    (tmp_path / "pets" / "species.csv").write_text("\n".join(lines))
+    for target in (None, "species"):
+        draft = look_and_draft(str(tmp_path / "pets"), target=target)
+        found = {"file": "species.csv", "name": "photo", "label": "species", "delimiter": ";"}
+        assert draft.document["source"]["labels"] == found
+        assert draft.document["data"]["labels"] == ["cat", "dog"]
+        assert draft.document["gates"]["model"]["min_accuracy"] > 0.6
+    recipe = Recipe.model_validate(draft.document)
+    source, spec = recipe.source, recipe.data
+    assert sum(len(source.read(part, spec)["label"]) for part in source.parts(1 << 20, spec)) == 80
+
+
+def test_grey_of_16_bits_is_drafted_as_such(tmp_path):
+    for number, name in enumerate(("dark", "light")):
+        (tmp_path / name).mkdir()
+        for n in range(30):
+            values = np.random.default_rng(n).integers(0, 30000, (16, 16)) + 30000 * number
+            Image.fromarray(values.astype(np.uint16)).save(tmp_path / name / f"{n}.png")
+    image = look_and_draft(str(tmp_path)).document["data"]["image"]
+    assert image == {"shape": [1, 16, 16], "dtype": "uint16", "value_range": [0, 65535]}
 
 
 def test_pictures_without_classes_are_refused_with_the_remedy(tmp_path):
