@@ -14,6 +14,7 @@ from tasks.drafting.guesses import LIKELY, UNSURE, DraftError, Notes
 from tasks.drafting.tables import Looked, look_at_table
 
 MOST_TABLES, MOST_LOOKED_AT = 10, 200
+_STYLE = ("delimiter", "encoding")
 _NAMED = 0.9
 _ROWS_A_CLASS = 2
 
@@ -43,8 +44,8 @@ def find_table(
             section = _choose_columns(looked, names, target)
             if section is None:
                 continue
-            style = {k: looked.source[k] for k in ("delimiter", "encoding") if k in looked.source}
-            found = {"file": file, **section, **style}
+            found: dict[str, Any] = {"file": file, **section}
+            found |= {key: looked.source[key] for key in _STYLE if key in looked.source}
             labeller = read_labels(LabelFile(**found), root, {}, (), lambda _: None)
         except (StorageError, DraftError):
             continue
