@@ -33,6 +33,10 @@ def check_recipe(recipe: Recipe) -> list[RecipeFault]:
             "model",
             lambda: objective.check_positive(recipe.model.positive, recipe.data.labels),
         ),
+        *_ask(
+            "model",
+            lambda: objective.check_quantiles(recipe.model.quantiles, recipe.train.loss.name),
+        ),
         *_check_split(recipe),
         *check_data(recipe.data),
         *_check_window(recipe, form, objective),

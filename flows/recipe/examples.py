@@ -70,7 +70,7 @@ targets:
 """,
     ),
     "forecasting": (
-        "Sales of many shops a day, two weeks ahead; the last days are held out.",
+        "Sales of many shops, two weeks ahead; one in ten days is below the lowest quantile.",
         """\
 format: 1
 name: sales
@@ -87,9 +87,9 @@ model:
   head: {calendar: [week]}
   network: {family: mlp, params: {widths: [128, 128], mix: true}}
   window: {lookback: 28, horizon: 14, season: 7, targets: [sales]}
+  quantiles: [0.1, 0.5, 0.9]
 train:
   max_epochs: 20
-  loss: {name: mae}
 targets:
   sales-edge: {prefer: [int8, fp32]}
 """,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gates.errors import SuiteError
 from gates.model.blocks import deal_blocks
 from gates.model.measure import Measure
+from gates.model.quantile_facts import QuantileFacts
 from storage.base.figures import Figure, find_value
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class ModelFacts:
         slices: columns of (N,) values, such as an entity, of which each value is a slice.
         columns: names of the T columns of numbers (N, H, T), of which each is a slice.
         unanswered: windows besides those that are judged, of which no step has a truth.
+        quantiles: what the model answers beside the median; None where it answers once.
     """
 
     row_id: "np.ndarray[Any, Any]"
@@ -58,6 +60,7 @@ class ModelFacts:
     slices: "Mapping[str, np.ndarray[Any, Any]]" = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     unanswered: int = 0
+    quantiles: "QuantileFacts | None" = None
 
     @property
     def drawn(self) -> "np.ndarray[Any, Any]":

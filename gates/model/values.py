@@ -12,6 +12,7 @@ from gates.model.champion import compare_champion
 from gates.model.facts import STAGE, ModelFacts, find_measure
 from gates.model.objective import ModelGateOfObjective
 from gates.model.part import FIGURES, KEYS, LEAST, MOST, Part, join_parts, tabulate_figures
+from gates.model.quantiles import judge_quantiles
 from gates.model.skill import compare_baselines
 from gates.model.slices import judge_worst, tabulate_skills
 from gates.specs.model import ValuesGate
@@ -43,6 +44,7 @@ def judge_values(gate: ValuesGate, facts: ModelFacts) -> GateReport:
         [
             _judge_errors(gate, facts),
             compare_baselines(gate, facts, gate.skill_by),
+            judge_quantiles(gate, facts),
             _judge_slices(gate, facts),
             compare_champion(gate, facts, gate.skill_by),
         ]

@@ -107,6 +107,13 @@ class ValuesGate(SkillLimits):
     max_worse_slices: Fraction = 0.2
     """Largest share of the slices of one sort that are surely worse than the baseline that is best
     there (the upper end of a 99 % interval of the skill is below 0); any warns."""
+    max_coverage_gap: Fraction = 0.1
+    """Largest distance between a quantile of `model.quantiles` and the share of the held-out truths
+    that are at most what it answers, as a difference of fractions."""
+    min_pinball_skill: Skill | None = None
+    """The skill by the pinball loss, over all quantiles, must be above this: over the baseline that
+    is best by it, each with quantiles that are calibrated on the same validation rows. None for
+    `min_skill`."""
     min_judged_rows: Rows = 20
     """Fewest held-out rows or windows that must have been judged."""
     max_unanswered_fraction: Fraction = 0.1

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from lightning_modules.errors import SpecError
+from lightning_modules.networks.fitted import FittedNetwork
 from lightning_modules.networks.registry import NETWORKS
 from lightning_modules.specs.components import build_component, load_component
 from lightning_modules.specs.model import NetworkSpec
@@ -44,6 +45,12 @@ def build_network(
     _probe_shape(network, spec, input_shape, outputs)
     _put_channels_last(network)
     return network
+
+
+def answers_once(family: str, form: str) -> bool:
+    """Tells whether a family is fitted at once, to one answer whatever quantiles are asked for."""
+    builder = NETWORKS.find(form).get(family)
+    return isinstance(builder, type) and issubclass(builder, FittedNetwork)
 
 
 def _put_channels_last(network: nn.Module) -> None:

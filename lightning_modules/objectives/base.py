@@ -39,6 +39,11 @@ class Answer(nn.Module, ABC):
         """Names of the exported outputs, in order; figures are computed from the last."""
         return tuple(self.spec.outputs)
 
+    @property
+    def bands(self) -> tuple[float, ...]:
+        """Quantiles that the outputs before the last one are, in their order."""
+        return ()
+
     @abstractmethod
     def forward(self, output: Tensor, features: Tensor) -> tuple[Tensor, ...]:
         """Returns the exported outputs of a batch.
@@ -56,13 +61,16 @@ class Answer(nn.Module, ABC):
     def judge(self, output: Tensor, features: Tensor, truth: Tensor) -> Judged:
         """Returns the mean loss of a batch, its watched figure summed over the rows, the rows."""
 
-    def choose_fitting(self, truth: Tensor) -> Tensor | None:
-        """Returns which validation rows `fit` needs the answers to, (N,) bool; None for none."""
-        del truth
-        return None
+    fits: bool = False
+    """Whether something of it is fitted on the validation rows."""
 
-    def fit(self, answers: Tensor) -> None:
-        """Sets what is fitted on the last outputs for the validation rows that were chosen.
+    def collect(self, output: Tensor, features: Tensor, truth: Tensor) -> Tensor:
+        """Returns what `fit` needs of some validation rows, (M, ...) with at most a row of each."""
+        del features, truth
+        return output[:0]
+
+    def fit(self, collected: Tensor) -> None:
+        """Sets what is fitted on the validation rows, from what was collected of them.
 
         Raises:
             SpecError: There are too few of them.

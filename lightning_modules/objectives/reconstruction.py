@@ -53,18 +53,20 @@ class ReconstructionAnswer(Answer):
         error = (output.detach() - wanted).abs().flatten(1).mean(1).sum() / count
         return self.loss(output, wanted) * (len(truth) / count), error * len(truth), len(truth)
 
-    def choose_fitting(self, truth: Tensor) -> Tensor | None:
-        """Returns the normal rows."""
-        return truth == 0
+    fits = True
 
-    def fit(self, answers: Tensor) -> None:
+    def collect(self, output: Tensor, features: Tensor, truth: Tensor) -> Tensor:
+        """Returns the scores of the normal rows."""
+        return self.forward(output, features)[-1][truth == 0]
+
+    def fit(self, collected: Tensor) -> None:
         """Sets the score that so many normal rows stay below."""
-        if not len(answers):
+        if not len(collected):
             raise SpecError(
                 "validation split must hold normal rows to fit the threshold on; got none; change "
                 "data.split or the first of data.labels, which is what is normal"
             )
-        self.threshold.fill_(float(answers.double().quantile(self.quantile)))
+        self.threshold.fill_(float(collected.double().quantile(self.quantile)))
 
     def find_agreeing(self, found: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> Tensor:
         """Returns where the labels are the same."""

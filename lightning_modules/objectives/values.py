@@ -1,6 +1,6 @@
 """To predict a number."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -8,71 +8,15 @@ from torch import Tensor
 
 from lightning_modules.data.readers import SampleBatch
 from lightning_modules.heads.registry import HEADS
-from lightning_modules.objectives.base import Answer, Baseline, Batches, Floats, Judged, Objective
+from lightning_modules.objectives.base import Answer, Baseline, Batches, Floats, Objective
 from lightning_modules.objectives.linear import add_one, fit_ridge, read_features
-from lightning_modules.objectives.losses import Loss, build_value_loss
+from lightning_modules.objectives.losses import build_value_loss
+from lightning_modules.objectives.quantiles import QuantileAnswer
+from lightning_modules.objectives.value_answer import ValueAnswer
 from lightning_modules.specs.model import ModelSpec
-from lightning_modules.specs.objectives import ObjectiveSpec
+from lightning_modules.specs.objectives import OBJECTIVES, Values
 from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import LossSpec
-
-
-class ValueAnswer(Answer):
-    """Turns standardised values into values in the source's units.
-
-    Args:
-        spec: The objective.
-        loss: What is minimised, on standardised values.
-        mean: Of each value over the training rows.
-        std: Its standard deviation.
-        standard: Whether the watched error stays in standard deviations.
-    """
-
-    offset: Tensor
-    scale: Tensor
-
-    def __init__(
-        self,
-        spec: ObjectiveSpec,
-        loss: Loss,
-        mean: Sequence[float],
-        std: Sequence[float],
-        *,
-        standard: bool,
-    ) -> None:
-        super().__init__(spec)
-        self.loss = loss
-        self.standard = standard
-        self.register_buffer("offset", torch.tensor(mean, dtype=torch.float64))
-        self.register_buffer("scale", torch.tensor(std, dtype=torch.float64))
-
-    def forward(self, output: Tensor, features: Tensor) -> tuple[Tensor, ...]:
-        """Returns values (N,) or (N, H, T) float32."""
-        del features
-        values = (output.to(torch.float64) * self.scale + self.offset).to(torch.float32)
-        return (values if values.ndim == 3 else values.squeeze(1),)
-
-    def aim(self, truth: Tensor) -> Tensor:
-        """Returns values in standard deviations of the training rows, NaN where there is none."""
-        return ((truth - self.offset) / self.scale).to(torch.float32)
-
-    def judge(self, output: Tensor, features: Tensor, truth: Tensor) -> Judged:
-        """Returns the loss over the values that there are, their absolute error, and the rows."""
-        del features
-        wanted = truth if truth.ndim == output.ndim else truth.unsqueeze(1)
-        standard = ((wanted - self.offset) / self.scale).to(output.dtype)
-        known = ~torch.isnan(standard)
-        # A value that is missing is taken for answered right: it costs nothing and teaches nothing.
-        standard = torch.where(known, standard, output.detach())
-        error = (output.detach() - standard).abs()
-        if not self.standard:
-            error = error * self.scale
-        share = error.sum() / known.sum().clamp(min=1)
-        return self.loss(output, standard), share * len(truth), len(truth)
-
-    def compute_difference(self, found: Tensor, wanted: Tensor) -> Tensor:
-        """Returns the difference in standard deviations of the training rows."""
-        return (found - wanted).abs() / self.scale
 
 
 class ValueObjective(Objective):
@@ -80,22 +24,26 @@ class ValueObjective(Objective):
 
     name = "values"
 
+    @property
+    def spec(self) -> Values:
+        """What is said of it without torch."""
+        spec = OBJECTIVES.find(self.name)
+        if not isinstance(spec, Values):
+            raise TypeError(f"objective ({self.name}) must be of values; got {type(spec).__name__}")
+        return spec
+
     def build_answer(self, model: ModelSpec, sample: Sample, loss: LossSpec) -> Answer:
         """Returns the values."""
-        mean, std = sample.scales
-        return ValueAnswer(
-            self.spec,
-            build_value_loss(loss),
-            mean,
-            std,
-            standard=model.figures_in == "standard",
-        )
+        (mean, std), standard = sample.scales, model.figures_in == "standard"
+        if sample.quantiles:
+            shape = self.spec.shape_value(sample)
+            return QuantileAnswer(self.spec, sample.quantiles, shape, mean, std, standard=standard)
+        return ValueAnswer(self.spec, build_value_loss(loss), mean, std, standard=standard)
 
     def make_truth(self, sample: Sample, rows: int, draw: np.random.Generator) -> Tensor:
         """Returns values (N,) or (N, H, T) float64 around the usual ones."""
         mean, std = (np.asarray(values) for values in sample.scales)
-        outputs = self.spec.shape_output(sample)
-        asked = (rows, *outputs) if isinstance(outputs, tuple) else (rows,)
+        asked = (rows, *self.spec.shape_value(sample))
         return torch.from_numpy(draw.standard_normal(asked) * std + mean)
 
     def fit_baselines(self, sample: Sample, train: Callable[[], Batches]) -> dict[str, Baseline]:

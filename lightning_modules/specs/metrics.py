@@ -5,7 +5,7 @@ Each is a function `(answers, truth, sample) -> float`. Answers are probabilitie
 is not defined, as a ranking without a row of the class, is NaN.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,27 @@ def add_errors(answers: Floats, truth: Floats) -> tuple[Floats, Floats]:
 def add_squares(answers: Floats, truth: Floats) -> tuple[Floats, Floats]:
     """Returns each row's sum of squared errors over the values that its truth knows, (N,)."""
     return _add_known(np.square(answers.astype(np.float64) - truth), truth)
+
+
+def add_pinball(levels: Sequence[float], answers: Floats, truth: Floats) -> tuple[Floats, Floats]:
+    """Returns each row's sum of pinball losses over the values that its truth knows, (N,).
+
+    Args:
+        levels: Q quantiles.
+        answers: (N, Q, ...), the quantiles of each row.
+        truth: (N, ...), NaN where there is none.
+    """
+    shaped = np.array(levels).reshape(-1, *[1] * (truth.ndim - 1))
+    above = truth[:, None] - answers
+    lost = np.maximum(shaped * above, (shaped - 1) * above)
+    return _add_known(lost, np.broadcast_to(truth[:, None], lost.shape))
+
+
+def share_below(answers: Floats, truth: Floats) -> Floats:
+    """Returns the share of the known truths (N, ...) that are at most each quantile's, (Q,)."""
+    known = ~np.isnan(truth)
+    below = (truth[:, None] <= answers) & known[:, None]
+    return np.asarray(below.sum((0, *range(2, below.ndim))) / max(1, int(known.sum())))
 
 
 def _add_known(gaps: Floats, truth: Floats) -> tuple[Floats, Floats]:

@@ -8,10 +8,11 @@ is named (`family`, `name`), a user's own can stand instead, as the import path
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from lightning_modules.specs.base import Spec, check_name
 from lightning_modules.specs.forms import AUTO, list_families
+from lightning_modules.specs.quantiles import check_levels
 from lightning_modules.specs.window import WindowSpec
 
 HEADS = ("standard",)
@@ -96,7 +97,8 @@ class NetworkSpec(Spec):
     them, and trains the winner (successive halving; Jamieson and Talwalkar, 2016). Or the import
     path of a callable `(input_shape=..., outputs=..., **params) -> nn.Module`. The input's shape is
     (C, H, W) of images, (D,) of tables, (L, C) of series, the channels that are forecast first; the
-    outputs are K classes or values, or (H, T) for H steps of T columns."""
+    outputs are K classes or values, or (H, T) for H steps of T columns; of Q quantiles K * Q, or
+    (Q * H, T), quantile after quantile."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of that family; a wrong one is refused with the recipe's other faults."""
 
@@ -119,6 +121,10 @@ class ModelSpec(Spec):
     """The network."""
     window: WindowSpec | None = None
     """What a sample is, for series."""
+    quantiles: tuple[float, ...] = ()
+    """Shares of the cases that are to lie below what is answered, such as `[0.1, 0.5, 0.9]`, for
+    numbers and forecasts: beside the median each of them is answered, trained by the pinball loss
+    and calibrated on the validation rows. Empty: one answer."""
     positive: str | None = None
     """Of two classes the one that average precision and AUROC are of, as in `data.labels`; None:
     the rarer one in the training rows."""
@@ -128,3 +134,9 @@ class ModelSpec(Spec):
     error."""
     anomaly_quantile: float = Field(default=0.99, gt=0, lt=1)
     """Share of the normal validation rows that lie below the threshold of anomaly detection."""
+
+    @field_validator("quantiles")
+    @classmethod
+    def _check_quantiles(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:
+        check_levels(quantiles)
+        return quantiles

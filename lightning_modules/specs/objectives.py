@@ -11,6 +11,7 @@ from lightning_modules.specs.figures import (
     RANKED,
     FigureSpec,
 )
+from lightning_modules.specs.quantiles import list_bands, name_quantile
 from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.window import WindowSpec
 from storage.base.registry import Registry
@@ -35,6 +36,7 @@ class ObjectiveSpec:
         outputs: Names of an exported network's outputs, in order, with the type of each; the last
             is the one that figures are of.
         baseline_families: Families of networks that are what a baseline is, by its name.
+        has_quantiles: Whether its answers can be quantiles of what is asked for.
     """
 
     name: str
@@ -47,6 +49,30 @@ class ObjectiveSpec:
     restores: bool = False
     outputs: Mapping[str, str]
     baseline_families: Mapping[str, str] = {}
+    has_quantiles: bool = False
+
+    def list_outputs(self, sample: Sample) -> dict[str, str]:
+        """Returns the names of an exported network's outputs, in order, with the type of each."""
+        bands = list_bands(sample.quantiles)
+        return {**{name_quantile(level): "float32" for level in bands}, **self.outputs}
+
+    def check_quantiles(self, quantiles: Sequence[float], loss: str | None) -> None:
+        """Checks that quantiles can be asked for, and that nothing else is minimised.
+
+        Raises:
+            ValueError: They cannot; the sentence begins with the key that must say otherwise.
+        """
+        if quantiles and not self.has_quantiles:
+            able = [row.name for row in OBJECTIVES.rows if row.has_quantiles]
+            raise ValueError(
+                f"quantiles ({list(quantiles)}) must be asked of numbers ({' or '.join(able)}); "
+                "remove them"
+            )
+        if quantiles and loss is not None:
+            raise ValueError(
+                f"quantiles ({list(quantiles)}) must be trained by the pinball loss, not by "
+                f"train.loss.name {loss}; remove that name"
+            )
 
     def find_params(self, sample: Sample, baseline: str) -> dict[str, int]:
         """Returns the parameters with which a baseline's family is what the baseline is."""
@@ -152,6 +178,7 @@ class Values(ObjectiveSpec):
     asks: str | None = TARGET
     outputs: Mapping[str, str] = {"values": "float32"}
     baseline_families: Mapping[str, str] = {"linear": "closed_linear"}
+    has_quantiles = True
 
     def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
         """Returns the errors."""
@@ -159,9 +186,13 @@ class Values(ObjectiveSpec):
         return ERRORS
 
     def shape_output(self, sample: Sample) -> Outputs | None:
-        """Returns 1, the one value."""
+        """Returns 1, the one value, or the number of quantiles."""
+        return len(sample.quantiles) or 1
+
+    def shape_value(self, sample: Sample) -> tuple[int, ...]:
+        """Returns the shape of one answer: (), or (H, T)."""
         del sample
-        return 1
+        return ()
 
 
 class Forecast(Values):
@@ -186,6 +217,11 @@ class Forecast(Values):
             raise ValueError("horizon (0) must be the steps to forecast; write a number from 1 on")
 
     def shape_output(self, sample: Sample) -> Outputs | None:
+        """Returns (H, T) steps of columns, or (Q * H, T) of quantile after quantile."""
+        steps, columns = self.shape_value(sample)
+        return (steps * (len(sample.quantiles) or 1), columns)
+
+    def shape_value(self, sample: Sample) -> tuple[int, ...]:
         """Returns (H, T) steps of columns."""
         horizon = sample.window.horizon if sample.window is not None else 1
         return (horizon, len(sample.scales[0]))

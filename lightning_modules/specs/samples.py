@@ -37,6 +37,8 @@ class Sample(Spec):
     """Whether rows that need no label have one, 0 for what is normal."""
     window: WindowSpec | None = None
     """Steps of a sample; None where a sample is one row."""
+    quantiles: tuple[float, ...] = ()
+    """Quantiles that are answered, the median among them; empty for one answer."""
 
     @model_validator(mode="after")
     def _check_class_count(self) -> Self:

@@ -7,7 +7,7 @@ from lightning_modules.data.augment_natural import ImageAugmentation
 from lightning_modules.data.augmentations import build_augmentation
 from lightning_modules.errors import SpecError
 from lightning_modules.heads.registry import HEADS
-from lightning_modules.networks.factory import build_network
+from lightning_modules.networks.factory import answers_once, build_network
 from lightning_modules.objectives.registry import OBJECTIVES
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
@@ -63,7 +63,11 @@ def build_parts(model: ModelSpec, sample: AnySample) -> tuple[nn.Module, nn.Modu
     form, objective = HEADS.find(sample.form), OBJECTIVES.find(sample.objective).spec
     head = form.build_head(model.head, sample)
     shape = form.measure_features(head, model.head, sample)
-    outputs = objective.shape_output(sample)
+    if answers_once(model.network.family, sample.form):
+        # Around one answer the calibration lays all quantiles.
+        outputs = objective.shape_output(sample.model_copy(update={"quantiles": ()}))
+    else:
+        outputs = objective.shape_output(sample)
     network = build_network(
         model.network, shape, shape if outputs is None else outputs, form=sample.form
     )

@@ -1,10 +1,15 @@
-"""Fits what an answer learns from validation rows, such as the threshold of anomalies."""
+"""Fits what an answer learns from validation rows: a threshold of anomalies, or quantiles."""
+
+import math
 
 import torch
 
 from lightning_modules.data.batches import FixedLoader
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.ranks import gather_ranks
+
+MOST_NUMBERS = 30_000_000
+"""Numbers that a rank collects; of more rows it takes one of so many, evenly."""
 
 
 def fit_answer(learner: Learner, validation: FixedLoader) -> None:
@@ -18,16 +23,17 @@ def fit_answer(learner: Learner, validation: FixedLoader) -> None:
         SpecError: There are too few rows to fit it on.
     """
     answer = learner.answer
-    if answer.choose_fitting(torch.zeros(1)) is None:
+    if not answer.fits:
         return
     learner.eval()
-    device = learner.device
-    scores = []
+    device, collected = learner.device, []
     with torch.inference_mode():
         for batch in validation:
-            chosen = answer.choose_fitting(batch.truth)
-            if chosen is None:
-                continue
-            kept = chosen if batch.real is None else chosen & batch.real
-            scores.append(learner.answer_samples(batch.sample.to(device))[-1].cpu()[kept])
-    answer.fit(gather_ranks(torch.cat(scores)))
+            output, features = learner.respond(batch.sample.to(device))
+            truth, output = batch.truth.to(device), output.float()
+            if batch.real is not None:
+                output, features, truth = (part[batch.real] for part in (output, features, truth))
+            found = answer.collect(output, features, truth).cpu()
+            every = max(1, math.ceil(len(validation) * found.numel() / MOST_NUMBERS))
+            collected.append(found[::every])
+    answer.fit(gather_ranks(torch.cat(collected)))

@@ -22,6 +22,7 @@ class Answers:
         truth: (N,) int64 labels, or (N,) or (N, H, T) float64 values, NaN where there is none.
         values: (N, K) probabilities, (N,) scores, or values of the truth's shape, float32.
         figures: Mean loss, and the figure that was watched, by name.
+        bands: Values of the same shape of each quantile beside the median, which the values are.
         baselines: Values of the same shape of each baseline, by name.
     """
 
@@ -29,6 +30,7 @@ class Answers:
     truth: NDArray[Any]
     values: NDArray[np.float32]
     figures: dict[str, float]
+    bands: dict[float, NDArray[np.float32]] = field(default_factory=dict)
     baselines: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
@@ -56,13 +58,16 @@ def predict_rows(learner: Learner, stream: Stream, reader: SampleReader = IMAGES
             # As int64: collective operations know no uint64, and the bits are the same.
             row_ids.append(torch.from_numpy(batch.row_id.view(np.int64))[real])
             truths.append(truth)
-            answers.append(learner.answer(output, features)[-1].cpu())
+            answers.append([part.cpu() for part in learner.answer(output, features)])
             if len(truth):
                 loss, figure, rows = learner.answer.judge(output, features, truth.to(device))
                 sums += torch.tensor(
                     [float(loss) * rows, float(figure), float(rows)], dtype=torch.float64
                 )
-    gathered = [gather_ranks(torch.cat(part)).numpy() for part in (row_ids, truths, answers)]
+    told = [torch.cat(parts) for parts in zip(*answers, strict=True)]
+    levels = learner.answer.bands
+    kept = (torch.cat(row_ids), torch.cat(truths), told[-1], *told[: len(levels)])
+    gathered = [gather_ranks(part).numpy() for part in kept]
     loss_sum, figure_sum, rows_sum = gather_ranks(sums).sum(0).tolist()
     row_id = gathered[0].view(np.uint64)
     order = np.argsort(row_id, kind="stable")
@@ -70,4 +75,5 @@ def predict_rows(learner: Learner, stream: Stream, reader: SampleReader = IMAGES
         "loss": loss_sum / max(rows_sum, 1.0),
         learner.answer.spec.watched.name: figure_sum / max(rows_sum, 1.0),
     }
-    return Answers(row_id[order], gathered[1][order], gathered[2][order], figures)
+    bands = {level: part[order] for level, part in zip(levels, gathered[3:], strict=True)}
+    return Answers(row_id[order], gathered[1][order], gathered[2][order], figures, bands)

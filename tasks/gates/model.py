@@ -15,6 +15,7 @@ from storage.forms.base import RowsSpec
 from tasks.data.open_versions import open_version
 from tasks.forms.registry import FORMS
 from tasks.gates.held_out_rows import cut_blocks, list_slices, read_known
+from tasks.objectives.quantiles import describe_quantiles
 from tasks.objectives.registry import find_objective
 from tasks.objectives.sheets import AnswerSheet
 from tasks.runtime.model_outcomes import Champion, Evaluated
@@ -67,6 +68,7 @@ def describe_model(
         slices=list_slices(known, data),
         columns=FORMS.find(sample.form).name_asked(sample),
         unanswered=len(whole.row_id) - len(sheet.row_id),
+        quantiles=describe_quantiles(sheet, sample),
     )
 
 
@@ -75,8 +77,7 @@ def _leave_out_unanswered(sheet: AnswerSheet) -> AnswerSheet:
     if sheet.truth.ndim < 3:
         return sheet
     kept = ~np.isnan(sheet.truth).all(axis=(1, 2))
-    baselines = {name: values[kept] for name, values in sheet.baselines.items()}
-    return AnswerSheet(sheet.row_id[kept], sheet.truth[kept], sheet.values[kept], baselines)
+    return sheet.take(kept)
 
 
 def _read_sheet(store: Store, evaluated: Evaluated, by: Evaluated | Champion) -> AnswerSheet:

@@ -197,7 +197,7 @@ class TaskObjective(Generic[S]):
             sample: What a sample is.
             data: The recipe's data section.
         """
-        names = tuple(self.spec.outputs.items())
+        names = tuple(self.spec.list_outputs(sample).items())
         given = self.spec.shape_output(sample)
         shape = given if isinstance(given, tuple) else (given,) if given and given > 1 else ()
         return tuple(

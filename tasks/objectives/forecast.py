@@ -14,6 +14,7 @@ from tasks.forms.registry import FORMS
 from tasks.forms.streams import HELD_OUT, SampleRows
 from tasks.objectives.base import AnswerParts, HeldOut, TaskObjective
 from tasks.objectives.breakdown import break_by_slice, break_columns, break_steps, list_errors
+from tasks.objectives.quantiles import describe_bands
 from tasks.objectives.sheets import AnswerSheet
 from tasks.objectives.values import draw_scatter
 from tasks.rendering.answers import Breakdown
@@ -46,11 +47,12 @@ class Forecast(TaskObjective[Sample]):
         return sheet.divide(self.find_scale(sheet, sample))
 
     def describe_outputs(self, sample: Sample, data: RowsSpec) -> tuple[OutputSpec, ...]:
-        """Describe the steps of the columns."""
+        """Describe the steps of the columns, and their quantiles."""
         del data
         names = _name_columns(sample)
         shape = (sample.window.horizon if sample.window is not None else 1, len(names))
-        return (OutputSpec(name="values", shape=shape, meaning="values", unit="", labels=names),)
+        values = OutputSpec(name="values", shape=shape, meaning="values", unit="", labels=names)
+        return describe_bands(values, sample)
 
     def pick_parts(self, held_out: HeldOut[Sample]) -> AnswerParts:
         """Choose the windows of `SHOWN`, one step ahead over the truths, and where errors lie."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BASELINE = "baseline "
-"""Stands before a baseline's name in the file."""
+BASELINE, BAND, MARGINS = "baseline ", "quantile ", "margins "
+"""What stands in the file before a baseline's name, a quantile, and the name again."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,17 @@ class AnswerSheet:
         truth: (N,) int64 labels, or (N,) or (N, H, T) float64 values, NaN where there is none.
         values: (N, K) probabilities, (N,) scores, or values of the truth's shape.
         baselines: What the baselines answer, by name.
+        bands: Values of the truth's shape of each quantile beside the median, which the values are.
+        margins: What makes a baseline's answers quantiles, (Q, ...) by its name: the margins of
+            all quantiles, that of the median 0.
     """
 
     row_id: NDArray[np.uint64]
     truth: NDArray[Any]
     values: NDArray[Any]
     baselines: dict[str, NDArray[Any]] = field(default_factory=dict)
+    bands: dict[float, NDArray[Any]] = field(default_factory=dict)
+    margins: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -36,26 +41,55 @@ class AnswerSheet:
 
     def divide(self, scale: Any) -> "AnswerSheet":
         """Return the same answers and truths in another unit, which is `scale` of this one."""
-        baselines = {name: values / scale for name, values in self.baselines.items()}
-        return AnswerSheet(self.row_id, self.truth / scale, self.values / scale, baselines)
+        return AnswerSheet(
+            self.row_id,
+            self.truth / scale,
+            self.values / scale,
+            {name: values / scale for name, values in self.baselines.items()},
+            {level: values / scale for level, values in self.bands.items()},
+            {name: values / scale for name, values in self.margins.items()},
+        )
+
+    def take(self, rows: NDArray[Any]) -> "AnswerSheet":
+        """Return the answers to some rows, by their places or a mask."""
+        return AnswerSheet(
+            self.row_id[rows],
+            self.truth[rows],
+            self.values[rows],
+            {name: values[rows] for name, values in self.baselines.items()},
+            {level: values[rows] for level, values in self.bands.items()},
+            self.margins,
+        )
 
 
 def pack_answers(sheet: AnswerSheet) -> bytes:
     """Return answers as the bytes of an .npz file; equal answers give equal bytes."""
-    baselines = {f"{BASELINE}{name}": values for name, values in sheet.baselines.items()}
     arrays = {"row_id": sheet.row_id, "truth": sheet.truth, "values": sheet.values}
-    return pack_arrays({**arrays, **baselines})
+    arrays |= {f"{BASELINE}{name}": values for name, values in sheet.baselines.items()}
+    arrays |= {f"{BAND}{level!r}": values for level, values in sheet.bands.items()}
+    arrays |= {f"{MARGINS}{name}": values for name, values in sheet.margins.items()}
+    return pack_arrays(arrays)
 
 
 def unpack_answers(content: bytes) -> AnswerSheet:
     """Read answers from the bytes of an .npz file."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        baselines = {
-            name.removeprefix(BASELINE): arrays[name]
-            for name in arrays.files
-            if name.startswith(BASELINE)
+        by_prefix = {
+            prefix: {
+                name.removeprefix(prefix): arrays[name]
+                for name in arrays.files
+                if name.startswith(prefix)
+            }
+            for prefix in (BASELINE, BAND, MARGINS)
         }
-        return AnswerSheet(arrays["row_id"], arrays["truth"], arrays["values"], baselines)
+        return AnswerSheet(
+            arrays["row_id"],
+            arrays["truth"],
+            arrays["values"],
+            by_prefix[BASELINE],
+            {float(level): values for level, values in by_prefix[BAND].items()},
+            by_prefix[MARGINS],
+        )
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

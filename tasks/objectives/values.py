@@ -11,6 +11,7 @@ from lightning_modules.specs.samples import Sample
 from storage.forms.base import RowsSpec
 from tasks.objectives.base import AnswerParts, HeldOut, TaskObjective
 from tasks.objectives.breakdown import break_by_slice, list_errors
+from tasks.objectives.quantiles import describe_bands
 from tasks.objectives.sheets import AnswerSheet
 from tasks.rendering.answers import Scatter
 
@@ -32,9 +33,9 @@ class Values(TaskObjective[Sample]):
         return sheet.divide(self.find_scale(sheet, sample))
 
     def describe_outputs(self, sample: Sample, data: RowsSpec) -> tuple[OutputSpec, ...]:
-        """Describe the number."""
-        del sample, data
-        return (OutputSpec(name="values", meaning="values", unit=""),)
+        """Describe the number, and its quantiles."""
+        del data
+        return describe_bands(OutputSpec(name="values", meaning="values", unit=""), sample)
 
     def pick_parts(self, held_out: HeldOut[Sample]) -> AnswerParts:
         """Choose answers over truths, and the errors of parts of the rows."""

@@ -45,7 +45,8 @@ def open_champions(
             predictor = Predictor(
                 content,
                 find_task_form(data).describe_input(sample, data),
-                find_objective(sample).describe_outputs(sample, data),
+                # Figures are of the last; quantiles may be of the one model and not of the other.
+                find_objective(sample).describe_outputs(sample, data)[-1:],
                 threads=1,
             )
         except BadArtifact as error:

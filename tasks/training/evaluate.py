@@ -15,6 +15,8 @@ from storage.forms.base import RowsSpec
 from storage.records.models import compute_model_id
 from storage.records.receipts import FileRecord
 from tasks.forms.streams import HELD_OUT
+from tasks.objectives.base import STANDARD_DEVIATIONS
+from tasks.objectives.quantiles import measure_quantiles
 from tasks.objectives.registry import find_objective
 from tasks.objectives.sheets import AnswerSheet, pack_answers, unpack_answers
 from tasks.runtime.model_outcomes import Champion, Evaluated, Trained
@@ -56,7 +58,11 @@ def evaluate(
         labels=data.labels,
         standard=trained.standard,
         headline=find_objective(sample).headline,
-        figures=(*judge.measure(sheet, sheet.values), judge.describe_loss(result.figures)),
+        figures=(
+            *judge.measure(sheet, sheet.values),
+            *judge.measure_quantiles(sheet),
+            judge.describe_loss(result.figures),
+        ),
         baselines={name: judge.measure(sheet, values) for name, values in sheet.baselines.items()},
         confusion=find_objective(sample).count_confusion(sheet),
         champions=tuple(
@@ -85,6 +91,11 @@ class Judge:
         sample, standard = self.trained.sample, self.trained.standard
         objective = find_objective(sample)
         return objective.measure(values, sheet.truth, sample, split=HELD_OUT, standard=standard)
+
+    def measure_quantiles(self, sheet: AnswerSheet) -> tuple[Figure, ...]:
+        """Measure the quantiles of a sheet, if it has any."""
+        unit = STANDARD_DEVIATIONS if self.trained.standard else ""
+        return measure_quantiles(sheet, self.trained.sample, split=HELD_OUT, unit=unit)
 
     def describe_loss(self, figures: Mapping[str, float]) -> Figure:
         """Return the loss that the training process measured."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lightning_modules.errors import ModelError, SpecError
 from lightning_modules.objectives.base import answer_baselines
+from lightning_modules.objectives.quantiles import calibrate_baselines
 from lightning_modules.objectives.registry import OBJECTIVES
 from lightning_modules.specs.result import TrainResult
 from lightning_modules.specs.samples import Sample
@@ -40,6 +41,7 @@ from tasks.training.job import (
 )
 from tasks.training.metric_log import MetricLog
 
+BaselineAnswers = dict[str, NDArray[np.float32]]
 STATES = "resume"
 EVALUATION_BATCH = 512
 CHANGE_NO_WEIGHT = (
@@ -169,9 +171,13 @@ class Worker:
         sample = read_sample(self.checkpoint)
         rows = self.open_rows(sample)
         answers = predict_rows(self.load_learner(), open_split(rows, step), rows.reader)
-        wanted = step.baselines and self.rank == 0
-        baselines = self.answer_baselines(step.split, sample, answers) if wanted else {}
-        sheet = AnswerSheet(answers.row_id, answers.truth, answers.values, baselines)
+        baselines: BaselineAnswers = {}
+        margins: BaselineAnswers = {}
+        if step.baselines and self.rank == 0:
+            baselines, margins = self.answer_baselines(step.split, sample, answers)
+        sheet = AnswerSheet(
+            answers.row_id, answers.truth, answers.values, baselines, answers.bands, margins
+        )
         content = pack_answers(sheet)
         name = f"predictions.{step.split}.npz"
         if self.rank == 0:
@@ -184,12 +190,19 @@ class Worker:
 
     def answer_baselines(
         self, split: str, sample: Sample, answers: Answers
-    ) -> dict[str, NDArray[np.float32]]:
-        """Return the baselines' answers to a split, ordered by row id; this rank does it alone."""
+    ) -> tuple[BaselineAnswers, BaselineAnswers]:
+        """Return the baselines' answers to a split, ordered by row id, and the margins of each.
+
+        This rank does it alone.
+        """
         rows = SampleRows(self.version, sample)
         objective = OBJECTIVES.find(sample.objective)
         baselines = objective.fit_baselines(sample, lambda: rows.read(TRAIN))
-        return answer_baselines(baselines, answers.row_id, lambda: rows.read(split))
+        found = answer_baselines(baselines, answers.row_id, lambda: rows.read(split))
+        if not sample.quantiles:
+            return found, {}
+        margins = calibrate_baselines(baselines, sample.quantiles, lambda: rows.read(VALIDATION))
+        return found, margins
 
     def export(self, step: Export) -> dict[str, Artifact]:
         """Writes the candidates, on rank 0 only."""

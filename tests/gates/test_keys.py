@@ -18,6 +18,7 @@ from gates.specs.limits import Limits
 from gates.specs.live import LiveGate
 from gates.specs.model import ClassesGate, ReconstructionGate, ValuesGate
 from tests.gates.builders import make_artifact, make_model_facts
+from tests.gates.model.test_quantiles import with_quantiles
 from tests.gates.model.test_reconstruction import make_facts as make_scores
 from tests.gates.model.test_values import make_facts as make_values
 
@@ -38,8 +39,9 @@ def judge_all_classes() -> None:
 
 
 def judge_all_values() -> None:
-    facts: ModelFacts = make_values(slices={"phone": np.arange(400) % 2})
-    judge_values(ValuesGate(max_mae=1, max_rmse=1), replace(facts, champion=facts.answers))
+    facts: ModelFacts = with_quantiles(make_values(slices={"phone": np.arange(400) % 2}), 0.3)
+    gate = ValuesGate(max_mae=1, max_rmse=1, min_pinball_skill=0.0)
+    judge_values(gate, replace(facts, champion=facts.answers))
 
 
 def judge_all_scores() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from deployments.targets.run.runtime import Answers
-from deployments.targets.trust.card import OutputSpec
+from deployments.targets.trust.card import QUANTILE, OutputSpec
 from storage.base.registry import Registry
 
 
@@ -63,20 +63,32 @@ def list_anomaly(answers: Answers, row: int) -> Outputs:
 
 
 def list_value(answers: Answers, row: int) -> Outputs:
-    """List the one value that a regression answers with."""
-    spec = _find_spec(answers, "values")
-    value = float(answers.values[row])
-    return (Output(name="value", value=value, meaning=spec.meaning, unit=spec.unit),)
+    """List the one value that a regression answers with, and its quantiles."""
+    return _list_numbers(answers, "value", lambda spec: float(answers.arrays[spec.name][row]))
 
 
 def list_forecast(answers: Answers, row: int) -> Outputs:
-    """List the next steps of each column that is forecast."""
+    """List the next steps of each column that is forecast, and their quantiles."""
+
+    def read(spec: OutputSpec) -> JsonValue:
+        steps = answers.arrays[spec.name][row]
+        return {name: steps[:, place].tolist() for place, name in enumerate(spec.labels)}
+
+    return _list_numbers(answers, "forecast", read)
+
+
+def _list_numbers(answers: Answers, name: str, read: Callable[[OutputSpec], JsonValue]) -> Outputs:
+    """List what the values are under a name, then by each quantile, if there are some."""
     spec = _find_spec(answers, "values")
-    steps = answers.values[row]
-    columns: dict[str, Any] = {
-        name: steps[:, place].tolist() for place, name in enumerate(spec.labels)
+    values = Output(name=name, value=read(spec), meaning=spec.meaning, unit=spec.unit)
+    bands: dict[str, JsonValue] = {
+        found.meaning.removeprefix(QUANTILE): read(found)
+        for found in answers.outputs
+        if found.meaning.startswith(QUANTILE)
     }
-    return (Output(name="forecast", value=columns, meaning=spec.meaning, unit=spec.unit),)
+    if not bands:
+        return (values,)
+    return (values, Output(name="quantiles", value=bands, meaning=QUANTILE.strip(), unit=spec.unit))
 
 
 def _read_label(answers: Answers, row: int) -> tuple[int, Output]:
@@ -102,17 +114,26 @@ def say_anomaly(outputs: Outputs) -> str:
 
 
 def say_value(outputs: Outputs) -> str:
-    """Say the value."""
-    return f"{outputs[0].value:.6g}"
+    """Say the value, and its quantiles."""
+    said = [f"{outputs[0].value:.6g}", *(f"{level}: {v:.6g}" for level, v in _list_bands(outputs))]
+    return "  ".join(said)
 
 
 def say_forecast(outputs: Outputs) -> str:
-    """Say the steps of each column."""
-    columns: Any = outputs[0].value
+    """Say the steps of each column, and their quantiles."""
+    bands = [(f" {level}", steps) for level, steps in _list_bands(outputs)]
+    told: list[tuple[str, Any]] = [("", outputs[0].value), *bands]
     return "; ".join(
-        f"{name}: {', '.join(f'{value:.6g}' for value in values)}"
-        for name, values in columns.items()
+        f"{name}{level}: {', '.join(f'{value:.6g}' for value in steps[name])}"
+        for name in told[0][1]
+        for level, steps in told
     )
+
+
+def _list_bands(outputs: Outputs) -> list[tuple[str, Any]]:
+    """List what is said of each quantile."""
+    bands: Any = outputs[1].value if len(outputs) > 1 else {}
+    return list(bands.items())
 
 
 ANSWERS: Registry[Teller] = Registry("objective of a model", "targets")

@@ -24,6 +24,9 @@ CARD_FILE = "card.json"
 RECEIPT_FILE = "receipt.json"
 FILE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
+QUANTILE: Final = "quantile "
+"""What the meaning of an output begins with that is a quantile of what "values" is the median of;
+the share below it stands behind."""
 NORMAL_OR_NOT: Final = ("normal", "anomaly")
 """Labels of an anomaly detector whose recipe names none."""
 
@@ -60,7 +63,8 @@ class OutputSpec(_Record):
         dtype: numpy name of its dtype.
         shape: One answer's shape without the batch axis; None for an axis of any length.
         meaning: What it says: "label" (int64 places in `labels`), "probabilities" of each label,
-            "values" in the unit, "score" (how unlike what is normal), or a plug-in's own word.
+            "values" in the unit, "quantile 0.9" of them, "score" (how unlike what is normal), or a
+            plug-in's own word.
         unit: Unit of its numbers: "1" for probabilities and scores; "" for the source's own.
         labels: Names of the labels, or of what lies along the last axis.
     """

@@ -8,9 +8,11 @@ is refused; a plug-in's module `targets` registers its own.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from deployments.targets.trust.card import NORMAL_OR_NOT, InputSpec, OutputSpec
+from deployments.targets.trust.card import NORMAL_OR_NOT, QUANTILE, InputSpec, OutputSpec
 from storage.base.registry import Registry
 from storage.base.text_style import TextStyle
+
+MEDIAN = 0.5
 
 
 class Claim(NamedTuple):
@@ -68,9 +70,9 @@ def claim_classes(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim
 def claim_values(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim]:
     """List what a card says of a regression: one value a sample."""
     return [
-        _claim_meanings(outputs, ["values"]),
-        Claim("card's labels", list(outputs[0].labels), []),
-        Claim("card's values", list(outputs[0].shape), []),
+        _claim_quantiles(outputs, recipe),
+        *(Claim("card's labels", list(output.labels), []) for output in outputs),
+        *(Claim("card's values", list(output.shape), []) for output in outputs),
     ]
 
 
@@ -78,10 +80,11 @@ def claim_forecast(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Clai
     """List what a card says of a forecast: the columns, and how many steps ahead."""
     window = recipe["model"]["window"]
     columns = list(window["targets"] or recipe["data"]["numbers"])
+    shape = [window["horizon"], len(columns)]
     return [
-        _claim_meanings(outputs, ["values"]),
-        Claim("card's forecast columns", list(outputs[0].labels), columns),
-        Claim("card's horizon", list(outputs[0].shape), [window["horizon"], len(columns)]),
+        _claim_quantiles(outputs, recipe),
+        *(Claim("card's forecast columns", list(output.labels), columns) for output in outputs),
+        *(Claim("card's horizon", list(output.shape), shape) for output in outputs),
     ]
 
 
@@ -100,6 +103,12 @@ def _claim_style(style: TextStyle, source: Recipe) -> Claim:
     first = source.get("first", source)
     expected = TextStyle.of_source(first).model_dump(mode="json")
     return Claim("card's file style", style.model_dump(mode="json"), expected)
+
+
+def _claim_quantiles(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> Claim:
+    """Say that a card has the quantiles beside the median that the recipe asks for."""
+    levels = [level for level in recipe["model"].get("quantiles") or () if level != MEDIAN]
+    return _claim_meanings(outputs, [*(f"{QUANTILE}{level:g}" for level in levels), "values"])
 
 
 def _claim_meanings(outputs: tuple[OutputSpec, ...], expected: list[str]) -> Claim:

@@ -34,6 +34,7 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
         categories=tuple(_describe_category(name, data, fitted) for name in data.texts),
         time=bool(model.head.calendar),
         window=model.window,
+        quantiles=model.quantiles,
         forecast=len(forecast),
         classes=len(data.labels) if asks == LABEL else 0,
         class_weights=fitted.class_weights if asks == LABEL else (),

@@ -331,3 +331,15 @@ def test_recipes_cost_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_quantiles_are_of_numbers_and_have_a_loss_of_their_own() -> None:
+    asked = {"model.quantiles": [0.1, 0.5, 0.9]}
+    found = list_faults("machine-failure", {**asked, "train.loss.name": None})
+    assert list(found) == ["model.quantiles"]
+    assert "values or forecast" in found["model.quantiles"]
+    found = list_faults("transformer-temperature", {**asked, "train.loss.name": "mae"})
+    assert list(found) == ["model.quantiles"]
+    assert "train.loss.name mae" in found["model.quantiles"]
+    alone = {**asked, "train.loss.name": None}
+    assert load_recipe("transformer-temperature", alone).model.quantiles == (0.1, 0.5, 0.9)

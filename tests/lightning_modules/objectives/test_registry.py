@@ -16,11 +16,14 @@ from tests.lightning_modules.samples import (
     VALUE,
 )
 
+QUANTILES = (0.2, 0.5, 0.8)
 PAIRS = {
     "images": (IMAGE, MLP),
     "rows": (ROW, MLP),
     "values": (VALUE, MLP),
     "forecast": (FORECAST, SERIES_MLP),
+    "quantiles": (VALUE.model_copy(update={"quantiles": QUANTILES}), MLP),
+    "quantiles of steps": (FORECAST.model_copy(update={"quantiles": QUANTILES}), SERIES_MLP),
     "reconstruction": (SCORE, AUTOENCODER),
 }
 

@@ -43,10 +43,28 @@ ASKED: dict[str, tuple[tuple[OutputSpec, ...], list[Any], dict[str, Any], str]] 
         "a: 1, 3; b: 2, 4",
     ),
 }
+BAND = OutputSpec(name="quantile_0.9", meaning="quantile 0.9", unit="")
+ASKED["values with quantiles"] = (
+    (BAND, *ASKED["values"][0]),
+    [[-1.0], [-3.5]],
+    {"value": -3.5, "quantiles": {"0.9": -1.0}},
+    "-3.5  0.9: -1",
+)
+STEPS = ASKED["forecast"][0][0]
+ASKED["forecast with quantiles"] = (
+    (STEPS.model_copy(update={"name": "quantile_0.1", "meaning": "quantile 0.1"}), STEPS),
+    [[[[0.5, 1.5], [2.5, 3.5]]], [[[1.0, 2.0], [3.0, 4.0]]]],
+    {
+        "forecast": {"a": [1.0, 3.0], "b": [2.0, 4.0]},
+        "quantiles": {"0.1": {"a": [0.5, 2.5], "b": [1.5, 3.5]}},
+    },
+    "a: 1, 3; a 0.1: 0.5, 2.5; b: 2, 4; b 0.1: 1.5, 3.5",
+)
 
 
 def tell(objective: str, row: int | None = None) -> Prediction:
     outputs, arrays, _, _ = ASKED[objective]
+    objective, *_ = objective.split()
     named = {
         output.name: np.array(array, dtype=output.dtype)
         for output, array in zip(outputs, arrays, strict=True)

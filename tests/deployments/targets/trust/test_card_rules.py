@@ -23,6 +23,11 @@ SCORE = OutputSpec(name="score", meaning="score")
 VALUE = OutputSpec(name="values", meaning="values")
 STEPS = OutputSpec(name="values", shape=(4, 1), meaning="values", labels=("speed",))
 
+LOW, LOW_STEPS = (
+    spec.model_copy(update={"name": "quantile_0.1", "meaning": "quantile 0.1"})
+    for spec in (VALUE, STEPS)
+)
+
 
 def make_recipe(**changes: Any) -> dict[str, Any]:
     data = {
@@ -34,9 +39,10 @@ def make_recipe(**changes: Any) -> dict[str, Any]:
     window = {"lookback": 5, "horizon": 4, "targets": []}
     style = {"delimiter": ";", "encoding": "latin-1", "header": None}
     source = {"type": "csv", **style, **changes.pop("source", {})}
+    asked = {"quantiles": changes.pop("quantiles")} if "quantiles" in changes else {}
     return {
         "data": {**data, **changes},
-        "model": {"window": changes.get("window", window)},
+        "model": {"window": changes.get("window", window), **asked},
         "source": source,
     }
 
@@ -101,6 +107,17 @@ def test_a_style_says_nothing_new_where_nothing_is_new() -> None:
         ("forecast", (STEPS,), make_recipe(), []),
         ("forecast", (STEPS,), make_recipe(numbers=["flow"]), ["card's forecast columns"]),
         ("forecast", (VALUE,), make_recipe(), ["card's forecast columns", "card's horizon"]),
+        ("values", (LOW, VALUE), make_recipe(quantiles=[0.1, 0.5]), []),
+        ("values", (VALUE,), make_recipe(quantiles=[0.1, 0.5]), ["card's outputs"]),
+        ("values", (LOW, VALUE), make_recipe(), ["card's outputs"]),
+        ("values", (LOW, VALUE), make_recipe(quantiles=[0.2, 0.5]), ["card's outputs"]),
+        ("forecast", (LOW_STEPS, STEPS), make_recipe(quantiles=[0.1, 0.5]), []),
+        (
+            "forecast",
+            (LOW, STEPS),
+            make_recipe(quantiles=[0.1, 0.5]),
+            ["card's forecast columns", "card's horizon"],
+        ),
         ("reconstruction", (LABEL, SCORE), make_recipe(), []),
         ("reconstruction", (LABEL, SCORE), make_recipe(labels=[]), ["card's labels"]),
         ("reconstruction", (SCORE,), make_recipe(), ["card's outputs", "card's labels"]),
