@@ -18,6 +18,7 @@ from lightning_modules.specs.base import is_import_path
 from lightning_modules.specs.forms import AUTO, FORMS, SampleForm, check_params, list_augmentations
 from lightning_modules.specs.model import HeadSpec
 from lightning_modules.specs.objectives import OBJECTIVES, ObjectiveSpec
+from storage.forms.time_field import is_counted_by_rows
 
 DEFAULT_HEAD = HeadSpec()
 
@@ -41,6 +42,7 @@ def check_recipe(recipe: Recipe) -> list[RecipeFault]:
         *check_data(recipe.data),
         *_check_window(recipe, form, objective),
         *_check_head(recipe, form),
+        *_check_calendar(recipe),
         *_check_pairs(recipe),
         *_check_training(recipe, objective),
         *_check_augmentation(recipe, form),
@@ -161,6 +163,14 @@ def _check_head(recipe: Recipe, form: SampleForm) -> Iterator[RecipeFault]:
         if form.name not in suited:
             rule = f"be for {' and '.join(suited)} rows"
             yield RecipeFault(f"model.head.{name}", repr(value), rule, "remove it")
+
+
+def _check_calendar(recipe: Recipe) -> Iterator[RecipeFault]:
+    """Yields a calendar of times that no file tells: a model could not be asked with one."""
+    if recipe.model.head.calendar and is_counted_by_rows(recipe.data.time):
+        rule = "be of times that files tell; data.time counts rows"
+        remedy = "remove it, or name the column of the time"
+        yield RecipeFault("model.head.calendar", repr(recipe.model.head.calendar), rule, remedy)
 
 
 def _suits(form: SampleForm, setting: str, value: object) -> bool:

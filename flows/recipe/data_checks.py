@@ -27,7 +27,7 @@ def check_data(data: RowsSpec) -> Iterator[RecipeFault]:
 
 def list_columns(data: RowsSpec) -> dict[str, str]:
     """Return the type of each column, by the names that a recipe may call it."""
-    roles = {LABEL: data.label, TARGET: data.target, TIME: data.time, SERIES_ID: data.entity}
+    roles = {LABEL: data.label, TARGET: data.target, TIME: data.time_name, SERIES_ID: data.entity}
     types = {LABEL: "class", TARGET: "number", TIME: "time", SERIES_ID: "entity"}
     found: dict[str, str] = {}
     for role, column in roles.items():

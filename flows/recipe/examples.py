@@ -78,7 +78,7 @@ kind: forecasting
 source: {type: csv, url: sales.csv}
 data:
   kind: series
-  time: date
+  time: date  # [year, month, day] of three columns; {step: 1d} where none tells it
   time_format: "%d.%m.%Y"
   entity: shop
   numbers: [sales, promotion]

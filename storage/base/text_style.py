@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from storage.base.cells import find_missing, read_number
+from storage.base.documents import leave_out_defaults
 from storage.base.marks import Decimal, Marks, NumberWriter, Thousands
 from storage.base.path_patterns import PathColumns
 
@@ -96,13 +97,7 @@ class TextStyle(BaseModel):
     @model_serializer(mode="wrap")
     def _leave_out_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out later keys that say nothing, so that older devices read the card."""
-        fields = type(self).model_fields
-        document: dict[str, Any] = handler(self)
-        return {
-            name: value
-            for name, value in document.items()
-            if name in _FIRST_KEYS or getattr(self, name) != fields[name].default
-        }
+        return leave_out_defaults(self, handler(self), _FIRST_KEYS)
 
     @classmethod
     def of_source(cls, source: Mapping[str, Any]) -> Self:

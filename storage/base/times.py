@@ -83,10 +83,12 @@ def read_time(text: str, style: str | None = None) -> int | None:
     Raises:
         ValueError: The format is not one that can be read.
     """
-    found = _find_moment(text, style)
-    if found is None:
-        return None
-    moment, extra_ns = found
+    found = find_moment(text, style)
+    return None if found is None else count_nanoseconds(*found)
+
+
+def count_nanoseconds(moment: datetime, extra_ns: int) -> int | None:
+    """Return the nanoseconds since 1970 of a moment; None where 64 bits do not reach."""
     past = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
     seconds = past.days * 86_400 + past.seconds
     nanoseconds = seconds * _NANOSECONDS + past.microseconds * 1_000 + extra_ns
@@ -95,11 +97,14 @@ def read_time(text: str, style: str | None = None) -> int | None:
 
 def is_moment(text: str, style: str | None = None) -> bool:
     """Return whether a text says a moment at all, also one that does not fit into 64 bits."""
-    return _find_moment(text, style) is not None
+    return find_moment(text, style) is not None
 
 
-def _find_moment(text: str, style: str | None) -> tuple[datetime, int] | None:
-    """Return a moment to the microsecond, and the nanoseconds beyond."""
+def find_moment(text: str, style: str | None) -> tuple[datetime, int] | None:
+    """Return a moment to the microsecond, and the nanoseconds beyond; None where there is none.
+
+    It has an offset where the text says one.
+    """
     return _read_iso(text.strip()) if style is None else _match(text.strip(), style)
 
 
@@ -116,9 +121,11 @@ def _match(text: str, style: str) -> tuple[datetime, int] | None:
         return None
     said = {name: value for name, value in found.groupdict().items() if value is not None}
     try:
-        return _build(said)
+        moment, extra_ns = _build(said)
     except (ValueError, OverflowError):
         return None
+    tells_offset = "z" in said or "s" in said or "%Z" in style
+    return (moment.replace(tzinfo=UTC) if tells_offset else moment), extra_ns
 
 
 def _build(said: dict[str, str]) -> tuple[datetime, int]:

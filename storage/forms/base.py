@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from storage.base.time_styles import TimeStyle
 from storage.forms.image_field import ImageField
 from storage.forms.rules import Condition, SplitSpec
+from storage.forms.time_field import TimeField, describe_style, name_time
 
 DEFAULT_SHARD_BYTES = 8 * 2**20
 MAX_CLASSES_NAMED = 20
@@ -89,8 +91,8 @@ class RowsSpec(BaseModel):
         return None
 
     @neutral
-    def time(self) -> str | None:
-        """Column of the time."""
+    def time(self) -> TimeField:
+        """Column of the time, columns that tell it together, or how it is counted."""
         return None
 
     @neutral
@@ -100,8 +102,23 @@ class RowsSpec(BaseModel):
 
     @neutral
     def time_format(self) -> str | None:
-        """Format of the time after C's strptime; None for ISO 8601."""
+        """Format of the time; None for ISO 8601."""
         return None
+
+    @neutral
+    def time_zone(self) -> str | None:
+        """Zone whose clocks say the time; None for UTC."""
+        return None
+
+    @property
+    def time_name(self) -> str | None:
+        """What the time is called; None where rows have none."""
+        return name_time(self.time)
+
+    @property
+    def time_style(self) -> TimeStyle:
+        """How the time is told."""
+        return describe_style(self.time, self.time_format, self.time_zone)
 
     @neutral
     def missing(self) -> tuple[str, ...]:

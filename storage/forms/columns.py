@@ -13,7 +13,15 @@ from storage.base.errors import SourceError, SourceUnavailable
 from storage.base.shown import list_names
 from storage.base.times import read_time
 from storage.forms.base import MAX_CLASSES_NAMED, RowsSpec
-from storage.forms.parsing import list_texts, parse_labels, parse_numbers, parse_texts, parse_times
+from storage.forms.parsing import (
+    join_columns,
+    list_texts,
+    parse_labels,
+    parse_numbers,
+    parse_texts,
+    parse_times,
+)
+from storage.forms.time_field import list_time_columns
 from storage.shards.row_ids import CONTENT_HASH, LABEL, ROW_ID, VALID_SUFFIX, Rows
 
 if TYPE_CHECKING:
@@ -45,7 +53,13 @@ def require_columns(data: RowsSpec | None, where: str) -> RowsSpec:
 def list_number_columns(spec: RowsSpec) -> tuple[str, ...]:
     """List the columns whose values are numbers, the target last; what the time is, is none."""
     named = (*spec.numbers, *filter(None, [spec.target_column]))
-    return tuple(name for name in named if name != spec.time)
+    return tuple(name for name in named if name not in list_time_columns(spec.time))
+
+
+def list_marked_columns(spec: RowsSpec) -> tuple[str, ...]:
+    """List the columns of which a file's marks of decimals and thousands are read."""
+    times = list_time_columns(spec.time) if spec.time_style.is_number else ()
+    return (*list_number_columns(spec), *times)
 
 
 def check_columns(found: Sequence[str], wanted: Sequence[str], where: str) -> None:
@@ -99,7 +113,7 @@ def name_text_fields(spec: RowsSpec) -> dict[str, str]:
 def list_meant(name: str, spec: RowsSpec) -> tuple[str, ...]:
     """List the fields that a recipe may mean by a name, the likeliest first."""
     own = name_text_fields(spec).get(name)
-    roles = {LABEL: spec.label, TARGET: spec.target, TIME: spec.time, SERIES_ID: spec.entity}
+    roles = {LABEL: spec.label, TARGET: spec.target, TIME: spec.time_name, SERIES_ID: spec.entity}
     parts = [field for field, column in roles.items() if column == name]
     return (*((name, _name_plainly(name)) if own is None else (own, name)), *parts)
 
@@ -149,10 +163,17 @@ def build_rows(table: "pa.Table", spec: RowsSpec) -> tuple[Rows, dict[str, tuple
             table.column(spec.target_column), missing
         )
     if spec.time is not None:
-        rows[TIME], rows[TIME + VALID_SUFFIX] = parse_times(
-            table.column(spec.time), spec.time_format, missing
-        )
+        column = take_times(table, spec)
+        rows[TIME], rows[TIME + VALID_SUFFIX] = parse_times(column, spec.time_style, missing)
     return rows, columns
+
+
+def take_times(table: "pa.Table", spec: RowsSpec) -> "pa.ChunkedArray":
+    """Return the column of the times of a table, joined of several where these tell them."""
+    if not isinstance(spec.time, tuple):
+        return table.column(spec.time_name)
+    parts = [table.column(name) for name in spec.time]
+    return join_columns(parts, spec.time_style.format, find_missing(spec.missing))
 
 
 def find_undeclared(table: "pa.Table", spec: RowsSpec) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.cells import Missing, read_number_cell, read_text_cell
-from storage.base.times import read_time
+from storage.base.time_styles import TimeStyle, join_parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,18 +109,33 @@ def list_texts(column: "pa.ChunkedArray", missing: Missing) -> list[str | None]:
 
 
 def parse_times(
-    column: "pa.ChunkedArray", style: str | None, missing: Missing
+    column: "pa.ChunkedArray", style: TimeStyle, missing: Missing
 ) -> tuple[NDArray[np.int64], Mask]:
     """Return nanoseconds since 1970, 0 where there is no time, and which are there."""
     import pyarrow as pa
 
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        return _count_nanoseconds(column)
+        times, valid = _count_nanoseconds(column)
+        if getattr(column.type, "tz", None) is not None:
+            return times, valid
+        placed, there = style.place_all(times)
+        return np.where(valid, placed, 0), valid & there
     given = list_texts(column, missing)
-    known = {text: read_time(text, style) for text in set(given) if text is not None}
+    known = {text: style.read(text) for text in set(given) if text is not None}
     found = [known[text] if text is not None else None for text in given]
     times = np.array([time or 0 for time in found], dtype=np.int64)
     return times, np.array([time is not None for time in found], dtype=np.bool_)
+
+
+def join_columns(
+    columns: "Sequence[pa.ChunkedArray]", format_: str | None, missing: Missing
+) -> "pa.ChunkedArray":
+    """Return the texts of times that several columns tell together; null where one is missing."""
+    import pyarrow as pa
+
+    given = [list_texts(column, missing) for column in columns]
+    joined = [join_parts(cells, format_) for cells in zip(*given, strict=True)]
+    return pa.chunked_array([pa.array(joined, pa.string())])
 
 
 def _count_nanoseconds(column: "pa.ChunkedArray") -> tuple[NDArray[np.int64], Mask]:

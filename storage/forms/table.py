@@ -8,12 +8,12 @@ from pydantic import model_validator
 
 from storage.base.cells import find_missing
 from storage.base.errors import SourceError
-from storage.base.times import check_time_format
 from storage.forms.base import MISSING, RowsSpec
 from storage.forms.columns import NUMBERS, TARGET, TIME, name_text_fields
 from storage.forms.form import Columns, Form, Mask, place_targets
 from storage.forms.measures import Moments, measure_columns
 from storage.forms.parsing import mask_numbers
+from storage.forms.time_field import TimeField, describe_style, list_time_columns
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows, find_valid
 
 
@@ -40,12 +40,19 @@ class TableSpec(RowsSpec):
     is normal first."""
     target: str | None = None
     """Column of the number to be predicted."""
-    time: str | None = None
-    """Column of the time, kept as `time`, int64 nanoseconds since 1970 (UTC)."""
+    time: TimeField = None
+    """Column of the time, kept as `time`, int64 nanoseconds since 1970 (UTC). Several columns tell
+    it together: `[date, clock]`, or `[year, month, day, hour]`; `{count: cycle, step: 1h}` takes a
+    column that counts; `{start: 2024-05-01, step: 10min}` the order of the rows of each entity."""
     time_format: str | None = None
-    """Format of the time after C's strptime, as `%d/%m/%Y %H:%M`; None for ISO 8601. It may hold
-    %Y %y %m %b %B %d %e %j %H %I %p %M %S %f %z %s %a %A, and in short %F %T %D %R %r; names are
-    English."""
+    """Format of the time after C's strptime, as `%d/%m/%Y %H:%M`; None for ISO 8601, and for three
+    columns and more for their numbers. It may hold %Y %y %m %b %B %d %e %j %H %I %p %M %S %f %z %s
+    %a %A, and in short %F %T %D %R %r; names are English. Of several columns it is that of their
+    texts with a blank between. `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns` and `epoch_d` are
+    numbers since 1970, with decimals or without."""
+    time_zone: str | None = None
+    """Zone whose clocks say the time, as `Europe/Berlin`; None for UTC. What they say twice, or
+    never, is no time, unless it says its offset. Cut-off times of `split` are UTC."""
     missing: tuple[str, ...] = MISSING
     """Texts that mean that there is no value, of any source; in numbers also the same number
     written otherwise. White space around a value does not count; an empty number is missing."""
@@ -72,8 +79,7 @@ class TableSpec(RowsSpec):
 
     @model_validator(mode="after")
     def _check_names(self) -> "TableSpec":
-        if self.time_format is not None:
-            check_time_format(self.time_format)
+        describe_style(self.time, self.time_format, self.time_zone)
         fields = name_text_fields(self)
         used = list(fields.values())
         repeated = [name for name, field in fields.items() if used.count(field) > 1]
@@ -87,12 +93,13 @@ class TableSpec(RowsSpec):
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are read."""
-        single = (self.label, self.target_column, self.time)
+        single = (self.label, self.target_column)
         return (
             *self.numbers,
             *self.texts,
             *self.metadata,
             *(name for name in single if name is not None),
+            *list_time_columns(self.time),
         )
 
 

@@ -18,10 +18,9 @@ from storage.base.cells import (
     read_number_cell,
     read_text_cell,
 )
-from storage.base.times import is_moment
 from storage.base.urls import redact
 from storage.forms.base import RowsSpec
-from storage.forms.columns import NUMBERS, TARGET, TIME
+from storage.forms.columns import NUMBERS, TARGET, TIME, take_times
 from storage.forms.parsing import is_text_column
 from storage.shards.row_ids import VALID_SUFFIX, Rows
 
@@ -72,14 +71,18 @@ def find_unreadable(
     missing = find_missing(spec.missing)
     found: dict[str, Unreadable] = {}
     for name, valid in _list_masks(rows, spec).items():
-        column = table.column(name)
-        if valid.all() or not is_text_column(column):
+        is_time = name == spec.time_name
+        column = take_times(table, spec) if is_time else table.column(name)
+        # Times that are no texts are read, whatever they are, unless a zone has none of them.
+        zoned = is_time and spec.time_style.zone is not None
+        if valid.all() or not (is_text_column(column) or zoned):
             continue
         lost = np.flatnonzero(~valid)
+        given = column.take(lost).cast("string").to_pylist()
         odd = [
-            (int(row), text)
-            for row, text in zip(lost, column.take(lost).to_pylist(), strict=True)
-            if text is not None and _is_odd(text, missing, spec, is_time=name == spec.time)
+            (int(row), f"{redact(text)[:MAX_QUOTED]}{_explain(text, spec, is_time=is_time)}")
+            for row, text in zip(lost, given, strict=True)
+            if text is not None and _is_odd(text, missing, spec, is_time=is_time)
         ]
         if odd:
             found[name] = _describe(odd, name_place)
@@ -92,7 +95,7 @@ def _list_masks(rows: Rows, spec: RowsSpec) -> dict[str, NDArray[np.bool_]]:
     masks = {
         name: numbers[:, place] for place, name in enumerate(spec.numbers) if numbers is not None
     }
-    for name, field in ((spec.target_column, TARGET), (spec.time, TIME)):
+    for name, field in ((spec.target_column, TARGET), (spec.time_name, TIME)):
         if name is not None and field + VALID_SUFFIX in rows:
             masks[name] = rows[field + VALID_SUFFIX]
     return masks
@@ -102,8 +105,13 @@ def _is_odd(text: str, missing: Missing, spec: RowsSpec, *, is_time: bool) -> bo
     """Tell it from what is missing, and from a moment too far away to be kept."""
     if is_time:
         read = read_text_cell(text, missing)
-        return bool(read) and not is_moment(read or "", spec.time_format)
+        return bool(read) and not spec.time_style.is_moment(read or "")
     return read_number_cell(text, missing) is None
+
+
+def _explain(text: str, spec: RowsSpec, *, is_time: bool) -> str:
+    why = spec.time_style.explain(text) if is_time else ""
+    return f" ({why})" if why else ""
 
 
 def merge_unreadable(
@@ -121,6 +129,6 @@ def _describe(odd: list[tuple[int, str]], name_place: Callable[[int], str]) -> U
     first = odd[:NAMED]
     return Unreadable(
         count=len(odd),
-        values=tuple(redact(text)[:MAX_QUOTED] for _, text in first),
+        values=tuple(text for _, text in first),
         places=tuple(name_place(row) for row, _ in first),
     )

@@ -7,6 +7,7 @@ a model is asked as well.
 
 import codecs
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -26,6 +27,7 @@ from storage.base.text_style import (
 from storage.forms.base import RowsSpec
 from storage.forms.columns import check_columns, find_undeclared, require_columns
 from storage.forms.registry import find_form
+from storage.forms.table import TableSpec
 from storage.forms.unreadable import find_unreadable
 from storage.sources.addresses import join_url
 from storage.sources.base import (
@@ -37,7 +39,8 @@ from storage.sources.base import (
     UrlSource,
 )
 from storage.sources.choosing import Splits, check_given, choose_files, read_path
-from storage.sources.csv_blocks import Block, Cut, cut_blocks
+from storage.sources.counting import RowCounter, add_counted_times
+from storage.sources.csv_blocks import Block, Cut, Layout, cut_blocks
 from storage.sources.csv_lines import drop_units, skip_lines, take_header
 from storage.sources.faults import translated
 from storage.sources.listing import PACKED, find_files
@@ -101,6 +104,7 @@ class CsvSource(UrlSource):
         chosen = choose_files(names, self.splits, self.display)
         if unread := found.count_unread(name for name, _ in chosen):
             yield PassedOver(unread)
+        counter = RowCounter(table)
         for name, split in chosen:
             given = read_path(self.path_columns, name, self.display)
             with open_stream(join_url(found.root, name), self.options, name) as stream:
@@ -112,7 +116,8 @@ class CsvSource(UrlSource):
                     stream.display,
                     1 + self.skip_rows,
                 )
-                yield from self._list_parts(blocks, stream, split, table, given)
+                for part in self._list_parts(blocks, stream, split, table, given):
+                    yield self._count_rows(part, table, counter)
                 yield stream.finish()
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
@@ -122,6 +127,8 @@ class CsvSource(UrlSource):
         table, faults = block.parse(declared)
         # Rows keep the numbers of their records, which blank lines and faults have, too.
         numbers = block.list_rows(faults)
+        layout: Layout = part.detail
+        table = add_counted_times(table, declared, layout.starts, layout.given, numbers)
         rows, columns = find_form(declared).read_table(table, declared)
         odd = find_unreadable(table, rows, declared, lambda row: block.name_place(numbers[row]))
         return Decoded(
@@ -135,6 +142,20 @@ class CsvSource(UrlSource):
             undeclared=find_undeclared(table, declared),
             unreadable=odd,
         )
+
+    def _count_rows(self, part: Part, spec: RowsSpec, counter: RowCounter) -> Part:
+        """Return a part that knows at which number of their entity its rows begin."""
+        if not counter.is_needed:
+            return part
+        entity = counter.entity
+        if entity is None or entity in part.detail.given:
+            given = None if entity is None else part.detail.given[entity]
+            starts = counter.count_all(part.stop - part.start, given)
+        else:
+            block = Block(part, self.delimiter)
+            table, _ = block.parse(TableSpec(texts=(entity,), missing=spec.missing))
+            starts = counter.count_each(table.column(entity))
+        return replace(part, detail=part.detail._replace(starts=starts))
 
     def _list_parts(
         self,
@@ -155,7 +176,7 @@ class CsvSource(UrlSource):
             if units_due and cut.text:
                 cut, units_due = drop_units(cut, self.delimiter, self.file_style.marks), False
             if cut.text.strip():
-                detail = (tuple(names), cut.line, given)
+                detail = Layout(tuple(names), cut.line, given, {})
                 stop = start + cut.records
                 yield Part(stream.name, start, stop, split=split, detail=detail, payload=cut.text)
             start += cut.records

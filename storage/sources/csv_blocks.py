@@ -12,10 +12,11 @@ from storage.base.cells import find_missing
 from storage.base.errors import SourceError
 from storage.base.marks import Marks, NumberWriter
 from storage.forms.base import RowsSpec
-from storage.forms.columns import list_number_columns
+from storage.forms.columns import list_marked_columns, list_number_columns
 from storage.forms.parsing import holds_nan, is_text_column
 from storage.sources.base import Part
 from storage.sources.choosing import add_columns
+from storage.sources.counting import Starts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,12 +88,27 @@ def _require_short(text: bytes, ends: NDArray[np.intp], line: int, display: str)
     )
 
 
+class Layout(NamedTuple):
+    """What a part of a CSV file is decoded by; it travels to workers.
+
+    Attributes:
+        names: Names of the columns.
+        line: The line that the first record begins on.
+        given: Columns that are the same in all rows.
+        starts: The number of the first row of each entity, where rows are counted.
+    """
+
+    names: tuple[str, ...]
+    line: int
+    given: Mapping[str, str]
+    starts: Starts
+
+
 class Block:
     """Records of one part of a CSV file.
 
     Args:
-        part: Its payload is whole records; its detail the names of the columns, the line that the
-            first record begins on, and columns that are the same in all rows.
+        part: Its payload is whole records, its detail their layout.
         delimiter: What stands between two values.
         marks: How its numbers are written.
     """
@@ -101,9 +117,8 @@ class Block:
         self.part = part
         self.delimiter = delimiter
         self.marks = marks
-        self.names: tuple[str, ...] = part.detail[0]
-        self._line: int = part.detail[1]
-        self._given: Mapping[str, str] = part.detail[2]
+        layout: Layout = part.detail
+        self.names, self._line, self._given = layout.names, layout.line, layout.given
 
     def parse(self, spec: RowsSpec) -> "tuple[pa.Table, Faults]":
         """Return the rows as a table, and the records that are none.
@@ -133,7 +148,7 @@ class Block:
         if self.marks.is_plain:
             return table
         writer = NumberWriter(self.marks, find_missing(spec.missing))
-        for name in self._keep_own(list_number_columns(spec)):
+        for name in self._keep_own(list_marked_columns(spec)):
             column = table.column(name)
             if not is_text_column(column):
                 continue

@@ -4,7 +4,7 @@ A file is hashed once, and with it the bytes of each part; a part is decoded fro
 bytes, or not at all.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +21,7 @@ from storage.forms.unreadable import find_unreadable
 from storage.sources.addresses import join_url
 from storage.sources.base import Decoded, Part, PassedOver, SourceFile, UrlSource
 from storage.sources.choosing import Splits, add_columns, check_given, choose_files, read_path
+from storage.sources.counting import RowCounter, Starts, add_counted_times
 from storage.sources.faults import translated
 from storage.sources.listing import find_files
 from storage.sources.opening import open_stream
@@ -47,6 +48,7 @@ class _Groups:
     stop: int
     bytes: HashedRanges
     given: Mapping[str, str]
+    starts: Starts
 
 
 class ParquetSource(UrlSource):
@@ -77,6 +79,7 @@ class ParquetSource(UrlSource):
         chosen = choose_files([*found.names, *found.unnamed], self.splits, self.display)
         if unread := found.count_unread(name for name, _ in chosen):
             yield PassedOver(unread)
+        counter = RowCounter(table)
         for name, split in chosen:
             address = join_url(found.root, name)
             given = read_path(self.path_columns, name, self.display)
@@ -89,15 +92,31 @@ class ParquetSource(UrlSource):
             start = 0
             for group, digest in zip(groups, hasher.list_digests(), strict=True):
                 hashed = HashedRanges(address, size_bytes, group.ranges, digest)
-                detail = _Groups(group.first, group.stop, hashed, given)
+                starts = self._count_rows(group, hashed, given, counter)
+                detail = _Groups(group.first, group.stop, hashed, given, starts)
                 yield Part(name, start, start + group.rows, split=split, detail=detail)
                 start += group.rows
             yield whole
 
+    def _count_rows(
+        self, group: RowGroups, hashed: HashedRanges, given: Mapping[str, str], counter: RowCounter
+    ) -> Starts:
+        """Return at which number of their entity the rows of a part begin."""
+        entity = counter.entity
+        if entity is None or entity in given:
+            return counter.count_all(group.rows, None if entity is None else given[entity])
+        found = _read_groups(
+            _Groups(group.first, group.stop, hashed, {}, {}), [entity], self.options
+        )
+        return counter.count_each(found.column(entity))
+
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Decodes fields as the form of the data section reads a table."""
         table = require_columns(spec, self.display)
-        groups = _read_groups(part.detail, table, self.options)
+        detail: _Groups = part.detail
+        groups = _read_groups(detail, table.columns, self.options)
+        places = range(groups.num_rows)
+        groups = add_counted_times(groups, table, detail.starts, detail.given, places)
         if groups.num_rows != part.stop - part.start:
             raise SourceError(
                 f"part ({part.label}) must hold as many rows as the file's footer states; got "
@@ -134,14 +153,16 @@ class ParquetSource(UrlSource):
                 return plan_groups(file, footer, own, display, target_bytes), size_bytes
 
 
-def _read_groups(groups: _Groups, spec: RowsSpec, options: Mapping[str, object]) -> "pa.Table":
+def _read_groups(
+    groups: _Groups, columns: Sequence[str], options: Mapping[str, object]
+) -> "pa.Table":
     """Reads row groups, with every text as a text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     display = redact(groups.bytes.address)
     sparse = read_ranges(groups.bytes, options)
-    names = [name for name in dict.fromkeys(spec.columns) if name not in groups.given]
+    names = [name for name in dict.fromkeys(columns) if name not in groups.given]
     size_bytes = sum(stop - start for start, stop in groups.bytes.ranges)
     with translated(display):
         # Texts stay in their dictionary until it is known how long they get without it.

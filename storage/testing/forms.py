@@ -53,7 +53,7 @@ class FormContract:
     def test_its_section_answers_for_every_form(self, data: RowsSpec) -> None:
         for name in ("labels", "numbers", "texts", "columns", "missing"):
             assert all(isinstance(item, str) for item in getattr(data, name)), name
-        for name in ("label", "target", "time", "entity", "time_format"):
+        for name in ("label", "target", "time_name", "entity", "time_format", "time_zone"):
             assert getattr(data, name) is None or isinstance(getattr(data, name), str), name
 
     def test_invalid_rows_are_marked(self, raw: Version, data: RowsSpec) -> None:

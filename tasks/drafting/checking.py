@@ -175,7 +175,7 @@ def _profile(rows: Rows, data: RowsSpec) -> list[ColumnLook]:
     if data.target is not None and TARGET in rows:
         found.append(_tell_numbers(data.target, rows[TARGET], find_valid(rows, TARGET)))
     if data.time is not None and TIME in rows:
-        found.append(_tell_times(data.time, rows[TIME], find_valid(rows, TIME)))
+        found.append(_tell_times(data.time_name or TIME, rows[TIME], find_valid(rows, TIME)))
     if "image" in rows:
         values = rows["image"]
         shown = f"{values.min():g} to {values.max():g}, mean {values.mean():.4g}"

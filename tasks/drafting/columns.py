@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.cells import LARGEST, explain_unreadable, read_number
+from storage.base.time_styles import TimeStyle
 from storage.forms.base import MISSING
 from storage.forms.parsing import parse_times
 from tasks.drafting.time_formats import find_time_format
@@ -120,7 +121,7 @@ def profile_column(name: str, column: "pa.ChunkedArray") -> Column:
 
     kind = column.type
     if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
-        times, there = parse_times(column, None, _NONE_MISSING)
+        times, there = parse_times(column, TimeStyle(), _NONE_MISSING)
         found = _encode(column.cast(pa.string()))
         missing = 1 - float(there.mean()) if len(there) else 1.0
         return Column(name, "time", len(column), missing, *found, times=times)

@@ -79,7 +79,7 @@ def _find_after(version: Version, model: KnownModel) -> dict[str, int]:
 def _find_cutoffs(
     version: Version, model: KnownModel, data: RowsSpec, horizon: int
 ) -> NewCutoffs | None:
-    if data.split.by != "time" or data.split.field not in (None, TIME, data.time):
+    if data.split.by != "time" or data.split.field not in (None, TIME, data.time_name):
         return None
     rows = version.read()
     chosen = FreshRows(version, model, data).find(rows) & find_learnable(rows)

@@ -47,7 +47,7 @@ def make_series_rows(batch: UplinkBatch, model: KnownModel, data: RowsSpec) -> t
     if batch.times is None:
         raise InvalidInput(
             "windows must come with the times of their rows; got none; give the model files with "
-            f"the column {data.time}"
+            f"the column {data.time_name}"
         )
     if batch.times.shape[1:] != model.input.shape[:1]:
         raise InvalidInput(

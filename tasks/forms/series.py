@@ -1,10 +1,10 @@
 """Tells tasks of series: rows of columns that follow each other in time, by entity."""
 
-from deployments.targets.trust.card import ColumnSpec, InputSpec
+from deployments.targets.trust.card import InputSpec
 from lightning_modules.specs.samples import RowSample
 from storage.forms.table import TableSpec
 from tasks.forms.table.form import TableForm
-from tasks.forms.table.samples import describe_columns
+from tasks.forms.table.samples import describe_columns, describe_time
 
 
 class SeriesForm(TableForm):
@@ -17,6 +17,6 @@ class SeriesForm(TableForm):
         found = describe_columns(sample, data)
         if sample.window is None or data.time is None:
             return found
-        time = ColumnSpec(name=data.time, is_time=True, time_format=data.time_format)
+        time = describe_time(data)
         gap = sample.window.max_gap_steps
         return found.model_copy(update={"entity": data.entity, "time": time, "max_gap_steps": gap})

@@ -67,7 +67,7 @@ def read_samples(
     if spec.form in RECORD_READERS and not data.startswith(MAGIC):
         style = spec.file_style or TextStyle()
         named = list_names(style.path_columns)
-        wanted = [column.name for column in spec.columns if column.name not in named]
+        wanted = [name for column in spec.columns for name in column.columns if name not in named]
         if encoding is not None:
             style = style.model_copy(update={"encoding": encoding})
         records = add_path_columns(split_csv(data, where, wanted, style), style.path_columns, path)

@@ -2,22 +2,26 @@
 
 import json
 import math
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     JsonValue,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
 from deployments.targets.errors import BadArtifact
 from deployments.targets.trust.golden import ArrayText, DType, Golden
+from storage.base.documents import leave_out_defaults
 from storage.base.store import canonical_json
 from storage.base.text_style import TextStyle
+from storage.base.time_styles import TimeStyle
 
 FORMAT: Final = 2
 CARD_FILE = "card.json"
@@ -27,6 +31,8 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 QUANTILE: Final = "quantile "
 """What the meaning of an output begins with that is a quantile of what "values" is the median of;
 the share below it stands behind."""
+_FIRST_KEYS = frozenset({"name", "vocabulary", "is_time", "time_format"})
+"""What every card says of a column; what came later stands there only where it says something."""
 NORMAL_OR_NOT: Final = ("normal", "anomaly")
 """Labels of an anomaly detector whose recipe names none."""
 
@@ -46,13 +52,37 @@ class ColumnSpec(_Record):
         vocabulary: Texts of a column of categories, which stand in a sample as their places here;
             empty for numbers.
         is_time: Whether it is the time, which stands in a sample in seconds since 1970 (UTC).
-        time_format: Format of the time in files after C's strptime; None for ISO 8601.
+        time_format: Format of the time in files after C's strptime, or a unit since 1970, as
+            `epoch_ms`; None for ISO 8601.
+        time_zone: Zone whose clocks say the time in files; None for UTC.
+        time_step_ns: Nanoseconds of a step where the time is a count of steps; 0 where it is none.
+        time_start_ns: When step 0 was, in nanoseconds since 1970.
+        parts: Columns of files that tell the time together; empty where one does.
     """
 
     name: str
     vocabulary: tuple[str, ...] = ()
     is_time: bool = False
     time_format: str | None = None
+    time_zone: str | None = None
+    time_step_ns: Annotated[int, Field(ge=0)] = 0
+    time_start_ns: int = 0
+    parts: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _leave_out_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out later keys that say nothing, so that older devices read the card."""
+        return leave_out_defaults(self, handler(self), _FIRST_KEYS)
+
+    @property
+    def time_style(self) -> TimeStyle:
+        """How the time is told in files."""
+        return TimeStyle(self.time_format, self.time_zone, self.time_step_ns, self.time_start_ns)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of files that it is read of."""
+        return self.parts or (self.name,)
 
 
 class OutputSpec(_Record):

@@ -53,8 +53,8 @@ def read_columns(inputs: NDArray[Any], spec: InputSpec, data: TableSpec) -> tupl
             continue
         column = spec.columns[places[name]]
         rows[field], rows[field + VALID_SUFFIX] = _read_texts(flat[:, places[name]], column)
-    if data.time in places:
-        seconds = flat[:, places[data.time]]
+    if data.time_name in places:
+        seconds = flat[:, places[data.time_name]]
         rows[TIME], rows[TIME + VALID_SUFFIX] = count_nanoseconds(seconds)
     return rows, columns
 

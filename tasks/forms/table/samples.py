@@ -10,8 +10,9 @@ from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.objectives import FUTURE, LABEL, OBJECTIVES
 from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
 from storage.datasets.version import Version
-from storage.forms.columns import NUMBERS, name_field
+from storage.forms.columns import NUMBERS, TIME, name_field
 from storage.forms.table import TableSpec
+from storage.forms.time_field import list_time_columns
 from storage.pipeline.fitted import Fitted
 from storage.shards.row_ids import ROW_ID, VALID_SUFFIX
 from tasks.runtime.errors import StageStopped
@@ -71,9 +72,7 @@ def describe_columns(sample: RowSample, data: TableSpec) -> InputSpec:
         ColumnSpec(name=column.name, vocabulary=column.vocabulary) for column in sample.categories
     ]
     if sample.time:
-        columns.append(
-            ColumnSpec(name=data.time or "time", is_time=True, time_format=data.time_format)
-        )
+        columns.append(describe_time(data) or ColumnSpec(name=TIME, is_time=True))
     return InputSpec(
         form=data.kind,
         name=FORMS.find(sample.form).input_name,
@@ -81,6 +80,23 @@ def describe_columns(sample: RowSample, data: TableSpec) -> InputSpec:
         shape=sample.shape,
         columns=tuple(columns),
         missing=data.missing,
+    )
+
+
+def describe_time(data: TableSpec) -> ColumnSpec | None:
+    """Describe the time of files; None where no column of theirs tells it."""
+    columns = list_time_columns(data.time)
+    if not columns or data.time_name is None:
+        return None
+    style = data.time_style
+    return ColumnSpec(
+        name=data.time_name,
+        is_time=True,
+        time_format=style.format,
+        time_zone=style.zone,
+        time_step_ns=style.step_ns,
+        time_start_ns=style.start_ns,
+        parts=columns if len(columns) > 1 else (),
     )
 
 

@@ -58,7 +58,7 @@ def survey_columns(
 def _list_unreadable(data: TableSpec, version: Version) -> dict[str, UnreadableFacts]:
     """List what of each column of numbers, target and time is there and is none."""
     found = version.info.get("unreadable", {})
-    named = (*data.numbers, *(name for name in (data.target_column, data.time) if name is not None))
+    named = (*data.numbers, *filter(None, (data.target_column, data.time_name)))
     return {name: UnreadableFacts.model_validate(found.get(name, {})) for name in named}
 
 

@@ -102,6 +102,12 @@ def test_a_channel_that_is_no_name_is_refused(channel: str) -> None:
             "model.head.denoise",
             "be for series rows",
         ),
+        (
+            "traffic",
+            {"data.time": {"step": "1h"}, "data.time_format": None},
+            "model.head.calendar",
+            "be of times that files tell",
+        ),
         ("digits", {"train.loss.name": "mse"}, "train.loss.name", "cross_entropy, focal"),
         (
             "digits",

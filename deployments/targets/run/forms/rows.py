@@ -7,6 +7,7 @@ does that.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from storage.base.cells import (
     read_text_cell,
 )
 from storage.base.path_patterns import list_names
-from storage.base.times import read_time
+from storage.base.time_styles import join_parts
 from storage.base.urls import redact
 
 Rows = NDArray[np.float64]
@@ -47,20 +48,24 @@ def list_columns(spec: InputSpec) -> dict[str, tuple[str, ...] | None]:
     Returns:
         Each with the texts that it may hold; None for numbers and times.
     """
-    columns: dict[str, tuple[str, ...] | None] = {
-        column.name: column.vocabulary or None for column in spec.columns
-    }
-    if spec.time is not None:
-        columns.setdefault(spec.time.name, None)
+    columns: dict[str, tuple[str, ...] | None] = {}
+    for column in (*spec.columns, *filter(None, [spec.time])):
+        # A part of a time is a text: 7 stands there as 7, not as 7.0.
+        held = () if column.parts else column.vocabulary or None
+        for name in column.columns:
+            columns.setdefault(name, held)
     if spec.entity is not None:
         columns.setdefault(spec.entity, ())
     return columns
 
 
 def list_number_columns(spec: InputSpec) -> tuple[str, ...]:
-    """List the columns of a sample that hold numbers."""
+    """List the columns of files that hold numbers, times that are numbers among them."""
+    told = (*spec.columns, *filter(None, [spec.time]))
     return tuple(
-        column.name for column in spec.columns if not (column.vocabulary or column.is_time)
+        column.name
+        for column in told
+        if (column.time_style.is_number if column.is_time else not column.vocabulary)
     )
 
 
@@ -90,6 +95,7 @@ def read_records(records: Records, spec: InputSpec, where: str) -> Samples:
         BadInput: A column is missing, a value cannot be read, or there are too few rows.
     """
     _check_header(records, spec, where)
+    records = _join_times(records, spec)
     times = None
     if len(spec.shape) > 1:
         _check_entity(records, spec, where)
@@ -105,6 +111,24 @@ def read_records(records: Records, spec: InputSpec, where: str) -> Samples:
         (number if len(spec.shape) == 1 else 0, words) for number, words in reader.notes
     )
     return Samples(samples, times, tuple(notes))
+
+
+def _join_times(records: Records, spec: InputSpec) -> Records:
+    """Return rows with one column for each time that several columns tell together."""
+    missing = find_missing(spec.missing)
+    for column in dict.fromkeys((*spec.columns, *filter(None, [spec.time]))):
+        if not column.parts or not set(column.parts) <= set(records.header):
+            continue
+        places = [records.header.index(name) for name in column.parts]
+        rows = [
+            [
+                *row,
+                join_parts([read_text_cell(row[p], missing) for p in places], column.time_format),
+            ]
+            for row in records.rows
+        ]
+        records = replace(records, header=[*records.header, column.name], rows=rows)
+    return records
 
 
 class _RowReader:
@@ -165,7 +189,7 @@ class _RowReader:
 
 def _check_header(records: Records, spec: InputSpec, where: str) -> None:
     """Refuse rows that lack a column, or have one twice."""
-    names = [column.name for column in spec.columns]
+    names = [name for column in spec.columns for name in column.columns]
     twice = [name for name in list_columns(spec) if records.header.count(name) > 1]
     if twice:
         raise BadInput(
@@ -233,15 +257,16 @@ def _read_times(records: Records, spec: InputSpec, where: str) -> Rows | None:
 def _read_time(cell: Cell, column: ColumnSpec, missing: Missing, where: str) -> float:
     """Read a time as seconds since 1970; UTC unless the text says otherwise."""
     text = read_text_cell(cell, missing)
+    style = column.time_style
     try:
-        nanoseconds = read_time(text, column.time_format) if text is not None else None
-    except ValueError as error:
+        nanoseconds = style.read(text) if text is not None else None
+        why = style.explain(text) if text is not None and nanoseconds is None else ""
+    except (ValueError, KeyError, OSError) as error:
         raise BadInput(f"input ({where}) must have a time that can be read: {error}") from error
     if nanoseconds is None:
-        style = column.time_format or "ISO 8601"
         raise BadInput(
-            f"input ({where}) must hold a time as {style} in {column.name}; got "
-            f"{quote((cell or '').strip())}"
+            f"input ({where}) must hold a time as {style.words} in {column.name}; got "
+            f"{quote((cell or '').strip())}{f', {why}' if why else ''}"
         )
     return nanoseconds / NANOSECONDS
 
