@@ -10,6 +10,7 @@ from gates.engine.on_fail import OnFail, Quarantine
 from gates.engine.report import Severity
 from gates.engine.suite import DOMAIN_KEYS, Expectation, Suite
 from gates.errors import SuiteError
+from storage.base.json_keys import load_json
 
 ROWS = "rows"
 _ON_ROWS = (
@@ -71,10 +72,10 @@ def parse_suite(text: str, origin: str) -> tuple[OwnExpectation, ...]:
         SuiteError: it is no such JSON.
     """
     try:
-        document = json.loads(text)
+        document = load_json(text)
         listed = document["expectations"] if isinstance(document, dict) else document
         return tuple(_parse_one(dict(entry)) for entry in listed)
-    except (ValueError, TypeError, KeyError, ValidationError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise SuiteError(
             f"suite ({origin}) must be Great Expectations' JSON, with a list `expectations` of "

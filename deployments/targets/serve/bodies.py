@@ -1,7 +1,6 @@
 """A request's body: read within bounds of size and time, and told what it is."""
 
 import asyncio
-import json
 from typing import Any, Literal
 
 import orjson
@@ -9,6 +8,7 @@ import orjson
 from deployments.targets.run.forms.arrays import MAGIC
 from deployments.targets.run.forms.records import quote
 from deployments.targets.serve.replies import Gone, Receive, Refusal, Scope, refuse_busy
+from storage.base.json_keys import RepeatedKey, load_json
 from storage.base.pictures import is_picture
 from storage.base.text_style import check_encoding
 
@@ -230,21 +230,13 @@ def _is_complete(data: bytes, value: Any) -> bool:
 def _require_single_keys(data: bytes) -> None:
     """Refuses a text in which an object has a key twice; it costs several times the parsing."""
     try:
-        json.loads(data, object_pairs_hook=_require_single)
+        load_json(data)
+    except RepeatedKey as error:
+        raise Refusal(400, f"body must name each key once; got: {error}") from None
     except RecursionError:
         raise Refusal(
             400, "body must be nested less deeply; got JSON that cannot be read"
         ) from None
-
-
-def _require_single(pairs: list[tuple[str, Any]]) -> None:
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            raise Refusal(
-                400, f"body must name each key once; got {quote(name)} twice; give it once"
-            )
-        seen.add(name)
 
 
 def check_csv(data: bytes) -> None:

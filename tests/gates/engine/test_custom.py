@@ -62,6 +62,13 @@ def test_what_is_no_suite_is_refused_by_its_name(text):
         read_suite("text", "m:f")
 
 
+def test_a_key_that_stands_twice_is_refused():
+    kwargs = '{"column": "level", "max_value": 1, "max_value": 9}'
+    text = f'[{{"type": "expect_column_values_to_be_between", "kwargs": {kwargs}}}]'
+    with pytest.raises(SuiteError, match=r"bad\.json.*key 'max_value' stands twice; write it once"):
+        parse_suite(text, "bad.json")
+
+
 def test_on_fail_in_a_recipe():
     limits = GatesSpec.model_validate(
         {
