@@ -1,6 +1,7 @@
 """Refuses JSON in which an object names a key twice: one of the values would be lost unsaid."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,15 @@ MOST_SHOWN = 60
 
 
 class RepeatedKey(ValueError):
-    """An object names a key twice; the message says which."""
+    """An object names a key twice.
+
+    Attributes:
+        key: That key, without secrets and not at any length, in quotes.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.key = repr(redact(name)[:MOST_SHOWN])
+        super().__init__(f"key {self.key} stands twice; write it once")
 
 
 def load_json(text: str | bytes) -> Any:
@@ -27,7 +36,6 @@ def load_json(text: str | bytes) -> Any:
 def _require_single(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-        raise RepeatedKey(f"key {redact(twice)[:MOST_SHOWN]!r} stands twice; write it once")
+        counts = Counter(name for name, _ in pairs)
+        raise RepeatedKey(next(name for name, count in counts.items() if count > 1))
     return found

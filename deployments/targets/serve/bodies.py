@@ -232,7 +232,9 @@ def _require_single_keys(data: bytes) -> None:
     try:
         load_json(data)
     except RepeatedKey as error:
-        raise Refusal(400, f"body must name each key once; got: {error}") from None
+        raise Refusal(
+            400, f"body must name each key once; got {error.key} twice; give it once"
+        ) from None
     except RecursionError:
         raise Refusal(
             400, "body must be nested less deeply; got JSON that cannot be read"
