@@ -1,5 +1,7 @@
 """`lepton check`: whether a recipe can be carried out, told in seconds and without training."""
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +21,17 @@ from lepton_ai.commands.run import Settings, parse_settings
 if TYPE_CHECKING:
     from flows.checking import Checked
 
+Page = Annotated[
+    str | None,
+    typer.Option("--page", metavar="FILE", help="Where the page goes; default: the cache."),
+]
+Measured = Annotated[
+    bool,
+    typer.Option(
+        "--measure/--no-measure", help="Whether a training step is measured, to estimate its time."
+    ),
+]
+
 
 @on_platform("check")
 def check(
@@ -28,25 +41,31 @@ def check(
     workspace: Workspace = DEFAULT_WORKSPACE,
     settings: Settings = None,
     as_json: AsJson = False,
+    page: Page = None,
+    measured: Measured = True,
 ) -> None:
     """Check a recipe: its settings, the first rows of its source, its channels; nothing is trained.
 
     Exit status: 0 it can be carried out, 2 it cannot.
     """
-    from flows.checking import check_whole_recipe
+    from flows.checking import check_whole_recipe, write_check_page
     from flows.errors import RecipeError
 
+    overrides = parse_settings(settings or [])
     try:
-        checked = check_whole_recipe(recipe, workspace, parse_settings(settings or []))
+        checked = check_whole_recipe(recipe, workspace, overrides, measure=measured)
     except RecipeError as error:
         if as_json:
             answer(
                 {"recipe": recipe, "ok": False, "faults": list(map(str, error.faults))}, "", True
             )
         raise fail(str(error), EXIT_USAGE) from error
+    command = shlex.join([recipe, *(f"--set={each}" for each in settings or [])])
+    written = write_check_page(checked, command, Path(page) if page else None)
     _say(checked)
+    say(f"  page     {written}")
     if as_json:
-        answer(_list_fields(recipe, checked), "", as_json)
+        answer(_list_fields(recipe, checked) | {"page": str(written)}, "", as_json)
     if checked.faults:
         raise typer.Exit(EXIT_USAGE)
 
@@ -70,8 +89,8 @@ def _say(checked: "Checked") -> None:
     look = checked.look
     seen = f"{look.rows} rows" if look.complete else f"the first {look.rows} rows"
     say(f"{checked.recipe.kind}  {checked.recipe.name}: {seen} in {look.seconds} s")
-    width = max((len(column.name) for column in look.columns), default=0)
-    for column in look.columns:
+    width = max((len(column.name) for column in look.profile.columns), default=0)
+    for column in look.profile.columns:
         missing = f"  {column.missing:.1%} missing" if column.missing else ""
         say(f"  {column.name:<{width}}  {column.type:<8}  {column.values}{missing}")
     if look.classes:

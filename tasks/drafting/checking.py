@@ -2,39 +2,23 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from storage.base.errors import StorageError
 from storage.forms.base import RowsSpec
-from storage.forms.columns import NUMBERS, TARGET, TIME, name_text_fields
 from storage.forms.registry import find_form
-from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows, count_rows, find_valid
+from storage.shards.row_ids import LABEL, Rows, count_rows
 from storage.sources.base import Decoded, Part, PassedOver, Source
+from tasks.forms.profile import profile_rows
+from tasks.rendering.profile import DataProfile
 
 PART_BYTES, MOST_BYTES, MOST_S = 4 << 20, 64 << 20, 20.0
 MOST_SHOWN = 8
-
-
-@dataclass(frozen=True)
-class ColumnLook:
-    """What the first rows hold of one column.
-
-    Attributes:
-        name: The column, or the field of rows without columns.
-        type: What it is read as.
-        missing: Share of the rows without a value.
-        values: Least, mean and greatest number, or the commonest texts, as they are shown.
-    """
-
-    name: str
-    type: str
-    missing: float
-    values: str
+FIRST_ROWS = 5_000
+_INNER = frozenset({"profile", "first"})
 
 
 @dataclass
@@ -46,27 +30,32 @@ class SourceLook:
         complete: Whether these are all of them.
         bytes_read: Bytes that they take in memory.
         seconds: Time that it took.
-        columns: What they hold.
+        profile: What they hold, column by column.
         classes: Rows of each class.
         splits: Rows of each split that the source gives.
         faults: What a run would stop at.
         passed_over: Files that are none of the source's kind, by ending.
+        first: Some of the rows, at most `FIRST_ROWS`.
     """
 
     rows: int = 0
     complete: bool = True
     bytes_read: int = 0
     seconds: float = 0.0
-    columns: list[ColumnLook] = field(default_factory=list)
+    profile: DataProfile = field(default_factory=DataProfile)
     classes: dict[str, int] = field(default_factory=dict)
     splits: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     passed_over: dict[str, int] = field(default_factory=dict)
+    first: Rows = field(default_factory=dict)
 
     @property
     def document(self) -> dict[str, Any]:
         """The same as plain data."""
-        return asdict(self)
+        shown = {"name", "type", "missing", "values"}
+        columns = [column.model_dump(include=shown) for column in self.profile.columns]
+        fields = {name: value for name, value in vars(self).items() if name not in _INNER}
+        return fields | {"columns": columns}
 
 
 def look_at_source(source: Source, data: RowsSpec, unread: float, unreadable: float) -> SourceLook:
@@ -106,7 +95,8 @@ def look_at_source(source: Source, data: RowsSpec, unread: float, unreadable: fl
         look.faults.append(f"source ({named}) must hold rows; got none that can be read")
     rows = find_form(data).settle(_join(parts), data) if parts else {}
     _judge(look, rows, data, (strange, lost, odd), (unread, unreadable))
-    look.columns = _profile(rows, data)
+    look.profile = profile_rows(rows, data)
+    look.first = {name: values[:FIRST_ROWS] for name, values in rows.items()}
     look.seconds = round(time.monotonic() - started, 2)
     return look
 
@@ -160,52 +150,3 @@ def _judge(
             f"data.labels ({', '.join(absent[:MOST_SHOWN])}) must be classes of the rows; got no "
             "row of them; remove them"
         )
-
-
-def _profile(rows: Rows, data: RowsSpec) -> list[ColumnLook]:
-    if not rows:
-        return []
-    found = []
-    if NUMBERS in rows:
-        values, valid = rows[NUMBERS], rows[NUMBERS + VALID_SUFFIX]
-        for place, name in enumerate(data.numbers):
-            found.append(_tell_numbers(name, values[:, place], valid[:, place]))
-    for name, text_field in name_text_fields(data).items() if data.columns else ():
-        found.append(_tell_texts(name, rows[text_field], rows[text_field + VALID_SUFFIX]))
-    if data.target is not None and TARGET in rows:
-        found.append(_tell_numbers(data.target, rows[TARGET], find_valid(rows, TARGET)))
-    if data.time is not None and TIME in rows:
-        found.append(_tell_times(data.time_name or TIME, rows[TIME], find_valid(rows, TIME)))
-    if "image" in rows:
-        values = rows["image"]
-        shown = f"{values.min():g} to {values.max():g}, mean {values.mean():.4g}"
-        shape = " x ".join(map(str, values.shape[1:]))
-        found.append(ColumnLook("image", f"{values.dtype.name} {shape}", 0.0, shown))
-    return found
-
-
-def _tell_numbers(name: str, values: NDArray[Any], valid: NDArray[np.bool_]) -> ColumnLook:
-    given = values[valid & np.isfinite(values)]
-    shown = (
-        f"{given.min():.4g} to {given.max():.4g}, mean {given.mean():.4g}" if len(given) else "none"
-    )
-    return ColumnLook(name, "number", round(1 - len(given) / max(1, len(values)), 4), shown)
-
-
-def _tell_texts(name: str, values: NDArray[Any], valid: NDArray[np.bool_]) -> ColumnLook:
-    counts: Mapping[str, int] = Counter(values[valid].tolist())
-    common = sorted(counts, key=lambda text: (-counts[text], text))[:MOST_SHOWN]
-    shown = ", ".join(f"{text} ({counts[text]})" for text in common)
-    more = f" and {len(counts) - len(common)} more" if len(counts) > len(common) else ""
-    return ColumnLook(name, "text", round(1 - float(valid.mean()), 4), shown + more)
-
-
-def _tell_times(name: str, values: NDArray[Any], valid: NDArray[np.bool_]) -> ColumnLook:
-    given = values[valid]
-    shown = "none"
-    if len(given):
-        first, last = (
-            np.datetime64(int(n), "ns").astype("datetime64[s]") for n in (given.min(), given.max())
-        )
-        shown = f"{first} to {last}"
-    return ColumnLook(name, "time", round(1 - float(valid.mean()), 4), shown)

@@ -8,6 +8,7 @@ from storage.records.receipt_files import SignedReceipt
 from storage.records.receipts import Receipt
 from storage.sources.base import LISTED_FILES
 from tasks.objectives.base import AnswerParts
+from tasks.pages.data_profile import profile_data
 from tasks.pages.held_out import pick_parts
 from tasks.pages.metrics import list_metrics
 from tasks.rendering.answers import Comparison, Confusion
@@ -39,6 +40,7 @@ def fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Run
         plan=record.plan,
         stages=tuple(_fill_stage(name, stage, receipt) for name, stage in record.stages.items()),
         gates=record.reports,
+        profile=profile_data(workspace, record),
         metrics=list_metrics(record, receipt),
         candidates=receipt.artifacts,
         channels=_fill_channels(record, receipt),

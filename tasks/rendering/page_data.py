@@ -23,6 +23,7 @@ from tasks.rendering.answers import (
     StepErrors,
 )
 from tasks.rendering.base import Part, Text, Value
+from tasks.rendering.profile import DataProfile
 from tasks.rendering.race import RacePart
 from tasks.rendering.remedies import Remedy, list_remedies
 from tasks.rendering.verdicts import list_failed
@@ -134,6 +135,7 @@ class RunPage(Part):
     gates: tuple[GateReport, ...] = ()
     metrics: tuple[Metric, ...] = ()
     race: RacePart | None = None
+    profile: DataProfile | None = None
     curve: tuple[CurvePoint, ...] = ()
     best_epoch: int | None = None
     confusion: Confusion | None = None

@@ -10,7 +10,18 @@ from typing import Any, TypeVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.rendering import bars, candidates, charts, curves, gauges, matrix, plots, text, verdicts
+from tasks.rendering import (
+    bars,
+    candidates,
+    charts,
+    curves,
+    gauges,
+    matrix,
+    plots,
+    profile,
+    text,
+    verdicts,
+)
 from tasks.rendering.answers import Sample
 from tasks.rendering.commands import list_commands
 from tasks.rendering.page_data import Metric, RunPage
@@ -114,6 +125,7 @@ def make_environment() -> Environment:
     }
     environment.globals |= {
         "SIGNS": verdicts.SIGNS,
+        "draw_column": profile.draw_column,
         "draw_gauge": gauges.draw_gauge,
         "draw_parts": bars.draw_parts,
         "draw_share": bars.draw_share,

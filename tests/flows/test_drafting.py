@@ -116,6 +116,9 @@ def test_check_tells_what_stops_a_run_and_writes_nothing(tmp_path, monkeypatch):
         "class_1": 71,
         "class_2": 48,
     }
+    page = Path(json.loads(sound.out)["page"]).read_text("utf-8")
+    assert "lepton run wine.yaml" in page
+    assert tmp_path not in Path(json.loads(sound.out)["page"]).parents
     faults = {
         "data.labels=[class_0, class_1]": "class_2 besides",
         "source.url=absent.csv": "a path that exists",
@@ -125,9 +128,10 @@ def test_check_tells_what_stops_a_run_and_writes_nothing(tmp_path, monkeypatch):
         "model.network.family=cnn": "be a family for table rows",
     }
     for setting, told in faults.items():
-        done = call("check", "wine.yaml", "--set", setting)
+        done = call("check", "wine.yaml", "--no-measure", "--page", "check.html", "--set", setting)
         assert done.status == (2 if told else 0), setting
         assert told is None or told in done.messages, setting
+        assert told is None or "What to mend" in Path("check.html").read_text("utf-8")
     text = data.read_text().replace("14.23;", "ERR;", 1)
     data.write_text(text)
     assert "got 1 values that are none" in call("check", "wine.yaml").messages

@@ -14,9 +14,17 @@ from pydantic import ValidationError
 
 from gates.engine.report import Check, GateReport
 from storage.records.receipts import DatasetRecord, FileRecord, SourceRecord
-from tasks.rendering.answers import Confusion, Sample
+from tasks.rendering.answers import (
+    Breakdown,
+    Confusion,
+    Forecast,
+    PrecisionRecall,
+    Sample,
+    StepErrors,
+)
 from tasks.rendering.page_data import Channel, Metric, ReceiptPart, RunPage, Stage
 from tasks.rendering.pictures import encode_picture
+from tasks.rendering.profile import ColumnProfile, DataProfile
 from tasks.rendering.render import MAX_SAMPLES, render_run_page
 from tasks.rendering.verdicts import list_failed, list_noted
 from tests.tasks.rendering.material import (
@@ -205,8 +213,43 @@ class Reader(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
+def make_full() -> RunPage:
+    """A page with every part that only some runs have."""
+    return make_page(
+        profile=DataProfile(
+            columns=(ColumnProfile(name="heat", type="number", values="1", bars={"": (0.5, 0.5)}),),
+            classes={"one": 3},
+            seen=3,
+            set_aside=(("0x1", "too hot", "rows.csv:7"),),
+            set_aside_count=1,
+        ),
+        steps=StepErrors(lines={"model": (1.0, 2.0), "linear": (1.0, 1.5)}),
+        breakdowns=(
+            Breakdown(by="site", figure="MAE", answerers=("model",), rows=(("a", 3, (1.0,)),)),
+        ),
+        precision_recall=PrecisionRecall(
+            positive="one",
+            base=0.5,
+            average_precision=0.9,
+            points=((0.5, 1.0), (1.0, 0.5)),
+            threshold=0.5,
+            at=(0.5, 1.0),
+        ),
+        forecasts=(
+            Forecast(
+                title="OT",
+                lines={"truth": (1.0, 2.0), "answer": (1.5, 2.5)},
+                past=(0.0, 1.0),
+                moments=("2024-01-01", "2024-01-02", "2024-01-04"),
+                band=((1.0, 2.0), (2.0, 3.0)),
+            ),
+        ),
+    )
+
+
 ALL = {
     "promoted": make_page,
+    "full": make_full,
     "raw": lambda: make_stopped("gate raw"),
     "prepared": lambda: make_stopped("gate prepared"),
     "model": lambda: make_stopped("gate model"),
