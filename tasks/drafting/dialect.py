@@ -1,24 +1,29 @@
-"""Guesses how a text file writes its table: encoding, delimiter, header."""
+"""Guesses how a text file writes its table: encoding, lines before it, delimiter, header, marks."""
 
 import codecs
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from storage.base import records
 from storage.base.cells import explain_unreadable, read_number
 from storage.base.errors import StorageError
+from storage.base.marks import Marks
 from storage.base.redaction import redact
+from storage.base.text_style import TextStyle
 from storage.base.times import is_moment
 from storage.forms.base import MISSING
 from storage.sources.addresses import join_url
 from storage.sources.opening import open_stream
 from tasks.drafting.finding import Material
 from tasks.drafting.guesses import LIKELY, SURE, UNSURE, DraftError, Notes
+from tasks.drafting.marks import PLAIN, find_marks, has_units
 
 HEAD_BYTES = 1 << 18
 MOST_RECORDS = 400
+MOST_SKIPPED = 60
 DELIMITERS = (",", ";", "\t", "|", " ")
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LATIN = re.compile("[\x80-\x9f]")
@@ -35,12 +40,32 @@ class Dialect:
         header: Names of the columns where the file has none of its own; None where the first
             record names them.
         names: Names of the columns, either way.
+        marks: How its numbers are written.
+        skip_rows: Lines before the header, or the first record.
+        units_row: Whether a record of units follows the header.
     """
 
     delimiter: str
     encoding: str
     header: tuple[str, ...] | None
     names: tuple[str, ...]
+    marks: Marks = PLAIN
+    skip_rows: int = 0
+    units_row: bool = False
+
+    @property
+    def section(self) -> dict[str, Any]:
+        """What a recipe's source section says of it; what is as usual is left out."""
+        header = None if self.header is None else list(self.header)
+        said: dict[str, Any] = {
+            "header": header,
+            "delimiter": self.delimiter,
+            "encoding": self.encoding,
+        }
+        said |= {"decimal": self.marks.decimal, "thousands": self.marks.thousands}
+        said |= {"skip_rows": self.skip_rows, "units_row": self.units_row}
+        plain = {name: TextStyle.model_fields[name].default for name in said}
+        return {name: value for name, value in said.items() if value not in (None, plain[name])}
 
 
 def find_dialect(material: Material, notes: Notes) -> Dialect:
@@ -54,7 +79,13 @@ def find_dialect(material: Material, notes: Notes) -> Dialect:
     encoding, text = _decode(data, notes)
     # Only whole lines: the last one of a part may be cut off.
     end = len(text) if whole else text.rfind("\n") + 1
-    delimiter, rows = _find_delimiter(text[: end or len(text)], name, notes)
+    delimiter, skip_rows, rows = _find_delimiter(text[: end or len(text)], name, notes)
+    marks = find_marks(rows[1:], delimiter, notes)
+    units = has_units(rows[1:], marks)
+    if units:
+        why = "in columns of numbers it holds none"
+        notes.add("source.units_row", "the record behind the header", LIKELY, why)
+        rows = [rows[0], *rows[2:]]
     header = _find_header(rows, notes)
     names = header or tuple(cell.strip() for cell in rows[0])
     if header is None and (repeated := [n for n, count in Counter(names).items() if count > 1]):
@@ -64,7 +95,7 @@ def find_dialect(material: Material, notes: Notes) -> Dialect:
             SURE,
             "these names stand for more than one column; to use them, rename them in the file",
         )
-    return Dialect(delimiter, encoding, header, names)
+    return Dialect(delimiter, encoding, header, names, marks, skip_rows, units)
 
 
 def read_head(material: Material, name: str, size: int = HEAD_BYTES) -> tuple[bytes, bool]:
@@ -96,41 +127,58 @@ def _decode(data: bytes, notes: Notes) -> tuple[str, str]:
     return encoding, data.decode(encoding, errors="replace")
 
 
-def _find_delimiter(text: str, name: str, notes: Notes) -> tuple[str, list[list[str]]]:
+def _find_delimiter(text: str, name: str, notes: Notes) -> tuple[str, int, list[list[str]]]:
+    """Return what stands between values, the lines before the table, and its first records."""
     found: dict[str, list[list[str]]] = {}
+    skipped: dict[str, int] = {}
     for sign in DELIMITERS:
         if sign == " " and found:
             break
-        rows = _split(text, sign)
-        widths = Counter(map(len, rows))
-        width, count = widths.most_common(1)[0] if widths else (0, 0)
-        if width > 1 and count >= _ALIKE * len(rows):
-            found[sign] = rows
+        every = _split(text, sign)
+        table = _find_table(every)
+        if table:
+            found[sign] = [record.cells for record in table]
+            skipped[sign] = table[0].line - 1 if table[0] is not every[0] else 0
     if not found:
         raise DraftError(_refuse_text(text, name))
-    best = max(found, key=lambda sign: _rate(found[sign], sign, found))
+    best = max(found, key=lambda sign: (-skipped[sign], _rate(found[sign], sign, found)))
     rows = found[best]
     width = Counter(map(len, rows)).most_common(1)[0][0]
-    if len(rows[0]) != width:
-        raise DraftError(
-            f"file ({redact(name)}) must begin with its header or its first row of {width} values; "
-            f"got a first line of {len(rows[0])}; remove the lines before the table"
-        )
+    if skipped[best]:
+        why = f"the table of {width} values a line begins behind these lines"
+        notes.add("source.skip_rows", skipped[best], LIKELY, why)
     if best != "," or len(found) > 1:
         shown = "tab" if best == "\t" else repr(best)
         sure = SURE if len(found) == 1 else LIKELY
         notes.add("source.delimiter", shown, sure, f"it parts each line into {width} values")
-    return best, [row for row in rows if len(row) == width]
+    return best, skipped[best], [row for row in rows if len(row) == width]
 
 
-def _split(text: str, delimiter: str) -> list[list[str]]:
-    rows: list[list[str]] = []
+def _split(text: str, delimiter: str) -> list[records.Record]:
+    kept: list[records.Record] = []
     for record in records.split_records(text, delimiter):
         if not record.is_blank:
-            rows.append(record.cells)
-        if len(rows) == MOST_RECORDS:
+            kept.append(record)
+        if len(kept) == MOST_RECORDS:
             break
-    return rows
+    return kept
+
+
+def _find_table(found: Sequence[records.Record]) -> Sequence[records.Record]:
+    """Return the records from the first one on behind which nearly all are as wide; none if none.
+
+    The table is what most records are of; what stands before it is at most so many lines.
+    """
+    widths = Counter(len(record.cells) for record in found)
+    width, count = widths.most_common(1)[0] if widths else (0, 0)
+    if width < 2:
+        return ()
+    for start, record in enumerate(found[: MOST_SKIPPED + 1]):
+        rest = len(found) - start
+        if len(record.cells) == width and count >= _ALIKE * rest:
+            return found[start:] if start == 0 or rest > 2 else ()
+        count -= len(record.cells) == width
+    return ()
 
 
 def _rate(rows: Sequence[Sequence[str]], sign: str, found: Collection[str]) -> float:

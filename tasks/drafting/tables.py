@@ -15,6 +15,7 @@ from storage.sources.faults import translated
 from tasks.drafting.dialect import find_dialect
 from tasks.drafting.finding import Material, find_split_files
 from tasks.drafting.guesses import LIKELY, SURE, DraftError, Notes
+from tasks.drafting.marks import write_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,9 +56,7 @@ def look_at_table(material: Material, notes: Notes) -> Looked:
     source: dict[str, Any] = {"type": material.type, "url": material.url}
     if material.type == "csv":
         dialect = find_dialect(material, notes)
-        source |= {} if dialect.header is None else {"header": list(dialect.header)}
-        source |= {} if dialect.delimiter == "," else {"delimiter": dialect.delimiter}
-        source |= {} if dialect.encoding == "utf-8" else {"encoding": dialect.encoding}
+        source |= dialect.section
         names = [name for name in dialect.names if dialect.names.count(name) == 1 and name]
     source |= {"splits": splits} if splits else {}
     tables: dict[str, list[pa.Table]] = {}
@@ -134,7 +133,7 @@ def _read_csv(section: Mapping[str, Any], names: list[str]) -> "Iterator[tuple[s
                 f"file ({redact(part.name)}) must hold records that can be read; got {len(faults)} "
                 f"that cannot: {place}: {reason}; mend them there"
             )
-        yield part.name, table
+        yield part.name, write_table(table, source.file_style.marks)
 
 
 def _read_parquet(material: Material) -> "Iterator[tuple[str, pa.Table]]":

@@ -67,19 +67,43 @@ def test_what_stands_for_a_missing_number_is_found(tmp_path):
     assert draft.document["data"]["numbers"] == names
 
 
-def test_a_decimal_comma_is_refused_with_the_remedy(tmp_path):
+@pytest.mark.parametrize(
+    ("marks", "sep"), [((",", ""), ";"), ((",", "."), "\t"), ((".", "'"), ","), ((",", " "), ";")]
+)
+def test_marks_of_decimals_and_thousands_are_found(tmp_path, marks, sep):
     names, rows, answers = read_set("wine")
-    body = [[*(v.replace(".", ",") for v in r), a] for r, a in zip(rows, answers, strict=True)]
-    path = write_table(tmp_path / "wine.csv", [*names, "class"], body, sep=";")
-    with pytest.raises(DraftError, match="decimal comma: write a decimal point"):
-        look_and_draft(str(path))
+
+    def show(value):
+        shown = f"{float(value) * 1000:_.2f}".replace(".", "@").replace("_", marks[1])
+        return shown.replace("@", marks[0])
+
+    body = [[*map(show, row), text] for row, text in zip(rows, answers, strict=True)]
+    path = write_table(tmp_path / "wine.csv", [*names, "class"], body, sep=sep)
+    draft = look_and_draft(str(path))
+    source = draft.document["source"]
+    assert (source.get("decimal", "."), source.get("thousands", "")) == marks
+    assert draft.document["data"]["numbers"] == names
+    assert draft.document["data"]["labels"] == [f"class_{number}" for number in range(3)]
 
 
-def test_lines_before_the_table_are_refused_with_the_remedy(tmp_path):
-    path = write_set(tmp_path / "wine.csv", "wine")
-    path.write_text("Station,7\n\n" + path.read_text())
-    with pytest.raises(DraftError, match="remove the lines before the table"):
-        look_and_draft(str(path))
+def test_a_sign_that_may_be_either_mark_is_told(tmp_path):
+    rows = [[f"{n},{n % 7}00", str(n % 2)] for n in range(1, 200)]
+    path = write_table(tmp_path / "x.csv", ["weight", "class"], rows, sep=";")
+    draft = look_and_draft(str(path))
+    assert find(draft, "source.decimal", "unsure") == ["','"]
+
+
+def test_lines_before_the_table_and_its_units_are_found(tmp_path):
+    names, rows, answers = read_set("wine")
+    body = [[*row, text] for row, text in zip(rows, answers, strict=True)]
+    units = [["mg"] * len(names) + [""]]
+    path = write_table(tmp_path / "wine.csv", [*names, "class"], [*units, *body])
+    path.write_text("Station,7\n\nby hand\n" + path.read_text())
+    draft = look_and_draft(str(path))
+    source = draft.document["source"]
+    assert (source["skip_rows"], source["units_row"]) == (3, True)
+    assert draft.document["data"]["numbers"] == names
+    assert len(draft.document["data"]["labels"]) == 3
 
 
 def test_identifiers_groups_and_leaks_are_no_features(tmp_path):
@@ -149,7 +173,8 @@ def test_rows_unlike_the_others_are_judged_by_a_column_of_two_values(tmp_path):
 
 
 def test_a_word_that_is_no_number_is_told_as_unsure(tmp_path):
-    rows = [["mm", "kW"], *([f"{n % 17}.5", f"{n % 29}.25"] for n in range(300))]
+    rows = [[f"{n % 17}.5", f"{n % 29}.25"] for n in range(300)]
+    rows.insert(7, ["mm", "kW"])
     draft = look_and_draft(str(write_table(tmp_path / "u.csv", ["size", "power"], rows)), "power")
     assert find(draft, "data.missing", "unsure") == ["'mm'", "'kW'"]
     rows = [["inf" if n % 50 == 0 else f"{n % 17}.5", f"{n % 29}.25"] for n in range(300)]
