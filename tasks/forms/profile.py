@@ -70,7 +70,17 @@ def _list_profiles(rows: Rows, data: RowsSpec, groups: Groups) -> Iterator[Colum
                 name, read_column(rows, Column(name, field, "text", field)), groups
             )
     if data.time is not None and TIME in rows:
-        yield _profile_times(data.time_name or TIME, rows[TIME], find_valid(rows, TIME), groups)
+        name, valid = data.time_name or TIME, find_valid(rows, TIME)
+        if counts_steps(data):
+            steps = np.where(valid, rows[TIME] // data.time_style.step_ns, np.nan)
+            yield profile_numbers(name, steps, groups, "count")
+        else:
+            yield _profile_times(name, rows[TIME], valid, groups)
+
+
+def counts_steps(data: RowsSpec) -> bool:
+    """Return whether the time of rows only counts steps, such as cycles, and has no date."""
+    return data.time is not None and bool(data.time_style.step_ns) and not data.time_style.start_ns
 
 
 def profile_numbers(

@@ -52,6 +52,7 @@ class HeldOut(Generic[S]):
         moments: When the answered rows were, (N,) nanoseconds since 1970; of a window when the last
             row was that the model saw. None where rows have no time.
         step_ns: Usual time between two rows of a series, in nanoseconds; 0 where nobody knows.
+        counted: Whether their time only counts steps, such as cycles, and has no date.
     """
 
     sheet: AnswerSheet
@@ -63,6 +64,7 @@ class HeldOut(Generic[S]):
     slices: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     moments: NDArray[np.int64] | None = None
     step_ns: int = 0
+    counted: bool = False
 
 
 @dataclass(frozen=True)

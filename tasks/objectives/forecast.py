@@ -19,6 +19,7 @@ from tasks.objectives.sheets import AnswerSheet
 from tasks.objectives.values import draw_scatter
 from tasks.rendering.answers import Breakdown
 from tasks.rendering.answers import Forecast as ForecastPart
+from tasks.rendering.text import format_number
 
 SHOWN = {
     "worst window": 1.0,
@@ -138,10 +139,15 @@ def _name_moments(held_out: HeldOut[Sample], place: int, shown: int) -> tuple[st
         return ()
     now, step = int(held_out.moments[place]), held_out.step_ns
     moments = (now - (shown - 1) * step, now, now + held_out.sheet.truth.shape[1] * step)
-    return tuple(show_time(moment, step) for moment in moments)
+    return tuple(show_time(moment, step, counted=held_out.counted) for moment in moments)
 
 
-def show_time(moment_ns: int, step_ns: int) -> str:
-    """Return a time as exactly as steps of that length need: 2017-10-24, or with the clock."""
+def show_time(moment_ns: int, step_ns: int, *, counted: bool = False) -> str:
+    """Return a time as exactly as steps of that length need: 2017-10-24, or with the clock.
+
+    Of a time that only counts it is the number of the step.
+    """
+    if counted:
+        return format_number(moment_ns // step_ns)
     exact = "D" if step_ns >= DAY_NS else "m" if step_ns >= MINUTE_NS else "ms"
     return str(np.datetime64(moment_ns, "ns").astype(f"datetime64[{exact}]")).replace("T", " ")

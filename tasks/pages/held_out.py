@@ -11,6 +11,7 @@ from storage.forms.base import RowsSpec
 from storage.forms.columns import SERIES_ID, TIME
 from storage.shards.row_ids import ROW_ID
 from tasks.data.open_versions import iter_rows, open_version
+from tasks.forms.profile import counts_steps
 from tasks.forms.registry import find_task_form
 from tasks.forms.streams import HELD_OUT, SampleRows
 from tasks.gates.accepted import parse_data
@@ -45,6 +46,7 @@ def pick_parts(workspace: Store, record: RunRecord) -> AnswerParts | None:
         draw=_make_drawer(version, data),
         slices=list_slices(known, data),
         moments=known.get(TIME),
+        counted=counts_steps(data),
         step_ns=find_usual_step(version) if TIME in known and SERIES_ID in known else 0,
     )
     return find_objective(evaluated.sample).pick_parts(held_out)

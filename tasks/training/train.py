@@ -1,6 +1,5 @@
 """Train: Lightning in a process of its own, told what to do by a job and watched."""
 
-from lightning_modules.specs.figures import FigureSpec
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store, redact
@@ -11,8 +10,6 @@ from tasks.forms.streams import HELD_OUT, VALIDATION
 from tasks.objectives.registry import find_objective
 from tasks.runtime.model_outcomes import Trained
 from tasks.runtime.outcomes import Prepared
-from tasks.runtime.progress import current_progress
-from tasks.runtime.progress_artifact import ProgressArtifact
 from tasks.runtime.stage import resuming_stage
 from tasks.training.champions import open_champions
 from tasks.training.describe_fit import FitDescriber
@@ -20,6 +17,7 @@ from tasks.training.job import DataRef, Fit, Predict, TrainJob
 from tasks.training.launch import Trainer
 from tasks.training.lost_batch import keep_lost_batches
 from tasks.training.nodes import call_nodes
+from tasks.training.shown import ShownTraining
 
 
 @resuming_stage
@@ -68,8 +66,7 @@ def train(
         steps=(fit, Predict(split=VALIDATION), held_out),
         devices=spec.devices,
     )
-    shown = ProgressArtifact("lepton-train-progress")
-    watched = find_objective(sample).spec.watched
+    shown = ShownTraining(spec.max_epochs, find_objective(sample).spec.watched)
     with (
         keep_lost_batches(Store(workspace), trainer.directory),
         call_nodes(spec.nodes, scheduler, job, timeout_s=spec.timeout_s) as group,
@@ -77,7 +74,7 @@ def train(
         result = trainer.run(
             job,
             timeout_s=spec.timeout_s,
-            on_metrics=lambda record: _show(record, spec.max_epochs, shown, watched),
+            on_metrics=shown.show,
             group=group,
         )
     describer = FitDescriber(trainer.directory, sample, standard=model.figures_in == "standard")
@@ -101,22 +98,3 @@ def refer_data(workspace: str, prepared: Prepared) -> DataRef:
     return DataRef(
         workspace=store.url, dataset=prepared.dataset.name, version=prepared.dataset.number
     )
-
-
-def _show(
-    record: dict[str, object], max_epochs: int, shown: ProgressArtifact, watched: FigureSpec
-) -> None:
-    """Hands steps to the Prefect UI, and an epoch's figures to whoever watches the run."""
-    step, steps = record.get("step"), record.get("steps")
-    if isinstance(step, int) and isinstance(steps, int):
-        shown.show(step, max(steps, 1), f"step {step} of {steps}")
-    if record.get("event") != "epoch":
-        return
-    epoch, value = record.get("epoch"), record.get(f"validation_{watched.name}")
-    note = ""
-    if isinstance(value, float):
-        seen = f"{value:.4g}" if watched.power else f"{value:.2%}"
-        note = f"validation {watched.name.replace('_', ' ')} {seen}"
-    if isinstance(epoch, int):
-        current_progress().advance("train", epoch + 1, max_epochs, note)
-        shown.show(epoch + 1, max_epochs, note)

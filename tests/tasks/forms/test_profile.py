@@ -93,3 +93,11 @@ def test_times_and_pictures_have_their_own_words():
     dark, light = find(profile, "image").bars.values()
     assert np.argmax(dark) == 0
     assert np.argmax(light) == BARS - 1
+
+
+def test_a_count_of_cycles_is_no_date():
+    spec = SeriesSpec(numbers=("heat",), time={"count": "cycle", "step": "1h"})
+    rows = {"numbers": np.arange(3.0)[:, None], "time": np.array([0, 1, 4]) * 3_600 * 10**9}
+    (_, cycle) = profile_rows(rows, spec).columns
+    assert (cycle.name, cycle.type) == ("cycle", "count")
+    assert cycle.values == "0 to 4, mean 1.667"

@@ -80,6 +80,7 @@ def test_the_worst_and_the_best_windows_have_their_dates() -> None:
 def test_a_time_is_as_exact_as_its_steps() -> None:
     moment = int(np.datetime64("2024-02-29T07:30:01", "ns").astype(np.int64))
     assert show_time(moment, 24 * HOUR) == "2024-02-29"
+    assert show_time(7 * HOUR, HOUR, counted=True) == "7"
     assert show_time(moment, HOUR) == "2024-02-29 07:30"
     assert show_time(moment, 10**9) == "2024-02-29 07:30:01.000"
 
