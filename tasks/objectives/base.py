@@ -25,6 +25,7 @@ from tasks.forms.streams import SampleRows
 from tasks.objectives.sheets import AnswerSheet
 from tasks.rendering.answers import (
     Breakdown,
+    Coverage,
     Forecast,
     PrecisionRecall,
     Scatter,
@@ -75,6 +76,7 @@ class AnswerParts:
     scatter: Scatter | None = None
     samples: tuple[SamplePart, ...] = ()
     steps: StepErrors | None = None
+    coverage: Coverage | None = None
     breakdowns: tuple[Breakdown, ...] = ()
     precision_recall: PrecisionRecall | None = None
 

@@ -14,7 +14,7 @@ from tasks.forms.registry import FORMS
 from tasks.forms.streams import HELD_OUT, SampleRows
 from tasks.objectives.base import AnswerParts, HeldOut, TaskObjective
 from tasks.objectives.breakdown import break_by_slice, break_columns, break_steps, list_errors
-from tasks.objectives.quantiles import describe_bands
+from tasks.objectives.quantiles import describe_bands, find_band, measure_coverage
 from tasks.objectives.sheets import AnswerSheet
 from tasks.objectives.values import draw_scatter
 from tasks.rendering.answers import Breakdown
@@ -60,7 +60,11 @@ class Forecast(TaskObjective[Sample]):
         sheet, names = held_out.sheet, _name_columns(held_out.sample)
         title = f"{names[0]}, one step ahead"
         scatter = draw_scatter(title, sheet.truth[:, 0, 0], sheet.values[:, 0, 0])
-        parts = AnswerParts(scatter=scatter, breakdowns=tuple(_break_down(held_out, names)))
+        parts = AnswerParts(
+            scatter=scatter,
+            breakdowns=tuple(_break_down(held_out, names)),
+            coverage=measure_coverage(sheet),
+        )
         if sheet.truth.shape[1] == 1:
             return parts
         chosen = choose_windows(sheet)
@@ -130,6 +134,9 @@ def _draw_window(
         lines={name: tuple(line.tolist()) for name, line in lines.items()},
         past=tuple(past[-shown:, column].tolist()),
         moments=_name_moments(held_out, place, shown),
+        band=tuple(
+            tuple(sheet.bands[level][place, :, column].tolist()) for level in find_band(sheet) or ()
+        ),
     )
 
 

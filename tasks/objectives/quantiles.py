@@ -14,6 +14,7 @@ from lightning_modules.specs.quantiles import MEDIAN, list_bands, name_quantile
 from lightning_modules.specs.samples import Sample
 from storage.base.figures import Figure
 from tasks.objectives.sheets import AnswerSheet
+from tasks.rendering.answers import Coverage
 
 
 def stack_quantiles(sheet: AnswerSheet, levels: tuple[float, ...]) -> NDArray[np.float64]:
@@ -90,3 +91,22 @@ def describe_bands(values: OutputSpec, sample: Sample) -> tuple[OutputSpec, ...]
         for level in bands
     ]
     return (*others, values)
+
+
+def find_band(sheet: AnswerSheet) -> tuple[float, float] | None:
+    """Return the lowest and the highest level around the median; None where a side has none."""
+    low, high = min(sheet.bands, default=MEDIAN), max(sheet.bands, default=MEDIAN)
+    return (low, high) if low < MEDIAN < high else None
+
+
+def measure_coverage(sheet: AnswerSheet) -> Coverage | None:
+    """Return how many truths lie between the outermost quantiles; None without any."""
+    band = find_band(sheet)
+    known = ~np.isnan(sheet.truth)
+    if band is None or not known.any():
+        return None
+    low, high = (sheet.bands[level][known] for level in band)
+    truth = sheet.truth[known]
+    return Coverage(
+        low=band[0], high=band[1], seen=float(((low <= truth) & (truth <= high)).mean())
+    )

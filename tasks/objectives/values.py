@@ -11,7 +11,7 @@ from lightning_modules.specs.samples import Sample
 from storage.forms.base import RowsSpec
 from tasks.objectives.base import AnswerParts, HeldOut, TaskObjective
 from tasks.objectives.breakdown import break_by_slice, list_errors
-from tasks.objectives.quantiles import describe_bands
+from tasks.objectives.quantiles import describe_bands, measure_coverage
 from tasks.objectives.sheets import AnswerSheet
 from tasks.rendering.answers import Scatter
 
@@ -44,6 +44,7 @@ class Values(TaskObjective[Sample]):
         return AnswerParts(
             scatter=draw_scatter("Answers over truths", sheet.truth, sheet.values),
             breakdowns=tuple(break_by_slice(held_out, errors)),
+            coverage=measure_coverage(sheet),
         )
 
 

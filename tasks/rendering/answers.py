@@ -62,6 +62,19 @@ class Scatter(Part):
     points: tuple[tuple[float, float], ...]
 
 
+class Coverage(Part):
+    """How many truths lie between two quantiles, beside how many are meant to."""
+
+    low: float
+    high: float
+    seen: float
+
+    @property
+    def meant(self) -> float:
+        """Share of the truths that should lie there."""
+        return self.high - self.low
+
+
 class StepErrors(Part):
     """How an error grows with the steps ahead.
 

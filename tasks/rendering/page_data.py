@@ -16,6 +16,7 @@ from tasks.rendering.answers import (
     Breakdown,
     Comparison,
     Confusion,
+    Coverage,
     Forecast,
     PrecisionRecall,
     Sample,
@@ -144,6 +145,7 @@ class RunPage(Part):
     scatter: Scatter | None = None
     samples: tuple[Sample, ...] = ()
     steps: StepErrors | None = None
+    coverage: Coverage | None = None
     breakdowns: tuple[Breakdown, ...] = ()
     precision_recall: PrecisionRecall | None = None
     candidates: tuple[ArtifactRecord, ...] = ()

@@ -1,5 +1,6 @@
 """Where a model errs is told by the part that rows belong to, and along the threshold."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,12 +34,15 @@ class Rows:
         yield type("Batch", (), {"row_id": row_id, "sample": past})
 
 
-def make_forecast(**changes: Any) -> HeldOut[Any]:
+def make_forecast(bands: bool = False, **changes: Any) -> HeldOut[Any]:
     rng = np.random.default_rng(3)
     truth = rng.normal(size=(40, 2, 2))
     values = truth + np.array([[1.0, 0.2], [3.0, 0.4]])  # steps down, columns across
     values[7] += 50  # the worst window
     sheet = AnswerSheet(np.arange(40, dtype=np.uint64), truth, values, {"linear": truth + 2.0})
+    if bands:
+        around = {0.1: values - 2.0, 0.4: values - 0.1, 0.9: values + 0.1}
+        sheet = replace(sheet, bands=around)
     rows: Any = Rows()
     return HeldOut(sheet, STEPS, (), "linear", rows=rows, draw=lambda ids: {}, **changes)
 
@@ -75,6 +79,20 @@ def test_the_worst_and_the_best_windows_have_their_dates() -> None:
         str(moment.astype("datetime64[m]")).replace("T", " ") for moment in wanted
     )
     assert find_objective(STEPS).pick_parts(make_forecast()).forecasts[0].moments == ()
+
+
+def test_the_band_is_that_of_the_outermost_quantiles_and_its_coverage_is_counted() -> None:
+    held_out = make_forecast(bands=True)
+    parts = find_objective(STEPS).pick_parts(held_out)
+    (low, high), answer = parts.forecasts[0].band, parts.forecasts[0].lines["answer"]
+    np.testing.assert_allclose(np.array(answer) - low, 2.0)
+    np.testing.assert_allclose(np.array(high) - answer, 0.1)
+    assert parts.coverage is not None
+    assert parts.coverage.meant == pytest.approx(0.8)
+    # Answers lie 0.2 to 3 above the truth: all but those of 3 and of the spoilt window are covered.
+    assert parts.coverage.seen == pytest.approx(39 * 3 / 160)
+    assert find_objective(STEPS).pick_parts(make_forecast()).coverage is None
+    assert find_objective(STEPS).pick_parts(make_forecast()).forecasts[0].band == ()
 
 
 def test_a_time_is_as_exact_as_its_steps() -> None:

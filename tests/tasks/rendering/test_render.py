@@ -17,6 +17,7 @@ from storage.records.receipts import DatasetRecord, FileRecord, SourceRecord
 from tasks.rendering.answers import (
     Breakdown,
     Confusion,
+    Coverage,
     Forecast,
     PrecisionRecall,
     Sample,
@@ -224,6 +225,7 @@ def make_full() -> RunPage:
             set_aside_count=1,
         ),
         steps=StepErrors(lines={"model": (1.0, 2.0), "linear": (1.0, 1.5)}),
+        coverage=Coverage(low=0.1, high=0.9, seen=0.78),
         breakdowns=(
             Breakdown(by="site", figure="MAE", answerers=("model",), rows=(("a", 3, (1.0,)),)),
         ),
