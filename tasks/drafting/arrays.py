@@ -15,6 +15,12 @@ from storage.base.redaction import redact
 from storage.sources.addresses import join_url
 from storage.sources.npy import ArrayFile
 from storage.sources.opening import open_stream
+from tasks.drafting.array_windows import (
+    GROUPS,
+    are_windows,
+    draft_array_windows,
+    find_groups,
+)
 from tasks.drafting.classes import draft_images
 from tasks.drafting.columns import profile_column
 from tasks.drafting.draft import Draft
@@ -54,6 +60,9 @@ def _draft(
     material: Material, arrays: Mapping[str, ArrayFile], kind: str | None, name: str, notes: Notes
 ) -> Draft:
     pairs = _find_pairs(list(arrays), material)
+    if are_windows(arrays[pairs["train"][0]], kind):
+        grouped = {split: _add_groups(pair, arrays) for split, pair in pairs.items()}
+        pairs = grouped if all(len(names) == 3 for names in grouped.values()) else pairs
     train, held_out = pairs["train"], pairs.get("held_out")
     url = material.url
     if len(material.names) == 1 and not url.split("?")[0].endswith((".npz", ".npy")):
@@ -65,8 +74,16 @@ def _draft(
         notes.add("source.held_out", held_out, LIKELY, "their names say so")
     left = [each for each in arrays if each not in (*train, *(held_out or ()))]
     if left:
-        notes.add("source.train", f"without {', '.join(left)}", UNKNOWN, "a source has two pairs")
+        notes.add(
+            "source.train",
+            f"without {', '.join(left)}",
+            UNKNOWN,
+            "a source has two pairs, with groups",
+        )
     values = arrays[train[0]]
+    if are_windows(values, kind):
+        of_splits = {split: [arrays[each] for each in pair] for split, pair in pairs.items()}
+        return draft_array_windows(source, of_splits, kind, name, notes)
     given = ("held_out",) if held_out is not None else ()
     if len(values.shape) > 2:
         labels = [_read_labels(arrays[train[1]])]
@@ -147,9 +164,21 @@ def _open_arrays(material: Material) -> Iterator[dict[str, ArrayFile]]:
         yield found
 
 
-def _find_pairs(names: Sequence[str], material: Material) -> dict[str, tuple[str, str]]:
+def _add_groups(pair: tuple[str, ...], arrays: Mapping[str, ArrayFile]) -> tuple[str, ...]:
+    """Return the names of a pair, and of the array that says whose its rows are."""
+    later = bool(LATER.search(pair[1]))
+    others = {
+        name: array
+        for name, array in arrays.items()
+        if name not in pair and bool(LATER.search(name)) == later
+    }
+    groups = find_groups(arrays[pair[0]], others)
+    return pair if groups is None else (*pair, groups)
+
+
+def _find_pairs(names: Sequence[str], material: Material) -> dict[str, tuple[str, ...]]:
     """Return the pairs of values and answers: the one to learn from, the one that is held out."""
-    pairs: dict[str, tuple[str, str]] = {}
+    pairs: dict[str, tuple[str, ...]] = {}
     for truth in (name for name in names if TRUTH.search(name)):
         later, valid = bool(LATER.search(truth)), bool(VALID.search(truth))
         others = [
@@ -159,6 +188,7 @@ def _find_pairs(names: Sequence[str], material: Material) -> dict[str, tuple[str
             and bool(LATER.search(name)) == later
             and bool(VALID.search(name)) == valid
         ]
+        others = [name for name in others if not GROUPS.search(name)] or others
         if len(others) == 1 and not valid:
             pairs["held_out" if later else "train"] = (others[0], truth)
     if "train" not in pairs:

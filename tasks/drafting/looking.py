@@ -8,18 +8,22 @@ from tasks.drafting.finding import Material, find_material, name_recipe
 from tasks.drafting.guesses import LIKELY, SURE, UNKNOWN, DraftError, Notes
 from tasks.drafting.idx import draft_idx
 from tasks.drafting.inputs import Roles
+from tasks.drafting.lives import find_lives
 from tasks.drafting.pictures import draft_pictures
 from tasks.drafting.raw_limits import find_missing_texts
 from tasks.drafting.roles import find_roles
 from tasks.drafting.series import draft_series
 from tasks.drafting.tables import look_at_table
 from tasks.drafting.tabular import draft_tabular, tell_left_out
+from tasks.drafting.window_tasks import draft_windows, prefer_series
 
 DRAFTS = {
     "tabular-classification": draft_tabular,
     "tabular-regression": draft_tabular,
     "anomaly-detection": draft_anomalies,
     "forecasting": draft_series,
+    "series-classification": draft_windows,
+    "series-regression": draft_windows,
 }
 """What drafts a recipe for columns, by its kind."""
 PICTURES = {"images": draft_pictures, "idx": draft_idx, "arrays": draft_arrays}
@@ -60,7 +64,10 @@ def _draft_columns(
         profile_column(column, looked.table.column(column)) for column in looked.table.column_names
     ]
     missing = find_missing_texts(columns, notes)
-    roles = find_roles(columns, target, kind, notes)
+    roles = find_lives(columns, target, kind, notes)
+    if roles is None:
+        found = find_roles(columns, target, kind, notes)
+        roles = prefer_series(found, columns, kind, notes)
     _tell_files(material, roles, notes)
     draft = DRAFTS.get(roles.kind)
     if draft is None:

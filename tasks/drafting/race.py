@@ -64,6 +64,10 @@ def one_thread() -> AbstractContextManager[Any]:
 
     Beside other work that costs minutes: waiting threads spin.
     """
+    # Only of what is loaded already the threads can be limited.
+    import sklearn.ensemble
+    import sklearn.linear_model
+    import sklearn.neural_network  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[Any] = threadpool_limits(limits=1)
