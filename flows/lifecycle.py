@@ -23,7 +23,7 @@ from tasks.gates.prepared import gate_prepared
 from tasks.gates.raw import gate_raw
 from tasks.release.compress import compress
 from tasks.release.promote import promote
-from tasks.runtime.cluster import open_cluster
+from tasks.runtime.cluster import carry_parts, open_cluster
 from tasks.training.choose import choose
 from tasks.training.evaluate import evaluate
 from tasks.training.launch import open_trainer
@@ -79,6 +79,7 @@ def lifecycle(
     ):
         url, data, to = run.url, r.data, tuple(r.targets)
         with open_cluster(scheduler) as dask:
+            carry_parts(scheduler, r.parts)
             raw = run.do(collect, url, r.name, r.source, data, dask)
             run.do(gate_raw, url, raw, data, r.gates, dask)
             prepared = run.do(prepare, url, r.name, raw, data, dask)

@@ -8,6 +8,7 @@ from flows.recipe.model import Recipe
 from lightning_modules.errors import SpecError
 from lightning_modules.specs.base import is_import_path
 from lightning_modules.specs.components import load_component
+from storage.base.parts import is_part
 from tasks.runtime.child import find_absent_packages
 
 
@@ -18,7 +19,7 @@ def check_components(recipe: Recipe) -> Iterator[RecipeFault]:
     """
     own = {path: name for path, name in _list_named(recipe).items() if is_import_path(name)}
     packages = {path: re.split("[.:]", name)[0] for path, name in own.items()}
-    absent = find_absent_packages(set(packages.values()))
+    absent = find_absent_packages({name for name in packages.values() if not is_part(name)})
     for path, name in own.items():
         try:
             load_component(name, what=path, known={})

@@ -16,6 +16,7 @@ from flows.recipe.checks import check_recipe
 from flows.recipe.document import MOST_CHARACTERS, Document, DocumentError, read_document
 from flows.recipe.faults import add_line, describe_fault, find_parameter_errors
 from flows.recipe.model import FORMAT, Recipe, choose_form, narrow_recipe
+from flows.recipe.parts import find_parts
 from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.objectives import OBJECTIVES
 from storage.base.shown import name_type, show_value
@@ -59,12 +60,15 @@ def load_recipe(
         document = read_document(text)
     except DocumentError as error:
         raise RecipeError(origin, error.faults) from None
-    return _check_document(origin, document, overrides or {})
+    folder = Path(origin).parent if is_path(recipe) else Path()
+    return _check_document(origin, document, overrides or {}, folder)
 
 
-def _check_document(origin: str, read: Document, overrides: Mapping[str, Any]) -> Recipe:
+def _check_document(
+    origin: str, read: Document, overrides: Mapping[str, Any], folder: Path = Path()
+) -> Recipe:
     try:
-        return _check_all(origin, read, overrides)
+        return _check_all(origin, read, overrides, folder)
     except RecipeError as error:
         told = [_name_option(fault, overrides) for fault in error.faults]
         raise RecipeError(origin, told) from None
@@ -78,7 +82,7 @@ def _name_option(fault: RecipeFault, overrides: Mapping[str, Any]) -> RecipeFaul
     return fault
 
 
-def _check_all(origin: str, read: Document, overrides: Mapping[str, Any]) -> Recipe:
+def _check_all(origin: str, read: Document, overrides: Mapping[str, Any], folder: Path) -> Recipe:
     document, lines = read.value, read.lines
     if not isinstance(document, dict):
         got = type(document).__name__
@@ -93,7 +97,8 @@ def _check_all(origin: str, read: Document, overrides: Mapping[str, Any]) -> Rec
     chosen = choose_form(document)
     if isinstance(chosen, RecipeFault):
         raise RecipeError(origin, [*faults, add_line(chosen, lines)])
-    document = _choose_family(document, *chosen)
+    document, unread = find_parts(_choose_family(document, *chosen), folder)
+    faults += [add_line(fault, lines) for fault in unread]
     recipe_type = narrow_recipe(*chosen)
     # Here besides, so that a wrong parameter is told of with the faults of all other sections.
     faults += [

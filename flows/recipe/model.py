@@ -1,6 +1,7 @@
 """Defines a recipe: one use case as data, in frozen sections that lie beside their users."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
@@ -27,6 +28,7 @@ from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.forms import AUTO
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import TrainSpec
+from storage.base.parts import PREFIX
 from storage.base.redaction import redact
 from storage.base.shown import show_value
 from storage.base.store import canonical_json, sha256_bytes
@@ -111,6 +113,14 @@ class Recipe(BaseModel):
     def objective(self) -> str:
         """Name of what is asked of the rows, as `classes` or `forecast`."""
         return KINDS.find(self.kind).objective
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Modules of code that lay beside the recipe, named by the digests of their bytes."""
+        found = re.findall(
+            rf"\b{PREFIX}[0-9a-f]{{64}}(?=:)", canonical_json(self.document).decode()
+        )
+        return tuple(dict.fromkeys(found))
 
     @property
     def is_raced(self) -> bool:

@@ -37,7 +37,10 @@ its path. A file may keep sets of such values under `presets`, as
 `presets: {best: {train.max_epochs: 20}}`, from which `--set train.preset=best` chooses.
 
 Where a text may be an import path, `package.module:Name`, a component of your own stands there: it
-is imported, and tried out on a made-up step, before the run starts."""
+is imported, and tried out on a made-up step, before the run starts. `parts.py:Name` names one in a
+file beside the recipe, which itself imports installed packages alone: its bytes are kept on this
+machine, and named by their digest wherever the recipe is written down. Training on several machines
+(`train.nodes`) takes an installed package."""
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 WORDS = {
     "integer": "whole number",

@@ -1,11 +1,11 @@
 """Finds the components that a spec names: built-in ones, or a user's own by import path."""
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from lightning_modules.errors import SpecError
 from lightning_modules.specs.base import is_import_path
+from storage.base.parts import import_own
 
 
 def load_component(
@@ -30,7 +30,7 @@ def load_component(
         )
     module_name, _, attribute = name.partition(":")
     try:
-        component = getattr(importlib.import_module(module_name), attribute)
+        component = getattr(import_own(module_name), attribute)
     except Exception as error:
         raise SpecError(
             f"{what} ({name!r}) must be importable; got {type(error).__name__}: {error}; install "

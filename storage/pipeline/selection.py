@@ -1,6 +1,5 @@
 """Chooses rows: valid ones that meet the recipe's conditions, one of each content."""
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.errors import InvalidInput
+from storage.base.parts import import_own
 from storage.forms.base import RowsSpec
 from storage.forms.registry import find_form
 from storage.pipeline.conditions import meets_condition
@@ -76,7 +76,7 @@ def apply_transform(rows: Rows, path: str) -> Rows:
     """
     module, _, name = path.partition(":")
     try:
-        function = getattr(importlib.import_module(module), name)
+        function = getattr(import_own(module), name)
     except (ImportError, AttributeError) as error:
         raise InvalidInput(
             f"transform ({path}) must be importable by every worker; got: {error}; install its "

@@ -1,12 +1,12 @@
 """Reads suites of a user's own from files or modules, and drafts one for a start."""
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gates.engine.custom import OwnExpectation, parse_suite, read_suite
 from gates.errors import SuiteError
+from storage.base.parts import import_own
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.shards.statistics import FieldStatistics
@@ -33,7 +33,7 @@ def load_suite(reference: str) -> tuple[OwnExpectation, ...]:
     module, _, name = reference.partition(":")
     if name and "/" not in reference and not reference.endswith(".json"):
         try:
-            made = getattr(importlib.import_module(module), name)()
+            made = getattr(import_own(module), name)()
         except (ImportError, AttributeError) as error:
             raise SuiteError(
                 f"suite ({reference}) must be importable; got: {error}; install its package"

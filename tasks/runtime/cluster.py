@@ -6,9 +6,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from storage.base.parts import locate_part
 from tasks.runtime.child import announce, end_child, end_with_parent, read_announcement, start_child
 from tasks.runtime.errors import ClusterError
 
@@ -78,6 +79,25 @@ def open_cluster(scheduler: str | None = None, *, workers: int | None = None) ->
             yield announced["address"]
         finally:
             end_child(child)
+
+
+def carry_parts(scheduler: str | None, modules: Sequence[str]) -> None:
+    """Brings files of code that lay beside a recipe to the workers of a scheduler of one's own.
+
+    Workers that join later get them, too; a local cluster reads them where they are kept.
+
+    Args:
+        scheduler: Address of the scheduler; None for a local cluster.
+        modules: Their names.
+    """
+    found = [path for path in map(locate_part, modules) if path is not None]
+    if scheduler is None or not found:
+        return
+    from distributed import Client
+
+    with Client(scheduler) as client:
+        for path in found:
+            client.upload_file(str(path))
 
 
 def main(workers: int, scratch: str) -> None:
