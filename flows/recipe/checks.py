@@ -38,6 +38,10 @@ def check_recipe(recipe: Recipe) -> list[RecipeFault]:
             "model",
             lambda: objective.check_quantiles(recipe.model.quantiles, recipe.train.loss.name),
         ),
+        *_ask(
+            "model",
+            lambda: objective.check_threshold(recipe.model.threshold, recipe.data.labels),
+        ),
         *_check_split(recipe),
         *check_data(recipe.data),
         *_check_window(recipe, form, objective),

@@ -31,11 +31,11 @@ def judge_calibration(gate: ClassesGate, facts: ModelFacts, predictions: Table) 
     Args:
         gate: the limits.
         facts: of the model.
-        predictions: one row a held-out row, with its `correct` and `confidence`.
+        predictions: one row a held-out row, with its `likeliest` and `confidence`.
     """
     frame = predictions.frame
     correct, confidence = (
-        frame[name].to_numpy(dtype="float64") for name in ("correct", "confidence")
+        frame[name].to_numpy(dtype="float64") for name in ("likeliest", "confidence")
     )
     over = measure_overconfidence(facts.answers, facts.truth, facts.drawn)
     return Part(

@@ -52,7 +52,7 @@ def judge_classes(gate: ClassesGate, facts: ModelFacts) -> GateReport:
             compare_champion(gate, facts, figure),
         ]
     )
-    figures = {**_list_figures(facts, correct), **compared.figures}
+    figures = {**_list_figures(gate, facts, correct), **compared.figures}
     tables |= {FIGURES: tabulate_figures(figures), **compared.tables}
     suite = Suite(stage=STAGE, expectations=(*expectations, *compared.expectations))
     return run_suite(suite, tables, compared.skipped)
@@ -96,6 +96,7 @@ def _expect_answers(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]:
         *_expect_gain(gate, facts),
         *expect_present(FIGURES, {"accuracy_low": LOW}),
         *_expect_precision(gate, facts),
+        *_expect_decided(gate),
         expect(
             LEAST,
             FIGURES,
@@ -170,6 +171,21 @@ def _expect_precision(gate: ClassesGate, facts: ModelFacts) -> list[Expectation]
     ]
 
 
+def _expect_decided(gate: ClassesGate) -> list[Expectation]:
+    """Return the expectations on recall and precision by a chosen threshold; none without limits.
+
+    One that was not measured, as without a threshold, does not pass.
+    """
+    limits = {"recall": gate.min_recall, "precision": gate.min_precision}
+    found: list[Expectation] = []
+    for name, least in limits.items():
+        if least is not None:
+            about, key = f"{name} of the positive class", f"{KEYS}min_{name}"
+            found += expect_present(FIGURES, {name: about}, key)
+            found.append(expect(LEAST, FIGURES, about, column=name, min_value=least, key=key))
+    return found
+
+
 def _judge_slices(gate: ClassesGate, facts: ModelFacts, correct: "np.ndarray[Any, Any]") -> Part:
     """Judge the recall of each class and the accuracy of each value of metadata.
 
@@ -212,30 +228,37 @@ def _measure_majority(facts: ModelFacts) -> float:
 def _tabulate_predictions(facts: ModelFacts) -> Table:
     """Return one row a held-out row, with what the expectations judge.
 
-    Columns: row_id, label, predicted, confidence, correct (0 or 1), probability_sum,
-    probability_min.
+    Columns: row_id, label, predicted, confidence, correct (0 or 1), likeliest (whether the most
+    probable class is right, 0 or 1), probability_sum, probability_min.
     """
     import numpy as np
     import pandas as pd
 
-    predicted = np.argmax(facts.answers, axis=1)
+    likeliest = np.argmax(facts.answers, axis=1)
+    predicted = likeliest if facts.predicted is None else facts.predicted
     columns = {
         "row_id": facts.row_id,
         "label": facts.truth,
         "predicted": predicted,
         "confidence": np.max(facts.answers, axis=1).astype(np.float64),
         "correct": (predicted == facts.truth).astype(np.float64),
+        "likeliest": (likeliest == facts.truth).astype(np.float64),
         "probability_sum": facts.answers.sum(axis=1, dtype=np.float64),
         "probability_min": facts.answers.min(axis=1).astype(np.float64),
     }
     return Table(pd.DataFrame(columns), identity=("row_id",))
 
 
-def _list_figures(facts: ModelFacts, correct: "np.ndarray[Any, Any]") -> dict[str, float]:
+def _list_figures(
+    gate: ClassesGate, facts: ModelFacts, correct: "np.ndarray[Any, Any]"
+) -> dict[str, float]:
     """Return the figures handed in, and the accuracy's interval."""
     low, _ = bootstrap_accuracy(correct)
     precision = name_precision(facts.labels)
+    limits = {"recall": gate.min_recall, "precision": gate.min_precision}
+    decided = {name: facts.find_figure(name) for name, least in limits.items() if least is not None}
     return {
+        **decided,
         ACCURACY: facts.find_figure(ACCURACY),
         "accuracy_low": low,
         precision: facts.find_figure(precision),

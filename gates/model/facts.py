@@ -30,6 +30,7 @@ class ModelFacts:
         answers: (N, K) probabilities of classes; numbers of the truth's shape; or (N,) scores of
             which a higher one is more anomalous.
         rows_held_out: rows of the held-out split: each must have been judged, once.
+        predicted: (N,) class that each answer is, where it is not always the most probable one.
         figures: of the answers, computed once, by those who train; the gate computes none again.
         measures: how each of these figures is measured, for comparisons row by row.
         baselines: what baselines answer to the same rows, by name.
@@ -49,6 +50,7 @@ class ModelFacts:
     truth: "np.ndarray[Any, Any]"
     answers: "np.ndarray[Any, Any]"
     rows_held_out: int
+    predicted: "np.ndarray[Any, Any] | None" = None
     figures: tuple[Figure, ...] = ()
     measures: tuple[Measure, ...] = ()
     baselines: "Mapping[str, np.ndarray[Any, Any]]" = field(default_factory=dict)

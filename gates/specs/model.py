@@ -71,6 +71,11 @@ class ClassesGate(SkillLimits):
     end is above, else it warns."""
     probability_sum_tolerance: Positive = 1e-3
     """How far the class probabilities of one row may sum from 1."""
+    min_recall: Fraction | None = None
+    """Smallest share of the held-out positive rows that are answered so, as a fraction, by
+    `model.threshold`; None does not judge it."""
+    min_precision: Fraction | None = None
+    """Smallest share of the held-out rows answered as positive that are, likewise."""
     min_average_precision: Fraction | None = None
     """Smallest average precision, for rare classes: that of the positive one of two classes, the
     mean of more than two; None does not judge it."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lightning_modules.data.readers import SampleBatch
+from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.objectives import OBJECTIVES as SPECS
 from lightning_modules.specs.objectives import ObjectiveSpec
@@ -75,6 +76,10 @@ class Answer(nn.Module, ABC):
         Raises:
             SpecError: There are too few of them.
         """
+
+    def settle(self, sample: AnySample) -> AnySample:
+        """Returns the sample with what was fitted that figures are measured by."""
+        return sample
 
     def compute_difference(self, found: Tensor, wanted: Tensor) -> Tensor:
         """Returns how far two last outputs are apart, value by value, where 1 is much."""

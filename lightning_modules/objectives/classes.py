@@ -14,9 +14,12 @@ from lightning_modules.heads.registry import HEADS
 from lightning_modules.objectives.base import Answer, Baseline, Batches, Floats, Judged, Objective
 from lightning_modules.objectives.linear import Drawn, draw_rows, read_features
 from lightning_modules.objectives.losses import Loss, build_class_loss
+from lightning_modules.objectives.threshold import choose_threshold
+from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.objectives import ObjectiveSpec
 from lightning_modules.specs.samples import Sample
+from lightning_modules.specs.threshold import ThresholdSpec
 from lightning_modules.specs.training import LossSpec
 
 LINEAR_STEPS = 50, 1000
@@ -30,21 +33,53 @@ class ClassAnswer(Answer):
     Args:
         spec: The objective.
         loss: What is minimised.
+        sample: Its positive class, and the threshold from which on that is answered.
+        threshold: How such a threshold is chosen; None where none is.
     """
 
-    def __init__(self, spec: ObjectiveSpec, loss: Loss) -> None:
+    def __init__(
+        self, spec: ObjectiveSpec, loss: Loss, sample: Sample, threshold: ThresholdSpec | None
+    ) -> None:
         super().__init__(spec)
         self.loss = loss
+        self.positive = sample.positive
+        self.threshold = sample.threshold
+        self.wanted = threshold
+        self.fits = threshold is not None
 
     def forward(self, output: Tensor, features: Tensor) -> tuple[Tensor, ...]:
         """Returns the label (N,) int64 and probabilities (N, K) float32."""
         del features
-        return output.argmax(1), torch.softmax(output, 1)
+        probabilities = torch.softmax(output, 1)
+        return self._decide(output, probabilities), probabilities
+
+    def _decide(self, output: Tensor, probabilities: Tensor) -> Tensor:
+        if self.threshold is None:
+            return output.argmax(1)
+        found = (probabilities[:, self.positive] >= self.threshold).to(torch.int64)
+        return found if self.positive else 1 - found
 
     def judge(self, output: Tensor, features: Tensor, truth: Tensor) -> Judged:
         """Returns the loss, the rows answered right, and the rows."""
         del features
-        return self.loss(output, truth), (output.detach().argmax(1) == truth).sum(), len(truth)
+        given = output.detach()
+        label = self._decide(given, torch.softmax(given, 1))
+        return self.loss(output, truth), (label == truth).sum(), len(truth)
+
+    def collect(self, output: Tensor, features: Tensor, truth: Tensor) -> Tensor:
+        """Returns the positive class's probability, and whether it is the truth, (N, 2)."""
+        probabilities = self.forward(output, features)[-1][:, self.positive]
+        return torch.stack([probabilities.double(), (truth == self.positive).double()], 1)
+
+    def fit(self, collected: Tensor) -> None:
+        """Sets the threshold by which wrong answers cost least, or enough is found."""
+        if self.wanted is not None:
+            scores, positive = collected.numpy().T
+            self.threshold = choose_threshold(scores, positive > 0, self.wanted)
+
+    def settle(self, sample: AnySample) -> AnySample:
+        """Returns the sample with the threshold."""
+        return sample.model_copy(update={"threshold": self.threshold})
 
     def find_agreeing(self, found: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> Tensor:
         """Returns where the labels are the same."""
@@ -58,8 +93,8 @@ class ClassObjective(Objective):
 
     def build_answer(self, model: ModelSpec, sample: Sample, loss: LossSpec) -> Answer:
         """Returns label and probabilities."""
-        del model
-        return ClassAnswer(self.spec, build_class_loss(loss, sample.class_weights))
+        classes_loss = build_class_loss(loss, sample.class_weights)
+        return ClassAnswer(self.spec, classes_loss, sample, model.threshold)
 
     def make_truth(self, sample: Sample, rows: int, draw: np.random.Generator) -> Tensor:
         """Returns labels (N,) of every class in turn."""

@@ -37,6 +37,11 @@ class FigureSpec:
 
 ACCURACY = FigureSpec("accuracy", metrics.compute_accuracy, per_row=metrics.count_right)
 MACRO_F1 = FigureSpec("macro_f1", metrics.compute_macro_f1)
+DECIDED = (
+    FigureSpec("recall", metrics.compute_recall),
+    FigureSpec("precision", metrics.compute_precision),
+)
+"""Of the positive class, where a threshold says from which probability on it is answered."""
 RANKED = (
     FigureSpec("average_precision", metrics.compute_average_precision),
     FigureSpec("auroc", metrics.compute_auroc),

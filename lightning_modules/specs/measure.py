@@ -23,7 +23,7 @@ def measure_figures(
         split: The rows that they are of.
         unit: Unit of the truth; "" where it is the source's own.
     """
-    wanted = OBJECTIVES.find(sample.objective).list_figures(sample.classes)
+    wanted = OBJECTIVES.find(sample.objective).list_sample_figures(sample)
     return tuple(_measure(figure, answers, truth, sample, split, unit) for figure in wanted)
 
 

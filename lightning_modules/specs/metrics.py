@@ -16,26 +16,49 @@ from lightning_modules.specs.samples import Sample
 Floats = NDArray[Any]
 Metric = Callable[[Floats, Floats, Sample], float]
 Ranking = Callable[[NDArray[np.bool_], Floats], float]
-RowMetric = Callable[[Floats, Floats], tuple[Floats, Floats]]
-"""From answers and truth to what each row adds: a sum (N,), and of how many values it is, (N,)."""
+RowMetric = Callable[[Floats, Floats, Sample], tuple[Floats, Floats]]
+"""From answers, truth and sample to what each row adds: a sum (N,), and of how many values it is,
+(N,)."""
 NOT_DEFINED = float("nan")
 
 
+def decide_classes(answers: Floats, sample: Sample) -> NDArray[np.int64]:
+    """Returns the class (N,) that probabilities (N, K) are answered with.
+
+    It is the most probable one, or what the sample's threshold says.
+    """
+    if sample.threshold is None:
+        return np.asarray(answers.argmax(1), dtype=np.int64)
+    positive = answers[:, sample.positive] >= sample.threshold
+    return np.where(positive, sample.positive, 1 - sample.positive).astype(np.int64)
+
+
 def compute_accuracy(answers: Floats, truth: Floats, sample: Sample) -> float:
-    """Returns the fraction of rows whose most probable class is the truth."""
+    """Returns the fraction of rows whose answered class is the truth."""
     from sklearn.metrics import accuracy_score
 
-    del sample
-    return float(accuracy_score(truth, answers.argmax(1)))
+    return float(accuracy_score(truth, decide_classes(answers, sample)))
+
+
+def compute_recall(answers: Floats, truth: Floats, sample: Sample) -> float:
+    """Returns the share of the positive rows that are answered so."""
+    called, asked = decide_classes(answers, sample) == sample.positive, truth == sample.positive
+    return float((called & asked).sum() / asked.sum()) if asked.any() else NOT_DEFINED
+
+
+def compute_precision(answers: Floats, truth: Floats, sample: Sample) -> float:
+    """Returns the share of the rows that are answered as positive that are."""
+    called, asked = decide_classes(answers, sample) == sample.positive, truth == sample.positive
+    return float((called & asked).sum() / called.sum()) if called.any() else NOT_DEFINED
 
 
 def compute_macro_f1(answers: Floats, truth: Floats, sample: Sample) -> float:
     """Returns the unweighted mean of the classes' F1; a class that nowhere occurs counts 0."""
     from sklearn.metrics import f1_score
 
-    del sample
     classes = np.arange(answers.shape[1])
-    found = f1_score(truth, answers.argmax(1), labels=classes, average="macro", zero_division=0)
+    predicted = decide_classes(answers, sample)
+    found = f1_score(truth, predicted, labels=classes, average="macro", zero_division=0)
     return float(found)
 
 
@@ -85,19 +108,21 @@ def compute_rmse(answers: Floats, truth: Floats, sample: Sample) -> float:
     return _compare_known(root_mean_squared_error, answers, truth)
 
 
-def count_right(answers: Floats, truth: Floats) -> tuple[Floats, Floats]:
-    """Returns 1 for each row (N,) whose most probable class is the truth, else 0, of 1 each."""
-    right = (answers.argmax(1) == truth).astype(np.float64)
+def count_right(answers: Floats, truth: Floats, sample: Sample) -> tuple[Floats, Floats]:
+    """Returns 1 for each row (N,) whose answered class is the truth, else 0, of 1 each."""
+    right = (decide_classes(answers, sample) == truth).astype(np.float64)
     return right, np.ones_like(right)
 
 
-def add_errors(answers: Floats, truth: Floats) -> tuple[Floats, Floats]:
+def add_errors(answers: Floats, truth: Floats, sample: Sample) -> tuple[Floats, Floats]:
     """Returns each row's sum of absolute errors over the values that its truth knows, (N,)."""
+    del sample
     return _add_known(np.abs(answers.astype(np.float64) - truth), truth)
 
 
-def add_squares(answers: Floats, truth: Floats) -> tuple[Floats, Floats]:
+def add_squares(answers: Floats, truth: Floats, sample: Sample) -> tuple[Floats, Floats]:
     """Returns each row's sum of squared errors over the values that its truth knows, (N,)."""
+    del sample
     return _add_known(np.square(answers.astype(np.float64) - truth), truth)
 
 

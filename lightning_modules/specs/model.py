@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from lightning_modules.specs.base import Spec, check_name
 from lightning_modules.specs.forms import AUTO, list_families
 from lightning_modules.specs.quantiles import check_levels
+from lightning_modules.specs.threshold import ThresholdSpec
 from lightning_modules.specs.window import WindowSpec
 
 HEADS = ("standard",)
@@ -128,6 +129,9 @@ class ModelSpec(Spec):
     positive: str | None = None
     """Of two classes the one that average precision and AUROC are of, as in `data.labels`; None:
     the rarer one in the training rows."""
+    threshold: ThresholdSpec | None = None
+    """From which probability on the positive of two classes is answered, chosen on the validation
+    rows and kept in every artifact; None answers with the more probable one."""
     figures_in: Literal["units", "standard"] = "units"
     """What errors of regression and forecasts are measured in: "units" of the source, or "standard"
     deviations of the training rows, without which columns of different units have no common

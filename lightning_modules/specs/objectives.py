@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from lightning_modules.specs.figures import (
     ACCURACY,
+    DECIDED,
     ERROR,
     ERRORS,
     MACRO_F1,
@@ -13,6 +14,7 @@ from lightning_modules.specs.figures import (
 )
 from lightning_modules.specs.quantiles import list_bands, name_quantile
 from lightning_modules.specs.samples import Sample
+from lightning_modules.specs.threshold import ThresholdSpec
 from lightning_modules.specs.window import WindowSpec
 from storage.base.registry import Registry
 
@@ -130,6 +132,18 @@ class ObjectiveSpec:
                 f"positive ({positive}) must be one of data.labels; choose {' or '.join(labels)}"
             )
 
+    def check_threshold(self, threshold: ThresholdSpec | None, labels: Sequence[str]) -> None:
+        """Checks that a threshold is chosen between two classes that are told apart.
+
+        Raises:
+            ValueError: It is not; the sentence begins with the key that must say otherwise.
+        """
+        if threshold is not None and (self.asks != LABEL or len(labels) != 2):
+            raise ValueError(
+                f"threshold ({threshold}) must be left out where not two classes are told apart; "
+                "remove it"
+            )
+
     def check_window(self, window: WindowSpec) -> None:
         """Checks that a window holds what is asked for.
 
@@ -140,6 +154,10 @@ class ObjectiveSpec:
     def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
         """Returns the figures of answers to so many classes."""
         raise NotImplementedError
+
+    def list_sample_figures(self, sample: Sample) -> tuple[FigureSpec, ...]:
+        """Returns the figures of answers to samples: those of so many classes, and more."""
+        return self.list_figures(sample.classes)
 
     def shape_output(self, sample: Sample) -> Outputs | None:
         """Returns what a network gives for a sample; None where that is its input."""
@@ -161,6 +179,11 @@ class Classes(ObjectiveSpec):
     def list_figures(self, classes: int) -> tuple[FigureSpec, ...]:
         """Returns accuracy and F1, and the ranking's: of the positive class, or of every one."""
         return (ACCURACY, MACRO_F1, *(MACRO_RANKED if classes > 2 else RANKED))
+
+    def list_sample_figures(self, sample: Sample) -> tuple[FigureSpec, ...]:
+        """Returns recall and precision, too, where a threshold was chosen for them."""
+        chosen = DECIDED if sample.threshold is not None else ()
+        return (*self.list_figures(sample.classes), *chosen)
 
     def shape_output(self, sample: Sample) -> Outputs | None:
         """Returns K, the number of logits."""

@@ -18,6 +18,9 @@ class TrainResult(BaseModel):
     """Epoch whose weights were chosen, from 0."""
     validation_loss: float
     """Of those weights on the validation rows."""
+    threshold: float | None = None
+    """Probability from which on the positive class is answered; None where the more probable one
+    is."""
     validation_figures: dict[str, float]
     """Likewise, by name: "accuracy" in [0, 1] or "error", and the metric that chose the epoch."""
     stopped_early: bool

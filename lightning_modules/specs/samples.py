@@ -33,6 +33,9 @@ class Sample(Spec):
     """Weight of each class that evens out how often it occurs; empty where it is not known."""
     positive: int = Field(default=1, ge=0)
     """Of two classes the one that average precision and AUROC are of."""
+    threshold: float | None = None
+    """Of two classes the probability of the positive one from which on it is answered; None where
+    the more probable one is."""
     labelled: bool = False
     """Whether rows that need no label have one, 0 for what is normal."""
     window: WindowSpec | None = None

@@ -116,7 +116,7 @@ class TrainSpec(Spec):
     """Machines that train together, each with as many devices."""
     budget_minutes: float | None = Field(default=None, gt=0, le=100_000)
     """Processor time in minutes that the race of `model.network.family: auto` may cost before the
-    winner is trained; None: half a minute to three, by the rows."""
+    winner is trained; None: one minute to three, by the rows."""
     start_from: StartSpec | None = None
     """Weights to start from; None draws them."""
     optimizer: OptimizerSpec = OptimizerSpec()

@@ -202,11 +202,13 @@ def _conclude(
 ) -> Fitted:
     """Returns the learner's weights, with what is fitted to them."""
     fit_answer(learner, data.validation_loader)
+    sample = learner.answer.settle(sample)
     about = {
         "format": CHECKPOINT_FORMAT,
         "model": model.model_dump(mode="json"),
         "sample": sample.model_dump(mode="json"),
     }
+    result = result.model_copy(update={"threshold": sample.threshold})
     return Fitted(learner.eval(), pack_weights(copy_weights(learner), about), result)
 
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.forms.columns import NUMBERS
-from storage.pipeline.splits import HELD_OUT, TRAIN
+from storage.pipeline.splits import HELD_OUT, TRAIN, VALIDATION
 from storage.shards.row_ids import LABEL
 from tasks.drafting.columns import Column
-from tasks.drafting.draft import Draft, Sections, assemble
+from tasks.drafting.draft import Draft, Sections, assemble, leave_to_race
 from tasks.drafting.guesses import LIKELY, SURE, UNKNOWN, UNSURE, DraftError, Notes
 from tasks.drafting.inputs import Roles
 from tasks.drafting.limits import count_splits, limit_small_splits, round_down, round_up
@@ -45,6 +45,9 @@ def draft_anomalies(
     reached = measure_distance(rows[NUMBERS], rows[LABEL], splits == TRAIN)
     anomalies = int(((splits == HELD_OUT) & (rows[LABEL] == 1)).sum())
     gate = _limit(reached, anomalies, notes)
+    judged = rows[LABEL][splits == VALIDATION]
+    rarest = int(np.bincount(judged[judged >= 0], minlength=2).min())
+    network = leave_to_race(len(judged), rarest, DISTANCE, notes)
     sections = Sections(
         f"Rows of {looked.table.num_rows} that are unlike the others, judged by {answer.name}.",
         looked.source,
@@ -54,7 +57,7 @@ def draft_anomalies(
             "prepared": limit_small_splits(count_splits(splits)),
             "model": gate,
         },
-        {"network": {"family": DISTANCE}},
+        {"network": network or {"family": DISTANCE}},
         {},
     )
     return assemble(name, roles.kind, sections, notes)

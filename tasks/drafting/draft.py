@@ -7,6 +7,10 @@ from typing import Any
 from tasks.drafting.guesses import LIKELY, Guess, Notes
 
 FORMAT = 1
+AUTO = "auto"
+LEAST_JUDGED, LEAST_RAREST = 200, 25
+"""Validation rows, and those of the rarest class, below which a race of networks is decided by
+chance."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,23 @@ class Sections:
     train: Mapping[str, Any]
     candidates: tuple[str, ...] = ("fp32",)
     calibration_rows: int | None = None
+
+
+def leave_to_race(judged: int, rarest: int, quick: str, notes: Notes) -> dict[str, Any] | None:
+    """Return the network section that leaves the choice to a race; None where few rows judge.
+
+    Args:
+        judged: Rows or windows that validate.
+        rarest: How many of them are of the rarest class.
+        quick: Family that did best in the quick race.
+        notes: Takes what was guessed.
+    """
+    if judged < LEAST_JUDGED or rarest < LEAST_RAREST:
+        return None
+    why = f"networks and baselines race on {judged} validation rows before one is trained; to "
+    why += f"train without a race write family: {quick}, which did best in a quick one"
+    notes.add("model.network", AUTO, LIKELY, why)
+    return {"family": AUTO}
 
 
 def assemble(name: str, kind: str, sections: Sections, notes: Notes) -> Draft:

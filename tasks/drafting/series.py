@@ -12,7 +12,7 @@ from storage.forms.rules import SplitSpec
 from storage.pipeline.splits import HELD_OUT, TRAIN, VALIDATION, find_cutoffs, split_by_time
 from storage.shards.row_ids import Rows
 from tasks.drafting.columns import Column
-from tasks.drafting.draft import Draft, Sections, assemble
+from tasks.drafting.draft import Draft, Sections, assemble, leave_to_race
 from tasks.drafting.guesses import LIKELY, SURE, UNKNOWN, UNSURE, DraftError, Notes
 from tasks.drafting.inputs import Roles
 from tasks.drafting.limits import allow_baseline, count_splits, limit_small_splits, round_up
@@ -55,7 +55,7 @@ def draft_series(
         section["numbers"] = [column.name for column in targets]
         why = "a quick network that saw the other columns forecast no better: they are left out"
         notes.add("data.numbers", section["numbers"], LIKELY, why)
-    model, train = _describe_model(won, targets, len(section["numbers"]))
+    model, train = _describe_model(won, targets, len(section["numbers"]), notes)
     gates: dict[str, Any] = {
         "model": _limit_model(won, _count_blocks(runs, won, cutoffs[1]), notes)
     }
@@ -190,7 +190,7 @@ def _list_frames(season: int | None, step_ns: int, room: int) -> list[Frame]:
 
 
 def _describe_model(
-    won: Forecast, targets: Sequence[Column], columns: int
+    won: Forecast, targets: Sequence[Column], columns: int, notes: Notes
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the sections on the model and its training."""
     frame = won.frame
@@ -202,10 +202,11 @@ def _describe_model(
     model: dict[str, Any] = {}
     network: dict[str, Any] = {"family": won.family}
     train: dict[str, Any] = {}
-    if won.family == LEARNED:
+    race = leave_to_race(won.windows, won.windows, won.family, notes)
+    if race is not None or won.family == LEARNED:
         if frame.calendar:
             model["head"] = {"calendar": list(frame.calendar)}
-        network["params"] = {"widths": [128, 128], "mix": True}
+        network = race or {**network, "params": {"widths": [128, 128], "mix": True}}
         train = {"max_epochs": 20, "loss": {"name": "mae"}, "select_by": "mae"}
         train["early_stopping"] = {"patience_epochs": 6}
     elif won.family == NAIVE:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, TARGET
-from storage.pipeline.splits import HELD_OUT, TRAIN
+from storage.pipeline.splits import HELD_OUT, TRAIN, VALIDATION
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows
 from tasks.drafting.columns import Column
-from tasks.drafting.draft import Draft, Sections, assemble
+from tasks.drafting.draft import Draft, Sections, assemble, leave_to_race
 from tasks.drafting.guesses import LIKELY, SURE, UNKNOWN, UNSURE, DraftError, Notes
 from tasks.drafting.inputs import Roles
 from tasks.drafting.leaks import find_leaks
@@ -63,17 +63,30 @@ def draft_tabular(
     held_out = int((splits == HELD_OUT).sum())
     raced, gates["model"] = _race(rows, spec, splits, classes=classes, notes=notes)
     gates["model"] |= _limit_skill(raced, held_out, notes)
-    network = {"family": raced.family, "params": dict(raced.params)}
+    network, train = _choose_network(raced, rows, splits, notes)
     sections = Sections(
         f"{roles.kind} of {answer.name}, drafted from {looked.table.num_rows} rows.",
         looked.source,
         section,
         gates,
-        _leave_out_mask(rows)
-        | {"network": {key: value for key, value in network.items() if value}},
-        {},
+        _leave_out_mask(rows) | {"network": network},
+        train,
     )
     return assemble(name, roles.kind, sections, notes)
+
+
+def _choose_network(
+    raced: Raced, rows: Rows, splits: NDArray[np.int8], notes: Notes
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the network, left to a race where enough rows validate, and how it learns."""
+    labels = rows[LABEL][splits == VALIDATION] if LABEL in rows else np.zeros(0, np.int64)
+    judged = int((splits == VALIDATION).sum())
+    rarest = int(np.bincount(labels[labels >= 0]).min()) if len(labels) else judged
+    if (race := leave_to_race(judged, rarest, raced.family, notes)) is None:
+        network = {"family": raced.family, "params": dict(raced.params)}
+        return {key: value for key, value in network.items() if value}, {}
+    rare = "average_precision" in raced.figures and rarest < RARE_SHARE * judged
+    return race, {"select_by": "average_precision"} if rare and raced.recalls[2:] == () else {}
 
 
 def _leave_out_mask(rows: Rows) -> dict[str, Any]:

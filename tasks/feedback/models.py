@@ -8,6 +8,7 @@ from deployments.targets.trust.card import InputSpec, OutputSpec
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import Sample
 from storage.base.errors import Corrupt
+from storage.base.figures import find_value
 from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
@@ -83,7 +84,9 @@ class KnownModel:
     def sample(self) -> Sample:
         """What one sample of it is."""
         fitted = Fitted.model_validate(self.prepared.info["fitted"])
-        return describe_sample(self.objective, self.data, self.spec, fitted)
+        sample = describe_sample(self.objective, self.data, self.spec, fitted)
+        chosen = find_value(self.receipt.figures, "threshold")
+        return sample if chosen is None else sample.model_copy(update={"threshold": chosen})
 
     @cached_property
     def input(self) -> InputSpec:

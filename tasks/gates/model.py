@@ -57,6 +57,7 @@ def describe_model(
         truth=sheet.truth,
         answers=sheet.values.astype(np.float64),
         rows_held_out=len(sheet.row_id) if windows else prepared.dataset.rows["held_out"],
+        predicted=find_objective(sample).decide(sheet, sample),
         figures=evaluated.figures,
         measures=find_objective(sample).list_measures(sample),
         baselines={name: found.astype(np.float64) for name, found in sheet.baselines.items()},

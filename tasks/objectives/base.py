@@ -16,6 +16,7 @@ from deployments.targets.trust.card import OutputSpec
 from gates.model.measure import Measure
 from lightning_modules.specs.figures import FigureSpec
 from lightning_modules.specs.measure import find_direction, measure_figures
+from lightning_modules.specs.metrics import RowMetric
 from lightning_modules.specs.objectives import OBJECTIVES as SPECS
 from lightning_modules.specs.objectives import ObjectiveSpec
 from lightning_modules.specs.samples import Sample
@@ -126,10 +127,10 @@ class TaskObjective(Generic[S]):
                 name=figure.name,
                 compute=partial(_compute, figure, sample),
                 direction=figure.direction,
-                per_row=figure.per_row,
+                per_row=None if figure.per_row is None else partial(_add, figure.per_row, sample),
                 root=figure.root,
             )
-            for figure in self.spec.list_figures(sample.classes)
+            for figure in self.spec.list_sample_figures(sample)
         )
 
     def describe_figure(
@@ -144,7 +145,7 @@ class TaskObjective(Generic[S]):
             split: The rows that it is of.
             standard: Whether errors are in standard deviations, not in the source's own unit.
         """
-        specs = (self.spec.watched, *self.spec.list_figures(sample.classes))
+        specs = (self.spec.watched, *self.spec.list_sample_figures(sample))
         spec = next((figure for figure in specs if figure.name == name), None)
         unit = STANDARD_DEVIATIONS if standard else ""
         return Figure(
@@ -189,7 +190,11 @@ class TaskObjective(Generic[S]):
         del sample
         return max(float(reference.values.std()), 1e-12)
 
-    def count_confusion(self, sheet: AnswerSheet) -> Counts:
+    def decide(self, sheet: AnswerSheet, sample: S) -> NDArray[np.int64] | None:
+        """Return the class (N,) of each answer, where it is not always the most probable one."""
+        return None
+
+    def count_confusion(self, sheet: AnswerSheet, sample: S) -> Counts:
         """Count rows by truth and answer, (K, K); empty where answers are no classes."""
         del sheet
         return ()
@@ -220,6 +225,12 @@ class TaskObjective(Generic[S]):
         """Choose the answers that a page shows."""
         del held_out
         return AnswerParts()
+
+
+def _add(
+    per_row: RowMetric, sample: Sample, answers: NDArray[Any], truth: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    return per_row(answers, truth, sample)
 
 
 def _compute(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_modules.specs.metrics import compute_average_precision
+from lightning_modules.specs.metrics import compute_average_precision, decide_classes
 from lightning_modules.specs.samples import Sample
 from tasks.objectives.base import STANDARD_DEVIATIONS, HeldOut
 from tasks.objectives.sheets import AnswerSheet
@@ -31,7 +31,8 @@ def break_by_slice(held_out: HeldOut[Any], errors: Mapping[str, Array]) -> Itera
 def break_classes(held_out: HeldOut[Any]) -> Iterator[Breakdown]:
     """Yield the accuracy of the parts of each column of slices."""
     sheet = held_out.sheet
-    right = {MODEL: (sheet.predicted == sheet.truth).astype(np.float64)}
+    predicted = decide_classes(sheet.values, held_out.sample)
+    right = {MODEL: (predicted == sheet.truth).astype(np.float64)}
     for name, parts in list(held_out.slices.items())[:MOST_SLICES]:
         yield _break_rows(name, "accuracy", parts, right, rate=True)
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.targets.trust.card import OutputSpec
+from lightning_modules.specs.metrics import decide_classes
 from lightning_modules.specs.samples import Sample
 from storage.forms.base import RowsSpec
 from tasks.objectives.base import AnswerParts, Counts, HeldOut, TaskObjective
@@ -25,14 +26,19 @@ class Classes(TaskObjective[Sample]):
         self, answers: AnswerSheet, reference: AnswerSheet, sample: Sample, tolerance: float
     ) -> float:
         """Return the share of rows that get the reference's class."""
-        del sample, tolerance
-        return float((answers.predicted == reference.predicted).mean())
+        del tolerance
+        given, wanted = (decide_classes(each.values, sample) for each in (answers, reference))
+        return float((given == wanted).mean())
 
-    def count_confusion(self, sheet: AnswerSheet) -> Counts:
+    def decide(self, sheet: AnswerSheet, sample: Sample) -> NDArray[np.int64] | None:
+        """Return the classes that a chosen threshold gives; None without one."""
+        return None if sample.threshold is None else decide_classes(sheet.values, sample)
+
+    def count_confusion(self, sheet: AnswerSheet, sample: Sample) -> Counts:
         """Count rows by truth and answer, (K, K)."""
         classes = sheet.values.shape[1]
         counts = np.zeros((classes, classes), dtype=np.int64)
-        np.add.at(counts, (sheet.truth, sheet.predicted), 1)
+        np.add.at(counts, (sheet.truth, decide_classes(sheet.values, sample)), 1)
         return tuple(tuple(row) for row in counts.tolist())
 
     def describe_outputs(self, sample: Sample, data: RowsSpec) -> tuple[OutputSpec, ...]:
@@ -52,7 +58,8 @@ class Classes(TaskObjective[Sample]):
         curve = None
         if sample.classes == 2:
             positive = held_out.labels[sample.positive]
-            curve = trace_precision(sheet, sample, positive, sheet.predicted == sample.positive)
+            called = decide_classes(sheet.values, sample) == sample.positive
+            curve = trace_precision(sheet, sample, positive, called)
         return AnswerParts(
             samples=tuple(_picture(held_out)),
             breakdowns=tuple(break_classes(held_out)),
@@ -62,7 +69,8 @@ class Classes(TaskObjective[Sample]):
 
 def _picture(held_out: HeldOut[Sample]) -> Iterator[SamplePart]:
     sheet = held_out.sheet
-    chosen = _choose(sheet)
+    predicted = decide_classes(sheet.values, held_out.sample)
+    chosen = _choose(sheet, predicted)
     pictures = held_out.draw([int(row_id) for row_id in sheet.row_id[chosen]])
     for place in chosen:
         row_id = int(sheet.row_id[place])
@@ -70,15 +78,15 @@ def _picture(held_out: HeldOut[Sample]) -> Iterator[SamplePart]:
             yield SamplePart(
                 picture=pictures[row_id],
                 truth=held_out.labels[int(sheet.truth[place])],
-                predicted=held_out.labels[int(sheet.predicted[place])],
+                predicted=held_out.labels[int(predicted[place])],
                 confidence=float(sheet.values[place].max()),
                 name=f"row {row_id:016x}",
             )
 
 
-def _choose(sheet: AnswerSheet) -> NDArray[np.int64]:
+def _choose(sheet: AnswerSheet, predicted: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return places of answers: the most confident mistakes, then the least sure right ones."""
-    confidence, right = sheet.values.max(axis=1), sheet.predicted == sheet.truth
+    confidence, right = sheet.values.max(axis=1), predicted == sheet.truth
     wrong_places, right_places = np.flatnonzero(~right), np.flatnonzero(right)
     worst = wrong_places[np.argsort(-confidence[wrong_places])][:WRONG_SHOWN]
     least = right_places[np.argsort(confidence[right_places])][:RIGHT_SHOWN]

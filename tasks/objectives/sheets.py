@@ -34,11 +34,6 @@ class AnswerSheet:
     bands: dict[float, NDArray[Any]] = field(default_factory=dict)
     margins: dict[str, NDArray[Any]] = field(default_factory=dict)
 
-    @property
-    def predicted(self) -> NDArray[np.int64]:
-        """The most probable class of each row, (N,) int64."""
-        return np.asarray(self.values.argmax(axis=1), dtype=np.int64)
-
     def divide(self, scale: Any) -> "AnswerSheet":
         """Return the same answers and truths in another unit, which is `scale` of this one."""
         return AnswerSheet(

@@ -44,11 +44,13 @@ class FitDescriber:
         if fit is None:
             raise RuntimeError(f"training in {self.directory} must report its fit; got none")
         measured = fit.validation_figures | result.predictions[VALIDATION].figures
+        sample = self.sample.model_copy(update={"threshold": fit.threshold})
+        chosen = () if fit.threshold is None else (name_threshold(fit.threshold),)
         return Trained(
             directory=str(self.directory),
             checkpoint=FileRecord(sha256=checkpoint.sha256, size_bytes=checkpoint.size_bytes),
             start=start,
-            sample=self.sample,
+            sample=sample,
             standard=self.standard,
             parameters=fit.parameters,
             epochs=fit.epochs,
@@ -58,7 +60,7 @@ class FitDescriber:
             precision_kept=fit.precision_kept,
             threads=fit.threads,
             start_s=result.seconds["start"],
-            validation_figures=self.list_figures(measured),
+            validation_figures=(*self.list_figures(measured), *chosen),
             validation_predictions=result.predictions[VALIDATION],
             held_out_predictions=result.predictions[HELD_OUT],
             curve=self.list_points(fit),
@@ -90,3 +92,8 @@ class FitDescriber:
         return find_objective(self.sample).describe_figure(
             name, value, self.sample, split=split, standard=self.standard
         )
+
+
+def name_threshold(value: float) -> Figure:
+    """Return the probability from which on the positive class is answered, as a figure."""
+    return Figure(name="threshold", value=value, direction="none", split=VALIDATION)

@@ -64,7 +64,7 @@ def evaluate(
             judge.describe_loss(result.figures),
         ),
         baselines={name: judge.measure(sheet, values) for name, values in sheet.baselines.items()},
-        confusion=find_objective(sample).count_confusion(sheet),
+        confusion=find_objective(sample).count_confusion(sheet, sample),
         champions=tuple(
             judge.judge_champion(*champion)
             for champion in open_champions(store, channels, sample, data, stage="evaluate")

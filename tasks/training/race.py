@@ -1,8 +1,8 @@
 """A race of networks by successive halving: cheap trials of all, longer ones of those that lead.
 
-After Jamieson and Talwalkar (2016): each round costs as much, and a third goes on. Who is fitted at
-once is fitted whole in the first round, and stays in. Everything is planned by estimated costs, so
-that the same data and the same seed have the same winner on every machine.
+After Jamieson and Talwalkar (2016): rounds have shares of one budget, and a third goes on. Who is
+fitted at once is fitted whole in the first round, and stays in. Everything is planned by estimated
+costs, so that the same data and the same seed have the same winner on every machine.
 """
 
 import math
@@ -13,7 +13,9 @@ from lightning_modules.specs.entrants import Entrant
 from lightning_modules.specs.trial import Bounds, Measured, Survey
 from tasks.training.heat import Begun
 
-ROUNDS, KEPT = 3, 3
+SHARES, KEPT = (0.25, 0.25, 0.5), 3
+"""Of the budget: of each round. The last one is the longest, so that a network that learns slowly
+has had its time before it is held against what is fitted at once."""
 LEAST_STEPS = 30
 """Optimizer steps below which a network shows nothing of itself."""
 DEAREST = 8.0
@@ -55,7 +57,7 @@ def choose_budget(rows: int, numbers: int, minutes: float | None) -> float:
     """
     if minutes is not None:
         return 60 * minutes
-    return 60 * min(3.0, 0.5 + rows * numbers / 4e6)
+    return 60 * min(3.0, 1.0 + rows * numbers / 4e6)
 
 
 class Race:
@@ -100,10 +102,10 @@ class Race:
         """Return who came to the last round, with what they came to there."""
         left = self._refuse_dear(networks)
         found: list[tuple[Entrant, Measured]] = []
-        for number in range(1, ROUNDS + 1):
+        for number, share in enumerate(SHARES, start=1):
             if not left or (found and self._spent_s > self.field.budget_s):
                 break
-            share_s = self.field.budget_s / ROUNDS / len(left)
+            share_s = self.field.budget_s * share / len(left)
             bounds = [(each, self._bound(survey, share_s)) for each, survey in left]
             found = self._try(number, bounds)
             whole = all(bound.batches * bound.epochs >= self._full for _, bound in bounds)
@@ -125,7 +127,7 @@ class Race:
             entrant, survey = left[-1]
             first_s = min(LEAST_STEPS, self._full) * survey.step_s
             whole_s = self._full * survey.step_s
-            if first_s <= budget_s / ROUNDS / len(left) and whole_s <= DEAREST * budget_s:
+            if first_s <= budget_s * SHARES[0] / len(left) and whole_s <= DEAREST * budget_s:
                 break
             left.pop()
             reason = (

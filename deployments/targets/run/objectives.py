@@ -3,7 +3,7 @@
 Found by the objective on a model's card. A plug-in's module `targets` registers its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ class Output(BaseModel):
 
 
 Outputs = tuple[Output, ...]
+MOST_LISTED = 100
+"""Classes whose probabilities an answer lists: of more the most probable ones."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,19 @@ class Teller:
 
 
 def list_class(answers: Answers, row: int) -> Outputs:
-    """List the most probable class and its probability."""
+    """List the class that is answered, its probability, and those of the classes by name."""
     label, name = _read_label(answers, row)
-    confidence = float(np.clip(answers.values[row][label], 0.0, 1.0))
-    return (name, Output(name="confidence", value=confidence, meaning="probabilities"))
+    labels = _find_spec(answers, "label").labels
+    shares = np.clip(answers.values[row], 0.0, 1.0)
+    listed: Sequence[int] = range(len(labels))
+    if len(labels) > MOST_LISTED:
+        listed = sorted(np.argsort(-shares, kind="stable")[:MOST_LISTED].tolist())
+    named: dict[str, JsonValue] = {labels[place]: float(shares[place]) for place in listed}
+    return (
+        name,
+        Output(name="confidence", value=float(shares[label]), meaning="probabilities"),
+        Output(name="probabilities", value=named, meaning="probabilities"),
+    )
 
 
 def list_anomaly(answers: Answers, row: int) -> Outputs:
@@ -103,7 +114,7 @@ def _find_spec(answers: Answers, meaning: str) -> OutputSpec:
 
 def say_class(outputs: Outputs) -> str:
     """Say the class, and how probable it is."""
-    label, confidence = (output.value for output in outputs)
+    label, confidence = (output.value for output in outputs[:2])
     return f"{label}  {confidence:.1%}"
 
 

@@ -349,3 +349,20 @@ def test_quantiles_are_of_numbers_and_have_a_loss_of_their_own() -> None:
     assert "train.loss.name mae" in found["model.quantiles"]
     alone = {**asked, "train.loss.name": None}
     assert load_recipe("transformer-temperature", alone).model.quantiles == (0.1, 0.5, 0.9)
+
+
+def test_a_race_suits_every_kind_and_has_no_parameters_of_its_own() -> None:
+    for name in ("digits", "machine-failure", "traffic"):
+        assert load_recipe(name, {"model.network": {"family": "auto"}}).is_raced
+        assert not load_recipe(name).is_raced
+    wrong = {"model.network": {"family": "auto", "params": {"widths": [8]}}}
+    assert (
+        "name the family that they are of" in list_faults("digits", wrong)["model.network.params"]
+    )
+
+
+def test_a_threshold_is_of_two_classes() -> None:
+    threshold = {"cost": {"missed": 10, "false_alarm": 1}}
+    assert load_recipe("machine-failure", {"model.threshold": threshold}).model.threshold
+    told = list_faults("digits", {"model.threshold": threshold})
+    assert "two classes" in told["model.threshold"]

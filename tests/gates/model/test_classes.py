@@ -279,3 +279,21 @@ def test_gain_that_no_model_can_reach_says_so_and_can_be_left_to_the_average_pre
     for blind in (None, 0):
         with pytest.raises(ValidationError, match="nothing that tells the model from a constant"):
             ClassesGate(min_gain_over_majority=None, min_average_precision=blind)
+
+
+def test_recall_by_a_threshold_is_judged_and_one_that_was_not_measured_does_not_pass():
+    gate = ClassesGate(min_recall=0.9)
+    facts = make_model_facts()
+    found = (*facts.figures, Figure(name="recall", value=0.85, split="held_out"))
+    report = judge_classes(gate, replace(facts, figures=found))
+    assert "observed 0.85, limit >= 0.9" in find_failure(report, "recall of the positive class")
+    better = (*facts.figures, Figure(name="recall", value=0.95, split="held_out"))
+    assert judge_classes(gate, replace(facts, figures=better)).passed
+    assert not judge_classes(gate, facts).passed
+
+
+def test_what_a_threshold_answers_is_right_or_wrong_not_what_is_likeliest():
+    facts = make_model_facts()
+    turned = np.where(facts.truth == 0, 1, facts.answers.argmax(1))
+    report = judge_classes(GATE, replace(facts, predicted=turned))
+    assert "observed 0" in find_failure(report, RECALL)

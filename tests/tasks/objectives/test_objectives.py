@@ -10,6 +10,7 @@ from lightning_modules.specs.metrics import compute_mae
 from lightning_modules.specs.objectives import OBJECTIVES as SPECS
 from lightning_modules.specs.objectives import ObjectiveSpec
 from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
+from storage.base.figures import find_value
 from storage.forms.table import TableSpec
 from tasks.objectives.base import HeldOut, TaskObjective
 from tasks.objectives.registry import OBJECTIVES, find_objective
@@ -59,7 +60,18 @@ def test_classes_agree_where_they_are_the_same_and_are_counted_by_truth_and_answ
     objective = find_objective(CLASSES)
     sheet = make_sheet([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], [0, 0, 1])
     other = make_sheet([[0.6, 0.4], [0.6, 0.4], [0.1, 0.9]], [0, 0, 1])
-    assert objective.count_confusion(sheet) == ((1, 1), (0, 1))
+    assert objective.count_confusion(sheet, CLASSES) == ((1, 1), (0, 1))
+    assert objective.decide(sheet, CLASSES) is None
+    sure = CLASSES.model_copy(update={"threshold": 0.7})
+    assert objective.count_confusion(sheet, sure) == ((2, 0), (0, 1))
+    assert objective.decide(sheet, sure) == pytest.approx([0, 0, 1])
+    right = find_value(
+        objective.measure(sheet.values, sheet.truth, sure, split="x", standard=False), "accuracy"
+    )
+    (accuracy,) = (each for each in objective.list_measures(sure) if each.name == "accuracy")
+    assert accuracy.per_row is not None
+    sums, counts = accuracy.per_row(sheet.values, sheet.truth)
+    assert right == pytest.approx(sums.sum() / counts.sum()) == 1.0
     assert objective.measure_agreement(sheet, other, CLASSES, 0.05) == pytest.approx(2 / 3)
     assert objective.convert(sheet, CLASSES, standard=True) is sheet
 
@@ -100,7 +112,7 @@ def test_an_objective_that_only_names_itself_is_measured_compared_and_described(
     assert objective.measure_headline(sheet, margin) == 2.5
     assert objective.measure_agreement(sheet, other, margin, 0.05) == 0.5
     assert objective.convert(sheet, margin, standard=True) is sheet
-    assert objective.count_confusion(sheet) == ()
+    assert objective.count_confusion(sheet, NUMBER) == ()
     (output,) = objective.describe_outputs(margin, DATA)
     assert (output.name, output.dtype, output.shape) == ("margin", "float32", ())
     held_out: Any = HeldOut(sheet, margin, (), None, rows=Any, draw=lambda ids: {})

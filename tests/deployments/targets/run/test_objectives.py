@@ -21,7 +21,7 @@ ASKED: dict[str, tuple[tuple[OutputSpec, ...], list[Any], dict[str, Any], str]] 
             ),
         ),
         [[1], [[0.25, 0.75]]],
-        {"label": "yes", "confidence": 0.75},
+        {"label": "yes", "confidence": 0.75, "probabilities": {"no": 0.25, "yes": 0.75}},
         "yes  75.0%",
     ),
     "reconstruction": (
