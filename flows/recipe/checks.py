@@ -145,6 +145,7 @@ def _check_window(
         yield RecipeFault(
             "model.window.targets", ", ".join(unknown), "be columns of data.numbers", remedy
         )
+    yield from _check_known(recipe)
     network = recipe.model.network
     try:
         params = check_params(form.name, network.family, network.params)
@@ -155,6 +156,26 @@ def _check_window(
             rule = f"be at most the lookback of {window.lookback} steps"
             remedy = "shorten it, or lengthen the lookback"
             yield RecipeFault(f"model.network.params.{name}", str(steps), rule, remedy)
+
+
+def _check_known(recipe: Recipe) -> Iterator[RecipeFault]:
+    """Yields columns that cannot be known of steps to come, and heads that know nothing of them."""
+    window, head, data = recipe.model.window, recipe.model.head, recipe.data
+    if window is None or not window.known:
+        return
+    path, given = "model.window.known", ", ".join(window.known)
+    if unknown := [name for name in window.known if name not in (*data.numbers, data.time)]:
+        remedy = f"choose among {', '.join((*data.numbers, data.time or ''))}"
+        rule = "be columns of data.numbers, or that of the time"
+        yield RecipeFault(path, ", ".join(unknown), rule, remedy)
+    if not window.list_targets(data.numbers):
+        yield RecipeFault(path, given, "leave columns to forecast", "take one out")
+    if data.time in window.known and not head.calendar:
+        remedy = "write model.head.calendar: [day, week]"
+        yield RecipeFault(path, given, "hold the time only for a calendar", remedy)
+    if head.name != DEFAULT_HEAD.name or head.denoise is not None:
+        rule = "go with the standard head, without denoise"
+        yield RecipeFault(path, given, rule, "remove model.head.name or denoise, or known")
 
 
 def _check_head(recipe: Recipe, form: SampleForm) -> Iterator[RecipeFault]:

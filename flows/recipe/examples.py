@@ -86,7 +86,7 @@ data:
 model:
   head: {calendar: [week]}
   network: {family: mlp, params: {widths: [128, 128], mix: true}}
-  window: {lookback: 28, horizon: 14, season: 7, targets: [sales]}
+  window: {lookback: 28, horizon: 14, season: 7, targets: [sales], known: [promotion, date]}
   quantiles: [0.1, 0.5, 0.9]
 train:
   max_epochs: 20

@@ -168,12 +168,24 @@ class RowReader:
             parts.append(self.codes.find(np.asarray(rows["row_id"], dtype=np.uint64)))
         if self.sample.time:
             parts.append(rows[TIME][..., None] / NANOSECONDS)
-        return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+        past = np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+        if self.sample.window is None or not self.sample.window.ahead:
+            return past
+        return np.concatenate([past, self.read_ahead(rows)], axis=1)
+
+    def read_ahead(self, rows: RowFields) -> NDArray[np.float64]:
+        """Returns what is known of the steps behind a window, (N, lead + H, D), else NaN."""
+        numbers = read_numbers(rows, self.places, FUTURE)
+        numbers[..., : numbers.shape[-1] - self.sample.known] = np.nan
+        if not self.sample.time:
+            return numbers
+        return np.concatenate([numbers, rows[TIME + FUTURE][..., None] / NANOSECONDS], axis=-1)
 
     def read_truth(self, rows: RowFields) -> NDArray[Any]:
         """Returns labels (N,) int64, or values (N,) or (N, H, T) float64."""
         if self.truth == FUTURE:
-            return read_numbers(rows, self.places[: self.sample.forecast], FUTURE)
+            lead = self.sample.window.lead if self.sample.window is not None else 0
+            return read_numbers(rows, self.places[: self.sample.forecast], FUTURE)[:, lead:]
         if self.truth is None:
             return np.zeros(len(rows["row_id"]), dtype=np.int64)
         return read_last(rows, self.truth)

@@ -45,18 +45,29 @@ class FormHead(ABC, Generic[S]):
             SpecError: The head does not take such samples, or gives no features.
         """
 
+    def shape_input(self, features: tuple[int, ...], sample: S) -> tuple[int, ...]:
+        """Returns what of a sample's features a network is built for; here, all of them.
+
+        Args:
+            features: Shape of one sample behind the head.
+            sample: What a sample is.
+        """
+        del sample
+        return features
+
     def wrap_network(
-        self, network: nn.Module, spec: HeadSpec, sample: S, *, restores: bool
+        self, network: nn.Module, spec: HeadSpec, sample: S, *, restores: bool, once: bool = False
     ) -> nn.Module:
         """Returns the network with what the head's settings put around it.
 
         Args:
             network: As its family builds it.
             spec: The head's settings.
-            sample: What a sample is.
+            sample: What a sample is, as the network is asked.
             restores: Whether the network gives its input back.
+            once: Whether it is fitted at once, so that nothing beside it would be.
         """
-        del spec, sample, restores
+        del spec, sample, restores, once
         return network
 
     @abstractmethod

@@ -45,10 +45,16 @@ class ImageFormHead(FormHead[ImageSample]):
         return sample.shape
 
     def wrap_network(
-        self, network: nn.Module, spec: HeadSpec, sample: ImageSample, *, restores: bool
+        self,
+        network: nn.Module,
+        spec: HeadSpec,
+        sample: ImageSample,
+        *,
+        restores: bool,
+        once: bool = False,
     ) -> nn.Module:
         """Returns the network, asked about the mirror image too if the recipe says so."""
-        del sample, restores
+        del sample, restores, once
         return MirrorMean(network) if spec.mirror else network
 
     def make_raw(self, sample: ImageSample, rows: int, draw: np.random.Generator) -> NDArray[Any]:

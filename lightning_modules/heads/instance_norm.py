@@ -14,12 +14,16 @@ class InstanceNormalised(nn.Module):
         numbers: Channels, from the first on, that are normalised.
         forecast: Channels, from the first on, that are given back their level and scale; 0 for
             none.
+        lookback: Steps, from the first on, by which a window is measured; None for all.
     """
 
     EPSILON = 1e-5
 
-    def __init__(self, network: nn.Module, numbers: int, forecast: int) -> None:
+    def __init__(
+        self, network: nn.Module, numbers: int, forecast: int, lookback: int | None = None
+    ) -> None:
         super().__init__()
+        self.lookback = lookback
         self.network = network
         self.numbers = numbers
         self.forecast = forecast
@@ -35,7 +39,8 @@ class InstanceNormalised(nn.Module):
     def normalise(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns windows by their own measure, and the level and scale (N, 1, numbers) of each."""
         values = features[..., : self.numbers]
-        level = values.mean(1, keepdim=True)
-        scale = torch.sqrt((values - level).square().mean(1, keepdim=True) + self.EPSILON)
+        past = values[:, : self.lookback]
+        level = past.mean(1, keepdim=True)
+        scale = torch.sqrt((past - level).square().mean(1, keepdim=True) + self.EPSILON)
         normalised = torch.cat([(values - level) / scale, features[..., self.numbers :]], -1)
         return normalised, level, scale

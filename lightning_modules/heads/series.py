@@ -3,9 +3,11 @@
 from torch import nn
 
 from lightning_modules.errors import SpecError
+from lightning_modules.heads.ahead import KnownAhead
 from lightning_modules.heads.instance_norm import InstanceNormalised
 from lightning_modules.heads.rows import RowFormHead
 from lightning_modules.specs.model import HeadSpec
+from lightning_modules.specs.objectives import OBJECTIVES
 from lightning_modules.specs.samples import RowSample
 
 
@@ -24,11 +26,45 @@ class SeriesHead(RowFormHead):
             )
         return shape
 
+    def shape_input(self, features: tuple[int, ...], sample: RowSample) -> tuple[int, ...]:
+        """Returns the shape (L, C) of the past."""
+        ahead = sample.window.ahead if sample.window is not None else 0
+        return (features[0] - ahead, *features[1:])
+
     def wrap_network(
-        self, network: nn.Module, spec: HeadSpec, sample: RowSample, *, restores: bool
+        self,
+        network: nn.Module,
+        spec: HeadSpec,
+        sample: RowSample,
+        *,
+        restores: bool,
+        once: bool = False,
     ) -> nn.Module:
         """Returns the network, which sees each window by its own scale if the recipe says so."""
+        window = sample.window
+        if window is not None and window.ahead:
+            network = know_ahead(network, spec, sample, once=once)
         if not spec.instance_norm:
             return network
         restored = sample.forecast or (len(sample.numbers) if restores else 0)
-        return InstanceNormalised(network, len(sample.numbers), restored)
+        # What is known of steps to come, such as a holiday, has no level of a window.
+        numbers = len(sample.numbers) - sample.known
+        lookback = window.lookback if window is not None and window.ahead else None
+        return InstanceNormalised(network, numbers, restored, lookback)
+
+
+def know_ahead(network: nn.Module, spec: HeadSpec, sample: RowSample, *, once: bool) -> KnownAhead:
+    """Returns the network, beside which the known features of the steps to come answer."""
+    numbers, known = len(sample.numbers), sample.known
+    places = list(range(numbers - known, numbers))
+    width = numbers
+    if spec.mask:
+        places += range(2 * numbers - known, 2 * numbers)
+        width = 2 * numbers
+    places += range(width, width + 2 * len(spec.calendar))
+    window, objective = sample.window, OBJECTIVES.find(sample.objective)
+    outputs = objective.shape_output(sample)
+    if window is None or not isinstance(outputs, tuple):
+        raise SpecError("window.known must be of a forecast; got another objective; remove it")
+    known_places = () if once else places
+    return KnownAhead(network, window.lookback, window.horizon, known_places, outputs)

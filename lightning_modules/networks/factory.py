@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from lightning_modules.errors import SpecError
-from lightning_modules.networks.fitted import FittedNetwork
+from lightning_modules.networks.fitted import FittedNetwork, SeasonalNaive
 from lightning_modules.networks.registry import NETWORKS
 from lightning_modules.specs.components import build_component, load_component
 from lightning_modules.specs.model import NetworkSpec
@@ -16,6 +16,7 @@ def build_network(
     outputs: int | tuple[int, ...],
     *,
     form: str = "image",
+    lead: int = 0,
 ) -> nn.Module:
     """Builds a network with fresh weights, drawn from torch's current seed.
 
@@ -24,6 +25,7 @@ def build_network(
         input_shape: Shape of one sample behind the head: (C, H, W), (D,) or (L, C).
         outputs: K, number of logits or values, or the shape of an answer.
         form: str of a sample, by which families are known.
+        lead: Steps between a window and what is asked for, told to families that go by the step.
 
     Raises:
         SpecError: Unknown family, parameters that it refuses, or an answer of another shape.
@@ -36,6 +38,7 @@ def build_network(
         input_shape=input_shape,
         outputs=outputs,
         **spec.params,
+        **({"lead": lead} if lead and builder is SeasonalNaive else {}),
     )
     if not isinstance(network, nn.Module):
         raise SpecError(

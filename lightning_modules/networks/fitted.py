@@ -126,6 +126,7 @@ class SeasonalNaive(Fixed):
         input_shape: (L, C).
         outputs: (H, T).
         season: Steps of a season, at most the lookback.
+        lead: Steps between the last one seen and the first one forecast.
 
     Raises:
         ValueError: Nothing is forecast, or the season is longer than the lookback.
@@ -134,7 +135,12 @@ class SeasonalNaive(Fixed):
     places: Tensor
 
     def __init__(
-        self, *, input_shape: tuple[int, ...], outputs: int | tuple[int, ...], season: int = 1
+        self,
+        *,
+        input_shape: tuple[int, ...],
+        outputs: int | tuple[int, ...],
+        season: int = 1,
+        lead: int = 0,
     ) -> None:
         super().__init__()
         lookback, _ = check_series(input_shape)
@@ -145,7 +151,7 @@ class SeasonalNaive(Fixed):
         if not 1 <= season <= lookback:
             raise ValueError(f"season must be from 1 to the lookback of {lookback}; got {season}")
         self.channels = outputs[1]
-        places = lookback - season + torch.arange(outputs[0]) % season
+        places = lookback - season + (lead + torch.arange(outputs[0])) % season
         self.register_buffer("places", places, persistent=False)
 
     def forward(self, window: Tensor) -> Tensor:

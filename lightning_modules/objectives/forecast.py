@@ -26,6 +26,7 @@ class ForecastObjective(ValueObjective):
         if sample.window is None:
             raise ValueError("a forecast must have a window; got none")
         horizon, season = sample.window.horizon, sample.window.season
+        lead = sample.window.lead
         weights = fit_past(sample, train())
 
         def follow_line(past: Floats) -> Floats:
@@ -37,7 +38,7 @@ class ForecastObjective(ValueObjective):
             "persistence": lambda past: np.repeat(carry_forward(past)[:, -1:], horizon, axis=1)
         }
         if season is not None:
-            steps["seasonal naive"] = lambda past: repeat_season(past, season, horizon)
+            steps["seasonal naive"] = lambda past: repeat_season(past, season, horizon, lead)
         steps["linear"] = follow_line
         return {name: Baseline(_in_units(sample, forecast)) for name, forecast in steps.items()}
 
@@ -55,13 +56,15 @@ def carry_forward(past: Floats) -> Floats:
     return np.asarray(np.nan_to_num(filled))
 
 
-def repeat_season(past: Floats, season: int, horizon: int) -> Floats:
+def repeat_season(past: Floats, season: int, horizon: int, lead: int = 0) -> Floats:
     """Returns what was seen whole seasons before each step (N, H, T), the latest that is known.
+
+    The first step is `lead` steps behind the one that follows the past.
 
     Where a step of the season is nowhere known, it is the last value that was seen.
     """
     found = np.repeat(carry_forward(past)[:, -1:], horizon, axis=1)
-    back = season - np.arange(horizon) % season
+    back = season - (lead + np.arange(horizon)) % season
     for seasons in reversed(range(past.shape[1] // season)):
         places = past.shape[1] - back - seasons * season
         earlier = past[:, np.maximum(places, 0)]
@@ -84,7 +87,8 @@ def _in_units(
 
 def _read_past(sample: Sample, batch: SampleBatch) -> Floats:
     """Returns windows (N, L, T) of the forecast columns, standardised; NaN where one is missing."""
-    return _standardise(sample, batch.sample[..., : len(sample.scales[0])])
+    lookback = sample.window.lookback if sample.window is not None else None
+    return _standardise(sample, batch.sample[:, :lookback, : len(sample.scales[0])])
 
 
 def _standardise(sample: Sample, values: Floats) -> Floats:

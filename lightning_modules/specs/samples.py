@@ -114,7 +114,7 @@ class RowSample(Sample):
 
     form: Literal["table", "series"] = "table"
     numbers: tuple[NumberColumn, ...] = ()
-    """Columns of numbers, the forecast ones first."""
+    """Columns of numbers, the forecast ones first, those last that are known of steps to come."""
     categories: tuple[CategoryColumn, ...] = ()
     """Columns of categories."""
     time: bool = False
@@ -155,8 +155,16 @@ class RowSample(Sample):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of a sample: (D,), or (L, D)."""
-        return (self.width,) if self.window is None else (self.window.lookback, self.width)
+        """Shape of a sample: (D,), or (L, D), with the rows ahead of which something is known."""
+        if self.window is None:
+            return (self.width,)
+        return (self.window.lookback + self.window.ahead, self.width)
+
+    @property
+    def known(self) -> int:
+        """Number of columns of numbers, the last ones, that are known of steps to come."""
+        names = self.window.known if self.window is not None else ()
+        return sum(column.name in names for column in self.numbers)
 
     @property
     def dtype(self) -> str:

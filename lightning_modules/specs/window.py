@@ -14,6 +14,13 @@ class WindowSpec(Spec):
     """Steps of the past that the network sees."""
     horizon: int = Field(default=0, ge=0, le=100_000)
     """Steps that are forecast; 0 where nothing is."""
+    lead: int = Field(default=0, ge=0, le=100_000)
+    """Steps between the last one that is seen and the first that is forecast: 24 of hours asks,
+    today, for the day after tomorrow."""
+    known: tuple[str, ...] = ()
+    """Columns of `data.numbers` that are known of the steps to come, such as a holiday or what the
+    weather service says, and the column of the time, for `head.calendar`. A model that knows some
+    is asked with the rows behind the lookback, too, the lead's and the horizon's."""
     stride: int = Field(default=1, ge=1)
     """Steps between the starts of two training windows."""
     held_out: Literal["all", "last"] = "all"
@@ -26,17 +33,40 @@ class WindowSpec(Spec):
     """Steps of a season, for the seasonal naive baseline; at most `lookback`. None leaves it
     out."""
     targets: tuple[str, ...] = ()
-    """Columns of `data.numbers` that are forecast; empty for all of them."""
+    """Columns of `data.numbers` that are forecast, all others are for input only; empty for all but
+    those that are known."""
     max_gap_steps: float | None = Field(default=1.5, ge=1)
     """Longest time between two neighbouring rows of a window, in steps of the series; None for
     any."""
 
-    @field_validator("targets")
+    @property
+    def ahead(self) -> int:
+        """Steps behind the lookback of which a sample has rows: none where nothing is known."""
+        return self.lead + self.horizon if self.known else 0
+
+    def list_targets(self, numbers: tuple[str, ...]) -> tuple[str, ...]:
+        """Returns the columns that are forecast, of the columns of numbers."""
+        return self.targets or tuple(name for name in numbers if name not in self.known)
+
+    @field_validator("targets", "known")
     @classmethod
     def _reject_repeated(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(targets)) != len(targets):
             raise ValueError("be columns that differ; remove the repeated one")
         return targets
+
+    @model_validator(mode="after")
+    def _check_known(self) -> "WindowSpec":
+        if (self.lead or self.known) and not self.horizon:
+            raise ValueError(
+                "horizon (0) must be the steps to forecast where lead or known are given; write a "
+                "number from 1 on"
+            )
+        if both := [name for name in self.known if name in self.targets]:
+            raise ValueError(
+                f"known ({', '.join(both)}) must not be forecast; take it out of known or targets"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_season(self) -> "WindowSpec":

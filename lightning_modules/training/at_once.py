@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.data.batches import StreamDataModule
+from lightning_modules.heads.ahead import KnownAhead
 from lightning_modules.heads.instance_norm import InstanceNormalised
 from lightning_modules.networks.fitted import FitRows, FittedNetwork
 from lightning_modules.specs.result import TrainResult
@@ -26,14 +27,24 @@ def find_fitting(network: torch.nn.Module) -> FitRows | None:
     """Returns what fits a network at once; None for one that is trained step by step."""
     if isinstance(network, FittedNetwork):
         return network.fit_rows
-    if isinstance(network, InstanceNormalised) and isinstance(network.network, FittedNetwork):
-        return partial(fit_inner, network, network.network)
+    if isinstance(network, KnownAhead) and (fit := find_fitting(network.network)) is not None:
+        return partial(fit_past, network, fit)
+    if isinstance(network, InstanceNormalised):
+        fit = find_fitting(network.network)
+        return None if fit is None else partial(fit_inner, network, fit)
     return None
+
+
+def fit_past(
+    outer: KnownAhead, fit: FitRows, features: Tensor, wanted: Tensor, weight: Tensor
+) -> None:
+    """Fits a network on the steps of the past alone, which are all that it will be asked with."""
+    fit(outer.take_past(features), wanted, weight)
 
 
 def fit_inner(
     outer: InstanceNormalised,
-    inner: FittedNetwork,
+    fit: FitRows,
     features: Tensor,
     wanted: Tensor,
     weight: Tensor,
@@ -46,7 +57,7 @@ def fit_inner(
     if outer.forecast:
         level, scale = level[..., : outer.forecast], scale[..., : outer.forecast]
         wanted, weight = (wanted - level) / scale, weight * scale.square().mean((1, 2))
-    inner.fit_rows(normalised, wanted, weight)
+    fit(normalised, wanted, weight)
 
 
 def fit_at_once(

@@ -62,16 +62,20 @@ def build_parts(model: ModelSpec, sample: AnySample) -> tuple[nn.Module, nn.Modu
     """
     form, objective = HEADS.find(sample.form), OBJECTIVES.find(sample.objective).spec
     head = form.build_head(model.head, sample)
-    shape = form.measure_features(head, model.head, sample)
-    if answers_once(model.network.family, sample.form):
-        # Around one answer the calibration lays all quantiles.
-        outputs = objective.shape_output(sample.model_copy(update={"quantiles": ()}))
-    else:
-        outputs = objective.shape_output(sample)
+    shape = form.shape_input(form.measure_features(head, model.head, sample), sample)
+    once, asked = answers_once(model.network.family, sample.form), sample
+    if once:  # Around one answer the calibration lays all quantiles.
+        asked = sample.model_copy(update={"quantiles": ()})
+    outputs = objective.shape_output(asked)
     network = build_network(
-        model.network, shape, shape if outputs is None else outputs, form=sample.form
+        model.network,
+        shape,
+        shape if outputs is None else outputs,
+        form=sample.form,
+        lead=sample.window.lead if sample.window is not None else 0,
     )
-    return head, form.wrap_network(network, model.head, sample, restores=objective.restores)
+    restores = objective.restores
+    return head, form.wrap_network(network, model.head, asked, restores=restores, once=once)
 
 
 def _probe_small_images(

@@ -38,12 +38,12 @@ class Stream:
     unless `load_state_dict` says where to go on.
 
     With `window`, a sample is a window of a series: fields have shape (rows, lookback, ...), and
-    `<field>__future` of shape (rows, horizon, ...) is what comes after. `row_id`, `series_id` and
-    `content_hash` are those of the last row of the lookback. No window crosses an entity or a gap
-    in time. What is asked for (the horizon; without one the last row) lies in the split, so that
-    each row is judged once. With `context`, the lookback may reach into the rows of other splits
-    that come before: the usual way to validate forecasts, since at that time the past is known. The
-    training split needs no context.
+    `<field>__future` of shape (rows, lead + horizon, ...) is what comes after. `row_id`,
+    `series_id` and `content_hash` are those of the last row of the lookback. No window crosses an
+    entity or a gap in time. What is asked for (the horizon; without one the last row) lies in the
+    split, so that each row is judged once. With `context`, the lookback may reach into the rows of
+    other splits that come before: the usual way to validate forecasts, since at that time the past
+    is known. The training split needs no context.
 
     Args:
         version: The version to read.

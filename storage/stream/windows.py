@@ -27,6 +27,7 @@ class Window(BaseModel):
     Attributes:
         lookback: Rows of the past that a model sees.
         horizon: Rows after them that it is asked for; 0 where only the past is wanted.
+        lead: Rows between the past and those that a model is asked for.
         stride: Rows between the starts of two samples of one entity.
         max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the
             series; None for any. A step is the most frequent time between two rows. 1.5 forgives
@@ -39,6 +40,7 @@ class Window(BaseModel):
 
     lookback: int = Field(ge=1)
     horizon: int = Field(default=0, ge=0)
+    lead: int = Field(default=0, ge=0)
     stride: int = Field(default=1, ge=1)
     max_gap_steps: float | None = Field(default=1.5, ge=1)
     last_only: bool = False
@@ -46,7 +48,7 @@ class Window(BaseModel):
     @property
     def length(self) -> int:
         """Rows of a sample."""
-        return self.lookback + self.horizon
+        return self.lookback + self.lead + self.horizon
 
     @property
     def asked(self) -> int:
@@ -190,7 +192,10 @@ class WindowSamples:
         return np.where(numbers < 0, -1, self._starts[np.maximum(numbers, 0)])
 
     def gather(self, memory: ResidentShards, places: Indices) -> Batch:
-        """Return fields (samples, lookback, ...) and `<field>__future` (samples, horizon, ...)."""
+        """Return fields (samples, lookback, ...) and `<field>__future` of the rows behind them.
+
+        These are (samples, lead + horizon, ...).
+        """
         rows = self._line[places[:, None] + np.arange(self._window.length)]
         shards = np.searchsorted(self._ends, rows, side="right")
         found = memory.locate(rows - self._first_rows[shards] + memory.offsets[shards])
@@ -251,8 +256,9 @@ def _describe_none(runs: Indices, own: NDArray[np.bool_], window: Window, name: 
             f"entity without a gap; the longest such run has {asked} rows; shorten the horizon, or "
             "give that split more rows"
         )
+    ahead = window.length - window.lookback
     return (
-        f"a window ({window.lookback} + {window.horizon} rows) must fit into the rows of one "
+        f"a window ({window.lookback} + {ahead} rows) must fit into the rows of one "
         f"entity without a gap; in {name} the longest such run has {longest} rows; choose a "
         "shorter one, or a larger max_gap_steps (null for any gap)"
     )

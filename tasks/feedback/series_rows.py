@@ -63,8 +63,11 @@ def make_series_rows(batch: UplinkBatch, model: KnownModel, data: RowsSpec) -> t
         TIME + VALID_SUFFIX: valid,
         SERIES_ID: np.full(len(times), series, np.int64),
     }
-    at = np.repeat(count_times([record.at for record in answers]), batch.times.shape[1])
-    kept = np.flatnonzero(valid)
+    length = batch.times.shape[1]
+    at = np.repeat(count_times([record.at for record in answers]), length)
+    # Rows of steps to come hold what was known before: they are told when they have come.
+    seen = np.arange(len(times)) % length < length - model.input.ahead
+    kept = np.flatnonzero(valid & seen)
     rows: Rows = {
         ROW_ID: hash_member_ids(f"{series}:{time}" for time in times.tolist()),
         CONTENT_HASH: hash_contents(features),

@@ -28,7 +28,12 @@ def read_windows(
         spec: The model's window.
         reader: Reads rows of windows as samples.
     """
-    window = Window(lookback=spec.lookback, horizon=spec.horizon, max_gap_steps=spec.max_gap_steps)
+    window = Window(
+        lookback=spec.lookback,
+        horizon=spec.horizon,
+        lead=spec.lead,
+        max_gap_steps=spec.max_gap_steps,
+    )
     step_ns = find_step(rows[SERIES_ID], rows[TIME])
     limit = window.max_gap_steps
     longest_ns = limit * step_ns if limit is not None and step_ns else None

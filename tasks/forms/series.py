@@ -15,7 +15,11 @@ class SeriesForm(TableForm):
     def describe_input(self, sample: RowSample, data: TableSpec) -> InputSpec:
         """Describe the columns of a window, its entity, its time and its longest gap."""
         found = describe_columns(sample, data)
-        if sample.window is None or data.time is None:
+        if sample.window is None:
+            return found
+        ahead = {"ahead": sample.window.ahead, "known": sample.window.known}
+        found = found.model_copy(update=ahead)
+        if data.time is None:
             return found
         time = describe_time(data)
         gap = sample.window.max_gap_steps

@@ -112,6 +112,7 @@ class SampleRows:
         return Window(
             lookback=window.lookback,
             horizon=window.horizon,
+            lead=window.lead,
             stride=window.stride if training else window.held_out_stride if judged else 1,
             max_gap_steps=window.max_gap_steps,
             last_only=judged and window.held_out == "last",

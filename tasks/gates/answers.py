@@ -36,7 +36,7 @@ def tabulate_answers(version: Version, data: RowsSpec, window: WindowSpec | None
 
 def _count(version: Version, split: str, data: RowsSpec, window: WindowSpec) -> tuple[int, int]:
     """Return how many windows are asked for in a split, and how many of them have no answer."""
-    names = window.targets or data.numbers
+    names = window.list_targets(data.numbers)
     places = [data.numbers.index(name) for name in names if name in data.numbers]
     try:
         stream = Stream(
@@ -49,6 +49,7 @@ def _count(version: Version, split: str, data: RowsSpec, window: WindowSpec) -> 
             window=Window(
                 lookback=window.lookback,
                 horizon=window.horizon,
+                lead=window.lead,
                 max_gap_steps=window.max_gap_steps,
             ),
             context=CONTEXT.get(split, ()),
@@ -57,7 +58,7 @@ def _count(version: Version, split: str, data: RowsSpec, window: WindowSpec) -> 
         return 0, 0
     windows = unanswered = 0
     for rows in stream:
-        known = np.any(rows[f"{_VALID}__future"][..., places], axis=(1, 2))
+        known = np.any(rows[f"{_VALID}__future"][:, window.lead :, places], axis=(1, 2))
         real = ~rows.get("padding", np.zeros(len(rows[ROW_ID]), dtype=np.bool_))
         windows += int(real.sum())
         unanswered += int((real & ~known).sum())

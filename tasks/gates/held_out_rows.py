@@ -73,7 +73,7 @@ def cut_blocks(known: Rows, data: RowsSpec, sample: Sample) -> NDArray[np.int64]
     times = known[TIME]
     entities = known.get(SERIES_ID, np.zeros(len(times), dtype=np.int64))
     window = sample.window
-    length = 1 if window is None else window.lookback + window.horizon
+    length = 1 if window is None else window.lookback + window.lead + window.horizon
     blocks = cut_time(times, float(find_step(entities, times)), length)
     if count_blocks(blocks) < min(FEW_BLOCKS, len(np.unique(entities))):
         blocks = group_blocks(entities)

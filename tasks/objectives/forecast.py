@@ -109,9 +109,11 @@ def choose_windows(sheet: AnswerSheet) -> dict[int, str]:
 def read_pasts(rows: SampleRows, wanted: NDArray[np.uint64]) -> dict[int, NDArray[Any]]:
     """Read what the model was given of some held-out windows, (L, D) each by row id."""
     found: dict[int, NDArray[Any]] = {}
+    window = rows.sample.window
+    lookback = None if window is None else window.lookback
     for samples in rows.read(HELD_OUT):
         for place in np.flatnonzero(np.isin(samples.row_id, wanted)):
-            found[int(samples.row_id[place])] = samples.sample[place].copy()
+            found[int(samples.row_id[place])] = samples.sample[place][:lookback].copy()
         if len(found) == len(wanted):
             break
     return found

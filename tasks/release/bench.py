@@ -98,7 +98,7 @@ class Bench:
         ids = np.concatenate([batch.row_id for batch in rows.read(VALIDATION)])
         # Sheets are ordered by row id: where each of their rows is stored.
         stored = np.argsort(ids, kind="stable")
-        reach = window.lookback + window.horizon if window is not None else 1
+        reach = 1 if window is None else window.lookback + window.lead + window.horizon
         missing = LEAST_ROWS - len(ids)
         if missing <= 0:
             return TrialRows(reference, stored, reach=reach)

@@ -137,6 +137,9 @@ class InputSpec(_Record):
         entity: Column of files of a series that says whose a row is, where the model learned of
             several: a window is of one.
         time: Column of files of a series that says when a row was, where it has one.
+        ahead: Rows at the end of a window that are of steps to come, of which only `known` columns,
+            and the time, are looked at.
+        known: Columns of these rows.
         max_gap_steps: Longest time between two neighbouring rows of a window, in steps of the
             file's series; None for any.
         file_style: How the CSV files look that the model learned from; None where it learned from
@@ -153,6 +156,8 @@ class InputSpec(_Record):
     missing: tuple[str, ...] = ("",)
     entity: str | None = None
     time: ColumnSpec | None = None
+    ahead: Annotated[int, Field(ge=0)] = 0
+    known: tuple[str, ...] = ()
     max_gap_steps: float | None = None
     file_style: TextStyle | None = None
     details: dict[str, JsonValue] = {}

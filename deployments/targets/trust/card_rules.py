@@ -48,13 +48,21 @@ def claim_rows(spec: InputSpec, recipe: Recipe) -> list[Claim]:
     """List what a card says of rows or windows of them: the columns, and how many steps."""
     data, window = recipe["data"], recipe["model"]["window"]
     names = [column.name for column in spec.columns if not column.is_time]
-    steps = [] if window is None else [window["lookback"]]
+    ahead, known = _count_ahead(window or {})
+    steps = [] if window is None else [window["lookback"] + ahead]
     styles = [] if spec.file_style is None else [_claim_style(spec.file_style, recipe["source"])]
     return [
         *styles,
         Claim("card's columns", sorted(names), sorted([*data["numbers"], *data["texts"]])),
         Claim("card's input shape", list(spec.shape), [*steps, len(spec.columns)]),
+        Claim("card's rows ahead", [spec.ahead, *spec.known], [ahead, *known]),
     ]
+
+
+def _count_ahead(window: Recipe) -> tuple[int, list[str]]:
+    """Count the rows of steps to come of which something is known, and name what is."""
+    known = list(window.get("known") or ())
+    return (window.get("lead", 0) + window["horizon"] if known else 0), known
 
 
 def claim_classes(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim]:
@@ -79,7 +87,9 @@ def claim_values(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim]
 def claim_forecast(outputs: tuple[OutputSpec, ...], recipe: Recipe) -> list[Claim]:
     """List what a card says of a forecast: the columns, and how many steps ahead."""
     window = recipe["model"]["window"]
-    columns = list(window["targets"] or recipe["data"]["numbers"])
+    known = window.get("known") or ()
+    numbers = [name for name in recipe["data"]["numbers"] if name not in known]
+    columns = list(window["targets"] or numbers)
     shape = [window["horizon"], len(columns)]
     return [
         _claim_quantiles(outputs, recipe),

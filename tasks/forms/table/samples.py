@@ -27,8 +27,10 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
     asks = OBJECTIVES.find(objective).asks
     forecast: tuple[str, ...] = ()
     if model.window is not None and asks == FUTURE:
-        forecast = model.window.targets or data.numbers
-    order = [*forecast, *(name for name in data.numbers if name not in forecast)]
+        forecast = model.window.list_targets(data.numbers)
+    known = model.window.known if model.window is not None else ()
+    others = [name for name in data.numbers if name not in (*forecast, *known)]
+    order = [*forecast, *others, *(name for name in data.numbers if name in known)]
     return RowSample(
         objective=objective,
         numbers=tuple(_describe_number(name, data, fitted) for name in order),

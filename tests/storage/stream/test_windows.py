@@ -54,6 +54,14 @@ def test_only_own_rows_are_asked_for():
     assert find_windows(runs, Window(lookback=3, stride=2), own).tolist() == [1, 3, 5]
 
 
+def test_a_lead_moves_what_is_asked_for_behind_the_past():
+    runs, own = np.zeros(9, np.int64), np.arange(9) >= 6
+    window = Window(lookback=2, horizon=2, lead=3)
+    assert (window.length, window.asked) == (7, 2)
+    assert find_windows(runs, window).tolist() == [0, 1, 2]
+    assert find_windows(runs, window, own).tolist() == [1, 2]
+
+
 def test_rows_are_counted_by_shard():
     assert count_by_shard(np.array([0, 1, 2, 7, 8]), [3, 4, 4]) == [3, 0, 2]
 

@@ -148,6 +148,23 @@ def test_overlapping_windows_are_each_moment_once(tmp_path: Path) -> None:
     assert made.collect().collected == 484 + 10 + LOOKBACK - 1 - 491
 
 
+def test_what_was_known_of_steps_to_come_is_no_row_until_they_have_come(tmp_path: Path) -> None:
+    described = describe_series(_folder(tmp_path))
+    described["model"]["window"] |= {"known": ["cosine"], "lead": 1}
+    made = make(tmp_path / "workspace", described)
+    ahead = 1 + HORIZON
+    pasts, times = make_windows(480, 4 + ahead)
+    later = np.stack([pasts[place + 1 : place + 1 + ahead, -1] for place in range(4)])
+    later[..., 0] = np.nan  # the sine, which nobody knows
+    hours = times[:4, -1:] + 3600 * (1 + np.arange(ahead))
+    asked = np.concatenate([pasts[:4], later], axis=1)
+    made.device().send(asked, made.model_id, times=np.concatenate([times[:4], hours], axis=1))
+    assert made.collect().collected == LOOKBACK + 3
+    rows = made.version.read()
+    np.testing.assert_array_equal(rows["numbers"][:LOOKBACK], pasts[0])
+    assert rows["numbers__valid"].all()
+
+
 def test_a_moment_that_is_told_again_otherwise_stays_as_it_came_first(tmp_path: Path) -> None:
     made = make(tmp_path / "workspace", describe_series(_folder(tmp_path)))
     device = made.device()

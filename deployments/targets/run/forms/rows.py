@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.targets.errors import BadInput
+from deployments.targets.run.forms.ahead import check_ahead
 from deployments.targets.run.forms.arrays import Raw, Samples, read_npy
 from deployments.targets.run.forms.records import Cell, Records, quote
 from deployments.targets.trust.card import ColumnSpec, InputSpec
@@ -297,4 +298,5 @@ def _shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> R
             f"input ({where}) must hold finite numbers, or NaN where one is missing; got an "
             "infinite one"
         )
+    check_ahead(samples, spec, where)
     return np.ascontiguousarray(samples)

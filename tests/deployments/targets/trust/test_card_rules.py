@@ -28,6 +28,9 @@ LOW, LOW_STEPS = (
     for spec in (VALUE, STEPS)
 )
 
+LONG = {"lookback": 5, "horizon": 4, "lead": 1, "targets": []}
+AHEAD = WINDOW.model_copy(update={"shape": (10, 3), "ahead": 5, "known": ("speed",)})
+
 
 def make_recipe(**changes: Any) -> dict[str, Any]:
     data = {
@@ -73,6 +76,13 @@ def list_lies(claims: Any) -> list[str]:
         ),
         (WINDOW, make_recipe(), []),
         (WINDOW.model_copy(update={"shape": (6, 3)}), make_recipe(), ["card's input shape"]),
+        (AHEAD, make_recipe(window={**LONG, "known": ["speed"]}), []),
+        (AHEAD, make_recipe(window=LONG), ["card's input shape", "card's rows ahead"]),
+        (
+            AHEAD,
+            make_recipe(window={**LONG, "known": ["grade"], "lead": 2}),
+            ["card's input shape", "card's rows ahead"],
+        ),
         (
             WINDOW.model_copy(update={"columns": COLUMNS[:1]}),
             make_recipe(),
