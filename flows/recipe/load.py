@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from flows.errors import RecipeError, RecipeFault
 from flows.kinds import KINDS
 from flows.recipe.checks import check_recipe
+from flows.recipe.columns import name_columns
 from flows.recipe.document import MOST_CHARACTERS, Document, DocumentError, read_document
 from flows.recipe.faults import add_line, describe_fault, find_parameter_errors
 from flows.recipe.model import FORMAT, Recipe, choose_form, narrow_recipe
@@ -110,10 +111,13 @@ def _check_all(origin: str, read: Document, overrides: Mapping[str, Any], folder
     except ValidationError as error:
         faults += [describe_fault(dict(detail), lines, recipe_type) for detail in error.errors()]
         raise RecipeError(origin, faults) from None
-    faults += [add_line(fault, lines) for fault in check_recipe(loaded)]
+    named = name_columns(loaded)
+    if isinstance(named, RecipeFault):
+        raise RecipeError(origin, [*faults, add_line(named, lines)])
+    faults += [add_line(fault, lines) for fault in check_recipe(named)]
     if faults:
         raise RecipeError(origin, faults)
-    return loaded
+    return named
 
 
 def read_recipe(recipe: str) -> str:

@@ -27,7 +27,8 @@ class TableSpec(RowsSpec):
     kind: Literal["table", "series"] = "table"
     """What the rows are."""
     numbers: tuple[str, ...] = ()
-    """Columns of numbers."""
+    """Columns of numbers. `"sensor_*"` stands for all columns of the first file that it fits and
+    that nothing else is said of, in the file's order; so it does in `texts` and `metadata`."""
     texts: tuple[str, ...] = ()
     """Columns of text, such as categories."""
     metadata: tuple[str, ...] = ()

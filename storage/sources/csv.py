@@ -43,9 +43,10 @@ from storage.sources.counting import RowCounter, add_counted_times
 from storage.sources.csv_blocks import Block, Cut, Layout, cut_blocks
 from storage.sources.csv_lines import drop_units, skip_lines, take_header
 from storage.sources.faults import translated
-from storage.sources.listing import PACKED, find_files
+from storage.sources.listing import PACKED, Listing, find_files
 from storage.sources.opening import SourceStream, open_stream
 
+HEADER_BYTES = 1 << 16
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".csv.xz", ".csv.bz2", ".csv.zst")
 
 
@@ -95,30 +96,49 @@ class CsvSource(UrlSource):
     ) -> Iterator[Part | SourceFile | PassedOver]:
         """Reads each file once, from its start, and cuts it at ends of records."""
         table = require_columns(spec, self.display)
-        found = find_files(self.url, self.options, SUFFIXES, self.max_files)
-        found.require_text(self.display)
-        names = found.names
-        if not self.splits:
-            # Texts beside files that call themselves tables tell of these.
-            names = [name for name in names if not _is_plain_text(name)] or names
-        chosen = choose_files(names, self.splits, self.display)
+        found, chosen = self._choose_files()
         if unread := found.count_unread(name for name, _ in chosen):
             yield PassedOver(unread)
         counter = RowCounter(table)
         for name, split in chosen:
             given = read_path(self.path_columns, name, self.display)
             with open_stream(join_url(found.root, name), self.options, name) as stream:
-                text = _decode_text(stream, self.encoding)
-                blocks = cut_blocks(
-                    skip_lines(text, self.skip_rows, stream.display),
-                    self.delimiter.encode(),
-                    target_bytes,
-                    stream.display,
-                    1 + self.skip_rows,
-                )
+                blocks = self._cut_blocks(stream, target_bytes)
                 for part in self._list_parts(blocks, stream, split, table, given):
                     yield self._count_rows(part, table, counter)
                 yield stream.finish()
+
+    def list_columns(self) -> tuple[str, ...]:
+        """Lists the columns of the first file, and those that its path tells."""
+        found, chosen = self._choose_files()
+        name = chosen[0][0]
+        given = read_path(self.path_columns, name, self.display)
+        if self.header is not None:
+            return (*self.header, *given)
+        with open_stream(join_url(found.root, name), self.options, name) as stream:
+            first = next(self._cut_blocks(stream, HEADER_BYTES), None)
+        names = take_header(first, self.delimiter)[0] if first is not None else []
+        return (*names, *given)
+
+    def _choose_files(self) -> tuple[Listing, list[tuple[str, str]]]:
+        """Return the files that there are, and those that are read, each with its split."""
+        found = find_files(self.url, self.options, SUFFIXES, self.max_files)
+        found.require_text(self.display)
+        names = found.names
+        if not self.splits:
+            # Texts beside files that call themselves tables tell of these.
+            names = [name for name in names if not _is_plain_text(name)] or names
+        return found, choose_files(names, self.splits, self.display)
+
+    def _cut_blocks(self, stream: SourceStream, target_bytes: int) -> Iterator[Cut]:
+        text = _decode_text(stream, self.encoding)
+        return cut_blocks(
+            skip_lines(text, self.skip_rows, stream.display),
+            self.delimiter.encode(),
+            target_bytes,
+            stream.display,
+            1 + self.skip_rows,
+        )
 
     def decode(self, part: Part, spec: RowsSpec | None) -> Decoded:
         """Decodes fields as the form of the data section reads a table."""

@@ -42,6 +42,7 @@ from storage.shards.row_ids import (
     find_valid,
 )
 from storage.sources.base import Decoded, Part, PassedOver, Source, SourceFile
+from storage.sources.headers import list_header
 
 SOURCES: dict[str, type[Source]] = {}
 """Holds the sources that may come first, by type; `storage.sources` fills it."""
@@ -154,6 +155,10 @@ class JoinedSource(Source):
         """Looks whether the first source and the version are there."""
         self.first.look()
         self.dataset.open()
+
+    def list_columns(self) -> tuple[str, ...] | None:
+        """Lists the columns of the source that the recipe had."""
+        return list_header(self.first)
 
     def scan(
         self, spec: RowsSpec | None, target_bytes: int

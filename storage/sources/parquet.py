@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+SUFFIXES = (".parquet", ".pq")
+
+
 @dataclass(frozen=True)
 class _Groups:
     """Row groups of a part, and the bytes that they are decoded from; it travels to workers."""
@@ -75,7 +78,7 @@ class ParquetSource(UrlSource):
     ) -> Iterator[Part | SourceFile | PassedOver]:
         """Reads what each file says about its row groups, and hashes both."""
         table = require_columns(spec, self.display)
-        found = find_files(self.url, self.options, (".parquet", ".pq"), self.max_files)
+        found = find_files(self.url, self.options, SUFFIXES, self.max_files)
         chosen = choose_files([*found.names, *found.unnamed], self.splits, self.display)
         if unread := found.count_unread(name for name, _ in chosen):
             yield PassedOver(unread)
@@ -97,6 +100,19 @@ class ParquetSource(UrlSource):
                 yield Part(name, start, start + group.rows, split=split, detail=detail)
                 start += group.rows
             yield whole
+
+    def list_columns(self) -> tuple[str, ...]:
+        """Lists the columns of the first file, and those that its path tells."""
+        import fsspec
+        import pyarrow.parquet as pq
+
+        found = find_files(self.url, self.options, SUFFIXES, self.max_files)
+        chosen = choose_files([*found.names, *found.unnamed], self.splits, self.display)
+        name = chosen[0][0]
+        address = join_url(found.root, name)
+        with translated(redact(address)), fsspec.open(address, "rb", **self.options) as opened:
+            names = pq.ParquetFile(opened).schema_arrow.names
+        return (*names, *read_path(self.path_columns, name, self.display))
 
     def _count_rows(
         self, group: RowGroups, hashed: HashedRanges, given: Mapping[str, str], counter: RowCounter
