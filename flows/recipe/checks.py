@@ -164,13 +164,13 @@ def _check_known(recipe: Recipe) -> Iterator[RecipeFault]:
     if window is None or not window.known:
         return
     path, given = "model.window.known", ", ".join(window.known)
-    if unknown := [name for name in window.known if name not in (*data.numbers, data.time)]:
-        remedy = f"choose among {', '.join((*data.numbers, data.time or ''))}"
+    if unknown := [name for name in window.known if name not in (*data.numbers, data.time_name)]:
+        remedy = f"choose among {', '.join((*data.numbers, data.time_name or ''))}"
         rule = "be columns of data.numbers, or that of the time"
         yield RecipeFault(path, ", ".join(unknown), rule, remedy)
     if not window.list_targets(data.numbers):
         yield RecipeFault(path, given, "leave columns to forecast", "take one out")
-    if data.time in window.known and not head.calendar:
+    if data.time_name in window.known and not head.calendar:
         remedy = "write model.head.calendar: [day, week]"
         yield RecipeFault(path, given, "hold the time only for a calendar", remedy)
     if head.name != DEFAULT_HEAD.name or head.denoise is not None:
