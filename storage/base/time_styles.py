@@ -165,9 +165,9 @@ def read_step(text: str | float) -> int:
 def choose_format(parts: int) -> str | None:
     """Return the format of times that several columns tell together, where none is given.
 
-    Two are a date and a clock of ISO 8601; more are year, month, day, hour, minute, second.
+    One or two are ISO 8601, a date and a clock; more are year, month, day, hour, minute, second.
     """
-    return None if parts == 2 else " ".join(_PARTS[:parts])
+    return None if parts <= 2 else " ".join(_PARTS[:parts])
 
 
 def join_parts(cells: Sequence[str | None], format_: str | None) -> str | None:

@@ -117,7 +117,7 @@ def _draft_rows(
     table = pa.table(columns)
     profiles = [profile_column(each, table.column(each)) for each in table.column_names]
     # All columns of an array are read: none can be left out.
-    roles = find_roles(profiles, "answer", kind, notes)
+    roles = find_roles(profiles, "answer", kind, 1, notes)
     roles = _keep_all(roles, profiles)
     if source["held_out"] is not None:
         looked = Looked(dict(source), table, {"train": table.num_rows}, {}, complete=False)

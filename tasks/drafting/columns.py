@@ -50,7 +50,9 @@ PLACEHOLDERS = frozenset(
     )
 )
 """Texts that people write where they have no number, in lower case."""
-TIME_WORDS = re.compile(r"time|date|stamp|epoch|zeit|datum|\bts\b|_ts\b|year|month|day", re.I)
+TIME_WORDS = re.compile(
+    r"time|date|stamp|epoch|zeit|datum|(?<![a-z])ts(?![a-z])|year|month|day", re.I
+)
 _MOSTLY = 0.9
 _FEW_TEXTS = 5
 
@@ -71,6 +73,10 @@ class Column:
         numbers: The numbers, NaN where there is none; None where it holds none.
         times: Nanoseconds since 1970; None where it holds none.
         time_format: Format of the times; None for ISO 8601.
+        parts: Columns that tell the time together; empty where this one does.
+        count: Column that counts the steps of the time, "" where the order of the rows is all;
+            None where times are told.
+        of_path: Whether it is a part of the files' paths.
         absent: Texts beyond the usual ones that stand for a missing number.
         odd: A text that is a number only with another decimal mark or the like, and the remedy.
     """
@@ -85,6 +91,9 @@ class Column:
     numbers: NDArray[np.float64] | None = None
     times: NDArray[np.int64] | None = None
     time_format: str | None = None
+    parts: tuple[str, ...] = ()
+    count: str | None = None
+    of_path: bool = False
     absent: list[str] = field(default_factory=list)
     odd: tuple[str, str] | None = None
 
@@ -139,7 +148,7 @@ def profile_column(name: str, column: "pa.ChunkedArray") -> Column:
     if not values:
         profile.holds = "empty"
         return profile
-    named = not typed and bool(TIME_WORDS.search(name))
+    named = bool(TIME_WORDS.search(name)) and (not typed or pa.types.is_integer(kind))
     if (named and _take_times(profile, named=True)) or _take_numbers(profile):
         return profile
     if not typed:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.base import records
-from storage.base.cells import explain_unreadable, read_number
+from storage.base.cells import explain_unreadable, find_missing, read_number
 from storage.base.errors import StorageError
-from storage.base.marks import Marks
+from storage.base.marks import Marks, NumberWriter
 from storage.base.redaction import redact
 from storage.base.text_style import TextStyle
 from storage.base.times import is_moment
@@ -28,6 +28,7 @@ DELIMITERS = (",", ";", "\t", "|", " ")
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LATIN = re.compile("[\x80-\x9f]")
 _ALIKE = 0.98
+_NONE_MISSING = find_missing(())
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,11 @@ def _find_delimiter(text: str, name: str, notes: Notes) -> tuple[str, int, list[
         if table:
             found[sign] = [record.cells for record in table]
             skipped[sign] = table[0].line - 1 if table[0] is not every[0] else 0
-    if not found:
-        raise DraftError(_refuse_text(text, name))
+    if not found or _is_one_column(text):
+        delimiter = _find_single(text)
+        if delimiter is None:
+            raise DraftError(_refuse_text(text, name))
+        return delimiter, 0, [record.cells for record in _split(text, delimiter)]
     best = max(found, key=lambda sign: (-skipped[sign], _rate(found[sign], sign, found)))
     rows = found[best]
     width = Counter(map(len, rows)).most_common(1)[0][0]
@@ -162,6 +166,26 @@ def _split(text: str, delimiter: str) -> list[records.Record]:
         if len(kept) == MOST_RECORDS:
             break
     return kept
+
+
+def _is_one_column(text: str) -> bool:
+    """Return whether a name stands alone above numbers with decimal commas."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()][:MOST_RECORDS]
+    below = NumberWriter(Marks(","), _NONE_MISSING)
+    return (
+        len(lines) > 2
+        and not any(sign in lines[0] for sign in DELIMITERS)
+        and all(read_number(below.write(line)) is not None for line in lines[1:])
+    )
+
+
+def _find_single(text: str) -> str | None:
+    """Return a sign that stands in no line of a table of one column of numbers; None of others."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()][:MOST_RECORDS]
+    good = sum(_is_value(line) for line in lines[1:])
+    if len(lines) < 3 or good < _ALIKE * (len(lines) - 1):
+        return None
+    return next((sign for sign in DELIMITERS if sign not in text), None)
 
 
 def _find_table(found: Sequence[records.Record]) -> Sequence[records.Record]:

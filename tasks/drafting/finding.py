@@ -32,7 +32,7 @@ SPLIT_WORDS: Mapping[str, frozenset[str]] = {
 }
 """Words in a file's or folder's name that say which split it is."""
 _GENERIC = frozenset(("data", "dataset", "train", "test", "table", "rows", "file", "samples"))
-_PACKED = re.compile(
+ENDING = re.compile(
     r"(\.(gz|xz|bz2|lzma|zst|tar|csv|tsv|txt|parquet|pq|npz|npy|tgz|txz|tbz2|tzst))+$"
 )
 
@@ -107,7 +107,7 @@ def find_split_files(names: Sequence[str]) -> dict[str, str]:
 def name_recipe(url: str) -> str:
     """Return a recipe's name after the file or folder that it is about."""
     parts = [part for part in re.split(r"[/\\]+", redact(url).split("?")[0]) if part]
-    stems = [_PACKED.sub("", part.lower()) for part in reversed(parts)]
+    stems = [ENDING.sub("", part.lower()) for part in reversed(parts)]
     plain = [re.sub(r"[^a-z0-9]+", "-", stem).strip("-") for stem in stems]
     told = [name for name in plain if name and name not in _GENERIC]
     name = (told or plain or ["mine"])[0]

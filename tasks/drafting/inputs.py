@@ -45,6 +45,14 @@ class Roles:
     step_ns: int = 0
     left_out: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns that are for something."""
+        single = (self.answer, self.time, self.entity, self.group)
+        used = (*filter(None, single), *self.numbers, *self.texts)
+        parts = () if self.time is None else self.time.parts
+        return (*(column.name for column in used), *parts)
+
 
 def choose_inputs(columns: Sequence[Column], roles: Roles) -> Roles:
     """Return the roles with the columns to learn from.
@@ -54,6 +62,7 @@ def choose_inputs(columns: Sequence[Column], roles: Roles) -> Roles:
     """
     ordered = roles.kind in ("forecasting", "series-classification", "series-regression")
     used = {id(column) for column in (roles.answer, roles.time, roles.entity)}
+    told = () if roles.time is None else (*roles.time.parts, roles.time.count)
     if roles.kind == "forecasting":
         used.discard(id(roles.answer))
     left: dict[str, str] = {}
@@ -61,7 +70,7 @@ def choose_inputs(columns: Sequence[Column], roles: Roles) -> Roles:
     texts: list[Column] = []
     group: Column | None = None
     for column in columns:
-        if id(column) in used:
+        if id(column) in used or column.name in told:
             continue
         reason = _find_reason(column, ordered=ordered)
         if reason == "group":
@@ -90,6 +99,8 @@ def _find_reason(column: Column, *, ordered: bool) -> str | None:
         return "it names each row and says nothing of the next one"
     if not ordered and _is_group(column):
         return "group"
+    if column.of_path:
+        return "it is a part of the files' names, of which a new one says nothing; or --target"
     if column.holds == "text":
         if ordered:
             return "series learn from numbers only"
@@ -110,6 +121,6 @@ def _is_identifier(column: Column) -> bool:
 
 
 def _is_group(column: Column) -> bool:
-    named = bool(IDENTIFIERS.search(column.name) or GROUPS.search(column.name))
+    named = column.of_path or bool(IDENTIFIERS.search(column.name) or GROUPS.search(column.name))
     few = 8 <= column.distinct <= column.rows // 2
     return named and few and (column.holds == "text" or column.is_whole)

@@ -1,11 +1,13 @@
 """Looks at data that nobody has described, and drafts a recipe for it."""
 
+from storage.base.path_patterns import list_names
 from tasks.drafting.anomalies import draft_anomalies
 from tasks.drafting.arrays import draft_arrays
 from tasks.drafting.columns import profile_column
+from tasks.drafting.composed import list_candidates
 from tasks.drafting.draft import Draft
 from tasks.drafting.finding import Material, find_material, name_recipe
-from tasks.drafting.guesses import LIKELY, SURE, UNKNOWN, DraftError, Notes
+from tasks.drafting.guesses import LIKELY, SURE, DraftError, Notes
 from tasks.drafting.idx import draft_idx
 from tasks.drafting.inputs import Roles
 from tasks.drafting.lives import find_lives
@@ -13,7 +15,7 @@ from tasks.drafting.pictures import draft_pictures
 from tasks.drafting.raw_limits import find_missing_texts
 from tasks.drafting.roles import find_roles
 from tasks.drafting.series import draft_series
-from tasks.drafting.tables import look_at_table
+from tasks.drafting.tables import Looked, look_at_table
 from tasks.drafting.tabular import draft_tabular, tell_left_out
 from tasks.drafting.window_tasks import draft_windows, prefer_series
 
@@ -59,16 +61,7 @@ def look_and_draft(
 def _draft_columns(
     material: Material, target: str | None, kind: str | None, name: str, notes: Notes
 ) -> Draft:
-    looked = look_at_table(material, notes)
-    columns = [
-        profile_column(column, looked.table.column(column)) for column in looked.table.column_names
-    ]
-    missing = find_missing_texts(columns, notes)
-    roles = find_lives(columns, target, kind, notes)
-    if roles is None:
-        found = find_roles(columns, target, kind, notes)
-        roles = prefer_series(found, columns, kind, notes)
-    _tell_files(material, roles, notes)
+    looked, roles, missing = guess_roles(material, target, kind, notes)
     draft = DRAFTS.get(roles.kind)
     if draft is None:
         known = ", ".join(DRAFTS)
@@ -80,12 +73,26 @@ def _draft_columns(
     return draft(looked, roles, missing, name, notes)
 
 
-def _tell_files(material: Material, roles: Roles, notes: Notes) -> None:
-    """Tell of files that hold the same times, as of one device each: no column tells them apart."""
-    time = roles.time
-    if len(material.names) < 2 or time is None or roles.entity is not None:
-        return
-    if time.distinct < 0.99 * time.rows:
-        why = "times repeat, as if each file were of one device, and no column says which: write a "
-        why += "column with the file's name into each file, and draft again"
-        notes.add("data.entity", f"{len(material.names)} files", UNKNOWN, why)
+def guess_roles(
+    material: Material, target: str | None, kind: str | None, notes: Notes
+) -> tuple[Looked, Roles, list[str]]:
+    """Read the first rows of a table, and guess what each column is for.
+
+    Returns:
+        The rows, the roles, and texts beyond the usual ones that stand for a missing value.
+    """
+    looked = look_at_table(material, notes)
+    columns = [
+        profile_column(column, looked.table.column(column)) for column in looked.table.column_names
+    ]
+    for column in columns:
+        column.of_path = column.name in list_names(looked.path_columns)
+    missing = find_missing_texts(columns, notes)
+    files = len(looked.rows_by_file)
+    told = any(candidate.is_plain for candidate in list_candidates(columns, files))
+    # The hours of a day count up, too, and are no life.
+    roles = None if told else find_lives(columns, target, kind, notes)
+    if roles is None:
+        found = find_roles(columns, target, kind, files, notes)
+        roles = prefer_series(found, columns, kind, notes)
+    return looked.use_path(roles.names), roles, missing

@@ -7,12 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.redaction import redact
+from storage.base.time_styles import choose_format
 from storage.forms.series import find_step
 from tasks.drafting.columns import Column
+from tasks.drafting.composed import COUNT_STEP, Candidate, list_candidates, look_ordered
 from tasks.drafting.guesses import LIKELY, SURE, UNKNOWN, UNSURE, DraftError, Notes
 from tasks.drafting.inputs import MOST_CLASSES, Roles, choose_inputs
 
 FEW_VALUES = 10
+ORDERED = ("forecasting", "series-classification", "series-regression")
+"""Kinds of rows that follow each other in time."""
 ANSWERS = re.compile(
     r"^(target|label|labels|class|classes|y|outcome|output|response|answer|species|diagnosis|"
     r"category|churn|default|fraud|failure|survived|price|cnt|count|result|quality)$"
@@ -22,7 +26,7 @@ ANSWERS = re.compile(
 
 
 def find_roles(
-    columns: Sequence[Column], target: str | None, kind: str | None, notes: Notes
+    columns: Sequence[Column], target: str | None, kind: str | None, files: int, notes: Notes
 ) -> Roles:
     """Guess the roles of a table's columns.
 
@@ -30,6 +34,7 @@ def find_roles(
         columns: The profiles, in the order of the file.
         target: Column that a person named.
         kind: Kind that a person named.
+        files: How many files there are.
         notes: Takes what was guessed.
 
     Raises:
@@ -37,6 +42,51 @@ def find_roles(
     """
     _refuse_odd(columns)
     named = _find_named(columns, target)
+    for candidate in list_candidates(columns, files) if kind in (None, *ORDERED) else ():
+        roles = _try_time(columns, candidate, named, kind, notes)
+        if roles is not None:
+            return roles
+    return _choose_roles(columns, named, kind, notes)
+
+
+def _try_time(
+    columns: Sequence[Column],
+    candidate: Candidate,
+    named: Column | None,
+    kind: str | None,
+    notes: Notes,
+) -> Roles | None:
+    """Return the roles with a time that no single column tells; None where it is none."""
+    time, tried = candidate.time, Notes()
+    if named is not None and named.name in (*time.parts, time.count):
+        return None
+    if not candidate.is_plain and kind is None:
+        # A number that rises, or an order, is a time only where rows look like a series.
+        free = [column for column in columns if column.holds == "text" and not column.of_path]
+        named_so = any(ANSWERS.search(column.name) for column in columns)
+        if named is not None or free or named_so:
+            return None
+        if time.count == "" and candidate.files is None and len(columns) > 1:
+            return None
+    others = [column for column in columns if column.name != time.count]
+    roles = _choose_roles([*others, time], named, kind, tried)
+    entity = roles.entity or candidate.files
+    if roles.kind not in ORDERED or roles.time is not time or not roles.step_ns:
+        return None
+    if not candidate.is_plain and kind is None:
+        codes = np.zeros(time.rows, dtype=np.int64) if entity is None else entity.codes
+        if not look_ordered(columns, codes):
+            return None
+    if time.count is not None:
+        why = "nothing says how far apart in time rows are: write the true step"
+        tried.add("data.time", f"a step of {COUNT_STEP}", UNKNOWN, why)
+    notes.guesses += tried.guesses
+    return roles
+
+
+def _choose_roles(
+    columns: Sequence[Column], named: Column | None, kind: str | None, notes: Notes
+) -> Roles:
     time, entity, step_ns = _find_time(columns, named, notes)
     answer = named or _guess_answer(columns, time, entity, step_ns, kind, notes)
     chosen = kind or _guess_kind(answer, time, step_ns, notes)
@@ -78,11 +128,12 @@ def _find_time(
     """Return the column of the time, that of the entity, and the usual step."""
     times = [c for c in columns if c.holds == "time" and c is not named and c.missing < 0.02]
     if not times:
-        _tell_composed(columns, notes)
         return None, None, 0
-    time = max(times, key=lambda column: column.distinct)
-    style = time.time_format or "ISO 8601"
-    notes.add("data.time", time.name, SURE if len(times) == 1 else LIKELY, f"written as {style}")
+    time = max(times, key=lambda column: (column.distinct, bool(column.parts)))
+    style = time.time_format or choose_format(len(time.parts) or 1) or "ISO 8601"
+    sure = SURE if len(times) == 1 and time.count is None else LIKELY
+    how = f"written as {style}" if time.count is None else "counted"
+    notes.add("data.time", list(time.parts) or time.count or time.name, sure, how)
     if time.times is None or (time.time_format is not None and _is_ambiguous(time)):
         notes.add(
             "data.time_format", style, UNSURE, "day and month can be told apart by their order only"
@@ -106,18 +157,6 @@ def _is_ambiguous(time: Column) -> bool:
         return False
     parts = [[int(n) for n in re.findall(r"\d+", text)[:2]] for text in time.texts[:5000]]
     return all(max(part, default=0) <= 12 for part in parts)
-
-
-def _tell_composed(columns: Sequence[Column], notes: Notes) -> None:
-    """Tell of times that a recipe cannot read: of several columns, or counted."""
-    parts = [
-        c.name for c in columns if re.fullmatch(r"(year|month|day|hour|yr|mnth|hr)", c.name, re.I)
-    ]
-    if len(parts) >= 3:
-        remedy = (
-            "a recipe takes one column of the time: write one as 2024-05-01 13:00 into the file"
-        )
-        notes.add("data.time", ", ".join(parts), UNKNOWN, remedy)
 
 
 def _find_entity(columns: Sequence[Column], time: Column, named: Column | None) -> Column | None:
@@ -162,7 +201,9 @@ def _guess_answer(
     notes: Notes,
 ) -> Column | None:
     free = [
-        c for c in columns if c not in (time, entity) and not c.is_constant and c.holds != "time"
+        c
+        for c in columns
+        if c not in (time, entity) and not c.is_constant and c.holds != "time" and not c.of_path
     ]
     by_name = [column for column in free if ANSWERS.search(column.name)]
     forecast = kind == "forecasting" or (kind is None and step_ns > 0)

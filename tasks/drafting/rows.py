@@ -21,6 +21,8 @@ from storage.pipeline.splits import (
     split_by_time,
 )
 from storage.shards.row_ids import CONTENT_HASH, LABEL, Rows, hash_contents
+from storage.sources.counting import add_counted_times
+from tasks.drafting.composed import COUNT_STEP
 from tasks.drafting.guesses import LIKELY, UNSURE, Notes
 from tasks.drafting.inputs import Roles
 from tasks.drafting.limits import choose_shares
@@ -45,17 +47,22 @@ def describe_columns(roles: Roles, missing: Sequence[str]) -> dict[str, Any]:
 
 def describe_time(roles: Roles) -> dict[str, Any]:
     """Return what the data section says of the time; nothing where there is none."""
-    if roles.time is None:
+    time = roles.time
+    if time is None:
         return {}
-    style = roles.time.time_format
-    return {"time": roles.time.name} | ({} if style is None else {"time_format": style})
+    if time.count is not None:
+        counted = {"count": time.count} if time.count else {}
+        return {"time": counted | {"step": COUNT_STEP}}
+    style = {} if time.time_format is None else {"time_format": time.time_format}
+    return {"time": list(time.parts) or time.name} | style
 
 
 def read_rows(table: "pa.Table", section: Mapping[str, Any]) -> tuple[RowsSpec, Rows]:
     """Read rows as a run will, by the data section; with the hash of each one's content."""
     form = FORMS.find(str(section["kind"]))
     spec = form.spec.model_validate(section)
-    rows, _ = form.read_table(_blank(table, spec), spec)
+    given = add_counted_times(_blank(table, spec), spec, {}, {}, range(table.num_rows))
+    rows, _ = form.read_table(given, spec)
     rows = form.settle(rows, spec)
     return spec, {CONTENT_HASH: hash_contents(rows), **rows}
 

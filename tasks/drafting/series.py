@@ -1,6 +1,7 @@
 """Drafts a recipe that forecasts series: step, season, windows, and what is worth its time."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,7 +51,8 @@ def draft_series(
     scaled = _standardise(rows[NUMBERS], splits == TRAIN)
     runs = cut_runs(scaled, rows[SERIES_ID], rows[TIME], roles.step_ns)
     notes.add("model.window", f"a step of {_tell_time(roles.step_ns)}", SURE, "the usual one")
-    won = _race(runs, len(targets), roles.step_ns, cutoffs, notes)
+    told = roles.time.count is None
+    won = _race(runs, len(targets), roles.step_ns, cutoffs, told=told, notes=notes)
     if won.family != LEARNED and others:
         section["numbers"] = [column.name for column in targets]
         why = "a quick network that saw the other columns forecast no better: they are left out"
@@ -143,7 +145,13 @@ def _standardise(values: NDArray[np.float64], train: NDArray[np.bool_]) -> NDArr
 
 
 def _race(
-    runs: Sequence[Run], targets: int, step_ns: int, cutoffs: tuple[int, int], notes: Notes
+    runs: Sequence[Run],
+    targets: int,
+    step_ns: int,
+    cutoffs: tuple[int, int],
+    *,
+    told: bool,
+    notes: Notes,
 ) -> Forecast:
     """Return the family and the window that did best on validation rows."""
     before = [
@@ -155,6 +163,9 @@ def _race(
         notes.add("model.window", f"a season of {season} steps", LIKELY, why)
     room = max(int(((run.times >= cutoffs[0]) & (run.times < cutoffs[1])).sum()) for run in runs)
     frames = _list_frames(season, step_ns, room)
+    if not told:
+        # Of rows that are counted nobody knows the hour.
+        frames = [replace(frame, calendar=()) for frame in frames]
     won = race_forecasts(runs, targets, frames, cutoffs)
     if won is None:
         raise DraftError(

@@ -1,14 +1,16 @@
 """Reads the first rows of a table as its source reads them: each value as the text that it is."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from storage.base.errors import SourceError, StorageError
+from storage.base.path_patterns import list_names, match_path
 from storage.base.redaction import redact
 from storage.forms.table import TableSpec
 from storage.sources.addresses import join_url
 from storage.sources.base import Part
+from storage.sources.choosing import add_columns
 from storage.sources.csv import CsvSource
 from storage.sources.csv_blocks import Block
 from storage.sources.faults import translated
@@ -16,6 +18,7 @@ from tasks.drafting.dialect import find_dialect
 from tasks.drafting.finding import Material, find_split_files
 from tasks.drafting.guesses import LIKELY, SURE, DraftError, Notes
 from tasks.drafting.marks import write_table
+from tasks.drafting.paths import find_pattern
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +37,8 @@ class Looked:
         rows_by_file: How many of them are of which file, in order.
         splits: File of each split, where the files' names say it.
         complete: Whether these are all rows.
+        path_columns: Pattern of the files' names, whose parts are columns of the table, too; None
+            where there is one file, or the names say splits.
     """
 
     source: dict[str, Any]
@@ -41,6 +46,13 @@ class Looked:
     rows_by_file: Mapping[str, int]
     splits: Mapping[str, str]
     complete: bool
+    path_columns: str | None = None
+
+    def use_path(self, used: Iterable[str]) -> "Looked":
+        """Return the same with a source that says the files' names, if one of these is used."""
+        if not set(used) & set(list_names(self.path_columns)):
+            return self
+        return replace(self, source={**self.source, "path_columns": self.path_columns})
 
 
 def look_at_table(material: Material, notes: Notes) -> Looked:
@@ -86,13 +98,20 @@ def _gather(
     if not sum(table.num_rows for table in every):
         raise DraftError(f"source ({redact(str(source['url']))}) must hold rows; got none")
     counts = {name: sum(table.num_rows for table in parts) for name, parts in tables.items()}
+    pattern = None if splits else find_pattern(list(tables), every[0].column_names)
+    if pattern is not None:
+        every = [
+            add_columns(table, match_path(pattern, name) or {})
+            for name, parts in tables.items()
+            for table in parts
+        ]
     table = pa.concat_tables(every, promote_options="permissive")
     if not complete:
         why = "the first rows of each file were looked at, and no more: what comes later may differ"
         notes.add("data", f"{table.num_rows} rows", LIKELY, why)
     else:
         notes.add("data", f"{table.num_rows} rows", SURE, f"{table.num_columns} columns, all read")
-    return Looked(source, table, counts, splits, complete)
+    return Looked(source, table, counts, splits, complete, pattern)
 
 
 def _bound(

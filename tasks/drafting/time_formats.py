@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.base.times import read_time
+from storage.base.time_styles import TimeStyle
 
 _DATES = (
     "%Y-%m-%d",
@@ -40,8 +40,11 @@ _CLOCKS = (
     " %H",
 )
 _NUMERIC = ("%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H", "%Y%m%d", "%s")
+_EPOCHS = {"epoch_s": (9, 10), "epoch_ms": (12, 13), "epoch_us": (15, 16), "epoch_ns": (18, 19)}
+"""Digits before the point of times since 2001, by their unit."""
 """Formats of times that look like numbers; tried only where the column's name speaks of time."""
 _DIGITS = re.compile(r"\d+")
+_DECIMALS = re.compile(r"\d+(\.\d+)?")
 _SAMPLE = 40
 _ALL = 0.99
 
@@ -62,8 +65,9 @@ def find_time_format(
     some = [texts[n] for n in np.linspace(0, len(texts) - 1, min(_SAMPLE, len(texts))).astype(int)]
     found = []
     for style in _list_formats(some, named=named):
-        if all(read_time(text, style) is not None for text in some):
-            times = [read_time(text, style) for text in texts]
+        read = TimeStyle(style).read
+        if all(read(text) is not None for text in some):
+            times = [read(text) for text in texts]
             good = sum(time is not None for time in times)
             if good >= _ALL * len(texts):
                 found.append((style, np.array([time or 0 for time in times], dtype=np.int64)))
@@ -78,10 +82,23 @@ def _list_formats(some: Sequence[str], *, named: bool) -> Iterator[str | None]:
     if all(_DIGITS.fullmatch(text) for text in some):
         if named:
             yield from (style for style in _NUMERIC if _fits_digits(some, style))
+            yield from _list_epochs(some)
+        return
+    if all(_DECIMALS.fullmatch(text) for text in some):
+        yield from _list_epochs(some) if named else ()
         return
     yield None
     for date, clock in product(_DATES, _CLOCKS):
         yield date + clock
+
+
+def _list_epochs(some: Sequence[str]) -> Iterator[str]:
+    lengths = {len(text.partition(".")[0]) for text in some}
+    whole = all(_DIGITS.fullmatch(text) for text in some)
+    for style, known in _EPOCHS.items():
+        # Whole seconds have a format of their own.
+        if lengths <= set(known) and not (whole and style == "epoch_s"):
+            yield style
 
 
 def _fits_digits(some: Sequence[str], style: str) -> bool:
