@@ -71,16 +71,10 @@ def test_a_short_series_gets_windows_that_fit(tmp_path):
     assert window["lookback"] + window["horizon"] < held_out
 
 
-def test_times_in_several_columns_are_told_with_the_remedy(tmp_path):
-    rows = [["2020", str(n % 12 + 1), str(n % 28 + 1), f"{n % 7}.5"] for n in range(200)]
-    path = write_table(tmp_path / "air.csv", ["year", "month", "day", "pm10"], rows)
-    draft = look_and_draft(str(path), "pm10")
-    told = [g for g in draft.guesses if g.what == "data.time" and g.confidence == "unknown"]
-    assert "write one as 2024-05-01 13:00" in told[0].why
-
-
-def test_a_forecast_without_times_is_refused(tmp_path):
-    path = write_table(tmp_path / "n.csv", ["a", "b"], [[f"{n}.5", f"{n}.25"] for n in range(99)])
+def test_a_forecast_without_even_steps_is_refused(tmp_path):
+    moments = [dt.datetime(2023, 1, 1) + dt.timedelta(minutes=n * n * 7 % 9973) for n in range(99)]
+    rows = [[f"{m:%F %T}", f"{n}.25"] for n, m in enumerate(moments)]
+    path = write_table(tmp_path / "n.csv", ["a", "b"], rows)
     with pytest.raises(DraftError, match="a column of the time"):
         look_and_draft(str(path), None, "forecasting")
 
