@@ -17,6 +17,7 @@ from lepton_ai.commands.common import (
     say,
 )
 from lepton_ai.commands.run import Settings, parse_settings
+from storage.base.urls import redact
 
 if TYPE_CHECKING:
     from flows.checking import Checked
@@ -60,7 +61,9 @@ def check(
                 {"recipe": recipe, "ok": False, "faults": list(map(str, error.faults))}, "", True
             )
         raise fail(str(error), EXIT_USAGE) from error
-    command = shlex.join([recipe, *(f"--set={each}" for each in settings or [])])
+    # A value can be a secret: the page names what was set, and not to what.
+    put = "".join(f" --set {key}=..." for key in overrides)
+    command = f"{shlex.quote(redact(recipe))}{put}"
     written = write_check_page(checked, command, Path(page) if page else None)
     _say(checked)
     say(f"  page     {written}")

@@ -142,7 +142,7 @@ def trace_precision(
     if called is not None and called.any():
         hits = int((called & truth).sum())
         at = (hits / int(truth.sum()), hits / int(called.sum()))
-        threshold = float(scores[called].min())
+        threshold = float(scores[called].min()) if sample.threshold is None else sample.threshold
     return PrecisionRecall(
         positive=positive,
         base=float(truth.mean()),

@@ -132,6 +132,10 @@ def test_check_tells_what_stops_a_run_and_writes_nothing(tmp_path, monkeypatch):
         assert done.status == (2 if told else 0), setting
         assert told is None or told in done.messages, setting
         assert told is None or "What to mend" in Path("check.html").read_text("utf-8")
+    call("check", "wine.yaml", "--no-measure", "--page", "check.html", "--set", "train.seed=46321")
+    page = Path("check.html").read_text("utf-8")
+    assert "--set train.seed=..." in page
+    assert "46321" not in page, "a value can be a secret"
     text = data.read_text().replace("14.23;", "ERR;", 1)
     data.write_text(text)
     assert "got 1 values that are none" in call("check", "wine.yaml").messages
