@@ -80,7 +80,8 @@ def find_dialect(material: Material, notes: Notes) -> Dialect:
     encoding, text = _decode(data, notes)
     # Only whole lines: the last one of a part may be cut off.
     end = len(text) if whole else text.rfind("\n") + 1
-    delimiter, skip_rows, rows = _find_delimiter(text[: end or len(text)], name, notes)
+    delimiter, skip_rows, table = _find_delimiter(text[: end or len(text)], name, notes)
+    rows = [record.cells for record in table]
     marks = find_marks(rows[1:], delimiter, notes)
     units = has_units(rows[1:], marks)
     if units:
@@ -89,14 +90,36 @@ def find_dialect(material: Material, notes: Notes) -> Dialect:
         rows = [rows[0], *rows[2:]]
     header = _find_header(rows, notes)
     names = header or tuple(cell.strip() for cell in rows[0])
-    if header is None and (repeated := [n for n, count in Counter(names).items() if count > 1]):
-        notes.add(
-            "source.header",
-            "left out: " + ", ".join(repr(name) for name in repeated),
-            SURE,
-            "these names stand for more than one column; to use them, rename them in the file",
-        )
+    if header is None and (renamed := _rename(names, rows[1:], notes)):
+        # The names of a recipe stand for those of the file, whose line is passed over then.
+        first = table[1 + units].line - 1
+        return Dialect(delimiter, encoding, renamed, renamed, marks, first)
     return Dialect(delimiter, encoding, header, names, marks, skip_rows, units)
+
+
+def _rename(
+    names: Sequence[str], rows: Sequence[Sequence[str]], notes: Notes
+) -> tuple[str, ...] | None:
+    """Return names that differ, where a column with values has none, or that of another one."""
+    counts = Counter(names)
+    odd = [
+        number
+        for number, name in enumerate(names)
+        if (not name or counts[name] > 1) and any(row[number].strip() for row in rows)
+    ]
+    if not odd or not rows:
+        return None
+    kept = {name for name in names if name and counts[name] == 1}
+    made: list[str] = []
+    for number, name in enumerate(names, 1):
+        plain = name if name and name not in made else f"{name or 'column'}_{number}"
+        while plain in made or (plain in kept and plain != name):
+            plain += "_"
+        made.append(plain)
+    shown = [f"{names[number]!r}: {made[number]}" for number in odd]
+    why = "the first line has no name for them, or one for several; these names are made up"
+    notes.add("source.header", shown[:8], LIKELY, why)
+    return tuple(made)
 
 
 def read_head(material: Material, name: str, size: int = HEAD_BYTES) -> tuple[bytes, bool]:
@@ -128,9 +151,9 @@ def _decode(data: bytes, notes: Notes) -> tuple[str, str]:
     return encoding, data.decode(encoding, errors="replace")
 
 
-def _find_delimiter(text: str, name: str, notes: Notes) -> tuple[str, int, list[list[str]]]:
+def _find_delimiter(text: str, name: str, notes: Notes) -> tuple[str, int, list[records.Record]]:
     """Return what stands between values, the lines before the table, and its first records."""
-    found: dict[str, list[list[str]]] = {}
+    found: dict[str, Sequence[records.Record]] = {}
     skipped: dict[str, int] = {}
     for sign in DELIMITERS:
         if sign == " " and found:
@@ -138,7 +161,7 @@ def _find_delimiter(text: str, name: str, notes: Notes) -> tuple[str, int, list[
         every = _split(text, sign)
         table = _find_table(every)
         if table:
-            found[sign] = [record.cells for record in table]
+            found[sign] = table
             skipped[sign] = table[0].line - 1 if table[0] is not every[0] else 0
     if not found or _is_one_column(text):
         delimiter = _find_single(text)
@@ -146,8 +169,8 @@ def _find_delimiter(text: str, name: str, notes: Notes) -> tuple[str, int, list[
             raise DraftError(_refuse_text(text, name))
         return delimiter, 0, [record.cells for record in _split(text, delimiter)]
     best = max(found, key=lambda sign: (-skipped[sign], _rate(found[sign], sign, found)))
-    rows = found[best]
-    width = Counter(map(len, rows)).most_common(1)[0][0]
+    table = found[best]
+    width = Counter(len(record.cells) for record in table).most_common(1)[0][0]
     if skipped[best]:
         why = f"the table of {width} values a line begins behind these lines"
         notes.add("source.skip_rows", skipped[best], LIKELY, why)
@@ -155,7 +178,7 @@ def _find_delimiter(text: str, name: str, notes: Notes) -> tuple[str, int, list[
         shown = "tab" if best == "\t" else repr(best)
         sure = SURE if len(found) == 1 else LIKELY
         notes.add("source.delimiter", shown, sure, f"it parts each line into {width} values")
-    return best, skipped[best], [row for row in rows if len(row) == width]
+    return best, skipped[best], [record for record in table if len(record.cells) == width]
 
 
 def _split(text: str, delimiter: str) -> list[records.Record]:
@@ -205,9 +228,9 @@ def _find_table(found: Sequence[records.Record]) -> Sequence[records.Record]:
     return ()
 
 
-def _rate(rows: Sequence[Sequence[str]], sign: str, found: Collection[str]) -> float:
+def _rate(table: Sequence[records.Record], sign: str, found: Collection[str]) -> float:
     """Return the share of cells that hold none of the other delimiters, but for decimal commas."""
-    cells = [cell for row in rows[1:51] or rows for cell in row]
+    cells = [cell for record in table[1:51] or table for cell in record.cells]
     others = [other for other in found if other != sign]
     odd = sum(
         any(other in cell for other in others)

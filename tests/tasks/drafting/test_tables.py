@@ -4,7 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.datasets import load_wine
 
+from flows.recipe.model import Recipe
 from tasks.drafting.guesses import DraftError
 from tasks.drafting.looking import look_and_draft
 from tests.conftest import SHARED_DATA
@@ -237,3 +239,19 @@ def test_files_of_one_device_each_are_told(tmp_path):
         write_table(folder / f"d{device}.csv", ["timestamp", "flow", "speed"], rows)
     draft = look_and_draft(str(folder), "flow")
     assert find(draft, "data.entity", "unknown") == ["3 files"]
+
+
+@pytest.mark.parametrize("units", [False, True])
+def test_columns_without_a_name_of_their_own_get_one(tmp_path, units):
+    wine = load_wine(as_frame=True).frame.iloc[:, [0, 1, 2, 3, 13]]
+    lines = ["some logger", ",alcohol,alcohol,ash,target,", *(["-,%,%,g,-,"] if units else [])]
+    lines += [",".join(map(str, row)) + "," for row in wine.to_numpy()]
+    (tmp_path / "wine.csv").write_text("\n".join(lines))
+    draft = look_and_draft(str(tmp_path / "wine.csv"))
+    source = draft.document["source"]
+    assert source["header"] == ["column_1", "alcohol", "alcohol_3", "ash", "target", "column_6"]
+    assert source["skip_rows"] == 2 + units
+    assert draft.document["data"]["numbers"] == ["column_1", "alcohol", "alcohol_3", "ash"]
+    recipe = Recipe.model_validate(draft.document)
+    (part,) = recipe.source.parts(1 << 20, recipe.data)
+    assert len(recipe.source.read(part, recipe.data)["label"]) == len(wine)
