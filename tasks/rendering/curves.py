@@ -21,7 +21,7 @@ def draw_step_errors(errors: StepErrors) -> Markup | None:
     high = 1.05 * max(value for line in lines.values() for value in line if math.isfinite(value))
     high = high or 1.0
     steps = max(map(len, lines.values()))
-    title = "Mean absolute error by step ahead" + (f", {errors.unit}" if errors.unit else "")
+    title = "MAE by step ahead" + (f", {errors.unit}" if errors.unit else "")
     drawn = [
         _draw_line(
             [

@@ -68,9 +68,10 @@ def _name_times(forecast: Forecast, given: int, steps: int, now: float) -> Seque
         return (*back, text(end, FOOT, f"{steps} steps ahead", anchor="end"))
     first, last, ahead = forecast.moments
     found = [text(end, FOOT, ahead, anchor="end")]
-    room = _CHARACTER * (len(last) + 2)
-    if LEFT + 1.5 * room < now < end - 1.5 * room:
-        found += [text(LEFT, FOOT, first), text(now, FOOT, last, anchor="middle")]
+    short = last[5:] if last[:5] == first[:5] else last  # The year stands at the left.
+    half = _CHARACTER * (len(short) + 1) / 2
+    if LEFT + _CHARACTER * len(first) < now - half and now + half < end - _CHARACTER * len(ahead):
+        found += [text(LEFT, FOOT, first), text(now, FOOT, short, anchor="middle")]
     else:
         found.insert(0, text(LEFT, FOOT, first if given else last))
     return found
@@ -90,8 +91,8 @@ def _draw_band(
     return element("polygon", points=points, class_="band")
 
 
-_CHARACTER = 6.6
-"""Width of a character beneath a plot."""
+_CHARACTER = 8.0
+"""Width of a character beneath a plot, on a narrow screen."""
 _CLASSES = {"truth": "truth", "answer": "validation"}
 
 
