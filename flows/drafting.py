@@ -1,6 +1,9 @@
 """Drafts a recipe for data that nobody has described, and makes sure that it can be carried out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from pydantic import JsonValue
 
 from flows.errors import FlowError, RecipeError
 from flows.kinds import KINDS
@@ -37,7 +40,11 @@ class Drafted:
 
 
 def draft_recipe(
-    url: str, target: str | None = None, kind: str | None = None, name: str | None = None
+    url: str,
+    target: str | None = None,
+    kind: str | None = None,
+    name: str | None = None,
+    options: Mapping[str, JsonValue] | None = None,
 ) -> Drafted:
     """Look at data, and draft a recipe that loads.
 
@@ -46,6 +53,7 @@ def draft_recipe(
         target: Column that is asked for; None to guess it.
         kind: Kind of the recipe; None to guess it.
         name: Name of the recipe; None for one after the URL.
+        options: Options of the URL's file system, as `{"anon": True}`.
 
     Raises:
         NoDraft: Nothing can be drafted; the message names the remedy.
@@ -56,7 +64,7 @@ def draft_recipe(
             f"--kind ({show_value(kind)}) must be a kind of recipe; choose one of {known}"
         )
     try:
-        draft = look_and_draft(url, target, kind, name)
+        draft = look_and_draft(url, target, kind, name, options)
     except DraftError as error:
         raise NoDraft(str(error)) from error
     text = write_recipe(draft.document, draft.guesses, INTRO)

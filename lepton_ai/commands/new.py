@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lepton_ai.commands.common import EXIT_USAGE, AsJson, answer, fail, on_platform, say
+from lepton_ai.commands.run import parse_settings
 
 if TYPE_CHECKING:
     from tasks.drafting.draft import Draft
@@ -30,6 +31,14 @@ def new(
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the recipe; default: after the URL.")
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            metavar="KEY=VALUE",
+            help="Option of the URL's file system, as anon=true of S3; it may stand there again.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; default: NAME.yaml here.")
     ] = None,
@@ -48,7 +57,8 @@ def new(
     from flows.drafting import NoDraft, draft_recipe
 
     try:
-        drafted = draft_recipe(url, target, kind, name)
+        options = parse_settings(option or [], "--option", "anon=true")
+        drafted = draft_recipe(url, target, kind, name, options)
     except NoDraft as error:
         raise fail(str(error), EXIT_USAGE) from error
     path = out if out is not None else Path(f"{drafted.draft.name}.yaml")

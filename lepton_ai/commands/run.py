@@ -157,7 +157,9 @@ def translate_stops(console: ConsoleProgress) -> Iterator[None]:
         PROGRESS.reset(token)
 
 
-def parse_settings(settings: list[str]) -> dict[str, Any]:
+def parse_settings(
+    settings: list[str], option: str = "--set", example: str = "train.max_epochs=3"
+) -> dict[str, Any]:
     """`["train.max_epochs=3"]` as `{"train.max_epochs": 3}`; values are read as YAML."""
     from flows.recipe.document import DocumentError, read_document
 
@@ -167,14 +169,14 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             # Neither is repeated: a value can be a secret.
             raise fail(
-                "--set must have the form KEY=VALUE; write e.g. --set train.max_epochs=3",
-                EXIT_USAGE,
+                f"{option} must have the form KEY=VALUE; write e.g. {option} {example}", EXIT_USAGE
             )
         try:
             parsed[key.strip()] = read_document(value).value
         except DocumentError as error:
             raise fail(
-                f"--set ({key.strip()}) must have a YAML value; got: {error}; quote it", EXIT_USAGE
+                f"{option} ({key.strip()}) must have a YAML value; got: {error}; quote it",
+                EXIT_USAGE,
             ) from None
     return parsed
 

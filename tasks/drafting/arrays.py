@@ -141,7 +141,9 @@ def _open_arrays(material: Material) -> Iterator[dict[str, ArrayFile]]:
     with ExitStack() as stack:
         found: dict[str, ArrayFile] = {}
         for path in material.names:
-            stream = stack.enter_context(open_stream(join_url(material.root, path), {}, path))
+            stream = stack.enter_context(
+                open_stream(join_url(material.root, path), material.options, path)
+            )
             if not path.lower().endswith(".npz"):
                 found[path.removesuffix(".npy")] = ArrayFile(path, stream.file, stream.most_bytes)
                 continue

@@ -129,7 +129,7 @@ def read_head(material: Material, name: str, size: int = HEAD_BYTES) -> tuple[by
         DraftError: It cannot be read.
     """
     try:
-        with open_stream(join_url(material.root, name), {}, name) as stream:
+        with open_stream(join_url(material.root, name), material.options, name) as stream:
             data = stream.read(size)
             return data, not stream.read(1)
     except StorageError as error:

@@ -4,17 +4,19 @@ import os
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from storage.base.errors import SourceError
 from storage.base.pictures import ENDINGS as PICTURES
 from storage.base.pictures import KINDS
-from storage.base.redaction import redact, remember_secrets
+from storage.base.redaction import mask_options, redact, remember_secrets
 from storage.sources.csv import SUFFIXES as TABLE_ENDINGS
 from storage.sources.images import ARCHIVES
 from storage.sources.listing import PACKED, find_files
-from tasks.drafting.guesses import LIKELY, SURE, DraftError, Notes
+from tasks.drafting.guesses import LIKELY, SURE, UNKNOWN, DraftError, Notes
 
 MOST_FILES = 10_000_000
 ENDINGS: Mapping[str, tuple[str, ...]] = {
@@ -46,28 +48,43 @@ class Material:
         url: The URL; of a path on this machine the whole one, so that the recipe runs anywhere.
         root: Folder of the files, as `storage.sources.listing` gives it.
         names: Names of the files below it that the source reads.
+        options: Options of the file system that it lies on.
     """
 
     type: str
     url: str
     root: str
     names: tuple[str, ...]
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    def name_options(self, notes: Notes) -> dict[str, JsonValue]:
+        """Return the options that a recipe's file may hold; tells of those that may be secret."""
+        shown = mask_options(self.options)
+        kept = {name: value for name, value in self.options.items() if shown.get(name) == value}
+        if secret := [name for name in shown if name not in kept]:
+            why = "it may be secret and is not written: give it to each run by --set "
+            why += f"source.options.{secret[0]}=..., or leave it to the environment"
+            notes.add("source.options", f"without {', '.join(secret)}", UNKNOWN, why)
+        return kept
 
 
-def find_material(url: str, notes: Notes) -> Material:
-    """Look at what lies at a URL.
+def find_material(
+    url: str, notes: Notes, options: Mapping[str, JsonValue] | None = None
+) -> Material:
+    """Look at what lies at a URL, on a file system of some options.
 
     Raises:
         DraftError: Nothing does that a source here reads.
     """
-    remember_secrets(url, {})
+    given = dict(options or {})
+    remember_secrets(url, given)
     whole = url
     if "://" not in url and "::" not in url:
         # Not `resolve`: a link may point elsewhere tomorrow.
         whole = os.path.abspath(Path(url).expanduser())  # noqa: PTH100
     every = tuple(ending for endings in ENDINGS.values() for ending in endings)
     try:
-        found = find_files(whole, {}, every, MOST_FILES)
+        found = find_files(whole, given, every, MOST_FILES)
     except SourceError as error:
         known = f"CSV, Parquet, idx, npy or npz, {KINDS}, alone, in folders, pictures in tar"
         raise DraftError(
@@ -86,7 +103,7 @@ def find_material(url: str, notes: Notes) -> Material:
         LIKELY if others > len(groups[type_]) else SURE,
         f"{len(groups[type_])} file{'s' * (len(groups[type_]) != 1)} of its kind{left}",
     )
-    return Material(type_, whole, found.root, tuple(groups[type_]))
+    return Material(type_, whole, found.root, tuple(groups[type_]), given)
 
 
 def find_split(name: str) -> str | None:

@@ -95,7 +95,7 @@ def _find_folder(material: Material) -> str:
 
 def _read_sizes(material: Material, path: str) -> tuple[str, tuple[int, ...]]:
     try:
-        with open_stream(join_url(material.root, path), {}, path) as stream:
+        with open_stream(join_url(material.root, path), material.options, path) as stream:
             return read_header(stream)
     except StorageError as error:
         raise DraftError(str(error)) from error
@@ -128,7 +128,7 @@ def _read_values(
     material: Material, path: str, most_rows: int
 ) -> tuple[NDArray[Any], tuple[int, ...]]:
     try:
-        with open_stream(join_url(material.root, path), {}, path) as stream:
+        with open_stream(join_url(material.root, path), material.options, path) as stream:
             dtype, sizes = read_header(stream)
             rows = min(sizes[0], most_rows)
             count = rows * int(np.prod(sizes[1:]))

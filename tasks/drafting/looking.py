@@ -1,5 +1,10 @@
 """Looks at data that nobody has described, and drafts a recipe for it."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import JsonValue
+
 from storage.base.path_patterns import list_names
 from tasks.drafting.anomalies import draft_anomalies
 from tasks.drafting.arrays import draft_arrays
@@ -33,7 +38,11 @@ PICTURES = {"images": draft_pictures, "idx": draft_idx, "arrays": draft_arrays}
 
 
 def look_and_draft(
-    url: str, target: str | None = None, kind: str | None = None, name: str | None = None
+    url: str,
+    target: str | None = None,
+    kind: str | None = None,
+    name: str | None = None,
+    options: Mapping[str, JsonValue] | None = None,
 ) -> Draft:
     """Look at data, and draft a recipe for them.
 
@@ -42,20 +51,24 @@ def look_and_draft(
         target: Column that is asked for; None to guess it.
         kind: Kind of the recipe; None to guess it.
         name: Name of the recipe; None for one after the URL.
+        options: Options of the URL's file system, as `{"anon": True}`.
 
     Raises:
         DraftError: Nothing can be drafted; the message names the remedy.
     """
     notes = Notes()
-    material = find_material(url, notes)
+    material = find_material(url, notes, options)
     called = name or name_recipe(material.url)
     if name is None:
         notes.add("name", called, LIKELY, "after the file or folder; else give --name")
     if kind is not None:
         notes.add("kind", kind, SURE, "given")
-    if material.type in PICTURES:
-        return PICTURES[material.type](material, target, kind, called, notes)
-    return _draft_columns(material, target, kind, called, notes)
+    draw = PICTURES.get(material.type, _draft_columns)
+    draft = draw(material, target, kind, called, notes)
+    if not (kept := material.name_options(notes)):
+        return draft
+    source = {**draft.document["source"], "options": kept}
+    return replace(draft, document={**draft.document, "source": source})
 
 
 def _draft_columns(

@@ -35,18 +35,20 @@ def find_table(
         names nine of ten pictures.
     """
     try:
-        root, files = list_files(material.root, {}, SUFFIXES, 1 << 20)
+        root, files = list_files(material.root, material.options, SUFFIXES, 1 << 20)
     except StorageError:
         return None
     for file in files[:MOST_TABLES]:
         try:
-            looked = look_at_table(Material("csv", material.root, root, (file,)), Notes())
+            looked = look_at_table(
+                Material("csv", material.root, root, (file,), material.options), Notes()
+            )
             section = _choose_columns(looked, names, target)
             if section is None:
                 continue
             found: dict[str, Any] = {"file": file, **section}
             found |= {key: looked.source[key] for key in _STYLE if key in looked.source}
-            labeller = read_labels(LabelFile(**found), root, {}, (), lambda _: None)
+            labeller = read_labels(LabelFile(**found), root, material.options, (), lambda _: None)
         except (StorageError, DraftError):
             continue
         shown = f"{file}: {section['name']} -> {section['label']}"

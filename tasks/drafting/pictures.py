@@ -130,13 +130,13 @@ def _list_pictures(material: Material) -> Listed:
         names = material.names
         step = max(1, len(names) // SAMPLES)
         some = names[::step][:SAMPLES]
-        found = read_files(material.root, {}, some, MOST_FILE_BYTES)
+        found = read_files(material.root, material.options, some, MOST_FILE_BYTES)
         pairs = zip(some, found, strict=True)
         return Listed(names, [(n, data) for n, data in pairs if isinstance(data, bytes)])
     found_names: list[str] = []
     drawn: dict[str, list[tuple[str, bytes]]] = {}
     for path in archives:
-        with open_stream(join_url(material.root, path), {}, path) as stream:
+        with open_stream(join_url(material.root, path), material.options, path) as stream:
             for member in read_members(stream, _BOUNDS):
                 if isinstance(member, Undecodable) or not member.name.lower().endswith(ENDINGS):
                     continue

@@ -75,7 +75,8 @@ def look_at_table(material: Material, notes: Notes) -> Looked:
     most_rows = max(1000, MOST_ROWS // len(material.names))
     complete = True
     try:
-        pieces = _read_csv(source, names) if material.type == "csv" else _read_parquet(material)
+        given = {**source, "options": dict(material.options)}
+        pieces = _read_csv(given, names) if material.type == "csv" else _read_parquet(material)
         for name, table in _bound(pieces, most_rows, material.names[-1]):
             complete = complete and table is not None
             if table is not None:
@@ -162,7 +163,7 @@ def _read_parquet(material: Material) -> "Iterator[tuple[str, pa.Table]]":
 
     for name in material.names:
         address = join_url(material.root, name)
-        with translated(redact(address)), fsspec.open(address, "rb") as opened:
+        with translated(redact(address)), fsspec.open(address, "rb", **material.options) as opened:
             file = pq.ParquetFile(opened)
             for batch in file.iter_batches(batch_size=50_000):
                 yield name, pa.Table.from_batches([batch])

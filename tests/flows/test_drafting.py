@@ -102,6 +102,7 @@ def test_new_prints_what_it_guessed_and_keeps_what_is_there(tmp_path, monkeypatc
     assert elsewhere.out.splitlines()[-1] == "other.yaml"
     assert call("new", "absent.csv").status == 2
     assert call("new", str(data), "--kind", "guessing").status == 2
+    assert call("new", str(data), "--option", "anon").status == 2
     assert call("new", str(data), "--name", "Wine 1").status == 2
 
 

@@ -108,6 +108,16 @@ def test_lines_before_the_table_and_its_units_are_found(tmp_path):
     assert len(draft.document["data"]["labels"]) == 3
 
 
+def test_options_of_the_address_are_written_but_for_secrets(tmp_path):
+    rows = [[f"{n % 17}.5", f"{n % 29}.25", "ab"[n % 2]] for n in range(60)]
+    path = write_table(tmp_path / "x.csv", ["size", "power", "class"], rows)
+    options = {"auto_mkdir": False, "token": "hunter2", "client_kwargs": {"secret": "hunter2"}}
+    draft = look_and_draft(f"file://{path}", "class", options=options)
+    assert draft.document["source"]["options"] == {"auto_mkdir": False}
+    assert find(draft, "source.options", "unknown") == ["without token, client_kwargs"]
+    assert "hunter2" not in f"{draft.document} {draft.guesses}"
+
+
 def test_identifiers_groups_and_leaks_are_no_features(tmp_path):
     draws = np.random.default_rng(0)
     count = 1200
