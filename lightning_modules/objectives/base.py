@@ -97,10 +97,12 @@ class Baseline:
     Attributes:
         answer: From some rows to probabilities (N, K), scores (N,), or values in the user's units.
         reads: Whether it looks at the samples, or only at how many there are.
+        sample: What it looks at, where that is more than the network does; None for the same.
     """
 
     answer: Callable[[SampleBatch], Floats]
     reads: bool = True
+    sample: Sample | None = None
 
 
 class Objective(ABC):
@@ -167,3 +169,22 @@ def answer_baselines(
             parts[name].append(baseline.answer(batch).astype(np.float32))
     order = np.argsort(np.concatenate(ids) if ids else np.empty(0), kind="stable")
     return {name: np.concatenate(found)[order] for name, found in parts.items() if found}
+
+
+def answer_some(
+    baseline: Baseline, row_id: NDArray[np.uint64], rows: Batches, otherwise: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Returns what a baseline answers to rows of which it can be asked only some.
+
+    Args:
+        baseline: A fitted one.
+        row_id: (N,) ids of the rows, ascending.
+        rows: Those that it can be asked, with others.
+        otherwise: (N, ...) what is answered to the rest.
+    """
+    found = otherwise.copy()
+    for batch in rows if len(row_id) else ():
+        places = np.minimum(np.searchsorted(row_id, batch.row_id), len(row_id) - 1)
+        asked = row_id[places] == batch.row_id
+        found[places[asked]] = baseline.answer(batch)[asked]
+    return found

@@ -9,7 +9,7 @@ from lightning_modules.networks.fitted import solve_ridge
 from lightning_modules.objectives.base import Baseline, Batches, Floats
 from lightning_modules.objectives.linear import add_one
 from lightning_modules.objectives.values import ValueObjective
-from lightning_modules.specs.samples import Sample
+from lightning_modules.specs.samples import RowSample, Sample
 
 
 class ForecastObjective(ValueObjective):
@@ -40,7 +40,27 @@ class ForecastObjective(ValueObjective):
         if season is not None:
             steps["seasonal naive"] = lambda past: repeat_season(past, season, horizon, lead)
         steps["linear"] = follow_line
-        return {name: Baseline(_in_units(sample, forecast)) for name, forecast in steps.items()}
+        found = {name: Baseline(_in_units(sample, forecast)) for name, forecast in steps.items()}
+        if season is not None and season > sample.window.lookback:
+            longer = lengthen_past(sample, season)
+            answer = _in_units(longer, steps["seasonal naive"])
+            found["seasonal naive"] = Baseline(answer, sample=longer)
+        return found
+
+
+def lengthen_past(sample: Sample, lookback: int) -> Sample:
+    """Returns the sample of longer windows of the same asked steps, of what is forecast alone."""
+    if not isinstance(sample, RowSample) or sample.window is None:
+        raise TypeError(f"sample ({sample.form}) must be a window; got none")
+    changes = {"lookback": lookback, "known": (), "held_out": "all", "held_out_stride": 1}
+    return sample.model_copy(
+        update={
+            "numbers": sample.numbers[: sample.forecast],
+            "categories": (),
+            "time": False,
+            "window": sample.window.model_copy(update=changes),
+        }
+    )
 
 
 def carry_forward(past: Floats) -> Floats:

@@ -175,13 +175,15 @@ def calibrate_baselines(
     Args:
         baselines: Fitted ones.
         levels: Q quantiles.
-        rows: Opens validation rows.
+        rows: Opens validation rows; of none nothing is returned.
     """
     above: dict[str, list[NDArray[np.float32]]] = {name: [] for name in baselines}
     for batch in rows():
         for name, baseline in baselines.items():
             above[name].append((batch.truth - baseline.answer(batch)).astype(np.float32))
-    return {name: _measure_once(np.concatenate(parts), levels) for name, parts in above.items()}
+    return {
+        name: _measure_once(np.concatenate(parts), levels) for name, parts in above.items() if parts
+    }
 
 
 def _measure_once(above: NDArray[np.float32], levels: Sequence[float]) -> NDArray[np.float32]:

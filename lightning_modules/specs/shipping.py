@@ -38,4 +38,13 @@ def _write(sample: Sample, baseline: str, family: str) -> str:
     """Returns the lines as one: YAML that a recipe may hold as it is."""
     params = OBJECTIVES.find(sample.objective).find_params(sample, baseline)
     given = f", params: {json.dumps(params)}".replace('"', "") if params else ""
-    return f"model: {{network: {{family: {family}{given}}}}}"
+    needed = max((params.get(name, 0) for name in _list_steps(sample, family)), default=0)
+    longer = sample.window is not None and needed > sample.window.lookback
+    window = f", window: {{lookback: {needed}}}" if longer else ""
+    return f"model: {{network: {{family: {family}{given}}}{window}}}"
+
+
+def _list_steps(sample: Sample, family: str) -> tuple[str, ...]:
+    """Returns the parameters of a family that a window must be as long as."""
+    params: type[Params] | None = FORMS.find(sample.form).families.get(family)
+    return () if params is None else params.steps

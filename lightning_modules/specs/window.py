@@ -30,8 +30,8 @@ class WindowSpec(Spec):
     """Steps between the starts of two held-out windows of an entity: the lookback and the horizon
     together make windows that share no row."""
     season: int | None = Field(default=None, ge=1)
-    """Steps of a season, for the seasonal naive baseline; at most `lookback`. None leaves it
-    out."""
+    """Steps of a season, for the seasonal naive baseline, which reads the series itself where a
+    season is longer than the lookback. None leaves it out."""
     targets: tuple[str, ...] = ()
     """Columns of `data.numbers` that are forecast, all others are for input only; empty for all but
     those that are known."""
@@ -65,14 +65,5 @@ class WindowSpec(Spec):
         if both := [name for name in self.known if name in self.targets]:
             raise ValueError(
                 f"known ({', '.join(both)}) must not be forecast; take it out of known or targets"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_season(self) -> "WindowSpec":
-        if self.season is not None and self.season > self.lookback:
-            raise ValueError(
-                f"season ({self.season}) must lie within the lookback; got {self.lookback} steps; "
-                "lengthen lookback, or leave season out"
             )
         return self

@@ -3,20 +3,17 @@
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
 from lightning_modules.errors import ModelError, SpecError
-from lightning_modules.objectives.base import answer_baselines
-from lightning_modules.objectives.quantiles import calibrate_baselines
-from lightning_modules.objectives.registry import OBJECTIVES
 from lightning_modules.specs.result import TrainResult
 from lightning_modules.specs.samples import Sample
-from lightning_modules.training.inference import Answers, predict_rows
+from lightning_modules.training.inference import predict_rows
 from lightning_modules.training.ranks import open_group
 from lightning_modules.training.start_weights import Start, read_start
 from lightning_modules.training.trainer import fit_learner, load_learner, read_sample
@@ -25,9 +22,10 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
 from storage.records.models import read_recorded
 from storage.stream.stream import Stream
-from tasks.forms.streams import TRAIN, VALIDATION, SampleRows, SlicedStream
+from tasks.forms.streams import VALIDATION, SampleRows, SlicedStream
 from tasks.objectives.sheets import AnswerSheet, pack_answers, pack_arrays
 from tasks.runtime.predictions import Predictions, Written
+from tasks.training.baselines import BaselineAnswers, answer_beside
 from tasks.training.devices import read_chosen_threads, read_most_threads
 from tasks.training.job import (
     CHECKPOINT,
@@ -41,7 +39,6 @@ from tasks.training.job import (
 )
 from tasks.training.metric_log import MetricLog
 
-BaselineAnswers = dict[str, NDArray[np.float32]]
 STATES = "resume"
 EVALUATION_BATCH = 512
 CHANGE_NO_WEIGHT = (
@@ -174,7 +171,8 @@ class Worker:
         baselines: BaselineAnswers = {}
         margins: BaselineAnswers = {}
         if step.baselines and self.rank == 0:
-            baselines, margins = self.answer_baselines(step.split, sample, answers)
+            opened = partial(SampleRows, self.version)
+            baselines, margins = answer_beside(opened, sample, step.split, answers.row_id)
         sheet = AnswerSheet(
             answers.row_id, answers.truth, answers.values, baselines, answers.bands, margins
         )
@@ -187,22 +185,6 @@ class Worker:
             rows=len(answers.row_id),
             figures=answers.figures,
         )
-
-    def answer_baselines(
-        self, split: str, sample: Sample, answers: Answers
-    ) -> tuple[BaselineAnswers, BaselineAnswers]:
-        """Return the baselines' answers to a split, ordered by row id, and the margins of each.
-
-        This rank does it alone.
-        """
-        rows = SampleRows(self.version, sample)
-        objective = OBJECTIVES.find(sample.objective)
-        baselines = objective.fit_baselines(sample, lambda: rows.read(TRAIN))
-        found = answer_baselines(baselines, answers.row_id, lambda: rows.read(split))
-        if not sample.quantiles:
-            return found, {}
-        margins = calibrate_baselines(baselines, sample.quantiles, lambda: rows.read(VALIDATION))
-        return found, margins
 
     def export(self, step: Export) -> dict[str, Artifact]:
         """Writes the candidates, on rank 0 only."""

@@ -231,9 +231,9 @@ def test_a_channel_that_is_no_name_is_refused(channel: str) -> None:
         ),
         (
             "traffic",
-            {"model.window.season": 288},
-            "model.window.season",
-            "(288) must lie within the lookback",
+            {"model.network": {"family": "seasonal_naive", "params": {"season": 288}}},
+            "model.network.params.season",
+            "at most the lookback of 24 steps",
         ),
         ("traffic", {"data.texts": ["weather"]}, "data.texts", "be empty for series"),
         ("traffic", {"data.time": None}, "data", "name the column of the time"),

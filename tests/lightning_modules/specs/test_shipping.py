@@ -43,6 +43,14 @@ def test_a_baseline_that_is_a_family_is_told_with_the_lines_to_write(
     assert check_params(sample.form, family, params) is not None
 
 
+def test_a_season_longer_than_the_lookback_ships_with_the_window_that_it_needs() -> None:
+    window = WINDOW.model_copy(update={"season": 168})
+    told = describe_shipping(FORECAST.model_copy(update={"window": window}), "seasonal naive")
+    document = yaml.safe_load(told.split("write ", 1)[1].split("; ")[0])["model"]
+    assert document["network"]["params"] == {"season": 168}
+    assert document["window"] == {"lookback": 168}
+
+
 @pytest.mark.parametrize(
     ("sample", "baseline"),
     [

@@ -1,5 +1,6 @@
 """Forecasts with a lead, and with what is known of the steps to come: learned and asked alike."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tasks.forms.describe import describe_sample
 from tasks.forms.registry import find_task_form
 from tasks.forms.streams import HELD_OUT, SampleRows
 from tasks.objectives.sheets import unpack_answers
+from tasks.training.baselines import answer_beside
 from tasks.training.job import DataRef, Fit, Predict, TrainJob
 from tests.tasks.jobs import run_job
 
@@ -109,9 +111,13 @@ def _sort(windows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.array(sorted(windows.reshape(len(windows), -1).round(3).tolist()))
 
 
+def _list_sold() -> np.ndarray[Any, Any]:
+    return np.array([float(line.split(",")[2]) for line in write_sales().splitlines()[1:]])
+
+
 def _list_truths(windows: int) -> np.ndarray[Any, Any]:
     """What the last windows are asked for, and what was a week before it, (N, H, 2)."""
-    sold = np.array([float(line.split(",")[2]) for line in write_sales().splitlines()[1:]])
+    sold = _list_sold()
     asked = DAYS - HORIZON + 1 - windows + np.arange(windows)[:, None] + np.arange(HORIZON)
     return np.stack([sold[asked], sold[asked - 7]], 2)
 
@@ -201,6 +207,43 @@ def test_a_seasonal_network_goes_by_the_lead(sales: tuple[Store, str]) -> None:
     found = learner.answer_samples(raw)[-1].numpy()
     # Two days behind the last one seen: what was five days before that one, and on.
     np.testing.assert_allclose(found[..., 0], raw[:, LOOKBACK - 5 : LOOKBACK - 2, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("quantiles", [(), (0.1, 0.5, 0.9)])
+def test_a_season_longer_than_the_lookback_is_read_from_the_series(
+    sales: tuple[Store, str], quantiles: tuple[float, ...]
+) -> None:
+    version, fitted = open_prepared(sales[0])
+    data, model = describe(["offer"])
+    season = {"season": 28, "held_out_stride": 4}
+    model = model.model_copy(update={"window": model.window.model_copy(update=season)})
+    sample = describe_sample("forecast", data, model, fitted)
+    sample = sample.model_copy(update={"quantiles": quantiles})
+    batches = list(SampleRows(version, sample).read(HELD_OUT))
+    order = np.argsort(row_id := np.concatenate([batch.row_id for batch in batches]))
+    truth = np.concatenate([batch.truth for batch in batches])[order]
+    opened = partial(SampleRows, version)
+    found, margins = answer_beside(opened, sample, HELD_OUT, row_id[order])
+    sold = _list_sold()
+    for asked, told in zip(truth[..., 0].tolist(), found["seasonal naive"][..., 0], strict=True):
+        (place,) = (at for at in range(DAYS) if sold[at : at + HORIZON].tolist() == asked)
+        np.testing.assert_allclose(told, sold[place - 28 : place - 28 + HORIZON], rtol=1e-5)
+    assert len(truth) < 30
+    assert set(margins) == (set(found) if quantiles else set())
+
+
+def test_where_a_series_does_not_reach_back_a_season_the_last_value_stands_in(
+    sales: tuple[Store, str],
+) -> None:
+    version, fitted = open_prepared(sales[0])
+    data, model = describe([])
+    model = model.model_copy(update={"window": model.window.model_copy(update={"season": 9000})})
+    sample = describe_sample("forecast", data, model, fitted)
+    sample = sample.model_copy(update={"quantiles": (0.1, 0.5)})
+    row_id = np.sort(np.concatenate([b.row_id for b in SampleRows(version, sample).read(HELD_OUT)]))
+    found, margins = answer_beside(partial(SampleRows, version), sample, HELD_OUT, row_id)
+    np.testing.assert_array_equal(found["seasonal naive"], found["persistence"])
+    np.testing.assert_array_equal(margins["seasonal naive"], margins["persistence"])
 
 
 @pytest.mark.parametrize(
