@@ -33,13 +33,19 @@ def expand_columns(data: RowsSpec, header: Sequence[str]) -> RowsSpec:
     for field in FIELDS:
         names = getattr(data, field)
         if any(ANY in name for name in names):
-            found[field] = tuple(_expand(field, names, header, taken))
+            try:
+                found[field] = tuple(expand_names(names, header, taken))
+            except ValueError as error:
+                raise ValueError(f"{field} {error}") from None
     return type(data).model_validate({**data.model_dump(), **found})
 
 
-def _expand(
-    field: str, names: Sequence[str], header: Sequence[str], taken: set[str]
-) -> Iterator[str]:
+def expand_names(names: Sequence[str], header: Sequence[str], taken: set[str]) -> Iterator[str]:
+    """Yield the columns that names stand for; those of patterns are added to what is taken.
+
+    Raises:
+        ValueError: No column fits a pattern.
+    """
     for name in names:
         if ANY not in name or name in header:
             yield name
@@ -48,7 +54,7 @@ def _expand(
         fit = [column for column in header if pattern.fullmatch(column) and column not in taken]
         if not fit:
             raise ValueError(
-                f"{field} ({name}) must fit a column that the section does not name elsewhere, of "
+                f"({name}) must fit a column that the section does not name elsewhere, of "
                 f"{list_names(header)}; mend the pattern, or remove it"
             )
         taken.update(fit)

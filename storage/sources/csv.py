@@ -6,7 +6,7 @@ a model is asked as well.
 """
 
 import codecs
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, Self
 
@@ -44,6 +44,7 @@ from storage.sources.csv_blocks import Block, Cut, Layout, cut_blocks
 from storage.sources.csv_lines import drop_units, skip_lines, take_header
 from storage.sources.faults import translated
 from storage.sources.listing import PACKED, Listing, find_files
+from storage.sources.melting import DECODED_BYTES, Melt, MeltSpec, name_long
 from storage.sources.opening import SourceStream, open_stream
 
 HEADER_BYTES = 1 << 16
@@ -78,6 +79,10 @@ class CsvSource(UrlSource):
     splits: Splits = Field(default={})
     """Files of each split below the url, as `{train: [a.csv, b.csv], held_out: "2024/*.csv"}`;
     empty where the files say nothing of splits."""
+    melt: MeltSpec | None = None
+    """Wide to long: `{columns: ["store_*"], name: store, value: sales}` makes a row of each value
+    of these columns, so that `store` can be the entity and `sales` a number. A model is asked with
+    such rows, too."""
     max_files: int = Field(default=100_000, ge=1)
     """Most files of the source."""
 
@@ -103,7 +108,8 @@ class CsvSource(UrlSource):
         for name, split in chosen:
             given = read_path(self.path_columns, name, self.display)
             with open_stream(join_url(found.root, name), self.options, name) as stream:
-                blocks = self._cut_blocks(stream, target_bytes)
+                cut_bytes = target_bytes if self.melt is None else target_bytes // DECODED_BYTES
+                blocks = self._cut_blocks(stream, max(1, cut_bytes))
                 for part in self._list_parts(blocks, stream, split, table, given):
                     yield self._count_rows(part, table, counter)
                 yield stream.finish()
@@ -118,7 +124,7 @@ class CsvSource(UrlSource):
         with open_stream(join_url(found.root, name), self.options, name) as stream:
             first = next(self._cut_blocks(stream, HEADER_BYTES), None)
         names = take_header(first, self.delimiter)[0] if first is not None else []
-        return (*names, *given)
+        return name_long(self.melt, (*names, *given), self.display)
 
     def _choose_files(self) -> tuple[Listing, list[tuple[str, str]]]:
         """Return the files that there are, and those that are read, each with its split."""
@@ -144,13 +150,18 @@ class CsvSource(UrlSource):
         """Decodes fields as the form of the data section reads a table."""
         declared = require_columns(spec, self.display)
         block = Block(part, self.delimiter, self.file_style.marks)
-        table, faults = block.parse(declared)
-        # Rows keep the numbers of their records, which blank lines and faults have, too.
-        numbers = block.list_rows(faults)
         layout: Layout = part.detail
+        melt = self._melt((*layout.names, *layout.given), declared, part.name)
+        table, faults = block.parse(declared if melt is None else melt.describe_wide(declared))
+        # Rows keep the numbers of their records, which blank lines and faults have, too.
+        numbers = records = block.list_rows(faults)
+        if melt is not None:
+            table, numbers = melt.melt(table), list(melt.number_rows(part.start, records))
         table = add_counted_times(table, declared, layout.starts, layout.given, numbers)
         rows, columns = find_form(declared).read_table(table, declared)
-        odd = find_unreadable(table, rows, declared, lambda row: block.name_place(numbers[row]))
+        odd = find_unreadable(
+            table, rows, declared, lambda row: block.name_place(records[row % len(records)])
+        )
         return Decoded(
             rows,
             records=tuple(numbers),
@@ -162,6 +173,9 @@ class CsvSource(UrlSource):
             undeclared=find_undeclared(table, declared),
             unreadable=odd,
         )
+
+    def _melt(self, names: Sequence[str], spec: RowsSpec, where: str) -> Melt | None:
+        return None if self.melt is None else Melt(self.melt, names, spec, where)
 
     def _count_rows(self, part: Part, spec: RowsSpec, counter: RowCounter) -> Part:
         """Return a part that knows at which number of their entity its rows begin."""
@@ -192,7 +206,9 @@ class CsvSource(UrlSource):
                 names, cut = take_header(cut, self.delimiter)
             if start == 0:
                 check_given(names, given, stream.display)
-                check_columns([*names, *given], spec.columns, stream.display)
+                melt = self._melt((*names, *given), spec, stream.display)
+                wide = spec if melt is None else melt.describe_wide(spec)
+                check_columns([*names, *given], wide.columns, stream.display)
             if units_due and cut.text:
                 cut, units_due = drop_units(cut, self.delimiter, self.file_style.marks), False
             if cut.text.strip():

@@ -24,6 +24,7 @@ from storage.sources.choosing import Splits, add_columns, check_given, choose_fi
 from storage.sources.counting import RowCounter, Starts, add_counted_times
 from storage.sources.faults import translated
 from storage.sources.listing import find_files
+from storage.sources.melting import DECODED_BYTES, Melt, MeltSpec, name_long
 from storage.sources.opening import open_stream
 from storage.sources.parquet_layout import (
     RowGroups,
@@ -52,6 +53,7 @@ class _Groups:
     bytes: HashedRanges
     given: Mapping[str, str]
     starts: Starts
+    names: tuple[str, ...] = ()
 
 
 class ParquetSource(UrlSource):
@@ -65,6 +67,10 @@ class ParquetSource(UrlSource):
     splits: Splits = Field(default={})
     """Files of each split below the url, as `{train: "20*.parquet", held_out: [a.parquet]}`; empty
     where the files say nothing of splits."""
+    melt: MeltSpec | None = None
+    """Wide to long: `{columns: ["store_*"], name: store, value: sales}` makes a row of each value
+    of these columns, so that `store` can be the entity and `sales` a number. A model is asked with
+    such rows, too."""
     max_files: int = Field(default=100_000, ge=1)
     """Most files of the source."""
 
@@ -86,7 +92,7 @@ class ParquetSource(UrlSource):
         for name, split in chosen:
             address = join_url(found.root, name)
             given = read_path(self.path_columns, name, self.display)
-            groups, size_bytes = self._plan_file(address, table, target_bytes, given)
+            groups, size_bytes, names = self._plan_file(address, table, target_bytes, given)
             hasher = RangeHasher([group.ranges for group in groups])
             with open_stream(address, self.options, name) as stream:
                 while data := stream.read(CHUNK_BYTES):
@@ -96,7 +102,7 @@ class ParquetSource(UrlSource):
             for group, digest in zip(groups, hasher.list_digests(), strict=True):
                 hashed = HashedRanges(address, size_bytes, group.ranges, digest)
                 starts = self._count_rows(group, hashed, given, counter)
-                detail = _Groups(group.first, group.stop, hashed, given, starts)
+                detail = _Groups(group.first, group.stop, hashed, given, starts, names)
                 yield Part(name, start, start + group.rows, split=split, detail=detail)
                 start += group.rows
             yield whole
@@ -112,7 +118,11 @@ class ParquetSource(UrlSource):
         address = join_url(found.root, name)
         with translated(redact(address)), fsspec.open(address, "rb", **self.options) as opened:
             names = pq.ParquetFile(opened).schema_arrow.names
-        return (*names, *read_path(self.path_columns, name, self.display))
+        given = read_path(self.path_columns, name, self.display)
+        return name_long(self.melt, (*names, *given), self.display)
+
+    def _melt(self, names: Sequence[str], spec: RowsSpec, where: str) -> Melt | None:
+        return None if self.melt is None else Melt(self.melt, names, spec, where)
 
     def _count_rows(
         self, group: RowGroups, hashed: HashedRanges, given: Mapping[str, str], counter: RowCounter
@@ -130,26 +140,32 @@ class ParquetSource(UrlSource):
         """Decodes fields as the form of the data section reads a table."""
         table = require_columns(spec, self.display)
         detail: _Groups = part.detail
-        groups = _read_groups(detail, table.columns, self.options)
+        melt = self._melt((*detail.names, *detail.given), table, part.name)
+        wide = table if melt is None else melt.describe_wide(table)
+        groups = _read_groups(detail, wide.columns, self.options)
         places = range(groups.num_rows)
         groups = add_counted_times(groups, table, detail.starts, detail.given, places)
-        if groups.num_rows != part.stop - part.start:
+        count = part.stop - part.start
+        if groups.num_rows != count:
             raise SourceError(
                 f"part ({part.label}) must hold as many rows as the file's footer states; got "
                 f"{groups.num_rows}; the file is damaged: fetch it again"
             )
+        if melt is not None:
+            groups = melt.melt(groups)
         with translated(redact(part.detail.bytes.address)):
             rows, columns = find_form(table).read_table(groups, table)
             strange = find_undeclared(groups, table)
             odd = find_unreadable(
-                groups, rows, table, lambda row: f"{part.name} row {part.start + row + 1}"
+                groups, rows, table, lambda row: f"{part.name} row {part.start + row % count + 1}"
             )
-        return Decoded(rows, columns=columns, undeclared=strange, unreadable=odd)
+        numbers = None if melt is None else tuple(melt.number_rows(part.start, range(count)))
+        return Decoded(rows, records=numbers, columns=columns, undeclared=strange, unreadable=odd)
 
     def _plan_file(
         self, address: str, table: RowsSpec, target_bytes: int, given: Mapping[str, str]
-    ) -> tuple[list[RowGroups], int]:
-        """Reads a file's footer; return its row groups in parts, and its size in bytes."""
+    ) -> tuple[list[RowGroups], int, tuple[str, ...]]:
+        """Reads a file's footer; return its row groups in parts, its size in bytes, its columns."""
         display = redact(address)
         with translated(display):
             import fsspec
@@ -162,11 +178,16 @@ class ParquetSource(UrlSource):
                 opened.seek(max(0, size_bytes - 8))
                 footer = find_footer(opened.read(8), size_bytes, display)
                 file = pq.ParquetFile(opened)
-                check_given(file.schema_arrow.names, given, display)
-                check_columns([*file.schema_arrow.names, *given], table.columns, display)
-                own = [name for name in table.columns if name not in given]
-                require_types(file.schema_arrow, own, table, display)
-                return plan_groups(file, footer, own, display, target_bytes), size_bytes
+                names = tuple(file.schema_arrow.names)
+                check_given(names, given, display)
+                melt = self._melt((*names, *given), table, display)
+                wide = table if melt is None else melt.describe_wide(table)
+                check_columns([*names, *given], wide.columns, display)
+                own = [name for name in wide.columns if name not in given]
+                require_types(file.schema_arrow, own, wide, display)
+                part_bytes = target_bytes if melt is None else target_bytes // DECODED_BYTES
+                groups = plan_groups(file, footer, own, display, max(1, part_bytes))
+                return groups, size_bytes, names
 
 
 def _read_groups(

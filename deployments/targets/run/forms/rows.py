@@ -275,8 +275,7 @@ def _read_time(cell: Cell, column: ColumnSpec, missing: Missing, where: str) -> 
 def _shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> Rows:
     """Shape numbers as samples.
 
-    Of a table they are (D,) or (N, D); of a series (L, D), more rows than L, or (N, L, D). Windows
-    of one column may lack its axis, as they may where they are learned from: (L,) or (N, L).
+    Of a table (D,) or (N, D); of a series (L, D), more rows, or (N, L, D), without D where it is 1.
 
     Raises:
         BadInput: They have another shape, there is none, or one is infinite.
@@ -295,8 +294,7 @@ def _shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> R
         )
     if np.isinf(samples).any():
         raise BadInput(
-            f"input ({where}) must hold finite numbers, or NaN where one is missing; got an "
-            "infinite one"
+            f"input ({where}) must hold finite numbers, NaN where one is missing; got infinity"
         )
     check_ahead(samples, spec, where)
     return np.ascontiguousarray(samples)
