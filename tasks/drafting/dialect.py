@@ -167,7 +167,7 @@ def _find_delimiter(text: str, name: str, notes: Notes) -> tuple[str, int, list[
         delimiter = _find_single(text)
         if delimiter is None:
             raise DraftError(_refuse_text(text, name))
-        return delimiter, 0, [record.cells for record in _split(text, delimiter)]
+        return delimiter, 0, _split(text, delimiter)
     best = max(found, key=lambda sign: (-skipped[sign], _rate(found[sign], sign, found)))
     table = found[best]
     width = Counter(len(record.cells) for record in table).most_common(1)[0][0]

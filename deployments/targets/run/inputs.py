@@ -7,6 +7,7 @@ import numpy as np
 from deployments.targets.errors import BadArtifact, BadInput
 from deployments.targets.run.forms.arrays import MAGIC, Raw, Samples, read_numbers, write_npy
 from deployments.targets.run.forms.looks import NOTERS
+from deployments.targets.run.forms.packed import unpack
 from deployments.targets.run.forms.records import (
     Records,
     add_path_columns,
@@ -32,7 +33,7 @@ def load_samples(file: str, card: Card) -> Samples:
 
     Args:
         file: Path or any fsspec URL: a picture or .npy file of one, a CSV or .npy file of
-            rows, or what the reader of the card's form takes.
+            rows, packed or not, or what the reader of the card's form takes.
         card: The model's card.
 
     Returns:
@@ -43,7 +44,9 @@ def load_samples(file: str, card: Card) -> Samples:
         BadInput: The file is missing, too large, damaged, or does not hold what the card describes.
         BadArtifact: No reader for the card's form is installed here.
     """
-    return read_samples(_read_bounded(file), card, redact(file), path=file)
+    data = unpack(_read_bounded(file), MAX_FILE_BYTES, redact(file))
+    path = file.partition("?")[0] if "://" in file else file
+    return read_samples(data, card, redact(file), path=path)
 
 
 def read_samples(

@@ -46,9 +46,11 @@ def _describe(live: LiveModel) -> dict[str, Any]:
         "release": release.number,
         "artifact": card.artifact.name,
         "shape": card.input.shape,
-        "columns": [column.name for column in card.input.columns],
+        "columns": [name for column in card.input.columns for name in column.columns],
         "rows": card.input.shape[0] if len(card.input.shape) > 1 and card.input.columns else 1,
-        "example": {column.name: _make_value(column) for column in card.input.columns},
+        "example": {
+            name: _make_value(column) for column in card.input.columns for name in column.columns
+        },
         "labels": card.labels,
     }
 
@@ -56,5 +58,6 @@ def _describe(live: LiveModel) -> dict[str, Any]:
 def _make_value(column: ColumnSpec) -> str | int | None:
     """Return a value that a column may hold."""
     if column.is_time:
-        return None if column.time_format else "2026-01-01T00:00:00"
+        told = column.time_format or column.parts
+        return 0 if column.time_style.is_number else None if told else "2026-01-01T00:00:00"
     return column.vocabulary[0] if column.vocabulary else 0

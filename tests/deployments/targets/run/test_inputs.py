@@ -1,6 +1,9 @@
 """Where files are read from, and which are refused before anything looks inside."""
 
+import bz2
+import gzip
 import io
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from PIL import Image
 
 from deployments.targets.errors import BadInput
+from deployments.targets.run.forms.packed import unpack
 from deployments.targets.run.inputs import MAX_FILE_BYTES, load_samples, read_values
 from deployments.targets.trust.card import Card, ColumnSpec, InputSpec
 from storage.base.text_style import TextStyle
@@ -92,3 +96,33 @@ def test_the_name_of_a_file_is_read_as_where_it_was_learned_from(tmp_path: Path)
         load_samples(str(tmp_path / "rows.txt"), card)
     with pytest.raises(BadInput, match="got no site"):
         read_values([{"x": 1}], card, "request")
+
+
+PACKINGS = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}
+
+
+@pytest.mark.parametrize("ending", PACKINGS)
+def test_a_packed_file_is_asked_as_the_plain_one(tmp_path: Path, ending: str) -> None:
+    card = make_card(
+        InputSpec(
+            form="table",
+            name="row",
+            dtype="float64",
+            shape=(1,),
+            columns=(ColumnSpec(name="x"),),
+            file_style=TextStyle(path_columns="{site}.csv.gz"),
+        )
+    )
+    pack = PACKINGS[ending]
+    path = tmp_path / f"rows.csv.{ending}"
+    path.write_bytes(pack(b"x\n1\n") + pack(b"2\n"))
+    np.testing.assert_array_equal(load_samples(str(path), card).raw, [[1], [2]])
+    path.write_bytes(pack(b"x\n1\n2\n")[:-5])
+    with pytest.raises(BadInput, match=r"must unpack to its end"):
+        load_samples(str(path), card)
+    with pytest.raises(BadInput, match=r"unpack to at most 9999 bytes"):
+        unpack(pack(bytes(10_000)), 9_999, "rows.csv")
+    assert unpack(pack(bytes(9_999)), 9_999, "rows.csv") == bytes(9_999)
+    path.write_bytes(b"\x28\xb5\x2f\xfd")
+    with pytest.raises(BadInput, match=r"got a \.zst file; unpack it"):
+        load_samples(str(path), card)
