@@ -12,6 +12,8 @@ from lightning_modules.specs.model import HeadSpec
 from lightning_modules.specs.samples import NumberColumn, RowSample
 
 PERIODS_S = {"day": 86_400.0, "week": 7 * 86_400.0, "year": 365.2425 * 86_400.0}
+DATE_PARTS = ("day", "week", "year")
+"""Periods in which the place of a date is told."""
 
 
 class Categories(nn.Module):
@@ -132,6 +134,7 @@ class RowHead(nn.Module):
     offset: Tensor
     gain: Tensor
     periods: Tensor
+    parts: Tensor
 
     def __init__(self, sample: RowSample, spec: HeadSpec) -> None:
         super().__init__()
@@ -148,6 +151,12 @@ class RowHead(nn.Module):
             "periods",
             torch.tensor([PERIODS_S[name] for name in spec.calendar], dtype=torch.float64),
         )
+        self.dates = [n for n, column in enumerate(sample.numbers) if column.date]
+        self.register_buffer(
+            "parts",
+            torch.tensor([PERIODS_S[name] for name in DATE_PARTS], dtype=torch.float64),
+            persistent=False,
+        )
         self.mask = sample.window is None if spec.mask is None else spec.mask
         self.denoiser = (
             Denoiser(spec.denoise) if spec.denoise is not None and self.numbers else None
@@ -162,6 +171,7 @@ class RowHead(nn.Module):
             + (self.combinations.width if self.combinations else 0)
             + (self.categories.width if self.categories else 0)
             + 2 * len(spec.calendar)
+            + 2 * len(DATE_PARTS) * len(self.dates)
         )
 
     def forward(self, raw: Tensor) -> Tensor:
@@ -183,8 +193,20 @@ class RowHead(nn.Module):
             parts.append(self.combinations(numbers))
         if self.categories is not None:
             parts.append(self.categories(raw[..., self.numbers : self.columns]))
+        parts += [self._part_date(numbers[..., place : place + 1]) for place in self.dates]
         if len(self.periods):
             turns = raw[..., -1:] / self.periods
             angle = (2.0 * math.pi * (turns - torch.floor(turns))).to(torch.float32)
             parts += [torch.sin(angle), torch.cos(angle)]
         return torch.cat(parts, -1) if len(parts) > 1 else values
+
+    def _part_date(self, seconds: Tensor) -> Tensor:
+        """Turns a date (N, 1) into where it lies in the day, the week and the year, (N, 6) float32.
+
+        Of a missing one all are 0.
+        """
+        missing = torch.isnan(seconds)
+        turns = torch.where(missing, torch.zeros_like(seconds), seconds) / self.parts
+        angle = (2.0 * math.pi * (turns - torch.floor(turns))).to(torch.float32)
+        known = (~missing).to(torch.float32)
+        return torch.cat([torch.sin(angle) * known, torch.cos(angle) * known], -1)

@@ -93,6 +93,8 @@ class NumberColumn(Spec):
     """Mean of the training rows."""
     std: float = Field(default=1.0, ge=0)
     """Standard deviation of the training rows."""
+    date: bool = False
+    """Whether it is a date, in seconds since 1970 (UTC)."""
 
 
 class CategoryColumn(Spec):

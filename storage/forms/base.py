@@ -71,6 +71,21 @@ class RowsSpec(BaseModel):
         return ()
 
     @neutral
+    def dates(self) -> tuple[str, ...]:
+        """Those columns of numbers that are dates in files, in seconds since 1970."""
+        return ()
+
+    @neutral
+    def date_format(self) -> str | None:
+        """Format of these dates; None for ISO 8601."""
+        return None
+
+    @property
+    def date_style(self) -> TimeStyle:
+        """How these dates are told."""
+        return describe_style(None, self.date_format, None)
+
+    @neutral
     def texts(self) -> tuple[str, ...]:
         """Columns of text."""
         return ()

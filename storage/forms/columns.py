@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.base.cells import find_missing
+from storage.base.cells import Missing, find_missing
 from storage.base.errors import SourceError, SourceUnavailable
 from storage.base.shown import list_names
 from storage.base.times import read_time
@@ -32,6 +32,7 @@ TARGET = "target"
 TIME = "time"
 SERIES_ID = "series_id"
 MAX_PLAIN_CHARS = 100
+NANOSECONDS = 1e9
 RESERVED_FIELDS = frozenset({NUMBERS, TARGET, TIME, SERIES_ID, LABEL, ROW_ID, CONTENT_HASH})
 """Fields of rows that mean the same in every table; no text column becomes one of them."""
 
@@ -53,13 +54,15 @@ def require_columns(data: RowsSpec | None, where: str) -> RowsSpec:
 def list_number_columns(spec: RowsSpec) -> tuple[str, ...]:
     """List the columns whose values are numbers, the target last; what the time is, is none."""
     named = (*spec.numbers, *filter(None, [spec.target_column]))
-    return tuple(name for name in named if name not in list_time_columns(spec.time))
+    told = (*list_time_columns(spec.time), *spec.dates)
+    return tuple(name for name in named if name not in told)
 
 
 def list_marked_columns(spec: RowsSpec) -> tuple[str, ...]:
     """List the columns of which a file's marks of decimals and thousands are read."""
     times = list_time_columns(spec.time) if spec.time_style.is_number else ()
-    return (*list_number_columns(spec), *times)
+    dates = spec.dates if spec.date_style.is_number else ()
+    return (*list_number_columns(spec), *times, *dates)
 
 
 def check_columns(found: Sequence[str], wanted: Sequence[str], where: str) -> None:
@@ -148,7 +151,7 @@ def build_rows(table: "pa.Table", spec: RowsSpec) -> tuple[Rows, dict[str, tuple
     columns: dict[str, tuple[str, ...]] = {}
     missing = find_missing(spec.missing)
     if spec.numbers:
-        parsed = [parse_numbers(table.column(name), missing) for name in spec.numbers]
+        parsed = [_parse_column(table.column(name), name, spec, missing) for name in spec.numbers]
         rows[NUMBERS] = np.stack([values for values, _ in parsed], axis=1)
         rows[NUMBERS + VALID_SUFFIX] = np.stack([valid for _, valid in parsed], axis=1)
         columns = {NUMBERS: spec.numbers, NUMBERS + VALID_SUFFIX: spec.numbers}
@@ -174,6 +177,16 @@ def take_times(table: "pa.Table", spec: RowsSpec) -> "pa.ChunkedArray":
         return table.column(spec.time_name)
     parts = [table.column(name) for name in spec.time]
     return join_columns(parts, spec.time_style.format, find_missing(spec.missing))
+
+
+def _parse_column(
+    column: "pa.ChunkedArray", name: str, spec: RowsSpec, missing: Missing
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return a column as numbers, dates in seconds since 1970, and which are there."""
+    if name not in spec.dates:
+        return parse_numbers(column, missing)
+    times, valid = parse_times(column, spec.date_style, missing)
+    return np.where(valid, times / NANOSECONDS, np.nan), valid
 
 
 def find_undeclared(table: "pa.Table", spec: RowsSpec) -> tuple[str, ...]:

@@ -50,6 +50,15 @@ class SeriesSpec(TableSpec):
     what entities had left whose rows stop before."""
     _remaining: RemainingSpec | None = PrivateAttr(default=None)
 
+    @model_validator(mode="after")
+    def _refuse_dates(self) -> "SeriesSpec":
+        if self.dates:
+            raise ValueError(
+                f"dates ({', '.join(self.dates)}) must be left out of series; got some; write "
+                "model.head.calendar: [day, week, year], which is told by the time of each row"
+            )
+        return self
+
     @model_validator(mode="wrap")
     @classmethod
     def _read_remaining(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:

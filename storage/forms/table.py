@@ -1,5 +1,6 @@
 """Tables: rows of named columns of numbers and text."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -29,11 +30,18 @@ class TableSpec(RowsSpec):
     numbers: tuple[str, ...] = ()
     """Columns of numbers. `"sensor_*"` stands for all columns of the first file that it fits and
     that nothing else is said of, in the file's order; so it does in `texts` and `metadata`."""
+    dates: tuple[str, ...] = ()
+    """Columns of dates or times, as numbers of seconds since 1970 among `numbers`, which need not
+    name them: how old a row is, and where its date lies in the day, the week and the year, are
+    features then; for tables."""
+    date_format: str | None = None
+    """Format of them all, as `time_format` has it; None for ISO 8601."""
     texts: tuple[str, ...] = ()
     """Columns of text, such as categories."""
     metadata: tuple[str, ...] = ()
-    """Columns of text that nothing is learned from, such as the phone that measured: the model gate
-    judges the rows of each of their values by themselves."""
+    """Columns of text that nothing is learned from, such as the phone that measured, or the person
+    that `split: {by: group, field: person}` keeps together: the model gate judges the rows of each
+    of their values by themselves."""
     label: str | None = None
     """Column of the class; its text is looked up in `labels`."""
     labels: tuple[str, ...] = ()
@@ -57,6 +65,27 @@ class TableSpec(RowsSpec):
     missing: tuple[str, ...] = MISSING
     """Texts that mean that there is no value, of any source; in numbers also the same number
     written otherwise. White space around a value does not count; an empty number is missing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_dates(cls, found: Any) -> Any:
+        """Makes numbers of the dates."""
+        if not isinstance(found, Mapping) or not isinstance(found.get("dates"), list | tuple):
+            return found
+        numbers = found.get("numbers", ())
+        if not isinstance(numbers, list | tuple):
+            return found
+        more = [name for name in found["dates"] if name not in numbers]
+        return {**found, "numbers": [*numbers, *more]}
+
+    @model_validator(mode="after")
+    def _check_dates(self) -> "TableSpec":
+        if self.date_format is not None and not self.dates:
+            raise ValueError(
+                f"date_format ({self.date_format}) must go with dates; write dates: [...]"
+            )
+        describe_style(None, self.date_format, None)
+        return self
 
     @model_validator(mode="after")
     def _check_columns(self) -> "TableSpec":

@@ -18,6 +18,7 @@ from storage.base.cells import (
     read_number_cell,
     read_text_cell,
 )
+from storage.base.time_styles import TimeStyle
 from storage.base.urls import redact
 from storage.forms.base import RowsSpec
 from storage.forms.columns import NUMBERS, TARGET, TIME, take_times
@@ -71,18 +72,18 @@ def find_unreadable(
     missing = find_missing(spec.missing)
     found: dict[str, Unreadable] = {}
     for name, valid in _list_masks(rows, spec).items():
-        is_time = name == spec.time_name
-        column = take_times(table, spec) if is_time else table.column(name)
+        style = _find_style(name, spec)
+        column = take_times(table, spec) if name == spec.time_name else table.column(name)
         # Times that are no texts are read, whatever they are, unless a zone has none of them.
-        zoned = is_time and spec.time_style.zone is not None
+        zoned = style is not None and style.zone is not None
         if valid.all() or not (is_text_column(column) or zoned):
             continue
         lost = np.flatnonzero(~valid)
         given = column.take(lost).cast("string").to_pylist()
         odd = [
-            (int(row), f"{redact(text)[:MAX_QUOTED]}{_explain(text, spec, is_time=is_time)}")
+            (int(row), f"{redact(text)[:MAX_QUOTED]}{_explain(text, style)}")
             for row, text in zip(lost, given, strict=True)
-            if text is not None and _is_odd(text, missing, spec, is_time=is_time)
+            if text is not None and _is_odd(text, missing, style)
         ]
         if odd:
             found[name] = _describe(odd, name_place)
@@ -101,16 +102,23 @@ def _list_masks(rows: Rows, spec: RowsSpec) -> dict[str, NDArray[np.bool_]]:
     return masks
 
 
-def _is_odd(text: str, missing: Missing, spec: RowsSpec, *, is_time: bool) -> bool:
+def _find_style(name: str, spec: RowsSpec) -> TimeStyle | None:
+    """Return how a column tells times; None where it holds numbers."""
+    if name == spec.time_name:
+        return spec.time_style
+    return spec.date_style if name in spec.dates else None
+
+
+def _is_odd(text: str, missing: Missing, style: TimeStyle | None) -> bool:
     """Tell it from what is missing, and from a moment too far away to be kept."""
-    if is_time:
+    if style is not None:
         read = read_text_cell(text, missing)
-        return bool(read) and not spec.time_style.is_moment(read or "")
+        return bool(read) and not style.is_moment(read or "")
     return read_number_cell(text, missing) is None
 
 
-def _explain(text: str, spec: RowsSpec, *, is_time: bool) -> str:
-    why = spec.time_style.explain(text) if is_time else ""
+def _explain(text: str, style: TimeStyle | None) -> str:
+    why = style.explain(text) if style is not None else ""
     return f" ({why})" if why else ""
 
 

@@ -54,7 +54,7 @@ from storage.sources.base import SPLITS
 GROUP_BYTES = 64 * 2**20
 FEWEST_SHARDS = 8
 FEWEST_SHARD_ROWS = 256
-_LATER = ("metadata", "time_zone")
+_LATER = ("metadata", "time_zone", "dates", "date_format")
 
 
 def prepare_rows(

@@ -120,7 +120,7 @@ def require_types(
     for name in dict.fromkeys(columns):
         kind = schema.field(name).type
         kind = kind.value_type if kinds.is_dictionary(kind) else kind
-        is_number = name in (*spec.numbers, *answer)
+        is_number = name in (*spec.numbers, *answer) and name not in spec.dates
         plain = (
             kinds.is_integer(kind)
             or kinds.is_floating(kind)

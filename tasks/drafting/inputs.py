@@ -94,7 +94,7 @@ def _find_reason(column: Column, *, ordered: bool) -> str | None:
     if column.missing > 0.6:
         return f"{column.missing:.0%} of its values are missing"
     if column.holds == "time":
-        return "another time; a recipe learns from one"
+        return "another time; if it says something of the answer, write it into data.dates"
     if _is_identifier(column):
         return "it names each row and says nothing of the next one"
     if not ordered and _is_group(column):

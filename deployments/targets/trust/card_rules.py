@@ -47,13 +47,16 @@ def claim_image(spec: InputSpec, recipe: Recipe) -> list[Claim]:
 def claim_rows(spec: InputSpec, recipe: Recipe) -> list[Claim]:
     """List what a card says of rows or windows of them: the columns, and how many steps."""
     data, window = recipe["data"], recipe["model"]["window"]
-    names = [column.name for column in spec.columns if not column.is_time]
+    dates = data.get("dates") or ()
+    names = [column.name for column in spec.columns if not column.is_time or column.name in dates]
+    told = [column.name for column in spec.columns if column.is_time and column.name in dates]
     ahead, known = _count_ahead(window or {})
     steps = [] if window is None else [window["lookback"] + ahead]
     styles = [] if spec.file_style is None else [_claim_style(spec.file_style, recipe["source"])]
     return [
         *styles,
         Claim("card's columns", sorted(names), sorted([*data["numbers"], *data["texts"]])),
+        Claim("card's dates", sorted(told), sorted(dates)),
         Claim("card's input shape", list(spec.shape), [*steps, len(spec.columns)]),
         Claim("card's rows ahead", [spec.ahead, *spec.known], [ahead, *known]),
     ]

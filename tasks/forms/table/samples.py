@@ -52,7 +52,8 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
 
 def _describe_number(name: str, data: TableSpec, fitted: Fitted) -> NumberColumn:
     place = data.numbers.index(name)
-    return NumberColumn(name=name, mean=fitted.mean[place], std=fitted.std[place])
+    date = name in data.dates
+    return NumberColumn(name=name, mean=fitted.mean[place], std=fitted.std[place], date=date)
 
 
 def _describe_category(name: str, data: TableSpec, fitted: Fitted) -> CategoryColumn:
@@ -69,7 +70,14 @@ def _describe_category(name: str, data: TableSpec, fitted: Fitted) -> CategoryCo
 
 def describe_columns(sample: RowSample, data: TableSpec) -> InputSpec:
     """Describe the columns of a row, or of the rows of a window, that an artifact takes."""
-    columns = [ColumnSpec(name=column.name) for column in sample.numbers]
+    columns = [
+        ColumnSpec(
+            name=column.name,
+            is_time=column.date,
+            time_format=data.date_format if column.date else None,
+        )
+        for column in sample.numbers
+    ]
     columns += [
         ColumnSpec(name=column.name, vocabulary=column.vocabulary) for column in sample.categories
     ]

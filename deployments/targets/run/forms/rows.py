@@ -143,6 +143,7 @@ class _RowReader:
         self.notes: list[tuple[int, str]] = []
         self._records, self._where = records, where
         self._missing = find_missing(spec.missing)
+        self._is_table = len(spec.shape) == 1
         self._columns = [
             (
                 records.header.index(column.name),
@@ -174,6 +175,8 @@ class _RowReader:
 
     def _read_number(self, cell: Cell, column: ColumnSpec, number: int) -> float:
         if column.is_time:
+            if self._is_table and read_text_cell(cell, self._missing) is None:
+                return math.nan  # A date of a table may be missing; the time of a row may not.
             return _read_time(cell, column, self._missing, self._name_row(number))
         value = read_number_cell(cell, self._missing)
         if value is None or math.isinf(value):
