@@ -114,6 +114,10 @@ class TrainSpec(Spec):
     work. A resumed training keeps the number that it began with, as far as there are cores."""
     nodes: int = Field(default=1, ge=1, le=1024)
     """Machines that train together, each with as many devices."""
+    average_weights: float | None = Field(default=None, ge=0, lt=1)
+    """Share of an average of the weights that stays at each step, such as 0.999; the average is
+    judged and kept, which ripples less than the last weights. None keeps the weights themselves;
+    what is fitted at once has none."""
     budget_minutes: float | None = Field(default=None, gt=0, le=100_000)
     """Processor time in minutes that the race of `model.network.family: auto` may cost before the
     winner is trained; None: one minute to three, by the rows."""
