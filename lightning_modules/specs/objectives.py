@@ -292,20 +292,3 @@ class Reconstruction(ObjectiveSpec):
 OBJECTIVES: Registry[ObjectiveSpec] = Registry("objective", "specs")
 for _objective in (Classes(), Values(), Forecast(), Reconstruction()):
     OBJECTIVES.register(_objective.name, _objective)
-
-
-def list_losses() -> tuple[str, ...]:
-    """Returns the names of all built-in losses, of any objective."""
-    return tuple(dict.fromkeys(name for row in OBJECTIVES.rows for name in row.losses))
-
-
-def list_metrics() -> tuple[str, ...]:
-    """Returns the names of all figures that epochs can be selected by, of any objective."""
-    return tuple(
-        dict.fromkeys(
-            name
-            for row in OBJECTIVES.rows
-            for classes in (2, 3)
-            for name in row.list_metrics(classes, labelled=True)
-        )
-    )

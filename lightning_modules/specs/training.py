@@ -7,11 +7,29 @@ from pydantic import AfterValidator, Field, model_validator
 
 from lightning_modules.specs.augmentation import AugmentationSpec
 from lightning_modules.specs.base import Spec, check_name
-from lightning_modules.specs.objectives import list_losses, list_metrics
+from lightning_modules.specs.objectives import OBJECTIVES
 from lightning_modules.specs.start import StartSpec
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "muon")
 SCHEDULERS = ("cosine", "linear", "plateau", "constant")
+
+
+def list_losses() -> tuple[str, ...]:
+    """Returns the names of all built-in losses, of any objective."""
+    return tuple(dict.fromkeys(name for row in OBJECTIVES.rows for name in row.losses))
+
+
+def list_metrics() -> tuple[str, ...]:
+    """Returns the names of all figures that epochs can be selected by, of any objective."""
+    return tuple(
+        dict.fromkeys(
+            name
+            for row in OBJECTIVES.rows
+            for classes in (2, 3)
+            for name in row.list_metrics(classes, labelled=True)
+        )
+    )
+
 
 MetricName = Annotated[
     str, AfterValidator(partial(check_name, "metric", lambda: ("loss", "last", *list_metrics())))

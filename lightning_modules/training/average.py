@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
+from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.callbacks import StepCallback
 from lightning_modules.training.learner import Learner
 
@@ -86,6 +86,8 @@ def _put(learner: Learner, values: dict[str, Tensor]) -> None:
             own[name].copy_(value)
 
 
-def list_averaging(decay: float | None, accumulate: int) -> list[Callback]:
+def list_averages(train: TrainSpec) -> list[WeightAverage]:
     """Returns the callback of an average; none where none is asked for."""
-    return [] if decay is None else [WeightAverage(decay, accumulate)]
+    if train.average_weights is None:
+        return []
+    return [WeightAverage(train.average_weights, train.accumulate)]

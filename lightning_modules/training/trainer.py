@@ -24,7 +24,7 @@ from lightning_modules.specs.result import TrainResult
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.alarm import LossAlarm, OnDiverged
 from lightning_modules.training.at_once import find_fitting, fit_at_once
-from lightning_modules.training.average import list_averaging
+from lightning_modules.training.average import list_averages
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.callbacks import (
     EpochJudge,
@@ -172,8 +172,7 @@ def fit_learner(
     keeper = ResumeStates(states) if states is not None else None
     resume_from = keeper.agree_on_newest() if keeper else None
     judge = EpochJudge(train, write)
-    callbacks = [judge, StepLog(train, write), LossAlarm(train, on_diverged)]
-    callbacks += list_averaging(train.average_weights, train.accumulate)
+    callbacks = [judge, StepLog(train, write), LossAlarm(train, on_diverged), *list_averages(train)]
     callbacks += [ResumeSaver(train, keeper)] if keeper else []
     manner = choose_manner(train, learner, sample, most_threads, keeper, resume_from)
     torch.set_num_threads(manner.threads)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from deployments.targets.errors import BadInput
 from deployments.targets.run.forms.ahead import check_ahead
 from deployments.targets.run.forms.arrays import Raw, Samples, read_npy
+from deployments.targets.run.forms.moments import read_date, read_time
 from deployments.targets.run.forms.records import Cell, Records, quote
 from deployments.targets.trust.card import ColumnSpec, InputSpec
 from storage.base.cells import (
-    Missing,
     explain_unreadable,
     find_missing,
     read_number_cell,
@@ -175,9 +175,8 @@ class _RowReader:
 
     def _read_number(self, cell: Cell, column: ColumnSpec, number: int) -> float:
         if column.is_time:
-            if self._is_table and read_text_cell(cell, self._missing) is None:
-                return math.nan  # A date of a table may be missing; the time of a row may not.
-            return _read_time(cell, column, self._missing, self._name_row(number))
+            read = read_date if self._is_table else read_time
+            return read(cell, column, self._missing, self._name_row(number))
         value = read_number_cell(cell, self._missing)
         if value is None or math.isinf(value):
             why = explain_unreadable(cell or "") or "correct it"
@@ -240,7 +239,7 @@ def _read_times(records: Records, spec: InputSpec, where: str) -> Rows | None:
     place = records.header.index(spec.time.name)
     recent = records.rows[-max(length, STEP_ROWS) :]
     missing = find_missing(spec.missing)
-    times = np.array([_read_time(row[place], spec.time, missing, where) for row in recent])
+    times = np.array([read_time(row[place], spec.time, missing, where) for row in recent])
     apart = np.diff(times)
     inside = apart[len(apart) - length + 1 :] if len(apart) >= length else apart
     if len(inside) and inside.min() <= 0:
@@ -256,23 +255,6 @@ def _read_times(records: Records, spec: InputSpec, where: str) -> Rows | None:
             "only those behind the gap once there are enough"
         )
     return times[None, -length:] if len(times) >= length else None
-
-
-def _read_time(cell: Cell, column: ColumnSpec, missing: Missing, where: str) -> float:
-    """Read a time as seconds since 1970; UTC unless the text says otherwise."""
-    text = read_text_cell(cell, missing)
-    style = column.time_style
-    try:
-        nanoseconds = style.read(text) if text is not None else None
-        why = style.explain(text) if text is not None and nanoseconds is None else ""
-    except (ValueError, KeyError, OSError) as error:
-        raise BadInput(f"input ({where}) must have a time that can be read: {error}") from error
-    if nanoseconds is None:
-        raise BadInput(
-            f"input ({where}) must hold a time as {style.words} in {column.name}; got "
-            f"{quote((cell or '').strip())}{f', {why}' if why else ''}"
-        )
-    return nanoseconds / NANOSECONDS
 
 
 def _shape_samples(values: NDArray[np.number], spec: InputSpec, where: str) -> Rows:
