@@ -138,6 +138,7 @@ def _join(parts: Sequence[Column], format_: str | None) -> Column | None:
     style = TimeStyle(format_ or choose_format(len(parts)))
     codes = np.stack([part.codes for part in parts], axis=1)
     known, places = np.unique(codes, axis=0, return_inverse=True)
+    places = places.reshape(-1)
     texts = [
         join_parts(
             [
@@ -150,12 +151,14 @@ def _join(parts: Sequence[Column], format_: str | None) -> Column | None:
     ]
     read = [None if text is None else style.read(text) for text in texts]
     there = np.array([time is not None for time in read], dtype=np.bool_)
-    if float(there[places].mean()) < _ALL:
+    # Rows that are empty altogether, as at the end of many a table, tell of no time.
+    said = np.asarray((known >= 0).any(axis=1))[places]
+    if not said.any() or float(there[places][said].mean()) < _ALL:
         return None
     kept = np.cumsum(there) - 1
-    new = np.where(there, kept, -1)[places.reshape(-1)]
+    new = np.where(there, kept, -1)[places]
     name = "+".join(part.name for part in parts)
-    times = np.array([time or 0 for time in read], dtype=np.int64)[places.reshape(-1)]
+    times = np.array([time or 0 for time in read], dtype=np.int64)[places]
     return Column(
         name,
         "time",

@@ -12,6 +12,8 @@ from tasks.drafting.inputs import Roles, choose_inputs
 from tasks.drafting.roles import ANSWERS
 
 KIND = "series-regression"
+MADE_UP = re.compile(r"column_\d+")
+"""Names that a file without a header got: they tell nothing."""
 COUNTS = re.compile(r"cycle|age|life|flight|hour|usage|run|mile|tick|step|minute|day", re.I)
 LEAST_ENTITIES, LEAST_ROWS = 5, 10
 STEP_NS = 10**9
@@ -74,12 +76,15 @@ def _find_count(columns: Sequence[Column]) -> tuple[Column, Column] | None:
         if column.numbers is not None
         and column.is_whole
         and not column.missing
-        and COUNTS.search(column.name)
+        and (COUNTS.search(column.name) or MADE_UP.fullmatch(column.name))
     ]
     for count in counts:
         for entity in columns:
             if entity is not count and _counts(count, entity):
-                return entity, count
+                lives = np.bincount(entity.codes)
+                # What no name tells must show: lives end when they end, and rows of a plan do not.
+                if COUNTS.search(count.name) or len(np.unique(lives)) > len(lives) // 2:
+                    return entity, count
     return None
 
 

@@ -106,6 +106,17 @@ def test_the_time_is_found_however_it_is_told(tmp_path, name):
     np.testing.assert_array_equal(times, wanted)
 
 
+def test_rows_that_are_empty_altogether_hide_no_time(tmp_path):
+    rows = [
+        [f"{at:%d/%m/%Y}", f"{at:%H.%M.%S}", value]
+        for at, value in zip(make_moments(1100), make_series(1100), strict=True)
+    ]
+    path = write_table(tmp_path / "x.csv", ["Date", "Time", "load"], [*rows, *[["", "", ""]] * 18])
+    kind, _, data, _ = guess(path)
+    assert kind == "forecasting"
+    assert data["time"] == ["Date", "Time"]
+
+
 def test_numbers_of_parquet_files_that_count_since_1970_are_times(tmp_path):
     times = [1_600_000_000_000 + 60_000 * n for n in range(1100)]
     columns = {"ts_ms": times, "load": [float(value) for value in make_series(1100)]}

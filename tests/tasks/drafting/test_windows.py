@@ -133,6 +133,22 @@ def test_rows_that_run_to_failure_ask_for_what_remains(tmp_path, given):
     assert any(guess.what == "data.target" for guess in draft.guesses)
 
 
+def test_lives_are_found_where_columns_have_no_names(tmp_path):
+    path = write_engines(tmp_path / "engines.csv")
+    lines = (tmp_path / "engines.csv").read_text().splitlines()[1:]
+    (tmp_path / "engines.csv").write_text("\n".join(line.replace(",", " ") for line in lines))
+    _, recipe = load(tmp_path, path)
+    assert recipe.data.remaining.remaining == "column_2"
+    assert recipe.data.entity == "column_1"
+
+
+def test_rows_of_a_plan_without_names_are_no_lives(tmp_path):
+    draws = np.random.default_rng(0)
+    lines = [f"{unit} {n} {draws.normal():.4f}" for unit in range(12) for n in range(1, 41)]
+    (tmp_path / "plan.txt").write_text("\n".join(lines))
+    assert "remaining" not in str(look_and_draft(str(tmp_path / "plan.txt")).document["data"])
+
+
 def test_lives_that_nothing_tells_of_are_told_to_stop(tmp_path):
     draft = look_and_draft(write_engines(tmp_path / "engines.csv", wears=False))
     said = [guess.why for guess in draft.guesses if guess.what == "gates.model"]
