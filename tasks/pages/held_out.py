@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from storage.base.store import Store
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.forms.columns import SERIES_ID, TIME
-from storage.shards.row_ids import ROW_ID
+from storage.shards.row_ids import ROW_ID, Rows
 from tasks.data.open_versions import iter_rows, open_version
 from tasks.forms.profile import counts_steps
 from tasks.forms.registry import find_task_form
@@ -19,10 +20,11 @@ from tasks.gates.drift_columns import find_usual_step
 from tasks.gates.held_out_rows import list_slices, read_known
 from tasks.objectives.base import AnswerParts, HeldOut
 from tasks.objectives.registry import find_objective
+from tasks.pages.entities import name_entities
 from tasks.rendering.comparison import find_best_baseline
 from tasks.rendering.pictures import encode_picture
 from tasks.runtime.model_outcomes import Evaluated
-from tasks.runtime.outcomes import Prepared
+from tasks.runtime.outcomes import Collected, Prepared
 from tasks.runtime.run_record import RunRecord
 from tasks.training.answers import read_predictions
 
@@ -44,12 +46,27 @@ def pick_parts(workspace: Store, record: RunRecord) -> AnswerParts | None:
         best_baseline=best[0] if best is not None else None,
         rows=SampleRows(version, evaluated.sample),
         draw=_make_drawer(version, data),
-        slices=list_slices(known, data),
+        slices=_list_slices(workspace, record, known, data),
         moments=known.get(TIME),
         counted=counts_steps(data),
         step_ns=find_usual_step(version) if TIME in known and SERIES_ID in known else 0,
     )
     return find_objective(evaluated.sample).pick_parts(held_out)
+
+
+def _list_slices(
+    workspace: Store, record: RunRecord, known: Rows, data: RowsSpec
+) -> Mapping[str, NDArray[Any]]:
+    """List what rows are parts of; entities by names that people can look up."""
+    slices = list_slices(known, data)
+    collected = record.find(Collected)
+    if data.entity not in slices or collected is None:
+        return slices
+    ids = known[SERIES_ID]
+    names = name_entities(open_version(workspace, collected.dataset), ids)
+    parts = slices[data.entity].tolist()
+    found = [names.get(entity, part) for entity, part in zip(ids.tolist(), parts, strict=True)]
+    return {**slices, data.entity: np.array(found, dtype=np.str_)}
 
 
 def _read_data(record: RunRecord) -> RowsSpec:

@@ -97,7 +97,13 @@ def make_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    environment.filters |= _list_filters()
+    environment.globals |= _list_globals()
+    return environment
+
+
+def _list_filters() -> dict[str, Callable[..., Any]]:
+    return {
         "agreement": candidates.show_agreement,
         "bytes": text.format_bytes,
         "count": text.format_number,
@@ -123,7 +129,10 @@ def make_environment() -> Environment:
         "value": text.show_value,
         "verdict": verdicts.name_verdict,
     }
-    environment.globals |= {
+
+
+def _list_globals() -> dict[str, Any]:
+    return {
         "SIGNS": verdicts.SIGNS,
         "draw_column": profile.draw_column,
         "draw_gauge": gauges.draw_gauge,
@@ -131,7 +140,6 @@ def make_environment() -> Environment:
         "draw_share": bars.draw_share,
         "draw_strip": gauges.draw_strip,
     }
-    return environment
 
 
 def _clean(value: object) -> object:
