@@ -142,18 +142,19 @@ targets:
 """,
     ),
     "anomaly-detection": (
-        "Pumps that behave unlike the others; a few known faults judge what is found.",
+        "Pumps that behave unlike the others, a file each; a few known faults judge what is found.",
         """\
 format: 1
 name: pumps
 kind: anomaly-detection
-source: {type: csv, url: pumps.csv}
+source: {type: csv, url: pumps, path_columns: "{pump}.csv", delimiter: ";", decimal: ","}
 data:
   kind: table
   numbers: [pressure, flow, current]
+  metadata: [pump]
   label: state
   labels: [normal, fault]
-  split: {by: hash, held_out: 0.3, validation: 0.2}
+  split: {by: group, field: pump, held_out: 0.3, validation: 0.2}
 model:
   network: {family: autoencoder, params: {widths: [32], code: 2}}
 targets:
