@@ -77,7 +77,11 @@ def make_artifacts(
 def compare_answers(
     answer: Answer, found: tuple[NDArray[Any], ...], wanted: tuple[NDArray[Any], ...]
 ) -> tuple[float, float]:
-    """Returns the largest difference of two answers to the same rows, and how many agree."""
+    """Returns the largest difference of two answers to the same rows, and how many agree.
+
+    Of quantiles each is compared, as the last output is.
+    """
     pair = [tuple(torch.from_numpy(part) for part in answers) for answers in (found, wanted)]
-    difference = answer.compute_difference(pair[0][-1], pair[1][-1]).numpy()
-    return float(difference.max()), float(answer.find_agreeing(*pair).numpy().mean())
+    compared = [*range(len(answer.bands)), -1]
+    apart = [answer.compute_difference(*(part[place] for part in pair)).max() for place in compared]
+    return float(max(apart)), float(answer.find_agreeing(*pair).numpy().mean())

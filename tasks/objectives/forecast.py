@@ -109,11 +109,9 @@ def choose_windows(sheet: AnswerSheet) -> dict[int, str]:
 def read_pasts(rows: SampleRows, wanted: NDArray[np.uint64]) -> dict[int, NDArray[Any]]:
     """Read what the model was given of some held-out windows, (L, D) each by row id."""
     found: dict[int, NDArray[Any]] = {}
-    window = rows.sample.window
-    lookback = None if window is None else window.lookback
     for samples in rows.read(HELD_OUT):
         for place in np.flatnonzero(np.isin(samples.row_id, wanted)):
-            found[int(samples.row_id[place])] = samples.sample[place][:lookback].copy()
+            found[int(samples.row_id[place])] = samples.sample[place].copy()
         if len(found) == len(wanted):
             break
     return found
@@ -123,7 +121,8 @@ def _draw_window(
     held_out: HeldOut[Sample], place: int, word: str, past: NDArray[Any]
 ) -> ForecastPart:
     """Draw one window in the column in which it is worst, after its past."""
-    sheet, best = held_out.sheet, held_out.best_baseline
+    sheet, best, window = held_out.sheet, held_out.best_baseline, held_out.sample.window
+    past = past[: window.lookback if window is not None else None]
     scale = np.nanstd(sheet.truth, axis=(0, 1)) + 1e-12
     errors = np.abs(sheet.values[place] - sheet.truth[place]) / scale
     column = int(np.nanargmax(np.nanmean(errors, axis=0)))
@@ -147,7 +146,9 @@ def _name_moments(held_out: HeldOut[Sample], place: int, shown: int) -> tuple[st
     if held_out.moments is None or not held_out.step_ns:
         return ()
     now, step = int(held_out.moments[place]), held_out.step_ns
-    moments = (now - (shown - 1) * step, now, now + held_out.sheet.truth.shape[1] * step)
+    window = held_out.sample.window
+    ahead = held_out.sheet.truth.shape[1] + (window.lead if window is not None else 0)
+    moments = (now - (shown - 1) * step, now, now + ahead * step)
     return tuple(show_time(moment, step, counted=held_out.counted) for moment in moments)
 
 

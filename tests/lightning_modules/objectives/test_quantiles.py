@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lightning_modules.compress.candidates import compare_answers
 from lightning_modules.compress.onnx_export import export_onnx, run_onnx
 from lightning_modules.data.readers import SampleBatch
 from lightning_modules.errors import SpecError
@@ -65,6 +66,16 @@ def test_an_exported_network_answers_any_number_of_rows_alike():
     assert len(found) == len(answers)
     for got, wanted in zip(found, answers, strict=True):
         np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_an_artifact_is_held_against_every_quantile():
+    learner, _, _, _, answers = ask(*PAIRS[0])
+    wanted = tuple(part.numpy() for part in answers)
+    for place in range(len(wanted)):
+        found = [part.copy() for part in wanted]
+        found[place][3] += 0.5
+        difference, _ = compare_answers(learner.answer, tuple(found), wanted)
+        assert difference == pytest.approx(0.25)  # in standard deviations, which are 2
 
 
 def test_what_crosses_is_put_in_order_and_costs_as_if_it_had_been():

@@ -81,6 +81,15 @@ def test_the_worst_and_the_best_windows_have_their_dates() -> None:
     assert find_objective(STEPS).pick_parts(make_forecast()).forecasts[0].moments == ()
 
 
+def test_a_lead_lies_between_the_last_step_seen_and_the_last_one_ahead() -> None:
+    moments = np.arange(40) * HOUR
+    held_out = make_forecast(moments=moments, step_ns=HOUR)
+    window = WindowSpec(lookback=3, horizon=2, lead=4)
+    late = replace(held_out, sample=STEPS.model_copy(update={"window": window}))
+    worst, *_ = find_objective(STEPS).pick_parts(late).forecasts
+    assert worst.moments == ("1970-01-01 05:00", "1970-01-01 07:00", "1970-01-01 13:00")
+
+
 def test_the_band_is_that_of_the_outermost_quantiles_and_its_coverage_is_counted() -> None:
     held_out = make_forecast(bands=True)
     parts = find_objective(STEPS).pick_parts(held_out)
