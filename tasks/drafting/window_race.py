@@ -87,7 +87,9 @@ def race_windows(windows: Windows) -> WindowRace:
     same = _find_same(windows)
     better, spread = _compare(errors[LINEAR], errors[LEARNED], windows.groups)
     best = min(errors, key=lambda name: errors[name].mean())
-    gain, chance = _compare(same, errors[best], windows.groups)
+    # Which class a group has is no chance, as the errors of the best racer are.
+    base = np.full_like(same, same.mean()) if windows.classes else same
+    gain, chance = _compare(base, errors[best], windows.groups)
     figures = {
         name: float(1 - error.mean() if windows.classes else error.mean())
         for name, error in errors.items()

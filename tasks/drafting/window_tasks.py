@@ -18,11 +18,11 @@ from tasks.drafting.inputs import Roles, choose_inputs
 from tasks.drafting.limits import choose_shares, count_splits, limit_small_splits, round_up
 from tasks.drafting.raw_limits import limit_raw
 from tasks.drafting.roles import is_class
-from tasks.drafting.rows import describe_time, split_rows
-from tasks.drafting.rows import read_rows as read_table
+from tasks.drafting.rows import describe_time, read_rows, split_rows
 from tasks.drafting.tables import Looked
 from tasks.drafting.window_limits import limit_windows
 from tasks.drafting.window_race import LINEAR, WindowRace, Windows, race_windows
+from tasks.drafting.window_training import choose_training
 
 CLASSES, VALUES = "series-classification", "series-regression"
 MOST_LOOKBACK, LIFE_LOOKBACK, LEAST_ENTITIES = 512, 30, 6
@@ -178,7 +178,7 @@ def _split(
             hint = "if the rows of the held-out file stop before the end, name a column of what "
             hint += "was left then as beyond, as in target: {remaining: cycle, beyond: left}"
             notes.add("data.target", "until the last row", UNKNOWN, hint)
-    spec, rows = read_table(looked.table, {**section, "split": split})
+    spec, rows = read_rows(looked.table, {**section, "split": split})
     draw = partial(split_rows, looked, spec, rows=rows)
     if split["by"] == "entity":
         # One row in so many tells as much of where entities go.
@@ -283,7 +283,8 @@ def _describe_model(
     rows = int((cut.row_splits == TRAIN).sum())
     # A window that is an entity by itself has no neighbours to leave out.
     several = counts[0] > len(np.unique(cut.windows.groups)) and "metadata" not in cut.section
-    if several and (stride := rows // MOST_TRAINED) > 1:
+    stride = rows // MOST_TRAINED
+    if several and stride > 1:
         window["stride"] = min(stride, cut.lookback)
         notes.add("model.window", f"stride {window['stride']}", LIKELY, f"{rows} rows are many")
     shown = ", ".join(f"{name} {figure:.4g}" for name, figure in raced.figures.items())
@@ -291,10 +292,9 @@ def _describe_model(
     auto = counts[1] >= LEAST_JUDGED
     family = "auto" if auto else LINEAR if raced.winner == LINEAR else "mlp"
     if auto:
-        why += f"; networks and baselines race on {counts[1]} validation windows before one is "
-        why += "trained"
+        why += f"; networks and baselines race on {counts[1]} validation windows"
     notes.add("model.network", family, LIKELY, why)
-    train: dict[str, Any] = {"max_epochs": 20, "early_stopping": {"patience_epochs": 6}}
+    train = choose_training(rows // max(1, stride) if several else counts[0], notes)
     if not cut.windows.classes:
         train |= {"loss": {"name": "mae"}, "select_by": "mae"}
     return {"network": {"family": family}, "window": window}, train

@@ -11,15 +11,18 @@ from distributed import Client, Future, as_completed
 
 from lightning_modules.specs.entrants import Entrant, list_entrants
 from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.samples import Sample
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.specs.trial import Bounds, Measured, Survey
 from storage.base.errors import StorageError
 from storage.base.redaction import redact
 from storage.base.store import Store
+from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
 from storage.records.receipts import StartRecord
+from tasks.data.open_versions import open_version
 from tasks.forms.describe import describe_sample
-from tasks.forms.streams import TRAIN, VALIDATION
+from tasks.forms.streams import TRAIN, VALIDATION, SampleRows
 from tasks.objectives.registry import find_objective
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.outcomes import Prepared
@@ -69,7 +72,8 @@ def choose(
     spec = hide_url(spec)
     entrants = list_entrants(sample.form, objective, model, spec)
     heat = Heat(data=refer_data(workspace, prepared), sample=sample, start=start)
-    rows, numbers = prepared.dataset.rows[TRAIN], _count_numbers(sample.shape)
+    rows = count_samples(open_version(Store(workspace), prepared.dataset), sample, spec)
+    numbers = _count_numbers(sample.shape)
     budget_s = choose_budget(rows, numbers, spec.budget_minutes)
     field = Field(
         max(1, rows // spec.batch_size), spec.batch_size, numbers, spec.max_epochs, budget_s
@@ -91,6 +95,20 @@ def choose(
         trials=tuple(describe(begun) for begun in race.begun),
         budget_s=budget_s,
     )
+
+
+def count_samples(version: Version, sample: Sample, spec: TrainSpec) -> int:
+    """Return how many samples an epoch has: rows, or windows, of which each holds many rows.
+
+    Args:
+        version: The prepared rows.
+        sample: What a sample is.
+        spec: How to train.
+    """
+    if sample.window is None:
+        return version.splits[TRAIN]
+    batches = len(SampleRows(version, sample).open_training(spec))
+    return batches * (spec.batch_size // spec.accumulate)
 
 
 def _count_numbers(shape: Sequence[int]) -> int:

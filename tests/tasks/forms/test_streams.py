@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lightning_modules.specs.samples import NumberColumn, RowSample
+from lightning_modules.specs.training import TrainSpec
 from lightning_modules.specs.window import WindowSpec
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
@@ -12,6 +13,7 @@ from storage.pipeline.collecting import collect_rows
 from storage.pipeline.preparing import prepare_rows
 from storage.sources.csv import CsvSource
 from tasks.forms.streams import SampleRows
+from tasks.training.choose import count_samples
 
 ENTITIES, ROWS = 9, 20
 
@@ -49,6 +51,19 @@ def test_the_last_window_of_each_held_out_entity_is_asked_alone(version):
     windows = ROWS - 6 + 1
     for split, given in (("validation", {"held_out": "last"}), ("held_out", {})):
         assert len(read_truth(version, split, **given)) == entities[split] * windows
+
+
+@pytest.mark.parametrize(("stride", "batch"), [(1, 3), (5, 3), (14, 1)])
+def test_a_race_counts_the_windows_of_an_epoch_and_not_their_rows(version, stride, batch):
+    sample = RowSample(
+        objective="values",
+        numbers=(NumberColumn(name="value"),),
+        window=WindowSpec(lookback=6, stride=stride),
+    )
+    entities = version.splits["train"] // ROWS
+    windows = entities * (1 + (ROWS - 6) // stride)
+    found = count_samples(version, sample, TrainSpec(batch_size=batch))
+    assert windows - batch < found <= windows
 
 
 def test_held_out_windows_may_begin_further_apart(version):
