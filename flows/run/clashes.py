@@ -67,8 +67,12 @@ def _describe_shapes(document: Mapping[str, Any]) -> dict[str, Any]:
     window, image = model.get("window") or {}, data.get("image") or {}
     counts = {f"data.{n}": len(data.get(n) or ()) for n in ("numbers", "texts", "labels")}
     steps = {f"model.window.{name}": window.get(name) for name in ("lookback", "horizon")}
+    # Models made before these keys were have neither.
+    lead, known = window.get("lead") or 0, window.get("known") or ()
     return {
         "kind": document.get("kind"),
+        "model.window.lead": lead,
+        "model.window.known": len(known),
         "data.image.shape": list(image.get("shape") or ()),
         **counts,
         **steps,
