@@ -10,6 +10,7 @@ from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.trial import Bounds, Measured, Survey
 from storage.datasets.dataset import Dataset
 from storage.pipeline.fitted import Fitted
+from storage.records.receipts import StartRecord
 from tasks.data.collect import describe_version
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.outcomes import Prepared
@@ -107,3 +108,20 @@ def test_where_all_fail_the_run_stops_with_the_reasons(
         stage()
     assert stopped.value.stage == "choose"
     assert any("no room for trees, trees 200" in reason for reason in stopped.value.reasons)
+
+
+def find_champion(heat: Heat) -> ModelSpec:
+    params = {"trees": 200, "rate": 0.05, "leaves": 15}
+    return ModelSpec.model_validate({"network": {"family": "trees", "params": params}})
+
+
+def test_weights_of_a_model_go_on_in_its_own_network_without_a_race(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.training.choose.read_network", find_champion)
+    stage.arguments["start"] = StartRecord(path="x", sha256="0" * 64, size_bytes=1, model="m" * 64)
+    chosen = stage()
+    assert chosen.name == "trees, trees 200, rate 0.05, leaves 15"
+    assert chosen.trials == ()
+    assert chosen.model.network.family == "trees"
+    assert not (tmp_path / "workspace" / "begun").exists()
