@@ -16,6 +16,8 @@ from tasks.drafting.window_race import LEARNED, LINEAR, WindowRace
 
 MARGIN = 0.03
 """Share of answers by which a network may fall behind what the quick race reached."""
+LUCK = 2.0
+"""By how much a network may be behind the baseline that is best in a group, at least."""
 SKILL = 0.05
 """By how much it may be worse than the linear baseline, of all groups together."""
 
@@ -67,7 +69,9 @@ def _limit_values(raced: WindowRace, notes: Notes) -> dict[str, Any]:
     why = f"a quick race erred by {error:.4g} on training windows, groups left out whole; their "
     why += f"mean by {raced.base:.4g}"
     notes.add("gates.model", f"max_mae {limits['max_mae']}", LIKELY, why)
-    limits["min_slice_skill"] = -round_up(max(0.5, -1.5 * raced.worst), 1)
+    # Of one group a baseline may be right by luck, and its error near 0: no bound on what it is
+    # beaten by holds there. That most groups are answered better is asked by the share instead.
+    limits["min_slice_skill"] = -round_up(max(LUCK, -3 * raced.worst), 1)
     limits["max_worse_slices"] = 0.5
     why = f"in one group the quick race was behind what is best there by {-raced.worst:.2g}: lives "
     why += "differ, and a mean may be right for one of them"
