@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deployments.targets.errors import BadInput
 from deployments.targets.run.inputs import read_samples
 from deployments.targets.trust.card import Card
 from deployments.targets.trust.golden import ArrayText
-from storage.base import limits
-from storage.sources import pictures
+from storage.sources.pictures import decode_pictures
 
 SIDE = 8
 
@@ -58,8 +58,15 @@ def test_a_scaled_array_is_told(card):
     assert "nearly one value" in words
 
 
-def test_what_is_learned_can_be_asked():
-    assert pictures.MAX_PIXELS == limits.MAX_PIXELS
-    from deployments.targets.run.forms import image
-
-    assert image.MAX_PIXELS == limits.MAX_PIXELS
+@pytest.mark.parametrize(("size", "fits"), [((10, 10), True), ((11, 10), False)])
+def test_what_is_learned_can_be_asked(card, monkeypatch, size, fits):
+    monkeypatch.setattr("storage.base.pictures.MAX_PIXELS", 100)
+    file = io.BytesIO()
+    Image.new("L", size).save(file, "PNG")
+    try:
+        read_samples(file.getvalue(), card, "a.png")
+        asked = True
+    except BadInput:
+        asked = False
+    (_, kept, _) = decode_pictures([("a.png", file.getvalue())], (1, 8, 8), resize=True)
+    assert asked == (kept == [0]) == fits
