@@ -1,0 +1,139 @@
+"""What becomes of data that nobody has described: `lepton new`, then `lepton run`, no edit.
+
+`python -m benchmarks.drafts [--tuned] [NAME ...]` prints a table: promoted, or stopped and why;
+minutes of wall and of processor time; the held-out figure, that of the best baseline on the same
+rows and, of tables with classes, that of boosting tuned on the same training and validation rows,
+which takes minutes more.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.boosting import measure_boosting
+from benchmarks.draft_cases import CASES, Case
+from flows.recipe.load import load_recipe
+from lightning_modules.specs.measure import find_direction
+
+LEPTON = (sys.executable, "-c", "from lepton_ai.cli import main; main()")
+TUNED, HEADLINES = "--tuned", ("accuracy", "mae", "auroc")
+MOST_S, REASON = 1_800, 90
+HEADER = ("data", "kind", "outcome", "minutes", "CPU minutes", "figure", "baseline", "tuned")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one data set."""
+
+    cells: tuple[str, ...]
+    promoted: bool
+
+
+def main(names: Sequence[str]) -> None:
+    """Runs the cases of these names, all without any, and prints the table as it grows."""
+    wanted = [name for name in names if name != TUNED]
+    chosen = [case for case in CASES if not wanted or case.name in wanted]
+    print(show_line(HEADER))
+    print(show_line(["---"] * len(HEADER)))
+    rows = []
+    for case in chosen:
+        rows.append(run_case(case, tuned=TUNED in names))
+        print(show_line(rows[-1].cells), flush=True)
+    print(f"\npromoted: {sum(row.promoted for row in rows)} of {len(rows)}")
+
+
+def show_line(cells: Sequence[str]) -> str:
+    """Return a line of a Markdown table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def run_case(case: Case, *, tuned: bool) -> Row:
+    """Drafts a recipe and carries it out, in a folder that is deleted; asks the tuned peer, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        begun, before = time.monotonic(), measure_children()
+        drafted = call(home, "new", str(case.find(home)), "--name", case.name, *case.options)
+        if drafted.returncode:
+            reason = drafted.stderr.strip().splitlines()[-1:] or ["no reason"]
+            return describe(case, "", f"not drafted: {reason[0]}", begun, before)
+        recipe = home / f"{case.name}.yaml"
+        kind = load_recipe(str(recipe)).kind
+        done = call(home, "run", str(recipe), "--workspace", "w", "--json")
+        if not done.stdout.strip():
+            reason = done.stderr.strip().splitlines()[-1:] or ["no reason"]
+            return describe(case, kind, f"failed: {reason[0]}", begun, before)
+        summary = json.loads(done.stdout.splitlines()[-1])
+        told = tell_outcome(summary)
+        row = describe(case, kind, told, begun, before)
+        figures = list_figures(summary)
+        peer = measure_peer(figures[0], recipe, home / "w") if tuned and case.boosted else ""
+        return Row((*row.cells[:5], *figures, peer), summary["status"] == "promoted")
+
+
+def call(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs `lepton ARGUMENTS` in a folder."""
+    environment = {**os.environ, "LEPTON_CONFIG_DIR": str(home / "config")}
+    return subprocess.run(
+        [*LEPTON, *arguments],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=MOST_S,
+        check=False,
+    )
+
+
+def measure_children() -> float:
+    """Return the processor time of all children that have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def tell_outcome(summary: Mapping[str, Any]) -> str:
+    """Return whether a model was promoted, or where the run stopped and why."""
+    if summary["status"] == "promoted":
+        return "promoted"
+    reason = str(next(iter(summary["reasons"]), "")).replace("|", "/")
+    return f"stopped at {summary['stopped_at']}: {reason[:REASON]}"
+
+
+def describe(case: Case, kind: str, told: str, begun: float, before: float) -> Row:
+    """Return a row without figures."""
+    minutes = f"{(time.monotonic() - begun) / 60:.1f}"
+    used = f"{(measure_children() - before) / 60:.1f}"
+    return Row((case.name, kind, told, minutes, used, "", "", ""), promoted=False)
+
+
+def list_figures(summary: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the headline figure, and that of the best baseline on the same rows."""
+    metrics = summary["metrics"]
+    name = next((key for key in HEADLINES if isinstance(metrics.get(key), float)), "")
+    others = {
+        key.removesuffix(f"_{name}"): value
+        for key, value in metrics.items()
+        if key.endswith(f"_{name}") and not key.startswith(("validation_", "champion_"))
+        if isinstance(value, float)
+    }
+    if not name or not others:
+        return f"{name} {metrics[name]:.4g}" if name else "", ""
+    better = min if find_direction(name) == "lower" else max
+    best = better(others, key=lambda key: others[key])
+    return f"{name} {metrics[name]:.4g}", f"{others[best]:.4g} {best}"
+
+
+def measure_peer(figure: str, recipe: Path, workspace: Path) -> str:
+    """Return the same figure of boosting that was tuned on the rows of the run."""
+    return f"{measure_boosting(str(recipe), figure.split()[0], workspace):.4g} boosting"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
