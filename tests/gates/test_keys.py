@@ -33,7 +33,7 @@ def judge_artifact(gate: ArtifactGate, **changes: Any) -> None:
 
 
 def judge_all_classes() -> None:
-    gate = ClassesGate(min_average_precision=0.5)
+    gate = ClassesGate(min_average_precision=0.5, min_recall=0.5, min_precision=0.5)
     few = make_model_facts(slices={"phone": np.arange(300) % 2})
     judge_classes(gate, replace(few, champion=few.answers))
 
