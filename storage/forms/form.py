@@ -5,6 +5,8 @@ own from its module `storage`. What the base does suits any rows of arrays, so t
 only what is its own: its data section, which rows are valid, and what is fitted on them.
 """
 
+import re
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 Columns = dict[str, tuple[str, ...]]
 """Names of the columns of two-dimensional fields."""
 Mask = NDArray[np.bool_]
+_WHOLE = re.compile(r"-?\d+")
 
 
 class Form:
@@ -121,13 +124,29 @@ class Form:
         )
 
 
+def number_classes(targets: NDArray[Any], labels: Sequence[str]) -> NDArray[np.int64]:
+    """Return the place of each row's class among the names of the classes, (N,).
+
+    A text is a class's name, and -1 is where none has it. A whole number is, too, where all names
+    are whole numbers; else it is the place itself.
+    """
+    if targets.dtype.kind != "U":
+        targets = targets.astype(np.int64)
+        if not labels or not all(_WHOLE.fullmatch(label) for label in labels):
+            return targets
+    known = {label: place for place, label in enumerate(labels)}
+    found, places = np.unique(targets, return_inverse=True)
+    numbers = [known.get(str(name).strip(), -1) for name in found.tolist()]
+    return np.array(numbers, dtype=np.int64)[places.reshape(targets.shape)]
+
+
 def place_targets(targets: NDArray[Any], data: RowsSpec | None) -> Rows:
     """Return the fields of labels, and of targets where the data section names one."""
     if data is None or (data.label is None and data.target is None):
         return {LABEL: targets.astype(np.int64)}
     rows: Rows = {}
     if data.label is not None:
-        rows[LABEL] = targets.astype(np.int64)
+        rows[LABEL] = number_classes(targets, data.labels)
         rows[LABEL + VALID_SUFFIX] = np.ones(len(targets), dtype=np.bool_)
     if data.target is not None:
         given = targets.astype(np.float64)

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from storage.base.errors import InvalidInput
 from storage.forms.base import RowsSpec
-from storage.forms.form import Columns, Form, Mask, place_targets
+from storage.forms.form import Columns, Form, Mask, number_classes
 from storage.forms.image_field import ImageField
 from storage.forms.measures import Moments, measure_channels
 from storage.shards.row_ids import LABEL, VALID_SUFFIX, Rows, find_valid
@@ -50,7 +50,8 @@ class ImageForm(Form):
         """
         image = data.image if data is not None else None
         images = put_channels_first(values, image.shape if image is not None else None)
-        return {IMAGE: images, **place_targets(targets, None)}, {}
+        labels = data.labels if data is not None else ()
+        return {IMAGE: images, LABEL: number_classes(targets, labels)}, {}
 
     def find_invalid(self, rows: Rows, data: RowsSpec) -> tuple[Mask, Mask]:
         """Marks images with values outside their range, and labels that are no class."""

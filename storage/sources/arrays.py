@@ -44,9 +44,10 @@ class ArraysSource(UrlSource):
     type: Literal["arrays"] = "arrays"
     """Which source it is."""
     train: Names = ("x_train", "y_train")
-    """Names of the pair that one learns from, without `.npy`. A third array, of numbers (N,), says
-    whose each row is, as subjects: it becomes the column that `data.metadata` names, for `split:
-    {by: group, field: ...}`."""
+    """Names of the pair that one learns from, without `.npy`. Labels are texts as in `data.labels`,
+    or whole numbers: where all names are whole numbers the one that is meant, else its place, from
+    0. A third array (N,) says whose each row is, as subjects: it becomes the column that
+    `data.metadata` names, for `split: {by: group, field: ...}`."""
     held_out: Names | None = ("x_test", "y_test")
     """The pair that is held out, with groups where `train` has some; None where there is one pair
     only, which is then split by the recipe."""
@@ -115,6 +116,11 @@ class ArraysSource(UrlSource):
             beside.append(np.frombuffer(part.payload, dtype=other, offset=at, count=count))
             at += beside[-1].nbytes
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
+        if beside[0].dtype.kind == "U" and (spec is None or not spec.labels):
+            raise SourceError(
+                f"source ({self.display}) must hold numbers to be predicted; got texts; name them "
+                "in data.labels if they are classes"
+            )
         form = find_form(spec) if spec is not None else FORMS.find("image")
         rows, columns = form.read_arrays(values, beside[0], spec, self.display)
         # A window becomes as many rows as it has steps.
@@ -141,7 +147,8 @@ def _check_groups(spec: RowsSpec | None, train: Names, held_out: Names | None, w
 def _name_groups(groups: NDArray[Any], spec: RowsSpec) -> Rows:
     """Return the column of text that says whose each row is."""
     field = name_text_fields(spec)[spec.metadata[0]]
-    names = np.array([f"{group:.15g}" for group in groups.tolist()], np.dtypes.StringDType())
+    texts = [g if isinstance(g, str) else f"{g:.15g}" for g in groups.tolist()]
+    names = np.array(texts, np.dtypes.StringDType())
     return {field: names, field + VALID_SUFFIX: np.ones(len(names), np.bool_)}
 
 
@@ -184,8 +191,8 @@ def _cut_pair(
     files: list[ArrayFile], split: str, spec: RowsSpec | None, target_bytes: int
 ) -> Iterator[Part]:
     values, *others = files
-    for file in files:
-        file.read_header()
+    for number, file in enumerate(files):
+        file.read_header(texts=number > 0)
         if file.row_bytes > MOST_ROW_BYTES:
             raise SourceError(
                 f"file ({file.display}) must hold rows of at most {MOST_ROW_BYTES} bytes; got "

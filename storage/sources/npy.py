@@ -43,10 +43,13 @@ class ArrayFile:
     _turned: NDArray[Any] | None = None
     _at: int = 0
 
-    def read_header(self) -> None:
+    def read_header(self, *, texts: bool = False) -> None:
         """Reads type and shape, and holds them against the file's size.
 
         Numbers in Fortran order are put on the disk first: of these a row lies all over the file.
+
+        Args:
+            texts: Whether it may hold texts in place of numbers, as names of classes.
 
         Raises:
             SourceError: It is no such file, holds no numbers, or states more than there can be.
@@ -57,7 +60,11 @@ class ArrayFile:
         except Exception as error:
             # numpy parses a header with Python's own parser, which raises what it does not expect.
             raise self._refuse(describe_error(error)) from error
-        if self.dtype.kind not in "biuf" or not self.shape or not _are_sizes(self.shape):
+        if (
+            self.dtype.kind not in ("biufU" if texts else "biuf")
+            or not self.shape
+            or not _are_sizes(self.shape)
+        ):
             raise SourceError(
                 f"file ({self.display}) must hold numbers, rows first; got {self.dtype} of "
                 f"{len(self.shape)} axes; save an array of numbers"

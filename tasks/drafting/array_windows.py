@@ -15,6 +15,7 @@ from storage.pipeline.carving import find_shares, is_grouped
 from storage.pipeline.splits import HELD_OUT, find_keys, split_by_hash
 from storage.shards.row_ids import CONTENT_HASH, VALID_SUFFIX, Rows, hash_contents
 from storage.sources.npy import ArrayFile
+from tasks.drafting.array_labels import find_classes
 from tasks.drafting.draft import Draft
 from tasks.drafting.guesses import LIKELY, SURE, UNKNOWN, UNSURE, DraftError, Notes
 from tasks.drafting.inputs import MOST_CLASSES
@@ -105,7 +106,7 @@ def draft_array_windows(
     rows |= _name_groups(np.repeat(whole[2][some], steps), section)
     windows = Windows(
         whole[0].astype(np.float64),
-        whole[1].astype(np.int64) if chosen == CLASSES else whole[1].astype(np.float64),
+        _number_answers(whole[1], chosen),
         whole[2] if grouped else np.arange(len(whole[0])),
         len(spec.labels),
     )
@@ -128,12 +129,13 @@ def _read_part(arrays: Sequence[ArrayFile]) -> Part:
     ]
     values = found[0] if found[0].ndim == 3 else found[0][..., None]
     groups = found[2].reshape(count) if len(found) > 2 else np.zeros(count)
-    return values, found[1].reshape(count), groups.astype(np.int64)
+    whose = np.unique(groups, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return values, found[1].reshape(count), whose
 
 
 def _choose_kind(answers: NDArray[Any], kind: str | None, notes: Notes) -> str:
     distinct = len(np.unique(answers))
-    whole = bool(np.all(answers == np.round(answers)))
+    whole = answers.dtype.kind == "U" or bool(np.all(answers == np.round(answers)))
     if kind is not None:
         return kind
     chosen = CLASSES if whole and distinct <= min(MOST_CLASSES, len(answers) // 5) else VALUES
@@ -164,20 +166,17 @@ def _name_column(source: Mapping[str, Any]) -> str:
 def _describe_answer(answers: NDArray[Any], kind: str, notes: Notes) -> dict[str, Any]:
     if kind != CLASSES:
         return {"target": "answer"}
-    labels = answers.astype(np.int64)
-    if np.any(labels != answers) or labels.min(initial=0) < 0 or len(np.unique(labels)) < 2:
-        raise DraftError("array of answers must hold two classes or more, whole numbers from 0")
-    counts = np.bincount(labels)
-    if not counts.all():
-        gone = ", ".join(map(str, np.flatnonzero(counts == 0)[:5].tolist()))
-        raise DraftError(
-            f"array of answers must hold each class from 0 to {len(counts) - 1}; got none of "
-            f"{gone}; save them numbered from 0 without a gap, as np.unique(y, "
-            "return_inverse=True)[1] does"
-        )
-    shown = [f"{label} ({count} windows)" for label, count in enumerate(counts.tolist())]
-    notes.add("data.labels", shown[:20], UNSURE, "numbers, whose names are not known: give yours")
-    return {"label": "answer", "labels": [str(label) for label in range(len(counts))]}
+    names, places = find_classes(answers, "answers")
+    counts = np.bincount(places).tolist()
+    shown = [f"{name} ({count} windows)" for name, count in zip(names, counts, strict=True)]
+    told = answers.dtype.kind == "U"
+    why = "its texts" if told else "its numbers, whose names are not known"
+    notes.add("data.labels", shown[:20], SURE if told else UNSURE, why)
+    return {"label": "answer", "labels": names}
+
+
+def _number_answers(answers: NDArray[Any], kind: str) -> NDArray[Any]:
+    return find_classes(answers, "answers")[1] if kind == CLASSES else answers.astype(np.float64)
 
 
 def _choose_split(
@@ -202,7 +201,7 @@ def _choose_split(
         spec = SeriesSpec.model_validate({**section, "split": chosen})
         return _split(parts["train"], "train", parts, spec)
 
-    labels = answers.astype(np.int64) if "label" in section else None
+    labels = find_classes(answers, "answers")[1] if "label" in section else None
     return choose_seed(split, draw, labels)
 
 

@@ -15,6 +15,7 @@ from storage.base.redaction import redact
 from storage.sources.addresses import join_url
 from storage.sources.npy import ArrayFile
 from storage.sources.opening import open_stream
+from tasks.drafting.array_labels import find_classes
 from tasks.drafting.array_windows import (
     GROUPS,
     are_windows,
@@ -26,7 +27,7 @@ from tasks.drafting.columns import profile_column
 from tasks.drafting.draft import Draft
 from tasks.drafting.finding import Material
 from tasks.drafting.guesses import LIKELY, UNKNOWN, DraftError, Notes
-from tasks.drafting.idx import describe_counts, find_range
+from tasks.drafting.idx import find_range
 from tasks.drafting.image_race import MOST_ROWS as MOST_IMAGES
 from tasks.drafting.image_race import measure_images
 from tasks.drafting.roles import find_roles
@@ -37,6 +38,7 @@ TRUTH = re.compile(r"^(y|labels?|targets?|class(es)?)($|[_-])|[_-](y|labels?|tar
 LATER = re.compile(r"test|held|hold", re.I)
 VALID = re.compile(r"(^|[_-])(val|valid|validation|dev)($|[_-])", re.I)
 _SAMPLE_ROWS = 2000
+MOST_ANSWERS = 1 << 24
 _SPOOL_BYTES = 64 << 20
 
 
@@ -86,11 +88,11 @@ def _draft(
         return draft_array_windows(source, of_splits, kind, name, notes)
     given = ("held_out",) if held_out is not None else ()
     if len(values.shape) > 2:
-        labels = [_read_labels(arrays[train[1]])]
-        labels += [_read_labels(arrays[held_out[1]])] if held_out is not None else []
+        answers = [_read(arrays[pair[1]], MOST_ANSWERS) for pair in (train, held_out) if pair]
         image, some = _look_at_images(values, notes)
-        counts = describe_counts(np.concatenate(labels))
-        reached = measure_images(some[:MOST_IMAGES], labels[0][: min(len(some), MOST_IMAGES)])
+        names, places = find_classes(np.concatenate(answers), redact(arrays[train[1]].display))
+        counts = dict(zip(names, np.bincount(places).tolist(), strict=True))
+        reached = measure_images(some[:MOST_IMAGES], places[: min(len(some), MOST_IMAGES)])
         return draft_images(name, source, image, counts, given, notes, reached)
     return _draft_rows(source, [arrays[each] for each in train], kind, name, notes)
 
@@ -110,10 +112,15 @@ def _draft_rows(
     notes.add(
         "data.numbers", f"{names[0]} to {names[-1]}", LIKELY, "columns of an array have no names"
     )
-    whole = answers.dtype.kind in "biu" or np.all(answers == np.round(answers))
     given = answers.reshape(len(answers))
-    columns = {each: features[:, n].astype(np.float64) for n, each in enumerate(names)}
-    columns["answer"] = given.astype(np.int64) if whole else given.astype(np.float64)
+    columns: dict[str, Any] = {
+        each: features[:, n].astype(np.float64) for n, each in enumerate(names)
+    }
+    if given.dtype.kind == "U":
+        columns["answer"] = given.tolist()
+    else:
+        whole = given.dtype.kind in "biu" or np.all(given == np.round(given))
+        columns["answer"] = given.astype(np.int64 if whole else np.float64)
     table = pa.table(columns)
     profiles = [profile_column(each, table.column(each)) for each in table.column_names]
     # All columns of an array are read: none can be left out.
@@ -162,7 +169,7 @@ def _open_arrays(material: Material) -> Iterator[dict[str, ArrayFile]]:
                 member = info.filename.removesuffix(".npy")
                 found[member] = ArrayFile(f"{path}/{member}", handle, info.file_size)
         for array in found.values():
-            array.read_header()
+            array.read_header(texts=True)
         yield found
 
 
@@ -215,17 +222,6 @@ def _look_at_images(values: ArrayFile, notes: Notes) -> tuple[dict[str, Any], ND
     dtype, shape = some.dtype.name, list(some.shape[1:])
     span = float(np.nanmin(some)), float(np.nanmax(some))
     return {"shape": shape, "dtype": dtype, "value_range": find_range(dtype, span, notes)}, some
-
-
-def _read_labels(array: ArrayFile) -> NDArray[np.int64]:
-    values = _read(array, array.shape[0]).reshape(-1)
-    labels = values.astype(np.int64)
-    if np.any(labels != values) or labels.min(initial=0) < 0 or labels.max(initial=0) > 10_000:
-        raise DraftError(
-            f"array ({redact(array.display)}) must hold labels, 0 for the first class; got "
-            f"{values.min():g} to {values.max():g}; save whole numbers from 0"
-        )
-    return labels
 
 
 def _read(array: ArrayFile, most_rows: int) -> NDArray[Any]:

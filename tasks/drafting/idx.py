@@ -1,7 +1,6 @@
 """Drafts a recipe for IDX files: pairs of images and labels."""
 
 import posixpath
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -136,8 +135,3 @@ def _read_values(
     except StorageError as error:
         raise DraftError(str(error)) from error
     return np.frombuffer(data, dtype=dtype), sizes
-
-
-def describe_counts(labels: NDArray[np.int64]) -> Mapping[str, int]:
-    """Return how many rows each label has, 0 for those between that none has."""
-    return {str(label): int(count) for label, count in enumerate(np.bincount(labels))}

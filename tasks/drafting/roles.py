@@ -24,6 +24,10 @@ ANSWERS = re.compile(
     re.I,
 )
 
+ANOMALIES = re.compile(r"(^|[_ .])(is)?(anomal(y|ies|ous)|outliers?|abnormal)([_ .]|$)", re.I)
+"""Names of columns that tell rows unlike the others, which are few."""
+MOST_ANOMALOUS = 0.25
+
 
 def find_roles(
     columns: Sequence[Column], target: str | None, kind: str | None, files: int, notes: Notes
@@ -60,6 +64,9 @@ def _try_time(
     time, tried = candidate.time, Notes()
     if named is not None and named.name in (*time.parts, time.count):
         return None
+    if _is_of_files(candidate, named) and kind is None:
+        # Rows of one file have one class: how they follow each other tells it.
+        kind = ORDERED[1]
     if not candidate.is_plain and kind is None:
         # A number that rises, or an order, is a time only where rows look like a series.
         free = [column for column in columns if column.holds == "text" and not column.of_path]
@@ -82,6 +89,12 @@ def _try_time(
         tried.add("data.time", f"a step of {COUNT_STEP}", UNKNOWN, why)
     notes.guesses += tried.guesses
     return roles
+
+
+def _is_of_files(candidate: Candidate, named: Column | None) -> bool:
+    """Return whether what is asked for is said by the folders of files, each one an entity."""
+    files = candidate.files
+    return files is not None and named is not None and named.of_path and named is not files
 
 
 def _choose_roles(
@@ -205,7 +218,7 @@ def _guess_answer(
         for c in columns
         if c not in (time, entity) and not c.is_constant and c.holds != "time" and not c.of_path
     ]
-    by_name = [column for column in free if ANSWERS.search(column.name)]
+    by_name = [column for column in free if ANSWERS.search(column.name) or is_anomaly(column)]
     forecast = kind == "forecasting" or (kind is None and step_ns > 0)
     unlabelled = kind == "anomaly-detection"
     if forecast and not any(is_class(column) for column in by_name):
@@ -234,7 +247,17 @@ def is_class(column: Column) -> bool:
     return column.holds == "number" and column.is_whole and 2 <= column.distinct <= FEW_VALUES
 
 
+def is_anomaly(column: Column) -> bool:
+    """Whether a column's name and values tell the few rows that are unlike the others."""
+    few = column.distinct == 2 and column.counts.min() <= MOST_ANOMALOUS * column.rows
+    return bool(few and ANOMALIES.search(column.name))
+
+
 def _guess_kind(answer: Column | None, time: Column | None, step_ns: int, notes: Notes) -> str:
+    if answer is not None and is_anomaly(answer):
+        why = f"{answer.name} names few rows that are unlike the others; or --kind "
+        notes.add("kind", "anomaly-detection", LIKELY, f"{why}tabular-classification")
+        return "anomaly-detection"
     if answer is None or (time is not None and step_ns and not is_class(answer)):
         notes.add("kind", "forecasting", LIKELY, "rows follow each other in time at even steps")
         return "forecasting"

@@ -72,6 +72,35 @@ def test_channels_that_come_last_are_moved(tmp_path):
     np.testing.assert_array_equal(rows["image"], np.moveaxis(pixels, -1, 1))
 
 
+LABELS = {
+    "texts": (["b", "a", "z"], ["a", "b"], [1, 0, -1]),
+    "numbers that are names": ([7, 3, 4], ["3", "7"], [1, 0, -1]),
+    "places": ([0, 1, 1], ["worn", "new"], [0, 1, 1]),
+    "places that are names": ([0, 2, 1], ["0", "1", "2"], [0, 2, 1]),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("form", ["image", "table"])
+def test_labels_are_places_or_names(tmp_path, name, form):
+    given, labels, wanted = LABELS[name]
+    if form == "image":
+        values, spec = np.zeros((3, 1, 4, 4), np.uint8), {"image": {"shape": [1, 4, 4]}}
+        spec = ImageSpec(labels=labels, **spec)
+    else:
+        values, spec = np.zeros((3, 2)), TableSpec(numbers=["a", "b"], label="y", labels=labels)
+    np.savez(tmp_path / "all.npz", x=values, y=np.array(given))
+    source = ArraysSource(url=str(tmp_path / "all.npz"), train=("x", "y"), held_out=None)
+    assert read_all(source, spec)["label"].tolist() == wanted
+
+
+def test_texts_are_no_numbers_to_be_predicted(tmp_path):
+    np.savez(tmp_path / "all.npz", x=np.zeros((3, 1)), y=np.array(["a", "b", "c"]))
+    source = ArraysSource(url=str(tmp_path / "all.npz"), train=("x", "y"), held_out=None)
+    with pytest.raises(SourceError, match=r"got texts; name them in data\.labels"):
+        read_all(source, TableSpec(numbers=["a"], target="y"))
+
+
 def test_rows_of_a_table(tmp_path):
     values = np.random.default_rng(0).normal(size=(30, 2)).astype(">f4")
     values[3, 1] = np.nan

@@ -184,6 +184,27 @@ def test_rows_unlike_the_others_are_judged_by_a_column_of_two_values(tmp_path):
         look_and_draft(str(path), "answer", "anomaly-detection")
 
 
+@pytest.mark.parametrize(
+    ("name", "share"), [("is_anomaly", 0.03), ("Outlier", 0.03), ("anomaly", 0.5)]
+)
+def test_a_column_of_few_anomalies_asks_for_rows_unlike_the_others(tmp_path, name, share):
+    draws = np.random.default_rng(0)
+    odd = draws.random(2000) < share
+    values = draws.normal(50, 1, 2000) + 12 * odd
+    moments = np.datetime64("2024-01-01") + np.arange(2000) * np.timedelta64(5, "m")
+    rows = [
+        [str(at).replace("T", " "), f"{value:.3f}", str(int(mark))]
+        for at, value, mark in zip(moments, values, odd, strict=True)
+    ]
+    path = write_table(tmp_path / "load.csv", ["timestamp", "value", name], rows)
+    draft = look_and_draft(str(path))
+    # Half of all rows are no anomalies, whatever they are called.
+    assert (draft.kind == "anomaly-detection") == (share < 0.25)
+    if draft.kind == "anomaly-detection":
+        assert draft.document["data"]["labels"] == ["0", "1"]
+        assert draft.document["data"]["numbers"] == ["value"]
+
+
 def test_a_word_that_is_no_number_is_told_as_unsure(tmp_path):
     rows = [[f"{n % 17}.5", f"{n % 29}.25"] for n in range(300)]
     rows.insert(7, ["mm", "kW"])

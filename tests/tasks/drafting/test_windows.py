@@ -79,6 +79,20 @@ def test_windows_of_arrays_are_told_apart_by_person(tmp_path):
     assert 0.5 < recipe.gates.model.min_accuracy < 1
 
 
+@pytest.mark.parametrize("names", [("7", "3", "5"), ("walking", "lying", "running")])
+def test_answers_to_windows_are_named_as_they_are(tmp_path, names):
+    values, answers, whose = make_activity()
+    told = np.array(names)[answers]
+    told = told.astype(np.int64) if names[0].isdigit() else told
+    np.savez(tmp_path / "activity.npz", x=values, y=told, subject=whose.astype(str))
+    _, recipe = load(tmp_path, str(tmp_path / "activity.npz"))
+    assert recipe.data.labels == tuple(sorted(names))
+    (part,) = recipe.source.parts(1 << 30, recipe.data)
+    found = recipe.source.read(part, recipe.data)["label"].reshape(len(values), -1)
+    np.testing.assert_array_equal(np.array(sorted(names))[found[:, 0]], np.array(names)[answers])
+    assert 0.5 < recipe.gates.model.min_accuracy < 1
+
+
 def test_arrays_that_say_what_is_held_out_are_left_as_they_are(tmp_path):
     values, answers, _ = make_activity()
     parts = {"train": slice(0, 140), "test": slice(140, None)}
@@ -161,6 +175,22 @@ def test_entities_of_one_class_each_are_told_apart(tmp_path):
     assert (recipe.data.entity, recipe.data.label) == ("day", "sort")
     assert recipe.data.labels == ("busy", "calm")
     assert recipe.model.window.lookback == 24
+
+
+def test_files_in_folders_of_classes_are_told_apart_by_their_rows(tmp_path):
+    draws = np.random.default_rng(0)
+    for folder, rate in (("worn", 0.9), ("new", 0.0)):
+        (tmp_path / "pumps" / folder).mkdir(parents=True)
+        for number in range(6):
+            noise = draws.normal(size=1200)
+            values = noise + rate * np.concatenate([[0], noise[:-1]])
+            lines = "\n".join(["vibration", *(f"{value:.4f}" for value in values)])
+            (tmp_path / "pumps" / folder / f"{folder}_{number}.csv").write_text(lines)
+    _, recipe = load(tmp_path, str(tmp_path / "pumps"), target="folder")
+    assert recipe.kind == "series-classification"
+    assert (recipe.data.entity, recipe.data.label) == ("file", "folder")
+    assert recipe.data.labels == ("new", "worn")
+    assert recipe.data.split.by == "entity"
 
 
 def test_a_table_with_a_count_and_an_answer_stays_a_table(tmp_path):
