@@ -258,7 +258,7 @@ def test_what_nothing_tells_apart_gets_no_margin_and_says_so(tmp_path, answers):
     assert find(draft, "gates.model", "unknown") == ["left as they are"]
 
 
-def test_files_of_one_device_each_are_told(tmp_path):
+def test_files_of_one_device_each_are_entities_by_their_names(tmp_path):
     folder = tmp_path / "devices"
     folder.mkdir()
     draws = np.random.default_rng(0)
@@ -269,7 +269,8 @@ def test_files_of_one_device_each_are_told(tmp_path):
         ]
         write_table(folder / f"d{device}.csv", ["timestamp", "flow", "speed"], rows)
     draft = look_and_draft(str(folder), "flow")
-    assert find(draft, "data.entity", "unknown") == ["3 files"]
+    assert draft.document["source"]["path_columns"] == "{file}.csv"
+    assert draft.document["data"]["entity"] == "file"
 
 
 @pytest.mark.parametrize("units", [False, True])
