@@ -27,7 +27,7 @@ from lightning_modules.training.trainer import Fitted, fit_learner
 
 STEP_S, FLOPS_PER_S = 6e-3, 1.5e10
 """What a step of one core is taken to cost: what any network costs, and arithmetic. Not measured:
-the same data must give the same race on every machine."""
+the same data must give the same race, however busy a machine is."""
 BACKWARD = 3
 """Arithmetic of a training step, in forward passes."""
 

@@ -177,34 +177,45 @@ class ImagesSource(UrlSource):
         found = find_files(self.url, self.options, ENDINGS, self.max_files)
         read: list[SourceFile] = []
         labeller = self._open_labels(found.root, labels, read)
-        names: defaultdict[str | None, list[tuple[str, int]]] = defaultdict(list)
-        lost = [(name, NO_UTF8) for name in found.unnamed]
+        names: defaultdict[str | None, list[str]] = defaultdict(list)
         for name in found.names:
-            label = labeller.find(name)
-            if isinstance(label, int):
-                names[self.find_split(name)].append((name, label))
-            else:
-                lost.append((name, label))
-        lost += [(name, NOWHERE) for name, _ in names[None]]
-        lost += labeller.list_unused()
+            names[self.find_split(name)].append(name)
+        lost = [(name, NO_UTF8) for name in found.unnamed]
+        lost += [(name, NOWHERE) for name in names[None]]
         self._require_splits(names)
         yield from read
         if passed := _leave_out(found.passed_over, read):
             yield PassedOver(passed)
         for split in ("", *SPLITS):
             for start in range(0, len(names[split]), rows):
-                pictures = names[split][start : start + rows]
-                strange = labeller.name_strange([label for _, label in pictures])
-                detail = {
-                    "root": found.root,
-                    "pictures": pictures,
-                    "faults": lost,
-                    "strange": strange[:MAX_CLASSES_NAMED],
-                }
-                yield Part(
-                    redact(self.url), start, start + len(pictures), split=split, detail=detail
-                )
+                given = names[split][start : start + rows]
+                yield self._make_part(found.root, given, split, start, labeller, lost)
                 lost = []
+        if unused := [*labeller.list_unused()]:
+            yield self._make_part(found.root, (), "", 0, labeller, unused)
+
+    def _make_part(
+        self,
+        root: str,
+        names: Sequence[str],
+        split: str,
+        start: int,
+        labeller: Labeller,
+        lost: list[tuple[str, str]],
+    ) -> Part:
+        """Return the part of some pictures of a folder, with what could not be taken so far."""
+        found = [(name, labeller.find(name)) for name in names]
+        pictures = [(name, label) for name, label in found if isinstance(label, int)]
+        faults = lost + [(name, label) for name, label in found if isinstance(label, str)]
+        strange = labeller.name_strange([label for _, label in pictures])
+        detail = {
+            "root": root,
+            "pictures": pictures,
+            "faults": faults,
+            "strange": strange[:MAX_CLASSES_NAMED],
+        }
+        stop = start + len(names)
+        return Part(redact(self.url), start, stop, split=split, detail=detail)
 
     def _scan_archives(
         self, labels: Sequence[str], rows: int, target_bytes: int
@@ -226,10 +237,10 @@ class ImagesSource(UrlSource):
                     if not member.name.lower().endswith(ENDINGS):
                         endings[find_ending(member.name)] += 1
                         continue
-                    split, label = self.find_split(member.name), labeller.find(member.name)
+                    split = self.find_split(member.name)
+                    label = NOWHERE if split is None else labeller.find(member.name)
                     if split is None or isinstance(label, str):
-                        reason = label if isinstance(label, str) else NOWHERE
-                        batch.faults.append((member.name, reason))
+                        batch.faults.append((member.name, str(label)))
                         continue
                     if batch.pictures and (
                         split != batch.split or batch.is_full(rows, target_bytes)
@@ -250,10 +261,15 @@ class ImagesSource(UrlSource):
 
 def _leave_out(passed_over: Mapping[str, int], read: Sequence[SourceFile]) -> dict[str, int]:
     """Return how many files of each ending are passed over, without those that were read."""
-    below = Counter(find_ending(file.name) for file in read if not file.name.startswith(".."))
+    below = Counter(find_ending(file.name) for file in read if _is_below(file.name))
     return {
         ending: count for ending, many in passed_over.items() if (count := many - below[ending])
     }
+
+
+def _is_below(file: str) -> bool:
+    """Return whether a file that a recipe names lies below the source's folder."""
+    return not file.startswith("..") and "://" not in file
 
 
 def _cut_payload(part: Part) -> list[tuple[str, int, bytes]]:

@@ -73,7 +73,7 @@ class TableLabeller(Labeller):
         Raises:
             SourceError: One line of the table names two pictures.
         """
-        key = next((key for key in list_keys(name) if key in self._table), None)
+        key = self._find_key(name)
         if key is None:
             return f"has no line in {self._file}; add one, or move it elsewhere"
         if (other := self._used.setdefault(key, name)) != name:
@@ -87,7 +87,11 @@ class TableLabeller(Labeller):
 
     def name_class(self, name: str) -> str | None:
         """Return the class of a picture as the table writes it; None where it has none."""
-        return next((self._table[key] for key in list_keys(name) if self._table.get(key)), None)
+        key = self._find_key(name)
+        return None if key is None else self._table[key] or None
+
+    def _find_key(self, name: str) -> str | None:
+        return next((key for key in list_keys(name) if key in self._table), None)
 
     def list_unused(self) -> Iterator[tuple[str, str]]:
         """Yield the lines that name no picture."""

@@ -2,7 +2,8 @@
 
 After Jamieson and Talwalkar (2016): rounds have shares of one budget, and a third goes on. Who is
 fitted at once is fitted whole in the first round, and stays in. Everything is planned by estimated
-costs, so that the same data and the same seed have the same winner on every machine.
+costs, so that load does not decide: the same data and the same seed have the same winner, unless a
+machine is so slow that a trial costs several times its share, which ends it.
 """
 
 import math

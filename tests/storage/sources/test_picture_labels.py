@@ -114,3 +114,28 @@ def test_one_line_names_one_picture(tmp_path):
 def test_a_table_that_is_not_there_is_told(tmp_path):
     with pytest.raises(SourceUnavailable, match=r"other\.csv"):
         collect(tmp_path, "id,breed\n0,ant\n", file="other.csv")
+
+
+@pytest.mark.parametrize("place", ["tree", "tar"])
+def test_a_picture_outside_the_splits_takes_no_line(tmp_path, place):
+    members = {
+        "train/0.png": make_picture(0)[0],
+        "later/1.png": make_picture(1)[0],
+        "unused/0.png": make_picture(2)[0],
+    }
+    url = write(tmp_path, "id,breed\n0.png,ant\n1.png,bee\n", place, members)
+    labels = {"file": "labels.csv", "name": "id", "label": "breed"}
+    splits = {"train": "train", "held_out": "later"}
+    source = ImagesSource(url=str(url), labels=labels, splits=splits)
+    version = collect_rows(source, Dataset(Store(str(tmp_path / "ws")), "raw"), spec=SPEC)
+    assert version.rows == 2
+    assert [fault["name"] for fault in version.info["faults"]] == ["unused/0.png"]
+
+
+def test_a_table_elsewhere_is_not_one_that_was_passed_over(tmp_path):
+    url = write(tmp_path, "a table that nobody reads")
+    (tmp_path / "classes.csv").write_text("id,breed\n0,ant\n1,ant\n2,ant\n")
+    labels = {"file": f"file://{tmp_path}/classes.csv", "name": "id", "label": "breed"}
+    source = ImagesSource(url=str(url), labels=labels)
+    version = collect_rows(source, Dataset(Store(str(tmp_path / "ws")), "raw"), spec=SPEC)
+    assert version.info["passed_over"] == {".csv": 1}
