@@ -23,7 +23,7 @@ from lightning_modules.training.dry_run import make_samples
 from lightning_modules.training.inference import predict_rows
 from lightning_modules.training.learner import choose_selection
 from lightning_modules.training.start_weights import Start
-from lightning_modules.training.trainer import Fitted, fit_learner
+from lightning_modules.training.trainer import fit_learner
 
 STEP_S, FLOPS_PER_S = 6e-3, 1.5e10
 """What a step of one core is taken to cost: what any network costs, and arithmetic. Not measured:
@@ -109,13 +109,18 @@ def run_trial(
         start=start,
         on_record=lambda record: _check_cost(time.process_time() - began, bounds),
     )
-    name = choose_figure(train, sample)
-    result = fitted.result
+    name, result = choose_figure(train, sample), fitted.result
+    known = {"loss": result.validation_loss, **result.validation_figures}
+    if sample.quantiles:  # They are calibrated last, and judged so, whatever network gave them.
+        known = predict_rows(fitted.learner, judged, reader).figures
+    if name not in known:
+        answers = predict_rows(fitted.learner, judged, reader)
+        known[name] = load_metric(name, sample)(answers.values, answers.truth)
     return Measured(
         name=name,
         direction=find_direction(name),
-        value=_measure(fitted, name, judged, reader, sample),
-        loss=result.validation_loss,
+        value=float(known[name]),
+        loss=known["loss"],
         steps=result.steps,
         epochs=result.epochs,
         cpu_s=time.process_time() - began,
@@ -128,17 +133,6 @@ def _check_cost(spent_s: float, bounds: Bounds) -> None:
             f"trial must cost at most {bounds.cpu_s:.0f} s of processor time; got {spent_s:.0f} s; "
             "raise train.budget_minutes"
         )
-
-
-def _measure(
-    fitted: Fitted, name: str, stream: Stream, reader: SampleReader, sample: AnySample
-) -> float:
-    result = fitted.result
-    known = {"loss": result.validation_loss, **result.validation_figures}
-    if name in known:
-        return float(known[name])
-    answers = predict_rows(fitted.learner, stream, reader)
-    return float(load_metric(name, sample)(answers.values, answers.truth))
 
 
 class SomeBatches:
