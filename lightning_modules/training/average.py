@@ -47,6 +47,8 @@ class WeightAverage(StepCallback):
             for name, value in _list_floats(learner).items():
                 if name not in self.average:
                     self.average[name] = value.detach().clone()
+                # A resume state is read onto the CPU.
+                self.average[name] = self.average[name].to(value.device)
                 self.average[name].lerp_(value.detach(), 1 - stays)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -68,6 +68,17 @@ def test_a_step_of_several_batches_moves_it_once_and_a_resumed_one_goes_on() -> 
     assert all(torch.equal(value, again.average[name]) for name, value in callback.average.items())
 
 
+def test_a_resumed_one_goes_on_where_the_network_is() -> None:
+    learner, callback, nothing = make_learner(), WeightAverage(0.9), None
+    step(callback, learner, 1.0)
+    again = WeightAverage(0.9)
+    again.load_state_dict(callback.state_dict())
+    # Stands for any device: a resume state is read onto the CPU.
+    step(again, learner.to("meta"), 3.0)
+    assert {value.device.type for value in again.average.values()} == {"meta"}
+    again.on_validation_start(nothing, learner)  # type: ignore[arg-type]
+
+
 def test_the_average_is_kept_and_training_is_not_changed_by_it() -> None:
     splits = split_rows(load_cancer())
     sample = describe_rows(splits["train"], "classes")
