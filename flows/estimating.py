@@ -13,8 +13,6 @@ from tasks.rendering.text import format_bytes, format_number, format_seconds
 from tasks.runtime.errors import TaskError
 from tasks.training.step_cost import measure_cost
 
-AUTO = "auto"
-
 
 def estimate_sizes(recipe: Recipe, look: SourceLook) -> dict[str, str]:
     """Return how many rows there are, what they take on disk, and the steps of a training."""
@@ -35,13 +33,14 @@ def estimate_training(recipe: Recipe, look: SourceLook) -> dict[str, str]:
 
     Nothing is returned where no step could be measured in a few seconds.
     """
-    if recipe.model.network.family == AUTO:
+    if recipe.is_raced:
         return {"time": "a race first, of at most train.budget_minutes: its winner is not known"}
     sample = _guess_sample(recipe, look)
     cost = measure_cost(recipe.model, recipe.train, sample) if sample is not None else None
     if cost is None:
         return {}
-    memory = f"about {format_bytes(float(cost.memory_bytes))} in the training process, an estimate"
+    held = "not known" if cost.memory_bytes is None else f"about {format_bytes(cost.memory_bytes)}"
+    memory = f"{held} in the training process, an estimate"
     if cost.step_s is None:
         return {"time": "fitted at once, without steps: not estimated", "memory": memory}
     steps = _count_steps(recipe, look)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from deployments.targets.run.measure import read_peak_memory
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.samples import Sample
@@ -30,12 +30,12 @@ class StepCost:
         step_s: Processor time of a step, the least of some, in seconds; None where the network is
             fitted at once.
         parameters: Trained numbers of the network.
-        memory_bytes: Most memory that the process held.
+        memory_bytes: Most memory that the process held; None where the system does not tell.
     """
 
     step_s: float | None
     parameters: int
-    memory_bytes: int
+    memory_bytes: int | None
 
 
 def measure_cost(
@@ -73,7 +73,8 @@ def measure_cost(
     if found is None:
         return None
     step_s = float(found["step_s"]) if found["step_s"] else None
-    return StepCost(step_s, int(found["parameters"]), int(found["memory_bytes"]))
+    memory = int(found["memory_bytes"]) if found["memory_bytes"] else None
+    return StepCost(step_s, int(found["parameters"]), memory)
 
 
 def main(path: str) -> None:
@@ -98,7 +99,7 @@ def main(path: str) -> None:
     announce(
         step_s=str(min(times) * train.accumulate) if times else "",
         parameters=str(sum(value.numel() for value in learner.network.parameters())),
-        memory_bytes=str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
+        memory_bytes=str(read_peak_memory() or ""),
     )
 
 

@@ -1,5 +1,6 @@
 """What a run takes is estimated from the first rows and a step that is measured."""
 
+import numpy as np
 import pytest
 
 from flows.checking import check_whole_recipe
@@ -41,10 +42,13 @@ def test_a_step_is_measured_in_a_process_of_its_own(monkeypatch):
         return measured[-1]
 
     monkeypatch.setattr("flows.estimating.measure_cost", measure)
+    held = np.ones(100_000_000)  # 800 MB of the process that asks are none of the one that trains
     found = check_whole_recipe("digits", "unused", FAST, measure=True)
     (cost,) = measured
     assert cost is not None
     assert cost.step_s is not None
     assert 0 < cost.step_s < 5
     assert cost.parameters > 1_000
+    assert cost.memory_bytes is not None
+    assert cost.memory_bytes < held.nbytes
     assert "about" in found.estimate["time"]

@@ -121,12 +121,12 @@ def _run_process(content: bytes, timeout_s: float) -> bytes:
 
 def measure_here(data: bytes, job: MeasureJob) -> Measurement:
     """Measures an artifact in this process."""
-    before = _peak_memory_bytes()
+    before = read_peak_memory()
     started = time.perf_counter()
     predictor = Predictor(data, job.spec, job.outputs, threads=job.threads)
     load_ms = (time.perf_counter() - started) * 1e3
     times_ms = _time_runs(predictor, _make_sample(job.spec, job.seed), job)
-    after = _peak_memory_bytes()
+    after = read_peak_memory()
     p50, p95 = np.percentile(times_ms, [50, 95])
     return Measurement(
         sha256=sha256_bytes(data),
@@ -162,8 +162,8 @@ def _make_sample(spec: InputSpec, seed: int) -> NDArray[np.generic]:
     return values.astype(spec.dtype)
 
 
-def _peak_memory_bytes() -> int | None:
-    """Read the high-water mark of this program's resident memory.
+def read_peak_memory() -> int | None:
+    """Read the high-water mark of this program's resident memory in bytes; None where none is told.
 
     Not getrusage: its figure is taken over from the process that started this one.
     """
