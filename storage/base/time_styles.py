@@ -195,7 +195,8 @@ def _read_decimal(text: str) -> Decimal | None:
         number = Decimal(plain)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and abs(number) < _FARTHEST else None
+    # abs() would round, and raise where an exponent is beyond what it may be.
+    return number if number.is_finite() and number.copy_abs() < _FARTHEST else None
 
 
 def _find_offsets(moment: datetime, zone: str) -> tuple[timedelta, timedelta]:

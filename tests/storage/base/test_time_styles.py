@@ -93,6 +93,13 @@ def test_what_is_no_length_of_time_is_refused(text):
         read_step(text)
 
 
+@pytest.mark.parametrize("text", ["1e9999999", "-1e9999999", "9" * 5000, "1e30"])
+def test_a_number_beyond_all_times_is_none(text):
+    for style in (TimeStyle("epoch_s"), TimeStyle(step_ns=10**9)):
+        assert style.read(text) is None
+        assert not style.is_moment(text)
+
+
 def test_an_unknown_zone_is_refused():
     for zone in ("Europe/Nowhere", "../etc/passwd", ""):
         with pytest.raises(ValueError, match=r"time_zone .* must be a zone"):
