@@ -57,9 +57,26 @@ def match_path(pattern: str, path: str) -> dict[str, str] | None:
 
 
 def match_end(pattern: str, path: str) -> dict[str, str] | None:
-    """Return the same for the end of a path: its last folders, as many as the pattern has."""
+    """Return the same for the end of a path: its last folders, as many as the pattern has.
+
+    Where a pattern allows any folders, only what stands behind these is told: nobody knows at which
+    folder of a path the rest of the pattern would begin.
+    """
+    end = _cut_end(pattern)
     parts = [part for part in path.replace("\\", "/").split("/") if part]
-    return match_path(pattern, "/".join(parts[-(pattern.count("/") + 1) :]))
+    return match_path(end, "/".join(parts[-(end.count("/") + 1) :])) if end else {}
+
+
+def list_end_names(pattern: str | None) -> tuple[str, ...]:
+    """List the named parts that the end of a path tells."""
+    return list_names(_cut_end(pattern or ""))
+
+
+def _cut_end(pattern: str) -> str:
+    """Return the folders of a pattern that stand behind those of which there may be any."""
+    parts = pattern.split("/")
+    behind = [place + 1 for place, part in enumerate(parts) if "**" in part]
+    return "/".join(parts[behind[-1] :] if behind else parts)
 
 
 def choose_matching(names: Sequence[str], pattern: str) -> list[str]:

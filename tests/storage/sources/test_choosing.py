@@ -66,6 +66,22 @@ def test_a_path_is_read_by_its_pattern(pattern, path, wanted):
     )
 
 
+@pytest.mark.parametrize(
+    ("pattern", "path", "wanted"),
+    [
+        ("{site}/**", "north/2024/a.csv", {}),
+        ("{site}/**/{year}.csv", "north/2024.csv", {"year": "2024"}),
+        ("**{n}.csv", "deep/12.csv", {}),
+        ("**/{site}/{year}.csv", "x/y/north/2024.csv", {"site": "north", "year": "2024"}),
+    ],
+)
+def test_the_end_of_a_path_tells_only_what_stands_behind_any_folders(pattern, path, wanted):
+    whole = match_path(pattern, path)
+    assert whole is not None
+    assert wanted.items() <= whole.items()
+    assert match_end(pattern, f"/any/where/{path}") == wanted
+
+
 @pytest.mark.parametrize("pattern", ["*.csv", "{}.csv", "{a}/{a}.csv", "{a.csv", "/x/{a}.csv"])
 def test_a_pattern_without_columns_of_its_own_is_refused(pattern):
     with pytest.raises(ValueError, match=r"path_columns .* different names in braces"):

@@ -24,13 +24,12 @@ from storage.base.cells import (
     read_number_cell,
     read_text_cell,
 )
-from storage.base.path_patterns import list_names
+from storage.base.path_patterns import list_end_names
 from storage.base.time_styles import join_parts
 from storage.base.urls import redact
 
 Rows = NDArray[np.float64]
 STEP_ROWS = 1000
-NANOSECONDS = 1e9
 UNSEEN = "is a category that was not learned from, and counts as missing"
 
 
@@ -203,7 +202,7 @@ def _check_header(records: Records, spec: InputSpec, where: str) -> None:
     if absent:
         remedy = f"name them {'in its first line' if records.first else 'all'}"
         pattern = None if spec.file_style is None else spec.file_style.path_columns
-        if pattern is not None and set(absent) & set(list_names(pattern)):
+        if pattern is not None and set(absent) & set(list_end_names(pattern)):
             remedy = f"give them as columns, or call the file as {pattern}"
         raise BadInput(
             f"input ({where}) must have the columns {', '.join(names)}; got no "
