@@ -28,6 +28,7 @@ from storage.sources.opening import open_stream
 from storage.sources.unpacking import limit_unpacked
 
 Names = tuple[str, str] | tuple[str, str, str]
+_LAST_SIGN = 0x10FFFF
 Pairs = Sequence[tuple[Names, str]]
 """Names of features, labels and, where there is one, of groups; and the split that they are."""
 
@@ -115,6 +116,7 @@ class ArraysSource(UrlSource):
         for other in others:
             beside.append(np.frombuffer(part.payload, dtype=other, offset=at, count=count))
             at += beside[-1].nbytes
+            _require_signs(beside[-1], self.display)
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
         if beside[0].dtype.kind == "U" and (spec is None or not spec.labels):
             raise SourceError(
@@ -129,6 +131,18 @@ class ArraysSource(UrlSource):
             rows |= _name_groups(np.repeat(beside[1], each), spec)
         records = range(part.start * (each - 1), part.start * (each - 1) + count * each)
         return Decoded(rows, columns=columns, records=tuple(records) if each > 1 else None)
+
+
+def _require_signs(values: NDArray[Any], where: str) -> None:
+    """Refuses texts with codes that are no signs, of which Python makes no text."""
+    if values.dtype.kind != "U":
+        return
+    codes = values.view(values.dtype.byteorder + "u4")
+    if ((codes > _LAST_SIGN) | ((codes >= 0xD800) & (codes < 0xE000))).any():
+        raise SourceError(
+            f"source ({where}) must hold texts where it says so; got codes that are no signs; the "
+            "array is damaged: save it again"
+        )
 
 
 def _check_groups(spec: RowsSpec | None, train: Names, held_out: Names | None, where: str) -> None:
@@ -147,7 +161,11 @@ def _check_groups(spec: RowsSpec | None, train: Names, held_out: Names | None, w
 def _name_groups(groups: NDArray[Any], spec: RowsSpec) -> Rows:
     """Return the column of text that says whose each row is."""
     field = name_text_fields(spec)[spec.metadata[0]]
-    texts = [g if isinstance(g, str) else f"{g:.15g}" for g in groups.tolist()]
+    # Whole numbers keep all of their digits: ids may be longer than a float is exact.
+    texts = [
+        g if isinstance(g, str) else f"{g:d}" if isinstance(g, int) else f"{g:.15g}"
+        for g in groups.tolist()
+    ]
     names = np.array(texts, np.dtypes.StringDType())
     return {field: names, field + VALID_SUFFIX: np.ones(len(names), np.bool_)}
 

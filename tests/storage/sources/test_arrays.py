@@ -230,6 +230,28 @@ def test_a_third_array_says_whose_windows_they_are(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "groups", [[1700000000000000001, 1700000000000000002], [0.5, 0.25], [True, False]], ids=str
+)
+def test_groups_that_differ_stay_apart(tmp_path, groups):
+    np.savez(tmp_path / "all.npz", x=np.zeros((2, 1)), y=np.zeros(2), who=np.array(groups))
+    source = ArraysSource(url=str(tmp_path / "all.npz"), train=("x", "y", "who"), held_out=None)
+    rows = read_all(source, TableSpec(numbers=["a"], target="y", metadata=["who"]))
+    assert rows["who"].tolist() == [str(int(g) if g in (0, 1) else g) for g in groups]
+
+
+@pytest.mark.parametrize("code", [0x7FFFFFFF, 0xD800])
+@pytest.mark.parametrize("name", ["y", "who"])
+def test_a_text_of_no_signs_is_damage(tmp_path, name, code):
+    arrays = {"x": np.zeros((2, 1)), "y": np.array(["a", "b"]), "who": np.array(["p", "q"])}
+    arrays[name] = np.array([code, 65], "<u4").view("<U1")
+    np.savez(tmp_path / "all.npz", **arrays)
+    source = ArraysSource(url=str(tmp_path / "all.npz"), train=("x", "y", "who"), held_out=None)
+    spec = TableSpec(numbers=["a"], label="y", labels=["a", "b"], metadata=["who"])
+    with pytest.raises(SourceError, match=r"all\.npz.*must hold texts.*save it again"):
+        read_all(source, spec)
+
+
+@pytest.mark.parametrize(
     ("arrays", "changes", "said"),
     [
         (("x", "y"), {"entity": None}, "data.entity: window"),
