@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.cells import find_missing
+from storage.base.errors import SourceError
 from storage.forms.base import RowsSpec
 from storage.forms.parsing import list_texts
 from storage.forms.time_field import is_counted_by_rows
@@ -19,6 +20,7 @@ from storage.forms.time_field import is_counted_by_rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MOST_NS = (1 << 63) - 1
 Starts = Mapping[str | None, int]
 """The number of the first row of each entity in a part."""
 
@@ -68,6 +70,9 @@ def add_counted_times(
         given: Columns that are the same in all rows.
         places: The number of each row in the part: where all are of one entity, a record that is
             no row took its step, too.
+
+    Raises:
+        SourceError: A time is farther away than can be kept.
     """
     import pyarrow as pa
 
@@ -79,6 +84,12 @@ def add_counted_times(
     else:
         entities = list_texts(table.column(spec.entity), find_missing(spec.missing))
         numbers = _number_rows(entities, starts)
+    last = (MOST_NS - style.start_ns) // style.step_ns
+    if len(numbers) and numbers.max() > last:
+        raise SourceError(
+            f"{spec.time_name} must be before 2262 in all rows; got row {last + 1} of one entity, "
+            "counted from 0, beyond it; write a shorter data.time.step, or an earlier start"
+        )
     times = style.start_ns + numbers * style.step_ns
     return table.append_column(spec.time_name, pa.array(times, pa.timestamp("ns")))
 

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from storage.base.errors import SourceError
 from storage.forms.series import SeriesSpec
 from storage.forms.table import TableSpec
 from storage.sources.csv import CsvSource
@@ -78,6 +79,17 @@ def test_rows_without_a_time_are_counted_by_entity(tmp_path, kind, target_bytes)
     path = {"entity": "file", "path_columns": f"{{file}}.{kind}"}
     files, _ = read(tmp_path, kind, target_bytes, time={"step": "1h"}, **path)
     assert (files["time"] // HOUR).tolist() == [*range(25), *range(15)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("entity", [None, "unit"])
+def test_counted_times_past_what_is_kept_are_refused(tmp_path, kind, entity):
+    write(tmp_path, kind, {"x": np.arange(9) / 2, "unit": ["a"] * 9})
+    time = {"start": "2000-01-01", "step": "20000d"}
+    with pytest.raises(SourceError, match=r"time must be .* 2262.*got row 5.*data\.time\.step"):
+        read(tmp_path, kind, time=time, entity=entity)
+    rows, _ = read(tmp_path, kind, time={**time, "step": "10000d"}, entity=entity)
+    assert (np.diff(rows["time"]) > 0).all()
 
 
 def test_a_record_that_is_no_row_took_its_step(tmp_path):
