@@ -141,20 +141,21 @@ def read_labels(
     fields = name_text_fields(spec)
     names, classes = (fields[column] for column in spec.texts)
     table: dict[str, str] = {}
+    shown = redact(found.file)
     for item in source.scan(spec, _BLOCK_BYTES):
         if isinstance(item, SourceFile):
-            tell(item.model_copy(update={"name": redact(found.file)}))
+            tell(item.model_copy(update={"name": shown}))
         elif isinstance(item, Part):
             decoded = source.decode(item, spec)
             if decoded.faults:
                 fault = decoded.faults[0]
                 raise SourceError(
-                    f"file ({found.file}) must hold whole records; got {fault.name}, which "
+                    f"file ({shown}) must hold whole records; got {fault.name}, which "
                     f"{fault.reason}; mend it there"
                 )
             for name, label in zip(decoded.rows[names], decoded.rows[classes], strict=True):
-                _add(table, str(name), str(label), found.file)
-    return TableLabeller(labels, table, found.file)
+                _add(table, str(name), str(label), shown)
+    return TableLabeller(labels, table, shown)
 
 
 def _add(table: dict[str, str], name: str, label: str, file: str) -> None:

@@ -1,6 +1,9 @@
 """Classes of pictures that a table names."""
 
 import shutil
+import threading
+from functools import partial
+from http.server import ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -12,7 +15,9 @@ from storage.forms.image import ImageSpec
 from storage.pipeline.collecting import collect_rows
 from storage.shards.row_ids import LABEL
 from storage.sources.images import ImagesSource
+from storage.sources.picture_labels import LabelFile, read_labels
 from tests.storage.sources.test_images import make_picture, write_tar, write_tree
+from tests.storage.sources.test_listing import Quiet
 
 SPEC = ImageSpec(image={"shape": [3, 8, 6]}, labels=["ant", "bee"])
 PICTURES = {f"{folder}/{n}.png": make_picture(n)[0] for folder, n in (("a", 0), ("a", 1), ("b", 2))}
@@ -102,6 +107,28 @@ def test_a_class_that_is_not_declared_is_told(tmp_path, place):
 def test_a_table_that_cannot_be_is_refused(tmp_path, table, says):
     with pytest.raises(SourceError, match=says):
         collect(tmp_path, table)
+
+
+def test_no_secret_of_the_tables_address_is_told(tmp_path):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/l.csv?token=hunter2"
+    found = LabelFile(file=url, name="id", label="breed")
+    try:
+        for lines, said in (("0,ant\n0,bee\n", "twice"), ("0,ant,x\n", "whole records")):
+            (tmp_path / "l.csv").write_text(f"id,breed\n{lines}")
+            with pytest.raises(SourceError, match=said) as raised:
+                read_labels(found, "", {}, SPEC.labels, print)
+            assert "l.csv" in str(raised.value)
+            assert "hunter2" not in str(raised.value)
+        (tmp_path / "l.csv").write_text("id,breed\n0,ant\n")
+        labeller = read_labels(found, "", {}, SPEC.labels, print)
+    finally:
+        server.shutdown()
+        server.server_close()
+    told = [labeller.find("7.png"), *map(" ".join, labeller.list_unused())]
+    assert len(told) == 2
+    assert all("l.csv" in reason and "hunter2" not in reason for reason in told)
 
 
 def test_one_line_names_one_picture(tmp_path):
