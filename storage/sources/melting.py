@@ -57,7 +57,7 @@ class Melt:
     def __init__(
         self, spec: MeltSpec, header: Sequence[str], data: RowsSpec | None, where: str
     ) -> None:
-        self.spec = spec
+        self.spec, self._where = spec, where
         try:
             self.columns = tuple(dict.fromkeys(expand_names(spec.columns, header, set())))
         except ValueError as error:
@@ -86,7 +86,11 @@ class Melt:
         return TableSpec.model_construct(numbers=numbers, texts=texts, missing=data.missing)
 
     def melt(self, table: "pa.Table") -> "pa.Table":
-        """Return the long rows: all of the first column, then all of the next."""
+        """Return the long rows: all of the first column, then all of the next.
+
+        Raises:
+            SourceError: The columns are of types that do not go together.
+        """
         import pyarrow as pa
 
         count = table.num_rows
@@ -101,7 +105,15 @@ class Melt:
             )
             for name in self.columns
         ]
-        return pa.concat_tables(parts, promote_options="permissive")
+        try:
+            return pa.concat_tables(parts, promote_options="permissive")
+        except pa.ArrowTypeError:
+            types = {str(table.column(name).type): name for name in self.columns}
+            raise SourceError(
+                f"file ({self._where}) must have one type in the columns that source.melt makes "
+                f"rows of; got {list_names([f'{n}: {kind}' for kind, n in types.items()])}; write "
+                "them all as numbers, or as texts"
+            ) from None
 
     def number_rows(self, start: int, records: Sequence[int]) -> Iterator[int]:
         """Number long rows inside a part, so that none in the file has the number of another.

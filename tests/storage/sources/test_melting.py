@@ -109,6 +109,15 @@ def test_what_cannot_be_melted_is_refused_by_name(tmp_path, melt, data, said):
         read_all(source, SeriesSpec.model_validate(SPEC | data))
 
 
+def test_columns_of_types_that_are_none_together_are_refused_by_name(tmp_path):
+    table = {"day": list_days()[:2], "store_a": [1.0, 2.0], "store_b": ["3", "4"]}
+    pq.write_table(pa.table(table), tmp_path / "wide.parquet")
+    source = ParquetSource(url=str(tmp_path / "wide.parquet"), melt=MELT)
+    spec = SeriesSpec.model_validate(SPEC | {"numbers": ["sales"]})
+    with pytest.raises(SourceError, match=r"wide\.parquet.*one type.*store_b: string.*write"):
+        read_all(source, spec)
+
+
 def test_new_columns_need_names_that_differ():
     with pytest.raises(ValidationError, match="another than value"):
         CsvSource(url="x.csv", melt=MELT | {"name": "sales"})
