@@ -46,18 +46,22 @@ def skip_lines(texts: Iterator[bytes], count: int, display: str) -> Iterator[byt
 
 def take_header(cut: Cut, delimiter: str) -> tuple[list[str], Cut]:
     """Return the names in the first record of a block that is no blank line, and the rest of it."""
-    while True:
-        found, cut = _take_record(cut, delimiter)
-        if found is None or not found.is_blank:
-            break
+    found, cut = _take_filled(cut, delimiter)
     return ([] if found is None else [name.strip() for name in found.cells]), cut
 
 
 def drop_units(cut: Cut, delimiter: str, marks: Marks) -> Cut:
-    """Return a block without its first record, if no value of that is a number."""
-    found, rest = _take_record(cut, delimiter)
-    is_units = found is not None and not found.is_blank and is_units_row(found.cells, marks)
-    return rest if is_units else cut
+    """Return a block without its first record that is no blank line, if it holds no number."""
+    found, rest = _take_filled(cut, delimiter)
+    return rest if found is not None and is_units_row(found.cells, marks) else cut
+
+
+def _take_filled(cut: Cut, delimiter: str) -> tuple[records.Record | None, Cut]:
+    """Return the first record of a block that is no blank line, and what follows."""
+    while True:
+        found, cut = _take_record(cut, delimiter)
+        if found is None or not found.is_blank:
+            return found, cut
 
 
 def _take_record(cut: Cut, delimiter: str) -> tuple[records.Record | None, Cut]:

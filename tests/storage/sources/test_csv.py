@@ -90,6 +90,14 @@ def test_a_number_by_another_mark_is_told_with_its_line(tmp_path):
     assert odd.values == ("1.5 [decimal mark: ,]",)
 
 
+def test_blank_lines_before_the_row_of_units_do_not_count(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("\na,y\n\n;,\n\n1,no\n")
+    assert read_rows(path, units_row=True)["numbers"][:, 0].tolist() == [1.0]
+    path.write_text("a,y\n\n1,no\n")
+    assert read_rows(path, units_row=True)["numbers"][:, 0].tolist() == [1.0]
+
+
 def test_a_row_of_values_is_no_row_of_units(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("a;y\n1,5;no\n2;yes\n")
