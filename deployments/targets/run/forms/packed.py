@@ -44,7 +44,8 @@ def unpack(data: bytes, most_bytes: int, where: str) -> bytes:
             left -= len(found[-1])
             if not reader.eof:
                 break
-            data = reader.unused_data
+            # Some tools fill a file up with zeros, which those who learn from it pass over, too.
+            data = reader.unused_data.lstrip(b"\0")
     except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
         raise BadInput(
             f"input ({where}) must unpack to its end; got {error}; it is damaged: fetch it again"
