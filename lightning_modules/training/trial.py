@@ -23,7 +23,7 @@ from lightning_modules.training.dry_run import make_samples
 from lightning_modules.training.inference import predict_rows
 from lightning_modules.training.learner import choose_selection
 from lightning_modules.training.start_weights import Start
-from lightning_modules.training.trainer import fit_learner
+from lightning_modules.training.trainer import Fitted, fit_learner
 
 STEP_S, FLOPS_PER_S = 6e-3, 1.5e10
 """What a step of one core is taken to cost: what any network costs, and arithmetic. Not measured:
@@ -110,16 +110,11 @@ def run_trial(
         on_record=lambda record: _check_cost(time.process_time() - began, bounds),
     )
     name, result = choose_figure(train, sample), fitted.result
-    known = {"loss": result.validation_loss, **result.validation_figures}
-    if sample.quantiles:  # They are calibrated last, and judged so, whatever network gave them.
-        known = predict_rows(fitted.learner, judged, reader).figures
-    if name not in known:
-        answers = predict_rows(fitted.learner, judged, reader)
-        known[name] = load_metric(name, sample)(answers.values, answers.truth)
+    known = _measure(fitted, name, judged, reader, sample)
     return Measured(
         name=name,
         direction=find_direction(name),
-        value=float(known[name]),
+        value=known[name],
         loss=known["loss"],
         steps=result.steps,
         epochs=result.epochs,
@@ -133,6 +128,21 @@ def _check_cost(spent_s: float, bounds: Bounds) -> None:
             f"trial must cost at most {bounds.cpu_s:.0f} s of processor time; got {spent_s:.0f} s; "
             "raise train.budget_minutes"
         )
+
+
+def _measure(
+    fitted: Fitted, name: str, stream: Stream, reader: SampleReader, sample: AnySample
+) -> dict[str, float]:
+    """Returns the loss and the figure by their names, on validation rows."""
+    known = {"loss": fitted.result.validation_loss, **fitted.result.validation_figures}
+    if name in known and not sample.quantiles:
+        return known
+    answers = predict_rows(fitted.learner, stream, reader)
+    if sample.quantiles:  # They are calibrated last, and judged so, whatever network gave them.
+        known = answers.figures
+    if name not in known:
+        known[name] = float(load_metric(name, sample)(answers.values, answers.truth))
+    return known
 
 
 class SomeBatches:
