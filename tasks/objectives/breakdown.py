@@ -77,7 +77,7 @@ def break_columns(held_out: HeldOut[Any], names: tuple[str, ...], scale: Array) 
         scale: Standard deviation of each over the training rows, (T,): what is worst goes by it.
     """
     errors = list_errors(held_out.sheet, held_out.best_baseline)
-    means = {by: np.nanmean(error, axis=(0, 1)) for by, error in errors.items()}
+    means = {by: mean_known(error, (0, 1)) for by, error in errors.items()}
     order = np.argsort(-(means[MODEL] / scale), kind="stable").tolist()
     count = len(held_out.sheet.truth)
     return Breakdown(
@@ -101,10 +101,20 @@ def break_steps(held_out: HeldOut[Any], scale: Array) -> StepErrors:
     unit = np.ones(1) if alone else scale
     errors = list_errors(held_out.sheet, held_out.best_baseline)
     lines = {
-        by: tuple(float(value) for value in np.nanmean(error / unit, axis=(0, 2)))
+        by: tuple(float(value) for value in mean_known(error / unit, (0, 2)))
         for by, error in errors.items()
     }
     return StepErrors(unit="" if alone else STANDARD_DEVIATIONS, lines=lines)
+
+
+def mean_known(values: Array, axes: int | tuple[int, ...]) -> Array:
+    """Return the means over some axes of what is known; NaN, without a warning, where nothing is.
+
+    A window may be a part of a page of which no step has a truth.
+    """
+    known = ~np.isnan(values)
+    sums, counts = np.where(known, values, 0.0).sum(axes), known.sum(axes)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def list_errors(sheet: AnswerSheet, best_baseline: str | None) -> dict[str, Array]:

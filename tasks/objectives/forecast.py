@@ -13,7 +13,13 @@ from storage.forms.base import RowsSpec
 from tasks.forms.registry import FORMS
 from tasks.forms.streams import HELD_OUT, SampleRows
 from tasks.objectives.base import AnswerParts, HeldOut, TaskObjective
-from tasks.objectives.breakdown import break_by_slice, break_columns, break_steps, list_errors
+from tasks.objectives.breakdown import (
+    break_by_slice,
+    break_columns,
+    break_steps,
+    list_errors,
+    mean_known,
+)
 from tasks.objectives.quantiles import describe_bands, find_band, measure_coverage
 from tasks.objectives.sheets import AnswerSheet
 from tasks.objectives.values import draw_scatter
@@ -84,7 +90,7 @@ def _break_down(held_out: HeldOut[Sample], names: tuple[str, ...]) -> Iterator[B
         yield break_columns(held_out, names, scale)
     unit = scale if len(names) > 1 else np.ones(1)
     errors = list_errors(held_out.sheet, held_out.best_baseline)
-    rows = {by: np.nanmean(error / unit, axis=(1, 2)) for by, error in errors.items()}
+    rows = {by: mean_known(error / unit, (1, 2)) for by, error in errors.items()}
     yield from break_by_slice(held_out, rows)
 
 
@@ -125,7 +131,7 @@ def _draw_window(
     past = past[: window.lookback if window is not None else None]
     scale = np.nanstd(sheet.truth, axis=(0, 1)) + 1e-12
     errors = np.abs(sheet.values[place] - sheet.truth[place]) / scale
-    column = int(np.nanargmax(np.nanmean(errors, axis=0)))
+    column = int(np.nanargmax(mean_known(errors, 0)))
     lines = {"truth": sheet.truth[place, :, column], "answer": sheet.values[place, :, column]}
     if best is not None:
         lines[best] = sheet.baselines[best][place, :, column]

@@ -66,6 +66,21 @@ def test_errors_of_a_forecast_are_told_by_column_step_and_entity() -> None:
     assert [(name, count) for name, count, _ in by_site.rows] == [("north", 20), ("south", 20)]
 
 
+def test_a_window_without_a_truth_counts_nowhere_and_warns_of_nothing() -> None:
+    held_out = make_forecast(slices={"site": np.array(["north"] * 40)})
+    held_out.sheet.truth[7] = np.nan  # no step of the worst window is known
+    held_out.sheet.truth[8, :, 1] = np.nan  # and of another one no step of a column
+    held_out.sheet.values[8] += 20
+    parts = find_objective(STEPS).pick_parts(held_out)
+    _, by_site = parts.breakdowns
+    errors = np.abs(held_out.sheet.values - held_out.sheet.truth) / np.array([10.0, 1.0])
+    ((name, count, (model, _)),) = by_site.rows
+    assert (name, count) == ("north", 40)
+    known = [window[~np.isnan(window)].mean() for place, window in enumerate(errors) if place != 7]
+    assert model == pytest.approx(np.mean(known))
+    assert parts.forecasts[0].title == "load [MW], worst window"
+
+
 def test_the_worst_and_the_best_windows_have_their_dates() -> None:
     moments = np.arange(40) * HOUR + 1_500_000_000 * 10**9
     worst, *_, best = (
