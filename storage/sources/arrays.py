@@ -205,6 +205,20 @@ def _open_members(file: BinaryIO, names: Names, display: str) -> Iterator[list[A
         yield files
 
 
+def check_pair(values: ArrayFile, others: Sequence[ArrayFile]) -> None:
+    """Checks that values have rows, and that other arrays hold one value for each of these.
+
+    Raises:
+        SourceError: They do not.
+    """
+    for other in others:
+        if other.shape not in ((values.shape[0],), (values.shape[0], 1)) or len(values.shape) < 2:
+            raise SourceError(
+                f"file ({other.display}) must hold one value for each row of {values.display}, "
+                f"{values.shape}; got shape {other.shape}; name the arrays that belong together"
+            )
+
+
 def _cut_pair(
     files: list[ArrayFile], split: str, spec: RowsSpec | None, target_bytes: int
 ) -> Iterator[Part]:
@@ -216,12 +230,7 @@ def _cut_pair(
                 f"file ({file.display}) must hold rows of at most {MOST_ROW_BYTES} bytes; got "
                 f"{file.row_bytes} of shape {file.shape}; put the rows first"
             )
-    for other in others:
-        if other.shape not in ((values.shape[0],), (values.shape[0], 1)) or len(values.shape) < 2:
-            raise SourceError(
-                f"file ({other.display}) must hold one value for each row of {values.display}, "
-                f"{values.shape}; got shape {other.shape}; name the arrays that belong together"
-            )
+    check_pair(values, others)
     name = values.display.rpartition("/")[2].removesuffix(".npy")
     form = find_form(spec) if spec is not None else FORMS.find("image")
     row_bytes = form.count_array_bytes(values.shape[1:], values.dtype.itemsize) + 8

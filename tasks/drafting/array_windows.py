@@ -110,8 +110,10 @@ def draft_array_windows(
         whole[2] if grouped else np.arange(len(whole[0])),
         len(spec.labels),
     )
+    known = np.flatnonzero(np.isfinite(windows.answers))
     looked = {CONTENT_HASH: hash_contents(rows), **rows}
-    cut = Cut(source, section, spec, looked, np.repeat(splits, steps), windows, splits, steps)
+    asked, sides = windows.take(known), splits[known]
+    cut = Cut(source, section, spec, looked, np.repeat(splits, steps), asked, sides, steps)
     return draft_cut(cut, name, chosen, notes)
 
 
@@ -134,11 +136,17 @@ def _read_part(arrays: Sequence[ArrayFile]) -> Part:
 
 
 def _choose_kind(answers: NDArray[Any], kind: str | None, notes: Notes) -> str:
-    distinct = len(np.unique(answers))
-    whole = answers.dtype.kind == "U" or bool(np.all(answers == np.round(answers)))
+    texts = answers.dtype.kind == "U"
     if kind is not None:
+        if texts and kind != CLASSES:
+            raise DraftError(
+                "array (answers) must hold numbers to be predicted; got texts; give --kind "
+                f"{CLASSES} if they are classes"
+            )
         return kind
-    chosen = CLASSES if whole and distinct <= min(MOST_CLASSES, len(answers) // 5) else VALUES
+    distinct = len(np.unique(answers))
+    few = distinct <= min(MOST_CLASSES, len(answers) // 5)
+    chosen = CLASSES if texts or (few and np.all(answers == np.round(answers))) else VALUES
     notes.add("kind", chosen, LIKELY, f"{distinct} different answers to windows of steps")
     return chosen
 

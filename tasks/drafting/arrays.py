@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from storage.base.errors import StorageError
 from storage.base.redaction import redact
 from storage.sources.addresses import join_url
+from storage.sources.arrays import check_pair
 from storage.sources.npy import ArrayFile
 from storage.sources.opening import open_stream
 from tasks.drafting.array_labels import find_classes
@@ -65,6 +66,8 @@ def _draft(
     if are_windows(arrays[pairs["train"][0]], kind):
         grouped = {split: _add_groups(pair, arrays) for split, pair in pairs.items()}
         pairs = grouped if all(len(names) == 3 for names in grouped.values()) else pairs
+    for values, *others in pairs.values():
+        check_pair(arrays[values], [arrays[other] for other in others])
     train, held_out = pairs["train"], pairs.get("held_out")
     url = material.url
     if len(material.names) == 1 and not url.split("?")[0].endswith((".npz", ".npy")):

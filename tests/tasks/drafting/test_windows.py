@@ -113,6 +113,36 @@ def test_a_number_of_a_window_is_predicted(tmp_path):
     assert recipe.gates.model.max_mae > 0
 
 
+def test_windows_without_an_answer_teach_nothing_and_stop_nothing(tmp_path):
+    values, _, _ = make_activity()
+    answers = values.mean(axis=(1, 2))
+    answers[::10] = np.nan
+    np.savez(tmp_path / "level.npz", x=values, y=answers)
+    _, recipe = load(tmp_path, str(tmp_path / "level.npz"))
+    assert recipe.kind == "series-regression"
+    assert recipe.gates.model.max_mae > 0
+
+
+def test_texts_are_classes_however_few_windows_each_has(tmp_path):
+    values, answers, _ = make_activity(people=4, each=15)
+    texts = np.array([f"{turn % 5}/{answer}" for turn, answer in enumerate(answers)])
+    np.savez(tmp_path / "few.npz", x=values, y=texts)
+    assert len(np.unique(texts)) > len(texts) // 5
+    assert look_and_draft(str(tmp_path / "few.npz")).kind == "series-classification"
+    with pytest.raises(DraftError, match="must hold numbers to be predicted; got texts"):
+        look_and_draft(str(tmp_path / "few.npz"), kind="series-regression")
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [((60, 24, 2), (60, 2)), ((60, 24, 2), (50,)), ((60, 4), (60, 2)), ((60,), (60,))]
+)
+def test_arrays_that_do_not_belong_together_are_refused(tmp_path, x, y):
+    draws = np.random.default_rng(0)
+    np.savez(tmp_path / "odd.npz", x=draws.normal(size=x), y=draws.normal(size=y))
+    with pytest.raises(DraftError, match="must hold one value for each row of odd.npz/x"):
+        look_and_draft(str(tmp_path / "odd.npz"))
+
+
 @pytest.mark.parametrize(
     ("shape", "dtype", "kind"),
     [
