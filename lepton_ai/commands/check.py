@@ -64,8 +64,15 @@ def check(
     # A value can be a secret: the page names what was set, and not to what.
     put = "".join(f" --set {key}=..." for key in overrides)
     command = f"{shlex.quote(redact(recipe))}{put}"
-    written = write_check_page(checked, command, Path(page) if page else None)
     _say(checked)
+    try:
+        written = write_check_page(checked, command, Path(page) if page else None)
+    except OSError as error:
+        raise fail(
+            f"--page ({page or 'the cache'}) must be a file that can be written; got: "
+            f"{error.strerror}; give another",
+            EXIT_USAGE,
+        ) from error
     say(f"  page     {written}")
     if as_json:
         answer(_list_fields(recipe, checked) | {"page": str(written)}, "", as_json)

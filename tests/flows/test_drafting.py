@@ -137,6 +137,10 @@ def test_check_tells_what_stops_a_run_and_writes_nothing(tmp_path, monkeypatch):
     page = Path("check.html").read_text("utf-8")
     assert "--set train.seed=..." in page
     assert "46321" not in page, "a value can be a secret"
+    Path("folder").mkdir()
+    done = call("check", "wine.yaml", "--no-measure", "--page", "folder")
+    assert done.status == 2
+    assert "--page (folder) must be a file that can be written" in done.messages
     text = data.read_text().replace("14.23;", "ERR;", 1)
     data.write_text(text)
     assert "got 1 values that are none" in call("check", "wine.yaml").messages
