@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(invoke_without_command=True)
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many of the newest are listed.")]
-STATES = {"promoted": "green", "stopped": "red", "lost": "yellow", "at work": "cyan"}
 
 
 @app.callback()

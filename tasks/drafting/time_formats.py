@@ -40,9 +40,9 @@ _CLOCKS = (
     " %H",
 )
 _NUMERIC = ("%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H", "%Y%m%d", "%s")
+"""Formats of times that look like numbers; tried only where the column's name speaks of time."""
 _EPOCHS = {"epoch_s": (9, 10), "epoch_ms": (12, 13), "epoch_us": (15, 16), "epoch_ns": (18, 19)}
 """Digits before the point of times since 2001, by their unit."""
-"""Formats of times that look like numbers; tried only where the column's name speaks of time."""
 _DIGITS = re.compile(r"\d+")
 _DECIMALS = re.compile(r"\d+(\.\d+)?")
 _SAMPLE = 40
