@@ -63,7 +63,7 @@ def draft_tabular(
     held_out = int((splits == HELD_OUT).sum())
     raced, gates["model"] = _race(rows, spec, splits, classes=classes, notes=notes)
     gates["model"] |= _limit_skill(raced, held_out, notes)
-    network, train = _choose_network(raced, rows, splits, notes)
+    network, train = _choose_network(raced, rows, spec, splits, notes)
     sections = Sections(
         f"{roles.kind} of {answer.name}, drafted from {looked.table.num_rows} rows.",
         looked.source,
@@ -76,12 +76,13 @@ def draft_tabular(
 
 
 def _choose_network(
-    raced: Raced, rows: Rows, splits: NDArray[np.int8], notes: Notes
+    raced: Raced, rows: Rows, spec: RowsSpec, splits: NDArray[np.int8], notes: Notes
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the network, left to a race where enough rows validate, and how it learns."""
     labels = rows[LABEL][splits == VALIDATION] if LABEL in rows else np.zeros(0, np.int64)
     judged = int((splits == VALIDATION).sum())
-    rarest = int(np.bincount(labels[labels >= 0]).min()) if len(labels) else judged
+    counts = np.bincount(labels[labels >= 0], minlength=len(spec.labels))
+    rarest = int(counts.min()) if spec.labels else judged
     if (race := leave_to_race(judged, rarest, raced.family, notes)) is None:
         network = {"family": raced.family, "params": dict(raced.params)}
         return {key: value for key, value in network.items() if value}, {}

@@ -144,6 +144,19 @@ def test_identifiers_groups_and_leaks_are_no_features(tmp_path):
     assert all(name in left for name in ("record_id", "unit", "treated", "report"))
 
 
+@pytest.mark.parametrize("rare", ["aa", "zz"])
+def test_a_class_that_nothing_validates_leaves_no_race_by_whatever_name(tmp_path, rare):
+    draws = np.random.default_rng(0)
+    answers = draws.integers(0, 2, 2000)
+    values = draws.normal(size=2000) + 2 * answers
+    names = np.array(["mm", "nn"])[answers]
+    names[:3] = rare
+    lines = [f"{x:.3f},{draws.normal():.3f},{y}" for x, y in zip(values, names, strict=True)]
+    (tmp_path / "rare.csv").write_text("\n".join(["x,z,target", *lines]) + "\n")
+    draft = look_and_draft(str(tmp_path / "rare.csv"))
+    assert draft.document["model"]["network"]["family"] != "auto"
+
+
 def test_the_parts_of_a_sum_are_suspected(tmp_path):
     draws = np.random.default_rng(0)
     guests, members = draws.poisson(20, 800), draws.poisson(90, 800)
