@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.base.cells import LARGEST
 from storage.forms.base import RowsSpec
 from storage.forms.columns import TIME, name_text_fields
 from storage.shards.row_ids import LABEL, Rows, count_rows, find_valid
@@ -93,16 +94,17 @@ def profile_numbers(
     if not given.any():
         return ColumnProfile(name=name, type=kind, missing=missing, values="none")
     kept = values[given]
+    # Between numbers beyond what a row may hold there is no width that a float could say.
+    near = np.clip(kept, -LARGEST, LARGEST)
     low, high = (
-        np.quantile(kept, (0.005, 0.995))
-        if len(np.unique(kept)) > BARS
-        else (
-            kept.min(),
-            kept.max(),
-        )
+        np.quantile(near, (0.005, 0.995))
+        if len(np.unique(near)) > BARS
+        else (near.min(), near.max())
     )
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = kept.mean()
     edges = np.linspace(low, high if high > low else low + 1, BARS + 1)
-    shown = f"{_show(kept.min())} to {_show(kept.max())}, mean {_show(kept.mean())}"
+    shown = f"{_show(kept.min())} to {_show(kept.max())}, mean {_show(mean)}"
     return ColumnProfile(
         name=name,
         type=kind,

@@ -9,7 +9,7 @@ from sklearn.datasets import load_wine
 from storage.forms.image import ImageSpec
 from storage.forms.series import SeriesSpec
 from storage.forms.table import TableSpec
-from tasks.forms.profile import BARS, profile_rows
+from tasks.forms.profile import BARS, profile_numbers, profile_rows
 from tasks.rendering.profile import DataProfile
 
 
@@ -101,3 +101,11 @@ def test_a_count_of_cycles_is_no_date():
     (_, cycle) = profile_rows(rows, spec).columns
     assert (cycle.name, cycle.type) == ("cycle", "count")
     assert cycle.values == "0 to 4, mean 1.667"
+
+
+@pytest.mark.parametrize("count", [4, 60])
+def test_numbers_too_large_for_a_row_are_shown_and_stop_nothing(count):
+    values = 1.7e308 * np.linspace(-1, 1, count)
+    found = profile_numbers("far", values, {"": np.ones(count, np.bool_)})
+    assert found.values.startswith("\N{MINUS SIGN}1.7e+308 to 1.7e+308")
+    assert sum(found.bars[""]) == pytest.approx(1, abs=0.01)
