@@ -101,9 +101,6 @@ def draft_array_windows(
     spec = SeriesSpec.model_validate(section)
     splits = np.concatenate([_split(part, split, parts, spec) for split, part in parts.items()])
     whole = [np.concatenate(found) for found in zip(*parts.values(), strict=True)]
-    some = np.unique(np.linspace(0, len(whole[0]) - 1, MOST_LOOKED).astype(np.int64))
-    rows, _ = FORMS.find("series").read_arrays(whole[0][some], whole[1][some], spec, name)
-    rows |= _name_groups(np.repeat(whole[2][some], steps), section)
     windows = Windows(
         whole[0].astype(np.float64),
         _number_answers(whole[1], chosen),
@@ -111,7 +108,7 @@ def draft_array_windows(
         len(spec.labels),
     )
     known = np.flatnonzero(np.isfinite(windows.answers))
-    looked = {CONTENT_HASH: hash_contents(rows), **rows}
+    looked = _look_at_some(whole, spec, name)
     asked, sides = windows.take(known), splits[known]
     cut = Cut(source, section, spec, looked, np.repeat(splits, steps), asked, sides, steps)
     return draft_cut(cut, name, chosen, notes)
@@ -133,6 +130,17 @@ def _read_part(arrays: Sequence[ArrayFile]) -> Part:
     groups = found[2].reshape(count) if len(found) > 2 else np.zeros(count)
     whose = np.unique(groups, return_inverse=True)[1].reshape(-1).astype(np.int64)
     return values, found[1].reshape(count), whose
+
+
+def _look_at_some(whole: Sequence[NDArray[Any]], spec: SeriesSpec, name: str) -> Rows:
+    """Return the rows of a few windows, evenly drawn, as a run reads them."""
+    values, answers, groups = whole
+    some = np.unique(np.linspace(0, len(values) - 1, MOST_LOOKED).astype(np.int64))
+    rows, _ = FORMS.find("series").read_arrays(values[some], answers[some], spec, name)
+    rows |= _name_groups(
+        np.repeat(groups[some], values.shape[1]), {"metadata": list(spec.metadata)}
+    )
+    return {CONTENT_HASH: hash_contents(rows), **rows}
 
 
 def _choose_kind(answers: NDArray[Any], kind: str | None, notes: Notes) -> str:

@@ -62,12 +62,7 @@ def draft_arrays(
 def _draft(
     material: Material, arrays: Mapping[str, ArrayFile], kind: str | None, name: str, notes: Notes
 ) -> Draft:
-    pairs = _find_pairs(list(arrays), material)
-    if are_windows(arrays[pairs["train"][0]], kind):
-        grouped = {split: _add_groups(pair, arrays) for split, pair in pairs.items()}
-        pairs = grouped if all(len(names) == 3 for names in grouped.values()) else pairs
-    for values, *others in pairs.values():
-        check_pair(arrays[values], [arrays[other] for other in others])
+    pairs = _choose_pairs(material, arrays, kind)
     train, held_out = pairs["train"], pairs.get("held_out")
     url = material.url
     if len(material.names) == 1 and not url.split("?")[0].endswith((".npz", ".npy")):
@@ -186,6 +181,19 @@ def _add_groups(pair: tuple[str, ...], arrays: Mapping[str, ArrayFile]) -> tuple
     }
     groups = find_groups(arrays[pair[0]], others)
     return pair if groups is None else (*pair, groups)
+
+
+def _choose_pairs(
+    material: Material, arrays: Mapping[str, ArrayFile], kind: str | None
+) -> dict[str, tuple[str, ...]]:
+    """Return the pairs that belong together, with groups if these are windows that have some."""
+    pairs = _find_pairs(list(arrays), material)
+    for values, truth in pairs.values():
+        check_pair(arrays[values], [arrays[truth]])
+    if not are_windows(arrays[pairs["train"][0]], kind):
+        return pairs
+    grouped = {split: _add_groups(pair, arrays) for split, pair in pairs.items()}
+    return grouped if all(len(names) == 3 for names in grouped.values()) else pairs
 
 
 def _find_pairs(names: Sequence[str], material: Material) -> dict[str, tuple[str, ...]]:
