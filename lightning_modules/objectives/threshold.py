@@ -10,7 +10,10 @@ from lightning_modules.specs.threshold import ThresholdSpec
 def choose_threshold(
     scores: NDArray[np.float64], positive: NDArray[np.bool_], wanted: ThresholdSpec
 ) -> float:
-    """Returns a threshold that lies between two scores, as far from both.
+    """Returns a threshold that lies between two scores, as far from both as float32 allows.
+
+    A network answers and compares in float32: of two scores that are neighbours there it is the
+    upper one, which a rounded middle might leave for the lower.
 
     Args:
         scores: Probability (N,) of the positive class.
@@ -28,7 +31,10 @@ def choose_threshold(
         )
     levels = np.unique(scores)
     # Below the lowest all are called positive, above the highest none.
-    cuts = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [min(1.0, levels[-1] + 1e-6)]])
+    above = float(np.float32(min(1.0, levels[-1] + 1e-6)))
+    middles = ((levels[1:] + levels[:-1]) / 2).astype(np.float32).astype(np.float64)
+    apart = (levels[:-1] < middles) & (middles <= levels[1:])
+    cuts = np.concatenate([[0.0], np.where(apart, middles, levels[1:]), [above]])
     found = _count_from(scores[positive], cuts)
     if wanted.recall is not None:
         enough = np.flatnonzero(found >= np.ceil(wanted.recall * positive.sum() - 1e-9))

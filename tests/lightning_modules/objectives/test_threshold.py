@@ -57,6 +57,19 @@ def test_the_highest_threshold_that_finds_enough(recall: float) -> None:
     assert (scores[positive] >= higher).mean() < recall
 
 
+@pytest.mark.parametrize("wanted", [MISSED, ALARMED, ThresholdSpec(recall=0.9)])
+def test_a_network_that_is_sure_of_itself_answers_as_it_was_counted(wanted: ThresholdSpec) -> None:
+    # Many probabilities are then neighbours in float32, which a network answers and compares in.
+    for seed in range(40):
+        source = np.random.default_rng(seed)
+        positive = source.random(400) < 0.3
+        logits = 3 * source.normal(positive * 6 - 2.0, 4.0)
+        scores = (1 / (1 + np.exp(-logits))).astype(np.float32)
+        chosen = choose_threshold(scores.astype(np.float64), positive, wanted)
+        counted = scores.astype(np.float64) >= chosen
+        np.testing.assert_array_equal(counted, scores >= np.float32(chosen))
+
+
 def test_one_class_alone_is_refused_with_the_remedy() -> None:
     scores, positive = draw()
     with pytest.raises(SpecError, match=r"data\.split\.validation"):
