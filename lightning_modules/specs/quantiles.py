@@ -21,6 +21,12 @@ def check_levels(levels: Sequence[float]) -> None:
             f"quantiles ({list(levels)}) must ascend between 0 and 1, 0.5 and 1 to {MOST - 1} "
             "more; write them as [0.1, 0.5, 0.9]"
         )
+    names = [name_quantile(level) for level in levels]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(
+            f"quantiles ({list(levels)}) must differ in their first six digits, which outputs are "
+            f"named by; got {twice[0]} twice; round them"
+        )
 
 
 def name_quantile(level: float) -> str:

@@ -179,6 +179,7 @@ def test_baselines_are_calibrated_as_the_model_is():
         ([0.0, 0.5], "between 0 and 1"),
         ([0.5], "more"),
         ([0.1, 0.1, 0.5], "must ascend"),
+        ([0.1234567, 0.12345671, 0.5], "got quantile_0.123457 twice"),
         ([place / 100 for place in range(1, 61)], "more"),
     ],
 )
