@@ -1,8 +1,9 @@
 """Says below which draw what is kept together is held out, or validates.
 
-A draw a group follows the asked shares only on average: of few groups it may give a split none at
-all. Then the group with the smallest draw goes there, so that no split is empty; where every split
-gets one, the shares are those of the recipe, and a group keeps its side when others come and go.
+A draw a group follows the asked shares only on average: of few groups it may hold out none at all,
+or let none validate. Then the group with the smallest draw goes there; where both get one, the
+shares are those of the recipe, and a group keeps its side when others come and go. That one is left
+to learn from is not seen to: of very few groups all may have been drawn away.
 """
 
 from collections.abc import Iterable
@@ -51,7 +52,7 @@ def is_grouped(spec: RowsSpec) -> bool:
 
 
 def find_shares(parts: Iterable[Part], spec: SplitSpec) -> Shares:
-    """Return shares by which no split is empty, where there are groups enough.
+    """Return shares by which some are held out and validate, where there are groups enough.
 
     Args:
         parts: Rows that splits are drawn for, part by part; no more of them are read than needed.
@@ -110,7 +111,7 @@ class _Seen:
         )
 
     def find_shares(self) -> Shares:
-        """Return the shares that leave no split empty, as far as there are groups enough."""
+        """Return the shares by which some are held out and validate, if there are enough."""
         held_out, others = self._asked.held_out, dict(self._others)
         if held_out and len(self._held) > 1 and min(self._held.values()) >= held_out:
             first = min(self._held, key=lambda name: self._held[name])
