@@ -114,6 +114,15 @@ def test_the_clocks_of_a_zone_are_read_and_their_faults_named(tmp_path, kind):
     assert found["t"].places[0].startswith(f"rows.{kind}")
 
 
+def test_times_that_say_their_zone_mean_that(tmp_path):
+    times = np.arange("2024-10-27T00", "2024-10-27T09", dtype="datetime64[h]")
+    stamps = pa.array(times.astype("datetime64[us]")).cast(pa.timestamp("us", "UTC"))
+    write(tmp_path, "parquet", {"x": np.arange(9) / 2, "t": stamps})
+    rows, odd = read(tmp_path, "parquet", time="t", time_zone="Europe/Berlin")
+    assert not odd
+    np.testing.assert_array_equal(rows["time"], times.astype("datetime64[ns]").astype(np.int64))
+
+
 @pytest.mark.parametrize("marks", [{}, {"decimal": ",", "delimiter": ";"}])
 def test_epochs_have_the_decimals_of_their_file(tmp_path, marks):
     sign = marks.get("decimal", ".")

@@ -113,3 +113,13 @@ def test_no_split_of_few_groups_is_empty(groups):
         changed += not (splits == plain).all()
         assert {VALIDATION, HELD_OUT} <= set(splits.tolist())
     assert changed
+
+
+def test_the_only_group_is_learned_from() -> None:
+    for seed in range(20):
+        spec = SplitSpec(by="entity", held_out=0.01, validation=0.01, seed=seed)
+        keys = hash_contents({"group": np.zeros(9)})
+        plain = split_by_hash(keys, "", spec, validation_given=False)
+        shares = find_shares([(keys, None)], spec)
+        splits = split_by_hash(keys, "", spec, validation_given=False, shares=shares)
+        assert (splits == plain).all()

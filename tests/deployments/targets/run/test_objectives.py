@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.targets.run.objectives import ANSWERS, Output
+from deployments.targets.run.objectives import ANSWERS, MOST_LISTED, Output
 from deployments.targets.run.predictions import Prediction
 from deployments.targets.run.runtime import Answers
 from deployments.targets.trust.card import OutputSpec
@@ -102,3 +102,14 @@ def test_a_note_is_said_with_the_answer_and_only_where_there_is_one():
     noted = said.model_copy(update={"note": "grade: 'X' is new"})
     assert str(noted) == "f  2.5  (note: grade: 'X' is new)"
     assert '"note":"grade: \'X\' is new"' in noted.to_json()
+
+
+def test_of_many_classes_the_most_probable_ones_are_listed() -> None:
+    names = tuple(f"c{n}" for n in range(MOST_LISTED + 3))
+    label = LABEL.model_copy(update={"labels": names})
+    outputs = (label, ASKED["classes"][0][1].model_copy(update={"labels": names}))
+    shares = np.arange(len(names), dtype=np.float64) / 9999
+    answers = Answers(outputs, {"label": np.array([5]), "probabilities": shares[None]})
+    told = ANSWERS.find("classes").list_outputs(answers, 0)[2].value
+    assert isinstance(told, dict)
+    assert list(told) == list(names[3:])

@@ -13,6 +13,7 @@ COLUMNS = (ColumnSpec(name="speed"), ColumnSpec(name="grade", vocabulary=("H", "
 ROW = InputSpec(form="table", name="row", dtype="float64", shape=(2,), columns=COLUMNS)
 STYLED = ROW.model_copy(update={"file_style": TextStyle(delimiter=";", encoding="latin-1")})
 CLOCK = ColumnSpec(name="when", is_time=True)
+DATED = ROW.model_copy(update={"shape": (3,), "columns": (*COLUMNS, CLOCK)})
 WINDOW = InputSpec(
     form="series", name="window", dtype="float64", shape=(5, 3), columns=(*COLUMNS, CLOCK)
 )
@@ -76,6 +77,12 @@ def list_lies(claims: Any) -> list[str]:
         ),
         (WINDOW, make_recipe(), []),
         (WINDOW.model_copy(update={"shape": (6, 3)}), make_recipe(), ["card's input shape"]),
+        (DATED, make_recipe(window=None, numbers=["speed", "when"], dates=["when"]), []),
+        (
+            ROW,
+            make_recipe(window=None, dates=["speed"]),
+            ["card's dates"],
+        ),
         (AHEAD, make_recipe(window={**LONG, "known": ["speed"]}), []),
         (AHEAD, make_recipe(window=LONG), ["card's input shape", "card's rows ahead"]),
         (
