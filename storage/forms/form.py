@@ -128,13 +128,15 @@ def number_classes(targets: NDArray[Any], labels: Sequence[str]) -> NDArray[np.i
     """Return the place of each row's class among the names of the classes, (N,).
 
     A text is a class's name, and -1 is where none has it. A whole number is, too, where all names
-    are whole numbers; else, and where they count from 0, it is the place itself, also past the
-    last one.
+    are whole numbers; else, and where these are the places in any order, it is the place itself,
+    also past the last one.
     """
     if targets.dtype.kind != "U":
         targets = targets.astype(np.int64)
         counted = [str(place) for place in range(len(labels))]
-        if list(labels) == counted or not all(_WHOLE.fullmatch(label) for label in labels):
+        if sorted(labels) == sorted(counted) or not all(
+            _WHOLE.fullmatch(label) for label in labels
+        ):
             return targets
     known = {label: place for place, label in enumerate(labels)}
     found, places = np.unique(targets, return_inverse=True)

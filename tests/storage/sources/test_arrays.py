@@ -76,6 +76,7 @@ LABELS = {
     "texts": (["b", "a", "z"], ["a", "b"], [1, 0, -1]),
     "numbers that are names": ([7, 3, 4], ["3", "7"], [1, 0, -1]),
     "places": ([0, 1, 1], ["worn", "new"], [0, 1, 1]),
+    "places in another order": ([0, 1, 1], ["1", "0"], [0, 1, 1]),
     "places that are names": ([0, 2, 12], ["0", "1", "2"], [0, 2, 12]),
 }
 
