@@ -3,7 +3,8 @@
 After Jamieson and Talwalkar (2016): rounds have shares of one budget, and a third goes on. Who is
 fitted at once is fitted whole in the first round, and stays in. Everything is planned by estimated
 costs, so that load does not decide: the same data and the same seed have the same winner, unless a
-machine is so slow that a trial costs several times its share, which ends it.
+machine is so slow that a trial costs several times its share, which ends it, or a round the whole
+budget, which ends the race.
 """
 
 import math
