@@ -30,7 +30,7 @@ def runs(
 ) -> None:
     """List the runs of a workspace, newest first: state, headline figure, time, page."""
     if context.invoked_subcommand is not None:
-        context.obj = workspace
+        context.obj = (workspace, as_json)
         return
     from flows.run.listing import list_runs
 
@@ -52,9 +52,9 @@ def page(
     """Write one page on a workspace: runs, models, channels, and how the gates decided."""
     from flows.run.listing import write_page
 
-    chosen = workspace if workspace != DEFAULT_WORKSPACE else context.obj or workspace
-    address = write_page(chosen)
-    answer({"page": address}, address, as_json)
+    named, wants_json = context.obj
+    address = write_page(workspace if workspace != DEFAULT_WORKSPACE else named)
+    answer({"page": address}, address, as_json or wants_json)
 
 
 def _list_fields(line: "RunLine") -> dict[str, object]:

@@ -5,6 +5,7 @@ bytes, or not at all.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -34,12 +35,12 @@ from storage.sources.parquet_layout import (
     require_types,
 )
 from storage.sources.plain_files import look_at_file
-from storage.sources.ranges import HashedRanges, RangeHasher, read_ranges
+from storage.sources.ranges import HashedRanges, Range, RangeHasher, read_ranges
 from storage.sources.unpacking import CHUNK_BYTES
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
+    import pyarrow.parquet as pq
 
 SUFFIXES = (".parquet", ".pq")
 
@@ -109,15 +110,11 @@ class ParquetSource(UrlSource):
 
     def list_columns(self) -> tuple[str, ...]:
         """Lists the columns of the first file, and those that its path tells."""
-        import fsspec
-        import pyarrow.parquet as pq
-
         found = find_files(self.url, self.options, SUFFIXES, self.max_files)
         chosen = choose_files([*found.names, *found.unnamed], self.splits, self.display)
         name = chosen[0][0]
-        address = join_url(found.root, name)
-        with translated(redact(address)), fsspec.open(address, "rb", **self.options) as opened:
-            names = pq.ParquetFile(opened).schema_arrow.names
+        with _open_file(join_url(found.root, name), self.options) as (file, _):
+            names = file.schema_arrow.names
         given = read_path(self.path_columns, name, self.display)
         return name_long(self.melt, (*names, *given), self.display)
 
@@ -167,27 +164,43 @@ class ParquetSource(UrlSource):
     ) -> tuple[list[RowGroups], int, tuple[str, ...]]:
         """Reads a file's footer; return its row groups in parts, its size in bytes, its columns."""
         display = redact(address)
-        with translated(display):
-            import fsspec
-            import pyarrow.parquet as pq
+        with _open_file(address, self.options) as (file, footer):
+            names = tuple(file.schema_arrow.names)
+            check_given(names, given, display)
+            melt = self._melt((*names, *given), table, display)
+            wide = table if melt is None else melt.describe_wide(table)
+            check_columns([*names, *given], wide.columns, display)
+            own = [name for name in wide.columns if name not in given]
+            require_types(file.schema_arrow, own, wide, display)
+            part_bytes = target_bytes if melt is None else target_bytes // DECODED_BYTES
+            groups = plan_groups(file, footer, own, display, max(1, part_bytes))
+            return groups, footer[1], names
 
-            filesystem, path = fsspec.core.url_to_fs(address, **self.options)
-            look_at_file(filesystem, path, display)
-            with filesystem.open(path, "rb") as opened:
-                size_bytes = opened.seek(0, 2)
-                opened.seek(max(0, size_bytes - 8))
-                footer = find_footer(opened.read(8), size_bytes, display)
-                file = pq.ParquetFile(opened)
-                names = tuple(file.schema_arrow.names)
-                check_given(names, given, display)
-                melt = self._melt((*names, *given), table, display)
-                wide = table if melt is None else melt.describe_wide(table)
-                check_columns([*names, *given], wide.columns, display)
-                own = [name for name in wide.columns if name not in given]
-                require_types(file.schema_arrow, own, wide, display)
-                part_bytes = target_bytes if melt is None else target_bytes // DECODED_BYTES
-                groups = plan_groups(file, footer, own, display, max(1, part_bytes))
-                return groups, size_bytes, names
+
+@contextmanager
+def _open_file(
+    address: str, options: Mapping[str, object]
+) -> Iterator[tuple["pq.ParquetFile", Range]]:
+    """Opens a file, whose footer is held against its size before it is parsed.
+
+    Yields:
+        The file, of which only the footer was read, and where that is; its end is the file's size.
+
+    Raises:
+        SourceError: It is no such file, or cut off.
+    """
+    display = redact(address)
+    with translated(display):
+        import fsspec
+        import pyarrow.parquet as pq
+
+        filesystem, path = fsspec.core.url_to_fs(address, **options)
+        look_at_file(filesystem, path, display)
+        with filesystem.open(path, "rb") as opened:
+            size_bytes = opened.seek(0, 2)
+            opened.seek(max(0, size_bytes - 8))
+            footer = find_footer(opened.read(8), size_bytes, display)
+            yield pq.ParquetFile(opened), footer
 
 
 def _read_groups(

@@ -130,3 +130,9 @@ def test_a_hostile_name_stays_text_and_a_history_needs_two_figures():
     assert drawn is not None
     heights = [float(y) for y in re.findall(r'<circle cx="[\d.]+" cy="([\d.]+)"', drawn)]
     assert heights[0] > heights[1]
+
+
+@pytest.mark.parametrize("order", [("--json", "page"), ("page", "--json")])
+def test_options_count_before_and_behind_the_name_of_the_page(workspace, order):
+    given = ["runs", *order[:1], "--workspace", workspace.url, *order[1:]]
+    assert json.loads(call(*given).out)["page"].endswith(".html")

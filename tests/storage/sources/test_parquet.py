@@ -86,6 +86,16 @@ def test_a_file_cut_between_both_is_refused(tmp_path):
         source.decode(part, SPEC)
 
 
+def test_names_of_columns_come_from_a_footer_that_fits_the_file_only(tmp_path):
+    path = tmp_path / "a.parquet"
+    write(path)
+    source = ParquetSource(url=str(path))
+    assert "x" in source.list_columns()
+    path.write_bytes(path.read_bytes()[:-8] + (1 << 30).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(SourceError, match=r"a\.parquet.*footer of 1073741824 bytes"):
+        source.list_columns()
+
+
 @pytest.mark.parametrize(
     "options",
     [
