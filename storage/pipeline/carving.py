@@ -1,9 +1,9 @@
 """Says below which draw what is kept together is held out, or validates.
 
 A draw a group follows the asked shares only on average: of few groups it may hold out none at all,
-or let none validate. Then the group with the smallest draw goes there; where both get one, the
-shares are those of the recipe, and a group keeps its side when others come and go. That one is left
-to learn from is not seen to: of very few groups all may have been drawn away.
+let none validate, or leave none to learn from. Then the group whose draw is nearest goes there;
+where each split gets one, the shares are those of the recipe, and a group keeps its side when
+others come and go.
 """
 
 from collections.abc import Iterable
@@ -74,25 +74,31 @@ def find_shares(parts: Iterable[Part], spec: SplitSpec) -> Shares:
 
 
 class _Seen:
-    """Keeps the smallest draws of the groups that were seen."""
+    """Keeps the smallest and the largest draws of the groups that were seen.
+
+    Of few groups these are all of them; only there may a split be empty.
+    """
 
     def __init__(self, spec: SplitSpec) -> None:
         self._spec, self._asked = spec, list_shares(spec)
         self._held: dict[Key, float] = {}
         self._others: dict[Key, float] = {}
+        self._later: dict[Key, float] = {}
         self._trains = False
 
     def add(self, keys: Keys) -> None:
-        """Adds groups: of each draw the smallest are kept."""
+        """Adds groups: the two draws of each."""
         unique = np.unique(keys, axis=0)
         held = draw_uniform(unique, f"held_out:{self._spec.seed}")
         later = draw_uniform(unique, f"validation:{self._spec.seed}")
         names = [tuple(key) for key in unique.tolist()]
         free = held >= self._asked.held_out
-        self._held = _keep_least(self._held | dict(zip(names, held.tolist(), strict=True)))
+        self._held = _keep_ends(self._held | dict(zip(names, held.tolist(), strict=True)))
         draws = dict(zip(names, later.tolist(), strict=True))
         kept = {name: draws[name] for name, is_free in zip(names, free, strict=True) if is_free}
-        self._others = _keep_least(self._others | kept)
+        self._others = _keep_ends(self._others | kept)
+        ends = set(self._held)
+        self._later = {name: each for name, each in (self._later | draws).items() if name in ends}
         self._trains |= bool((free & (later >= self._asked.validation)).any())
 
     @property
@@ -111,17 +117,34 @@ class _Seen:
         )
 
     def find_shares(self) -> Shares:
-        """Return the shares by which some are held out and validate, if there are enough."""
-        held_out, others = self._asked.held_out, dict(self._others)
-        if held_out and len(self._held) > 1 and min(self._held.values()) >= held_out:
-            first = min(self._held, key=lambda name: self._held[name])
-            held_out = float(np.nextafter(self._held[first], 2.0))
-            others.pop(first, None)
-        validation = self._asked.validation
-        if validation and len(others) > 1 and min(others.values()) >= validation:
-            validation = float(np.nextafter(min(others.values()), 2.0))
+        """Return the shares by which each split gets a group, if there are enough."""
+        held_out, others = self._choose_held()
+        validation, draws = self._asked.validation, sorted(others.values())
+        if not validation or not draws:
+            return Shares(held_out, validation)
+        if len(draws) > 1 and draws[0] >= validation:
+            validation = float(np.nextafter(draws[0], 2.0))
+        elif draws[-1] < validation and (len(draws) > 1 or len(self._held) > 1):
+            validation = draws[-1]
         return Shares(held_out, validation)
 
+    def _choose_held(self) -> tuple[float, dict[Key, float]]:
+        """Return the share that is held out, and the second draws of the groups that are not."""
+        held_out, others = self._asked.held_out, dict(self._others)
+        if not held_out or len(self._held) < 2:
+            return held_out, others
+        by_draw = sorted(self._held, key=lambda name: self._held[name])
+        if self._held[by_draw[0]] >= held_out:
+            others.pop(by_draw[0], None)
+            return float(np.nextafter(self._held[by_draw[0]], 2.0)), others
+        needed = 2 if self._asked.validation else 1
+        for name in reversed(by_draw[1:]):
+            if len(others) < needed and name not in others:
+                held_out = self._held[name]
+                others[name] = self._later[name]
+        return held_out, others
 
-def _keep_least(draws: dict[Key, float]) -> dict[Key, float]:
-    return {name: draws[name] for name in sorted(draws, key=lambda name: draws[name])[:3]}
+
+def _keep_ends(draws: dict[Key, float]) -> dict[Key, float]:
+    order = sorted(draws, key=lambda name: draws[name])
+    return {name: draws[name] for name in (order if len(order) < 6 else order[:3] + order[-3:])}

@@ -97,7 +97,7 @@ def test_groups_that_are_named_validate_whole(tmp_path):
     assert {"validation"} in sides.values()
 
 
-@pytest.mark.parametrize("groups", [4, 5, 8])
+@pytest.mark.parametrize("groups", [3, 4, 5, 8])
 def test_no_split_of_few_groups_is_empty(groups):
     """Where draws fill all splits, they stay as they are."""
     changed = 0
@@ -111,8 +111,28 @@ def test_no_split_of_few_groups_is_empty(groups):
         if set(plain.tolist()) == full:
             assert (splits == plain).all()
         changed += not (splits == plain).all()
-        assert {VALIDATION, HELD_OUT} <= set(splits.tolist())
+        assert set(splits.tolist()) == full
     assert changed
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.6])
+def test_of_two_groups_one_is_held_out_and_one_is_learned_from(validation):
+    for seed in range(40):
+        spec = SplitSpec(by="entity", held_out=0.5, validation=validation, seed=seed)
+        keys = hash_contents({"group": np.arange(2)})
+        shares = find_shares([(keys, None)], spec)
+        splits = split_by_hash(keys, "", spec, validation_given=False, shares=shares)
+        assert set(splits.tolist()) == {TRAIN, HELD_OUT}
+
+
+@pytest.mark.parametrize("groups", [2, 3, 5])
+def test_of_few_groups_of_a_source_some_validate_and_some_are_learned_from(groups):
+    for seed in range(40):
+        spec = SplitSpec(by="source", field="person", validation=0.5, seed=seed)
+        keys = hash_contents({"group": np.arange(groups)})
+        shares = find_shares([(keys, None)], spec)
+        splits = split_by_hash(keys, "train", spec, validation_given=False, shares=shares)
+        assert set(splits.tolist()) == {TRAIN, VALIDATION}
 
 
 def test_the_only_group_is_learned_from() -> None:
