@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.targets.errors import BadArtifact, BadInput
+from deployments.targets.run.onnx_check import check_onnx
 from deployments.targets.trust.card import Card, InputSpec, OutputSpec
 from storage.base.store import sha256_bytes
 
@@ -207,6 +208,7 @@ def _show_shape(shape: tuple[int | None, ...]) -> str:
 
 
 def _open_session(data: bytes, threads: int) -> _Session:
+    check_onnx(data)
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()

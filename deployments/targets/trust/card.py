@@ -26,6 +26,8 @@ from storage.base.time_styles import TimeStyle
 FORMAT: Final = 2
 CARD_FILE = "card.json"
 RECEIPT_FILE = "receipt.json"
+MOST_PARTS: Final = 2**18
+"""Most commas: what a card costs is known before it is parsed."""
 FILE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 QUANTILE: Final = "quantile "
@@ -158,7 +160,7 @@ class InputSpec(_Record):
     time: ColumnSpec | None = None
     ahead: Annotated[int, Field(ge=0)] = 0
     known: tuple[str, ...] = ()
-    max_gap_steps: float | None = None
+    max_gap_steps: float | None = Field(default=None, allow_inf_nan=False)
     file_style: TextStyle | None = None
     details: dict[str, JsonValue] = {}
 
@@ -264,6 +266,11 @@ class Card(_Record):
         Raises:
             BadArtifact: The bytes are no card of a format known here.
         """
+        if data.count(b",") > MOST_PARTS:
+            raise BadArtifact(
+                f"model card must have at most {MOST_PARTS} parts; got more; publish the model "
+                "again"
+            )
         try:
             document = json.loads(data)
         except (ValueError, RecursionError) as error:

@@ -20,6 +20,7 @@ from storage.base.store import canonical_json
 MAX_SAMPLES: Final = 4
 MAX_GOLDEN_BYTES: Final = 256 * 2**10
 """Most bytes of all arrays together, unless there is only one sample."""
+_MOST_PLACES: Final = 2**48
 
 DType = Literal["bool", "uint8", "int8", "uint16", "int16", "int32", "int64", "float32", "float64"]
 
@@ -60,6 +61,9 @@ class ArrayText(_Record):
 
     @model_validator(mode="after")
     def _check_data(self) -> Self:
+        # Of an array that is empty along one axis numpy still multiplies the others.
+        if math.prod(max(length, 1) for length in self.shape) > _MOST_PLACES:
+            raise ValueError(f"shape of an array must be that of one in memory; got {self.shape}")
         try:
             held = len(base64.b64decode(self.data, validate=True))
         except binascii.Error as error:
@@ -98,6 +102,9 @@ class Golden(_Record):
                     f"golden samples must have {count[0]} answers of {name}; got shape "
                     f"{output.shape}"
                 )
+            # Whatever is compared with no number, or with an endless one, is never far from it.
+            if not np.isfinite(output.read()).all():
+                raise ValueError(f"golden samples must have finite answers of {name}; got others")
         if count != (1,) and self.size_bytes > MAX_GOLDEN_BYTES:
             raise ValueError(
                 f"golden samples must be at most {MAX_GOLDEN_BYTES} bytes; got {self.size_bytes}; "
