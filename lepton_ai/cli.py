@@ -6,6 +6,7 @@ Messages go to standard error; standard output holds only what was asked for.
 import typer
 
 from lepton_ai.commands import (
+    channel,
     check,
     datasets,
     devices,
@@ -38,6 +39,11 @@ app.add_typer(runs.app, name="runs", help="The runs of a workspace, and one page
 app.add_typer(recipes.app, name="recipes", help="The recipes that come with Lepton; show one.")
 app.command("predict")(predict.predict)
 app.command("serve")(serve.serve)
+app.add_typer(
+    channel.app,
+    name="channel",
+    help="Steer a channel: whom a release reaches, rollback, hold, pin, retire; its history.",
+)
 app.command("feedback")(feedback.feedback)
 app.command("verify")(receipts.verify)
 app.command("trace")(receipts.trace)

@@ -3,7 +3,8 @@
 TargetError
     KeyStoreError     KeyAbsent, KeyUnsafe, KeyConflict
     NotCleared        no green receipt for these bytes
-    ChannelError      ChannelAbsent, ChannelConflict, ChannelCorrupt, ChannelRefused
+    ChannelError      ChannelAbsent, ChannelConflict, ChannelCorrupt, ChannelHeld, ChannelRefused,
+                      ChannelRetired
     BadArtifact       bytes that are not the model which the card describes
     BadInput          a file that the model cannot answer for
     UplinkRefused     what a device sent cannot be trusted
@@ -49,8 +50,16 @@ class ChannelCorrupt(ChannelError):
     """A channel's metadata does not verify, or was rolled back."""
 
 
+class ChannelHeld(ChannelError):
+    """A channel takes no new release: it is held, pinned or retired."""
+
+
 class ChannelRefused(ChannelError):
     """A channel gave nothing that can be trusted, and no model was verified earlier."""
+
+
+class ChannelRetired(ChannelError):
+    """A channel is not in use any more: it offers nothing, and will not."""
 
 
 class ChannelConflict(ChannelError):

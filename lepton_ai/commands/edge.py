@@ -98,6 +98,7 @@ def run(
         channel=channel,
         workspace=workspace,
         device=id,
+        device_class=device_class,
         state=state,
         uplink=uplink,
         policy=policy,

@@ -8,6 +8,8 @@ import typer
 
 from deployments.targets.follow.follower import Follower
 from deployments.targets.run.live import Runtime
+from deployments.targets.trust.devices import check_device_class
+from deployments.targets.trust.rollout import Taker
 from lepton_ai.commands.answering import say_model, say_ready
 from lepton_ai.commands.common import DEFAULT_WORKSPACE, Workspace, with_extra
 from lepton_ai.extras import SERVE
@@ -29,6 +31,9 @@ def serve(
     id: Annotated[
         str | None, typer.Option("--id", help="The endpoint's id, the first half of answer ids.")
     ] = None,
+    device_class: Annotated[
+        str | None, typer.Option("--class", help="The class of devices that the endpoint is of.")
+    ] = None,
     interval_s: Annotated[
         float, typer.Option(min=0.05, help="Seconds between two looks at the channel.")
     ] = INTERVAL_S,
@@ -43,10 +48,12 @@ def serve(
     from deployments.targets.serve.server import serve_app
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    if device_class is not None:
+        check_device_class(device_class)
     remote = workspace.startswith(("http://", "https://"))
     store = None if remote else Store(workspace)
     recorder = CountingRecorder(store, id)
-    runtime = Runtime(channel, workspace)
+    runtime = Runtime(channel, workspace, taker=Taker(id, device_class))
     follower = Follower(runtime, interval_s)
     say_model(runtime)
     app = make_app(

@@ -4,24 +4,20 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from deployments.targets.errors import NotCleared
+from deployments.targets.publish.history import STEERING_FORMAT
+from deployments.targets.trust.chain import REMEDY, append_chain, locate_log, read_chain
 from deployments.targets.trust.keys import KeyRing
-from deployments.targets.trust.sealed import open_sealed, seal_body
-from storage.base.errors import Corrupt, NotFound
-from storage.base.store import Store, sha256_bytes
+from storage.base.errors import Corrupt
+from storage.base.store import Store
 from tasks.feedback.decide import Decision
 from tasks.feedback.evidence import Finding
 from tasks.runtime.outcome_base import Result
-
-FOLDER = "releases"
-MAX_LINE_BYTES = 2**22
-_REMEDY = "restore the file from a copy, or import the signer's public key"
 
 
 class DatasetRef(Result):
@@ -70,8 +66,8 @@ class DecisionLine(Result):
 def append_decision(store: Store, line: DecisionLine, ring: KeyRing | None = None) -> bool:
     """Appends a decision to its channel's log, durable once it returns.
 
-    One that says the same as the last line is not appended again: a call that was killed after it
-    wrote finds its own. Of writers at once the caller keeps all but one out.
+    One that says the same as the last of its sort is not appended again: a call that was killed
+    after it wrote finds its own.
 
     Returns:
         Whether it was appended.
@@ -79,61 +75,38 @@ def append_decision(store: Store, line: DecisionLine, ring: KeyRing | None = Non
     Raises:
         Corrupt: The log is not the chain of signed lines that it was.
     """
-    ring = ring or KeyRing()
-    content = _read(store, line.channel)
-    lines = _open_lines(content, line.channel, ring)
-    if lines and lines[-1].is_same(line):
-        return False
-    previous = sha256_bytes(content.splitlines()[-1]) if lines else None
-    chained = line.model_copy(update={"previous": previous})
-    sealed = seal_body(chained.model_dump(mode="json"), ring.receipt_signer())
-    store.write(_place(line.channel), content + sealed + b"\n")
-    return True
+    place = locate_log(line.channel)
+
+    def list_new(bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        there = _parse_lines(bodies, place)
+        if there and there[-1].is_same(line):
+            return []
+        return [line.model_dump(mode="json")]
+
+    return append_chain(store, place, list_new, ring or KeyRing()) > 0
 
 
 def read_decisions(store: Store, channel: str, ring: KeyRing | None = None) -> list[DecisionLine]:
-    """Reads a channel's log, oldest first; none where there is no file.
+    """Reads what was decided of what came back, oldest first; none where there is no file.
 
     Raises:
         Corrupt: A line is not signed by a trusted key, or does not name the one before it.
     """
-    return _open_lines(_read(store, channel), channel, ring or KeyRing())
+    place = locate_log(channel)
+    return _parse_lines(read_chain(store, place, (ring or KeyRing()).trusted_receipt_keys()), place)
 
 
-def _open_lines(log: bytes, channel: str, ring: KeyRing) -> list[DecisionLine]:
-    trusted = ring.trusted_receipt_keys()
-    found: list[DecisionLine] = []
-    before: str | None = None
-    for number, content in enumerate(log.splitlines(), 1):
-        line = _open(content, f"line {number} of {_place(channel)}", trusted)
-        if line.previous != before or line.channel != channel:
+def _parse_lines(bodies: Sequence[Mapping[str, Any]], place: str) -> list[DecisionLine]:
+    """Parses the lines of this format, and lets those of a channel's steering be."""
+    found = []
+    for number, body in enumerate(bodies, 1):
+        if body.get("format") == STEERING_FORMAT:
+            continue
+        try:
+            found.append(DecisionLine.model_validate_json(json.dumps(body)))
+        except ValidationError as error:
             raise Corrupt(
-                f"line {number} of {_place(channel)} must follow {before}; got one that follows "
-                f"{line.previous}; {_REMEDY}"
-            )
-        found.append(line)
-        before = sha256_bytes(content)
+                f"line {number} of {place} must follow format 1; got "
+                f"{error.errors()[0]['msg']}; {REMEDY}"
+            ) from error
     return found
-
-
-def _open(content: bytes, what: str, trusted: Mapping[str, bytes]) -> DecisionLine:
-    try:
-        body = open_sealed(content, trusted, what, remedy=_REMEDY, max_bytes=MAX_LINE_BYTES)
-        return DecisionLine.model_validate_json(json.dumps(body))
-    except NotCleared as error:
-        raise Corrupt(str(error)) from error
-    except ValidationError as error:
-        raise Corrupt(
-            f"{what} must follow format 1; got {error.errors()[0]['msg']}; {_REMEDY}"
-        ) from error
-
-
-def _read(store: Store, channel: str) -> bytes:
-    try:
-        return store.read(_place(channel))
-    except NotFound:
-        return b""
-
-
-def _place(channel: str) -> str:
-    return f"{FOLDER}/{channel}.jsonl"

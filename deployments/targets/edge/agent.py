@@ -15,6 +15,7 @@ from deployments.targets.follow.follower import Follower
 from deployments.targets.run.live import Runtime
 from deployments.targets.serve.app import make_app
 from deployments.targets.serve.server import serve_app
+from deployments.targets.trust.rollout import Taker
 
 STOP_TIMEOUT_S = 10.0
 
@@ -27,6 +28,7 @@ class AgentSettings:
         channel: The address of the channel that it follows.
         workspace: Where a channel lies of which only the name is given.
         device: Its id.
+        device_class: The class that it belongs to: a release may be for some only.
         state: Folder of its state.
         uplink: URL of a workspace's `uplinks` folder, or of an endpoint's `/uplink`.
         policy: Which answers it keeps: "all" or "sampled:P".
@@ -39,6 +41,7 @@ class AgentSettings:
     channel: str
     workspace: str
     device: str
+    device_class: str
     state: Path
     uplink: str
     policy: str
@@ -73,7 +76,8 @@ def run_agent(
     state = StateFolder(settings.state)
     signer = state.enrol(settings.device)
     with state.locked():
-        runtime = Runtime(settings.channel, settings.workspace, cache=state.cache)
+        taker = Taker(settings.device, settings.device_class)
+        runtime = Runtime(settings.channel, settings.workspace, cache=state.cache, taker=taker)
         on_loaded(runtime)
         spool = Spool(state.spool, settings.spool_bytes)
         follower = Follower(runtime, settings.interval_s)

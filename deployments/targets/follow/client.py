@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from tuf.ngclient import Updater
 from deployments.targets.errors import (
     BadArtifact,
     ChannelCorrupt,
+    ChannelError,
     ChannelRefused,
     NotCleared,
     TargetError,
@@ -26,14 +28,16 @@ from deployments.targets.follow.state import FollowerState, Slot
 from deployments.targets.follow.updater import (
     download_files,
     explain_fault,
-    read_release,
+    read_offers,
     refresh_metadata,
 )
 from deployments.targets.trust.address import Location, locate_channel
 from deployments.targets.trust.card import CARD_FILE, RECEIPT_FILE, Card
 from deployments.targets.trust.clearance import check_clearance
 from deployments.targets.trust.keys import KeyRing
+from deployments.targets.trust.offers import Content, Offer, choose_offer
 from deployments.targets.trust.release import Release
+from deployments.targets.trust.rollout import NOBODY, Taker
 from storage.base.errors import StorageError
 from storage.base.store import Store
 
@@ -89,6 +93,7 @@ class ChannelClient:
         keys: Pinned roots and trusted receipt keys; None: those of the config directory.
         cache: Where verified models are kept; None: the user's cache directory.
         accept: Tries a verified model out before it is taken or answers again.
+        taker: Who asks: a release may be for some devices only.
 
     Raises:
         ChannelError: The name cannot be a channel's.
@@ -102,11 +107,13 @@ class ChannelClient:
         keys: KeyRing | None = None,
         cache: Path | None = None,
         accept: Accept = lambda model: None,
+        taker: Taker = NOBODY,
     ) -> None:
         self.location = locate_channel(channel, workspace)
         self.ring = keys or KeyRing()
         self.state = FollowerState(self.location.url, cache)
         self.accept = accept
+        self.taker = taker
         # A release that did not hold is not fetched again and again.
         self._unfit: tuple[Release, str] | None = None
 
@@ -136,23 +143,39 @@ class ChannelClient:
 
     def _follow(self) -> Update:
         updater = refresh_metadata(self.location, self.ring, self.state)
-        release = read_release(self.location, updater)
         slots = self.state.read_slots()
-        if slots.highest is not None and release.number < slots.highest.number:
-            raise ChannelCorrupt(
-                f"channel ({self.location.display}) must not go back; got {release.title} after "
-                f"{slots.highest.title}"
-            )
+        offer = self._choose(read_offers(self.location, self.state), slots.highest)
+        release = offer.release
         if self._unfit is not None and self._unfit[0] == release:
             raise BadArtifact(self._unfit[1])
         slot = slots.find(release)
         model = self._read_kept(release) if slot is not None else None
         if slot is None or model is None:
-            return self._take(updater, release)
+            return self._take(updater, offer)
         self._try_out(model)
         self.state.switch(slot)
         status: Status = "current" if slot == slots.answers else "updated"
         return Update(status=status, reason=None, model=model, slot=slot)
+
+    def _choose(self, content: Content, highest: Release | None) -> Offer:
+        """Return the newest release that is for this device, which is none before what it has.
+
+        Raises:
+            ChannelCorrupt: The channel goes back.
+            ChannelError: None of its releases is for this device.
+        """
+        offer, reasons = choose_offer(content, self.taker, highest, datetime.now(UTC))
+        if offer is None:
+            raise ChannelError(
+                f"channel ({self.location.display}) must offer a release for this device; got "
+                f"{'; '.join(reasons)}; ask again later, or with the device's own id and class"
+            )
+        if highest is not None and offer.release.number < highest.number:
+            raise ChannelCorrupt(
+                f"channel ({self.location.display}) must not go back; got {offer.release.title} "
+                f"after {highest.title}"
+            )
+        return offer
 
     def _read_kept(self, release: Release) -> VerifiedModel | None:
         """Reads the kept copy of a release; None if it is damaged."""
@@ -164,8 +187,9 @@ class ChannelClient:
             )
             return None
 
-    def _take(self, updater: Updater, release: Release) -> Update:
-        files = download_files(updater, release, self.state)
+    def _take(self, updater: Updater, offer: Offer) -> Update:
+        release = offer.release
+        files = download_files(updater, offer, self.state)
         model = _verify(self.location, self.ring, release, files)
         self._try_out(model)
         slot = self.state.write_verified(release, files)

@@ -15,17 +15,16 @@ from tuf.api.exceptions import (
     ExpiredMetadataError,
     RepositoryError,
 )
-from tuf.api.metadata import Metadata, Timestamp
+from tuf.api.metadata import Metadata, Targets, Timestamp
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from deployments.targets.errors import ChannelCorrupt, KeyAbsent
+from deployments.targets.errors import ChannelCorrupt, ChannelRetired, KeyAbsent
 from deployments.targets.follow.fetch import open_fetcher
 from deployments.targets.follow.state import FollowerState
 from deployments.targets.trust.address import METADATA, TARGETS, Location
-from deployments.targets.trust.card import CARD_FILE, RECEIPT_FILE
 from deployments.targets.trust.keys import ROOT_FILE, KeyRing
 from deployments.targets.trust.metadata import name_channel, read_pinned_root
-from deployments.targets.trust.release import Release
+from deployments.targets.trust.offers import Content, Offer, read_content
 from storage.base.store import redact, sha256_bytes
 
 
@@ -99,36 +98,38 @@ def _remember(location: Location, state: FollowerState, channel_id: str) -> None
     state.write_binding(channel_id, version)
 
 
-def read_release(location: Location, updater: Updater) -> Release:
-    """Reads the newest release that a channel states.
+def read_offers(location: Location, state: FollowerState) -> Content:
+    """Reads what a channel offers, once its metadata was brought up to date.
 
     Raises:
-        ChannelCorrupt: There is none, or it is another channel's.
+        ChannelCorrupt: It offers nothing, or another channel's releases.
     """
-    entry = updater.get_targetinfo(RECEIPT_FILE)
-    if entry is None:
+    targets = Metadata[Targets].from_file(str(state.metadata_dir / "targets.json")).signed
+    content = read_content(targets, location.display)
+    if content.stop is not None and content.stop.kind == "retire":
+        raise ChannelRetired(
+            f"channel ({location.display}) must be in use; got one that was "
+            f"{content.stop.describe()}; follow another channel"
+        )
+    if not content.offers:
         raise ChannelCorrupt(
             f"channel ({location.display}) must hold a release; got none; run a recipe that "
             "promotes to it"
         )
-    release = Release.parse(entry.custom, location.display)
-    if release.channel != location.name:
-        raise ChannelCorrupt(
-            f"release must be for channel {location.name!r}; got one for {release.channel!r}"
-        )
-    return release
+    for offer in content.offers:
+        if offer.release.channel != location.name:
+            raise ChannelCorrupt(
+                f"release must be for channel {location.name!r}; got one for "
+                f"{offer.release.channel!r}"
+            )
+    return content
 
 
-def download_files(updater: Updater, release: Release, state: FollowerState) -> dict[str, bytes]:
+def download_files(updater: Updater, offer: Offer, state: FollowerState) -> dict[str, bytes]:
     """Downloads a release's artifact, card and receipt, each as its metadata says."""
     files = {}
     with state.open_scratch() as folder:
-        for name in (release.file, CARD_FILE, RECEIPT_FILE):
-            entry = updater.get_targetinfo(name)
-            if entry is None:
-                raise ChannelCorrupt(
-                    f"{release.title} must hold {name}; got no such file; publish it again"
-                )
+        for name, entry in offer.files.items():
             files[name] = Path(updater.download_target(entry, str(folder / name))).read_bytes()
     return files
 

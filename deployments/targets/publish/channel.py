@@ -9,30 +9,33 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import CryptoSigner, Signer
 
 from deployments.targets.errors import ChannelAbsent, ChannelConflict, ChannelError
 from deployments.targets.follow.state import forget_channel
+from deployments.targets.publish.change import change, format_now, offer_release, require_going
+from deployments.targets.publish.history import write_log
 from deployments.targets.publish.repository import (
     Channel,
     ChannelState,
-    Signers,
     commit,
     complete,
     load_state,
+    open_signers,
     put_target,
     utc_now,
 )
-from deployments.targets.trust.address import METADATA, locate_channel
+from deployments.targets.trust.address import CHANNELS, METADATA, Location, locate_channel
 from deployments.targets.trust.card import RECEIPT_FILE
 from deployments.targets.trust.clearance import Clearance, check_clearance
+from deployments.targets.trust.decision import Decision
 from deployments.targets.trust.key_records import ROLES, Role
 from deployments.targets.trust.keys import ROOT_FILE, KeyRing
-from deployments.targets.trust.metadata import build_root, check_signers, describe_files, is_ageing
+from deployments.targets.trust.metadata import build_root, is_ageing
+from deployments.targets.trust.offers import Content, Offer, describe_files
 from deployments.targets.trust.release import Release
+from deployments.targets.trust.rollout import EVERYBODY, Rollout
 from storage.base.store import Store, sha256_bytes
-
-_MAX_ATTEMPTS = 20
 
 
 def open_channel(
@@ -53,10 +56,24 @@ def open_channel(
             f"channel ({location.display}) must be on a file system to publish; got http(s), which "
             "is read only"
         )
-    return Channel(store=location.store, name=location.name, keys=keys or KeyRing(), clock=clock)
+    return Channel(
+        store=location.store,
+        name=location.name,
+        keys=keys or KeyRing(),
+        clock=clock,
+        workspace=_find_workspace(location, workspace),
+    )
 
 
-def create_channel(channel: Channel, *, found_absent: bool = False) -> str:
+def _find_workspace(location: Location, workspace: str | Store) -> Store | None:
+    """Finds the workspace of a channel, whether it was named or its address given."""
+    if location.shelf is not None:
+        return workspace if isinstance(workspace, Store) else Store(workspace)
+    root, shelf, _ = location.url.rpartition(f"/{CHANNELS}/")
+    return Store(root) if shelf and root else None
+
+
+def create_channel(channel: Channel, *, found_absent: bool = False, author: str = "lepton") -> str:
     """Makes a channel with keys of its own, and pins it on this machine.
 
     One that exists is completed and kept.
@@ -65,6 +82,7 @@ def create_channel(channel: Channel, *, found_absent: bool = False) -> str:
         channel: The channel.
         found_absent: Whether this machine has looked for the champion, and found none: a channel
             of another machine was made since.
+        author: Who makes it.
 
     Returns:
         The channel id: sha256 of its first root.
@@ -79,10 +97,13 @@ def create_channel(channel: Channel, *, found_absent: bool = False) -> str:
     elif found_absent:
         _require_ours(channel)
     state = load_state(channel)
-    signers = _open_signers(channel, state)
+    signers = open_signers(channel, state)
     if state.version == 0:
-        commit(channel, state, signers, {}, None)
-    return complete(channel, signers).channel_id
+        made = Decision(action="init", author=author, at=format_now(channel))
+        commit(channel, state, signers, Content(), made)
+    done = complete(channel, signers)
+    write_log(channel, done)
+    return done.channel_id
 
 
 def publish(
@@ -92,6 +113,8 @@ def publish(
     files: Mapping[str, bytes],
     artifact: str,
     expected: int | None,
+    rollout: Rollout = EVERYBODY,
+    author: str = "lepton",
 ) -> Release:
     """Publishes an artifact with its card and receipt.
 
@@ -104,12 +127,15 @@ def publish(
         files: The artifact and card.json, by file name.
         artifact: Name of the artifact among the run's candidates, such as "int8".
         expected: Number of the champion that the artifact was judged against; None: none.
+        rollout: Which devices it reaches, and from when on.
+        author: Who publishes it, such as a run.
 
     Returns:
         The release, new or already there.
 
     Raises:
         NotCleared: The receipt does not clear these bytes. Nothing was written.
+        ChannelHeld: The channel takes no new release now. Nothing was written.
         ChannelConflict: The champion is another one than expected. Nothing that a client reads was
             written.
         ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
@@ -124,48 +150,33 @@ def publish(
     )
     if cleared.expected != expected:
         raise _conflict(channel, cleared, expected=cleared.expected, found=expected, champion=None)
-    return _publish(channel, cleared, {**files, RECEIPT_FILE: receipt})
+    shipped = {**files, RECEIPT_FILE: receipt}
 
-
-def _publish(channel: Channel, cleared: Clearance, shipped: Mapping[str, bytes]) -> Release:
-    """Publishes what is cleared, again after each commit of another publisher."""
-    signers = _open_signers(channel, load_state(channel))
-    expected = cleared.expected
-    for _ in range(_MAX_ATTEMPTS):
-        state = complete(channel, signers)
+    def make(state: ChannelState) -> tuple[Content, Decision] | None:
         champion = state.release
         if champion is not None and _is_same(champion, cleared):
-            return champion
+            return None
+        require_going(channel, state, "a new release")
         found = champion.number if champion else None
         if found != expected:
             raise _conflict(channel, cleared, expected=expected, found=found, champion=champion)
+        for name, data in shipped.items():
+            put_target(channel.store, name, data)
         release = _make_release(channel, cleared)
-        if _ship(channel, state, signers, shipped, release):
-            return release
-    raise ChannelError(
-        f"channel ({channel.store.display}) must hold still to publish; got {_MAX_ATTEMPTS} other "
-        "writes"
-    )
+        newest = Offer(release, rollout, describe_files(shipped))
+        return offer_release(channel, state, newest, "release", author)
+
+    return _require_release(change(channel, make))
+
+
+def _require_release(state: ChannelState) -> Release:
+    if state.release is None:
+        raise ChannelError("channel must offer a release once it was published; got none")
+    return state.release
 
 
 def _is_same(champion: Release, cleared: Clearance) -> bool:
     return (champion.model_id, champion.sha256) == (cleared.model_id, cleared.sha256)
-
-
-def _ship(
-    channel: Channel,
-    state: ChannelState,
-    signers: Signers,
-    shipped: Mapping[str, bytes],
-    release: Release,
-) -> bool:
-    """Writes a release's files, then the commit that names them; False if another was first."""
-    for name, data in shipped.items():
-        put_target(channel.store, name, data)
-    if not commit(channel, state, signers, describe_files(shipped, release), release):
-        return False
-    complete(channel, signers)
-    return True
 
 
 def refresh(channel: Channel) -> int:
@@ -174,18 +185,17 @@ def refresh(channel: Channel) -> int:
     Returns:
         Version of the channel's metadata now.
     """
-    signers = _open_signers(channel, load_state(channel))
-    for _ in range(_MAX_ATTEMPTS):
-        state = complete(channel, signers)
+
+    def make(state: ChannelState) -> tuple[Content, None]:
         now = channel.clock()
         if is_ageing(state.root, "root", now):
             version = state.root.version + 1
+            signers = open_signers(channel, state)
             data = build_root(channel.name, version, signers, now)
             channel.store.put_if_absent(f"{METADATA}/{version}.root.json", data)
-        entries = state.targets[0].targets if state.targets else {}
-        if commit(channel, state, signers, entries, state.release):
-            break
-    return complete(channel, signers).version
+        return state.content, None
+
+    return change(channel, make).version
 
 
 def read_champion(channel: Channel) -> Release | None:
@@ -205,10 +215,9 @@ def read_champion(channel: Channel) -> Release | None:
 
 
 def _put_first_root(channel: Channel) -> None:
-    signers: dict[Role, CryptoSigner] = {
-        role: CryptoSigner(Ed25519PrivateKey.generate()) for role in ROLES
-    }
-    pems: dict[Role, bytes] = {role: signer.private_bytes for role, signer in signers.items()}
+    made = {role: CryptoSigner(Ed25519PrivateKey.generate()) for role in ROLES}
+    pems: dict[Role, bytes] = {role: signer.private_bytes for role, signer in made.items()}
+    signers: dict[Role, tuple[Signer, ...]] = {role: (signer,) for role, signer in made.items()}
     root = build_root(channel.name, 1, signers, channel.clock())
     # The keys are durable before the channel is visible: a channel that nobody can sign for could
     # never be mended.
@@ -233,12 +242,6 @@ def _require_ours(channel: Channel) -> None:
         )
 
 
-def _open_signers(channel: Channel, state: ChannelState) -> Signers:
-    signers = channel.keys.channel_signers(state.channel_id)
-    check_signers(state.root, signers, f"channel {channel.name!r}")
-    return signers
-
-
 def _make_release(channel: Channel, cleared: Clearance) -> Release:
     return Release(
         channel=channel.name,
@@ -250,7 +253,7 @@ def _make_release(channel: Channel, cleared: Clearance) -> Release:
         size_bytes=cleared.size_bytes,
         receipt=cleared.receipt,
         expected=cleared.expected,
-        published_at=channel.clock().isoformat(timespec="seconds"),
+        published_at=format_now(channel),
         publication=secrets.token_hex(8),
     )
 

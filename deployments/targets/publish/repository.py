@@ -11,37 +11,38 @@ function of it, so that anyone can complete the commit of a publisher that was k
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from securesystemslib.signer import CryptoSigner
-from tuf.api.metadata import Root, Snapshot, TargetFile, Targets, Timestamp
+from securesystemslib.signer import Signer
+from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
 
 from deployments.targets.errors import ChannelAbsent, ChannelCorrupt, KeyAbsent
 from deployments.targets.trust.address import METADATA, TARGETS
-from deployments.targets.trust.key_records import Role
+from deployments.targets.trust.decision import Decision
 from deployments.targets.trust.keys import ROOT_FILE, KeyRing
 from deployments.targets.trust.metadata import (
     TARGETS_META,
+    Signers,
     build_snapshot,
     build_targets,
     build_timestamp,
     check_meta,
+    check_signers,
     is_ageing,
     name_channel,
     read_metadata,
     read_next_root,
     read_pinned_root,
-    read_release,
 )
+from deployments.targets.trust.offers import NOTHING, Content, read_content
 from deployments.targets.trust.release import Release
 from storage.base.errors import NotFound
 from storage.base.store import Store, sha256_bytes
 
 TIMESTAMP_FILE = "timestamp.json"
 _NUMBERED = re.compile(r"^([1-9][0-9]*)\.(root|targets|snapshot)\.json$")
-Signers = Mapping[Role, CryptoSigner]
 
 
 def utc_now() -> datetime:
@@ -58,12 +59,14 @@ class Channel:
         name: Its name, which its root states.
         keys: The keys of this machine.
         clock: Gives the time now, in UTC.
+        workspace: The workspace that it lies in, where its decisions are logged; None: none.
     """
 
     store: Store
     name: str
     keys: KeyRing
     clock: Callable[[], datetime] = utc_now
+    workspace: Store | None = None
 
     def where(self, file: str) -> str:
         """Name a metadata file for messages."""
@@ -72,14 +75,33 @@ class Channel:
 
 @dataclass(frozen=True)
 class ChannelState:
-    """A channel's newest committed state, verified. Version 0: nothing was committed yet."""
+    """A channel's newest committed state, verified. Version 0: nothing was committed yet.
+
+    Attributes:
+        channel_id: Digest of its first root.
+        roots: All of its roots, oldest first.
+        version: Number of its snapshot.
+        snapshot: The snapshot, and its bytes.
+        targets: The targets, and their bytes.
+        content: What they say.
+    """
 
     channel_id: str
-    root: Root
+    roots: tuple[Root, ...]
     version: int = 0
     snapshot: tuple[Snapshot, bytes] | None = None
     targets: tuple[Targets, bytes] | None = None
-    release: Release | None = None
+    content: Content = NOTHING
+
+    @property
+    def root(self) -> Root:
+        """The newest root."""
+        return self.roots[-1]
+
+    @property
+    def release(self) -> Release | None:
+        """The newest release."""
+        return self.content.release
 
 
 def load_state(channel: Channel) -> ChannelState:
@@ -107,24 +129,32 @@ def load_state(channel: Channel) -> ChannelState:
     # Before the listing: what another publisher commits in between is no rollback.
     seen = channel.keys.read_highest(channel_id)
     names = channel.store.listdir(METADATA)
-    root = read_pinned_root(first, channel.where(ROOT_FILE))
-    while (following := f"{root.version + 1}.root.json") in names:
-        root = read_next_root(
-            channel.store.read(f"{METADATA}/{following}"), root, channel.where(following)
-        )
-    if name_channel(root) != channel.name:
+    roots = _read_roots(channel, first, names)
+    if name_channel(roots[-1]) != channel.name:
         raise ChannelCorrupt(
             f"channel ({channel.store.display}) must be {channel.name!r}; got the files of "
-            f"{name_channel(root)!r}; restore it from a copy"
+            f"{name_channel(roots[-1])!r}; restore it from a copy"
         )
-    version = max(_numbers(names, "snapshot"), default=0)
+    version = max(list_numbers(names, "snapshot"), default=0)
     _refuse_rollback(channel, seen, version)
     if version == 0:
-        return ChannelState(channel_id=channel_id, root=root)
-    return _read_version(channel, channel_id, root, version)
+        return ChannelState(channel_id=channel_id, roots=roots)
+    return _read_version(channel, channel_id, roots, version)
 
 
-def _read_version(channel: Channel, channel_id: str, root: Root, version: int) -> ChannelState:
+def _read_roots(channel: Channel, first: bytes, names: Iterable[str]) -> tuple[Root, ...]:
+    """Reads the roots in turn, each signed by the one before it."""
+    roots = [read_pinned_root(first, channel.where(ROOT_FILE))]
+    while (following := f"{roots[-1].version + 1}.root.json") in names:
+        data = channel.store.read(f"{METADATA}/{following}")
+        roots.append(read_next_root(data, roots[-1], channel.where(following)))
+    return tuple(roots)
+
+
+def _read_version(
+    channel: Channel, channel_id: str, roots: tuple[Root, ...], version: int
+) -> ChannelState:
+    root = roots[-1]
     data = channel.store.read(f"{METADATA}/{version}.snapshot.json")
     where = channel.where(f"{version}.snapshot.json")
     snapshot = read_metadata(Snapshot, data, root, where)
@@ -140,11 +170,11 @@ def _read_version(channel: Channel, channel_id: str, root: Root, version: int) -
         )
     return ChannelState(
         channel_id=channel_id,
-        root=root,
+        roots=roots,
         version=version,
         snapshot=(snapshot, data),
         targets=(targets, targets_data),
-        release=read_release(targets, targets_where),
+        content=read_content(targets, targets_where),
     )
 
 
@@ -152,21 +182,29 @@ def commit(
     channel: Channel,
     state: ChannelState,
     signers: Signers,
-    entries: Mapping[str, TargetFile],
-    release: Release | None,
+    content: Content,
+    decision: Decision | None,
 ) -> bool:
     """Writes the next snapshot, and the targets that it names.
+
+    Args:
+        channel: The channel.
+        state: The state that it follows.
+        signers: Those of every role but the root.
+        content: What the channel says from now on.
+        decision: What it carries out; None: it only signs anew.
 
     Returns:
         False if another publisher was first; its own targets are taken away again then.
     """
     now, version = channel.clock(), state.version + 1
-    unchanged = state.targets is not None and release == state.release
+    unchanged = state.targets is not None and content == state.content
     if unchanged and state.targets and not is_ageing(state.targets[0], "targets", now):
         targets, mine = (state.targets[0].version, state.targets[1]), False
     else:
-        targets, mine = _put_targets(channel, entries, signers["targets"], now), True
-    data = build_snapshot(version, targets, release, secrets.token_hex(8), signers["snapshot"], now)
+        targets, mine = _put_targets(channel, content, signers["targets"], now), True
+    nonce = secrets.token_hex(8)
+    data = build_snapshot(version, targets, content, decision, nonce, signers["snapshot"], now)
     if channel.store.put_if_absent(f"{METADATA}/{version}.snapshot.json", data):
         channel.keys.record_highest(state.channel_id, version)
         return True
@@ -176,18 +214,25 @@ def commit(
 
 
 def _put_targets(
-    channel: Channel, entries: Mapping[str, TargetFile], signer: CryptoSigner, now: datetime
+    channel: Channel, content: Content, signers: Sequence[Signer], now: datetime
 ) -> tuple[int, bytes]:
     """Writes targets under the next free number.
 
     Numbers of killed or beaten publishers stay unused: TUF allows gaps.
     """
-    version = max(_numbers(channel.store.listdir(METADATA), "targets"), default=0) + 1
+    version = max(list_numbers(channel.store.listdir(METADATA), "targets"), default=0) + 1
     while True:
-        data = build_targets(version, entries, signer, now)
+        data = build_targets(version, content, signers, now)
         if channel.store.put_if_absent(f"{METADATA}/{version}.targets.json", data):
             return version, data
         version += 1
+
+
+def open_signers(channel: Channel, state: ChannelState) -> Signers:
+    """Return this machine's signers of a channel, which its root must name."""
+    signers = channel.keys.channel_signers(state.channel_id)
+    check_signers(state.root, signers, f"channel {channel.name!r}")
+    return signers
 
 
 def complete(channel: Channel, signers: Signers) -> ChannelState:
@@ -205,7 +250,7 @@ def complete(channel: Channel, signers: Signers) -> ChannelState:
         if found == wanted:
             return state
         if found is not None and _timestamp_version(channel, state.root, found) > state.version:
-            newest = max(_numbers(channel.store.listdir(METADATA), "snapshot"), default=0)
+            newest = max(list_numbers(channel.store.listdir(METADATA), "snapshot"), default=0)
             _refuse_rollback(channel, _timestamp_version(channel, state.root, found), newest)
             continue
         channel.store.write(f"{METADATA}/{TIMESTAMP_FILE}", wanted)
@@ -241,6 +286,7 @@ def _read_optional(channel: Channel, name: str) -> bytes | None:
         return None
 
 
-def _numbers(names: list[str], role: str) -> list[int]:
+def list_numbers(names: Iterable[str], role: str) -> list[int]:
+    """List the versions of a role's documents among the names of files."""
     matches = (_NUMBERED.match(name) for name in names)
     return [int(match[1]) for match in matches if match and match[2] == role]

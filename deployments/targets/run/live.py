@@ -21,6 +21,7 @@ from deployments.targets.run.runtime import Answers, Array, Predictor
 from deployments.targets.run.self_test import check_golden
 from deployments.targets.trust.card import Card
 from deployments.targets.trust.keys import KeyRing
+from deployments.targets.trust.rollout import NOBODY, Taker
 from storage.base.registry import UnknownName
 from storage.base.store import Store
 
@@ -164,6 +165,7 @@ class Runtime:
         keys: Pinned roots and trusted receipt keys; None: those of the config directory.
         cache: Where verified models are kept; None: the user's cache directory.
         threads: Threads of one call into onnxruntime.
+        taker: Who asks: a release may be for some devices only.
 
     Raises:
         ChannelError: The name cannot be a channel's.
@@ -179,11 +181,12 @@ class Runtime:
         keys: KeyRing | None = None,
         cache: Path | None = None,
         threads: int = 1,
+        taker: Taker = NOBODY,
     ) -> None:
         self.channel = channel
         self._loader = _Loader(threads)
         self._client = ChannelClient(
-            channel, workspace, keys=keys, cache=cache, accept=self._loader.load
+            channel, workspace, keys=keys, cache=cache, accept=self._loader.load, taker=taker
         )
         self._refreshing = threading.Lock()
         update = self._client.update()

@@ -40,7 +40,7 @@ from deployments.targets.trust.receipt_signer import ReceiptSigner, make_private
 from storage.base.store import canonical_json, sha256_bytes
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import CryptoSigner
+    from securesystemslib.signer import Signer
 
 KEYS_VARIABLE = "LEPTON_KEYS"
 ROOT_FILE = "1.root.json"
@@ -106,7 +106,7 @@ class KeyRing:
         data = read_public(self._channel_dir(channel_id) / ROOT_FILE)
         return data if data is not None and sha256_bytes(data) == channel_id else None
 
-    def channel_signers(self, channel_id: str) -> "dict[Role, CryptoSigner]":
+    def channel_signers(self, channel_id: str) -> "dict[Role, tuple[Signer, ...]]":
         """Returns the four signers of a channel.
 
         Raises:
@@ -116,10 +116,10 @@ class KeyRing:
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
         from securesystemslib.signer import CryptoSigner
 
-        signers: dict[Role, CryptoSigner] = {}
+        signers: dict[Role, tuple[Signer, ...]] = {}
         for role, (pem, where) in self._channel_pems(channel_id).items():
             try:
-                signers[role] = CryptoSigner(load_pem_private_key(pem, None))
+                signers[role] = (CryptoSigner(load_pem_private_key(pem, None)),)
             except ValueError as error:
                 raise KeyStoreError(
                     f"key ({where}) must be a PKCS #8 PEM; got {error}; import it again"

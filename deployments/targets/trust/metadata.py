@@ -1,16 +1,16 @@
 """A channel's TUF documents: made, signed, read and verified. No files here.
 
 The Update Framework specification 1.0 (https://theupdateframework.github.io/specification/latest/),
-with consistent snapshots. Two additions: the root names its channel, and `receipt.json` in targets
-carries the release; both in fields that TUF hands through (4.2, "custom" and unrecognised
-attributes).
+with consistent snapshots. Additions: the root names its channel, `receipt.json` in targets carries
+the release, and a snapshot the decision behind it; all in fields that TUF hands through (4.2,
+"custom" and unrecognised attributes).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import Signer
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import (
     Metadata,
@@ -18,18 +18,17 @@ from tuf.api.metadata import (
     Root,
     Signed,
     Snapshot,
-    TargetFile,
     Targets,
     Timestamp,
 )
 from tuf.api.serialization.json import JSONSerializer
 
 from deployments.targets.errors import ChannelCorrupt, KeyConflict
-from deployments.targets.trust.card import RECEIPT_FILE
+from deployments.targets.trust.decision import Decision
 from deployments.targets.trust.key_records import ROLES, Role
-from deployments.targets.trust.release import Release
+from deployments.targets.trust.offers import FIELD, Content
 
-FIELD = "x-lepton"
+Signers = Mapping[Role, Sequence[Signer]]
 TARGETS_META = "targets.json"
 LIFETIMES: Mapping[str, timedelta] = {
     "root": timedelta(days=365),
@@ -39,9 +38,7 @@ LIFETIMES: Mapping[str, timedelta] = {
 SignedT = TypeVar("SignedT", Root, Timestamp, Snapshot, Targets)
 
 
-def build_root(
-    channel: str, version: int, signers: Mapping[Role, CryptoSigner], now: datetime
-) -> bytes:
+def build_root(channel: str, version: int, signers: Signers, now: datetime) -> bytes:
     """Builds a root that names its channel and holds one key a role."""
     root = Root(
         version=version,
@@ -50,43 +47,52 @@ def build_root(
         unrecognized_fields={FIELD: {"channel": channel, "format": 1}},
     )
     for role in ROLES:
-        root.add_key(signers[role].public_key, role)
+        for signer in signers[role]:
+            root.add_key(signer.public_key, role)
     return _sign(root, signers["root"])
 
 
 def build_targets(
-    version: int, files: Mapping[str, TargetFile], signer: CryptoSigner, now: datetime
+    version: int, content: Content, signers: Sequence[Signer], now: datetime
 ) -> bytes:
-    """Builds targets that list a release's files; none for a channel without one."""
-    return _sign(
-        Targets(version=version, expires=_expiry("targets", now), targets=dict(files)), signer
+    """Builds targets that list what a channel offers; no files for a channel without a release."""
+    targets = Targets(
+        version=version,
+        expires=_expiry("targets", now),
+        targets=content.list_entries(),
+        unrecognized_fields=content.list_fields(),
     )
+    return _sign(targets, signers)
 
 
 def build_snapshot(
     version: int,
     targets: tuple[int, bytes],
-    release: Release | None,
+    content: Content,
+    decision: Decision | None,
     nonce: str,
-    signer: CryptoSigner,
+    signers: Sequence[Signer],
     now: datetime,
 ) -> bytes:
-    """Builds the commit: it names the targets, the release, and the champion that was expected."""
-    record = {
+    """Builds the commit: it names the targets, the release and the one expected, the decision."""
+    release = content.release
+    record: dict[str, object] = {
         "commit": nonce,
         "expected": release.expected if release else None,
         "release": release.number if release else None,
     }
+    if decision is not None:
+        record["decision"] = decision.model_dump(mode="json", exclude_defaults=True)
     snapshot = Snapshot(
         version=version,
         expires=_expiry("snapshot", now),
         meta={TARGETS_META: MetaFile.from_data(targets[0], targets[1], ["sha256"])},
         unrecognized_fields={FIELD: record},
     )
-    return _sign(snapshot, signer)
+    return _sign(snapshot, signers)
 
 
-def build_timestamp(snapshot: Snapshot, data: bytes, signer: CryptoSigner) -> bytes:
+def build_timestamp(snapshot: Snapshot, data: bytes, signers: Sequence[Signer]) -> bytes:
     """Builds the timestamp of a snapshot, with its version and expiry.
 
     Whoever completes a commit writes the same bytes: ed25519 signatures are deterministic
@@ -94,21 +100,15 @@ def build_timestamp(snapshot: Snapshot, data: bytes, signer: CryptoSigner) -> by
     """
     meta = MetaFile.from_data(snapshot.version, data, ["sha256"])
     return _sign(
-        Timestamp(version=snapshot.version, expires=snapshot.expires, snapshot_meta=meta), signer
+        Timestamp(version=snapshot.version, expires=snapshot.expires, snapshot_meta=meta), signers
     )
 
 
-def describe_files(files: Mapping[str, bytes], release: Release) -> dict[str, TargetFile]:
-    """Describes a release's files as targets; the receipt's carries the release itself."""
-    entries = {name: TargetFile.from_data(name, data, ["sha256"]) for name, data in files.items()}
-    entries[RECEIPT_FILE].unrecognized_fields["custom"] = release.model_dump(mode="json")
-    return entries
-
-
-def read_release(targets: Targets, where: str) -> Release | None:
-    """Reads the release that verified targets state; None for a channel without one."""
-    entry = targets.targets.get(RECEIPT_FILE)
-    return Release.parse(entry.custom, where) if entry is not None else None
+def read_decision(snapshot: Snapshot, where: str) -> Decision | None:
+    """Reads the decision that a verified snapshot carries out; None: it only signs anew."""
+    record = snapshot.unrecognized_fields.get(FIELD)
+    found = record.get("decision") if isinstance(record, dict) else None
+    return Decision.parse(found, where) if found is not None else None
 
 
 def read_pinned_root(data: bytes, where: str) -> Root:
@@ -159,10 +159,10 @@ def name_channel(root: Root) -> str:
     return str(record.get("channel", "")) if isinstance(record, dict) else ""
 
 
-def check_signers(root: Root, signers: Mapping[Role, CryptoSigner], where: str) -> None:
+def check_signers(root: Root, signers: Signers, where: str) -> None:
     """Checks that this machine's keys are those that the root names, before anything is written."""
     for role in ROLES:
-        if signers[role].public_key.keyid not in root.get_delegated_role(role).keyids:
+        if signers[role][0].public_key.keyid not in root.get_delegated_role(role).keyids:
             raise KeyConflict(
                 f"{role} key of {where} must be the one its root names; got another; import the "
                 "right keys"
@@ -178,9 +178,10 @@ def _expiry(role: Role, now: datetime) -> datetime:
     return (now + LIFETIMES[role]).replace(microsecond=0)
 
 
-def _sign(signed: SignedT, signer: CryptoSigner) -> bytes:
+def _sign(signed: SignedT, signers: Sequence[Signer]) -> bytes:
     metadata = Metadata[SignedT](signed)
-    metadata.sign(signer)
+    for signer in signers:
+        metadata.sign(signer, append=True)
     return metadata.to_bytes(JSONSerializer(compact=True))
 
 

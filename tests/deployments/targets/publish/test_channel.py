@@ -25,6 +25,7 @@ from deployments.targets.publish.channel import (
 )
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.metadata import build_targets
+from deployments.targets.trust.offers import Content
 from storage.base.store import sha256_bytes
 from tests.deployments.targets.material import (
     make_body,
@@ -239,9 +240,9 @@ def test_damaged_metadata_is_named_by_publisher_and_reader(
 def test_signed_targets_that_were_not_committed_are_refused(workspace: Path) -> None:
     channel = make_channel(workspace)
     publish_model(channel, 1, None)
-    signer = channel.keys.channel_signers(create_channel(channel))["targets"]
+    signers = channel.keys.channel_signers(create_channel(channel))["targets"]
     (workspace / "channels/edge/metadata/2.targets.json").write_bytes(
-        build_targets(2, {}, signer, channel.clock())
+        build_targets(2, Content(), signers, channel.clock())
     )
     with pytest.raises(ChannelCorrupt, match=r"2\.targets\.json"):
         read_champion(channel)

@@ -1,0 +1,102 @@
+"""One change of a channel: what a killed call left is completed, the next commit written, logged.
+
+Of several who change a channel at once one writes the next snapshot; the others look again.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from deployments.targets.errors import ChannelError, ChannelHeld
+from deployments.targets.publish.history import write_log
+from deployments.targets.publish.repository import (
+    Channel,
+    ChannelState,
+    commit,
+    complete,
+    load_state,
+    open_signers,
+)
+from deployments.targets.trust.decision import Decision
+from deployments.targets.trust.offers import Content, Offer, stack_offers
+
+MAX_ATTEMPTS = 20
+Change = tuple[Content, Decision | None]
+
+
+def change(channel: Channel, make: Callable[[ChannelState], Change | None]) -> ChannelState:
+    """Changes what a channel says.
+
+    Args:
+        channel: The channel; it must exist.
+        make: From the state that is there to what shall be, and the decision behind it; None:
+            nothing is to be done. Asked again where another call was faster.
+
+    Returns:
+        The state after it.
+
+    Raises:
+        ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
+        KeyAbsent, KeyUnsafe: This machine cannot sign for the channel.
+    """
+    signers = open_signers(channel, load_state(channel))
+    for _ in range(MAX_ATTEMPTS):
+        state = complete(channel, signers)
+        wanted = make(state)
+        if wanted is None or commit(channel, state, signers, *wanted):
+            done = complete(channel, signers)
+            write_log(channel, done)
+            return done
+    raise ChannelError(
+        f"channel ({channel.store.display}) must hold still to be changed; got {MAX_ATTEMPTS} "
+        "other writes; try again"
+    )
+
+
+def require_going(channel: Channel, state: ChannelState, what: str) -> None:
+    """Checks that nobody has stopped a channel.
+
+    Raises:
+        ChannelHeld: It is held, pinned or retired.
+    """
+    if (stop := state.content.stop) is None:
+        return
+    remedy = "publish on another channel"
+    if stop.kind != "retire":
+        remedy = f"lift it with `lepton channel {stop.kind} {channel.name} --off`"
+    raise ChannelHeld(
+        f"channel ({channel.store.display}) must take {what}; got one that is {stop.describe()}; "
+        f"{remedy}"
+    )
+
+
+def offer_release(
+    channel: Channel,
+    state: ChannelState,
+    newest: Offer,
+    action: Literal["release", "rollback"],
+    author: str,
+    reason: str = "",
+) -> tuple[Content, Decision]:
+    """Return what a channel says once it offers a release that is newer than all others."""
+    release = newest.release
+    decision = Decision(
+        action=action,
+        author=author,
+        at=format_now(channel),
+        reason=reason,
+        release=release.number,
+        evidence={
+            "artifact": release.artifact,
+            "model": release.model_id,
+            "receipt": release.receipt,
+            "rollout": newest.rollout.describe(),
+            "sha256": release.sha256,
+        },
+    )
+    offers = stack_offers(newest, state.content.offers, channel.clock())
+    return Content(offers, state.content.stop), decision
+
+
+def format_now(channel: Channel) -> str:
+    """Return the time now by a channel's clock, ISO 8601 in UTC."""
+    return channel.clock().isoformat(timespec="seconds")

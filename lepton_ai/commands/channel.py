@@ -1,0 +1,236 @@
+"""`lepton channel`: what an operator decides on a channel, and how it stands."""
+
+import getpass
+import os
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from deployments.targets.publish.channel import create_channel, open_channel
+from deployments.targets.publish.channel import refresh as refresh_channel
+from deployments.targets.publish.repository import Channel, ChannelState
+from deployments.targets.publish.status import HistoryEntry, describe_channel, list_history
+from deployments.targets.publish.steering import (
+    hold_channel,
+    lift_stop,
+    pin_release,
+    retire_channel,
+    roll_back,
+    widen_release,
+)
+from deployments.targets.trust.devices import check_device_class
+from deployments.targets.trust.rollout import make_rollout
+from lepton_ai.commands.common import (
+    DEFAULT_WORKSPACE,
+    EXIT_USAGE,
+    AsJson,
+    Workspace,
+    answer,
+    fail,
+    say,
+    translate_errors,
+)
+from storage.base.store import redact
+
+app = typer.Typer(no_args_is_help=True)
+AUTHOR_VARIABLE = "LEPTON_AUTHOR"
+
+Name = Annotated[str, typer.Argument(metavar="CHANNEL", help="Channel in the workspace.")]
+Author = Annotated[
+    str | None,
+    typer.Option("--author", help="Who decides; default: the user.", envvar=AUTHOR_VARIABLE),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is signed and shown to everybody.")]
+WHY = typer.Option("--reason", prompt=True, help="Why; it is signed and shown to everybody.")
+Needed = Annotated[str, WHY]
+Off = Annotated[bool, typer.Option("--off", help="Lift it.")]
+
+
+@app.command("init")
+@translate_errors
+def init(channel: Name, author: Author = None, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+    """Make a channel with keys of its own, which stay on this machine; one that exists is kept."""
+    made = open_channel(workspace, channel)
+    channel_id = create_channel(made, author=_name_author(author))
+    say(f"channel {channel}: {channel_id[:12]}, its keys lie in {made.keys.directory}")
+
+
+@app.command("status")
+@translate_errors
+def status(
+    channel: Name, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False
+) -> None:
+    """Show what a channel offers to whom, whether it is stopped, and when its signatures end."""
+    found = describe_channel(open_channel(workspace, channel))
+    lines = [f"channel   {found.channel} {found.id[:12]}, snapshot {found.version}"]
+    lines += [
+        f"release   {each.release.number}  {each.release.artifact} of model "
+        f"{each.release.model_id[:12]} for {each.rollout.describe()}"
+        for each in found.offers
+    ] or ["release   none"]
+    if found.stop is not None:
+        lines.append(f"stopped   {found.stop.describe()}")
+    for name, role in found.roles.items():
+        until = "" if role.expires is None else f", signed until {role.expires:%Y-%m-%d}"
+        keys = ", ".join(keyid[:12] for keyid in role.keyids)
+        lines.append(f"{name:9} {role.threshold} of {len(role.keyids)} keys ({keys}){until}")
+    lines.append(f"decisions {found.decisions}, see lepton channel history {channel}")
+    answer(found.model_dump(mode="json"), "\n".join(lines), as_json)
+
+
+@app.command("history")
+@translate_errors
+def history(
+    channel: Name, workspace: Workspace = DEFAULT_WORKSPACE, as_json: AsJson = False
+) -> None:
+    """Show what was decided on a channel, by whom and why, oldest first; every line is verified."""
+    entries = list_history(open_channel(workspace, channel))
+    found = {"decisions": [entry.model_dump(mode="json") for entry in entries]}
+    answer(found, "\n".join(_show_entry(entry) for entry in entries), as_json)
+
+
+@app.command("promote")
+@translate_errors
+def promote(
+    channel: Name,
+    share: Annotated[
+        float, typer.Option(min=0, max=100, help="Per cent of the devices, canaries first.")
+    ] = 100.0,
+    not_before: Annotated[
+        str | None, typer.Option(help="Earliest time, ISO 8601; without a zone it is UTC.")
+    ] = None,
+    device_class: Annotated[
+        list[str] | None, typer.Option("--class", help="Only this class; may be repeated.")
+    ] = None,
+    author: Author = None,
+    reason: Reason = "",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Choose whom the newest release reaches: without options, everybody."""
+    classes = tuple(check_device_class(name) for name in device_class or ())
+    rollout = make_rollout(share / 100, _parse_time(not_before), classes)
+    steered = open_channel(workspace, channel)
+    _say_release(
+        channel, widen_release(steered, rollout, author=_name_author(author), reason=reason)
+    )
+
+
+@app.command("rollback")
+@translate_errors
+def rollback(
+    channel: Name,
+    reason: Needed,
+    to: Annotated[
+        int | None, typer.Option(min=1, help="Release; default: the one before the newest.")
+    ] = None,
+    author: Author = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Offer an earlier release's bytes again, to everybody, as a new release."""
+    steered = open_channel(workspace, channel)
+    _say_release(channel, roll_back(steered, to, author=_name_author(author), reason=reason))
+
+
+@app.command("pin")
+@translate_errors
+def pin(
+    channel: Name,
+    number: Annotated[int | None, typer.Argument(min=1, help="The release.")] = None,
+    off: Off = False,
+    author: Author = None,
+    reason: Reason = "",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Keep every device at a release, and take no other until that is lifted."""
+    if (number is None) != off:
+        raise fail("pin must get the number of a release, or --off; give one", EXIT_USAGE)
+    steered, who = open_channel(workspace, channel), _name_author(author)
+    if number is None:
+        _say_release(channel, lift_stop(steered, "pin", author=who, reason=reason))
+    else:
+        _say_release(channel, pin_release(steered, number, author=who, reason=reason))
+
+
+@app.command("hold")
+@translate_errors
+def hold(
+    channel: Name,
+    off: Off = False,
+    author: Author = None,
+    reason: Reason = "",
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Take no new release, and let none reach more devices, until that is lifted."""
+    steered, who = open_channel(workspace, channel), _name_author(author)
+    act = _lift_hold if off else hold_channel
+    _say_release(channel, act(steered, author=who, reason=reason))
+
+
+@app.command("refresh")
+@translate_errors
+def refresh(channel: Name, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+    """Sign a channel anew before its signatures run out; no release changes."""
+    say(f"channel {channel}: snapshot {refresh_channel(open_channel(workspace, channel))}")
+
+
+@app.command("retire")
+@translate_errors
+def retire(
+    channel: Name, reason: Needed, author: Author = None, workspace: Workspace = DEFAULT_WORKSPACE
+) -> None:
+    """End a channel for good: it offers nothing; devices go on with what they have."""
+    steered = open_channel(workspace, channel)
+    _say_release(channel, retire_channel(steered, author=_name_author(author), reason=reason))
+
+
+def _lift_hold(channel: Channel, *, author: str, reason: str) -> ChannelState:
+    return lift_stop(channel, "hold", author=author, reason=reason)
+
+
+def _say_release(channel: str, state: ChannelState) -> None:
+    newest = state.content.offers[0] if state.content.offers else None
+    words = "offers nothing"
+    if newest is not None:
+        words = f"{newest.release.title} for {newest.rollout.describe()}"
+    stop = state.content.stop
+    say(f"channel {channel}: {words}{f'; {stop.describe()}' if stop is not None else ''}")
+
+
+def _show_entry(entry: HistoryEntry) -> str:
+    release = "" if entry.release is None else f"  {entry.release.title}"
+    if entry.decision is None:
+        return f"{entry.version:>4}  made before decisions were kept{release}"
+    made = entry.decision
+    facts = ", ".join(
+        f"{name} {str(value)[:40]}" for name, value in made.evidence.items() if name != "model"
+    )
+    why = f": {made.reason}" if made.reason else ""
+    return (
+        f"{entry.version:>4}  {made.at}  {made.action} by {made.author}{why}{release}"
+        f"{f'  ({facts})' if facts else ''}"
+    )
+
+
+def _name_author(given: str | None) -> str:
+    """Return who decides: the one named, else the user of this machine."""
+    if given:
+        return redact(given)
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
+def _parse_time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise fail(
+            f"--not-before ({redact(text)}) must be a time by ISO 8601; got another; write e.g. "
+            "2026-03-01T08:00:00Z",
+            EXIT_USAGE,
+        ) from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,75 @@
+"""`lepton channel`, as a person types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deployments.targets.publish.channel import open_channel
+from tests.deployments.targets.material import publish_model
+from tests.flows.material import Outcome, call
+
+
+@pytest.fixture(autouse=True)
+def _own_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEPTON_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("LEPTON_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("LEPTON_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("LEPTON_AUTHOR", "ada")
+
+
+def steer(*arguments: str) -> Outcome:
+    outcome = call("channel", *arguments)
+    assert outcome.status == 0, outcome.messages
+    return outcome
+
+
+def test_an_operator_steers_a_channel_and_sees_what_was_done(tmp_path: Path) -> None:
+    steer("init", "edge")
+    channel = open_channel(str(tmp_path / "workspace"), "edge")
+    publish_model(channel, 1, None)
+    publish_model(channel, 2, 1)
+    assert "12.5 % of the devices of class camera" in (
+        steer("promote", "edge", "--share", "12.5", "--class", "camera").messages
+    )
+    assert "release 3" in steer("rollback", "edge", "--reason", "worse").messages
+    assert "held by ada" in steer("hold", "edge", "--reason", "weekend").messages
+    found = json.loads(steer("status", "edge", "--json").out)
+    assert [(o["release"]["number"], found["stop"]["kind"]) for o in found["offers"]] == [
+        (3, "hold")
+    ]
+    shown = steer("history", "edge").out.splitlines()
+    assert [line.split()[2] for line in shown] == [
+        "init",
+        "release",
+        "release",
+        "promote",
+        "rollback",
+        "hold",
+    ]
+    assert "rollback by ada: worse" in shown[4]
+    assert "release   3" in steer("status", "edge").out
+    steer("hold", "edge", "--off")
+    assert "pinned" in steer("pin", "edge", "2").messages
+    steer("pin", "edge", "--off")
+    steer("refresh", "edge")
+    assert "offers nothing" in steer("retire", "edge", "--reason", "over").messages
+    refused = call("channel", "hold", "edge")
+    assert (refused.status, "retired by ada" in refused.messages) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("status", "edge"), 1, "must exist"),
+        (("status", "EDGE"), 1, "must have a name of a-z"),
+        (("pin", "edge"), 2, "pin must get the number of a release, or --off"),
+        (("promote", "edge", "--not-before", "soon"), 2, "must be a time by ISO 8601"),
+        (("promote", "edge", "--class", "NO"), 1, "device class (NO) must be"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(
+    arguments: tuple[str, ...], status: int, message: str
+) -> None:
+    outcome = call("channel", *arguments)
+    assert (outcome.status, message in outcome.messages) == (status, True), outcome.messages
