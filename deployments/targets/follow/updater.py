@@ -12,6 +12,7 @@ from tuf.api.exceptions import (
     BadVersionNumberError,
     DownloadError,
     DownloadHTTPError,
+    DownloadLengthMismatchError,
     ExpiredMetadataError,
     RepositoryError,
 )
@@ -140,7 +141,7 @@ def explain_fault(error: Exception) -> str:
         return f"expired or frozen: {error}; its publisher must refresh it"
     if isinstance(error, BadVersionNumberError):
         return f"rolled back: {str(error).rstrip('.')}"
-    if isinstance(error, RepositoryError):
+    if isinstance(error, RepositoryError | DownloadLengthMismatchError):
         return f"tampered with: {error}"
     if isinstance(error, DownloadHTTPError):
         return f"incomplete: {error}"
