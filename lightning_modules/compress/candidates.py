@@ -1,21 +1,20 @@
 """Makes the candidate artifacts of one network, each measured against it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
+import numpy as np
 from numpy.typing import NDArray
 
-from lightning_modules.compress.onnx_export import export_onnx, run_onnx
-from lightning_modules.compress.quantize import quantize_int8
-from lightning_modules.errors import ExportError
-from lightning_modules.objectives.base import Answer
+from lightning_modules.compress.rungs.base import Material, NotMade
+from lightning_modules.compress.rungs.registry import RUNGS
 from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.forms import AnySample
+from lightning_modules.specs.rungs import FP32, list_rungs
 from lightning_modules.training.learner import Learner
 
-PARITY = 1e-4
+OnNotMade = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Candidate:
     """One deployable file.
 
     Attributes:
-        name: "fp32" or "int8".
+        name: Its name in `specs.rungs.RUNGS`.
         content: The ONNX file.
         difference: Largest difference of any probability, score, or value (in standard deviations
             of the training rows) from the network's, over the calibration rows.
@@ -38,50 +37,41 @@ class Candidate:
 
 
 def make_artifacts(
-    learner: Learner, sample: AnySample, spec: CompressSpec, *, calibration: NDArray[Any]
+    learner: Learner,
+    sample: AnySample,
+    spec: CompressSpec,
+    *,
+    calibration: NDArray[Any],
+    validation: NDArray[Any] | None = None,
+    on_not_made: OnNotMade | None = None,
 ) -> Iterator[Candidate]:
-    """Exports, then compresses; fp32 first, since the others are made from it.
-
-    A network without weights has no int8.
+    """Makes what a recipe asks for, in the order of the table; fp32 first.
 
     Args:
         learner: A trained one, on the CPU.
         sample: What its samples look like.
         spec: Which candidates.
         calibration: (N, ...) raw training samples.
+        validation: (M, ...) raw validation samples, by which one of several ways is chosen; None:
+            the calibration rows.
+        on_not_made: Called with the name of each that there is none of, and why.
 
     Raises:
         ExportError: A candidate cannot be made, or fp32 does not answer as the network does, to
             1e-4.
     """
-    with torch.inference_mode():
-        wanted = tuple(
-            part.numpy() for part in learner.eval().answer_samples(torch.from_numpy(calibration))
-        )
-    fp32 = export_onnx(learner, sample)
-    for name in sorted(spec.candidates):
-        content = fp32 if name == "fp32" else quantize_int8(fp32, calibration)
-        if content is None:
+    rows = calibration[:0] if validation is None else validation
+    material = Material(learner, sample, spec, calibration, rows)
+    for name in sorted(spec.candidates, key=order_rungs):
+        try:
+            content = RUNGS.find(name).make(material)
+        except NotMade as error:
+            if on_not_made is not None:
+                on_not_made(name, str(error))
             continue
-        difference, agreement = compare_answers(
-            learner.answer, run_onnx(content, calibration), wanted
-        )
-        if name == "fp32" and not difference <= PARITY:
-            raise ExportError(
-                f"fp32 export must answer as the network does, to {PARITY}; got a difference of "
-                f"{difference:.3g}; use operations that export exactly"
-            )
-        yield Candidate(name, content, difference, agreement)
+        yield Candidate(name, content, *material.compare(content, calibration))
 
 
-def compare_answers(
-    answer: Answer, found: tuple[NDArray[Any], ...], wanted: tuple[NDArray[Any], ...]
-) -> tuple[float, float]:
-    """Returns the largest difference of two answers to the same rows, and how many agree.
-
-    Of quantiles each is compared, as the last output is.
-    """
-    pair = [tuple(torch.from_numpy(part) for part in answers) for answers in (found, wanted)]
-    compared = [*range(len(answer.bands)), -1]
-    apart = [answer.compute_difference(*(part[place] for part in pair)).max() for place in compared]
-    return float(max(apart)), float(answer.find_agreeing(*pair).numpy().mean())
+def order_rungs(name: str) -> tuple[bool, int]:
+    """Returns what artifacts are ordered by: fp32 first, the others as the table has them."""
+    return name != FP32, int(np.argmax([known == name for known in list_rungs()]))

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -72,7 +72,7 @@ def export_onnx(learner: Learner, sample: AnySample) -> bytes:
             raise ExportError(
                 "network must be exportable to ONNX; got no program; update torch and onnxscript"
             )
-        model = program.model_proto
+        model = fold_recurrent_weights(program.model_proto)
         complete_nodes(model, answering)
         clear_provenance(model)
         onnx.checker.check_model(model, full_check=True)
@@ -87,6 +87,27 @@ def export_onnx(learner: Learner, sample: AnySample) -> bytes:
             "knows"
         ) from error
     return serialize_model(model)
+
+
+def fold_recurrent_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Computes the weights of recurrent cells, which the exporter puts in another order each call.
+
+    Otherwise each session would turn them around anew, and nobody could find them to quantise.
+    """
+    if not is_recurrent(model):
+        return model
+    from onnxscript.optimizer import fold_constants
+
+    size_bytes = model.ByteSize()
+    fold_constants(
+        model, onnx_shape_inference=False, input_size_limit=size_bytes, output_size_limit=size_bytes
+    )
+    return model
+
+
+def is_recurrent(model: onnx.ModelProto) -> bool:
+    """Tells whether a network has a memory in it, whose states are its own inputs."""
+    return any(node.op_type in ("LSTM", "GRU", "RNN") for node in model.graph.node)
 
 
 def complete_nodes(model: onnx.ModelProto, answering: nn.Module) -> None:
@@ -175,6 +196,24 @@ def clear_provenance(model: onnx.ModelProto) -> None:
     model.opset_import.extend(sorted(kept, key=lambda entry: str(entry.domain)))
     model.producer_name, model.producer_version = "lepton", ""
     model.graph.name = "lepton"
+
+
+def stamp_model(content: bytes, about: Mapping[str, str], name: str) -> bytes:
+    """Writes into a model's metadata what it is.
+
+    Args:
+        content: An ONNX file.
+        about: By key, such as "model" and "kind"; nothing is written where it is empty.
+        name: Of the artifact.
+    """
+    if not about:
+        return content
+    model = onnx.load_from_string(content)
+    stamped = {**about, "artifact": name}
+    onnx.helper.set_model_props(
+        model, {f"lepton.{key}": value for key, value in sorted(stamped.items())}
+    )
+    return serialize_model(model)
 
 
 def serialize_model(model: onnx.ModelProto) -> bytes:

@@ -7,7 +7,8 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from lightning_modules.compress.onnx_export import clear_provenance, serialize_model
+from lightning_modules.compress.onnx_export import (
+    clear_provenance,
+    is_recurrent,
+    serialize_model,
+)
 from lightning_modules.compress.weights import quantize_weights
 from lightning_modules.errors import ExportError
+from lightning_modules.specs.compress import Method
 
 # The head's arithmetic (Cast, Sub, Mul) and the answer (Softmax, ArgMax) stay in floating point:
 # they cost nothing, and eight bits there would lose what the network was trained on.
@@ -38,7 +44,7 @@ CALIBRATION_BATCH = 64
 
 def _static_settings() -> dict[str, Any]:
     """Returns the settings of the static quantiser."""
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
+    from onnxruntime.quantization import QuantFormat, QuantType
 
     return {
         "quant_format": QuantFormat.QDQ,
@@ -46,23 +52,34 @@ def _static_settings() -> dict[str, Any]:
         "per_channel": True,
         "activation_type": QuantType.QUInt8,
         "weight_type": QuantType.QInt8,
-        "calibrate_method": CalibrationMethod.MinMax,
         # Weights of 7 bits: processors without VNNI add pairs of products in 16 bits, where 8 bits
         # can saturate, and an artifact must answer on every device as it did where it was measured.
         "reduce_range": True,
     }
 
 
-def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes | None:
+def calibrates(fp32: bytes, rows: NDArray[Any]) -> bool:
+    """Tells whether int8 of a network for such rows has activations, whose ranges rows fix.
+
+    Of whole numbers, whose bounds are known; else they stay floating, as in recurrent networks,
+    whose states would add up what is lost.
+    """
+    whole = np.issubdtype(rows.dtype, np.integer)
+    return bool(whole) and not is_recurrent(onnx.load_from_string(fp32))
+
+
+def quantize_int8(
+    fp32: bytes, calibration: NDArray[Any], method: Method = "min_max"
+) -> bytes | None:
     """Returns the same network with 8-bit weights; None where it has no weights.
 
-    Weights are symmetric, with a scale a channel. Where samples are whole numbers, whose bounds are
-    known, activations are of 8 bits, too (QDQ, u8s8, unsigned); else they stay floating, as in
-    recurrent networks, whose states would add up what is lost.
+    Weights are symmetric, with a scale a channel. Activations are of 8 bits, too (QDQ, u8s8,
+    unsigned), where `calibrates` tells so.
 
     Args:
         fp32: An ONNX file of `export_onnx`.
         calibration: (N, ...) raw training samples, N >= 1, that fix the activations' ranges.
+        method: How they do.
 
     Raises:
         ExportError: No calibration rows, or the quantiser refused the network.
@@ -71,11 +88,11 @@ def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes | None:
         raise ExportError(
             "calibration must hold at least one row; got none; give the training split rows"
         )
-    model = onnx.load_from_string(fp32)
-    if not np.issubdtype(calibration.dtype, np.integer) or is_recurrent(model):
+    if not calibrates(fp32, calibration):
+        model = onnx.load_from_string(fp32)
         return serialize_model(model) if quantize_weights(model) else None
     try:
-        model = _quantize_statically(fp32, calibration)
+        model = _quantize_statically(fp32, calibration, method)
     except Exception as error:
         raise ExportError(
             f"network must be quantisable to 8 bits; got {type(error).__name__}: {error}; "
@@ -85,24 +102,50 @@ def quantize_int8(fp32: bytes, calibration: NDArray[Any]) -> bytes | None:
     return serialize_model(model)
 
 
-def _quantize_statically(fp32: bytes, calibration: NDArray[Any]) -> onnx.ModelProto:
-    from onnxruntime.quantization import quantize_static
+def _quantize_statically(fp32: bytes, calibration: NDArray[Any], method: Method) -> onnx.ModelProto:
+    from onnxruntime.quantization import CalibrationMethod, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with _quiet(), tempfile.TemporaryDirectory(prefix="lepton-quantize-") as folder:
+    with quiet_quantizer(), tempfile.TemporaryDirectory(prefix="lepton-quantize-") as folder:
         source, folded, target = (
             Path(folder, name) for name in ("source.onnx", "folded.onnx", "int8.onnx")
         )
         source.write_bytes(fp32)
         quant_pre_process(source, folded, skip_symbolic_shape=True)
         rows, kept = CalibrationRows(calibration, find_input(folded)), find_stacked(folded)
-        quantize_static(folded, target, rows, nodes_to_exclude=kept, **_static_settings())
+        settings = {**_static_settings(), "nodes_to_exclude": kept}
+        if method == "min_max":
+            settings["calibrate_method"] = CalibrationMethod.MinMax
+        else:
+            settings["calibration_cache_path"] = Path(folder, "ranges.json")
+            settings["calibrate_method"] = write_ranges(
+                folded, rows, method, settings["calibration_cache_path"]
+            )
+        quantize_static(folded, target, rows, **settings)
         return onnx.load(target)
 
 
-def is_recurrent(model: onnx.ModelProto) -> bool:
-    """Tells whether a network has a memory in it, whose states are its own inputs."""
-    return any(node.op_type in ("LSTM", "GRU", "RNN") for node in model.graph.node)
+def write_ranges(source: Path, rows: "CalibrationRows", method: Method, target: Path) -> Any:
+    """Writes the ranges of all activations, from histograms that are filled batch by batch.
+
+    The quantiser itself would hold the activations of all rows at once.
+
+    Returns:
+        The quantiser's name of the method.
+    """
+    from onnxruntime.quantization import calibrate
+
+    named = {"percentile": "Percentile", "entropy": "Entropy"}[method]
+    found = calibrate.CalibrationMethod[named]
+    augmented = str(target.with_name("augmented.onnx"))
+    calibrator = calibrate.create_calibrator(
+        source, list(QUANTIZED), augmented_model_path=augmented, calibrate_method=found
+    )
+    while (batch := rows.get_next()) is not None:
+        ((name, some),) = batch.items()
+        calibrator.collect_data(CalibrationRows(some, name))
+    calibrate.save_tensors_data(calibrator.compute_data(), target)
+    return found
 
 
 def find_input(path: Path) -> str:
@@ -139,7 +182,7 @@ class CalibrationRows:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_quantizer() -> Iterator[None]:
     """Holds back the quantiser's hints to the root logger and its dependencies' warnings."""
     root = logging.getLogger()
     level = root.level
@@ -147,6 +190,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield
+            with redirect_stdout(StringIO()):  # It prints how its histograms come along.
+                yield
     finally:
         root.setLevel(level)

@@ -5,6 +5,10 @@ calibrated on and are cut off there, one burst stretches a range that all column
 that is taken off a window and given back comes back in steps. Measured over fourteen forecasting
 networks, 8-bit activations cost up to 23 % of the error, 8-bit weights at most 0.1 %, and the file
 is the smaller one.
+
+They are restored by Cast and Mul, which a runtime computes once, when it loads: onnxruntime keeps
+DequantizeLinear for kernels of 8 bits, and where none takes it computes it at each call, for up to
+2.5 times the time of an answer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,9 +42,9 @@ def quantize_weights(model: onnx.ModelProto) -> int:
     """
     graph = model.graph
     held = {tensor.name: tensor for tensor in graph.initializer}
-    restored: dict[str, NodeProto] = {}
+    restored: dict[str, list[NodeProto]] = {}
     numbers = 0
-    for name, axis in _find_weights(graph.node):
+    for name, axis in find_weights(graph.node):
         tensor = held.get(name)
         if tensor is None or name in restored or tensor.data_type != TensorProto.FLOAT:
             continue
@@ -50,21 +54,23 @@ def quantize_weights(model: onnx.ModelProto) -> int:
         numbers += weight.size
         axis %= weight.ndim
         whole, scale = quantize_channels(weight, axis)
-        named = f"{name}_quantized", f"{name}_scale"
+        scale = np.expand_dims(scale, [place for place in range(weight.ndim) if place != axis])
+        named = f"{name}_quantized", f"{name}_scale", f"{name}_whole"
         graph.initializer.remove(tensor)
         graph.initializer.extend(
             [numpy_helper.from_array(whole, named[0]), numpy_helper.from_array(scale, named[1])]
         )
-        restored[name] = helper.make_node(
-            "DequantizeLinear", list(named), [name], name=f"{name}_restored", axis=axis
-        )
+        restored[name] = [
+            helper.make_node("Cast", [named[0]], [named[2]], name=named[2], to=TensorProto.FLOAT),
+            helper.make_node("Mul", list(named[2:0:-1]), [name], name=f"{name}_restored"),
+        ]
     others = list(graph.node)
     del graph.node[:]
-    graph.node.extend([*restored.values(), *others])
+    graph.node.extend([*(node for pair in restored.values() for node in pair), *others])
     return numbers
 
 
-def _find_weights(nodes: Iterator[NodeProto]) -> Iterator[tuple[str, int]]:
+def find_weights(nodes: Iterator[NodeProto]) -> Iterator[tuple[str, int]]:
     """Yields the names of what may be weights, with the axis of their channels."""
     for node in nodes:
         for place, axis in WEIGHTS.get(node.op_type, {}).items():

@@ -124,13 +124,12 @@ class CNN(nn.Module):
             layers += _begin_stage(inputs, width, activation, pools=pools, early_pool=early_pool)
             layers += [ResidualBlock(width, activation, convolutions) for _ in range(blocks)]
         self.features = nn.Sequential(*layers)
-        self.pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(widths[-1], outputs)
 
     def forward(self, image: Tensor) -> Tensor:
         """Turns (N, C, H, W) float32 into (N, K) float32."""
-        logits: Tensor = self.classifier(self.dropout(self.pool(self.features(image)).flatten(1)))
+        logits: Tensor = self.classifier(self.dropout(self.features(image).mean((2, 3))))
         return logits
 
 

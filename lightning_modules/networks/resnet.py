@@ -99,7 +99,6 @@ class ResNet(nn.Module):
             rest = [BasicBlock(width, width, 1) for _ in range(count - 1)]
             self.add_module(f"layer{stage}", nn.Sequential(first, *rest))
             inputs = width
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(inputs, outputs)
         for module in self.modules():
@@ -111,5 +110,5 @@ class ResNet(nn.Module):
         features = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         for stage in range(1, self.stages + 1):
             features = self.get_submodule(f"layer{stage}")(features)
-        logits: Tensor = self.fc(self.dropout(self.avgpool(features).flatten(1)))
+        logits: Tensor = self.fc(self.dropout(features.mean((2, 3))))
         return logits

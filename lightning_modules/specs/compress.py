@@ -1,20 +1,40 @@
 """Which artifacts are made of a network, as a recipe says it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from lightning_modules.specs.base import Spec
+from lightning_modules.specs.rungs import FP32, RUNGS, list_rungs
+
+Method = Literal["min_max", "percentile", "entropy"]
+"""How the range of an activation is found from what training rows gave there."""
+
+
+def _check_rung(name: str) -> str:
+    if name not in RUNGS:
+        raise ValueError(
+            f"candidate ({name!r}) must be one of {', '.join(list_rungs())}; got another; choose "
+            "among them"
+        )
+    return name
 
 
 class CompressSpec(Spec):
     """Which artifacts are made from the trained network."""
 
-    candidates: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
-    """"fp32" (ONNX, float32) and "int8": 8-bit weights with a scale a channel; where samples are
-    whole numbers, as pixels, 8-bit activations, too (static QDQ)."""
+    candidates: tuple[Annotated[str, AfterValidator(_check_rung)], ...] = ("fp32", "int8")
+    """Artifacts, all ONNX. "fp32": float32. "fp16": 16-bit weights, half the file. "int8": 8-bit
+    weights with a scale a channel; where samples are whole numbers, as pixels, 8-bit activations,
+    too (static QDQ). "int8_dynamic": products and LSTMs of 8 bits, the ranges of activations taken
+    from each batch. "int8_weights", "int4_weights": weights alone of 8 bits, or those of products
+    of 4, with floating arithmetic."""
     calibration_rows: int = Field(default=256, ge=16, le=10_000)
     """Training rows that fix the activations' ranges, in [16, 10000]."""
+    calibration: Method | Literal["auto"] = "min_max"
+    """How they fix them: "min_max", all that was seen; "percentile", but for the last 0.001 %;
+    "entropy", where least is lost of what was seen (Kullback and Leibler, 1951); "auto" makes all
+    three and keeps the one whose answers to validation rows are nearest to the float network's."""
 
     @model_validator(mode="after")
     def _check_candidates(self) -> "CompressSpec":
@@ -23,7 +43,7 @@ class CompressSpec(Spec):
                 f"candidates ({', '.join(self.candidates)}) must name each artifact once and at "
                 "least one; write candidates: [fp32, int8]"
             )
-        if "fp32" not in self.candidates:
+        if FP32 not in self.candidates:
             raise ValueError(
                 f"candidates ({', '.join(self.candidates)}) must hold fp32, the reference that the "
                 "others are measured against; add it"

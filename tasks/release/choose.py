@@ -63,7 +63,11 @@ class Choice:
 
 
 def choose(
-    channel: str, demands: Demands, candidates: Sequence[Candidate], refuse: Refuse
+    channel: str,
+    demands: Demands,
+    candidates: Sequence[Candidate],
+    refuse: Refuse,
+    not_made: Mapping[str, str] | None = None,
 ) -> Choice:
     """Return the first of the channel's preferred artifacts that meets all of its demands.
 
@@ -72,16 +76,16 @@ def choose(
         demands: What it asks.
         candidates: What was made.
         refuse: Asks the artifact gate about a candidate, on held-out rows.
+        not_made: Why there is none, by candidate.
     """
     made = {candidate.name: candidate for candidate in candidates}
     passed_over: dict[str, Sequence[str]] = {}
     for name in demands.prefer:
         candidate = made.get(name)
         if candidate is None:
-            passed_over[name] = [
-                f"it must be among what is made; got {', '.join(made)}; add it to "
-                "compress.candidates (a network without weights has no int8), or prefer another"
-            ]
+            why = (not_made or {}).get(name)
+            remedy = f"{why}; prefer another" if why else "add it to compress.candidates"
+            passed_over[name] = [f"it must be among what is made; got {', '.join(made)}; {remedy}"]
             continue
         faults = _find_faults(demands, candidate) or [
             f"refused on held-out rows: {reason}" for reason in refuse(candidate, demands.limits)

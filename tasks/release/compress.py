@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deployments.targets.specs import TargetSpec
+from deployments.targets.trust.card import InputSpec, OutputSpec
 from deployments.targets.trust.golden import name_golden_file
 from gates.artifact import judge_artifacts
 from gates.specs.artifact import ArtifactGate
 from lightning_modules.specs.compress import CompressSpec
-from storage.base.store import Store, sha256_bytes
+from storage.base.store import Store, canonical_json, sha256_bytes
 from storage.base.text_style import TextStyle
 from storage.forms.base import RowsSpec
 from storage.records.models import CHECKPOINT, model_folder, write_model_files
@@ -28,7 +29,7 @@ from tasks.runtime.model_outcomes import Evaluated, Trained
 from tasks.runtime.outcomes import Compressed, Prepared
 from tasks.runtime.stage import stage
 from tasks.training.answers import read_answers
-from tasks.training.job import Export, TrainJob
+from tasks.training.job import Export, TrainJob, WorkerResult
 from tasks.training.launch import Trainer
 from tasks.training.train import refer_data
 
@@ -57,21 +58,23 @@ def compress(
         StageStopped: No candidate holds up on any channel.
     """
     store = Store(workspace)
-    contents, start_s = _export(workspace, prepared, trained, spec, trainer)
-    files = _write_files(store, evaluated.model_id, Path(trained.directory), contents)
     taken = find_task_form(data).describe_input(trained.sample, data)
     taken = taken.model_copy(update={"file_style": file_style})
     given = find_objective(trained.sample).describe_outputs(trained.sample, data)
+    about = describe_model(evaluated, taken, given)
+    made = _export(workspace, prepared, trained, Export(compress=spec, about=about), trainer)
+    contents = read_artifacts(Path(trained.directory), made)
+    files = _write_files(store, evaluated.model_id, Path(trained.directory), contents)
     bench = Bench(store, prepared, evaluated, taken, given, limits.agreement_tolerance)
     answers = read_answers(Path(trained.directory), trained.validation_predictions)
     trial = bench.open_trial(unpack_answers(answers), contents["fp32"])
     candidates = [bench.measure(name, content, trial) for name, content in contents.items()]
     held_out = HeldOutBench(bench)
     choices = [
-        choose(channel, Demands.of(target, limits), candidates, held_out.refuse)
+        choose(channel, Demands.of(target, limits), candidates, held_out.refuse, made.not_made)
         for channel, target in targets.items()
     ]
-    return _hand_on(bench, choices, candidates, held_out.measured, files, start_s)
+    return _hand_on(bench, choices, candidates, held_out.measured, files, made)
 
 
 def _hand_on(
@@ -80,7 +83,7 @@ def _hand_on(
     candidates: Sequence[Candidate],
     held_out: HeldOutFigures,
     files: dict[str, FileRecord],
-    start_s: float,
+    made: WorkerResult,
 ) -> Compressed:
     """Write the golden samples of what was chosen, and return what each channel gets.
 
@@ -96,7 +99,7 @@ def _hand_on(
         model_id=bench.evaluated.model_id,
         input=bench.input,
         outputs=bench.outputs,
-        start_s=start_s,
+        start_s=made.seconds["start"],
         files={**files, **_write_golden(bench, chosen)},
         candidates=tuple(
             bench.record(
@@ -109,7 +112,23 @@ def _hand_on(
         ),
         channels=_list_channels(bench.evaluated, chosen),
         refused={choice.channel: choice.reasons for choice in choices if choice.candidate is None},
+        not_made=made.not_made,
     )
+
+
+def describe_model(
+    evaluated: Evaluated, taken: InputSpec, given: tuple[OutputSpec, ...]
+) -> dict[str, str]:
+    """Return what an artifact's own metadata say: whose it is, what it takes and answers."""
+    channels = [column.name for column in taken.columns]
+    channels = channels or [f"channel {place}" for place in range(taken.shape[0])]
+    return {
+        "model": evaluated.model_id,
+        "form": evaluated.sample.form,
+        "objective": evaluated.sample.objective,
+        "channels": canonical_json(channels).decode(),
+        "outputs": canonical_json([output.name for output in given]).decode(),
+    }
 
 
 class HeldOutBench:
@@ -174,18 +193,18 @@ def _list_channels(
 
 
 def _export(
-    workspace: str, prepared: Prepared, trained: Trained, spec: CompressSpec, trainer: Trainer
-) -> tuple[dict[str, bytes], float]:
-    """Export the candidates: their bytes by name, and the seconds until the process had started."""
+    workspace: str, prepared: Prepared, trained: Trained, step: Export, trainer: Trainer
+) -> WorkerResult:
+    """Export the candidates in the training process."""
     job = TrainJob(
         directory=trained.directory,
         data=refer_data(workspace, prepared),
-        steps=(Export(compress=spec),),
+        steps=(step,),
         devices=1,
     )
-    result = trainer.run(job, timeout_s=TIMEOUT_S)
-    contents = {
-        name: (Path(trained.directory) / made.file).read_bytes()
-        for name, made in result.artifacts.items()
-    }
-    return contents, result.seconds["start"]
+    return trainer.run(job, timeout_s=TIMEOUT_S)
+
+
+def read_artifacts(directory: Path, result: WorkerResult) -> dict[str, bytes]:
+    """Read the candidates that were exported: their bytes by name."""
+    return {name: (directory / made.file).read_bytes() for name, made in result.artifacts.items()}

@@ -127,6 +127,7 @@ class Compressed(Outcome):
         candidates: The artifacts, with what each measured.
         channels: What each channel gets.
         refused: Why a channel gets nothing, by its name.
+        not_made: Why an artifact that was asked for is not there, by its name.
     """
 
     type: Literal["compressed"] = "compressed"
@@ -138,6 +139,7 @@ class Compressed(Outcome):
     candidates: tuple[ArtifactRecord, ...]
     channels: dict[str, ChannelRecord]
     refused: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    not_made: dict[str, str] = Field(default_factory=dict)
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -145,7 +147,8 @@ class Compressed(Outcome):
         chosen = [f"{name}: {cleared.artifact}" for name, cleared in self.channels.items()]
         chosen += [f"{name}: nothing, it stops here" for name in self.refused]
         refused = [f"{entry.name} {entry.note}" for entry in self.candidates if entry.note]
-        return (*chosen, *refused)
+        absent = [f"{name} was not made: {why}" for name, why in self.not_made.items()]
+        return (*chosen, *refused, *absent)
 
     @property
     def references(self) -> References:

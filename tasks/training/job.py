@@ -76,11 +76,13 @@ class Export(Message):
     Attributes:
         compress: Which candidates, and how many training rows calibrate them.
         seed: Of the choice of those rows.
+        about: What each artifact says about itself, as ONNX metadata.
     """
 
     do: Literal["export"] = "export"
     compress: CompressSpec = CompressSpec()
     seed: int = 0
+    about: dict[str, str] = Field(default_factory=dict)
 
 
 Step = Annotated[Fit | Predict | Export, Field(discriminator="do")]
@@ -135,6 +137,7 @@ class WorkerResult(Message):
         fit: Figures of the training; None without a `Fit`.
         predictions: By split.
         artifacts: By candidate.
+        not_made: Why there is none, by candidate.
         seconds: Wall time of each step, and of what the job waited for the process to be ready
             ("start": imports).
     """
@@ -144,6 +147,7 @@ class WorkerResult(Message):
     fit: TrainResult | None = None
     predictions: dict[str, Predictions] = Field(default_factory=dict)
     artifacts: dict[str, Artifact] = Field(default_factory=dict)
+    not_made: dict[str, str] = Field(default_factory=dict)
     seconds: dict[str, float] = Field(default_factory=dict)
 
 

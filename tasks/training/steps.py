@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ from tasks.training.metric_log import MetricLog
 
 STATES = "resume"
 EVALUATION_BATCH = 512
+MOST_VALIDATION = 1000
 CHANGE_NO_WEIGHT = (
     "budget_minutes",
     "devices",
@@ -89,6 +91,7 @@ def do_job(job: TrainJob, *, told_at: float) -> None:
             fit=fitted,
             predictions=predictions,
             artifacts=artifacts,
+            not_made=worker.not_made,
             seconds=seconds,
         )
     )
@@ -106,6 +109,7 @@ class Worker:
         if self.world_size > 1:
             open_group()
         self._checkpoint: bytes | None = None
+        self.not_made: dict[str, str] = {}
         self.chosen_threads = read_chosen_threads()
         if self.chosen_threads is not None:
             torch.set_num_threads(self.chosen_threads)
@@ -191,20 +195,38 @@ class Worker:
         if self.rank:
             return {}
         from lightning_modules.compress.candidates import make_artifacts
+        from lightning_modules.compress.onnx_export import stamp_model
 
         sample = read_sample(self.checkpoint)
         rows = self.draw_rows(step, sample)
         learner = load_learner(self.checkpoint)
         records = {}
-        for made in make_artifacts(learner, sample, step.compress, calibration=rows):
-            name = f"{made.name}.onnx"
-            self.store.write(name, made.content)
+        for made in make_artifacts(
+            learner,
+            sample,
+            step.compress,
+            calibration=rows,
+            validation=self.read_validation(sample),
+            on_not_made=self.not_made.__setitem__,
+        ):
+            name, content = f"{made.name}.onnx", stamp_model(made.content, step.about, made.name)
+            self.store.write(name, content)
             records[made.name] = Artifact(
-                **self.describe(name, made.content).model_dump(),
+                **self.describe(name, content).model_dump(),
                 difference=made.difference,
                 agreement=made.agreement,
             )
         return records
+
+    def read_validation(self, sample: Sample) -> NDArray[Any]:
+        """Reads the first validation samples, by which one of several ways is chosen."""
+        parts, missing = [], MOST_VALIDATION
+        for batch in self.open_rows(sample).read(VALIDATION):
+            parts.append(batch.sample[:missing])
+            missing -= len(parts[-1])
+            if missing <= 0:
+                break
+        return np.concatenate(parts)
 
     def draw_rows(self, step: Export, sample: Sample) -> NDArray[Any]:
         """Draws training samples in a shuffled order, as many as are wanted and there are."""

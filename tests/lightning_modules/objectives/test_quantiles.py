@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_modules.compress.candidates import compare_answers
 from lightning_modules.compress.onnx_export import export_onnx, run_onnx
+from lightning_modules.compress.rungs.base import compare_answers
 from lightning_modules.data.readers import SampleBatch
 from lightning_modules.errors import SpecError
 from lightning_modules.objectives.base import Baseline

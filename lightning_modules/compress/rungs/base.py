@@ -1,0 +1,109 @@
+"""What a rung of the ladder is, and what it is made from."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from lightning_modules.compress.onnx_export import export_onnx, run_onnx
+from lightning_modules.errors import ExportError
+from lightning_modules.objectives.base import Answer
+from lightning_modules.specs.compress import CompressSpec
+from lightning_modules.specs.forms import AnySample
+from lightning_modules.training.learner import Learner
+
+Array = NDArray[Any]
+PARITY = 1e-4
+
+
+class NotMade(Exception):
+    """There is no such artifact of this network; the message says why."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What artifacts are made from: one network, and rows of its data set.
+
+    Attributes:
+        learner: A trained one, on the CPU, that only answers.
+        sample: What its samples look like.
+        spec: What the recipe asks for.
+        calibration: (N, ...) raw training samples, N >= 1.
+        validation: (M, ...) raw validation samples, by which one of several ways is chosen.
+    """
+
+    learner: Learner
+    sample: AnySample
+    spec: CompressSpec
+    calibration: Array
+    validation: Array
+
+    @cached_property
+    def fp32(self) -> bytes:
+        """The network as an ONNX file in float32.
+
+        Raises:
+            ExportError: It cannot be exported, or does not answer as the network does, to 1e-4.
+        """
+        content = export_onnx(self.learner, self.sample)
+        difference, _ = self.compare(content, self.calibration)
+        if not difference <= PARITY:
+            raise ExportError(
+                f"fp32 export must answer as the network does, to {PARITY}; got a difference of "
+                f"{difference:.3g}; use operations that export exactly"
+            )
+        return content
+
+    def compare(self, content: bytes, rows: Array) -> tuple[float, float]:
+        """Returns the largest difference of an artifact's answers, and the share that agrees."""
+        return compare_answers(self.learner.answer, run_onnx(content, rows), self.answer(rows))
+
+    def measure_distance(self, content: bytes) -> float:
+        """Returns how far an artifact is from the network on the validation rows, on average."""
+        rows = self.validation if len(self.validation) else self.calibration
+        found, wanted = run_onnx(content, rows)[-1], self.answer(rows)[-1]
+        apart = self.learner.answer.compute_difference(
+            torch.from_numpy(found), torch.from_numpy(wanted)
+        )
+        return float(apart.double().mean())
+
+    def answer(self, rows: Array) -> tuple[Array, ...]:
+        """Returns what the network answers to raw samples."""
+        with torch.inference_mode():
+            answers = self.learner.eval().answer_samples(torch.from_numpy(rows))
+        return tuple(part.numpy() for part in answers)
+
+
+class Rung(ABC):
+    """One way to make an artifact.
+
+    Attributes:
+        name: Its name in `specs.rungs.RUNGS`.
+    """
+
+    name: str
+
+    @abstractmethod
+    def make(self, material: Material) -> bytes:
+        """Returns the artifact, an ONNX file; equal material gives equal bytes.
+
+        Raises:
+            NotMade: There is none of this network.
+            ExportError: It should be there, and cannot be made.
+        """
+
+
+def compare_answers(
+    answer: Answer, found: tuple[Array, ...], wanted: tuple[Array, ...]
+) -> tuple[float, float]:
+    """Returns the largest difference of two answers to the same rows, and how many agree.
+
+    Of quantiles each is compared, as the last output is.
+    """
+    pair = [tuple(torch.from_numpy(part) for part in answers) for answers in (found, wanted)]
+    compared = [*range(len(answer.bands)), -1]
+    apart = [answer.compute_difference(*(part[place] for part in pair)).max() for place in compared]
+    return float(max(apart)), float(answer.find_agreeing(*pair).numpy().mean())
