@@ -14,7 +14,9 @@ from lepton_ai.commands import (
     feedback,
     fleet,
     gates,
+    gc,
     keys,
+    models,
     new,
     predict,
     quarantine,
@@ -47,10 +49,16 @@ app.add_typer(
 app.command("feedback")(feedback.feedback)
 app.command("verify")(receipts.verify)
 app.command("trace")(receipts.trace)
+app.command("gc")(gc.gc)
 app.add_typer(
     datasets.app,
     name="datasets",
     help="What is stored, how it came about, and that it still holds.",
+)
+app.add_typer(
+    models.app,
+    name="models",
+    help="The models of a workspace: figures side by side, tags, and where each is or was live.",
 )
 app.add_typer(devices.app, name="devices", help="Which devices may send to a workspace.")
 app.add_typer(edge.app, name="edge", help="What runs on a device: answer, keep, send back.")

@@ -1,8 +1,5 @@
 """`lepton channel`: what an operator decides on a channel, and how it stands."""
 
-import getpass
-import os
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -31,16 +28,11 @@ from lepton_ai.commands.common import (
     say,
     translate_errors,
 )
-from storage.base.store import redact
+from lepton_ai.commands.deciding import Author, name_author, parse_time
 
 app = typer.Typer(no_args_is_help=True)
-AUTHOR_VARIABLE = "LEPTON_AUTHOR"
 
 Name = Annotated[str, typer.Argument(metavar="CHANNEL", help="Channel in the workspace.")]
-Author = Annotated[
-    str | None,
-    typer.Option("--author", help="Who decides; default: the user.", envvar=AUTHOR_VARIABLE),
-]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is signed and shown to everybody.")]
 WHY = typer.Option("--reason", prompt=True, help="Why; it is signed and shown to everybody.")
 Needed = Annotated[str, WHY]
@@ -52,7 +44,7 @@ Off = Annotated[bool, typer.Option("--off", help="Lift it.")]
 def init(channel: Name, author: Author = None, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
     """Make a channel with keys of its own, which stay on this machine; one that exists is kept."""
     made = open_channel(workspace, channel)
-    channel_id = create_channel(made, author=_name_author(author))
+    channel_id = create_channel(made, author=name_author(author))
     say(f"channel {channel}: {channel_id[:12]}, its keys lie in {made.keys.directory}")
 
 
@@ -109,10 +101,10 @@ def promote(
 ) -> None:
     """Choose whom the newest release reaches: without options, everybody."""
     classes = tuple(check_device_class(name) for name in device_class or ())
-    rollout = make_rollout(share / 100, _parse_time(not_before), classes)
+    rollout = make_rollout(share / 100, parse_time(not_before, "--not-before"), classes)
     steered = open_channel(workspace, channel)
     _say_release(
-        channel, widen_release(steered, rollout, author=_name_author(author), reason=reason)
+        channel, widen_release(steered, rollout, author=name_author(author), reason=reason)
     )
 
 
@@ -129,7 +121,7 @@ def rollback(
 ) -> None:
     """Offer an earlier release's bytes again, to everybody, as a new release."""
     steered = open_channel(workspace, channel)
-    _say_release(channel, roll_back(steered, to, author=_name_author(author), reason=reason))
+    _say_release(channel, roll_back(steered, to, author=name_author(author), reason=reason))
 
 
 @app.command("pin")
@@ -145,7 +137,7 @@ def pin(
     """Keep every device at a release, and take no other until that is lifted."""
     if (number is None) != off:
         raise fail("pin must get the number of a release, or --off; give one", EXIT_USAGE)
-    steered, who = open_channel(workspace, channel), _name_author(author)
+    steered, who = open_channel(workspace, channel), name_author(author)
     if number is None:
         _say_release(channel, lift_stop(steered, "pin", author=who, reason=reason))
     else:
@@ -162,7 +154,7 @@ def hold(
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Take no new release, and let none reach more devices, until that is lifted."""
-    steered, who = open_channel(workspace, channel), _name_author(author)
+    steered, who = open_channel(workspace, channel), name_author(author)
     act = _lift_hold if off else hold_channel
     _say_release(channel, act(steered, author=who, reason=reason))
 
@@ -181,7 +173,7 @@ def retire(
 ) -> None:
     """End a channel for good: it offers nothing; devices go on with what they have."""
     steered = open_channel(workspace, channel)
-    _say_release(channel, retire_channel(steered, author=_name_author(author), reason=reason))
+    _say_release(channel, retire_channel(steered, author=name_author(author), reason=reason))
 
 
 def _lift_hold(channel: Channel, *, author: str, reason: str) -> ChannelState:
@@ -210,27 +202,3 @@ def _show_entry(entry: HistoryEntry) -> str:
         f"{entry.version:>4}  {made.at}  {made.action} by {made.author}{why}{release}"
         f"{f'  ({facts})' if facts else ''}"
     )
-
-
-def _name_author(given: str | None) -> str:
-    """Return who decides: the one named, else the user of this machine."""
-    if given:
-        return redact(given)
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
-
-
-def _parse_time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise fail(
-            f"--not-before ({redact(text)}) must be a time by ISO 8601; got another; write e.g. "
-            "2026-03-01T08:00:00Z",
-            EXIT_USAGE,
-        ) from error
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,176 @@
+"""What nothing needs goes; what a channel, a tag or a live receipt names never does."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from deployments.targets.errors import TargetError
+from deployments.targets.follow.client import update_model
+from deployments.targets.publish.steering import roll_back
+from storage.base.store import Store
+from storage.records.receipts import StartRecord
+from tasks.release.retention import Policy, find_removal, remove
+from tasks.release.shelf import read_shelf, retire_model, tag_model
+from tests.deployments.targets.conftest import _own_directories as _own_directories
+from tests.deployments.targets.kills import count_kills, every_step
+from tests.deployments.targets.material import make_onnx
+from tests.flows.material import call
+from tests.tasks.release.shelves import (
+    age,
+    digest_tree,
+    make_line,
+    model_id_of,
+    put_model,
+    put_weights,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+POLICY = Policy(newest=1, releases=2, age=timedelta(days=15))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    return tmp_path / "workspace"
+
+
+def list_seeds(workspace: Path) -> list[int]:
+    there = {path.name for path in (workspace / "models").iterdir()}
+    return [seed for seed in range(1, 10) if model_id_of(seed) in there]
+
+
+def test_what_is_live_young_tagged_or_named_stays(workspace: Path) -> None:
+    channel = make_line(workspace, 5)
+    store = Store(workspace)
+    elder = put_model(workspace, 6, days_ago=400)
+    begun = StartRecord(path=f"models/{elder}/c", sha256="0" * 64, size_bytes=7, model=elder)
+    put_model(workspace, 7, days_ago=300, start=begun)
+    put_model(workspace, 8, days_ago=200, promoted=False)
+    put_weights(workspace, b"nobody's", 300)
+    kept = put_weights(workspace, b"of the newest", 300)
+    put_model(workspace, 9, days_ago=1, start=kept)
+    tag_model(store, read_shelf(store).find(model_id_of(7)), "golden", author="ada")
+    found = remove(store, POLICY)
+    # 5 and 4 are the channel's last two, 7 has a tag and began as 6, 9 is young.
+    assert list_seeds(workspace) == [4, 5, 6, 7, 9]
+    assert [f"weights/{path.name}" for path in (workspace / "weights").iterdir()] == [kept.path]
+    assert sorted(path.name for path in (workspace / "reports").iterdir()) == [
+        f"run-{seed}" for seed in (4, 5, 6, 7, 9)
+    ]
+    assert len(list((workspace / "receipts").iterdir())) == 9
+    assert set(found.models) == {model_id_of(seed) for seed in (1, 2, 3, 8)}
+    targets = {path.name for path in (workspace / "channels/edge/targets").glob("*.onnx")}
+    assert len(targets) == 2
+    assert update_model("edge", str(workspace)).model.data == make_onnx(5)
+    roll_back(channel, None, author="ada", reason="worse")
+    assert update_model("edge", str(workspace)).model.data == make_onnx(4)
+    assert remove(store, POLICY).paths == ()
+    assert "files removed" in call("models", "list", "-w", str(workspace)).out
+
+
+def test_a_dry_run_deletes_nothing_and_says_the_same(workspace: Path) -> None:
+    make_line(workspace, 4)
+    before = digest_tree(workspace)
+    options = ("--days", "15", "--keep", "1", "--releases", "2", "-w", str(workspace))
+    dry = call("gc", "--dry-run", *options)
+    assert digest_tree(workspace) == before
+    assert f"would remove models/{model_id_of(1)}/int8.onnx" in dry.out
+    assert call("gc", *options).out == dry.out.replace("would remove", "removed")
+    assert list_seeds(workspace) == [3, 4]
+
+
+def test_retired_models_go_whatever_their_age(workspace: Path) -> None:
+    store = Store(workspace)
+    put_model(workspace, 1, days_ago=0.1)
+    put_model(workspace, 2, days_ago=0.2)
+    retire_model(store, read_shelf(store).find(model_id_of(1)), author="ada", reason="wrong data")
+    assert remove(store, POLICY).models == (model_id_of(1),)
+    assert list_seeds(workspace) == [2]
+
+
+def test_a_retired_model_that_a_run_makes_anew_stays(workspace: Path) -> None:
+    store = Store(workspace)
+    put_model(workspace, 1, days_ago=0.1)
+    retire_model(store, read_shelf(store).find(model_id_of(1)), author="ada", reason="wrong data")
+    put_model(workspace, 1, days_ago=-0.1)
+    assert remove(store, POLICY).models == ()
+
+
+def test_what_a_run_may_be_about_to_name_stays(workspace: Path) -> None:
+    store = Store(workspace)
+    store.write(f"models/{'0' * 64}/c", b"of a run at work")
+    put_weights(workspace, b"of a run at work", 0)
+    now = Policy(newest=0, releases=1, age=timedelta(0))
+    assert remove(store, now).paths == ()
+    age(workspace, 2, "models")
+    age(workspace, 2, "weights")
+    assert len(remove(store, now).paths) == 2
+
+
+@pytest.mark.parametrize("damage", ["receipt", "channel", "tag"])
+def test_nothing_goes_while_something_cannot_be_read(workspace: Path, damage: str) -> None:
+    make_line(workspace, 4)
+    store = Store(workspace)
+    tag_model(store, read_shelf(store).models[-1], "golden", author="ada")
+    pattern = {"receipt": "receipts/*", "channel": "channels/edge/metadata/4.*", "tag": "tags/*"}
+    for path in workspace.glob(pattern[damage]):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(bytes(content))
+    before = digest_tree(workspace)
+    for act in (find_removal, remove):
+        with pytest.raises(TargetError, match="readable as a whole"):
+            act(store, POLICY)
+    assert digest_tree(workspace) == before
+    assert call("gc", "-w", str(workspace)).status == 1
+
+
+def test_a_model_that_is_tagged_meanwhile_stays(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.release import retention
+
+    make_line(workspace, 3)
+    store = Store(workspace)
+    first = read_shelf(store).find(model_id_of(1))
+    mark = retention._mark
+
+    def tag_then_mark(workspace: Store, model: object, ring: object) -> None:
+        tag_model(store, first, "golden", author="ada")
+        mark(workspace, model, ring)
+
+    monkeypatch.setattr(retention, "_mark", tag_then_mark)
+    assert remove(store, POLICY).models == ()
+    shelf = read_shelf(store)
+    assert (shelf.find("golden").retired, list_seeds(workspace)) == (None, [1, 2, 3])
+
+
+@every_step
+def test_kill_at_every_step_of_gc(workspace: Path, tmp_path: Path, stride: int) -> None:
+    """Whatever is left, the channel answers, what stays is whole, the next call ends it."""
+    make_line(workspace, 4)
+    store = Store(workspace)
+    done = find_removal(store, POLICY)
+    whole = {str(path) for path in workspace.rglob("*") if path.is_file()}
+    gone = {str(workspace / path) for path in done.paths}
+    content = {path: Path(path).read_bytes() for path in gone}
+
+    def prepare() -> None:
+        for path, data in content.items():
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_bytes(data)
+        age(workspace, 100, "models")
+        age(workspace, 100, "channels", "edge", "targets")
+        for mark in workspace.glob("retired/*"):
+            mark.unlink()
+
+    def check(step: int) -> None:
+        left = {str(path) for path in workspace.rglob("*") if path.is_file()}
+        assert whole - gone <= left
+        assert update_model("edge", str(workspace)).model.data == make_onnx(4)
+        remove(store, POLICY)
+        left = {str(path) for path in workspace.rglob("*") if path.is_file()}
+        assert not gone & left
+        assert find_removal(store, POLICY).paths == ()
+
+    assert count_kills(stride, lambda: remove(store, POLICY), check, prepare) >= 20
