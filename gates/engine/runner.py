@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from gates.engine.memo import keep_made, make_once
 from gates.engine.report import MAX_ROWS_NAMED
 from gates.engine.sharded_table import ShardedTable
 from gates.engine.suite import Expectation
@@ -27,12 +28,16 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # deprecations inside the vendor's own imports
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
     from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
+    from great_expectations.expectations.expectation import Expectation as VendorExpectation
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.expectations.registry import list_registered_expectation_implementations
     from great_expectations.validator.validation_graph import ValidationGraph
     from great_expectations.validator.validator import Validator
 
     from gates.engine.shard_engine import ShardEngine
+
+keep_made(VendorExpectation, "configuration")
+keep_made(ExpectationConfiguration, "to_domain_obj")
 
 _RESULT_FORMAT = {
     "result_format": "SUMMARY",
@@ -92,7 +97,7 @@ def run_expectations(
         else:
             configurations.append(configuration)
     validator = _QuietValidator(execution_engine=_open_engine(table))
-    with _quiet_logs():
+    with _quiet_logs(), make_once():
         results = validator.graph_validate(
             configurations=configurations, runtime_configuration={"result_format": _RESULT_FORMAT}
         )
@@ -111,7 +116,7 @@ def find_unexpected(item: Expectation, table: Table | ShardedTable) -> list[int]
     """
     engine = _open_engine(table)
     configuration = ExpectationConfiguration(type=item.rule, kwargs=dict(item.kwargs))
-    with _quiet_logs():
+    with _quiet_logs(), make_once():
         result = _QuietValidator(execution_engine=engine).graph_validate(
             configurations=[configuration],
             runtime_configuration={
