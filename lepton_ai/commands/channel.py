@@ -1,5 +1,6 @@
 """`lepton channel`: what an operator decides on a channel, and how it stands."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from deployments.targets.publish.channel import create_channel, open_channel
 from deployments.targets.publish.channel import refresh as refresh_channel
 from deployments.targets.publish.repository import Channel, ChannelState
+from deployments.targets.publish.rotation import rotate_key
 from deployments.targets.publish.status import HistoryEntry, describe_channel, list_history
 from deployments.targets.publish.steering import (
     hold_channel,
@@ -16,8 +18,19 @@ from deployments.targets.publish.steering import (
     roll_back,
     widen_release,
 )
+from deployments.targets.trust.channel_keys import make_command_key
 from deployments.targets.trust.devices import check_device_class
+from deployments.targets.trust.key_files import read_public
 from deployments.targets.trust.rollout import make_rollout
+from lepton_ai.commands.channel_options import (
+    Keys,
+    Name,
+    Needed,
+    Off,
+    Reason,
+    parse_role,
+    parse_shape,
+)
 from lepton_ai.commands.common import (
     DEFAULT_WORKSPACE,
     EXIT_USAGE,
@@ -29,22 +42,27 @@ from lepton_ai.commands.common import (
     translate_errors,
 )
 from lepton_ai.commands.deciding import Author, name_author, parse_time
+from lepton_ai.commands.keys import open_ring
 
 app = typer.Typer(no_args_is_help=True)
-
-Name = Annotated[str, typer.Argument(metavar="CHANNEL", help="Channel in the workspace.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is signed and shown to everybody.")]
-WHY = typer.Option("--reason", prompt=True, help="Why; it is signed and shown to everybody.")
-Needed = Annotated[str, WHY]
-Off = Annotated[bool, typer.Option("--off", help="Lift it.")]
 
 
 @app.command("init")
 @translate_errors
-def init(channel: Name, author: Author = None, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+def init(
+    channel: Name,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role", metavar="ROLE=K/N", help="K of N keys of a role must sign, as in root=2/3."
+        ),
+    ] = None,
+    author: Author = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
     """Make a channel with keys of its own, which stay on this machine; one that exists is kept."""
-    made = open_channel(workspace, channel)
-    channel_id = create_channel(made, author=name_author(author))
+    made, shape = open_channel(workspace, channel), parse_shape(role or [])
+    channel_id = create_channel(made, author=name_author(author), shape=shape)
     say(f"channel {channel}: {channel_id[:12]}, its keys lie in {made.keys.directory}")
 
 
@@ -161,9 +179,43 @@ def hold(
 
 @app.command("refresh")
 @translate_errors
-def refresh(channel: Name, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+def refresh(channel: Name, keys: Keys = None, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
     """Sign a channel anew before its signatures run out; no release changes."""
-    say(f"channel {channel}: snapshot {refresh_channel(open_channel(workspace, channel))}")
+    steered = open_channel(workspace, channel, keys=open_ring(keys))
+    say(f"channel {channel}: snapshot {refresh_channel(steered)}")
+
+
+@app.command("rotate-key")
+@translate_errors
+def rotate(
+    channel: Name,
+    role: Annotated[str, typer.Argument(help="root, targets, snapshot or timestamp.")],
+    reason: Needed,
+    old: Annotated[
+        str | None, typer.Option(help="Beginning of the id of the key that goes, of several.")
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(help="Program that signs: standard input to a signature in hexadecimal."),
+    ] = None,
+    public: Annotated[
+        Path | None, typer.Option(help="PEM file of the public key of that program.")
+    ] = None,
+    keys: Keys = None,
+    author: Author = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Put a new key in the place of a role's; nothing that the old one signs is accepted then."""
+    if (command is None) != (public is None):
+        raise fail("rotate-key must get --command and --public together; give both", EXIT_USAGE)
+    text = None
+    if command is not None and public is not None:
+        text, _ = make_command_key(command, read_public(public) or b"")
+    steered = open_channel(workspace, channel, keys=open_ring(keys))
+    who = name_author(author)
+    state = rotate_key(steered, parse_role(role), author=who, reason=reason, old=old, key=text)
+    names = ", ".join(keyid[:12] for keyid in state.root.roles[role].keyids)
+    say(f"channel {channel}: {role} is signed by {names}, root {state.root.version}")
 
 
 @app.command("retire")

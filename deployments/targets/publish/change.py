@@ -14,10 +14,13 @@ from deployments.targets.publish.repository import (
     commit,
     complete,
     load_state,
-    open_signers,
 )
+from deployments.targets.trust.channel_keys import pick_signers
 from deployments.targets.trust.decision import Decision
+from deployments.targets.trust.key_records import Role
+from deployments.targets.trust.metadata import SignerMap
 from deployments.targets.trust.offers import Content, Offer, stack_offers
+from deployments.targets.trust.roots import list_dropped
 
 MAX_ATTEMPTS = 20
 Change = tuple[Content, Decision | None]
@@ -50,6 +53,18 @@ def change(channel: Channel, make: Callable[[ChannelState], Change | None]) -> C
         f"channel ({channel.store.display}) must hold still to be changed; got {MAX_ATTEMPTS} "
         "other writes; try again"
     )
+
+
+def open_signers(channel: Channel, state: ChannelState) -> SignerMap:
+    """Return who of this machine signs for the roles of a channel, but its root.
+
+    Raises:
+        KeyAbsent, KeyConflict: It does not hold as many of their keys as must sign.
+    """
+    held, dropped = channel.keys.channel_signers(state.channel_id), list_dropped(state.root)
+    where = channel.keys.locate_channel(state.channel_id)
+    online: tuple[Role, ...] = ("targets", "snapshot", "timestamp")
+    return {role: pick_signers(state.root, role, held, where, dropped) for role in online}
 
 
 def require_going(channel: Channel, state: ChannelState, what: str) -> None:

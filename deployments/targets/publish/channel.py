@@ -4,38 +4,49 @@ Of two publishers at once, one writes the next snapshot, which is the commit; th
 channel again, and publishes only if the champion is still the one that its receipt expects.
 """
 
-import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
+from types import MappingProxyType
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from securesystemslib.signer import CryptoSigner, Signer
+from securesystemslib.signer import Signer
 
-from deployments.targets.errors import ChannelAbsent, ChannelConflict, ChannelError
+from deployments.targets.errors import ChannelAbsent, ChannelConflict, ChannelError, KeyAbsent
 from deployments.targets.follow.state import forget_channel
-from deployments.targets.publish.change import change, format_now, offer_release, require_going
+from deployments.targets.publish.change import (
+    change,
+    format_now,
+    offer_release,
+    open_signers,
+    require_going,
+)
 from deployments.targets.publish.history import write_log
+from deployments.targets.publish.releases import is_same, make_conflict, make_release
 from deployments.targets.publish.repository import (
     Channel,
     ChannelState,
     commit,
     complete,
     load_state,
-    open_signers,
     put_target,
     utc_now,
 )
+from deployments.targets.publish.rotation import finish_rotation
 from deployments.targets.trust.address import CHANNELS, METADATA, Location, locate_channel
 from deployments.targets.trust.card import RECEIPT_FILE
-from deployments.targets.trust.clearance import Clearance, check_clearance
+from deployments.targets.trust.channel_keys import make_key, name_key
+from deployments.targets.trust.clearance import check_clearance
 from deployments.targets.trust.decision import Decision
 from deployments.targets.trust.key_records import ROLES, Role
 from deployments.targets.trust.keys import ROOT_FILE, KeyRing
-from deployments.targets.trust.metadata import build_root, is_ageing
+from deployments.targets.trust.metadata import is_ageing
 from deployments.targets.trust.offers import Content, Offer, describe_files
 from deployments.targets.trust.release import Release
 from deployments.targets.trust.rollout import EVERYBODY, Rollout
+from deployments.targets.trust.roots import build_root, renew_root, sign_root
 from storage.base.store import Store, sha256_bytes
+
+Shape = Mapping[Role, tuple[int, int]]
 
 
 def open_channel(
@@ -73,7 +84,13 @@ def _find_workspace(location: Location, workspace: str | Store) -> Store | None:
     return Store(root) if shelf and root else None
 
 
-def create_channel(channel: Channel, *, found_absent: bool = False, author: str = "lepton") -> str:
+def create_channel(
+    channel: Channel,
+    *,
+    found_absent: bool = False,
+    author: str = "lepton",
+    shape: Shape = MappingProxyType({}),
+) -> str:
     """Makes a channel with keys of its own, and pins it on this machine.
 
     One that exists is completed and kept.
@@ -83,6 +100,8 @@ def create_channel(channel: Channel, *, found_absent: bool = False, author: str 
         found_absent: Whether this machine has looked for the champion, and found none: a channel
             of another machine was made since.
         author: Who makes it.
+        shape: Of roles, how many keys must sign, and how many there are; one of one where none is
+            given. A channel that exists keeps its own.
 
     Returns:
         The channel id: sha256 of its first root.
@@ -93,7 +112,7 @@ def create_channel(channel: Channel, *, found_absent: bool = False, author: str 
         ChannelCorrupt: It exists and does not verify.
     """
     if not channel.store.exists(f"{METADATA}/{ROOT_FILE}"):
-        _put_first_root(channel)
+        _put_first_root(channel, shape)
     elif found_absent:
         _require_ours(channel)
     state = load_state(channel)
@@ -149,50 +168,53 @@ def publish(
         trusted=channel.keys.trusted_receipt_keys(),
     )
     if cleared.expected != expected:
-        raise _conflict(channel, cleared, expected=cleared.expected, found=expected, champion=None)
+        raise make_conflict(
+            channel, cleared, expected=cleared.expected, found=expected, champion=None
+        )
     shipped = {**files, RECEIPT_FILE: receipt}
+    released: Release | None = None
 
     def make(state: ChannelState) -> tuple[Content, Decision] | None:
+        nonlocal released
         champion = state.release
-        if champion is not None and _is_same(champion, cleared):
+        if champion is not None and is_same(champion, cleared):
+            released = champion
             return None
         require_going(channel, state, "a new release")
         found = champion.number if champion else None
         if found != expected:
-            raise _conflict(channel, cleared, expected=expected, found=found, champion=champion)
+            raise make_conflict(channel, cleared, expected=expected, found=found, champion=champion)
         for name, data in shipped.items():
             put_target(channel.store, name, data)
-        release = _make_release(channel, cleared)
-        newest = Offer(release, rollout, describe_files(shipped))
+        released = make_release(channel, cleared)
+        newest = Offer(released, rollout, describe_files(shipped))
         return offer_release(channel, state, newest, "release", author)
 
-    return _require_release(change(channel, make))
-
-
-def _require_release(state: ChannelState) -> Release:
-    if state.release is None:
-        raise ChannelError("channel must offer a release once it was published; got none")
-    return state.release
-
-
-def _is_same(champion: Release, cleared: Clearance) -> bool:
-    return (champion.model_id, champion.sha256) == (cleared.model_id, cleared.sha256)
+    change(channel, make)
+    if released is None:
+        raise ChannelError(f"channel ({channel.store.display}) must offer a release; got none")
+    return released
 
 
 def refresh(channel: Channel) -> int:
     """Signs a new snapshot and timestamp, and targets and root once half of their lifetime is over.
 
+    A root whose keys are elsewhere is left as it is; `lepton channel status` tells when it ends.
+
     Returns:
         Version of the channel's metadata now.
     """
+    with suppress(KeyAbsent):
+        finish_rotation(channel)
 
     def make(state: ChannelState) -> tuple[Content, None]:
         now = channel.clock()
         if is_ageing(state.root, "root", now):
-            version = state.root.version + 1
-            signers = open_signers(channel, state)
-            data = build_root(channel.name, version, signers, now)
-            channel.store.put_if_absent(f"{METADATA}/{version}.root.json", data)
+            held = channel.keys.channel_signers(state.channel_id)
+            with suppress(KeyAbsent):
+                renewed = renew_root(state.root, now)
+                data = sign_root(renewed, state.root, held, f"channel {channel.name!r}")
+                channel.store.put_if_absent(f"{METADATA}/{renewed.version}.root.json", data)
         return state.content, None
 
     return change(channel, make).version
@@ -214,14 +236,19 @@ def read_champion(channel: Channel) -> Release | None:
         return None
 
 
-def _put_first_root(channel: Channel) -> None:
-    made = {role: CryptoSigner(Ed25519PrivateKey.generate()) for role in ROLES}
-    pems: dict[Role, bytes] = {role: signer.private_bytes for role, signer in made.items()}
-    signers: dict[Role, tuple[Signer, ...]] = {role: (signer,) for role, signer in made.items()}
-    root = build_root(channel.name, 1, signers, channel.clock())
+def _put_first_root(channel: Channel, shape: Shape) -> None:
+    made = {role: [make_key() for _ in range(shape.get(role, (1, 1))[1])] for role in ROLES}
+    signers: dict[Role, tuple[Signer, ...]] = {role: tuple(keys) for role, keys in made.items()}
+    thresholds: dict[Role, int] = {role: threshold for role, (threshold, _) in shape.items()}
+    root = build_root(channel.name, 1, signers, channel.clock(), thresholds)
+    texts = {
+        role if place == 0 else name_key(role, key): key.private_bytes
+        for role, keys in made.items()
+        for place, key in enumerate(keys)
+    }
     # The keys are durable before the channel is visible: a channel that nobody can sign for could
     # never be mended.
-    channel_id = channel.keys.add_channel(root, pems)
+    channel_id = channel.keys.add_channel(root, texts)
     if channel.store.put_if_absent(f"{METADATA}/{ROOT_FILE}", root):
         forget_channel(channel.store.url)
     else:
@@ -240,38 +267,3 @@ def _require_ours(channel: Channel) -> None:
             expected=None,
             found=None,
         )
-
-
-def _make_release(channel: Channel, cleared: Clearance) -> Release:
-    return Release(
-        channel=channel.name,
-        number=(cleared.expected or 0) + 1,
-        model_id=cleared.model_id,
-        artifact=cleared.card.artifact.name,
-        file=cleared.card.artifact.file,
-        sha256=cleared.sha256,
-        size_bytes=cleared.size_bytes,
-        receipt=cleared.receipt,
-        expected=cleared.expected,
-        published_at=format_now(channel),
-        publication=secrets.token_hex(8),
-    )
-
-
-def _conflict(
-    channel: Channel,
-    cleared: Clearance,
-    *,
-    expected: int | None,
-    found: int | None,
-    champion: Release | None,
-) -> ChannelConflict:
-    after = "be the first release" if expected is None else f"follow release {expected}"
-    there = champion.title if champion else "no release" if found is None else f"release {found}"
-    return ChannelConflict(
-        f"{cleared.card.artifact.name} of model {cleared.model_id[:12]} on channel "
-        f"({channel.store.display}) must {after}, as its receipt says; got {there} there; run the "
-        "recipe again to be judged against it",
-        expected=expected,
-        found=found,
-    )

@@ -126,6 +126,13 @@ def publish_dir(files: dict[str, bytes], path: Path) -> None:
         flush_folders({str(path.parent)})
 
 
+def remove_private(path: Path) -> None:
+    """Remove a file durably; none there is no fault."""
+    with _translated("key file", path):
+        path.unlink(missing_ok=True)
+        flush_folders({str(path.parent)})
+
+
 def sweep_dir(path: Path) -> None:
     """Remove files in a directory that a process that has ended left half-written."""
     with _translated("directory", path):

@@ -1,9 +1,9 @@
 """What is written down of keys: whom this machine trusts, and bundles that carry keys elsewhere."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deployments.targets.errors import KeyStoreError
 from deployments.targets.trust.card import Sha256
@@ -11,6 +11,8 @@ from storage.base.store import sha256_bytes
 
 Role = Literal["root", "targets", "snapshot", "timestamp"]
 ROLES: tuple[Role, ...] = ("root", "targets", "snapshot", "timestamp")
+KeyName = Annotated[str, Field(pattern=r"^(root|targets|snapshot|timestamp)(-[0-9a-f]{12})?$")]
+"""A channel's key: its role, and the beginning of its id where the role has others."""
 
 
 class _Record(BaseModel):
@@ -54,10 +56,10 @@ class PinnedChannel(_Record):
 
 
 class PrivateKeys(_Record):
-    """Secrets: the receipt key and each channel's keys by role, as PEM."""
+    """Secrets: the receipt key, and each channel's keys by name: PEM, or a signing command."""
 
     receipt: str | None = None
-    channels: dict[Sha256, dict[Role, str]] = {}
+    channels: dict[Sha256, dict[KeyName, str]] = {}
 
 
 class KeyBundle(_Record):

@@ -3,7 +3,8 @@
     <config>/receipt.pem                        signs this machine's receipts
     <config>/trusted/<key id>.json              public keys whose receipts are accepted
     <config>/channels/<channel id>/1.root.json  a pinned root; channel id = sha256 of it
-    <config>/channels/<channel id>/<role>.pem   the channel's own keys, one for each role
+    <config>/channels/<channel id>/<role>.pem   the channel's own keys; further ones of a role are
+                                        <role>-<key id>.pem, those of signing commands ....json
 
 <config> is $LEPTON_CONFIG_DIR, else the user's config directory. $LEPTON_KEYS may hold an exported
 bundle (its JSON text) for machines that keep no files. All keys are ed25519 (RFC 8032), private
@@ -11,10 +12,11 @@ ones as PKCS #8 PEM (RFC 5208).
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployments.targets.errors import KeyAbsent, KeyConflict, KeyStoreError
+from deployments.targets.errors import KeyAbsent, KeyConflict
 from deployments.targets.trust.card import Sha256
 from deployments.targets.trust.key_files import (
     config_dir,
@@ -25,6 +27,7 @@ from deployments.targets.trust.key_files import (
     read_private,
     read_public,
     remove_dir,
+    remove_private,
     replace_private,
 )
 from deployments.targets.trust.key_records import (
@@ -60,11 +63,14 @@ class KeyRing:
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory or config_dir()
         text = os.environ.get(KEYS_VARIABLE)
-        self._bundle = KeyBundle.parse(text, f"${KEYS_VARIABLE}") if text else KeyBundle()
+        self._bundles: tuple[KeyBundle, ...] = ()
+        if text:
+            self._bundles = (KeyBundle.parse(text, f"${KEYS_VARIABLE}"),)
 
     def trusted_receipt_keys(self) -> dict[str, bytes]:
         """Reads the raw public keys whose receipts are accepted, by key id."""
-        found = {key.keyid: bytes.fromhex(key.public) for key in self._bundle.trusted}
+        keys = [key for bundle in self._bundles for key in bundle.trusted]
+        found = {key.keyid: bytes.fromhex(key.public) for key in keys}
         for name in list_names(self.directory / "trusted"):
             data = read_public(self.directory / "trusted" / name)
             key = parse_trusted(data or b"", self.directory / "trusted" / name)
@@ -80,10 +86,10 @@ class KeyRing:
             KeyAbsent: There is none and `create` is False.
             KeyUnsafe: The key file is open to others.
         """
-        private = self._bundle.private
         path = self.directory / _RECEIPT_KEY
-        if private is not None and private.receipt is not None:
-            return make_signer(private.receipt.encode(), f"${KEYS_VARIABLE}")
+        for bundle in self._bundles:
+            if bundle.private is not None and bundle.private.receipt is not None:
+                return make_signer(bundle.private.receipt.encode(), f"${KEYS_VARIABLE}")
         if create and not path.exists():
             make_private_dir(self.directory)
             put_private(path, make_private_pem())
@@ -94,11 +100,12 @@ class KeyRing:
     def channel_ids(self) -> tuple[str, ...]:
         """Lists the ids of the pinned channels."""
         names = list_names(self.directory / "channels")
-        return tuple(sorted({*names, *(channel.id for channel in self._bundle.channels)}))
+        carried = (channel.id for bundle in self._bundles for channel in bundle.channels)
+        return tuple(sorted({*names, *carried}))
 
     def pinned_root(self, channel_id: str) -> bytes | None:
         """Reads the first root of a channel; None if it is not pinned, or its file is damaged."""
-        for channel in self._bundle.channels:
+        for channel in (each for bundle in self._bundles for each in bundle.channels):
             if channel.id == channel_id:
                 return channel.root.encode()
         if channel_id not in list_names(self.directory / "channels"):
@@ -107,47 +114,75 @@ class KeyRing:
         return data if data is not None and sha256_bytes(data) == channel_id else None
 
     def channel_signers(self, channel_id: str) -> "dict[Role, tuple[Signer, ...]]":
-        """Returns the four signers of a channel.
+        """Returns the signers of a channel that this machine holds, by role.
 
         Raises:
             KeyAbsent: This machine may follow the channel, but holds no keys to publish with.
             KeyUnsafe: A key file is open to others.
+            KeyStoreError: A key is none.
         """
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-        from securesystemslib.signer import CryptoSigner
+        from deployments.targets.trust.channel_keys import load_channel_key, name_role
 
+        texts = self._channel_texts(channel_id)
+        if not texts:
+            read_private(self._channel_dir(channel_id) / f"{ROLES[0]}.pem")
         signers: dict[Role, tuple[Signer, ...]] = {}
-        for role, (pem, where) in self._channel_pems(channel_id).items():
-            try:
-                signers[role] = (CryptoSigner(load_pem_private_key(pem, None)),)
-            except ValueError as error:
-                raise KeyStoreError(
-                    f"key ({where}) must be a PKCS #8 PEM; got {error}; import it again"
-                ) from error
+        for name, (text, where) in texts.items():
+            role = name_role(name)
+            signers[role] = (*signers.get(role, ()), load_channel_key(text, where))
         return signers
 
-    def add_channel(self, root: bytes, pems: dict[Role, bytes] | None = None) -> str:
+    def add_channel(self, root: bytes, texts: Mapping[str, bytes] | None = None) -> str:
         """Pins a channel by its first root, with its private keys where this machine may publish.
+
+        Args:
+            root: The first root.
+            texts: Its keys by name, such as "targets": PEM, or records of signing commands.
 
         Returns:
             The channel's id.
+
+        Raises:
+            KeyConflict: There is another key of the same name.
         """
+        from deployments.targets.trust.channel_keys import name_key_file
+
         channel_id = sha256_bytes(root)
         folder = self._channel_dir(channel_id)
         make_private_dir(folder.parent)
-        publish_dir(
-            {ROOT_FILE: root, **{f"{role}.pem": pem for role, pem in (pems or {}).items()}}, folder
-        )
-        for role, pem in (pems or {}).items():
-            if (
-                not put_private(folder / f"{role}.pem", pem)
-                and read_private(folder / f"{role}.pem") != pem
-            ):
+        files = {name_key_file(name, text): text for name, text in (texts or {}).items()}
+        publish_dir({ROOT_FILE: root, **files}, folder)
+        for name, text in files.items():
+            if not put_private(folder / name, text) and read_private(folder / name) != text:
                 raise KeyConflict(
-                    f"key ({folder / role}.pem) must stay as it is; got another one for the same "
+                    f"key ({folder / name}) must stay as it is; got another one for the same "
                     "channel; move it away first"
                 )
         return channel_id
+
+    def put_channel_key(self, channel_id: str, name: str, text: bytes) -> None:
+        """Keeps a further private key of a channel, durably: PEM, or a signing command's record."""
+        from deployments.targets.trust.channel_keys import name_key_file
+
+        put_private(self._channel_dir(channel_id) / name_key_file(name, text), text)
+
+    def drop_channel_key(self, channel_id: str, keyid: str) -> None:
+        """Removes a private key from this machine, by its id in the channel's root."""
+        from deployments.targets.trust.channel_keys import load_channel_key, parse_key_file
+
+        folder = self._channel_dir(channel_id)
+        for name in list_names(folder):
+            path = folder / name
+            if parse_key_file(name) is None:
+                continue
+            if load_channel_key(read_private(path), str(path)).public_key.keyid == keyid:
+                remove_private(path)
+
+    def with_bundles(self, bundles: Sequence[KeyBundle]) -> "KeyRing":
+        """Return this key ring with the keys of bundles on top, such as an offline root's."""
+        ring = KeyRing(self.directory)
+        ring._bundles = (*self._bundles, *bundles)
+        return ring
 
     def drop_channel(self, channel_id: str) -> None:
         """Forgets a channel that was made here but never came to be."""
@@ -194,10 +229,10 @@ class KeyRing:
         for key in bundle.trusted:
             self._trust(key)
         for channel in bundle.channels:
-            pems = {
-                role: pem.encode() for role, pem in private.channels.get(channel.id, {}).items()
-            }
-            self.add_channel(channel.root.encode(), pems)
+            held = private.channels.get(channel.id, {})
+            self.add_channel(
+                channel.root.encode(), {name: text.encode() for name, text in held.items()}
+            )
 
     def _add_receipt_key(self, pem: bytes) -> None:
         path = self.directory / _RECEIPT_KEY
@@ -218,33 +253,36 @@ class KeyRing:
             make_private_dir(path.parent)
             put_private(path, canonical_json(key.model_dump(mode="json")))
 
+    def locate_channel(self, channel_id: str) -> str:
+        """Return where the keys of a channel lie, for messages."""
+        return str(self._channel_dir(channel_id))
+
     def _channel_dir(self, channel_id: str) -> Path:
         return self.directory / "channels" / channel_id
 
-    def _channel_pems(self, channel_id: str) -> dict[Role, tuple[bytes, str]]:
-        held = self._bundle.private.channels.get(channel_id) if self._bundle.private else None
-        if held is not None:
-            missing = [role for role in ROLES if role not in held]
-            if missing:
-                raise KeyAbsent(
-                    f"keys of channel {channel_id[:12]} in ${KEYS_VARIABLE} must be four; got no "
-                    f"{missing[0]}"
-                )
-            return {role: (held[role].encode(), f"${KEYS_VARIABLE}") for role in ROLES}
-        folder = self._channel_dir(channel_id)
-        return {
-            role: (read_private(folder / f"{role}.pem"), str(folder / f"{role}.pem"))
-            for role in ROLES
-        }
+    def channel_key_texts(self, channel_id: str) -> dict[str, bytes]:
+        """Reads the private keys of a channel by name: PEM, or records of signing commands."""
+        return {name: text for name, (text, _) in self._channel_texts(channel_id).items()}
+
+    def _channel_texts(self, channel_id: str) -> dict[str, tuple[bytes, str]]:
+        """Reads the same with where each lies; those of bundles come before files."""
+        from deployments.targets.trust.channel_keys import parse_key_file
+
+        folder, found = self._channel_dir(channel_id), {}
+        for file in list_names(folder):
+            if (parsed := parse_key_file(file)) is not None:
+                found[parsed[1]] = (read_private(folder / file), str(folder / file))
+        for bundle in self._bundles:
+            held = bundle.private.channels.get(channel_id, {}) if bundle.private else {}
+            found |= {name: (text.encode(), "a key bundle") for name, text in held.items()}
+        return found
 
     def _private_half(self, channel_ids: tuple[str, ...]) -> PrivateKeys:
-        channels: dict[Sha256, dict[Role, str]] = {}
+        channels: dict[Sha256, dict[str, str]] = {}
         for channel_id in channel_ids:
-            try:
-                pems = self._channel_pems(channel_id)
-            except KeyAbsent:
-                continue  # This machine follows the channel without publishing on it.
-            channels[channel_id] = {role: pem.decode() for role, (pem, _) in pems.items()}
+            # None of a channel that this machine follows without publishing on it.
+            if texts := self.channel_key_texts(channel_id):
+                channels[channel_id] = {name: text.decode() for name, text in texts.items()}
         try:
             receipt = read_private(self.directory / _RECEIPT_KEY).decode()
         except KeyAbsent:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from securesystemslib.signer import Signer
-from tuf.api.exceptions import RepositoryError
+from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import (
     Metadata,
     MetaFile,
@@ -23,12 +23,12 @@ from tuf.api.metadata import (
 )
 from tuf.api.serialization.json import JSONSerializer
 
-from deployments.targets.errors import ChannelCorrupt, KeyConflict
+from deployments.targets.errors import ChannelCorrupt, KeyStoreError
 from deployments.targets.trust.decision import Decision
-from deployments.targets.trust.key_records import ROLES, Role
+from deployments.targets.trust.key_records import Role
 from deployments.targets.trust.offers import FIELD, Content
 
-Signers = Mapping[Role, Sequence[Signer]]
+SignerMap = Mapping[Role, Sequence[Signer]]
 TARGETS_META = "targets.json"
 LIFETIMES: Mapping[str, timedelta] = {
     "root": timedelta(days=365),
@@ -38,31 +38,17 @@ LIFETIMES: Mapping[str, timedelta] = {
 SignedT = TypeVar("SignedT", Root, Timestamp, Snapshot, Targets)
 
 
-def build_root(channel: str, version: int, signers: Signers, now: datetime) -> bytes:
-    """Builds a root that names its channel and holds one key a role."""
-    root = Root(
-        version=version,
-        expires=_expiry("root", now),
-        consistent_snapshot=True,
-        unrecognized_fields={FIELD: {"channel": channel, "format": 1}},
-    )
-    for role in ROLES:
-        for signer in signers[role]:
-            root.add_key(signer.public_key, role)
-    return _sign(root, signers["root"])
-
-
 def build_targets(
     version: int, content: Content, signers: Sequence[Signer], now: datetime
 ) -> bytes:
     """Builds targets that list what a channel offers; no files for a channel without a release."""
     targets = Targets(
         version=version,
-        expires=_expiry("targets", now),
+        expires=find_expiry("targets", now),
         targets=content.list_entries(),
         unrecognized_fields=content.list_fields(),
     )
-    return _sign(targets, signers)
+    return sign_document(targets, signers)
 
 
 def build_snapshot(
@@ -85,11 +71,11 @@ def build_snapshot(
         record["decision"] = decision.model_dump(mode="json", exclude_defaults=True)
     snapshot = Snapshot(
         version=version,
-        expires=_expiry("snapshot", now),
+        expires=find_expiry("snapshot", now),
         meta={TARGETS_META: MetaFile.from_data(targets[0], targets[1], ["sha256"])},
         unrecognized_fields={FIELD: record},
     )
-    return _sign(snapshot, signers)
+    return sign_document(snapshot, signers)
 
 
 def build_timestamp(snapshot: Snapshot, data: bytes, signers: Sequence[Signer]) -> bytes:
@@ -99,7 +85,7 @@ def build_timestamp(snapshot: Snapshot, data: bytes, signers: Sequence[Signer]) 
     (RFC 8032, 5.1.6).
     """
     meta = MetaFile.from_data(snapshot.version, data, ["sha256"])
-    return _sign(
+    return sign_document(
         Timestamp(version=snapshot.version, expires=snapshot.expires, snapshot_meta=meta), signers
     )
 
@@ -159,29 +145,30 @@ def name_channel(root: Root) -> str:
     return str(record.get("channel", "")) if isinstance(record, dict) else ""
 
 
-def check_signers(root: Root, signers: Signers, where: str) -> None:
-    """Checks that this machine's keys are those that the root names, before anything is written."""
-    for role in ROLES:
-        if signers[role][0].public_key.keyid not in root.get_delegated_role(role).keyids:
-            raise KeyConflict(
-                f"{role} key of {where} must be the one its root names; got another; import the "
-                "right keys"
-            )
-
-
 def is_ageing(signed: Signed, role: Role, now: datetime) -> bool:
     """Tells whether less than half of a document's lifetime is left."""
     return signed.expires - now < LIFETIMES[role] / 2
 
 
-def _expiry(role: Role, now: datetime) -> datetime:
+def find_expiry(role: Role, now: datetime) -> datetime:
+    """Return when a role's document that is signed now runs out."""
     return (now + LIFETIMES[role]).replace(microsecond=0)
 
 
-def _sign(signed: SignedT, signers: Sequence[Signer]) -> bytes:
+def sign_document(signed: SignedT, signers: Sequence[Signer]) -> bytes:
+    """Sign a document by each of the signers.
+
+    Raises:
+        KeyStoreError: A signing command fails.
+    """
     metadata = Metadata[SignedT](signed)
-    for signer in signers:
-        metadata.sign(signer, append=True)
+    try:
+        for signer in signers:
+            metadata.sign(signer, append=True)
+    except UnsignedMetadataError as error:
+        if isinstance(error.__cause__, KeyStoreError):
+            raise error.__cause__ from error
+        raise
     return metadata.to_bytes(JSONSerializer(compact=True))
 
 

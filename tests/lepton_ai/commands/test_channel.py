@@ -58,6 +58,25 @@ def test_an_operator_steers_a_channel_and_sees_what_was_done(tmp_path: Path) -> 
     assert (refused.status, "retired by ada" in refused.messages) == (1, True)
 
 
+def test_keys_are_backed_up_split_and_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEPTON_PASSPHRASE", "correct horse")
+    steer("init", "edge", "--role", "root=2/3")
+    assert "root      2 of 3 keys" in steer("status", "edge").out
+    backup = str(tmp_path / "backup")
+    assert "6 channel keys" in call("keys", "backup", backup).messages
+    assert "checked" in call("keys", "restore", backup, "--check").messages
+    assert call("keys", "split", "edge", "--into", str(tmp_path / "stick")).status == 0
+    files = [str(path) for path in (tmp_path / "stick").iterdir()]
+    rotate = ("rotate-key", "edge", "targets", "--reason", "yearly")
+    assert call("channel", *rotate, "--keys", files[0]).status == 1
+    steered = steer(*rotate, "--keys", files[0], "--keys", files[2])
+    assert "root 3" in steered.messages
+    assert "rotate-key by ada: yearly" in steer("history", "edge").out
+    steer("refresh", "edge")
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
@@ -65,6 +84,9 @@ def test_an_operator_steers_a_channel_and_sees_what_was_done(tmp_path: Path) -> 
         (("status", "EDGE"), 1, "must have a name of a-z"),
         (("pin", "edge"), 2, "pin must get the number of a release, or --off"),
         (("promote", "edge", "--not-before", "soon"), 2, "must be a time by ISO 8601"),
+        (("init", "edge", "--role", "root=3/2"), 2, "must be ROLE=K/N"),
+        (("rotate-key", "edge", "boss", "--reason", "x"), 2, "role (boss) must be one of root"),
+        (("rotate-key", "edge", "root", "--reason", "x", "--command", "y"), 2, "give both"),
         (("promote", "edge", "--class", "NO"), 1, "device class (NO) must be"),
     ],
 )

@@ -1,0 +1,193 @@
+"""Another key for a role of a channel: added, used for everything, the old one dropped.
+
+Two roots and a commit; at each step between them the channel verifies. A call that was killed is
+finished by the next, or by the next refresh where the root's keys are at hand.
+"""
+
+from securesystemslib.signer import Signer
+from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
+
+from deployments.targets.errors import ChannelCorrupt, ChannelError
+from deployments.targets.publish.change import MAX_ATTEMPTS, change, format_now, open_signers
+from deployments.targets.publish.history import walk_commits, write_log
+from deployments.targets.publish.repository import (
+    TIMESTAMP_FILE,
+    Channel,
+    ChannelState,
+    complete,
+    load_state,
+)
+from deployments.targets.trust.address import METADATA
+from deployments.targets.trust.channel_keys import load_channel_key, make_key, name_key, name_role
+from deployments.targets.trust.decision import Decision
+from deployments.targets.trust.key_records import Role
+from deployments.targets.trust.metadata import read_metadata
+from deployments.targets.trust.offers import Content
+from deployments.targets.trust.roots import (
+    Rotation,
+    begin_rotation,
+    end_rotation,
+    read_rotation,
+    sign_root,
+)
+from storage.base.errors import NotFound
+from storage.base.store import redact
+
+
+def rotate_key(
+    channel: Channel,
+    role: Role,
+    *,
+    author: str,
+    reason: str,
+    old: str | None = None,
+    key: bytes | None = None,
+) -> ChannelState:
+    """Replaces a key of a role: nothing that the old one signs is accepted any more.
+
+    Args:
+        channel: The channel.
+        role: The role.
+        author: Who decides.
+        reason: Why.
+        old: The beginning of the id of the key that goes; None: the only one of the role.
+        key: The new key's text: a PEM, or the record of a signing command; None: a new one.
+
+    Raises:
+        KeyAbsent: Too few of the root's keys, or of another role's, are on this machine.
+        ChannelError: The role has no such key.
+        ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
+    """
+    begun = read_rotation(load_state(channel).root)
+    done = finish_rotation(channel)
+    if begun is None or begun.role != role or (old and not begun.old.startswith(old)):
+        _begin(channel, done, role, _find_key(channel, done, role, old), key, (author, reason))
+        done = finish_rotation(channel)
+    for keyid in {keyid for root in done.roots for keyid in root.keys} - set(done.root.keys):
+        channel.keys.drop_channel_key(done.channel_id, keyid)
+    return done
+
+
+def finish_rotation(channel: Channel) -> ChannelState:
+    """Carries the replacement of a key to its end, if one was begun.
+
+    Raises:
+        KeyAbsent: Too few keys for it are on this machine.
+        ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        state = load_state(channel)
+        rotation = read_rotation(state.root)
+        if rotation is None:
+            return state
+        # A timestamp of before would lead clients to what only the old key has signed.
+        state = complete(channel, open_signers(channel, state))
+        last = end_rotation(state.root, rotation, channel.clock())
+        if not _is_recorded(channel, state, rotation) or not _verifies(channel, state, last):
+            _record(channel, rotation)
+            continue
+        write_log(channel, state)
+        held = channel.keys.channel_signers(state.channel_id)
+        data = sign_root(last, state.root, held, f"channel {channel.name!r}")
+        channel.store.put_if_absent(f"{METADATA}/{last.version}.root.json", data)
+    raise ChannelError(
+        f"channel ({channel.store.display}) must hold still for a key to be replaced; got "
+        f"{MAX_ATTEMPTS} other writes; try again"
+    )
+
+
+def _begin(
+    channel: Channel,
+    state: ChannelState,
+    role: Role,
+    old: str,
+    key: bytes | None,
+    why: tuple[str, str],
+) -> None:
+    """Makes the new key durable here, then writes the root that names it beside the old one."""
+    text, signer = _take_key(channel, state, role, key)
+    made = Decision(
+        action="rotate-key",
+        author=why[0],
+        at=format_now(channel),
+        reason=why[1],
+        release=state.release.number if state.release else None,
+        evidence={"role": role, "old": old, "new": signer.public_key.keyid},
+    )
+    rotation = Rotation(
+        role=role, old=old, new=signer.public_key.keyid, after=state.version, decision=made
+    )
+    channel.keys.put_channel_key(state.channel_id, name_key(role, signer), text)
+    root = begin_rotation(state.root, rotation, signer.public_key, channel.clock())
+    held = channel.keys.channel_signers(state.channel_id)
+    data = sign_root(root, state.root, held, f"channel {channel.name!r}")
+    if not channel.store.put_if_absent(f"{METADATA}/{root.version}.root.json", data):
+        raise ChannelError(
+            f"channel ({channel.store.display}) must hold still for a key to be replaced; got "
+            "another root meanwhile; try again"
+        )
+
+
+def _take_key(
+    channel: Channel, state: ChannelState, role: Role, key: bytes | None
+) -> tuple[bytes, Signer]:
+    """Returns the new key: the one given, one that a killed call left here, else a new one."""
+    if key is not None:
+        return key, load_channel_key(key, "the new key")
+    known = {keyid for root in state.roots for keyid in root.keys}
+    for name, text in channel.keys.channel_key_texts(state.channel_id).items():
+        signer = load_channel_key(text, name)
+        if name_role(name) == role and signer.public_key.keyid not in known:
+            return text, signer
+    made = make_key()
+    return made.private_bytes, made
+
+
+def _find_key(channel: Channel, state: ChannelState, role: Role, old: str | None) -> str:
+    """Returns the id of the key that goes.
+
+    Raises:
+        ChannelError: It is none of the role, or none is named of several.
+    """
+    keyids = state.root.roles[role].keyids
+    found = [keyid for keyid in keyids if old is None or keyid.startswith(old)]
+    if len(found) == 1:
+        return found[0]
+    raise ChannelError(
+        f"{role} key ({redact(old or 'none named')}) must be one of channel {channel.name}'s; got "
+        f"{len(found)} such keys; name one with --old: {', '.join(keyid[:12] for keyid in keyids)}"
+    )
+
+
+def _record(channel: Channel, rotation: Rotation) -> None:
+    """Signs everything with the keys that stay; the commit carries the decision, once."""
+
+    def make(state: ChannelState) -> tuple[Content, Decision | None]:
+        told = _is_recorded(channel, state, rotation)
+        return state.content, None if told else rotation.decision
+
+    change(channel, make)
+
+
+def _is_recorded(channel: Channel, state: ChannelState, rotation: Rotation) -> bool:
+    for commit in walk_commits(channel, state):
+        if commit.version <= rotation.after:
+            return False
+        if commit.decision == rotation.decision:
+            return True
+    return False
+
+
+def _verifies(channel: Channel, state: ChannelState, root: Root) -> bool:
+    """Tells whether all that is newest is signed by keys of a root."""
+    snapshot, targets = (
+        pair[1] if pair is not None else b"" for pair in (state.snapshot, state.targets)
+    )
+    try:
+        read_metadata(Snapshot, snapshot, root, channel.where("snapshot.json"))
+        read_metadata(Targets, targets, root, channel.where("targets.json"))
+        timestamp = channel.store.read(f"{METADATA}/{TIMESTAMP_FILE}")
+        read_metadata(Timestamp, timestamp, root, channel.where(TIMESTAMP_FILE))
+    except (ChannelCorrupt, NotFound):
+        return False
+    return True
