@@ -11,6 +11,7 @@ from lepton_ai.commands import (
     datasets,
     devices,
     edge,
+    export,
     feedback,
     fleet,
     gates,
@@ -46,6 +47,8 @@ app.add_typer(
     name="channel",
     help="Steer a channel: whom a release reaches, rollback, hold, pin, retire; its history.",
 )
+app.command("export")(export.export)
+app.command("manifest")(export.manifest)
 app.command("feedback")(feedback.feedback)
 app.command("verify")(receipts.verify)
 app.command("trace")(receipts.trace)

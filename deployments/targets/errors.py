@@ -10,6 +10,7 @@ TargetError
     UplinkRefused     what a device sent cannot be trusted
         DeviceRefused     the device itself: unknown, revoked, or its record is damaged
     ServeError        an address cannot be listened on
+    ExportError       a model cannot be written for others as it was asked
     SpoolError        a device's spool or state folder cannot be used
 """
 
@@ -99,6 +100,10 @@ class DeviceRefused(UplinkRefused):
 
 class SpoolError(TargetError):
     """A device's spool or the folder of its state cannot be used."""
+
+
+class ExportError(TargetError):
+    """A model cannot be exported, or a manifest written, as it was asked."""
 
 
 class ServeError(TargetError):

@@ -46,6 +46,21 @@ class _Session(Protocol):
 
 
 @dataclass(frozen=True)
+class Port:
+    """One array that goes into an artifact or comes out of it, as onnxruntime says.
+
+    Attributes:
+        name: Its name.
+        dtype: numpy name of its dtype.
+        shape: One sample's shape without the batch axis; None for an axis of any length.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
 class Answers:
     """What a model answers for N samples.
 
@@ -99,6 +114,13 @@ class Predictor:
     def from_card(cls, data: bytes, card: Card, *, threads: int = 1) -> "Predictor":
         """Loads the artifact that a card describes."""
         return cls(data, card.input, card.outputs, sha256=card.artifact.sha256, threads=threads)
+
+    def list_ports(self) -> tuple[list[Port], list[Port]]:
+        """Return what goes in and what comes out, as onnxruntime says of the artifact."""
+        return (
+            [_to_port(node) for node in self._session.get_inputs()],
+            [_to_port(node) for node in self._session.get_outputs()],
+        )
 
     def predict(self, raw: NDArray[np.generic], *, batch_size: int = 256) -> Answers:
         """Answers for raw samples.
@@ -260,6 +282,11 @@ def _check_outputs(session: _Session, outputs: Outputs) -> None:
             raise BadArtifact(
                 f"{wanted}; got {_name_dtype(node)} {tuple(node.shape[1:])}; export it again"
             )
+
+
+def _to_port(node: _Node) -> Port:
+    shape = (length if isinstance(length, int) else None for length in node.shape[1:])
+    return Port(node.name, _name_dtype(node), tuple(shape))
 
 
 def _name_dtype(node: _Node) -> str:
