@@ -164,9 +164,10 @@ def _check_known(recipe: Recipe) -> Iterator[RecipeFault]:
     if window is None or not window.known:
         return
     path, given = "model.window.known", ", ".join(window.known)
-    if unknown := [name for name in window.known if name not in (*data.numbers, data.time_name)]:
-        remedy = f"choose among {', '.join((*data.numbers, data.time_name or ''))}"
-        rule = "be columns of data.numbers, or that of the time"
+    columns = (*data.numbers, *data.texts, *filter(None, [data.time_name]))
+    if unknown := [name for name in window.known if name not in columns]:
+        remedy = f"choose among {', '.join(columns)}"
+        rule = "be columns of data.numbers or data.texts, or that of the time"
         yield RecipeFault(path, ", ".join(unknown), rule, remedy)
     if not window.list_targets(data.numbers):
         yield RecipeFault(path, given, "leave columns to forecast", "take one out")

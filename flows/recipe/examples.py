@@ -70,7 +70,7 @@ targets:
 """,
     ),
     "forecasting": (
-        "Sales of many shops, two weeks ahead; one in ten days is below the lowest quantile.",
+        "Sales of shops, each told apart, two weeks ahead; one in ten is below the lowest band.",
         """\
 format: 1
 name: sales
@@ -82,9 +82,10 @@ data:
   time_format: "%d.%m.%Y"
   entity: shop
   numbers: [sales, promotion]
+  texts: [shop]
   split: {by: time, held_out: 0.2, validation: 0.15}
 model:
-  head: {calendar: [week]}
+  head: {calendar: [week], embed: 4}
   network: {family: mlp, params: {widths: [128, 128], mix: true}}
   window: {lookback: 28, horizon: 14, season: 7, targets: [sales], known: [promotion, date]}
   quantiles: [0.1, 0.5, 0.9]

@@ -15,6 +15,8 @@ from lightning_modules.specs.objectives import FUTURE, LABEL, OBJECTIVES, TARGET
 from lightning_modules.specs.samples import RowSample
 
 IMAGE, NUMBERS, VALID, TIME = "image", "numbers", "numbers__valid", "time"
+WINDOW_ROWS = "row_id__window"
+"""Ids of all rows of each window (N, L + lead + H), which a stream of windows gives if asked."""
 NANOSECONDS = 1e9
 RowFields = Mapping[str, NDArray[Any]]
 
@@ -103,9 +105,9 @@ class CodeBook:
     codes: NDArray[np.float64]
 
     def find(self, row_id: NDArray[np.uint64]) -> NDArray[np.float64]:
-        """Returns codes of some rows, (N, columns); NaN for a row that only fills up a batch."""
+        """Returns codes (..., columns) of rows (...); NaN for a row that only fills up a batch."""
         places = np.minimum(np.searchsorted(self.row_id, row_id), len(self.row_id) - 1)
-        return np.where((self.row_id[places] == row_id)[:, None], self.codes[places], np.nan)
+        return np.where((self.row_id[places] == row_id)[..., None], self.codes[places], np.nan)
 
 
 def encode_texts(
@@ -151,6 +153,7 @@ class RowReader:
         sample = self.sample
         found = ["row_id", *((NUMBERS, VALID) if sample.numbers else ())]
         found += [TIME] if sample.time else []
+        found += [WINDOW_ROWS] if self.codes is not None and sample.window is not None else []
         return (*found, *([self.truth] if self.truth in (LABEL, TARGET) else []))
 
     def read(self, rows: RowFields) -> SampleBatch:
@@ -165,7 +168,7 @@ class RowReader:
         """Returns (N, D) or (N, L, D) float64, NaN where a number is missing."""
         parts = [read_numbers(rows, self.places)] if len(self.places) else []
         if self.codes is not None:
-            parts.append(self.codes.find(np.asarray(rows["row_id"], dtype=np.uint64)))
+            parts.append(self.read_codes(rows))
         if self.sample.time:
             parts.append(rows[TIME][..., None] / NANOSECONDS)
         past = np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
@@ -173,13 +176,44 @@ class RowReader:
             return past
         return np.concatenate([past, self.read_ahead(rows)], axis=1)
 
+    def read_codes(self, rows: RowFields) -> NDArray[np.float64]:
+        """Returns places of categories, (N, columns) or (N, L, columns), NaN where there is none.
+
+        Raises:
+            SpecError: The rows of windows are not named.
+        """
+        return self._find_codes(rows, slice(None, self._lookback))
+
     def read_ahead(self, rows: RowFields) -> NDArray[np.float64]:
         """Returns what is known of the steps behind a window, (N, lead + H, D), else NaN."""
-        numbers = read_numbers(rows, self.places, FUTURE)
-        numbers[..., : numbers.shape[-1] - self.sample.known] = np.nan
-        if not self.sample.time:
-            return numbers
-        return np.concatenate([numbers, rows[TIME + FUTURE][..., None] / NANOSECONDS], axis=-1)
+        parts = []
+        if len(self.places):
+            numbers = read_numbers(rows, self.places, FUTURE)
+            numbers[..., : numbers.shape[-1] - self.sample.known] = np.nan
+            parts.append(numbers)
+        if self.codes is not None:
+            known = [self.sample.is_known(column) for column in self.sample.categories]
+            codes = self._find_codes(rows, slice(self._lookback, None))
+            parts.append(np.where(known, codes, np.nan))
+        if self.sample.time:
+            parts.append(rows[TIME + FUTURE][..., None] / NANOSECONDS)
+        return np.concatenate(parts, axis=-1)
+
+    def _find_codes(self, rows: RowFields, steps: slice) -> NDArray[np.float64]:
+        if self.codes is None:
+            raise SpecError("rows must have categories; got none; name some in data.texts")
+        if self.sample.window is None:
+            return self.codes.find(np.asarray(rows["row_id"], dtype=np.uint64))
+        if WINDOW_ROWS not in rows:
+            raise SpecError(
+                "windows must name their rows where these have categories; got none; let the "
+                "window of the stream name them"
+            )
+        return self.codes.find(np.asarray(rows[WINDOW_ROWS][:, steps], dtype=np.uint64))
+
+    @property
+    def _lookback(self) -> int | None:
+        return None if self.sample.window is None else self.sample.window.lookback
 
     def read_truth(self, rows: RowFields) -> NDArray[Any]:
         """Returns labels (N,) int64, or values (N,) or (N, H, T) float64."""

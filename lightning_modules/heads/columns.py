@@ -7,41 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.errors import SpecError
+from lightning_modules.heads.categories import Categories
+from lightning_modules.heads.layout import DATE_PARTS, lay_out
 from lightning_modules.heads.time_filters import Denoiser
 from lightning_modules.specs.model import HeadSpec
 from lightning_modules.specs.samples import NumberColumn, RowSample
 
 PERIODS_S = {"day": 86_400.0, "week": 7 * 86_400.0, "year": 365.2425 * 86_400.0}
-DATE_PARTS = ("day", "week", "year")
-"""Periods in which the place of a date is told."""
-
-
-class Categories(nn.Module):
-    """Turns places in a vocabulary into one-hot vectors or a learned embedding.
-
-    What is missing or unknown is all zeros.
-
-    Args:
-        sizes: Texts of each vocabulary.
-        embed: Features of each column's embedding; None: one-hot.
-    """
-
-    def __init__(self, sizes: Sequence[int], embed: int | None) -> None:
-        super().__init__()
-        self.sizes = tuple(sizes)
-        self.tables = (
-            nn.ModuleList(nn.Linear(size, embed, bias=False) for size in sizes) if embed else None
-        )
-        self.width = embed * len(self.sizes) if embed else sum(self.sizes)
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Turns (..., columns) float64 into (..., width) float32."""
-        parts = []
-        for place, size in enumerate(self.sizes):
-            known = torch.arange(size, dtype=codes.dtype, device=codes.device)
-            one_hot = (codes[..., place : place + 1] == known).to(torch.float32)
-            parts.append(self.tables[place](one_hot) if self.tables is not None else one_hot)
-        return torch.cat(parts, -1)
 
 
 class Combinations(nn.Module):
@@ -157,7 +129,8 @@ class RowHead(nn.Module):
             torch.tensor([PERIODS_S[name] for name in DATE_PARTS], dtype=torch.float64),
             persistent=False,
         )
-        self.mask = sample.window is None if spec.mask is None else spec.mask
+        layout = lay_out(sample, spec)
+        self.mask, self.width = bool(layout.mask), layout.width
         self.denoiser = (
             Denoiser(spec.denoise) if spec.denoise is not None and self.numbers else None
         )
@@ -165,13 +138,6 @@ class RowHead(nn.Module):
         self.categories = Categories(sizes, spec.embed) if sizes else None
         self.combinations = (
             Combinations(sample.numbers, spec) if spec.products or spec.differences else None
-        )
-        self.width = (
-            self.numbers * (2 if self.mask else 1)
-            + (self.combinations.width if self.combinations else 0)
-            + (self.categories.width if self.categories else 0)
-            + 2 * len(spec.calendar)
-            + 2 * len(DATE_PARTS) * len(self.dates)
         )
 
     def forward(self, raw: Tensor) -> Tensor:
@@ -187,7 +153,7 @@ class RowHead(nn.Module):
         if self.denoiser is not None:
             values = self.denoiser(values)
         parts = [values]
-        if self.mask and self.numbers:
+        if self.mask:
             parts.append(missing.to(torch.float32))
         if self.combinations is not None:
             parts.append(self.combinations(numbers))

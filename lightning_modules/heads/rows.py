@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lightning_modules.errors import SpecError
 from lightning_modules.heads.base import FormHead
 from lightning_modules.heads.columns import RowHead
+from lightning_modules.heads.layout import lay_out
 from lightning_modules.specs.components import build_component, load_component
 from lightning_modules.specs.model import HeadSpec
 from lightning_modules.specs.samples import RowSample
@@ -36,10 +37,16 @@ class RowFormHead(FormHead[RowSample]):
         return values
 
     def flatten_features(self, sample: RowSample, raw: NDArray[Any]) -> NDArray[np.float64]:
-        """Returns the standard head's features, (N, features)."""
+        """Returns the standard head's features, (N, features); of windows, the last categories."""
         head = RowHead(sample, HeadSpec())
         with torch.inference_mode():
-            return np.asarray(head(torch.from_numpy(raw)).flatten(1).double().numpy())
+            features = head(torch.from_numpy(raw))
+            if features.ndim > 2 and sample.categories:
+                columns = lay_out(sample, HeadSpec()).categories
+                told = [place for places in columns for place in places]
+                steps = features[..., [n for n in range(features.shape[-1]) if n not in told]]
+                features = torch.cat([steps.flatten(1), features[:, -1, told]], 1)
+            return np.asarray(features.flatten(1).double().numpy())
 
 
 def build_row_head(spec: HeadSpec, sample: RowSample) -> nn.Module:

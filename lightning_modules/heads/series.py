@@ -4,7 +4,9 @@ from torch import nn
 
 from lightning_modules.errors import SpecError
 from lightning_modules.heads.ahead import KnownAhead
+from lightning_modules.heads.categories import CategoryTerm
 from lightning_modules.heads.instance_norm import InstanceNormalised
+from lightning_modules.heads.layout import lay_out
 from lightning_modules.heads.rows import RowFormHead
 from lightning_modules.specs.model import HeadSpec
 from lightning_modules.specs.objectives import OBJECTIVES
@@ -44,6 +46,8 @@ class SeriesHead(RowFormHead):
         window = sample.window
         if window is not None and window.ahead:
             network = know_ahead(network, spec, sample, once=once)
+        if sample.forecast and sample.categories and not once and spec.name == "standard":
+            network = tell_categories(network, spec, sample)
         if not spec.instance_norm:
             return network
         restored = sample.forecast or (len(sample.numbers) if restores else 0)
@@ -55,16 +59,28 @@ class SeriesHead(RowFormHead):
 
 def know_ahead(network: nn.Module, spec: HeadSpec, sample: RowSample, *, once: bool) -> KnownAhead:
     """Returns the network, beside which the known features of the steps to come answer."""
-    numbers, known = len(sample.numbers), sample.known
-    places = list(range(numbers - known, numbers))
-    width = numbers
-    if spec.mask:
-        places += range(2 * numbers - known, 2 * numbers)
-        width = 2 * numbers
-    places += range(width, width + 2 * len(spec.calendar))
-    window, objective = sample.window, OBJECTIVES.find(sample.objective)
-    outputs = objective.shape_output(sample)
-    if window is None or not isinstance(outputs, tuple):
+    window, outputs = sample.window, shape_forecast(sample)
+    if window is None:
+        raise SpecError("window.known must be of a window; got none; remove it")
+    places = () if once else lay_out(sample, spec).list_known(sample)
+    return KnownAhead(network, window.lookback, window.horizon, places, outputs)
+
+
+def tell_categories(network: nn.Module, spec: HeadSpec, sample: RowSample) -> CategoryTerm:
+    """Returns the network, beside which the categories of the last step answer."""
+    layout = lay_out(sample, spec)
+    places = [*(place for column in layout.categories for place in column), *layout.calendar]
+    last = sample.window.lookback - 1 if sample.window is not None else -1
+    return CategoryTerm(network, last, places, shape_forecast(sample))
+
+
+def shape_forecast(sample: RowSample) -> tuple[int, ...]:
+    """Returns the shape (Q * H, T) of a forecast.
+
+    Raises:
+        SpecError: Nothing is forecast.
+    """
+    outputs = OBJECTIVES.find(sample.objective).shape_output(sample)
+    if not isinstance(outputs, tuple):
         raise SpecError("window.known must be of a forecast; got another objective; remove it")
-    known_places = () if once else places
-    return KnownAhead(network, window.lookback, window.horizon, known_places, outputs)
+    return outputs

@@ -79,7 +79,7 @@ FORMS.register(
         input_name="window",
         families=families.SERIES_FAMILIES,
         head_settings=(
-            *("name", "params", "normalise", "mask"),
+            *("name", "params", "normalise", "mask", "embed"),
             *("denoise", "calendar", "instance_norm"),
         ),
         augmentations=("jitter",),

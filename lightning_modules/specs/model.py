@@ -69,7 +69,8 @@ class HeadSpec(Spec):
     """Whether a missing number is told to the network by a channel of its own, beside the mean that
     stands in for it; None: for tables, not for series."""
     embed: int | None = Field(default=None, ge=1, le=1024)
-    """Features of a learned embedding of each category; None: one-hot."""
+    """Features of a learned embedding of each category, of windows at each step; None: one-hot.
+    What was not learned from, as a new entity, has none: all its features are 0."""
     products: tuple[tuple[str, str], ...] = ()
     """Pairs of columns of numbers whose products are features too, such as power, which is torque
     times speed; for tables."""

@@ -104,6 +104,8 @@ class CategoryColumn(Spec):
     """Name of the column."""
     vocabulary: tuple[str, ...] = Field(min_length=1)
     """The texts that the training rows hold, sorted."""
+    entity: bool = False
+    """Whether it tells whose a row of a series is."""
 
 
 def _form_of(window: object) -> str:
@@ -167,6 +169,11 @@ class RowSample(Sample):
         """Number of columns of numbers, the last ones, that are known of steps to come."""
         names = self.window.known if self.window is not None else ()
         return sum(column.name in names for column in self.numbers)
+
+    def is_known(self, column: CategoryColumn) -> bool:
+        """Tells whether a category is known of steps to come, as whose they are always is."""
+        names = self.window.known if self.window is not None else ()
+        return column.entity or column.name in names
 
     @property
     def dtype(self) -> str:

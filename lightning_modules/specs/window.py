@@ -18,9 +18,10 @@ class WindowSpec(Spec):
     """Steps between the last one that is seen and the first that is forecast: 24 of hours asks,
     today, for the day after tomorrow."""
     known: tuple[str, ...] = ()
-    """Columns of `data.numbers` that are known of the steps to come, such as a holiday or what the
-    weather service says, and the column of the time, for `head.calendar`. A model that knows some
-    is asked with the rows behind the lookback, too, the lead's and the horizon's."""
+    """Columns of `data.numbers` and `data.texts` that are known of the steps to come, such as a
+    holiday or what the weather service says, and the column of the time, for `head.calendar`. A
+    model that knows some is asked with the rows behind the lookback, too, the lead's and the
+    horizon's."""
     stride: int = Field(default=1, ge=1)
     """Steps between the starts of two training windows."""
     held_out: Literal["all", "last"] = "all"

@@ -92,10 +92,12 @@ class SeriesSpec(TableSpec):
     def _check_time(self) -> "SeriesSpec":
         if self.time is None:
             raise ValueError("name the column of the time with kind: series; write as time: date")
-        if self.texts:
+        grouped = self.split.by == "group" and self.split.field == self.entity
+        if self.entity in self.texts and (self.split.by == "entity" or grouped):
             raise ValueError(
-                f"texts ({', '.join(self.texts)}) must be empty for series; leave them out, or "
-                "give them as numbers"
+                f"texts ({', '.join(self.texts)}) must not hold {self.entity} where entities are "
+                "held out: a model would be judged by those that it does not know alone; write "
+                "split: {by: time, held_out: 0.2}, or leave it out of texts"
             )
         return self
 
@@ -122,8 +124,9 @@ class SeriesSpec(TableSpec):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns that are read."""
-        found = (*super().columns, *((self.entity,) if self.entity is not None else ()))
+        """All columns that are read, the entity once, even where it is learned from, too."""
+        told = self.entity is not None and self.entity not in self.texts
+        found = (*super().columns, *((self.entity,) if told and self.entity is not None else ()))
         if self._remaining is None:
             return found
         # What counts may be what the rows are ordered by, or learned from, too.
@@ -200,6 +203,11 @@ class SeriesForm(TableForm):
                 f"source ({where}) must hold windows of steps of {len(names)} columns, (N, L, "
                 f"{len(names)}), as data.numbers names them; got shape {values.shape[1:]} a "
                 "window; name each column, and put steps before columns"
+            )
+        if data.texts:
+            raise SourceError(
+                f"source ({where}) holds windows of numbers; got texts ({', '.join(data.texts)}), "
+                "of which arrays have none; take them out of data.texts"
             )
         count, steps, width = values.shape
         rows, columns = super().read_arrays(

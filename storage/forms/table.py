@@ -37,7 +37,8 @@ class TableSpec(RowsSpec):
     date_format: str | None = None
     """Format of them all, as `time_format` has it; None for ISO 8601."""
     texts: tuple[str, ...] = ()
-    """Columns of text, such as categories."""
+    """Columns of text, such as categories; of series also `entity`, where each shall be told apart
+    from the others."""
     metadata: tuple[str, ...] = ()
     """Columns of text that nothing is learned from, such as the phone that measured, or the person
     that `split: {by: group, field: person}` keeps together: the model gate judges the rows of each

@@ -19,6 +19,8 @@ from storage.stream.row_samples import Batch
 
 # Fields that name a row: a window carries those of the last row that its model sees.
 LABELS_OF_A_ROW = frozenset({"row_id", "series_id", "content_hash"})
+WINDOW_ROWS = "row_id__window"
+"""Field of the ids of all rows of a window, (samples, lookback + lead + horizon)."""
 
 
 class Window(BaseModel):
@@ -34,6 +36,7 @@ class Window(BaseModel):
             clocks that jitter and months that differ, and lets no missing row through.
         last_only: Whether the last window of each entity is the only one; strides do not count
             then.
+        names_rows: Whether `row_id__window` is given, too: the ids of all rows of each window.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -44,6 +47,7 @@ class Window(BaseModel):
     stride: int = Field(default=1, ge=1)
     max_gap_steps: float | None = Field(default=1.5, ge=1)
     last_only: bool = False
+    names_rows: bool = False
 
     @property
     def length(self) -> int:
@@ -204,6 +208,8 @@ class WindowSamples:
         for name, array in memory.arrays.items():
             if name in LABELS_OF_A_ROW:
                 batch[name] = array.take(past[:, -1], axis=0)
+                if name == "row_id" and self._window.names_rows:
+                    batch[WINDOW_ROWS] = array.take(found, axis=0)
                 continue
             batch[name] = array.take(past, axis=0)
             if self._window.horizon:

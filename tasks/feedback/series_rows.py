@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deployments.targets.trust.uplink import UplinkBatch
 from storage.base.errors import InvalidInput
 from storage.forms.base import RowsSpec
-from storage.forms.columns import SERIES_ID, TIME, hash_entity
+from storage.forms.columns import SERIES_ID, TIME, hash_entity, name_field
 from storage.shards.row_ids import (
     CONTENT_HASH,
     ROW_ID,
@@ -33,7 +33,8 @@ SHARD_ROWS = 65_536
 def make_series_rows(batch: UplinkBatch, model: KnownModel, data: RowsSpec) -> tuple[Rows, Columns]:
     """Make rows of the windows of a batch.
 
-    Where the recipe has an entity, a device sends rows of the entity that it is named after.
+    Where the recipe has an entity, a device sends rows of the entity that it is named after, unless
+    the model is told by a column whose each row is.
 
     Raises:
         InvalidInput: The windows lack their times, or rows of the recipe have a label or a target,
@@ -56,12 +57,12 @@ def make_series_rows(batch: UplinkBatch, model: KnownModel, data: RowsSpec) -> t
     answers = list_answers(batch)
     found, columns = find_task_form(data).read_inputs(batch.inputs, model.input, data)
     times, valid = count_nanoseconds(batch.times.reshape(-1))
-    series = hash_entity(batch.device if data.entity is not None else "")
+    series = _find_entities(found, len(times), batch.device, data)
     features: Rows = {
         **found,
         TIME: times,
         TIME + VALID_SUFFIX: valid,
-        SERIES_ID: np.full(len(times), series, np.int64),
+        SERIES_ID: series,
     }
     length = batch.times.shape[1]
     at = np.repeat(count_times([record.at for record in answers]), length)
@@ -69,12 +70,26 @@ def make_series_rows(batch: UplinkBatch, model: KnownModel, data: RowsSpec) -> t
     seen = np.arange(len(times)) % length < length - model.input.ahead
     kept = np.flatnonzero(valid & seen)
     rows: Rows = {
-        ROW_ID: hash_member_ids(f"{series}:{time}" for time in times.tolist()),
+        ROW_ID: hash_member_ids(
+            f"{entity}:{time}" for entity, time in zip(series.tolist(), times.tolist(), strict=True)
+        ),
         CONTENT_HASH: hash_contents(features),
         **features,
         AT: at,
     }
     return {name: values[kept] for name, values in rows.items()}, columns
+
+
+def _find_entities(rows: Rows, count: int, device: str, data: RowsSpec) -> NDArray[np.int64]:
+    """Find the series of each row, (N,): that of its entity, or the device's where none is told."""
+    own = hash_entity(device if data.entity is not None else "")
+    if data.entity not in data.texts or data.entity is None:
+        return np.full(count, own, np.int64)
+    field = name_field(data.entity, data.texts)
+    texts, valid = rows[field].tolist(), rows[field + VALID_SUFFIX].tolist()
+    known = {text: hash_entity(text) for text in set(texts)}
+    told = [known[text] if there else own for text, there in zip(texts, valid, strict=True)]
+    return np.array(told, np.int64)
 
 
 def merge_rows(parts: Sequence[Rows]) -> tuple[Rows, int]:

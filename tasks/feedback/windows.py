@@ -12,7 +12,7 @@ from lightning_modules.specs.window import WindowSpec
 from storage.forms.columns import SERIES_ID
 from storage.forms.series import find_step
 from storage.shards.row_ids import ROW_ID, Rows
-from storage.stream.windows import Window, find_windows, number_runs
+from storage.stream.windows import WINDOW_ROWS, Window, find_windows, number_runs
 
 BATCH_WINDOWS = 512
 
@@ -45,6 +45,8 @@ def read_windows(
 def _gather(rows: Rows, starts: NDArray[np.int64], window: Window) -> Mapping[str, NDArray[Any]]:
     past = starts[:, np.newaxis] + np.arange(window.lookback)
     future = starts[:, np.newaxis] + np.arange(window.lookback, window.length)
-    found = {name: rows[name][past] for name in (NUMBERS, VALID, TIME)}
-    found |= {name + FUTURE: rows[name][future] for name in (NUMBERS, VALID, TIME)}
-    return {**found, ROW_ID: rows[ROW_ID][past[:, -1]]}
+    names = [name for name in (NUMBERS, VALID, TIME) if name in rows]
+    found = {name: rows[name][past] for name in names}
+    found |= {name + FUTURE: rows[name][future] for name in names}
+    every = rows[ROW_ID][np.concatenate([past, future], axis=1)]
+    return {**found, ROW_ID: rows[ROW_ID][past[:, -1]], WINDOW_ROWS: every}

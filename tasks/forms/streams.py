@@ -12,7 +12,7 @@ from lightning_modules.specs.training import TrainSpec
 from storage.datasets.version import Version
 from storage.shards.row_ids import Rows
 from storage.stream.stream import Stream
-from storage.stream.windows import Window
+from storage.stream.windows import WINDOW_ROWS, Window
 from tasks.forms.registry import FORMS
 
 TRAIN, VALIDATION, HELD_OUT = "train", "validation", "held_out"
@@ -54,7 +54,7 @@ class SampleRows:
             seed=spec.seed,
             rank=self.rank,
             world_size=self.world_size,
-            fields=self.reader.fields,
+            fields=self._fields,
             window=self._make_window(TRAIN, training=True),
         )
 
@@ -74,7 +74,7 @@ class SampleRows:
             world_size=ranks if shared else 1,
             shuffle=False,
             drop_last=False,
-            fields=self.reader.fields,
+            fields=self._fields,
             window=window,
             context=CONTEXT.get(split, ()) if window is not None else (),
         )
@@ -94,7 +94,7 @@ class SampleRows:
             batch_size=1 if window is not None else wanted,
             seed=seed,
             shuffle=True,
-            fields=self.reader.fields,
+            fields=self._fields,
             window=window,
         )
         drawn: list[SampleBatch] = []
@@ -103,6 +103,11 @@ class SampleRows:
             if sum(len(part.row_id) for part in drawn) >= wanted:
                 break
         return SampleBatch(*(np.concatenate(part) for part in zip(*drawn, strict=True)))
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        """Names of the stored fields that are read."""
+        return tuple(name for name in self.reader.fields if name != WINDOW_ROWS)
 
     def _make_window(self, split: str, *, training: bool = False) -> Window | None:
         window = self.sample.window
@@ -116,6 +121,7 @@ class SampleRows:
             stride=window.stride if training else window.held_out_stride if judged else 1,
             max_gap_steps=window.max_gap_steps,
             last_only=judged and window.held_out == "last",
+            names_rows=WINDOW_ROWS in self.reader.fields,
         )
 
 

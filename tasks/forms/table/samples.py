@@ -65,7 +65,7 @@ def _describe_category(name: str, data: TableSpec, fitted: Fitted) -> CategoryCo
             "more; take it out of data.texts"
         )
         raise StageStopped("train", (reason,))
-    return CategoryColumn(name=name, vocabulary=tuple(texts))
+    return CategoryColumn(name=name, vocabulary=tuple(texts), entity=name == data.entity)
 
 
 def describe_columns(sample: RowSample, data: TableSpec) -> InputSpec:

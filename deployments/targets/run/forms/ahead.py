@@ -25,7 +25,7 @@ def check_ahead(samples: NDArray[np.float64], spec: InputSpec, where: str) -> No
     unknown = [
         place
         for place, column in enumerate(spec.columns)
-        if not column.is_time and column.name not in spec.known
+        if not column.is_time and column.name not in (*spec.known, spec.entity)
     ]
     given = ~np.isnan(samples[:, -spec.ahead :][..., unknown])
     if given.any():
