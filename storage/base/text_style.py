@@ -19,6 +19,7 @@ from pydantic import (
 from storage.base.cells import find_missing, read_number
 from storage.base.documents import leave_out_defaults
 from storage.base.marks import Decimal, Marks, NumberWriter, Thousands
+from storage.base.melting import MeltSpec
 from storage.base.path_patterns import PathColumns
 
 _MARKS = {
@@ -81,6 +82,7 @@ class TextStyle(BaseModel):
         skip_rows: Lines before the header, or before the first record of files without one.
         units_row: Whether a record of units, in which no value is a number, may follow the header.
         path_columns: Pattern of the files' paths, whose named parts are columns.
+        melt: Columns that become rows, where files are wide.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,6 +95,7 @@ class TextStyle(BaseModel):
     skip_rows: SkippedRows = 0
     units_row: bool = False
     path_columns: PathColumns | None = None
+    melt: MeltSpec | None = None
 
     @model_serializer(mode="wrap")
     def _leave_out_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -1,12 +1,10 @@
 """Names of columns by pattern: `sensor_*` stands for every column of a file that it fits."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from storage.base.shown import list_names
+from storage.base.melting import ANY, expand_names
 from storage.forms.base import RowsSpec
 
-ANY = "*"
 FIELDS = ("numbers", "texts", "metadata")
 
 
@@ -38,24 +36,3 @@ def expand_columns(data: RowsSpec, header: Sequence[str]) -> RowsSpec:
             except ValueError as error:
                 raise ValueError(f"{field} {error}") from None
     return type(data).model_validate({**data.model_dump(), **found})
-
-
-def expand_names(names: Sequence[str], header: Sequence[str], taken: set[str]) -> Iterator[str]:
-    """Yield the columns that names stand for; those of patterns are added to what is taken.
-
-    Raises:
-        ValueError: No column fits a pattern.
-    """
-    for name in names:
-        if ANY not in name or name in header:
-            yield name
-            continue
-        pattern = re.compile(".*".join(map(re.escape, name.split(ANY))), re.S)
-        fit = [column for column in header if pattern.fullmatch(column) and column not in taken]
-        if not fit:
-            raise ValueError(
-                f"({name}) must fit a column that the section does not name elsewhere, of "
-                f"{list_names(header)}; mend the pattern, or remove it"
-            )
-        taken.update(fit)
-        yield from fit

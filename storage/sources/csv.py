@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from storage.base.errors import SourceError
 from storage.base.marks import Decimal, Thousands
+from storage.base.melting import MeltSpec
 from storage.base.path_patterns import PathColumns
 from storage.base.text_style import (
     MOST_MARK_BYTES,
@@ -44,7 +45,7 @@ from storage.sources.csv_blocks import Block, Cut, Layout, cut_blocks
 from storage.sources.csv_lines import drop_units, skip_lines, take_header
 from storage.sources.faults import translated
 from storage.sources.listing import PACKED, Listing, find_files
-from storage.sources.melting import DECODED_BYTES, Melt, MeltSpec, name_long
+from storage.sources.melting import DECODED_BYTES, Melt, name_long
 from storage.sources.opening import SourceStream, open_stream
 
 HEADER_BYTES = 1 << 16
@@ -82,7 +83,7 @@ class CsvSource(UrlSource):
     melt: MeltSpec | None = None
     """Wide to long: `{columns: ["store_*"], name: store, value: sales}` makes a row of each value
     of these columns, so that `store` can be the entity and `sales` a number. A model is asked with
-    such rows, too."""
+    such a file, and answers each entity's last window, or with long rows."""
     max_files: int = Field(default=100_000, ge=1)
     """Most files of the source."""
 
@@ -120,7 +121,7 @@ class CsvSource(UrlSource):
         name = chosen[0][0]
         given = read_path(self.path_columns, name, self.display)
         if self.header is not None:
-            return (*self.header, *given)
+            return name_long(self.melt, (*self.header, *given), self.display)
         with open_stream(join_url(found.root, name), self.options, name) as stream:
             first = next(self._cut_blocks(stream, HEADER_BYTES), None)
         names = take_header(first, self.delimiter)[0] if first is not None else []

@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
 from storage.base.errors import SourceError
+from storage.base.melting import MeltSpec, expand_names
 from storage.base.shown import list_names
 from storage.forms.base import RowsSpec
 from storage.forms.columns import list_number_columns
-from storage.forms.patterns import expand_names
 from storage.forms.table import TableSpec
 from storage.forms.time_field import is_counted_by_rows
 
@@ -18,27 +16,6 @@ if TYPE_CHECKING:
 
 DECODED_BYTES = 12
 """Bytes that a value of a wide table grows to, in times of its text's."""
-
-
-class MeltSpec(BaseModel):
-    """Columns that hold the same of one entity each; a model is asked with long rows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    columns: tuple[str, ...] = Field(min_length=1)
-    """The columns, or patterns as `"store_*"`, of each file."""
-    name: str
-    """What the new column of the columns' names is called, as `store`: a text like any other."""
-    value: str
-    """What the new column of their values is called, as `sales`."""
-
-    @model_validator(mode="after")
-    def _check_names(self) -> "MeltSpec":
-        if self.name == self.value:
-            raise ValueError(
-                f"name ({self.name}) must be another than value; write as name: store, value: sales"
-            )
-        return self
 
 
 class Melt:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from storage.base.errors import SourceError
+from storage.base.melting import MeltSpec
 from storage.base.path_patterns import PathColumns
 from storage.base.store import redact
 from storage.base.text_style import TextStyle
@@ -25,7 +26,7 @@ from storage.sources.choosing import Splits, add_columns, check_given, choose_fi
 from storage.sources.counting import RowCounter, Starts, add_counted_times
 from storage.sources.faults import translated
 from storage.sources.listing import find_files
-from storage.sources.melting import DECODED_BYTES, Melt, MeltSpec, name_long
+from storage.sources.melting import DECODED_BYTES, Melt, name_long
 from storage.sources.opening import open_stream
 from storage.sources.parquet_layout import (
     RowGroups,
@@ -71,14 +72,16 @@ class ParquetSource(UrlSource):
     melt: MeltSpec | None = None
     """Wide to long: `{columns: ["store_*"], name: store, value: sales}` makes a row of each value
     of these columns, so that `store` can be the entity and `sales` a number. A model is asked with
-    such rows, too."""
+    such a file, and answers each entity's last window, or with long rows."""
     max_files: int = Field(default=100_000, ge=1)
     """Most files of the source."""
 
     @property
     def file_style(self) -> TextStyle | None:
-        """How a file is called that a model is asked with, where files' names say something."""
-        return None if self.path_columns is None else TextStyle(path_columns=self.path_columns)
+        """How a file is called or laid out that a model is asked with; None where that is plain."""
+        if self.path_columns is None and self.melt is None:
+            return None
+        return TextStyle(path_columns=self.path_columns, melt=self.melt)
 
     def scan(
         self, spec: RowsSpec | None, target_bytes: int

@@ -17,6 +17,13 @@ from deployments.targets.run.forms.records import (
 )
 from deployments.targets.run.forms.registry import READERS, RECORD_READERS
 from deployments.targets.run.forms.rows import list_columns, list_number_columns
+from deployments.targets.run.forms.wide import (
+    is_long,
+    join_long,
+    join_samples,
+    list_wide,
+    melt_records,
+)
 from deployments.targets.trust.card import Card, InputSpec
 from storage.base.cells import find_missing
 from storage.base.errors import NotFound, StorageError
@@ -70,13 +77,12 @@ def read_samples(
     if spec.form in RECORD_READERS and not data.startswith(MAGIC):
         style = spec.file_style or TextStyle()
         named = list_names(style.path_columns)
+        named = (*named, *_list_melted(style))
         wanted = [name for column in spec.columns for name in column.columns if name not in named]
         if encoding is not None:
             style = style.model_copy(update={"encoding": encoding})
         records = add_path_columns(split_csv(data, where, wanted, style), style.path_columns, path)
-        numbers = list_number_columns(spec)
-        records = write_numbers(records, numbers, style.marks, find_missing(spec.missing))
-        return _read_records(records, spec, where)
+        return _read_records(records, spec, where, style)
     try:
         read = READERS.find(spec.form)
     except UnknownName as error:
@@ -103,7 +109,11 @@ def read_values(value: object, card: Card, where: str) -> Samples:
     spec = card.input
     rows = [value] if isinstance(value, dict) else value
     if spec.form in RECORD_READERS and isinstance(rows, list) and _has_object(rows):
-        return _read_records(tabulate_objects(rows, list_columns(spec), where), spec, where)
+        columns, style = list_columns(spec), spec.file_style or TextStyle()
+        if style.melt is not None:
+            columns = list_wide(rows, columns, style.melt, where)
+        plain = TextStyle(melt=style.melt)
+        return _read_records(tabulate_objects(rows, columns, where), spec, where, plain)
     return read_samples(write_npy(read_numbers(rows, where)), card, where)
 
 
@@ -111,7 +121,27 @@ def _has_object(rows: list[object]) -> bool:
     return any(isinstance(row, dict) for row in rows)
 
 
-def _read_records(records: Records, spec: InputSpec, where: str) -> Samples:
+def _list_melted(style: TextStyle) -> tuple[str, ...]:
+    """List the columns that a wide file lacks."""
+    return () if style.melt is None else (style.melt.name, style.melt.value)
+
+
+def _read_records(records: Records, spec: InputSpec, where: str, style: TextStyle) -> Samples:
+    """Read records as their files write them; of wide ones that hold several series, each."""
+    melt = style.melt
+    if melt is None or is_long(records.header, melt):
+        return _read_long(records, spec, where, style)
+    parts = list(melt_records(records, melt, where))
+    if spec.entity == melt.name:
+        return join_samples(
+            [(name, _read_long(part, spec, f"{where}, {name}", style)) for name, part in parts]
+        )
+    return _read_long(join_long(parts), spec, where, style)
+
+
+def _read_long(records: Records, spec: InputSpec, where: str, style: TextStyle) -> Samples:
+    numbers = list_number_columns(spec)
+    records = write_numbers(records, numbers, style.marks, find_missing(spec.missing))
     samples = RECORD_READERS.find(spec.form)(records, spec, where)
     if samples.times is not None:
         return samples

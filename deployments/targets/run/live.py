@@ -67,7 +67,12 @@ class LiveModel:
         return self.predictor.predict(raw)
 
     def tell(
-        self, answers: Answers, *, file: str, notes: Sequence[tuple[int, str]] = ()
+        self,
+        answers: Answers,
+        *,
+        file: str,
+        notes: Sequence[tuple[int, str]] = (),
+        names: Sequence[str] = (),
     ) -> list[Prediction]:
         """Tell what it answers of each sample, as `predict --json` prints it.
 
@@ -75,6 +80,7 @@ class LiveModel:
             answers: What it answered.
             file: What it was asked, as it was given.
             notes: Of samples, by number, what a person should know besides.
+            names: Whose each sample is; empty where nothing says.
         """
         rows = len(answers.values)
         noted: dict[int, list[str]] = {}
@@ -84,6 +90,7 @@ class LiveModel:
             Prediction(
                 file=file,
                 row=row if rows > 1 else None,
+                of=names[row] if names else None,
                 objective=self.card.objective,
                 outputs=self.teller.list_outputs(answers, row),
                 model_id=self.model_id,

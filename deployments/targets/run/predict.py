@@ -58,4 +58,5 @@ def answer_files(live: LiveModel, files: Iterable[str]) -> Iterator[Prediction]:
     """
     for file in files:
         samples = load_samples(file, live.card)
-        yield from live.tell(live.answer(samples.raw), file=file, notes=samples.notes)
+        answers = live.answer(samples.raw)
+        yield from live.tell(answers, file=file, notes=samples.notes, names=samples.names)

@@ -13,6 +13,7 @@ class Prediction(BaseModel):
     Attributes:
         file: The file, as it was given.
         row: Number of the sample in it, from 0, where a file holds several.
+        of: Whose the sample is, where a file holds samples of several.
         objective: What the model was asked, as its card says.
         outputs: What it says of the sample.
         model_id: Which model answered.
@@ -24,6 +25,7 @@ class Prediction(BaseModel):
 
     file: str
     row: int | None = None
+    of: str | None = None
     objective: str
     outputs: tuple[Output, ...]
     model_id: str
@@ -36,12 +38,14 @@ class Prediction(BaseModel):
     def to_json(self) -> str:
         """Return one line of JSON, in which each output is a key."""
         place = {} if self.row is None else {"row": self.row}
+        whose = {} if self.of is None else {"of": self.of}
         said = {output.name: output.value for output in self.outputs}
         noted = {} if self.note is None else {"note": self.note}
-        document = {"file": self.file, **place, **said, **noted, "model_id": self.model_id}
+        document = {"file": self.file, **place, **whose, **said, **noted, "model_id": self.model_id}
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
     def __str__(self) -> str:
         where = self.file if self.row is None else f"{self.file} row {self.row}"
         noted = "" if self.note is None else f"  (note: {self.note})"
+        where = where if self.of is None else f"{where} ({self.of})"
         return f"{where}  {ANSWERS.find(self.objective).say(self.outputs)}{noted}"

@@ -127,7 +127,7 @@ def _predict(live: LiveModel, data: bytes, headers: Headers, file: str) -> _Said
     samples = _read(live, data, headers, file)
     check_rows(len(samples.raw))
     answers = _answer(live, samples, file)
-    predictions = live.tell(answers, file=file, notes=samples.notes)
+    predictions = live.tell(answers, file=file, notes=samples.notes, names=samples.names)
     told = [prediction.to_json() for prediction in predictions]
     return _Said(samples, answers, f"[{','.join(told)}]".encode())
 

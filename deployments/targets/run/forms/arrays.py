@@ -27,11 +27,13 @@ class Samples:
         times: (N, L) seconds since 1970 of the rows of N windows; None where nothing tells them.
         notes: What a person should know of single samples before trusting their answers: the
             number of the sample, and words, such as of a category that no training row had.
+        names: Whose each sample is, where a file holds samples of several; empty where it does not.
     """
 
     raw: Raw
     times: NDArray[np.float64] | None = None
     notes: tuple[tuple[int, str], ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def read_npy(data: bytes, where: str) -> Raw:

@@ -8,16 +8,53 @@ from typing import Any
 
 from deployments.targets.errors import BadInput
 
+STEP_BYTES = 1024
+"""Bytes of a .zst file that are unpacked at once: of these, 32 MiB may come at most."""
+
+
+class _ZstdReader:
+    """Unpacks one frame of a .zst file, as the standard library's readers unpack theirs."""
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._reader = zstandard.ZstdDecompressor().decompressobj()
+        self.eof, self.unused_data = False, b""
+
+    def decompress(self, data: bytes, most_bytes: int) -> bytes:
+        """Return what data unpack to, at least so much of it where it is more.
+
+        Raises:
+            EOFError: They are damaged.
+        """
+        import zstandard
+
+        found: list[bytes] = []
+        left = most_bytes
+        for start in range(0, len(data), STEP_BYTES):
+            try:
+                found.append(self._reader.decompress(data[start : start + STEP_BYTES]))
+            except zstandard.ZstdError as error:
+                raise EOFError(str(error)) from error
+            left -= len(found[-1])
+            self.eof = self._reader.eof
+            if self.eof:
+                self.unused_data = self._reader.unused_data + data[start + STEP_BYTES :]
+            if self.eof or left <= 0:
+                break
+        return b"".join(found)
+
+
 _READERS: dict[bytes, Callable[[], Any]] = {
     b"\x1f\x8b": lambda: zlib.decompressobj(31),
     b"\xfd7zXZ\x00": lzma.LZMADecompressor,
     b"BZh": bz2.BZ2Decompressor,
+    b"\x28\xb5\x2f\xfd": _ZstdReader,
 }
-_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 def unpack(data: bytes, most_bytes: int, where: str) -> bytes:
-    """Return what a file holds that is packed by gzip, xz or bzip2; another one as it is.
+    """Return what a file holds that is packed by gzip, xz, bzip2 or zstd; another one as it is.
 
     Args:
         data: The file.
@@ -25,13 +62,8 @@ def unpack(data: bytes, most_bytes: int, where: str) -> bytes:
         where: Its name, for messages.
 
     Raises:
-        BadInput: It is damaged, unpacks to more, or is packed in a way that no device unpacks.
+        BadInput: It is damaged, or unpacks to more.
     """
-    if data.startswith(_ZSTD):
-        raise BadInput(
-            f"input ({where}) must be packed by gzip, xz or bzip2, or not at all; got a .zst file; "
-            "unpack it, as by zstd -d"
-        )
     open_reader = next((made for magic, made in _READERS.items() if data.startswith(magic)), None)
     if open_reader is None:
         return data

@@ -12,6 +12,9 @@ from storage.base.text_style import TextStyle
 COLUMNS = (ColumnSpec(name="speed"), ColumnSpec(name="grade", vocabulary=("H", "L")))
 ROW = InputSpec(form="table", name="row", dtype="float64", shape=(2,), columns=COLUMNS)
 STYLED = ROW.model_copy(update={"file_style": TextStyle(delimiter=";", encoding="latin-1")})
+MELT = {"columns": ["a", "b"], "name": "grade", "value": "speed"}
+WIDE = TextStyle.model_validate({"delimiter": ";", "encoding": "latin-1", "melt": MELT})
+MELTED = ROW.model_copy(update={"file_style": WIDE})
 CLOCK = ColumnSpec(name="when", is_time=True)
 DATED = ROW.model_copy(update={"shape": (3,), "columns": (*COLUMNS, CLOCK)})
 WINDOW = InputSpec(
@@ -75,6 +78,15 @@ def list_lies(claims: Any) -> list[str]:
             make_recipe(window=None, source={"first": {"type": "npy"}}),
             ["card's file style"],
         ),
+        (MELTED, make_recipe(window=None, source={"melt": MELT}), []),
+        (MELTED, make_recipe(window=None), ["card's file style"]),
+        (
+            MELTED,
+            make_recipe(window=None, source={"melt": {**MELT, "columns": ["b"]}}),
+            ["card's file style"],
+        ),
+        # Cards of before say nothing of it, and their models are asked with long rows.
+        (STYLED, make_recipe(window=None, source={"melt": MELT}), []),
         (WINDOW, make_recipe(), []),
         (WINDOW.model_copy(update={"shape": (6, 3)}), make_recipe(), ["card's input shape"]),
         (DATED, make_recipe(window=None, numbers=["speed", "when"], dates=["when"]), []),
