@@ -14,6 +14,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.targets.errors import BadInput
+from deployments.targets.run.forms.ahead import check_ahead
 from deployments.targets.run.forms.arrays import read_numbers
 from deployments.targets.run.live import LiveModel
 from deployments.targets.run.runtime import Answers, Array
@@ -137,7 +138,12 @@ def _read_tensor(given: _Input, spec: InputSpec) -> Array:
             f"shape; got {values.size} of shape {list(values.shape)}; send as many as it states",
         )
     _check_values(values, spec, what)
-    return values.astype(spec.dtype).reshape(given.shape)
+    shaped = values.astype(spec.dtype).reshape(given.shape)
+    try:
+        check_ahead(shaped, spec, what)
+    except BadInput as error:
+        raise Refusal(400, str(error)) from error
+    return shaped
 
 
 def _check_values(values: Array, spec: InputSpec, what: str) -> None:
