@@ -74,6 +74,7 @@ class Profile:
         steps: how time goes on from row to row; None where rows are no series.
         step_ns: usual time between rows of the accepted version; 0 if unknown.
         phases: rows by their distance from the grid of times, as `phase in 60ths of a step`.
+        clock_hours: the same as hours by the clocks of the rows' zone; None where they have none.
     """
 
     counts: "Mapping[str, np.ndarray[Any, Any]]" = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Profile:
     phases: Mapping[str, int] = field(default_factory=dict)
     steps: Steps | None = None
     step_ns: int = 0
+    clock_hours: "np.ndarray[Any, Any] | None" = None
 
     def merge(self, other: "Profile") -> "Profile":
         """Return the sums of both; blocks of hours follow each other."""
@@ -90,7 +92,10 @@ class Profile:
         phases = dict(self.phases)
         for name, count in other.phases.items():
             phases[name] = phases.get(name, 0) + count
-        hours = [part for part in (self.hours, other.hours) if part is not None]
+        hours, clock_hours = (
+            [part for part in pair if part is not None]
+            for pair in ((self.hours, other.hours), (self.clock_hours, other.clock_hours))
+        )
         products = [part for part in (self.products, other.products) if part is not None]
         return Profile(
             {name: values + other.counts[name] for name, values in self.counts.items()},
@@ -101,6 +106,7 @@ class Profile:
             if self.steps and other.steps
             else self.steps or other.steps,
             self.step_ns,
+            np.concatenate(clock_hours) if clock_hours else None,
         )
 
     @property
@@ -121,6 +127,7 @@ def measure_profile(
     grids: Mapping[str, Grid],
     times: "np.ndarray[Any, Any] | None" = None,
     step_ns: int = 0,
+    clocks: "np.ndarray[Any, Any] | None" = None,
 ) -> Profile:
     """Return what some rows add.
 
@@ -129,6 +136,7 @@ def measure_profile(
         grids: of the accepted version, by column.
         times: (N,) nanoseconds since 1970; None where rows have no time.
         step_ns: usual time between rows of the accepted version; 0 if unknown.
+        clocks: (N,) the times as the clocks of the rows' zone count them; None without a zone.
     """
     import numpy as np
 
@@ -151,6 +159,7 @@ def measure_profile(
         profile.products,
         _measure_days(matrix, times, step_ns),
         _count_phases(times, step_ns),
+        clock_hours=None if clocks is None else _measure_days(matrix, clocks, step_ns),
     )
 
 

@@ -35,6 +35,10 @@ _PARTS = ("%Y", "%m", "%d", "%H", "%M", "%S")
 _WHOLE = re.compile(r"([+-]?\d+)(\.0+)?")
 
 
+_QUARTER_NS = 900 * 10**9
+"""Time between two moments at which clocks may be changed."""
+
+
 class TimeStyle(NamedTuple):
     """How times are told.
 
@@ -109,6 +113,19 @@ class TimeStyle(NamedTuple):
         there = np.array([shift is not None for shift in shifts], dtype=np.bool_)
         moved = known - np.array([shift or 0 for shift in shifts], dtype=np.int64)
         return np.where(there, moved, 0)[places], there[places]
+
+    def show_clocks(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return times as the zone's clocks count them, of (N,) nanoseconds since 1970."""
+        if self.zone is None:
+            return times
+        known, places = np.unique(times // _QUARTER_NS, return_inverse=True)
+        zone = _find_zone(self.zone)
+        offsets = [
+            datetime.fromtimestamp(quarter * 900, zone).utcoffset() or timedelta()
+            for quarter in known.tolist()
+        ]
+        shifts = np.array([round(offset.total_seconds()) for offset in offsets], np.int64)
+        return times + shifts[places] * 10**9
 
     def _place(self, moment: datetime) -> datetime | None:
         """Return a moment with its offset; None where the zone has none of it, or two."""

@@ -49,9 +49,7 @@ def gate_drift(
     figures += measure_missing(before, after, data, limits)
     listed = form.list_columns(data)
     columns = tuple(column for column in listed if not _is_ignored(column.name, limits))
-    pairs, found = compare_columns(
-        accepted.version, current, columns, limits, ordered=form.ordered, client=client
-    )
+    pairs, found = compare_columns(accepted.version, current, data, columns, limits, client)
     compared |= pairs
     figures += found
     new = find_new(accepted.version, current, limits, ordered=form.ordered)

@@ -1,5 +1,6 @@
 """Compares columns of two versions by their rows: values, relations, and time."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,12 +14,15 @@ from gates.drift.time_steps import compare_gaps, measure_steps
 from gates.specs.drift import DriftGate
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
+from storage.base.time_styles import TimeStyle
 from storage.datasets.version import Version
+from storage.forms.base import RowsSpec
 from storage.forms.columns import SERIES_ID, TIME
 from storage.forms.series import find_step
 from storage.shards.entry import ShardEntry
 from storage.shards.reading import read_shard
 from tasks.forms.columns import Column, find_present, read_column
+from tasks.forms.registry import find_task_form
 from tasks.gates.drift_entities import measure_entities
 from tasks.gates.drift_statistics import Pair, Span, find_span
 from tasks.gates.row_figures import make_column_grid
@@ -35,21 +39,22 @@ class Profiling:
         grids: Grids of their values, by name.
         step_ns: Usual time between the rows of series; 0 where rows are in no order of time.
         span: First and last time of the rows that count; None for all.
+        zone: Zone whose clocks the rows' times were told by; None for UTC.
     """
 
     columns: tuple[Column, ...]
     grids: Mapping[str, Grid]
     step_ns: int
     span: Span | None = None
+    zone: str | None = None
 
 
 def compare_columns(
     accepted: Version,
     current: Version,
+    data: RowsSpec,
     columns: Sequence[Column],
     limits: DriftGate,
-    *,
-    ordered: bool,
     client: TaskClient | None,
 ) -> tuple[dict[str, Pair], list[DriftFigure]]:
     """Compare columns of numbers: where values lie, how they go together, and with the time of day.
@@ -57,19 +62,20 @@ def compare_columns(
     Args:
         accepted: The accepted version.
         current: The version that is judged.
+        data: What the recipe says of the rows.
         columns: Columns that are compared; those of other roles are passed over.
         limits: The recipe's.
-        ordered: Whether the rows of an entity follow each other in time.
         client: Where the work on rows is done; None for here.
     """
     grids = _make_grids(accepted, columns)
     if not grids:
         return {}, []
+    ordered = find_task_form(data).ordered
     step_ns = find_usual_step(accepted) if ordered else 0
     # To this the accepted version is cut: a season that the current one lacks is no change of it.
     span = find_span(current) if step_ns else None
     profiled = tuple(column for column in columns if column.name in grids)
-    profiling = Profiling(profiled, grids, step_ns)
+    profiling = Profiling(profiled, grids, step_ns, zone=data.time_zone)
     before = _profile(accepted, replace(profiling, span=span), client)
     after = _profile(current, profiling, client)
     if span is not None and before.rows < limits.min_rows:
@@ -119,6 +125,10 @@ def _measure_clock(
     if before.hours is None or after.hours is None:
         return DriftFigure(about, 0.0, why_not="rows come less often than eight times a day")
     shift = find_clock_shift(before.hours, after.hours, names)
+    if shift.minutes and before.clock_hours is not None and after.clock_hours is not None:
+        # People live by clocks that are changed twice a year, the sun does not: either may be why.
+        told = find_clock_shift(before.clock_hours, after.clock_hours, names)
+        shift = min((shift, told), key=lambda each: math.inf if each.why_not else each.minutes)
     return DriftFigure(
         about + (f", by {shift.column}" if shift.column else ""),
         shift.minutes,
@@ -210,7 +220,10 @@ def profile_shard(entry: ShardEntry, shards: Store, profiling: Profiling) -> Pro
     rows, grids = read_shard(shards, entry, verify=False), profiling.grids
     step_ns, span = profiling.step_ns, profiling.span
     columns = {column.name: read_column(rows, column) for column in profiling.columns}
-    profile = measure_profile(columns, grids, rows.get(TIME), step_ns)
+    times, clocks = rows.get(TIME), None
+    if times is not None and profiling.zone is not None:
+        clocks = TimeStyle(None, profiling.zone).show_clocks(times)
+    profile = measure_profile(columns, grids, times, step_ns, clocks)
     if span is not None:
         inside = (rows[TIME] >= span[0]) & (rows[TIME] <= span[1])
         if not inside.all():

@@ -150,3 +150,75 @@ def test_a_change_since_the_accepted_version_stops_and_may_be_allowed(tmp_path):
         DriftGate(on_fail={"*": "warn"}),
     ):
         assert judge_version(changed, TABLE, GatesSpec(drift=drift), accepted).passed
+
+
+ZONED = SERIES.model_copy(update={"time_format": "%Y-%m-%dT%H:%M", "time_zone": "Europe/Berlin"})
+COUNTED = SeriesSpec.model_validate(
+    {**SERIES.model_dump(), "time": {"count": "cycle", "step": "1h", "start": "2024-01-01"}}
+)
+
+
+def make_loads(clock):
+    """Loads of four months by the clocks of Berlin, or by the sun, in the spring that changes
+    them: what people do jumps by an hour then, and what the sun does jumps on their clocks.
+    """
+    rng = np.random.default_rng(0)
+    utc = np.datetime64("2024-01-08T00", "m") + np.arange(16 * 7 * 24) * np.timedelta64(60, "m")
+    summer = utc >= np.datetime64("2024-03-31T01")
+    local = utc + np.where(summer, 2, 1) * np.timedelta64(60, "m")
+    told = local if clock else utc
+    hour = (told - told.astype("datetime64[D]")).astype(int) / 60
+    level = 20 + 5 * np.sin(hour * np.pi / 12) + 2 * np.sin(hour * np.pi / 4)
+    level = level + rng.normal(0, 0.3, len(level))
+    flow = level * 2 + rng.normal(0, 1, len(level))
+    return {"flow": flow.round(3), "level": level.round(3), "time": local}
+
+
+@pytest.mark.parametrize("clock", [True, False], ids=["clocks", "sun"])
+def test_clocks_that_are_put_forward_are_no_shift_of_the_day(tmp_path, clock):
+    loads = make_loads(clock)
+    red = find_red(judge(tmp_path, take(loads, slice(0, 11 * 7 * 24)), loads, ZONED))
+    assert not [found for found in red if "clock" in found], red
+
+
+def test_a_clock_that_is_late_is_found_in_a_zone_too(tmp_path):
+    loads = make_loads(clock=True)
+    late = take(loads, slice(0, None))
+    late["time"][11 * 7 * 24 :] -= np.timedelta64(180, "m")
+    red = find_red(judge(tmp_path, take(loads, slice(0, 11 * 7 * 24)), late, ZONED))
+    assert any("clock" in found for found in red), red
+
+
+def make_cycles():
+    """The walk, whose rows are numbered instead of dated."""
+    walk = make_walk()
+    del walk["time"]
+    return {**walk, "cycle": np.arange(len(walk["level"]))}
+
+
+def test_a_part_of_a_counted_series_is_like_that_part(tmp_path):
+    cycles = make_cycles()
+    assert not find_red(judge(tmp_path, cycles, take(cycles, slice(300, 2700)), COUNTED))
+
+
+def _restart(columns):
+    columns["cycle"][1400:] = columns["cycle"][900:2200]
+
+
+def _skip(columns):
+    columns["cycle"][1400:] += 40
+
+
+@pytest.mark.parametrize(
+    ("spoil", "about"),
+    [
+        (_restart, "time: rise of the share of rows that go back or stand still"),
+        (_skip, "time: longest gap, over 1:00:00"),
+    ],
+)
+def test_faults_of_a_count_are_named(tmp_path, spoil, about):
+    cycles = make_cycles()
+    after = take(cycles, slice(300, 3000))
+    spoil(after)
+    red = find_red(judge(tmp_path, cycles, after, COUNTED))
+    assert any(found.startswith(about) for found in red), red
