@@ -47,6 +47,7 @@ def check_recipe(recipe: Recipe) -> list[RecipeFault]:
         *_check_window(recipe, form, objective),
         *_check_head(recipe, form),
         *_check_calendar(recipe),
+        *_check_entity_scale(recipe),
         *_check_pairs(recipe),
         *_check_training(recipe, objective),
         *_check_augmentation(recipe, form),
@@ -197,6 +198,20 @@ def _check_calendar(recipe: Recipe) -> Iterator[RecipeFault]:
         rule = "be of times that files tell; data.time counts rows"
         remedy = "remove it, or name the column of the time"
         yield RecipeFault("model.head.calendar", repr(recipe.model.head.calendar), rule, remedy)
+
+
+def _check_entity_scale(recipe: Recipe) -> Iterator[RecipeFault]:
+    """Yields numbers that are to be normalised by entities which the rows do not name."""
+    head, data = recipe.model.head, recipe.data
+    if head.normalise != "entity":
+        return
+    path = "model.head.normalise"
+    if data.entity is None or data.entity not in data.texts:
+        name = data.entity or "shop"
+        remedy = f"write data.entity: {name} and data.texts: [{name}]"
+        yield RecipeFault(path, "'entity'", "have an entity among data.texts", remedy)
+    if head.name != DEFAULT_HEAD.name:
+        yield RecipeFault(path, "'entity'", "go with the standard head", "remove model.head.name")
 
 
 def _suits(form: SampleForm, setting: str, value: object) -> bool:

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from flows.errors import RecipeFault
 from storage.forms.base import RowsSpec
 from storage.forms.columns import SERIES_ID, TARGET, TIME
-from storage.forms.rules import Condition
+from storage.forms.rules import CUTOFFS, Condition
 from storage.shards.row_ids import LABEL
-
-CUTOFFS = ("validation_from", "held_out_from", "end")
 
 
 def check_data(data: RowsSpec) -> Iterator[RecipeFault]:

@@ -42,4 +42,6 @@ def derive_overrides(
             "data.split.held_out": None,
             "data.split.end": None,
         }
+        if recipe.data.split.time_zone is not None:
+            changes["data.split.time_zone"] = None  # The new ones are UTC.
     return changes

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lightning_modules.errors import SpecError
 from lightning_modules.heads.categories import Categories
+from lightning_modules.heads.entity_scale import EntityScale
 from lightning_modules.heads.layout import DATE_PARTS, lay_out
 from lightning_modules.heads.time_filters import Denoiser
 from lightning_modules.specs.model import HeadSpec
@@ -110,7 +111,7 @@ class RowHead(nn.Module):
 
     def __init__(self, sample: RowSample, spec: HeadSpec) -> None:
         super().__init__()
-        scaled = spec.normalise == "standard"
+        scaled = spec.normalise != "none"
         offset = [column.mean if scaled else 0.0 for column in sample.numbers]
         gain = [1.0 / column.std if scaled and column.std > 0 else 1.0 for column in sample.numbers]
         self.numbers, self.columns = (
@@ -131,6 +132,7 @@ class RowHead(nn.Module):
         )
         layout = lay_out(sample, spec)
         self.mask, self.width = bool(layout.mask), layout.width
+        self.entity_scale = EntityScale(sample) if spec.normalise == "entity" else None
         self.denoiser = (
             Denoiser(spec.denoise) if spec.denoise is not None and self.numbers else None
         )
@@ -147,9 +149,12 @@ class RowHead(nn.Module):
         """
         numbers = raw[..., : self.numbers]
         missing = torch.isnan(numbers)
-        values = torch.where(
-            missing, torch.zeros_like(numbers), (numbers - self.offset) * self.gain
-        ).to(torch.float32)
+        scaled = (numbers - self.offset) * self.gain
+        scales: list[Tensor] = []
+        if self.entity_scale is not None:
+            scaled, told = self.entity_scale(scaled, raw[..., self.numbers : self.columns])
+            scales.append(told)
+        values = torch.where(missing, torch.zeros_like(numbers), scaled).to(torch.float32)
         if self.denoiser is not None:
             values = self.denoiser(values)
         parts = [values]
@@ -164,6 +169,7 @@ class RowHead(nn.Module):
             turns = raw[..., -1:] / self.periods
             angle = (2.0 * math.pi * (turns - torch.floor(turns))).to(torch.float32)
             parts += [torch.sin(angle), torch.cos(angle)]
+        parts += scales
         return torch.cat(parts, -1) if len(parts) > 1 else values
 
     def _part_date(self, seconds: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ class Layout:
         categories: Features of each column of categories.
         dates: Sines and cosines of dates.
         calendar: Sines and cosines of the time.
+        scales: Level, then scale, of the entity in each column that is forecast.
     """
 
     numbers: range
@@ -28,11 +29,12 @@ class Layout:
     categories: tuple[range, ...]
     dates: range
     calendar: range
+    scales: range
 
     @property
     def width(self) -> int:
         """Features of a row."""
-        return self.calendar.stop
+        return self.scales.stop
 
     def list_known(self, sample: RowSample) -> list[int]:
         """Returns the places of what is known of steps to come, the entity and the time too."""
@@ -55,9 +57,18 @@ def lay_out(sample: RowSample, spec: HeadSpec) -> Layout:
         *(spec.embed or len(column.vocabulary) for column in sample.categories),
         2 * len(DATE_PARTS) * dates,
         2 * len(spec.calendar),
+        2 * sample.forecast if spec.normalise == "entity" else 0,
     ]
     places, start = [], 0
     for width in widths:
         places.append(range(start, start + width))
         start += width
-    return Layout(places[0], places[1], places[2], tuple(places[3:-2]), places[-2], places[-1])
+    return Layout(
+        numbers=places[0],
+        mask=places[1],
+        combinations=places[2],
+        categories=tuple(places[3:-3]),
+        dates=places[-3],
+        calendar=places[-2],
+        scales=places[-1],
+    )

@@ -5,6 +5,7 @@ from torch import nn
 from lightning_modules.errors import SpecError
 from lightning_modules.heads.ahead import KnownAhead
 from lightning_modules.heads.categories import CategoryTerm
+from lightning_modules.heads.entity_scale import EntityScaled
 from lightning_modules.heads.instance_norm import InstanceNormalised
 from lightning_modules.heads.layout import lay_out
 from lightning_modules.heads.rows import RowFormHead
@@ -48,8 +49,18 @@ class SeriesHead(RowFormHead):
             network = know_ahead(network, spec, sample, once=once)
         if sample.forecast and sample.categories and not once and spec.name == "standard":
             network = tell_categories(network, spec, sample)
-        if not spec.instance_norm:
-            return network
+        if spec.instance_norm:
+            network = self._see_by_window(network, sample, restores=restores)
+        if sample.forecast and spec.normalise == "entity":
+            start = lay_out(sample, spec).scales.start
+            network = EntityScaled(network, find_last(sample), start, sample.forecast)
+        return network
+
+    def _see_by_window(
+        self, network: nn.Module, sample: RowSample, *, restores: bool
+    ) -> InstanceNormalised:
+        """Returns the network, which sees each window by its own scale."""
+        window = sample.window
         restored = sample.forecast or (len(sample.numbers) if restores else 0)
         # What is known of steps to come, such as a holiday, has no level of a window.
         numbers = len(sample.numbers) - sample.known
@@ -70,8 +81,12 @@ def tell_categories(network: nn.Module, spec: HeadSpec, sample: RowSample) -> Ca
     """Returns the network, beside which the categories of the last step answer."""
     layout = lay_out(sample, spec)
     places = [*(place for column in layout.categories for place in column), *layout.calendar]
-    last = sample.window.lookback - 1 if sample.window is not None else -1
-    return CategoryTerm(network, last, places, shape_forecast(sample))
+    return CategoryTerm(network, find_last(sample), places, shape_forecast(sample))
+
+
+def find_last(sample: RowSample) -> int:
+    """Returns the number of the last step of the past."""
+    return sample.window.lookback - 1 if sample.window is not None else -1
 
 
 def shape_forecast(sample: RowSample) -> tuple[int, ...]:

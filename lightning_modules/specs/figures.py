@@ -1,10 +1,14 @@
 """The figures that objectives have: how each is measured, its unit and its direction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lightning_modules.specs import metrics
-from lightning_modules.specs.metrics import Metric, RowMetric
+from lightning_modules.specs.metrics import Floats, Metric, RowMetric
+from lightning_modules.specs.samples import Sample
 from storage.base.figures import Direction
+
+FIRST = "_first_"
+"""Stands in the name of a figure of the first steps of a forecast, before their number."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +60,22 @@ ERRORS = (
     FigureSpec("rmse", metrics.compute_rmse, "lower", 1, metrics.add_squares, root=True),
     FigureSpec("mse", metrics.compute_mse, "lower", 2, metrics.add_squares),
 )
+
+
+def cut_figure(figure: FigureSpec, steps: int) -> FigureSpec:
+    """Returns the figure of the first steps of a forecast (N, H, T) alone, as `mae_first_3`."""
+
+    def compute(answers: Floats, truth: Floats, sample: Sample) -> float:
+        return figure.compute(answers[:, :steps], truth[:, :steps], sample)
+
+    def add(answers: Floats, truth: Floats, sample: Sample) -> tuple[Floats, Floats]:
+        if figure.per_row is None:
+            raise TypeError(f"figure ({figure.name}) must be a mean of rows; got another")
+        return figure.per_row(answers[:, :steps], truth[:, :steps], sample)
+
+    return replace(
+        figure,
+        name=f"{figure.name}{FIRST}{steps}",
+        compute=compute,
+        per_row=None if figure.per_row is None else add,
+    )

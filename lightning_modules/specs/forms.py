@@ -82,6 +82,7 @@ FORMS.register(
             *("name", "params", "normalise", "mask", "embed"),
             *("denoise", "calendar", "instance_norm"),
         ),
+        normalisations=("standard", "none", "entity"),
         augmentations=("jitter",),
         windowed=True,
     ),

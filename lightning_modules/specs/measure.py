@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from lightning_modules.specs.components import load_component
-from lightning_modules.specs.figures import FigureSpec
+from lightning_modules.specs.figures import FIRST, FigureSpec
 from lightning_modules.specs.metrics import Floats
 from lightning_modules.specs.objectives import OBJECTIVES
 from lightning_modules.specs.samples import Sample
@@ -44,6 +44,7 @@ def find_direction(name: str) -> Direction:
     """Returns which way of a figure is better, by its name; losses are better when lower."""
     if name == "loss":
         return "lower"
+    name = name.partition(FIRST)[0]
     for row in OBJECTIVES.rows:
         for figure in (row.watched, *row.list_figures(2), *row.list_figures(3)):
             if figure.name == name:

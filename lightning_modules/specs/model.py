@@ -61,10 +61,12 @@ class HeadSpec(Spec):
     tables and series whose module maps raw rows to features."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of a head of your own."""
-    normalise: Literal["standard", "range", "none"] = "standard"
+    normalise: Literal["standard", "range", "none", "entity"] = "standard"
     """"standard" subtracts the training split's mean and divides by its standard deviation, channel
     by channel; "range" maps the declared value range of images onto 0..1; "none" only converts to
-    float32."""
+    float32. Of series "entity" takes the mean and standard deviation of the entity's own training
+    rows, those of all rows where an entity is not known, and gives them back to what is forecast;
+    `data.texts` must hold the entity."""
     mask: bool | None = None
     """Whether a missing number is told to the network by a channel of its own, beside the mean that
     stands in for it; None: for tables, not for series."""

@@ -11,6 +11,7 @@ from lightning_modules.specs.figures import (
     MACRO_RANKED,
     RANKED,
     FigureSpec,
+    cut_figure,
 )
 from lightning_modules.specs.quantiles import list_bands, name_quantile
 from lightning_modules.specs.samples import Sample
@@ -228,6 +229,11 @@ class Forecast(Values):
         "seasonal naive": "seasonal_naive",
         "linear": "closed_linear",
     }
+
+    def list_sample_figures(self, sample: Sample) -> tuple[FigureSpec, ...]:
+        """Returns the errors of all steps, and of the first ones that the window names."""
+        horizons = sample.window.horizons if sample.window is not None else ()
+        return (*ERRORS, *(cut_figure(each, steps) for steps in horizons for each in ERRORS))
 
     def find_params(self, sample: Sample, baseline: str) -> dict[str, int]:
         """Returns the season; that of persistence is one step, which need not be written."""

@@ -95,6 +95,11 @@ class NumberColumn(Spec):
     """Standard deviation of the training rows."""
     date: bool = False
     """Whether it is a date, in seconds since 1970 (UTC)."""
+    entity_mean: tuple[float, ...] = ()
+    """Mean of the training rows of each entity, in the order of their vocabulary; empty where
+    numbers are not normalised by entity."""
+    entity_std: tuple[Weight, ...] = ()
+    """Standard deviation, likewise."""
 
 
 class CategoryColumn(Spec):

@@ -1,6 +1,6 @@
 """What a sample of a series is, as a recipe says it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +14,9 @@ class WindowSpec(Spec):
     """Steps of the past that the network sees."""
     horizon: int = Field(default=0, ge=0, le=100_000)
     """Steps that are forecast; 0 where nothing is."""
+    horizons: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Fewer steps than `horizon` by which a forecast is judged, too, each by itself: of `[3, 6]`
+    figures of the first 3 steps and of the first 6 are told beside those of all."""
     lead: int = Field(default=0, ge=0, le=100_000)
     """Steps between the last one that is seen and the first that is forecast: 24 of hours asks,
     today, for the day after tomorrow."""
@@ -55,6 +58,16 @@ class WindowSpec(Spec):
         if len(set(targets)) != len(targets):
             raise ValueError("be columns that differ; remove the repeated one")
         return targets
+
+    @model_validator(mode="after")
+    def _check_horizons(self) -> "WindowSpec":
+        steps = (*self.horizons, self.horizon)
+        if self.horizons and list(steps) != sorted(set(steps)):
+            raise ValueError(
+                f"horizons ({list(self.horizons)}) must rise and stay below the horizon of "
+                f"{self.horizon} steps; write as horizons: [3, 6] with horizon: 12"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_known(self) -> "WindowSpec":

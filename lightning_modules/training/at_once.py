@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lightning_modules.data.batches import StreamDataModule
 from lightning_modules.heads.ahead import KnownAhead
+from lightning_modules.heads.entity_scale import EntityScaled
 from lightning_modules.heads.instance_norm import InstanceNormalised
 from lightning_modules.networks.fitted import FitRows, FittedNetwork
 from lightning_modules.specs.result import TrainResult
@@ -29,6 +30,8 @@ def find_fitting(network: torch.nn.Module) -> FitRows | None:
         return network.fit_rows
     if isinstance(network, KnownAhead) and (fit := find_fitting(network.network)) is not None:
         return partial(fit_past, network, fit)
+    if isinstance(network, EntityScaled) and (fit := find_fitting(network.network)) is not None:
+        return partial(fit_entities, network, fit)
     if isinstance(network, InstanceNormalised):
         fit = find_fitting(network.network)
         return None if fit is None else partial(fit_inner, network, fit)
@@ -40,6 +43,14 @@ def fit_past(
 ) -> None:
     """Fits a network on the steps of the past alone, which are all that it will be asked with."""
     fit(outer.take_past(features), wanted, weight)
+
+
+def fit_entities(
+    outer: EntityScaled, fit: FitRows, features: Tensor, wanted: Tensor, weight: Tensor
+) -> None:
+    """Fits a network by the entities' own measures; an error counts by its scale."""
+    level, scale = outer.measure(features)
+    fit(features, (wanted - level) / scale, weight * scale.square().mean((1, 2)))
 
 
 def fit_inner(

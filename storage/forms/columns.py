@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from storage.base.cells import Missing, find_missing
 from storage.base.errors import SourceError, SourceUnavailable
 from storage.base.shown import list_names
-from storage.base.times import read_time
 from storage.forms.base import MAX_CLASSES_NAMED, RowsSpec
 from storage.forms.parsing import (
     join_columns,
@@ -205,11 +204,6 @@ def find_undeclared(table: "pa.Table", spec: RowsSpec) -> tuple[str, ...]:
 def hash_entity(name: str) -> int:
     """Return the `series_id` of an entity: 63 bits of BLAKE2b over its name."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") >> 1
-
-
-def parse_time(text: str | None) -> int | None:
-    """Return the nanoseconds since 1970 of an ISO 8601 time; None where it is none."""
-    return read_time(text or "")
 
 
 def parse_entities(table: "pa.Table", spec: RowsSpec) -> NDArray[np.int64]:

@@ -55,6 +55,7 @@ class Measured(BaseModel):
     target: Moments = Moments()
     class_counts: tuple[int, ...] = ()
     texts: dict[str, tuple[str, ...] | None] = Field(default={})
+    entities: dict[str, Moments] | None = Field(default={})
 
 
 def measure_channels(values: NDArray[np.generic]) -> Moments:
@@ -83,6 +84,35 @@ def list_texts(rows: Rows, texts: Sequence[str]) -> dict[str, tuple[str, ...] | 
             found = sorted(set(rows[field].tolist()))
             listed[field] = tuple(found) if len(found) <= MOST_TEXTS else None
     return listed
+
+
+def measure_entities(
+    texts: Sequence[str], values: NDArray[np.float64], valid: NDArray[np.bool_]
+) -> dict[str, Moments] | None:
+    """Measures the valid values (N, D) of each entity by its name; None for more than 1,000."""
+    names, places = np.unique(np.array(texts, dtype=np.dtypes.StringDType()), return_inverse=True)
+    if len(names) > MOST_TEXTS:
+        return None
+    order = np.argsort(places, kind="stable")
+    runs = np.split(order, np.cumsum(np.bincount(places, minlength=len(names)))[:-1])
+    return {
+        str(name): measure_columns(values[run], valid[run])
+        for name, run in zip(names.tolist(), runs, strict=True)
+        if name
+    }
+
+
+def merge_entities(
+    parts: Iterable[dict[str, Moments] | None],
+) -> dict[str, Moments]:
+    """Merges the figures of shards by entity, in their order; nothing for more than 1,000."""
+    merged: dict[str, Moments] = {}
+    for part in parts:
+        if part is None:
+            return {}
+        for name, moments in part.items():
+            merged[name] = merged[name].merge(moments) if name in merged else moments
+    return dict(sorted(merged.items())) if len(merged) <= MOST_TEXTS else {}
 
 
 def _measure(columns: Iterable[NDArray[np.float64]]) -> Moments:

@@ -1,8 +1,22 @@
 """What a recipe says of rows of any form: how they are split, and which are kept."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from storage.base.documents import leave_out_defaults
+from storage.base.redaction import redact
+from storage.base.time_styles import TimeStyle, check_style
+
+CUTOFFS = ("validation_from", "held_out_from", "end")
+"""Keys of a split that may be times."""
 
 
 class SplitSpec(BaseModel):
@@ -32,17 +46,22 @@ class SplitSpec(BaseModel):
     """First time that is held out."""
     end: str | float | None = None
     """First time that is left out altogether."""
+    time_zone: str | None = None
+    """Zone whose clocks say these times, as `Europe/Berlin`, where they do not say their offset;
+    None for UTC."""
     seed: int = Field(default=0, ge=0)
     """Another seed, another split."""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_zone(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave a later key out that says nothing: data sets keep their digests."""
+        first = type(self).model_fields.keys() - {"time_zone"}
+        return leave_out_defaults(self, handler(self), first)
 
     @model_validator(mode="after")
     def _check_rule(self) -> "SplitSpec":
         given = self.held_out is not None
-        timed = {
-            name
-            for name in ("validation_from", "held_out_from", "end")
-            if getattr(self, name) is not None
-        }
+        timed = {name for name in CUTOFFS if getattr(self, name) is not None}
         if self.by == "source" and given:
             raise ValueError(
                 "leave held_out out where the source gives it; remove held_out, or write by: hash"
@@ -59,7 +78,21 @@ class SplitSpec(BaseModel):
             )
         if self.by == "group" and self.field is None:
             raise ValueError("name a field with by: group; write as field: patient")
+        if self.time_zone is not None:
+            self._check_zone()
         return self
+
+    def _check_zone(self) -> None:
+        texts = {name: text for name in CUTOFFS if isinstance(text := getattr(self, name), str)}
+        if not texts:
+            raise ValueError(
+                f"time_zone ({redact(str(self.time_zone))}) must go with a time that it says; "
+                "write as held_out_from: 2024-03-01, or remove it"
+            )
+        check_style(None, self.time_zone)
+        for name, text in texts.items():
+            if why := TimeStyle(None, self.time_zone).explain(text):
+                raise ValueError(f"{name} ({redact(text)}) must be one time; it is {why}")
 
 
 class Condition(BaseModel):

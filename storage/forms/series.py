@@ -18,8 +18,9 @@ from pydantic import (
 from storage.base.errors import SourceError
 from storage.base.redaction import show_name
 from storage.forms.base import RowsSpec
-from storage.forms.columns import NUMBERS, SERIES_ID, TARGET, TIME, parse_entities
+from storage.forms.columns import NUMBERS, SERIES_ID, TARGET, TIME, name_field, parse_entities
 from storage.forms.form import Columns
+from storage.forms.measures import Measured, measure_entities
 from storage.forms.remaining import Ends, RemainingSpec, count_down, find_ends
 from storage.forms.table import TableForm, TableSpec
 from storage.shards.row_ids import VALID_SUFFIX, Rows, hash_contents
@@ -146,6 +147,15 @@ class SeriesForm(TableForm):
         """Makes the fields of a table, and `series_id` of the entity."""
         rows, columns = super().read_table(table, data)
         return {**rows, SERIES_ID: parse_entities(table, data)}, columns
+
+    def measure(self, rows: Rows, data: RowsSpec) -> Measured:
+        """Measures what a shard contributes, by entity too where texts tell them apart."""
+        found = super().measure(rows, data)
+        if data.entity is None or data.entity not in data.texts or NUMBERS not in rows:
+            return found
+        texts = rows[name_field(data.entity, data.texts)].tolist()
+        entities = measure_entities(texts, rows[NUMBERS], rows[NUMBERS + VALID_SUFFIX])
+        return found.model_copy(update={"entities": entities})
 
     def describe_survey(self, data: RowsSpec) -> RowsSpec | None:
         """Return the columns that tell the end of an entity's life; None where none is asked."""

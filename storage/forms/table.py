@@ -62,7 +62,8 @@ class TableSpec(RowsSpec):
     numbers since 1970, with decimals or without."""
     time_zone: str | None = None
     """Zone whose clocks say the time, as `Europe/Berlin`; None for UTC. What they say twice, or
-    never, is no time, unless it says its offset. Cut-off times of `split` are UTC."""
+    never, is no time, unless it says its offset. Cut-off times of `split` are UTC, unless
+    `split.time_zone` says otherwise."""
     missing: tuple[str, ...] = MISSING
     """Texts that mean that there is no value, of any source; in numbers also the same number
     written otherwise. White space around a value does not count; an empty number is missing."""

@@ -1,10 +1,30 @@
 """Fits the statistics that head and loss are built from, on the training split alone."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
-from storage.forms.measures import MOST_TEXTS, Measured, Moments
+from storage.base.documents import leave_out_defaults
+from storage.forms.measures import MOST_TEXTS, Measured, Moments, merge_entities
+
+
+class EntityFitted(BaseModel):
+    """Mean and standard deviation of each column of an entity's numbers.
+
+    None stands where a column has no value.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: tuple[float | None, ...]
+    std: tuple[float | None, ...]
 
 
 class Fitted(BaseModel):
@@ -23,6 +43,7 @@ class Fitted(BaseModel):
         class_weights: Weight of each class, in the order of the labels, that evens out how often it
             occurs: rows / (classes * rows of the class); 0 for a class without rows.
         dropped: Rows dropped from all splits, by reason.
+        entities: Of series whose texts hold the entity, what was measured of each one's numbers.
         label_conflicts: Rows whose label is not that of the first row that they equal. Where equal
             rows stay, only those that pass one shuffles together are compared.
     """
@@ -39,6 +60,13 @@ class Fitted(BaseModel):
     class_weights: tuple[float, ...] = ()
     dropped: dict[str, int]
     label_conflicts: int = 0
+    entities: dict[str, EntityFitted] = Field(default={})
+
+    @model_serializer(mode="wrap")
+    def _leave_out_entities(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what says nothing: the versions of older recipes keep their digests."""
+        first = type(self).model_fields.keys() - {"entities"}
+        return leave_out_defaults(self, handler(self), first)
 
 
 def fit_statistics(
@@ -64,6 +92,18 @@ def fit_statistics(
         class_weights=tuple(rows / (len(labels) * count) if count else 0.0 for count in found),
         dropped=dict(dropped),
         label_conflicts=label_conflicts,
+        entities={
+            name: _describe_entity(moments)
+            for name, moments in merge_entities(figure.entities for figure in figures).items()
+        },
+    )
+
+
+def _describe_entity(moments: Moments) -> EntityFitted:
+    counted = list(zip(moments.count, moments.mean, moments.std, strict=True))
+    return EntityFitted(
+        mean=tuple(mean if count else None for count, mean, _ in counted),
+        std=tuple(std if count else None for count, _, std in counted),
     )
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.base.errors import InvalidInput
+from storage.base.time_styles import TimeStyle
 from storage.forms.base import RowsSpec
-from storage.forms.columns import SERIES_ID, TIME, parse_time
+from storage.forms.columns import SERIES_ID, TIME
 from storage.forms.rules import SplitSpec
 from storage.pipeline.carving import Shares, is_grouped, list_shares
 from storage.pipeline.keys import Values, find_values
@@ -112,20 +113,18 @@ def find_cutoffs(times: NDArray[Any], spec: SplitSpec) -> Cutoffs:
         times: Times of all rows, shape (N,).
         spec: The recipe's rule; what it does not state as a time follows from its fractions.
     """
-    end = _read_time(spec.end, "end", np.inf)
+    end = _read_time(spec, "end", np.inf)
     kept = np.sort(times[times < end])
     if not len(kept):
         raise InvalidInput(
             f"split (end: {spec.end}) must leave rows before it; got none; choose a later time"
         )
     fallback = kept[min(len(kept) - 1, round(len(kept) * (1 - (spec.held_out or 0.0))))]
-    held_out = _read_time(spec.held_out_from, "held_out_from", float(fallback))
+    held_out = _read_time(spec, "held_out_from", float(fallback))
     before = kept[kept < held_out]
     place = min(len(before), round(len(before) * (1 - spec.validation)))
     fallback = before[place] if place < len(before) else held_out
-    return Cutoffs(
-        _read_time(spec.validation_from, "validation_from", float(fallback)), held_out, end
-    )
+    return Cutoffs(_read_time(spec, "validation_from", float(fallback)), held_out, end)
 
 
 def find_times(rows: Rows, spec: RowsSpec, columns: Mapping[str, Sequence[str]]) -> Values:
@@ -176,16 +175,17 @@ def estimate_rows(rows_by_split: Mapping[str, int], spec: SplitSpec) -> dict[str
     }
 
 
-def _read_time(value: str | float | None, name: str, fallback: float) -> float:
+def _read_time(spec: SplitSpec, name: str, fallback: float) -> float:
     """Return a time of the recipe as the data hold it.
 
     Nanoseconds since 1970 for a date, the number itself for a number.
     """
+    value: str | float | None = getattr(spec, name)
     if value is None:
         return fallback
     if isinstance(value, int | float):
         return float(value)
-    moment = parse_time(value)
+    moment = TimeStyle(None, spec.time_zone).read(value)
     if moment is None:
         raise InvalidInput(
             f"split ({name}: {value}) must be a number or an ISO 8601 time; write as 2017-07-01"

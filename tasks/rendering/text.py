@@ -123,8 +123,10 @@ def show_figure(figure: Figure, digits: int = 4) -> str:
 
 
 def name_figure(name: str) -> str:
-    """Return a figure's name as people write it: MAE, ROC AUC, average precision."""
-    return _FIGURES.get(name, name.replace("_", " "))
+    """Return a figure's name as people write it: MAE, ROC AUC, MAE of the first 3 steps."""
+    name, _, steps = name.partition("_first_")
+    found = _FIGURES.get(name, name.replace("_", " "))
+    return f"{found} of the first {steps} steps" if steps else found
 
 
 def format_bytes(value: float | None) -> str:

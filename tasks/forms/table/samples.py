@@ -33,7 +33,7 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
     order = [*forecast, *others, *(name for name in data.numbers if name in known)]
     return RowSample(
         objective=objective,
-        numbers=tuple(_describe_number(name, data, fitted) for name in order),
+        numbers=tuple(_describe_number(name, data, model, fitted) for name in order),
         categories=tuple(_describe_category(name, data, fitted) for name in data.texts),
         time=bool(model.head.calendar),
         window=model.window,
@@ -50,10 +50,22 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
     )
 
 
-def _describe_number(name: str, data: TableSpec, fitted: Fitted) -> NumberColumn:
+def _describe_number(name: str, data: TableSpec, model: ModelSpec, fitted: Fitted) -> NumberColumn:
     place = data.numbers.index(name)
-    date = name in data.dates
-    return NumberColumn(name=name, mean=fitted.mean[place], std=fitted.std[place], date=date)
+    mean, std = fitted.mean[place], fitted.std[place]
+    found = NumberColumn(name=name, mean=mean, std=std, date=name in data.dates)
+    if model.head.normalise != "entity" or data.entity is None:
+        return found
+    own = [fitted.entities.get(t) for t in _describe_category(data.entity, data, fitted).vocabulary]
+    means = [None if entity is None else entity.mean[place] for entity in own]
+    stds = [None if entity is None else entity.std[place] for entity in own]
+    # Where an entity has no value of a column, those of all rows stand in.
+    return found.model_copy(
+        update={
+            "entity_mean": tuple(mean if each is None else each for each in means),
+            "entity_std": tuple(std if each is None else each for each in stds),
+        }
+    )
 
 
 def _describe_category(name: str, data: TableSpec, fitted: Fitted) -> CategoryColumn:

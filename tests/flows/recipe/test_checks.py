@@ -235,7 +235,7 @@ def test_a_channel_that_is_no_name_is_refused(channel: str) -> None:
             "model.network.params.season",
             "at most the lookback of 24 steps",
         ),
-        ("traffic", {"data.texts": ["weather"]}, "data.texts", "be empty for series"),
+        ("traffic", {"model.head.normalise": "entity"}, "model.head.normalise", "data.texts"),
         ("traffic", {"data.time": None}, "data", "name the column of the time"),
         ("traffic", {"train.loss.name": "focal"}, "train.loss.name", "mse, mae, huber"),
         (

@@ -16,6 +16,7 @@ from lightning_modules.specs.metrics import (
 )
 from lightning_modules.specs.objectives import OBJECTIVES
 from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
+from lightning_modules.specs.window import WindowSpec
 from storage.base.figures import find_value
 
 TWO = ImageSample(shape=(1, 2, 2), classes=2)
@@ -98,3 +99,39 @@ def test_positive_class_can_be_named() -> None:
         check("c", ("a", "b"))
     with pytest.raises(ValueError, match=r"positive \(a\) must be left out"):
         check("a", ("a", "b", "c"))
+
+
+FORECAST = RowSample(
+    objective="forecast",
+    numbers=(NumberColumn(name="a"), NumberColumn(name="b")),
+    window=WindowSpec(lookback=4, horizon=6, horizons=(1, 4)),
+    forecast=2,
+)
+
+
+def test_a_forecast_is_judged_by_each_horizon_that_is_named() -> None:
+    draw = np.random.default_rng(0)
+    truth = draw.normal(size=(50, 6, 2))
+    answers = truth + draw.normal(size=truth.shape) * np.arange(1, 7)[:, None]
+    truth[draw.random(truth.shape) < 0.1] = np.nan
+    figures = measure_figures(answers, truth, FORECAST)
+    assert len(figures) == 3 * 3
+    for steps, name in ((1, "mae_first_1"), (4, "mae_first_4"), (6, "mae")):
+        error = np.nanmean(np.abs(answers - truth)[:, :steps])
+        assert find_value(figures, name) == pytest.approx(error)
+    for steps in (1, 4):
+        square = np.nanmean(np.square(answers - truth)[:, :steps])
+        assert find_value(figures, f"mse_first_{steps}") == pytest.approx(square)
+    for spec in OBJECTIVES.find("forecast").list_sample_figures(FORECAST):
+        assert spec.direction == find_direction(spec.name) == "lower"
+        assert spec.per_row is not None
+        sums, counts = spec.per_row(answers, truth, FORECAST)
+        whole = sums.sum() / counts.sum()
+        found = np.sqrt(whole) if spec.root else whole
+        assert found == pytest.approx(spec.compute(answers, truth, FORECAST))
+
+
+@pytest.mark.parametrize("horizons", [(6,), (4, 1), (2, 2), (1, 9)])
+def test_horizons_that_are_none_of_the_forecast_are_refused(horizons: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"horizons .* must rise and stay below the horizon of 6"):
+        WindowSpec(lookback=4, horizon=6, horizons=horizons)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.forms.columns import parse_time
+from storage.base.times import read_time
 from tasks.feedback.cutoffs import LEAST_SHARE, find_new_cutoffs
 
 HOUR = 3600 * 10**9
@@ -19,7 +19,7 @@ def test_fresh_rows_alone_are_held_out(old: int, new: int, fewest: int) -> None:
     fresh = (old + np.arange(new, dtype=np.int64)) * HOUR
     found = find_new_cutoffs(learned, fresh, fewest)
     validation, held_out = (
-        parse_time(text) or 0 for text in (found.validation_from, found.held_out_from)
+        read_time(text) or 0 for text in (found.validation_from, found.held_out_from)
     )
     assert held_out >= fresh[0]
     assert validation <= held_out

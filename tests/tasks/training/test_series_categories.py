@@ -137,6 +137,47 @@ def test_a_file_of_a_shop_is_read_as_it_was_learned_from(sales: Store, embed: in
         read_records(split_csv("\n".join([header, *own]).encode(), "f"), spec, "f")
 
 
+def test_a_linear_map_is_the_same_by_each_shop_s_own_measure(sales: Store, tmp_path: Path) -> None:
+    closed = {"network": {"family": "closed_linear"}}
+    for name in ("own", "all"):
+        (tmp_path / name).mkdir()
+    head = {"normalise": "entity"}
+    own = measure_error(sales, tmp_path / "own", ["shop"], head=head, **closed)
+    shared = measure_error(sales, tmp_path / "all", ["shop"], **closed)
+    # What lies between two steps scales with the shop, and so does what the map makes of it.
+    assert own == pytest.approx(shared, rel=0.03)
+
+
+@pytest.mark.parametrize("instance_norm", [False, True])
+def test_a_number_by_its_entity_is_what_numpy_makes_of_it(
+    sales: Store, instance_norm: bool
+) -> None:
+    import torch
+
+    head = {"normalise": "entity", "instance_norm": instance_norm}
+    network = {"family": "seasonal_naive", "params": {"season": 7}}
+    version, _, spec, sample = describe_prepared(sales, ["shop"], head=head, network=network)
+    learner = build_learner(spec, sample).eval()
+    train = version.read("train")
+    raw = next(iter(SampleRows(version, sample).read(TRAIN))).sample[:40]
+    features = learner.head(torch.from_numpy(raw))[:, :LOOKBACK, 0].numpy()
+    for place, name in enumerate(sample.categories[0].vocabulary):
+        sold = train["numbers"][train["shop"] == name, 0]
+        mine = raw[:, 0, 1] == place
+        wanted = (raw[mine, :LOOKBACK, 0] - sold.mean()) / sold.std()
+        np.testing.assert_allclose(features[mine], wanted, rtol=1e-4, atol=1e-5)
+    # What was given is given back, whoever is unknown.
+    asked = raw.copy()
+    asked[:10, :, 1] = np.nan
+    with torch.inference_mode():
+        found = learner.answer_samples(torch.from_numpy(asked))[-1].numpy()
+    np.testing.assert_allclose(found[..., 0], raw[:, :HORIZON, 0], rtol=1e-3)
+    unknown = learner.head(torch.from_numpy(asked))[:10, :LOOKBACK, 0].numpy()
+    column = sample.numbers[0]
+    wanted = (raw[:10, :LOOKBACK, 0] - column.mean) / column.std
+    np.testing.assert_allclose(unknown, wanted, rtol=1e-4, atol=1e-5)
+
+
 FAMILIES = {
     "linear": {},
     "dlinear": {"kernel": 3},
@@ -153,6 +194,7 @@ def test_every_network_that_is_trained_tells_shops_apart(sales: Store, family: s
 
     network = {"family": family, "params": FAMILIES[family]}
     head = {"embed": 4, "instance_norm": family == "mlp"}
+    head |= {"normalise": "entity"} if family == "cnn" else {}
     _, _, spec, sample = describe_prepared(sales, ["shop", "offer"], network=network, head=head)
     learner = build_learner(spec, sample).eval()
     raw, _ = make_samples(sample)
@@ -172,7 +214,8 @@ def test_an_artifact_answers_as_the_network_does_unknown_shops_too(sales: Store)
     import onnxruntime
     import torch
 
-    _, _, spec, sample = describe_prepared(sales, ["shop", "offer"], head={"embed": 4})
+    head = {"embed": 4, "normalise": "entity"}
+    _, _, spec, sample = describe_prepared(sales, ["shop", "offer"], head=head)
     learner = build_learner(spec, sample).eval()
     version = Dataset(sales, "prepared").open()
     raw = next(iter(SampleRows(version, sample).read(TRAIN))).sample[:50].copy()
@@ -199,6 +242,7 @@ def test_whose_a_row_is_stands_in_the_sample(sales: Store) -> None:
             {"data.split": {"by": "group", "field": "shop", "held_out": 0.2, "validation": 0.1}},
             "does not know",
         ),
+        ({"data.texts": [], "model.head.normalise": "entity"}, "data.texts: .shop."),
         ({"model.window.known": ["wind"]}, "choose among .*OT, shop, date"),
     ],
 )
