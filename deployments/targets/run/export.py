@@ -63,22 +63,9 @@ def list_layout(model: VerifiedModel) -> dict[str, bytes]:
         )
         for name, content in sorted(list_files(model).items())
     ]
+    config = put(EMPTY, "application/vnd.oci.empty.v1+json")
+    document = _write_manifest(model, config, layers)
     release = model.release
-    document = {
-        "schemaVersion": 2,
-        "mediaType": _MANIFEST_TYPE,
-        "artifactType": ARTIFACT_TYPE,
-        "config": put(EMPTY, "application/vnd.oci.empty.v1+json"),
-        "layers": layers,
-        "annotations": {
-            "org.opencontainers.image.created": release.published_at,
-            "org.opencontainers.image.title": f"{model.card.name} {release.artifact}",
-            "org.opencontainers.image.version": str(release.number),
-            "ai.lepton.channel": release.channel,
-            "ai.lepton.model-id": release.model_id,
-            "ai.lepton.receipt": release.receipt,
-        },
-    }
     name = {"org.opencontainers.image.ref.name": f"{release.channel}-{release.number}"}
     manifest = put(
         canonical_json(document), _MANIFEST_TYPE, artifactType=ARTIFACT_TYPE, annotations=name
@@ -92,6 +79,27 @@ def list_layout(model: VerifiedModel) -> dict[str, bytes]:
         **blobs,
         "oci-layout": canonical_json({"imageLayoutVersion": "1.0.0"}),
         "index.json": canonical_json(index),
+    }
+
+
+def _write_manifest(
+    model: VerifiedModel, config: dict[str, Any], layers: list[dict[str, Any]]
+) -> dict[str, Any]:
+    release = model.release
+    return {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST_TYPE,
+        "artifactType": ARTIFACT_TYPE,
+        "config": config,
+        "layers": layers,
+        "annotations": {
+            "org.opencontainers.image.created": release.published_at,
+            "org.opencontainers.image.title": f"{model.card.name} {release.artifact}",
+            "org.opencontainers.image.version": str(release.number),
+            "ai.lepton.channel": release.channel,
+            "ai.lepton.model-id": release.model_id,
+            "ai.lepton.receipt": release.receipt,
+        },
     }
 
 

@@ -24,14 +24,15 @@ from tuf.api.metadata import Metadata, Root, Targets
 from deployments.targets.errors import ChannelCorrupt
 from deployments.targets.follow import fetch
 from deployments.targets.publish import channel as channel_module
-from deployments.targets.publish import repository
+from deployments.targets.publish import history, repository
 from deployments.targets.publish.channel import Channel, open_channel, publish, refresh
 from deployments.targets.trust.card import Card
 from deployments.targets.trust.clearance import Clearance
 from deployments.targets.trust.golden import ArrayText
 from deployments.targets.trust.keys import KeyRing
-from deployments.targets.trust.metadata import build_root, read_release
-from deployments.targets.trust.release import Release
+from deployments.targets.trust.offers import NOTHING, Content, read_content
+from deployments.targets.trust.rollout import Rollout
+from deployments.targets.trust.roots import build_root
 from storage.base.store import sha256_bytes
 from tests.deployments.targets.follow.test_fetch import HEAD, read_path, serving
 from tests.deployments.targets.hostile_onnx import FILES as HOSTILE
@@ -249,7 +250,7 @@ def _put_root(scene: Scene, change: Callable[[Root], object]) -> None:
     signers = ring.channel_signers(ring.channel_ids()[0])
     root = Metadata[Root].from_bytes(build_root("edge", 2, signers, scene.channel.clock()))
     change(root.signed)
-    root.sign(signers["root"])
+    root.sign(signers["root"][0])
     (scene.metadata / "2.root.json").write_bytes(root.to_bytes())
 
 
@@ -257,7 +258,7 @@ def _put_root(scene: Scene, change: Callable[[Root], object]) -> None:
 def threshold_unmet(scene: Scene) -> None:
     theirs = _stranger(scene)
     make_channel(scene.workspace.parent / "theirs", keys=theirs)
-    second = theirs.channel_signers(theirs.channel_ids()[0])["targets"].public_key
+    second = theirs.channel_signers(theirs.channel_ids()[0])["targets"][0].public_key
 
     def ask_for_two(root: Root) -> None:
         root.add_key(second, "targets")
@@ -271,7 +272,7 @@ def threshold_unmet(scene: Scene) -> None:
 def revoked_key(scene: Scene) -> None:
     theirs = _stranger(scene)
     make_channel(scene.workspace.parent / "theirs", keys=theirs)
-    new = theirs.channel_signers(theirs.channel_ids()[0])["timestamp"].public_key
+    new = theirs.channel_signers(theirs.channel_ids()[0])["timestamp"][0].public_key
 
     def replace(root: Root) -> None:
         root.revoke_key(root.roles["timestamp"].keyids[0], "timestamp")
@@ -339,24 +340,25 @@ def _force(
         receipt=sha256_bytes(receipt),
         expected=1,
     )
-    real = channel_module._make_release
+    real = channel_module.make_release
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(channel_module, "check_clearance", lambda *_, **__: cleared)
-        patch.setattr(repository, "read_release", _read_anything)
+        patch.setattr(repository, "read_content", _read_anything)
+        patch.setattr(history, "read_content", _read_anything)
         patch.setattr(
             channel_module,
-            "_make_release",
+            "make_release",
             lambda *given: real(*given).model_copy(update=changes),
         )
         publish(scene.channel, receipt=receipt, files=files, artifact="int8", expected=1)
 
 
-def _read_anything(targets: Targets, where: str) -> Release | None:
-    """Reads a release as a publisher does who does not look."""
+def _read_anything(targets: Targets, where: str) -> Content:
+    """Reads what a channel says as a publisher does who does not look."""
     try:
-        return read_release(targets, where)
+        return read_content(targets, where)
     except ChannelCorrupt:
-        return None
+        return NOTHING
 
 
 def _make(
@@ -433,13 +435,11 @@ def receipt_by_a_stranger(scene: Scene) -> None:
 def older_number(scene: Scene) -> None:
     publish_model(scene.channel, 2, 1)
     scene.follow()
-    entries = channel_module.load_state(scene.channel)
-    assert entries.release is not None
-    real = channel_module._make_release
+    real = channel_module.make_release
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             channel_module,
-            "_make_release",
+            "make_release",
             lambda *given: real(*given).model_copy(update={"number": 1}),
         )
         publish_model(scene.channel, 3, 2)
@@ -453,6 +453,17 @@ def path_traversal(scene: Scene) -> None:
 @attack("release must be for channel 'edge'")
 def release_of_another_channel(scene: Scene) -> None:
     _force(scene, *_make(scene), channel="cloud")
+
+
+@attack("is not for this device: .*class camera")
+def wrong_device_class(scene: Scene) -> None:
+    """A release for others is offered alone."""
+    scene.patch.setattr("deployments.targets.publish.change.stack_offers", lambda new, *_: (new,))
+    receipt, files = make_run(make_onnx(2), {"edge": 1}, scene.channel.keys)
+    others = Rollout(device_classes=("camera",))
+    publish(
+        scene.channel, receipt=receipt, files=files, artifact="int8", expected=1, rollout=others
+    )
 
 
 # Who has a model signed that does not hold.
