@@ -28,7 +28,13 @@ pytestmark = pytest.mark.xdist_group("trainings")
 
 
 @pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
+def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the other node has its folders: by this its processes are known from all else."""
+    return tmp_path_factory.mktemp("others")
+
+
+@pytest.fixture(scope="module")
+def scheduler(others: Path) -> Iterator[str]:
     """A scheduler with one worker that offers itself as a node. One core for all."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
@@ -39,6 +45,7 @@ def scheduler() -> Iterator[str]:
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             resources={NODE: 1},
+            env={"TMPDIR": str(others)},
             silence_logs=50,
         ) as cluster:
             yield cluster.scheduler_address
@@ -54,9 +61,9 @@ def train_on_two(job: TrainJob, scheduler: str, **options: Any) -> WorkerResult:
         return trainer.run(job, timeout_s=120, group=group, **options)
 
 
-def find_other_node() -> list[int]:
+def find_other_node(others: Path) -> list[int]:
     """Processes of the node that is not the first."""
-    return find_processes("lepton-node-")
+    return find_processes(f"{others}/lepton-node-")
 
 
 @pytest.fixture(scope="module")
@@ -68,29 +75,29 @@ def together(
     return train_on_two(make_job(workspace, tmp_path_factory.mktemp("nodes"), fit), scheduler)
 
 
-@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all there is")
 def test_one_worker_runs_what_belongs_together(request: pytest.FixtureRequest) -> None:
-    assert request.node.nodeid.endswith("@trainings")  # By which xdist knows them.
+    # By which xdist knows them; one process without it runs all there is.
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@trainings")
 
 
 def test_two_nodes_train_as_two_devices_do(
-    together: WorkerResult, pair: tuple[Path, WorkerResult]
+    together: WorkerResult, pair: tuple[Path, WorkerResult], others: Path
 ) -> None:
     assert together.fit is not None
     assert together.fit.world_size == 2
     assert together.checkpoint == pair[1].checkpoint
-    wait_until(lambda: not find_other_node(), timeout_s=10)
+    wait_until(lambda: not find_other_node(others), timeout_s=10)
 
 
 @pytest.mark.slow
 def test_node_that_is_lost_is_told_of_and_a_fresh_one_resumes(
-    workspace: Store, scheduler: str, together: WorkerResult, tmp_path: Path
+    workspace: Store, scheduler: str, together: WorkerResult, others: Path, tmp_path: Path
 ) -> None:
     job = make_job(workspace, tmp_path / "lost", make_fit(max_epochs=EPOCHS))
 
     def kill(record: dict[str, Any]) -> None:
         if record.get("step", 0) >= 12:
-            for process in find_other_node():
+            for process in find_other_node(others):
                 os.kill(process, signal.SIGKILL)
 
     with pytest.raises(WorkerFailed, match="it resumes") as caught:
@@ -105,17 +112,19 @@ def test_node_that_is_lost_is_told_of_and_a_fresh_one_resumes(
 
 
 @pytest.mark.slow
-def test_node_ends_with_the_first(workspace: Store, scheduler: str, tmp_path: Path) -> None:
+def test_node_ends_with_the_first(
+    workspace: Store, scheduler: str, others: Path, tmp_path: Path
+) -> None:
     def interrupt(record: dict[str, Any]) -> None:
         if record["event"] == "epoch":
-            assert find_other_node()
+            assert find_other_node(others)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train_on_two(
             make_job(workspace, tmp_path, make_fit(**LONG)), scheduler, on_metrics=interrupt
         )
-    wait_until(lambda: not find_other_node(), timeout_s=10)
+    wait_until(lambda: not find_other_node(others), timeout_s=10)
     assert_nothing_left(tmp_path)
 
 
