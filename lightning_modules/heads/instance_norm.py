@@ -34,7 +34,11 @@ class InstanceNormalised(nn.Module):
         answer: Tensor = self.network(normalised)
         if not self.forecast:
             return answer
-        return answer * scale[..., : self.forecast] + level[..., : self.forecast]
+        given = answer[..., : self.forecast]
+        restored = given * scale[..., : self.forecast] + level[..., : self.forecast]
+        # What gives its input back has other features behind, such as the time of day.
+        others = answer[..., self.forecast :]
+        return torch.cat([restored, others], -1) if others.shape[-1] else restored
 
     def normalise(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns windows by their own measure, and the level and scale (N, 1, numbers) of each."""
