@@ -126,7 +126,9 @@ def name_figure(name: str) -> str:
     """Return a figure's name as people write it: MAE, ROC AUC, MAE of the first 3 steps."""
     name, _, steps = name.partition("_first_")
     found = _FIGURES.get(name, name.replace("_", " "))
-    return f"{found} of the first {steps} steps" if steps else found
+    if not steps:
+        return found
+    return f"{found} of the first step" if steps == "1" else f"{found} of the first {steps} steps"
 
 
 def format_bytes(value: float | None) -> str:

@@ -13,6 +13,8 @@ from tasks.rendering import text
         (text.format_rate(0.999999), "99.99 %"),
         (text.format_rate(1.0), "100.00 %"),
         (text.format_rate(None), "\N{EN DASH}"),
+        (text.name_figure("mae_first_1"), "MAE of the first step"),
+        (text.name_figure("mse_first_24"), "MSE of the first 24 steps"),
         (text.format_bytes(34_211), "34.2 kB"),
         (text.format_bytes(999), "999 B"),
         (text.format_bytes(999_600), "1 MB"),
