@@ -28,10 +28,10 @@ def gc(
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
-    """Remove models, weights, reports and channels' files that nothing needs.
+    """Remove models, weights, reports, data versions and channels' files that nothing needs.
 
     Needed is what a channel offers or may go back to, what has a tag, is young or among the newest
-    of its recipe, and all that the receipts of these name. Receipts and data sets stay.
+    of its recipe, and all that the receipts of these name. Receipts stay, and the latest data.
     """
     from tasks.release.retention import Policy, find_removal, remove
     from tasks.rendering.text import format_bytes
@@ -40,8 +40,14 @@ def gc(
     found = (find_removal if dry_run else remove)(Store(workspace), policy)
     word = "would remove" if dry_run else "removed"
     lines = [f"{word} {path}" for path in found.paths]
+    refs = [f"{name}@{each}" for name, numbers in found.versions.items() for each in numbers]
+    lines += [f"{word} version {ref}" for ref in refs]
     lines.append(
-        f"{word} {len(found.models)} models, {len(found.paths)} files, "
+        f"{word} {len(found.models)} models, {len(refs)} data versions, {len(found.paths)} files, "
         f"{format_bytes(found.size_bytes)}"
     )
+    lines += [
+        f"data set {name}: a collection is at work or was killed; run it again in some minutes"
+        for name in found.waiting
+    ]
     answer({**found.model_dump(mode="json"), "dry_run": dry_run}, "\n".join(lines), as_json)

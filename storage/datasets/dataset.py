@@ -68,10 +68,12 @@ class Dataset(DatasetFiles):
         return self._load(find_version(self.history, version, head), head)
 
     def iter_versions(self, head: LoggedEntry | None = None) -> Iterator[Version]:
-        """Yield all versions up to an entry of the log, or to the latest, oldest first."""
+        """Yield the versions kept up to an entry of the log, or to the latest, oldest first."""
         head = head or self.history.find_head()
         for number in self.history.list_numbers() if head else ():
-            if head and number <= head.entry.number and self.history.read(number).entry.is_version:
+            if head is None or number > head.entry.number or number in head.entry.dropped:
+                continue
+            if self.history.read(number).entry.is_version:
                 yield self._load(number, head)
 
     def commit(
@@ -270,6 +272,11 @@ class Dataset(DatasetFiles):
         if number is None:
             raise NotFound(
                 f"dataset {self.name} ({self.files.display}) must have a version; got none"
+            )
+        if number in head.entry.dropped:
+            raise NotFound(
+                f"version {number} of dataset {self.name} must be kept; got one that was dropped, "
+                f"for nothing needed it; `lepton datasets log {self.name}` lists all"
             )
         logged = head if number == head.entry.number else self.history.read(number)
         manifest = logged.entry.manifest or ""

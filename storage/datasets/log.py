@@ -12,7 +12,14 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from storage.base.errors import Corrupt, NotFound, Overtaken
 from storage.base.store import Store, canonical_json, sha256_bytes
@@ -41,6 +48,8 @@ class LogEntry(BaseModel):
         created_at: When, in UTC; never before the entry before.
         tags: Every tag and its version.
         purges: Numbers of all purges so far.
+        dropped: Numbers of the versions that are no longer kept; an entry says so from the first
+            one on.
         collecting: Shards and manifests that a garbage collection deletes right now,
             "shards/<digest>" for instance.
         collecting_until: When that collection gives up, should it not end before.
@@ -65,10 +74,19 @@ class LogEntry(BaseModel):
     created_at: datetime
     tags: dict[str, int] = {}
     purges: tuple[int, ...] = ()
+    dropped: tuple[int, ...] = ()
     collecting: tuple[str, ...] = ()
     collecting_until: datetime | None = None
     nonce: str = ""
     check: str = ""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_default(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what no dataset said before versions could be dropped."""
+        document: dict[str, Any] = handler(self)
+        if not self.dropped:
+            document.pop("dropped", None)
+        return document
 
     @property
     def is_version(self) -> bool:
@@ -161,6 +179,7 @@ class CommitLog:
                 "rows",
                 "tags",
                 "purges",
+                "dropped",
                 "collecting",
                 "collecting_until",
             )

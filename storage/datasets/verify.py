@@ -44,8 +44,9 @@ def verify_dataset(dataset: Dataset) -> list[FileFault]:
         try:
             if dataset.history.read(number).entry.is_version:
                 faults += _verify_content(dataset.open(number), seen)
-        except Corrupt:
-            # The damaged entry of the log, of this version or of a purge after it, is listed above.
+        except (Corrupt, NotFound):
+            # The damaged entry of the log, of this version or of a purge after it, is listed above;
+            # of a version that was dropped nothing need be there.
             continue
     return faults
 

@@ -25,7 +25,7 @@ from storage.records.receipt_files import FOLDER as RECEIPTS
 from storage.records.receipt_files import read_receipt
 from storage.shards.entry import ShardEntry
 from storage.upkeep.edits import drop_rows, find_row_ids
-from storage.upkeep.gc import find_live
+from storage.upkeep.gc import collect_garbage, find_live
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ def purge_rows(
         NotFound: A row id is in no version.
         Conflict: Other writers won every time.
     """
+    head = dataset.history.find_head()
+    if head is not None and head.entry.dropped:
+        collect_garbage(dataset, 0)  # What dropped versions have left may hold the rows, too.
     job = _Purge(dataset, np.unique(np.asarray(row_ids, np.uint64)), reason)
     logged = dataset.record(job.change)
     job.delete_files()

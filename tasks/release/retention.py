@@ -1,14 +1,17 @@
-"""What a workspace no longer needs: models, weights, reports, and files of channels.
+"""What a workspace no longer needs: models, weights, reports, data versions, files of channels.
 
 Needed is what a channel offers or may go back to, what has a tag, what is young, the newest of
-each recipe, and all that the receipts of these name. Receipts and data sets stay. A model that
-goes is marked as retired before its first file is deleted, so that nobody takes it up meanwhile; a
-call that was killed is finished by the next one, which finds the same again.
+each recipe, and all that the receipts of these name. Receipts stay, and so does the latest version
+of each data set. A model that goes is marked as retired before its first file is deleted, so that
+nobody takes it up meanwhile; a call that was killed is finished by the next one, which finds the
+same again.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+
+from pydantic import Field
 
 from deployments.targets.errors import TargetError
 from deployments.targets.publish.channel import open_channel
@@ -24,6 +27,7 @@ from storage.records.models import WEIGHTS
 from storage.records.receipt_files import find_damaged
 from storage.records.receipts import Receipt
 from tasks.gates.accepted import list_receipts
+from tasks.release.old_versions import drop_found, find_versions
 from tasks.release.shelf import Shelf, ShelfModel, read_shelf
 from tasks.release.stays import list_channels
 from tasks.runtime.outcome_base import Result
@@ -53,13 +57,17 @@ class Removal(Result):
 
     Attributes:
         models: Ids of models.
-        paths: All files, by their path in the workspace.
-        size_bytes: Bytes of these files.
+        versions: Versions of data sets, by name; their files go by a collection of each data set.
+        paths: All other files, by their path in the workspace.
+        size_bytes: Bytes of these files, and of what the collections deleted.
+        waiting: Data sets whose files go by a later call, since another collection is not over.
     """
 
     models: tuple[str, ...] = ()
+    versions: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     paths: tuple[str, ...] = ()
     size_bytes: int = 0
+    waiting: tuple[str, ...] = ()
 
 
 def find_removal(
@@ -85,8 +93,12 @@ def find_removal(
         *_list_reports(workspace, shelf, models, policy, cutoff),
         *_list_targets(workspace, shelf, policy, settled, ring),
     ]
-    size_bytes = sum(_measure(workspace, path) for path in paths)
-    return Removal(models=models, paths=tuple(paths), size_bytes=size_bytes)
+    return Removal(
+        models=models,
+        versions=find_versions(workspace, shelf, models, cutoff, settled),
+        paths=tuple(paths),
+        size_bytes=sum(_measure(workspace, path) for path in paths),
+    )
 
 
 def remove(workspace: Store, policy: Policy, ring: KeyRing | None = None) -> Removal:
@@ -111,7 +123,17 @@ def remove(workspace: Store, policy: Policy, ring: KeyRing | None = None) -> Rem
     for path in paths:
         workspace.delete(path)
     models = tuple(model_id for model_id in found.models if model_id not in taken)
-    return found.model_copy(update={"models": models, "paths": paths})
+    moment = datetime.now(UTC)
+    cutoff, settled = moment - policy.age, moment - max(policy.age, AT_WORK)
+    versions = find_versions(workspace, again, models, cutoff, settled)
+    size_bytes, waiting = drop_found(workspace, versions, reason=AUTHOR)
+    return Removal(
+        models=models,
+        versions=versions,
+        paths=paths,
+        size_bytes=found.size_bytes + size_bytes,
+        waiting=waiting,
+    )
 
 
 def _mark(workspace: Store, model: ShelfModel, ring: KeyRing | None) -> None:

@@ -1,5 +1,7 @@
 """What nothing needs goes; what a channel, a tag or a live receipt names never does."""
 
+import shutil
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +11,12 @@ from deployments.targets.errors import TargetError
 from deployments.targets.follow.client import update_model
 from deployments.targets.publish.steering import roll_back
 from storage.base.store import Store
+from storage.datasets.dataset import Dataset
+from storage.datasets.verify import verify_dataset
+from storage.datasets.version import Version
 from storage.records.receipts import StartRecord
+from storage.testing.small_datasets import add_shard, read_ids
+from storage.upkeep import gc
 from tasks.release.retention import Policy, find_removal, remove
 from tasks.release.shelf import read_shelf, retire_model, tag_model
 from tests.deployments.targets.conftest import _own_directories as _own_directories
@@ -17,6 +24,7 @@ from tests.deployments.targets.kills import count_kills, every_step
 from tests.deployments.targets.material import make_onnx
 from tests.flows.material import call
 from tests.tasks.release.shelves import (
+    NOW,
     age,
     digest_tree,
     make_line,
@@ -145,6 +153,39 @@ def test_a_model_that_is_tagged_meanwhile_stays(
     assert (shelf.find("golden").retired, list_seeds(workspace)) == (None, [1, 2, 3])
 
 
+def put_versions(workspace: Path, count: int, days_ago: float) -> Dataset:
+    """Versions 0, 1, ... of a data set, the last of them made now, those before it long ago."""
+    dataset = Dataset(Store(workspace), "digits")
+    for number in range(count):
+        dataset.replace([add_shard(dataset, 100 * number)])
+    age(workspace, days_ago, "datasets")
+    return dataset
+
+
+def test_data_versions_that_nothing_names_go(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = put_versions(workspace, 6, 30)
+    dataset.tag("golden", 4)
+    put_model(workspace, 1, days_ago=90, data=0)
+    put_model(workspace, 2, days_ago=80, data=1)
+    put_model(workspace, 3, days_ago=1, promoted=False, data=3)
+    monkeypatch.setattr(Version, "created_at", NOW - timedelta(days=30))
+    # 1 is that of the newest promoted model, 3 of a young run, 4 has a tag, 5 is the latest.
+    found = remove(Store(workspace), POLICY)
+    assert found.versions == {"digits": (0, 2)}
+    assert [version.number for version in dataset.iter_versions()] == [1, 3, 4, 5]
+    assert verify_dataset(dataset) == []
+    assert len(list((workspace / "datasets/digits/shards").iterdir())) == 4
+    told = call("gc", "--dry-run", "--days", "15", "-w", str(workspace))
+    assert "0 data versions" in told.out
+
+
+def test_young_versions_stay(workspace: Path) -> None:
+    put_versions(workspace, 3, 30)
+    assert remove(Store(workspace), POLICY).versions == {}
+
+
 @every_step
 def test_kill_at_every_step_of_gc(workspace: Path, tmp_path: Path, stride: int) -> None:
     """Whatever is left, the channel answers, what stays is whole, the next call ends it."""
@@ -174,3 +215,43 @@ def test_kill_at_every_step_of_gc(workspace: Path, tmp_path: Path, stride: int) 
         assert find_removal(store, POLICY).paths == ()
 
     assert count_kills(stride, lambda: remove(store, POLICY), check, prepare) >= 20
+
+
+def test_another_collection_is_waited_for(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = put_versions(workspace, 3, 30)
+    monkeypatch.setattr(Version, "created_at", NOW - timedelta(days=30))
+    until = NOW + timedelta(minutes=5)
+    dataset.record(lambda _: {"kind": "gc", "collecting": ("shards/x",), "collecting_until": until})
+    found = remove(Store(workspace), POLICY)
+    assert (found.versions, found.waiting) == ({"digits": (0, 1)}, ("digits",))
+    assert "run it again in some minutes" in call("gc", "-w", str(workspace)).out
+
+
+@every_step
+def test_kill_at_every_step_of_dropping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stride: int
+) -> None:
+    """Whatever is left, the versions that stay are whole, and the next call ends it."""
+    put_versions(tmp_path / "made", 3, 30)
+    monkeypatch.setattr(Version, "created_at", NOW - timedelta(days=30))
+    # A collection that was killed holds its place as long as that.
+    monkeypatch.setattr(gc, "_LEASE", timedelta(seconds=0.05))
+    place = {"now": tmp_path / "made"}
+
+    def prepare() -> None:
+        place["now"] = tmp_path / f"w{len(list(tmp_path.iterdir()))}"
+        shutil.copytree(tmp_path / "made", place["now"])
+        age(place["now"], 30, "datasets")
+
+    def check(step: int) -> None:
+        store = Store(place["now"])
+        dataset = Dataset(store, "digits")
+        assert read_ids(dataset.open()) == list(range(200, 220))
+        assert verify_dataset(dataset) == []
+        time.sleep(0.06)
+        assert remove(store, POLICY).waiting == ()
+        assert [version.number for version in dataset.iter_versions()] == [2]
+        assert verify_dataset(dataset) == []
+        assert len({path.split("/")[0] for path in dataset.shards.list()}) == 1
+
+    assert count_kills(stride, lambda: remove(Store(place["now"]), POLICY), check, prepare) >= 10
