@@ -20,12 +20,15 @@ from typing import Any
 
 from benchmarks.boosting import measure_boosting
 from benchmarks.draft_cases import CASES, Case
+from flows.errors import FlowError
 from flows.recipe.load import load_recipe
+from lightning_modules.errors import ModelError
 from lightning_modules.specs.measure import find_direction
+from storage.base.errors import StorageError
 
 LEPTON = (sys.executable, "-c", "from lepton_ai.cli import main; main()")
 TUNED, HEADLINES = "--tuned", ("accuracy", "mae", "auroc")
-MOST_S, REASON = 1_800, 90
+MOST_S, MOST_TOLD = 1_800, 120
 HEADER = ("data", "kind", "outcome", "minutes", "CPU minutes", "figure", "baseline", "tuned")
 
 
@@ -40,6 +43,12 @@ class Row:
 def main(names: Sequence[str]) -> None:
     """Runs the cases of these names, all without any, and prints the table as it grows."""
     wanted = [name for name in names if name != TUNED]
+    known = [case.name for case in CASES]
+    if unknown := [name for name in wanted if name not in known]:
+        raise SystemExit(
+            f"cases ({', '.join(unknown)}) must be known; choose among {', '.join(known)}, "
+            f"or name none for all; {TUNED} asks boosting, too"
+        )
     chosen = [case for case in CASES if not wanted or case.name in wanted]
     print(show_line(HEADER))
     print(show_line(["---"] * len(HEADER)))
@@ -56,26 +65,52 @@ def show_line(cells: Sequence[str]) -> str:
 
 
 def run_case(case: Case, *, tuned: bool) -> Row:
-    """Drafts a recipe and carries it out, in a folder that is deleted; asks the tuned peer, too."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        begun, before = time.monotonic(), measure_children()
-        drafted = call(home, "new", str(case.find(home)), "--name", case.name, *case.options)
-        if drafted.returncode:
-            reason = drafted.stderr.strip().splitlines()[-1:] or ["no reason"]
-            return describe(case, "", f"not drafted: {reason[0]}", begun, before)
-        recipe = home / f"{case.name}.yaml"
-        kind = load_recipe(str(recipe)).kind
-        done = call(home, "run", str(recipe), "--workspace", "w", "--json")
-        if not done.stdout.strip():
-            reason = done.stderr.strip().splitlines()[-1:] or ["no reason"]
-            return describe(case, kind, f"failed: {reason[0]}", begun, before)
-        summary = json.loads(done.stdout.splitlines()[-1])
-        told = tell_outcome(summary)
-        row = describe(case, kind, told, begun, before)
-        figures = list_figures(summary)
-        peer = measure_peer(figures[0], recipe, home / "w") if tuned and case.boosted else ""
-        return Row((*row.cells[:5], *figures, peer), summary["status"] == "promoted")
+    """Drafts a recipe and carries it out, in a folder that is deleted; asks the tuned peer, too.
+
+    Whatever becomes of it is a row, so that the next case runs.
+    """
+    begun, before = time.monotonic(), measure_children()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        try:
+            return draft_and_run(case, Path(folder), begun, before, tuned=tuned)
+        except subprocess.TimeoutExpired as error:
+            took = f"lepton {error.cmd[len(LEPTON)]} took more than {MOST_S / 60:.0f} minutes"
+            return describe(case, "", f"failed: {took}", begun, before)
+        except (FlowError, ModelError, StorageError, OSError, ValueError) as error:
+            return describe(case, "", f"failed: {error}", begun, before)
+
+
+def draft_and_run(case: Case, home: Path, begun: float, before: float, *, tuned: bool) -> Row:
+    """Drafts a recipe and carries it out in a folder.
+
+    Raises:
+        subprocess.TimeoutExpired: One of both took too long; it was ended.
+        OSError: The data could not be found or written.
+        FlowError: What was drafted or written could not be read.
+    """
+    drafted = call(home, "new", str(case.find(home)), "--name", case.name, *case.options)
+    if drafted.returncode:
+        return describe(case, "", f"not drafted: {read_last(drafted)}", begun, before)
+    recipe = home / f"{case.name}.yaml"
+    kind = load_kind(recipe)
+    done = call(home, "run", str(recipe), "--workspace", "w", "--json")
+    if not done.stdout.strip():
+        return describe(case, kind, f"failed: {read_last(done)}", begun, before)
+    summary = json.loads(done.stdout.splitlines()[-1])
+    row = describe(case, kind, tell_outcome(summary), begun, before)
+    figures = list_figures(summary)
+    peer = measure_peer(figures[0], recipe, home / "w") if tuned and case.boosted else ""
+    return Row((*row.cells[:5], *figures, peer), summary["status"] == "promoted")
+
+
+def load_kind(recipe: Path) -> str:
+    """Return the kind of a recipe."""
+    return load_recipe(str(recipe)).kind
+
+
+def read_last(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the last line that a command complained in."""
+    return (done.stderr.strip().splitlines() or ["no reason"])[-1]
 
 
 def call(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -102,15 +137,20 @@ def tell_outcome(summary: Mapping[str, Any]) -> str:
     """Return whether a model was promoted, or where the run stopped and why."""
     if summary["status"] == "promoted":
         return "promoted"
-    reason = str(next(iter(summary["reasons"]), "")).replace("|", "/")
-    return f"stopped at {summary['stopped_at']}: {reason[:REASON]}"
+    reason = next(iter(summary["reasons"]), "")
+    return cut_cell(f"stopped at {summary['stopped_at']}: {reason}")
+
+
+def cut_cell(text: str) -> str:
+    """Return a text as short as a cell, without what would end it."""
+    return " ".join(text.replace("|", "/").split())[:MOST_TOLD]
 
 
 def describe(case: Case, kind: str, told: str, begun: float, before: float) -> Row:
     """Return a row without figures."""
     minutes = f"{(time.monotonic() - begun) / 60:.1f}"
     used = f"{(measure_children() - before) / 60:.1f}"
-    return Row((case.name, kind, told, minutes, used, "", "", ""), promoted=False)
+    return Row((case.name, kind, cut_cell(told), minutes, used, "", "", ""), promoted=False)
 
 
 def list_figures(summary: Mapping[str, Any]) -> tuple[str, str]:

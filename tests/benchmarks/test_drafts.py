@@ -1,12 +1,14 @@
 """The benchmark of drafts: its data are there, and its table tells what became of them."""
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks import drafts
 from benchmarks.draft_cases import CASES, SHARED, Case
-from benchmarks.drafts import HEADER, list_figures, show_line, tell_outcome
+from benchmarks.drafts import HEADER, list_figures, main, show_line, tell_outcome
 
 SUMMARY = {
     "status": "promoted",
@@ -62,3 +64,45 @@ def test_a_stop_has_its_reason_in_one_cell() -> None:
     assert show_line((told,)).count("|") == 2
     assert len(told) < 130
     assert show_line(HEADER).count("|") == len(HEADER) + 1
+
+
+def test_a_name_that_no_case_has_is_refused_before_any_case_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "run_case", lambda *_, **__: pytest.fail("a case ran"))
+    with pytest.raises(SystemExit, match=r"irises.*choose among.*iris, wine"):
+        main(["wine", "irises"])
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("slow", ["new", "run"])
+def test_a_case_that_takes_too_long_is_a_row_and_the_next_one_runs(
+    slow: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = []
+
+    def call(home: Path, command: str, *_: str) -> subprocess.CompletedProcess[str]:
+        called.append(command)
+        if command == slow and called.count(slow) == 1:
+            raise subprocess.TimeoutExpired([*drafts.LEPTON, command], 1)
+        return subprocess.CompletedProcess([], command == "run", "", "nothing to see")
+
+    monkeypatch.setattr(drafts, "call", call)
+    monkeypatch.setattr(drafts, "load_kind", lambda _: "tabular-classification")
+    main(["iris", "wine"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][2:]
+    assert len(lines) == 2
+    assert f"lepton {slow} took more than" in lines[0]
+    assert "nothing to see" in lines[1]
+
+
+def test_a_case_whose_data_cannot_be_found_is_a_row_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> Path:
+        raise OSError("disk is full")
+
+    monkeypatch.setattr(drafts, "CASES", (Case("broken", fail), Case("other", fail)))
+    main([])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][2:]
+    assert [line.count("disk is full") for line in lines] == [1, 1]
