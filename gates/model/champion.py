@@ -4,8 +4,8 @@ import math
 
 from gates.engine.report import Severity, skip_check
 from gates.engine.suite import Expectation, expect, expect_present
-from gates.model.facts import ModelFacts, find_measure
-from gates.model.measure import Measure, measure_errors
+from gates.model.facts import CHAMPION, ModelFacts, find_measure
+from gates.model.measure import measure_errors
 from gates.model.paired import Comparison, compare_difference, compare_skill, make_unknown
 from gates.model.part import FIGURES, KEYS, LEAST, Part
 from gates.specs.model import SkillLimits
@@ -30,7 +30,7 @@ def compare_champion(limits: SkillLimits, facts: ModelFacts, figure: str) -> Par
     about = f"{figure} gained over the champion"
     if facts.champion is None:
         return Part(skipped=(skip_check(LEAST, about, "no model has been promoted yet"),))
-    gain = _compare(find_measure(facts, figure), facts)
+    gain = _compare(figure, facts)
     proven = not gain.high >= 0
     severity: Severity = "stop" if proven else "warn"
     hint = f"95 % interval {gain.low:.4g} to {gain.high:.4g}, over {gain.blocks} blocks of rows"
@@ -77,13 +77,14 @@ def _expect_no_worse(least: float) -> Expectation:
     return expect(LEAST, FIGURES, WORSE, column=column, min_value=least, severity="warn", key=key)
 
 
-def _compare(measure: Measure, facts: ModelFacts) -> Comparison:
-    """Return how far the model is ahead of the champion."""
+def _compare(figure: str, facts: ModelFacts) -> Comparison:
+    """Return how far the model is ahead of the champion, each decided as it decides itself."""
     if facts.champion is None or not facts.rows:
         return make_unknown()
+    measure = find_measure(facts, figure)
     own, champion = (
-        measure_errors(measure, answers, facts.truth, facts.drawn)
-        for answers in (facts.answers, facts.champion)
+        measure_errors(find_measure(facts, figure, by), answers, facts.truth, facts.drawn)
+        for by, answers in (("", facts.answers), (CHAMPION, facts.champion))
     )
     compare = compare_skill if measure.direction == "lower" else compare_difference
     return compare(own, champion)

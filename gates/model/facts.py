@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 STAGE = "model"
+CHAMPION = "champion"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class ModelFacts:
         predicted: (N,) class that each answer is, where it is not always the most probable one.
         figures: of the answers, computed once, by those who train; the gate computes none again.
         measures: how each of these figures is measured, for comparisons row by row.
+        rival_measures: how those of a baseline, by its name, or of the champion, by `CHAMPION`, are
+            measured where it decides otherwise, as by a threshold of its own.
         baselines: what baselines answer to the same rows, by name.
         shipping: how each baseline could ship, in words, by its name.
         champion: what the promoted model answers to the same rows; None if there is none.
@@ -53,6 +56,7 @@ class ModelFacts:
     predicted: "np.ndarray[Any, Any] | None" = None
     figures: tuple[Figure, ...] = ()
     measures: tuple[Measure, ...] = ()
+    rival_measures: Mapping[str, tuple[Measure, ...]] = field(default_factory=dict)
     baselines: "Mapping[str, np.ndarray[Any, Any]]" = field(default_factory=dict)
     shipping: Mapping[str, str] = field(default_factory=dict)
     champion: "np.ndarray[Any, Any] | None" = None
@@ -80,13 +84,18 @@ class ModelFacts:
         return math.nan if value is None else value
 
 
-def find_measure(facts: ModelFacts, name: str) -> Measure:
+def find_measure(facts: ModelFacts, name: str, rival: str = "") -> Measure:
     """Return how a figure is measured.
+
+    Args:
+        facts: of the model.
+        name: of the figure.
+        rival: name of a baseline, or `CHAMPION`, whose answers are measured; empty for the model's.
 
     Raises:
         SuiteError: It is no figure of the objective.
     """
-    for measure in facts.measures:
+    for measure in facts.rival_measures.get(rival, facts.measures):
         if measure.name == name:
             return measure
     known = ", ".join(measure.name for measure in facts.measures) or "none"

@@ -104,7 +104,9 @@ def measure_baselines(measure: Measure, facts: ModelFacts) -> dict[str, "Array"]
             "mean or the commonest class"
         )
     return {
-        name: measure_errors(measure, answers, facts.truth, facts.drawn)
+        name: measure_errors(
+            find_measure(facts, measure.name, name), answers, facts.truth, facts.drawn
+        )
         for name, answers in facts.baselines.items()
     }
 
@@ -123,7 +125,7 @@ def _compare_others(facts: ModelFacts, judged: Measure) -> Part:
         if measure.name == judged.name:
             continue
         errors = {
-            name: measure_error(measure, answers, facts.truth)
+            name: measure_error(find_measure(facts, measure.name, name), answers, facts.truth)
             for name, answers in facts.baselines.items()
         }
         own = measure_error(measure, facts.answers, facts.truth)

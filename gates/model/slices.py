@@ -8,7 +8,7 @@ from gates.engine.report import skip_check
 from gates.engine.suite import expect
 from gates.engine.tables import Table
 from gates.model.blocks import close_gaps
-from gates.model.facts import ModelFacts
+from gates.model.facts import ModelFacts, find_measure
 from gates.model.measure import Measure, measure_errors
 from gates.model.paired import compare_skill
 from gates.model.part import KEYS, LEAST, Part
@@ -120,7 +120,9 @@ def tabulate_skills(facts: ModelFacts, measure: Measure, min_rows: int) -> Slice
     def compare(here: Slice) -> dict[str, object]:
         truth, blocks = here.take(facts.truth), close_gaps(facts.drawn[here.rows])
         errors = {
-            name: measure_errors(measure, here.take(answers), truth, blocks)
+            name: measure_errors(
+                find_measure(facts, measure.name, name), here.take(answers), truth, blocks
+            )
             for name, answers in facts.baselines.items()
         }
         own = measure_errors(measure, here.take(facts.answers), truth, blocks)

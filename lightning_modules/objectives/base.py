@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,18 @@ class Answer(nn.Module, ABC):
         Raises:
             SpecError: There are too few of them.
         """
+
+    def cut(self, values: Floats, truth: NDArray[Any]) -> float | None:
+        """Returns the threshold that is chosen for other answers to validation rows as for these.
+
+        None where none is.
+
+        Args:
+            values: What a baseline answers, (N, ...).
+            truth: The truths (N, ...).
+        """
+        del values, truth
+        return None
 
     def settle(self, sample: AnySample) -> AnySample:
         """Returns the sample with what was fitted that figures are measured by."""

@@ -77,6 +77,13 @@ class ClassAnswer(Answer):
             scores, positive = collected.numpy().T
             self.threshold = choose_threshold(scores, positive > 0, self.wanted)
 
+    def cut(self, values: Floats, truth: NDArray[Any]) -> float | None:
+        """Returns the threshold of a baseline's probabilities (N, K), if one is to be chosen."""
+        if self.wanted is None:
+            return None
+        scores = np.asarray(values[:, self.positive], np.float32).astype(np.float64)
+        return choose_threshold(scores, truth == self.positive, self.wanted)
+
     def settle(self, sample: AnySample) -> AnySample:
         """Returns the sample with the threshold."""
         return sample.model_copy(update={"threshold": self.threshold})

@@ -5,9 +5,11 @@ import math
 import numpy as np
 
 from gates.engine.report import GateReport
-from gates.model.facts import ModelFacts
+from gates.model.facts import CHAMPION, ModelFacts
+from gates.model.measure import Measure
 from gates.model.objectives import judge_model
 from gates.specs.model import ModelLimits
+from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.shipping import describe_shipping
 from storage.base.figures import find_value
 from storage.base.store import Store
@@ -63,6 +65,7 @@ def describe_model(
         baselines={name: found.astype(np.float64) for name, found in sheet.baselines.items()},
         shipping={name: describe_shipping(sample, name) for name in sheet.baselines},
         champion=champion.values.astype(np.float64) if champion is not None else None,
+        rival_measures=_list_rivals(sheet, champion, sample),
         labels=data.labels,
         unit="standard deviations" if evaluated.standard else "",
         blocks=cut_blocks(known, data, sample),
@@ -71,6 +74,17 @@ def describe_model(
         unanswered=len(whole.row_id) - len(sheet.row_id),
         quantiles=describe_quantiles(sheet, sample),
     )
+
+
+def _list_rivals(
+    sheet: AnswerSheet, champion: AnswerSheet | None, sample: AnySample
+) -> dict[str, tuple[Measure, ...]]:
+    """Return how figures of those are measured whose answers are decided in another way."""
+    objective = find_objective(sample)
+    by = {name: objective.settle_baseline(sheet, name, sample) for name in sheet.baselines}
+    if champion is not None:
+        by[CHAMPION] = objective.settle_champion(champion, sample)
+    return {name: objective.list_measures(sample, own) for name, own in by.items() if own != sample}
 
 
 def _leave_out_unanswered(sheet: AnswerSheet) -> AnswerSheet:
@@ -101,5 +115,4 @@ def _find_best_champion(evaluated: Evaluated) -> Champion | None:
 
 def _align(found: AnswerSheet, sheet: AnswerSheet) -> AnswerSheet:
     """Bring answers to the order of the rows of another sheet."""
-    order = np.searchsorted(found.row_id, sheet.row_id)
-    return AnswerSheet(sheet.row_id, sheet.truth, found.values[order])
+    return found.take(np.searchsorted(found.row_id, sheet.row_id))

@@ -120,14 +120,21 @@ class TaskObjective(Generic[S]):
         measured = measure_figures(values, truth, sample, split=split, unit=unit)
         return tuple(figure for figure in measured if figure.value is not None)
 
-    def list_measures(self, sample: S) -> tuple[Measure, ...]:
-        """Return how each figure is measured, for the gate's comparisons row by row."""
+    def list_measures(self, sample: S, decided_by: S | None = None) -> tuple[Measure, ...]:
+        """Return how each figure is measured, for the gate's comparisons row by row.
+
+        Args:
+            sample: What a sample of the model is.
+            decided_by: The sample by which the answers are decided that are measured; None for the
+                model's own.
+        """
+        by = sample if decided_by is None else decided_by
         return tuple(
             Measure(
                 name=figure.name,
-                compute=partial(_compute, figure, sample),
+                compute=partial(_compute, figure, by),
                 direction=figure.direction,
-                per_row=None if figure.per_row is None else partial(_add, figure.per_row, sample),
+                per_row=None if figure.per_row is None else partial(_add, figure.per_row, by),
                 root=figure.root,
             )
             for figure in self.spec.list_sample_figures(sample)
@@ -189,6 +196,29 @@ class TaskObjective(Generic[S]):
         """Return the standard deviation by which two numbers are told apart."""
         del sample
         return max(float(reference.values.std()), 1e-12)
+
+    def describe_compared(self, sample: S, data: RowsSpec) -> tuple[OutputSpec, ...]:
+        """Describe what two models are compared by: the last output, of which figures are.
+
+        Quantiles before it may be of the one model and not of the other.
+        """
+        return self.describe_outputs(sample, data)[-1:]
+
+    def settle_baseline(self, sheet: AnswerSheet, name: str, sample: S) -> S:
+        """Return the sample by which a baseline's answers are decided, as the model's by its own.
+
+        Args:
+            sheet: The model's answers, and those of its baselines.
+            name: Of the baseline.
+            sample: By which the model's are.
+        """
+        del sheet, name
+        return sample
+
+    def settle_champion(self, sheet: AnswerSheet, sample: S) -> S:
+        """Return the sample by which a champion's answers are decided, whatever the new model's."""
+        del sheet
+        return sample
 
     def decide(self, sheet: AnswerSheet, sample: S) -> NDArray[np.int64] | None:
         """Return the class (N,) of each answer, where it is not always the most probable one."""

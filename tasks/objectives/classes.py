@@ -34,6 +34,27 @@ class Classes(TaskObjective[Sample]):
         """Return the classes that a chosen threshold gives; None without one."""
         return None if sample.threshold is None else decide_classes(sheet.values, sample)
 
+    def describe_compared(self, sample: Sample, data: RowsSpec) -> tuple[OutputSpec, ...]:
+        """Describe label and probabilities: the label says from which one on a champion decides."""
+        return self.describe_outputs(sample, data)
+
+    def settle_baseline(self, sheet: AnswerSheet, name: str, sample: Sample) -> Sample:
+        """Return the sample with the baseline's own threshold, if one was chosen for it."""
+        chosen = sheet.thresholds.get(name)
+        return sample if chosen is None else _cut_at(sample, float(chosen.item()))
+
+    def settle_champion(self, sheet: AnswerSheet, sample: Sample) -> Sample:
+        """Return the sample with the threshold that gives the labels that an artifact answered.
+
+        Of two classes the least probability at which it answered with the positive one; above all
+        of them where it never did.
+        """
+        if sheet.decided is None or sample.classes != 2:
+            return sample
+        scores = sheet.values[:, sample.positive]
+        called = scores[sheet.decided == sample.positive]
+        return _cut_at(sample, float(called.min()) if len(called) else 1.0 + float(scores.max()))
+
     def count_confusion(self, sheet: AnswerSheet, sample: Sample) -> Counts:
         """Count rows by truth and answer, (K, K)."""
         classes = sheet.values.shape[1]
@@ -65,6 +86,10 @@ class Classes(TaskObjective[Sample]):
             breakdowns=tuple(break_classes(held_out)),
             precision_recall=curve,
         )
+
+
+def _cut_at(sample: Sample, threshold: float) -> Sample:
+    return sample.model_copy(update={"threshold": threshold})
 
 
 def _picture(held_out: HeldOut[Sample]) -> Iterator[SamplePart]:

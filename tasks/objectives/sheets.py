@@ -3,14 +3,15 @@
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-BASELINE, BAND, MARGINS = "baseline ", "quantile ", "margins "
-"""What stands in the file before a baseline's name, a quantile, and the name again."""
+BASELINE, BAND, MARGINS, THRESHOLD = "baseline ", "quantile ", "margins ", "threshold "
+"""What stands in the file before a baseline's name, a quantile, and the name again, twice."""
+DECIDED = "decided"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class AnswerSheet:
         bands: Values of the truth's shape of each quantile beside the median, which the values are.
         margins: What makes a baseline's answers quantiles, (Q, ...) by its name: the margins of
             all quantiles, that of the median 0.
+        thresholds: From which probability on a baseline answers with the positive of two classes,
+            (1,) by its name, where one was chosen for it as for the model.
+        decided: (N,) classes that an artifact itself answered; None where it was not asked.
     """
 
     row_id: NDArray[np.uint64]
@@ -33,27 +37,30 @@ class AnswerSheet:
     baselines: dict[str, NDArray[Any]] = field(default_factory=dict)
     bands: dict[float, NDArray[Any]] = field(default_factory=dict)
     margins: dict[str, NDArray[Any]] = field(default_factory=dict)
+    thresholds: dict[str, NDArray[Any]] = field(default_factory=dict)
+    decided: NDArray[Any] | None = None
 
     def divide(self, scale: Any) -> "AnswerSheet":
         """Return the same answers and truths in another unit, which is `scale` of this one."""
-        return AnswerSheet(
-            self.row_id,
-            self.truth / scale,
-            self.values / scale,
-            {name: values / scale for name, values in self.baselines.items()},
-            {level: values / scale for level, values in self.bands.items()},
-            {name: values / scale for name, values in self.margins.items()},
+        return replace(
+            self,
+            truth=self.truth / scale,
+            values=self.values / scale,
+            baselines={name: values / scale for name, values in self.baselines.items()},
+            bands={level: values / scale for level, values in self.bands.items()},
+            margins={name: values / scale for name, values in self.margins.items()},
         )
 
     def take(self, rows: NDArray[Any]) -> "AnswerSheet":
         """Return the answers to some rows, by their places or a mask."""
-        return AnswerSheet(
-            self.row_id[rows],
-            self.truth[rows],
-            self.values[rows],
-            {name: values[rows] for name, values in self.baselines.items()},
-            {level: values[rows] for level, values in self.bands.items()},
-            self.margins,
+        return replace(
+            self,
+            row_id=self.row_id[rows],
+            truth=self.truth[rows],
+            values=self.values[rows],
+            baselines={name: values[rows] for name, values in self.baselines.items()},
+            bands={level: values[rows] for level, values in self.bands.items()},
+            decided=None if self.decided is None else self.decided[rows],
         )
 
 
@@ -63,6 +70,8 @@ def pack_answers(sheet: AnswerSheet) -> bytes:
     arrays |= {f"{BASELINE}{name}": values for name, values in sheet.baselines.items()}
     arrays |= {f"{BAND}{level!r}": values for level, values in sheet.bands.items()}
     arrays |= {f"{MARGINS}{name}": values for name, values in sheet.margins.items()}
+    arrays |= {f"{THRESHOLD}{name}": value for name, value in sheet.thresholds.items()}
+    arrays |= {} if sheet.decided is None else {DECIDED: sheet.decided}
     return pack_arrays(arrays)
 
 
@@ -75,7 +84,7 @@ def unpack_answers(content: bytes) -> AnswerSheet:
                 for name in arrays.files
                 if name.startswith(prefix)
             }
-            for prefix in (BASELINE, BAND, MARGINS)
+            for prefix in (BASELINE, BAND, MARGINS, THRESHOLD)
         }
         return AnswerSheet(
             arrays["row_id"],
@@ -84,6 +93,8 @@ def unpack_answers(content: bytes) -> AnswerSheet:
             by_prefix[BASELINE],
             {float(level): values for level, values in by_prefix[BAND].items()},
             by_prefix[MARGINS],
+            by_prefix[THRESHOLD],
+            arrays[DECIDED] if DECIDED in arrays.files else None,
         )
 
 

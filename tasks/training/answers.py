@@ -15,6 +15,8 @@ from tasks.objectives.sheets import AnswerSheet, unpack_answers
 from tasks.runtime.outcomes import Prepared
 from tasks.runtime.predictions import Predictions
 
+LABEL = "label"
+
 
 def answer_split(
     store: Store, prepared: Prepared, split: str, predictor: Predictor, sample: Sample
@@ -22,13 +24,18 @@ def answer_split(
     """Answers every row of a split with an artifact, a batch at a time; ordered by row id."""
     rows = SampleRows(open_version(store, prepared.dataset), sample)
     parts = [
-        (samples.row_id, samples.truth, predictor.predict(samples.sample).values)
+        (samples.row_id, samples.truth, predictor.predict(samples.sample))
         for samples in rows.read(split)
         if len(samples.row_id)
     ]
-    row_id, truth, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(row_id, kind="stable")
-    return AnswerSheet(row_id[order], truth[order], values[order])
+    ids, truths, answers = zip(*parts, strict=True)
+    values = np.concatenate([each.values for each in answers])
+    labels = [output.name for output in predictor.outputs if output.meaning == LABEL]
+    decided = [np.concatenate([each.arrays[name] for each in answers]) for name in labels[:1]]
+    sheet = AnswerSheet(
+        np.concatenate(ids), np.concatenate(truths), values, decided=next(iter(decided), None)
+    )
+    return sheet.take(np.argsort(sheet.row_id, kind="stable"))
 
 
 def read_answers(directory: Path, written: Predictions) -> bytes:

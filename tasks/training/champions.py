@@ -45,8 +45,7 @@ def open_champions(
             predictor = Predictor(
                 content,
                 find_task_form(data).describe_input(sample, data),
-                # Figures are of the last; quantiles may be of the one model and not of the other.
-                find_objective(sample).describe_outputs(sample, data)[-1:],
+                find_objective(sample).describe_compared(sample, data),
                 threads=1,
             )
         except BadArtifact as error:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from deployments.targets.run.runtime import Predictor
 from deployments.targets.trust.release import Release
+from lightning_modules.specs.forms import AnySample
 from storage.base.figures import Figure
 from storage.base.store import Store, sha256_bytes
 from storage.forms.base import RowsSpec
@@ -63,7 +64,7 @@ def evaluate(
             *judge.measure_quantiles(sheet),
             judge.describe_loss(result.figures),
         ),
-        baselines={name: judge.measure(sheet, values) for name, values in sheet.baselines.items()},
+        baselines=judge.measure_baselines(sheet),
         confusion=find_objective(sample).count_confusion(sheet, sample),
         champions=tuple(
             judge.judge_champion(*champion)
@@ -86,11 +87,22 @@ class Judge:
         sample = self.trained.sample
         return find_objective(sample).convert(sheet, sample, standard=self.trained.standard)
 
-    def measure(self, sheet: AnswerSheet, values: NDArray[Any]) -> tuple[Figure, ...]:
-        """Measure some answers to the rows of a sheet."""
-        sample, standard = self.trained.sample, self.trained.standard
+    def measure(
+        self, sheet: AnswerSheet, values: NDArray[Any], decided_by: AnySample | None = None
+    ) -> tuple[Figure, ...]:
+        """Measure answers to the rows of a sheet, decided as the model's if nothing is said."""
+        sample, standard = decided_by or self.trained.sample, self.trained.standard
         objective = find_objective(sample)
         return objective.measure(values, sheet.truth, sample, split=HELD_OUT, standard=standard)
+
+    def measure_baselines(self, sheet: AnswerSheet) -> dict[str, tuple[Figure, ...]]:
+        """Measure the answers of each baseline, decided by a threshold of its own if one is."""
+        sample = self.trained.sample
+        settle = find_objective(sample).settle_baseline
+        return {
+            name: self.measure(sheet, values, settle(sheet, name, sample))
+            for name, values in sheet.baselines.items()
+        }
 
     def measure_quantiles(self, sheet: AnswerSheet) -> tuple[Figure, ...]:
         """Measure the quantiles of a sheet, if it has any."""
@@ -111,11 +123,12 @@ class Judge:
         path = f"reports/{self.run}/held-out-champion-{channel}.npz"
         self.store.write(path, packed)
         converted = self.convert(sheet)
+        own = find_objective(self.trained.sample).settle_champion(converted, self.trained.sample)
         return Champion(
             channel=channel,
             release=release.number,
             model_id=release.model_id,
-            figures=self.measure(converted, converted.values),
+            figures=self.measure(converted, converted.values, own),
             predictions_path=path,
             predictions=FileRecord(sha256=sha256_bytes(packed), size_bytes=len(packed)),
         )

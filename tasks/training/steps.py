@@ -26,7 +26,7 @@ from storage.stream.stream import Stream
 from tasks.forms.streams import VALIDATION, SampleRows, SlicedStream
 from tasks.objectives.sheets import AnswerSheet, pack_answers, pack_arrays
 from tasks.runtime.predictions import Predictions, Written
-from tasks.training.baselines import BaselineAnswers, answer_beside
+from tasks.training.baselines import Beside, answer_beside
 from tasks.training.devices import read_chosen_threads, read_most_threads
 from tasks.training.job import (
     CHECKPOINT,
@@ -171,14 +171,20 @@ class Worker:
         """Answers a split."""
         sample = read_sample(self.checkpoint)
         rows = self.open_rows(sample)
-        answers = predict_rows(self.load_learner(), open_split(rows, step), rows.reader)
-        baselines: BaselineAnswers = {}
-        margins: BaselineAnswers = {}
+        learner = self.load_learner()
+        answers = predict_rows(learner, open_split(rows, step), rows.reader)
+        beside = Beside()
         if step.baselines and self.rank == 0:
-            opened = partial(SampleRows, self.version)
-            baselines, margins = answer_beside(opened, sample, step.split, answers.row_id)
+            opened, cut = partial(SampleRows, self.version), learner.answer.cut
+            beside = answer_beside(opened, sample, step.split, answers.row_id, cut)
         sheet = AnswerSheet(
-            answers.row_id, answers.truth, answers.values, baselines, answers.bands, margins
+            answers.row_id,
+            answers.truth,
+            answers.values,
+            beside.answers,
+            answers.bands,
+            beside.margins,
+            beside.thresholds,
         )
         content = pack_answers(sheet)
         name = f"predictions.{step.split}.npz"

@@ -134,9 +134,16 @@ def make_model_facts(
     return facts if facts.figures else replace(facts, figures=measure_classes(facts))
 
 
-def list_measures(objective: str, classes: int = 0) -> tuple[Measure, ...]:
+def list_measures(
+    objective: str, classes: int = 0, threshold: float | None = None
+) -> tuple[Measure, ...]:
     """How the figures of an objective are measured."""
-    sample = RowSample(objective=objective, numbers=(NumberColumn(name="a"),), classes=classes)
+    sample = RowSample(
+        objective=objective,
+        numbers=(NumberColumn(name="a"),),
+        classes=classes,
+        threshold=threshold,
+    )
     return find_objective(sample).list_measures(sample)
 
 

@@ -1,10 +1,13 @@
 """A champion that is no better stops its like as seldom as is said, however few rows there are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gates.model.champion import MOST_UNPROVEN, compare_champion
-from gates.model.facts import ModelFacts
+from gates.model.facts import CHAMPION, ModelFacts
+from gates.model.skill import compare_baselines
 from gates.specs.model import ClassesGate
 from tests.gates.builders import list_measures
 
@@ -59,3 +62,31 @@ def test_with_many_rows_or_a_limit_of_the_recipe_s_own_that_one_holds():
     lost = [seed for seed in range(20) if compare(50, (0.85, 0.9), seed, stated)]
     assert len(lost) > len([seed for seed in range(20) if compare(50, (0.85, 0.9), seed)])
     assert pytest.approx(0.03) == MOST_UNPROVEN
+
+
+def test_champion_and_baselines_are_decided_as_they_decide_themselves():
+    """A rare class: the model calls it from 0.9 on, the others from 0.2 on, and all are right."""
+    draw = np.random.default_rng(0)
+    truth = (draw.random(400) < 0.2).astype(np.int64)
+
+    def score(high, low):
+        positive = np.where(truth == 1, high, low)
+        return np.stack([1 - positive, positive], 1)
+
+    facts = ModelFacts(
+        row_id=np.arange(400, dtype=np.uint64),
+        truth=truth,
+        answers=score(0.95, 0.5),
+        rows_held_out=400,
+        measures=list_measures("classes", 2, 0.9),
+        baselines={"linear": score(0.3, 0.1)},
+        champion=score(0.3, 0.1),
+        labels=("no", "yes"),
+    )
+    at_own = list_measures("classes", 2, 0.2)
+    fair = replace(facts, rival_measures={CHAMPION: at_own, "linear": at_own})
+    for given, gain, best in ((facts, 0.2, False), (fair, 0.0, True)):
+        part = compare_champion(GATE, given, "accuracy")
+        assert part.figures["champion_gain"] == pytest.approx(gain, abs=0.05)
+        skill = compare_baselines(GATE, given, "accuracy").figures["skill"]
+        assert (skill <= 0) == best

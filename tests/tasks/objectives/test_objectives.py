@@ -1,5 +1,6 @@
 """What tasks do with the answers of an objective, and that one which only names itself gets by."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -126,3 +127,43 @@ def test_equal_answers_are_equal_bytes_and_are_read_back() -> None:
     found = unpack_answers(content)
     np.testing.assert_array_equal(found.row_id, IDS)
     np.testing.assert_array_equal(found.baselines["mean"], sheet.baselines["mean"])
+
+
+def test_a_champion_is_measured_by_the_labels_that_its_own_bytes_answered() -> None:
+    objective = find_objective(CLASSES)
+    sheet = make_sheet([[0.9, 0.1], [0.7, 0.3], [0.6, 0.4], [0.2, 0.8]], [0, 1, 1, 1])
+    strict = CLASSES.model_copy(update={"threshold": 0.7})
+    lenient = replace(sheet, decided=np.array([0, 1, 1, 1]))
+    for sample in (CLASSES, strict):
+        own = objective.settle_champion(lenient, sample)
+        assert objective.decide(lenient, own) == pytest.approx([0, 1, 1, 1])
+        figures = objective.measure(
+            lenient.values, lenient.truth, own, split="held_out", standard=False
+        )
+        assert find_value(figures, "accuracy") == 1
+        assert find_value(figures, "recall") == 1
+    never = replace(sheet, decided=np.zeros(4, np.int64))
+    own = objective.settle_champion(never, strict)
+    assert objective.decide(never, own) == pytest.approx([0, 0, 0, 0])
+    unknown = objective.settle_champion(sheet, strict)
+    assert unknown == strict
+
+
+def test_a_baseline_is_measured_at_its_own_threshold_where_one_was_chosen() -> None:
+    objective = find_objective(CLASSES)
+    sample = CLASSES.model_copy(update={"threshold": 0.9})
+    sheet = replace(
+        make_sheet([[0.5, 0.5], [0.5, 0.5]], [0, 1]),
+        baselines={"linear": np.array([[0.9, 0.1], [0.7, 0.3]])},
+        thresholds={"linear": np.array([0.3], np.float32)},
+    )
+    again = unpack_answers(pack_answers(replace(sheet, decided=np.array([1, 0]))))
+    assert again.thresholds["linear"] == np.float32(0.3)
+    assert again.decided is not None
+    assert again.decided.tolist() == [1, 0]
+    assert unpack_answers(pack_answers(sheet)).decided is None
+    own = objective.settle_baseline(again, "linear", sample)
+    assert own.threshold == pytest.approx(0.3)
+    assert objective.settle_baseline(again, "majority", sample) == sample
+    accuracy = next(m for m in objective.list_measures(sample, own) if m.name == "accuracy")
+    assert accuracy.compute(sheet.baselines["linear"].astype(np.float32), sheet.truth) == 1
