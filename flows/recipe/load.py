@@ -18,12 +18,10 @@ from flows.recipe.document import MOST_CHARACTERS, Document, DocumentError, read
 from flows.recipe.faults import add_line, describe_fault, find_parameter_errors
 from flows.recipe.model import FORMAT, Recipe, choose_form, narrow_recipe
 from flows.recipe.parts import find_parts
+from lightning_modules.specs.families import DEFAULT_FAMILIES
 from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.objectives import OBJECTIVES
 from storage.base.shown import name_type, show_value
-
-DEFAULT_FAMILIES = ("cnn", "mlp", "autoencoder")
-"""Families of which a recipe that names none gets the first that suits its kind."""
 
 
 def list_recipes() -> dict[str, str]:

@@ -4,13 +4,14 @@ A family takes part with its defaults, unless `ENTRIES` says with what else, or 
 plug-in's families take part without a word.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
 from lightning_modules.specs.base import Spec
+from lightning_modules.specs.families import DEFAULT_FAMILIES
 from lightning_modules.specs.forms import FORMS, SampleForm
 from lightning_modules.specs.model import HeadSpec, ModelSpec, NetworkSpec
 from lightning_modules.specs.objectives import OBJECTIVES
@@ -29,6 +30,7 @@ class Entry:
         lr: Peak learning rate, where the recipe leaves the default.
         objectives: What it takes part for; empty for whatever the family suits.
         seasonal: Whether the window's season is a parameter; without one there is no such entry.
+        started: Whether it takes part only where weights are given to start from.
     """
 
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -36,6 +38,7 @@ class Entry:
     lr: float | None = None
     objectives: tuple[str, ...] = ()
     seasonal: bool = False
+    started: bool = False
 
 
 _BY_WINDOW = {"instance_norm": True}
@@ -46,6 +49,8 @@ ENTRIES: Mapping[tuple[str, str], tuple[Entry, ...]] = {
         Entry(),
     ),
     ("image", "rnn"): (),
+    # Of random filters its features are worth little.
+    ("image", "linear_probe"): (Entry(started=True),),
     ("image", "transformer"): (Entry(lr=1e-3),),
     # Least squares gives at once what its steps would end in.
     ("table", "linear"): (),
@@ -112,11 +117,19 @@ def list_entrants(
     return tuple(found.values())
 
 
+def find_default(entrants: Iterable[Entrant]) -> Entrant | None:
+    """Returns the one that a recipe would get that names no family; None where it is not there."""
+    by_name = {each.name: each for each in entrants}
+    return next((by_name[name] for name in DEFAULT_FAMILIES if name in by_name), None)
+
+
 def _make(
     family: str, entry: Entry, form: SampleForm, model: ModelSpec, train: TrainSpec
 ) -> Iterator[Entrant]:
     """Yields an entry over a recipe; nothing where it does not fit the window."""
     window, params = model.window, dict(entry.params)
+    if entry.started and train.start_from is None:
+        return
     if entry.seasonal:
         if window is None or window.season is None or window.season == 1:
             return

@@ -110,6 +110,16 @@ class ResNetParams(Params):
         return self
 
 
+class LinearProbeParams(ResNetParams):
+    """A residual network whose features stay as they come, and logistic regression of them.
+
+    It is fitted at once. With weights of `train.start_from`, `fresh: [fc]`, it is a strong baseline
+    for some hundred pictures (Kornblith et al., 2019); without, its filters are random ones.
+    """
+
+    objectives: ClassVar[tuple[str, ...]] = ("classes",)
+
+
 class RNNParams(Params):
     """A stacked GRU or LSTM."""
 
@@ -267,12 +277,15 @@ class TreesParams(Params):
     """Fewest training rows of a leaf."""
 
 
+DEFAULT_FAMILIES = ("cnn", "mlp", "autoencoder")
+"""Where a recipe names none, the first of these that suits its kind."""
 IMAGE_FAMILIES: dict[str, type[Params]] = {
     "mlp": MLPParams,
     "cnn": ImageCNNParams,
     "resnet": ResNetParams,
     "rnn": RNNParams,
     "transformer": TransformerParams,
+    "linear_probe": LinearProbeParams,
 }
 TABLE_FAMILIES: dict[str, type[Params]] = {
     "linear": LinearParams,

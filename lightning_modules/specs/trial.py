@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from storage.base.figures import Direction
 
+FOLDS = 5
+"""Folds that few rows are dealt to: one is judged, one chooses the epoch, three train."""
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -29,12 +32,16 @@ class Bounds:
         batches: Most batches of a pass.
         judged: Most batches of validation rows, evenly drawn.
         cpu_s: Processor time in seconds after which it has lost.
+        rotations: How many times it trains whole, on folds of training and validation rows, each
+            time judged on another one; 0 trains once, on the training rows, within the other
+            bounds.
     """
 
     epochs: int
     batches: int
     judged: int
     cpu_s: float
+    rotations: int = 0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from lightning_modules.training.at_once import find_fitting
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.dry_run import make_samples
 from lightning_modules.training.inference import predict_rows
-from lightning_modules.training.learner import choose_selection
+from lightning_modules.training.learner import Learner, choose_selection
 from lightning_modules.training.start_weights import Start
 from lightning_modules.training.trainer import Fitted, fit_learner
 
@@ -107,7 +107,7 @@ def run_trial(
         validation_stream=judged,
         reader=reader,
         start=start,
-        on_record=lambda record: _check_cost(time.process_time() - began, bounds),
+        on_record=lambda record: check_cost(time.process_time() - began, bounds),
     )
     name, result = choose_figure(train, sample), fitted.result
     known = _measure(fitted, name, judged, reader, sample)
@@ -122,7 +122,12 @@ def run_trial(
     )
 
 
-def _check_cost(spent_s: float, bounds: Bounds) -> None:
+def check_cost(spent_s: float, bounds: Bounds) -> None:
+    """Ends a trial that has cost more than it may.
+
+    Raises:
+        TooDear: It has.
+    """
     if spent_s > bounds.cpu_s:
         raise TooDear(
             f"trial must cost at most {bounds.cpu_s:.0f} s of processor time; got {spent_s:.0f} s; "
@@ -137,9 +142,17 @@ def _measure(
     known = {"loss": fitted.result.validation_loss, **fitted.result.validation_figures}
     if name in known and not sample.quantiles:
         return known
-    answers = predict_rows(fitted.learner, stream, reader)
-    if sample.quantiles:  # They are calibrated last, and judged so, whatever network gave them.
-        known = answers.figures
+    found = judge_learner(fitted.learner, name, stream, reader, sample)
+    # Quantiles are calibrated last, and judged so, whatever network gave them.
+    return found if sample.quantiles else {**found, **known}
+
+
+def judge_learner(
+    learner: Learner, name: str, stream: Stream, reader: SampleReader, sample: AnySample
+) -> dict[str, float]:
+    """Returns the loss and the figure by their names, on any rows."""
+    answers = predict_rows(learner, stream, reader)
+    known = dict(answers.figures)
     if name not in known:
         known[name] = float(load_metric(name, sample)(answers.values, answers.truth))
     return known

@@ -30,7 +30,13 @@ from tasks.runtime.progress import current_progress
 from tasks.runtime.race_outcome import Chosen, Trial
 from tasks.runtime.stage import stage
 from tasks.training.heat import Begun, Heat, read_network, run_heat, survey_heat
-from tasks.training.race import Field, Race, choose_budget
+from tasks.training.race import (
+    MOST_CROSSED_ROWS,
+    MOST_NUMBERS,
+    Field,
+    Race,
+    choose_budget,
+)
 from tasks.training.train import hide_url, refer_data
 
 FOLDER = "race"
@@ -74,10 +80,10 @@ def choose(
     heat = Heat(data=refer_data(workspace, prepared), sample=sample, start=start)
     rows = count_samples(open_version(Store(workspace), prepared.dataset), sample, spec)
     numbers = _count_numbers(sample.shape)
-    budget_s = choose_budget(rows, numbers, spec.budget_minutes)
-    field = Field(
-        max(1, rows // spec.batch_size), spec.batch_size, numbers, spec.max_epochs, budget_s
-    )
+    crossed = 0 if start is not None else count_crossed(prepared, data, sample, numbers)
+    budget_s = choose_budget(rows, numbers, spec.budget_minutes, crossed=bool(crossed))
+    batches = max(1, rows // spec.batch_size)
+    field = Field(batches, spec.batch_size, numbers, spec.max_epochs, budget_s, crossed)
     with Client(scheduler) as client:
         office = Office(client, Store(directory).child(FOLDER), heat)
         if (known := office.find_known(entrants, model, spec)) is not None:
@@ -109,6 +115,27 @@ def count_samples(version: Version, sample: Sample, spec: TrainSpec) -> int:
         return version.splits[TRAIN]
     batches = len(SampleRows(version, sample).open_training(spec))
     return batches * (spec.batch_size // spec.accumulate)
+
+
+def count_crossed(prepared: Prepared, data: RowsSpec, sample: Sample, numbers: int) -> int:
+    """Return how many rows may be dealt to folds; 0 where they are many, or not alike.
+
+    Rows of a group or of a time are alike, and windows share rows: none may be on two sides.
+
+    Args:
+        prepared: The splits.
+        data: What a row is.
+        sample: What a sample is.
+        numbers: Numbers of a sample.
+    """
+    counts = prepared.dataset.rows
+    rows = counts[TRAIN] + counts[VALIDATION]
+    apart = data.split.by != "hash" or sample.window is not None
+    unasked = find_objective(sample).spec.find_truth(sample) is None
+    restores = find_objective(sample).spec.restores
+    if apart or unasked or restores or not counts[VALIDATION]:
+        return 0
+    return rows if rows <= MOST_CROSSED_ROWS and rows * numbers <= MOST_NUMBERS else 0
 
 
 def _count_numbers(shape: Sequence[int]) -> int:

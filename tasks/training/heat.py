@@ -6,6 +6,9 @@ What travels is plain data; torch is imported where the work is done.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from lightning_modules.data.readers import SampleBatch
 from lightning_modules.specs.entrants import Entrant
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
@@ -15,7 +18,7 @@ from storage.datasets.dataset import Dataset
 from storage.datasets.version import Version
 from storage.records.models import read_recorded
 from storage.records.receipts import StartRecord
-from tasks.forms.streams import VALIDATION, SampleRows
+from tasks.forms.streams import TRAIN, VALIDATION, SampleRows
 from tasks.runtime.predictions import Message
 from tasks.training.job import DataRef
 
@@ -50,7 +53,7 @@ class Heat(Message):
     def name(self, entrant: Entrant, bounds: Bounds) -> str:
         """Return what a trial is known by: another network, length or version is another trial."""
         data = [self.data.dataset, self.data.version, self.sample.model_dump(mode="json")]
-        limits = [bounds.epochs, bounds.batches, bounds.judged]
+        limits = [bounds.epochs, bounds.batches, bounds.judged, bounds.rotations]
         told = canonical_json([entrant.model_dump(mode="json"), data, limits])
         return sha256_bytes(told)[:16]
 
@@ -75,12 +78,15 @@ def run_heat(heat: Heat, entrant: Entrant, bounds: Bounds) -> Measured:
     """
     import torch
 
+    from lightning_modules.training.folds import run_rotations
     from lightning_modules.training.trial import run_trial
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         rows = SampleRows(open_data(heat.data), heat.sample)
+        if bounds.rotations:
+            return run_rotations(entrant.model, entrant.train, heat.sample, read_pool(rows), bounds)
         spec = entrant.train.model_copy(update={"accumulate": 1})
         return run_trial(
             entrant.model,
@@ -94,6 +100,12 @@ def run_heat(heat: Heat, entrant: Entrant, bounds: Bounds) -> Measured:
         )
     finally:
         torch.set_num_threads(threads)
+
+
+def read_pool(rows: SampleRows) -> SampleBatch:
+    """Read all training and validation rows into memory."""
+    batches = [batch for split in (TRAIN, VALIDATION) for batch in rows.read(split)]
+    return SampleBatch(*(np.concatenate(part) for part in zip(*batches, strict=True)))
 
 
 def read_network(heat: Heat) -> ModelSpec | None:

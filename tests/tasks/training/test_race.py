@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,11 @@ class Trials:
         self.levels = levels
         self.cpu_s = cpu_s
         self.seen: list[list[tuple[str, int]]] = []
+        self.crossed: dict[str, float] = {}
+        self.rotations: dict[str, int] = {}
 
     def __call__(self, trials: Sequence[tuple[Entrant, Bounds]]) -> list[Measured | str]:
+        self.rotations = {each.name: bounds.rotations for each, bounds in trials}
         self.seen.append([(each.name, bounds.batches * bounds.epochs) for each, bounds in trials])
         return [self._measure(each.name, bounds) for each, bounds in trials]
 
@@ -43,6 +47,9 @@ class Trials:
         level = self.levels[name]
         if isinstance(level, str):
             return level
+        if bounds.rotations:
+            value = self.crossed[name]
+            return Measured("loss", "lower", value, value, 9, bounds.epochs, self.cpu_s)
         steps = bounds.batches * bounds.epochs
         value = level + (1 / math.sqrt(steps) if name.startswith("net") else 0.0)
         return Measured("loss", "lower", value, value, steps, bounds.epochs, self.cpu_s)
@@ -164,3 +171,76 @@ def test_no_whole_training_is_planned_shorter_than_a_network_shows_itself() -> N
     _, _, trials = decide({"net": 0.5, "net2": 0.6}, [Survey(False, 9, 0.01)] * 2, tiny)
     assert {steps for each in trials.seen for _, steps in each} == {6}
     assert LEAST_STEPS > 6
+
+
+def cross(
+    crossed: dict[str, float], *, rows: int = 4000, step_s: float = 0.001, budget_s: float = 60
+) -> tuple[str | None, Trials]:
+    """Race on few rows: one split says that `closed` is best, folds say what they say."""
+    trials = Trials({"closed": 0.0, "closed 2": 0.1, "net 1": 0.3, "net 2": 0.2, "mlp": 0.9})
+    trials.crossed = crossed
+    field = replace(FIELD, crossed_rows=rows, budget_s=budget_s)
+    entrants = [
+        each.model_copy(update={"model": name_family(each.name.split()[0])})
+        for each in make(*trials.levels)
+    ]
+    network = Survey(False, 99, step_s)
+    winner = Race(field, trials).decide(entrants, [FITTED, FITTED, network, network, network])
+    return (None if winner is None else winner.name), trials
+
+
+def name_family(family: str) -> ModelSpec:
+    known = {"closed": "closed_linear", "net": "linear", "mlp": "mlp"}
+    return ModelSpec.model_validate({"network": {"family": known[family]}})
+
+
+def test_of_few_rows_finalists_are_trained_whole_in_turns_on_folds_and_these_decide() -> None:
+    figures = {"closed": 0.5, "net 2": 0.4, "mlp": 0.3}
+    winner, trials = cross(figures)
+    assert winner == "mlp"
+    assert [name for name, _ in trials.seen[-1]] == ["closed", "mlp", "net 2"]
+    assert set(trials.rotations.values()) == {5}
+    assert cross({**figures, "closed": 0.1})[0] == "closed"
+    assert set(cross(figures, rows=400)[1].rotations.values()) == {10}
+
+
+def test_the_default_family_stays_where_there_is_no_time_for_another_and_else_nobody_crosses() -> (
+    None
+):
+    figures = {"closed": 0.5, "net 2": 0.4, "mlp": 0.3}
+    # A whole training is 20 epochs of 75 batches; of 45 s behind the first round two take 0.02.
+    _, trials = cross(figures, step_s=0.014)
+    assert [name for name, _ in trials.seen[-1]] == ["closed", "mlp"]
+    assert set(trials.rotations.values()) == {2}
+    _, trials = cross(figures, step_s=0.02)
+    assert set(trials.rotations.values()) == {0}
+    assert len(trials.seen) == 4
+    assert "mlp" in dict(trials.seen[-1])
+
+
+def test_of_many_rows_the_default_family_is_in_the_last_round() -> None:
+    levels: dict[str, float | str] = {f"net{n}": 0.1 * n for n in range(6)} | {"mlp": 5.0}
+    winner, _, trials = decide(levels, [Survey(False, 10, 0.01)] * 7)
+    assert winner == "net0"
+    assert [len(each) for each in trials.seen] == [0, 7, 4, 3]
+    assert {"net0", "mlp"} < {name for name, _ in trials.seen[-1]}
+
+
+def test_turns_on_folds_of_stored_rows_come_to_the_same_again(tmp_path: Path) -> None:
+    prepared = prepare_kind("tabular-classification", tmp_path)
+    dataset = Dataset(prepared.workspace, prepared.dataset)
+    ref = DataRef(
+        workspace=prepared.workspace.url, dataset=dataset.name, version=dataset.open().number
+    )
+    heat = Heat(data=ref, sample=prepared.fit.sample)
+    train = prepared.fit.train.model_copy(update={"max_epochs": 2})
+    (mlp,) = (
+        each
+        for each in list_entrants("table", "classes", prepared.fit.model, train)
+        if each.name == "mlp"
+    )
+    found = [run_heat(heat, mlp, Bounds(2, 0, 0, math.inf, rotations=2)) for _ in range(2)]
+    assert found[0].value == found[1].value
+    assert found[0].epochs == 4
+    assert 0 <= found[0].value <= 1
+    assert heat.name(mlp, Bounds(2, 0, 0, 1)) != heat.name(mlp, Bounds(2, 0, 0, 1, rotations=2))
