@@ -28,6 +28,35 @@ def solve_ridge(square: NDArray[Any], cross: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.linalg.solve(square + RIDGE * scale * np.eye(len(square)), cross))
 
 
+def regress_classes(
+    rows: Tensor, labels: Tensor, weight: Tensor, classes: int, *, strength: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Returns slopes (K, D) and offsets (K,) of logistic regression, float32.
+
+    Args:
+        rows: (N, D).
+        labels: (N,) int64; a class that none has is never answered.
+        weight: (N,) what each row counts.
+        classes: K.
+        strength: Inverse strength of the penalty.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    seen = np.unique(labels.numpy()).tolist()
+    slopes = torch.zeros(classes, rows.shape[1])
+    offsets = torch.full((classes,), NEVER)
+    offsets[seen] = 0.0
+    if len(seen) > 1:
+        fitted = LogisticRegression(C=strength, max_iter=MOST_STEPS).fit(
+            rows.double().numpy(), labels.numpy(), sample_weight=weight.numpy()
+        )
+        # Of two classes it has the logit of the second one alone.
+        held = seen[1:] if len(seen) == 2 else seen
+        slopes[held] = torch.from_numpy(fitted.coef_).float()
+        offsets[held] = torch.from_numpy(fitted.intercept_).float()
+    return slopes, offsets
+
+
 class FittedNetwork(nn.Module, ABC):
     """Base of networks whose weights follow from training rows in closed form, or by their own way.
 
@@ -79,7 +108,9 @@ class ClosedLinear(Linear, FittedNetwork):
         elif wanted.is_floating_point():
             self._solve(features.flatten(1), wanted.reshape(len(wanted), -1), weight)
         else:
-            self._regress(features.flatten(1), wanted, weight)
+            self._set(
+                *regress_classes(features.flatten(1), wanted, weight, self.layer.out_features)
+            )
 
     def _solve(self, rows: Tensor, aim: Tensor, weight: Tensor) -> None:
         known = ~torch.isnan(aim).any(1)
@@ -88,23 +119,6 @@ class ClosedLinear(Linear, FittedNetwork):
         weighted = rows * weight[:, None]
         solved = solve_ridge((rows.T @ weighted).numpy(), (weighted.T @ aim).numpy())
         self._set(torch.from_numpy(solved[:-1].T), torch.from_numpy(solved[-1]))
-
-    def _regress(self, rows: Tensor, labels: Tensor, weight: Tensor) -> None:
-        from sklearn.linear_model import LogisticRegression
-
-        classes = np.unique(labels.numpy()).tolist()
-        slopes = torch.zeros(self.layer.out_features, self.layer.in_features)
-        offsets = torch.full((self.layer.out_features,), NEVER)
-        offsets[classes] = 0.0
-        if len(classes) > 1:
-            fitted = LogisticRegression(max_iter=MOST_STEPS).fit(
-                rows.double().numpy(), labels.numpy(), sample_weight=weight.numpy()
-            )
-            # Of two classes it has the logit of the second one alone.
-            held = classes[1:] if len(classes) == 2 else classes
-            slopes[held] = torch.from_numpy(fitted.coef_).float()
-            offsets[held] = torch.from_numpy(fitted.intercept_).float()
-        self._set(slopes, offsets)
 
     def _set(self, slopes: Tensor, offsets: Tensor) -> None:
         with torch.no_grad():

@@ -11,6 +11,7 @@ from lightning_modules.networks.fitted import ClosedLinear, Distance, SeasonalNa
 from lightning_modules.networks.linear import DLinear, Linear
 from lightning_modules.networks.mlp import MLP
 from lightning_modules.networks.patches import PatchTransformer
+from lightning_modules.networks.probe import LinearProbe
 from lightning_modules.networks.resnet import ResNet
 from lightning_modules.networks.rnn import RNN
 from lightning_modules.networks.transformer import Transformer
@@ -23,7 +24,14 @@ NETWORKS: Registry[Families] = Registry("form of samples", "lightning_modules")
 """Builders `(input_shape=..., outputs=..., **params) -> nn.Module` by family, for each form."""
 NETWORKS.register(
     "image",
-    {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "rnn": RNN, "transformer": Transformer},
+    {
+        "mlp": MLP,
+        "cnn": CNN,
+        "resnet": ResNet,
+        "rnn": RNN,
+        "transformer": Transformer,
+        "linear_probe": LinearProbe,
+    },
 )
 NETWORKS.register(
     "table",

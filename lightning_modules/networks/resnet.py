@@ -107,8 +107,13 @@ class ResNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Turns (N, C, H, W) float32 into (N, K) float32."""
+        logits: Tensor = self.fc(self.dropout(self.embed(image)))
+        return logits
+
+    def embed(self, image: Tensor) -> Tensor:
+        """Turns (N, C, H, W) float32 into what the last layer sees, (N, width) float32."""
         features = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         for stage in range(1, self.stages + 1):
             features = self.get_submodule(f"layer{stage}")(features)
-        logits: Tensor = self.fc(self.dropout(features.mean((2, 3))))
-        return logits
+        pooled: Tensor = features.mean((2, 3))
+        return pooled

@@ -10,6 +10,7 @@ from lightning_modules.data.batches import StreamDataModule
 from lightning_modules.heads.ahead import KnownAhead
 from lightning_modules.heads.entity_scale import EntityScaled
 from lightning_modules.heads.instance_norm import InstanceNormalised
+from lightning_modules.heads.mirror import MirrorMean
 from lightning_modules.networks.fitted import FitRows, FittedNetwork
 from lightning_modules.specs.result import TrainResult
 from lightning_modules.training.callbacks import OnRecord
@@ -20,8 +21,9 @@ from lightning_modules.training.ranks import count_ranks, gather_ranks
 MOST_NUMBERS = 60_000_000
 """Features that are held at once, over all ranks. The stream is shuffled, so that the first rows of
 more are a fair sample of them all."""
-JUDGED_ROWS = 4096
-"""Rows that a fitted network is asked at once: trees take some 40 bytes a row and tree."""
+JUDGED_ROWS, JUDGED_NUMBERS = 4096, 1_000_000
+"""Rows that a fitted network is asked at once: trees take some 40 bytes a row and tree, and a
+network for pictures many times what they are."""
 
 
 def find_fitting(network: torch.nn.Module) -> FitRows | None:
@@ -32,6 +34,8 @@ def find_fitting(network: torch.nn.Module) -> FitRows | None:
         return partial(fit_past, network, fit)
     if isinstance(network, EntityScaled) and (fit := find_fitting(network.network)) is not None:
         return partial(fit_entities, network, fit)
+    if isinstance(network, MirrorMean):
+        return find_fitting(network.network)
     if isinstance(network, InstanceNormalised):
         fit = find_fitting(network.network)
         return None if fit is None else partial(fit_inner, network, fit)
@@ -136,7 +140,9 @@ def collect_features(learner: Learner, data: StreamDataModule) -> tuple[Tensor, 
 def judge_rows(learner: Learner, features: Tensor, truth: Tensor) -> tuple[float, float]:
     """Returns the mean loss and watched figure over rows, of which a few are asked at once."""
     tally = Tally()
-    parts = (torch.split(values, JUDGED_ROWS) for values in (features, truth))
+    numbers = max(1, features[0].numel())
+    rows = max(1, min(JUDGED_ROWS, JUDGED_NUMBERS // numbers))
+    parts = (torch.split(values, rows) for values in (features, truth))
     for some, wanted in zip(*parts, strict=True):
         tally.add(*learner.answer.judge(learner.network(some), some, wanted))
     return tally.read()

@@ -19,7 +19,7 @@ from lightning_modules.training.optim import build_optimizer, build_scheduler, c
 MINE = "tests.lightning_modules.components"
 
 
-@pytest.mark.parametrize("family", ["mlp", "cnn", "resnet", "rnn", "transformer"])
+@pytest.mark.parametrize("family", ["mlp", "cnn", "resnet", "rnn", "transformer", "linear_probe"])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 36)])
 def test_every_family_answers_every_size(family: str, shape: tuple[int, int, int]) -> None:
     network = build_network(NetworkSpec(family=family), shape, 7)
