@@ -49,6 +49,7 @@ def check_recipe(recipe: Recipe) -> list[RecipeFault]:
         *_check_calendar(recipe),
         *_check_entity_scale(recipe),
         *_check_pairs(recipe),
+        *_check_hashes(recipe),
         *_check_training(recipe, objective),
         *_check_augmentation(recipe, form),
         *_check_quarantines(recipe),
@@ -233,6 +234,15 @@ def _check_pairs(recipe: Recipe) -> Iterator[RecipeFault]:
             elif name == "differences" and len(set(pair)) == 1:
                 rule = "be of two columns: it is 0 everywhere else"
                 yield RecipeFault(path, " - ".join(pair), rule, "name another column")
+
+
+def _check_hashes(recipe: Recipe) -> Iterator[RecipeFault]:
+    """Yields columns to be hashed that are no columns of texts."""
+    known = recipe.data.texts
+    for name in recipe.model.head.hash:
+        if name not in known:
+            remedy = f"choose among {', '.join(known) or 'none; name some there'}"
+            yield RecipeFault("model.head.hash", name, "name columns of data.texts", remedy)
 
 
 def _check_training(recipe: Recipe, objective: ObjectiveSpec) -> Iterator[RecipeFault]:

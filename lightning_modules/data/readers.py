@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from lightning_modules.errors import SpecError
 from lightning_modules.specs.objectives import FUTURE, LABEL, OBJECTIVES, TARGET
-from lightning_modules.specs.samples import RowSample
+from lightning_modules.specs.samples import CategoryColumn, RowSample
+from storage.base.buckets import find_bucket
 
 IMAGE, NUMBERS, VALID, TIME = "image", "numbers", "numbers__valid", "time"
 WINDOW_ROWS = "row_id__window"
@@ -111,11 +112,14 @@ class CodeBook:
 
 
 def encode_texts(
-    texts: NDArray[Any], valid: NDArray[np.bool_] | None, vocabulary: tuple[str, ...]
+    texts: NDArray[Any], valid: NDArray[np.bool_] | None, column: CategoryColumn
 ) -> NDArray[Any]:
     """Returns places of texts (N,) in a vocabulary, float64; NaN where missing or unknown."""
+    vocabulary, found = column.vocabulary, texts.tolist()
     places = {text: float(place) for place, text in enumerate(vocabulary)}
-    codes = np.array([places.get(text, np.nan) for text in texts.tolist()])
+    if column.hashed:
+        places = {text: float(find_bucket(text, len(vocabulary))) for text in set(found)}
+    codes = np.array([places.get(text, np.nan) for text in found])
     return codes if valid is None else np.where(valid, codes, np.nan)
 
 

@@ -67,7 +67,16 @@ FORMS.register(
         sample=RowSample,
         input_name="row",
         families=families.TABLE_FAMILIES,
-        head_settings=("name", "params", "normalise", "mask", "embed", "products", "differences"),
+        head_settings=(
+            "name",
+            "params",
+            "normalise",
+            "mask",
+            "embed",
+            "hash",
+            "products",
+            "differences",
+        ),
         augmentations=("jitter",),
     ),
 )

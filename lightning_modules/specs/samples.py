@@ -108,9 +108,11 @@ class CategoryColumn(Spec):
     name: str
     """Name of the column."""
     vocabulary: tuple[str, ...] = Field(min_length=1)
-    """The texts that the training rows hold, sorted."""
+    """The texts that the training rows hold, sorted; or names of buckets."""
     entity: bool = False
     """Whether it tells whose a row of a series is."""
+    hashed: bool = False
+    """Whether each text has the bucket that its hash says, as `head.hash` asks for."""
 
 
 def _form_of(window: object) -> str:

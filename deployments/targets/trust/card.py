@@ -19,6 +19,7 @@ from pydantic import (
 from deployments.targets.errors import BadArtifact
 from deployments.targets.trust.golden import ArrayText, DType, Golden
 from storage.base.documents import leave_out_defaults
+from storage.base.pictures import BLACK
 from storage.base.store import canonical_json
 from storage.base.text_style import TextStyle
 from storage.base.time_styles import TimeStyle
@@ -38,6 +39,7 @@ _FIRST_KEYS = frozenset({"name", "vocabulary", "is_time", "time_format"})
 NORMAL_OR_NOT: Final = ("normal", "anomaly")
 """Labels of an anomaly detector whose recipe names none."""
 
+_Level = Annotated[int, Field(ge=0, le=255)]
 Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
 FileName = Annotated[str, Field(pattern=FILE_NAME_PATTERN)]
 
@@ -53,6 +55,8 @@ class ColumnSpec(_Record):
         name: Its name in files.
         vocabulary: Texts of a column of categories, which stand in a sample as their places here;
             empty for numbers.
+        hashed: Whether the vocabulary names buckets, of which each text has the one that its hash
+            says.
         is_time: Whether it is the time, which stands in a sample in seconds since 1970 (UTC).
         time_format: Format of the time in files after C's strptime, or a unit since 1970, as
             `epoch_ms`; None for ISO 8601.
@@ -70,6 +74,7 @@ class ColumnSpec(_Record):
     time_step_ns: Annotated[int, Field(ge=0)] = 0
     time_start_ns: int = 0
     parts: tuple[str, ...] = ()
+    hashed: bool = False
 
     @model_serializer(mode="wrap")
     def _leave_out_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -147,6 +152,7 @@ class InputSpec(_Record):
         file_style: How the CSV files look that the model learned from; None where it learned from
             none.
         details: What a plug-in's form needs to read a file, beyond the above.
+        background: What stands behind what is transparent in a picture: red, green and blue.
     """
 
     form: str
@@ -163,6 +169,13 @@ class InputSpec(_Record):
     max_gap_steps: float | None = Field(default=None, allow_inf_nan=False)
     file_style: TextStyle | None = None
     details: dict[str, JsonValue] = {}
+    background: tuple[_Level, _Level, _Level] = BLACK
+
+    @model_serializer(mode="wrap")
+    def _leave_out_background(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a key that says nothing, so that older devices read the card."""
+        kept = set(type(self).model_fields) - {"background"}
+        return leave_out_defaults(self, handler(self), kept)
 
     @field_validator("value_range")
     @classmethod

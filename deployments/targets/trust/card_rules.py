@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from deployments.targets.trust.card import NORMAL_OR_NOT, QUANTILE, InputSpec, OutputSpec
+from storage.base.pictures import BLACK
 from storage.base.registry import Registry
 from storage.base.text_style import TextStyle
 
@@ -41,6 +42,7 @@ def claim_image(spec: InputSpec, recipe: Recipe) -> list[Claim]:
         Claim("card's input shape", list(spec.shape), list(image["shape"])),
         Claim("card's input dtype", spec.dtype, image["dtype"]),
         Claim("card's value range", list(spec.bounds), list(image["value_range"])),
+        Claim("card's background", list(spec.background), list(image.get("background") or BLACK)),
     ]
 
 
@@ -51,12 +53,14 @@ def claim_rows(spec: InputSpec, recipe: Recipe) -> list[Claim]:
     names = [column.name for column in spec.columns if not column.is_time or column.name in dates]
     told = [column.name for column in spec.columns if column.is_time and column.name in dates]
     ahead, known = _count_ahead(window or {})
+    hashed = {column.name: len(column.vocabulary) for column in spec.columns if column.hashed}
     steps = [] if window is None else [window["lookback"] + ahead]
     styles = [] if spec.file_style is None else [_claim_style(spec.file_style, recipe["source"])]
     return [
         *styles,
         Claim("card's columns", sorted(names), sorted([*data["numbers"], *data["texts"]])),
         Claim("card's dates", sorted(told), sorted(dates)),
+        Claim("card's hashed columns", hashed, (recipe["model"].get("head") or {}).get("hash", {})),
         Claim("card's input shape", list(spec.shape), [*steps, len(spec.columns)]),
         Claim("card's rows ahead", [spec.ahead, *spec.known], [ahead, *known]),
     ]

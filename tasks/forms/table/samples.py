@@ -9,6 +9,7 @@ from lightning_modules.specs.measure import choose_positive
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.objectives import FUTURE, LABEL, OBJECTIVES
 from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
+from storage.base.buckets import name_buckets
 from storage.datasets.version import Version
 from storage.forms.columns import NUMBERS, TIME, name_field
 from storage.forms.table import TableSpec
@@ -34,7 +35,9 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
     return RowSample(
         objective=objective,
         numbers=tuple(_describe_number(name, data, model, fitted) for name in order),
-        categories=tuple(_describe_category(name, data, fitted) for name in data.texts),
+        categories=tuple(
+            _describe_category(name, data, fitted, model.head.hash.get(name)) for name in data.texts
+        ),
         time=bool(model.head.calendar),
         window=model.window,
         quantiles=model.quantiles,
@@ -68,13 +71,18 @@ def _describe_number(name: str, data: TableSpec, model: ModelSpec, fitted: Fitte
     )
 
 
-def _describe_category(name: str, data: TableSpec, fitted: Fitted) -> CategoryColumn:
+def _describe_category(
+    name: str, data: TableSpec, fitted: Fitted, buckets: int | None = None
+) -> CategoryColumn:
+    if buckets is not None:
+        return CategoryColumn(name=name, vocabulary=name_buckets(buckets), hashed=True)
     field = name_field(name, data.texts)
     texts = [text for text in fitted.vocabularies.get(field, ()) if text]
     if not texts:
         reason = (
             f"column {name} must hold 1 to 1,000 different texts to be a category; got none or "
-            "more; take it out of data.texts"
+            f"more; write model.head.hash: {{{name}: 256}} for any number of them, or take it out "
+            "of data.texts"
         )
         raise StageStopped("train", (reason,))
     return CategoryColumn(name=name, vocabulary=tuple(texts), entity=name == data.entity)
@@ -91,7 +99,8 @@ def describe_columns(sample: RowSample, data: TableSpec) -> InputSpec:
         for column in sample.numbers
     ]
     columns += [
-        ColumnSpec(name=column.name, vocabulary=column.vocabulary) for column in sample.categories
+        ColumnSpec(name=column.name, vocabulary=column.vocabulary, hashed=column.hashed)
+        for column in sample.categories
     ]
     if sample.time:
         columns.append(describe_time(data) or ColumnSpec(name=TIME, is_time=True))
@@ -133,7 +142,7 @@ def _read_codes(version: Version, sample: RowSample) -> CodeBook | None:
     if not sample.categories:
         return None
     texts = [column.name for column in sample.categories]
-    names = [(name_field(column.name, texts), column.vocabulary) for column in sample.categories]
+    names = [(name_field(column.name, texts), column) for column in sample.categories]
     known = {field.name for field in version.fields}
     wanted = [field for name, _ in names for field in (name, name + VALID_SUFFIX) if field in known]
     ids, codes = [], []
@@ -141,7 +150,8 @@ def _read_codes(version: Version, sample: RowSample) -> CodeBook | None:
         rows = version.read_shard(entry, (ROW_ID, *wanted))
         ids.append(rows[ROW_ID])
         encoded = [
-            encode_texts(rows[name], rows.get(name + VALID_SUFFIX), texts) for name, texts in names
+            encode_texts(rows[name], rows.get(name + VALID_SUFFIX), column)
+            for name, column in names
         ]
         codes.append(np.stack(encoded, axis=1))
     row_id = np.concatenate(ids)

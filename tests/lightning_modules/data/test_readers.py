@@ -13,9 +13,7 @@ ROW = RowSample(objective="classes", numbers=NUMBERS, categories=(GRADE,), class
 
 
 def test_categories_are_found_by_row_id_and_padding_has_none() -> None:
-    codes = encode_texts(
-        np.array(["L", "X", "M", ""]), np.array([True, True, True, False]), GRADE.vocabulary
-    )
+    codes = encode_texts(np.array(["L", "X", "M", ""]), np.array([True, True, True, False]), GRADE)
     np.testing.assert_array_equal(codes, [1, np.nan, 2, np.nan])
     book = CodeBook(np.array([3, 5, 7, 9], np.uint64), codes[:, None])
     reader = RowReader(ROW, ("b", "a"), book)

@@ -18,6 +18,7 @@ from deployments.targets.run.forms.arrays import Raw, Samples, read_npy
 from deployments.targets.run.forms.moments import read_date, read_time
 from deployments.targets.run.forms.records import Cell, Records, quote
 from deployments.targets.trust.card import ColumnSpec, InputSpec
+from storage.base.buckets import find_bucket
 from storage.base.cells import (
     explain_unreadable,
     find_missing,
@@ -50,8 +51,8 @@ def list_columns(spec: InputSpec) -> dict[str, tuple[str, ...] | None]:
     """
     columns: dict[str, tuple[str, ...] | None] = {}
     for column in (*spec.columns, *filter(None, [spec.time])):
-        # A part of a time is a text: 7 stands there as 7, not as 7.0.
-        held = () if column.parts else column.vocabulary or None
+        # A part of a time is a text: 7 stands there as 7, not as 7.0; so is what is hashed.
+        held = () if column.parts or column.hashed else column.vocabulary or None
         for name in column.columns:
             columns.setdefault(name, held)
     if spec.entity is not None:
@@ -167,6 +168,8 @@ class _RowReader:
         text = read_text_cell(cell, self._missing)
         if text is None:
             return math.nan
+        if column.hashed:
+            return float(find_bucket(text, len(known)))
         if text not in known:
             self.notes.append((number, f"{column.name}: {quote(text)} {UNSEEN}"))
             return math.nan
