@@ -1,7 +1,9 @@
 """Patterns of paths with named parts, as `{site}/{year}.csv`: what files are called says something.
 
 A part in braces stands for any text without a slash, and so do `*` and `?` for any and for one
-sign of it; `**` stands for any folders. Learning and asking read names of files alike.
+sign of it; `**` stands for any folders. Of several named parts all together are one more, called
+`site/year`, as files of different folders may have one name. Learning and asking read names of
+files alike.
 """
 
 import re
@@ -45,15 +47,22 @@ PathColumns = Annotated[str, AfterValidator(check_path_pattern)]
 
 
 def list_names(pattern: str | None) -> tuple[str, ...]:
-    """List the named parts of a pattern; none where there is no pattern."""
-    return () if pattern is None else _compile(pattern).names
+    """List the named parts of a pattern, and all together; none where there is no pattern."""
+    return () if pattern is None else _join(_compile(pattern).names)
 
 
 def match_path(pattern: str, path: str) -> dict[str, str] | None:
     """Return the text of each named part of a path; None where it is none of the pattern."""
     compiled = _compile(pattern)
     found = compiled.pattern.fullmatch(path)
-    return None if found is None else dict(zip(compiled.names, found.groups(), strict=True))
+    if found is None:
+        return None
+    return dict(zip(_join(compiled.names), _join(found.groups()), strict=True))
+
+
+def _join(parts: Sequence[str]) -> tuple[str, ...]:
+    """Return parts, and all of them together where there are several."""
+    return (*parts, "/".join(parts)) if len(parts) > 1 else tuple(parts)
 
 
 def match_end(pattern: str, path: str) -> dict[str, str] | None:

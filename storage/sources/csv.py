@@ -76,7 +76,8 @@ class CsvSource(UrlSource):
     number."""
     path_columns: PathColumns | None = None
     """What the files' paths below the url say, as `"{site}/{year}.csv"`: the parts in braces are
-    columns of texts like any other. `*` stands for any text, `**` for any folders."""
+    columns of texts like any other. `*` stands for any text, `**` for any folders. Of
+    several parts all together are one more column, as `site/year`."""
     splits: Splits = Field(default={})
     """Files of each split below the url, as `{train: [a.csv, b.csv], held_out: "2024/*.csv"}`;
     empty where the files say nothing of splits."""

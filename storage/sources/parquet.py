@@ -65,7 +65,8 @@ class ParquetSource(UrlSource):
     """Which source it is."""
     path_columns: PathColumns | None = None
     """What the files' paths below the url say, as `"{site}/{year}.parquet"`: the parts in braces
-    are columns of texts like any other. `*` stands for any text, `**` for any folders."""
+    are columns of texts like any other. `*` stands for any text, `**` for any folders. Of
+    several parts all together are one more column, as `site/year`."""
     splits: Splits = Field(default={})
     """Files of each split below the url, as `{train: "20*.parquet", held_out: [a.parquet]}`; empty
     where the files say nothing of splits."""

@@ -16,6 +16,7 @@ from tasks.drafting.draft import Draft, Sections, assemble
 from tasks.drafting.guesses import LIKELY, SURE, UNKNOWN, UNSURE, DraftError, Notes
 from tasks.drafting.inputs import Roles, choose_inputs
 from tasks.drafting.limits import choose_shares, count_splits, limit_small_splits, round_up
+from tasks.drafting.lookback import choose_lookback, choose_stride
 from tasks.drafting.raw_limits import limit_raw
 from tasks.drafting.roles import is_class
 from tasks.drafting.rows import describe_time, read_rows, split_rows
@@ -25,7 +26,7 @@ from tasks.drafting.window_race import LINEAR, WindowRace, Windows, race_windows
 from tasks.drafting.window_training import choose_training
 
 CLASSES, VALUES = "series-classification", "series-regression"
-MOST_LOOKBACK, LIFE_LOOKBACK, LEAST_ENTITIES = 512, 30, 6
+LEAST_ENTITIES = 6
 MOST_TRAINED = 12_000
 """Windows that an epoch has at most, about: neighbours are much alike."""
 LEAST_JUDGED, SEEDS, MOST_DRAWN, MANY_GROUPS = 60, 20, 20_000, 100
@@ -62,7 +63,7 @@ def draft_windows(
     section = _describe(roles, missing)
     section |= _describe_answer(roles, notes)
     spec, rows, splits, section["split"] = _split(looked, roles, section, notes)
-    lookback = _choose_lookback(rows, roles, notes)
+    lookback = choose_lookback(rows, notes)
     windows, places = cut_rows(rows, lookback, len(spec.labels))
     return draft_cut(
         Cut(looked.source, section, spec, rows, splits, windows, splits[places], lookback),
@@ -222,36 +223,13 @@ def choose_seed(
     return {**split, **({"seed": best} if best else {})}
 
 
-def _choose_lookback(rows: Rows, roles: Roles, notes: Notes) -> int:
-    """Return the steps of a window: a whole entity where it has one class, else a part of it."""
-    order = np.lexsort((rows[TIME], rows[SERIES_ID]))
-    entities = rows[SERIES_ID][order]
-    lengths = np.diff(np.flatnonzero(np.diff(entities, prepend=entities[0] - 1, append=-1)))
-    shortest = max(2, int(np.quantile(lengths, 0.02)))
-    if LABEL in rows:
-        labels = rows[LABEL][order]
-        new = (np.diff(entities) != 0) | (np.diff(labels) != 0)
-        stretches = np.diff([0, *(np.flatnonzero(new) + 1), len(labels)])
-        whole = len(stretches) <= 1.02 * len(lengths)
-        lookback = min(shortest, MOST_LOOKBACK)
-        why = "the length of the shortest entities, of which each has one class"
-        if not whole:
-            lookback = int(np.clip(np.median(stretches) // 2, 4, min(128, shortest)))
-            why = f"a class lasts {np.median(stretches):g} rows, about; the last row's is asked"
-    else:
-        lookback = max(2, min(LIFE_LOOKBACK, shortest // 2))
-        why = f"the shortest entities have {shortest} rows; set lookback to what tells enough"
-    notes.add("model.window", f"lookback {lookback}", UNSURE, why)
-    return lookback
-
-
 def cut_rows(
     rows: Rows, lookback: int, classes: int, stride: int | None = None
 ) -> tuple[Windows, NDArray[np.intp]]:
     """Return the windows of rows, and the place of the last row of each."""
     order = np.lexsort((rows[TIME], rows[SERIES_ID]))
     entities = rows[SERIES_ID][order]
-    stride = stride or max(1, len(order) // (4 * MOST_TRAINED), lookback // 8)
+    stride = stride or max(len(order) // (4 * MOST_TRAINED), choose_stride(lookback))
     starts = np.arange(max(0, len(order) - lookback + 1))
     starts = starts[entities[starts] == entities[starts + lookback - 1]]
     firsts = np.searchsorted(entities, entities[starts], side="left")

@@ -7,6 +7,8 @@ import pytest
 
 from flows.drafting import draft_recipe
 from flows.recipe.load import load_recipe
+from flows.recipe.model import Recipe
+from storage.sources.base import Part
 from tasks.drafting.guesses import DraftError
 from tasks.drafting.looking import look_and_draft
 
@@ -233,3 +235,29 @@ def test_a_table_with_a_count_and_an_answer_stays_a_table(tmp_path):
             lines.append(f"{person},{run},{speed:.3f},{('slow', 'fast')[run % 2]}")
     (tmp_path / "trials.csv").write_text("\n".join(lines) + "\n")
     assert look_and_draft(str(tmp_path / "trials.csv")).kind == "tabular-classification"
+
+
+def test_folders_of_classes_with_equal_file_names_are_told_apart_by_folder_and_file(tmp_path):
+    """Two folders of six runs, called alike in both, are twelve entities of one class each."""
+    draw, steps = np.random.default_rng(0), np.arange(240)
+    for state in ("good", "worn"):
+        (tmp_path / "runs" / state).mkdir(parents=True)
+        for run in range(6):
+            wave = np.sin(0.3 * steps) + (state == "worn") * 0.8 * np.sin(1.3 * steps)
+            lines = ["x"] + [f"{value:.4f}" for value in wave + draw.normal(0, 0.2, len(steps))]
+            (tmp_path / "runs" / state / f"run{run}.csv").write_text("\n".join(lines))
+    draft = look_and_draft(str(tmp_path / "runs"), "folder")
+    data = draft.document["data"]
+    assert draft.kind == "series-classification"
+    assert draft.document["source"]["path_columns"] == "{folder}/{file}.csv"
+    assert data["entity"] == "folder/file"
+    assert data["labels"] == ["good", "worn"]
+    assert data["split"]["by"] == "entity"
+    # Twelve whole runs are too few windows: they are cut.
+    assert 16 <= draft.document["model"]["window"]["lookback"] < 240
+    recipe = Recipe.model_validate(draft.document)
+    parts = recipe.source.scan(recipe.data, 1 << 20)
+    rows = [
+        recipe.source.decode(part, recipe.data).rows for part in parts if isinstance(part, Part)
+    ]
+    assert len({int(ids) for each in rows for ids in np.unique(each["series_id"])}) == 12
