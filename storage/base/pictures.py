@@ -1,6 +1,7 @@
 """Brings a picture to the shape that is learned from: where one learns and where one asks.
 
-A picture is turned upright (EXIF orientation) and made opaque: what is transparent is black. It is
+A picture is turned upright (EXIF orientation) and made opaque: what is transparent is black, or of
+the colour that whoever asks names. It is
 brought to grey or RGB, and resized, by area averages to a smaller size, else bilinear; the aspect
 ratio is not kept. Values have 8 bits, or 16 where the picture is grey and whoever asks takes them.
 No bit of a value is dropped in silence: a picture of which one would be is refused. So is a file of
@@ -9,6 +10,7 @@ several pictures, as of a film or of pages; of a JPEG or PNG the first one is th
 
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +25,8 @@ KINDS = "JPEG, PNG, WebP, TIFF, GIF or BMP"
 """Kinds of files that are read, for messages."""
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
 MODES = {1: "L", 3: "RGB"}
+Colour = tuple[int, int, int]
+BLACK: Colour = (0, 0, 0)
 DEEP_MODE = "I;16"
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 _OF_SEVERAL = ("WEBP", "TIFF", "GIF")
@@ -82,13 +86,16 @@ def open_picture(data: bytes) -> "Image":
     return opened
 
 
-def bring_to_shape(opened: "Image", shape: tuple[int, int, int], *, deep: bool) -> NDArray[Any]:
+def bring_to_shape(
+    opened: "Image", shape: tuple[int, int, int], *, deep: bool, background: Colour = BLACK
+) -> NDArray[Any]:
     """Bring a picture upright, opaque, to channels and size.
 
     Args:
         opened: It, as it was opened: what its decoder will make of it is asked first. It is turned.
         shape: Channels (1 or 3), height and width.
         deep: Whether values of 16 bits can be taken.
+        background: What stands behind what is transparent: red, green and blue from 0 to 255.
 
     Returns:
         (H, W) or (H, W, C), in uint8 from 0 to 255; in uint16 from 0 to 65535 of a picture of 16
@@ -107,9 +114,14 @@ def bring_to_shape(opened: "Image", shape: tuple[int, int, int], *, deep: bool) 
     if sixteen and opened.mode != DEEP_MODE:
         opened = _map_strips(opened, DEEP_MODE, _order_bytes)
     if sixteen and deep and channels == 1:
-        clear = "transparency" in opened.info
-        return _resize(_map_strips(opened, DEEP_MODE, _blacken) if clear else opened, width, height)
-    image = _map_strips(opened, "L", _make_shallow) if sixteen else _make_plain(opened, channels)
+        if "transparency" in opened.info:
+            opened = _map_strips(opened, DEEP_MODE, partial(_fill, background=background))
+        return _resize(opened, width, height)
+    image = (
+        _map_strips(opened, "L", partial(_make_shallow, background=background))
+        if sixteen
+        else _make_plain(opened, channels, background)
+    )
     sized = _resize(image, width, height)
     return sized if channels == 1 or sized.ndim == 3 else np.repeat(sized[..., np.newaxis], 3, 2)
 
@@ -156,29 +168,38 @@ def _map_strips(image: "Image", mode: str, change: "Callable[[Image], Image]") -
     return made
 
 
-def _make_plain(image: "Image", channels: int) -> "Image":
+def _make_plain(image: "Image", channels: int, background: Colour) -> "Image":
     """Return an opaque picture of 8 bits: in grey where it is grey, or grey is asked for."""
     grey = channels == 1 or image.mode in ("1", "L", "LA")
+    # A coloured background makes a grey picture one in colours.
+    tinted = channels == 3 and len(set(background)) > 1
+    mode = "L" if grey and not tinted else "RGB"
+    if is_transparent(image):
+        return _map_strips(image, mode, partial(_make_opaque, background=background))
     mode = "L" if grey else "RGB"
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        return _map_strips(image, mode, _make_opaque)
     return image if image.mode == mode else image.convert(mode)
 
 
-def _make_opaque(image: "Image") -> "Image":
+def is_transparent(image: "Image") -> bool:
+    """Tell whether a picture has an alpha channel, or a colour that is clear."""
+    return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+
+
+def _make_opaque(image: "Image", background: Colour) -> "Image":
     from PIL import Image
 
-    opaque = Image.new("RGBA", image.size, (0, 0, 0, 255))
+    opaque = Image.new("RGBA", image.size, (*background, 255))
     opaque.alpha_composite(image.convert("RGBA"))
     return opaque
 
 
-def _blacken(image: "Image") -> "Image":
+def _fill(image: "Image", background: Colour) -> "Image":
     """Make grey of 16 bits opaque: one value of it stands for what is transparent."""
     from PIL import Image
 
     values = np.array(image)
-    values[values == image.info["transparency"]] = 0
+    grey = np.asarray(Image.new("RGB", (1, 1), background).convert("L"))[0, 0]
+    values[values == image.info["transparency"]] = grey * np.uint16(_STEP)
     return Image.fromarray(values)
 
 
@@ -189,11 +210,12 @@ def _order_bytes(image: "Image") -> "Image":
     return Image.fromarray(np.asarray(image).astype(np.uint16))
 
 
-def _make_shallow(image: "Image") -> "Image":
+def _make_shallow(image: "Image", background: Colour) -> "Image":
     """Return grey of 16 bits in 8, where each value is one of 8 bits that was written wider."""
     from PIL import Image
 
-    values = np.asarray(_blacken(image) if "transparency" in image.info else image)
+    clear = "transparency" in image.info
+    values = np.asarray(_fill(image, background) if clear else image)
     if (values % _STEP).any():
         raise PictureFault(_DEEP)
     return Image.fromarray((values // _STEP).astype(np.uint8))

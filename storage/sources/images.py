@@ -119,6 +119,7 @@ class ImagesSource(UrlSource):
             image.shape,
             resize=self.mismatch == "resize",
             dtype=image.dtype,
+            background=image.background,
         )
         faults += [Undecodable(name, reason) for name, reason in damaged]
         rows: Rows = {

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from storage.base.errors import describe_error
 from storage.base.pictures import (
+    BLACK,
     DEEP_MODE,
     KINDS,
     MODES,
+    Colour,
     PictureFault,
     bring_to_shape,
     open_picture,
@@ -28,7 +30,12 @@ DEEP = "uint16"
 
 
 def decode_picture(
-    data: bytes, shape: tuple[int, int, int], *, resize: bool, dtype: str = "uint8"
+    data: bytes,
+    shape: tuple[int, int, int],
+    *,
+    resize: bool,
+    dtype: str = "uint8",
+    background: Colour = BLACK,
 ) -> NDArray[Any]:
     """Decodes one picture.
 
@@ -37,6 +44,7 @@ def decode_picture(
         shape: Channels (1 or 3), height and width.
         resize: Whether another size or mode is brought to the shape, or refused.
         dtype: uint8, or uint16 of one channel.
+        background: What stands behind what is transparent.
 
     Returns:
         Pixels of shape (H, W) or (H, W, C), from 0 to the most of the type.
@@ -48,7 +56,7 @@ def decode_picture(
     try:
         opened = open_picture(data)
         mode = opened.mode
-        values = bring_to_shape(opened, shape, deep=dtype == DEEP)
+        values = bring_to_shape(opened, shape, deep=dtype == DEEP, background=background)
         if not resize:
             _check_same(opened, mode, shape, dtype)
         return scale_values(values, dtype)
@@ -66,6 +74,7 @@ def decode_pictures(
     *,
     resize: bool,
     dtype: str = "uint8",
+    background: Colour = BLACK,
 ) -> tuple[NDArray[Any], list[int], list[tuple[str, str]]]:
     """Decodes many pictures into one array.
 
@@ -84,7 +93,9 @@ def decode_pictures(
         warnings.simplefilter("ignore")
         for number, (name, data) in enumerate(files):
             try:
-                found = decode_picture(data, shape, resize=resize, dtype=dtype)
+                found = decode_picture(
+                    data, shape, resize=resize, dtype=dtype, background=background
+                )
                 pixels[len(kept)] = found.reshape(height, width, channels)
             except PictureFault as fault:
                 faults.append((name, str(fault)))

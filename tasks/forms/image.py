@@ -63,6 +63,7 @@ class ImageForm(TaskForm[ImageSpec, ImageSample]):
             dtype=sample.dtype,
             shape=sample.shape,
             value_range=sample.value_range,
+            background=data.image.background,
         )
 
     def read_inputs(

@@ -75,7 +75,8 @@ def _decode_image(data: bytes, spec: InputSpec, where: str) -> Raw:
             # Odd metadata is no fault of the picture.
             warnings.simplefilter("ignore")
             image = open_picture(data)
-            pixels = bring_to_shape(image, (channels, height, width), deep=_takes_deep(spec))
+            shape, deep = (channels, height, width), _takes_deep(spec)
+            pixels = bring_to_shape(image, shape, deep=deep, background=spec.background)
     except PictureFault as fault:
         raise BadInput(
             f"input ({where}) must be a picture that is read without loss, or a .npy file; got one "
