@@ -45,6 +45,7 @@ def draft_recipe(
     kind: str | None = None,
     name: str | None = None,
     options: Mapping[str, JsonValue] | None = None,
+    weights: str | None = None,
 ) -> Drafted:
     """Look at data, and draft a recipe that loads.
 
@@ -54,6 +55,7 @@ def draft_recipe(
         kind: Kind of the recipe; None to guess it.
         name: Name of the recipe; None for one after the URL.
         options: Options of the URL's file system, as `{"anon": True}`.
+        weights: Address of weights that a network of pictures starts from; None draws them.
 
     Raises:
         NoDraft: Nothing can be drafted; the message names the remedy.
@@ -64,7 +66,7 @@ def draft_recipe(
             f"--kind ({show_value(kind)}) must be a kind of recipe; choose one of {known}"
         )
     try:
-        draft = look_and_draft(url, target, kind, name, options)
+        draft = look_and_draft(url, target, kind, name, options, weights)
     except DraftError as error:
         raise NoDraft(str(error)) from error
     text = write_recipe(draft.document, draft.guesses, INTRO)

@@ -39,6 +39,14 @@ def new(
             help="Option of the URL's file system, as anon=true of S3; it may stand there again.",
         ),
     ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--start-from",
+            metavar="URL",
+            help="Weights that a network of pictures starts from: a safetensors file of a ResNet.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; default: NAME.yaml here.")
     ] = None,
@@ -58,7 +66,7 @@ def new(
 
     try:
         options = parse_settings(option or [], "--option", "anon=true")
-        drafted = draft_recipe(url, target, kind, name, options)
+        drafted = draft_recipe(url, target, kind, name, options, start_from)
     except NoDraft as error:
         raise fail(str(error), EXIT_USAGE) from error
     path = out if out is not None else Path(f"{drafted.draft.name}.yaml")

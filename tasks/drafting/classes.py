@@ -3,15 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from storage.base.redaction import redact
 from tasks.drafting.draft import Draft, Sections, assemble
 from tasks.drafting.guesses import LIKELY, SURE, UNKNOWN, UNSURE, Notes
 from tasks.drafting.limits import choose_shares, limit_small_splits
+from tasks.drafting.weights import Weights
 
 KIND = "image-classification"
 STEPS = 4500
 """Optimizer steps that a drafted training takes at most, about; few rows are seen more often."""
 MOST_EPOCHS, LEAST_EPOCHS = 40, 4
-FEW_ROWS = 300
+FEW_ROWS, PROBED_ROWS = 300, 1000
 _BATCHES = ((FEW_ROWS, 8), (2000, 32), (10_000, 64), (1 << 62, 128))
 
 
@@ -23,6 +25,7 @@ def draft_images(
     given: Sequence[str],
     notes: Notes,
     reached: float | None = None,
+    weights: Weights | None = None,
 ) -> Draft:
     """Draft a recipe that tells classes of images apart.
 
@@ -34,21 +37,27 @@ def draft_images(
         given: Splits that the source gives.
         notes: Takes what was guessed.
         reached: Accuracy of a linear map of a few images' pixels; None where nobody knows.
+        weights: What the network starts from; None draws it.
     """
     rows = sum(counts.values())
     shown = [f"{label} ({count})" for label, count in counts.items()]
     notes.add("data.labels", shown[:20], SURE, "classes, and how many images each has")
     split, sizes = _choose_split(rows, given, notes)
     channels, height, width = image["shape"]
-    network = _choose_network(rows, height, width)
+    network = _choose_network(rows, height, width, weights)
     notes.add("model.network", network["family"], LIKELY, f"{rows} images of {height} x {width}")
+    train = _choose_training(rows, sizes[0], photo=channels == 3, notes=notes)
+    if weights is not None:
+        why = "given; the last layer is drawn, for it tells other classes"
+        notes.add("train.start_from", redact(weights.url), SURE, why)
+        train["start_from"] = {"url": weights.url, "fresh": ["fc"]}
     sections = Sections(
         f"{len(counts)} classes of images, drafted from {rows}.",
         source,
         {"image": image, "labels": list(counts), "split": split},
         _limit(counts, sizes, reached, notes),
         {"network": network},
-        _choose_training(rows, sizes[0], photo=channels == 3, notes=notes),
+        train,
         ("int8", "fp32"),
         16 if rows < FEW_ROWS else None,
     )
@@ -86,7 +95,11 @@ def _choose_split(
     return split, (int(sizes[0]), int(sizes[1]), int(rows * held_out))
 
 
-def _choose_network(rows: int, height: int, width: int) -> dict[str, Any]:
+def _choose_network(rows: int, height: int, width: int, weights: Weights | None) -> dict[str, Any]:
+    if weights is not None:
+        # Of few pictures a network that goes on learning keeps little of what it knew.
+        family = "linear_probe" if rows < PROBED_ROWS else "resnet"
+        return {"family": family, "params": dict(weights.params)}
     large = max(height, width) > 40
     if rows < FEW_ROWS and large:
         params = {"blocks": [1, 1, 1], "widths": [8, 16, 32], "stem": "large", "dropout": 0.2}

@@ -49,6 +49,7 @@ class Material:
         root: Folder of the files, as `storage.sources.listing` gives it.
         names: Names of the files below it that the source reads.
         options: Options of the file system that it lies on.
+        weights: Address of weights that a network may start from; None draws them.
     """
 
     type: str
@@ -56,6 +57,7 @@ class Material:
     root: str
     names: tuple[str, ...]
     options: Mapping[str, JsonValue] = field(default_factory=dict)
+    weights: str | None = None
 
     def name_options(self, notes: Notes) -> dict[str, JsonValue]:
         """Return the options that a recipe's file may hold; tells of those that may be secret."""

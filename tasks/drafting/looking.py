@@ -6,6 +6,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from storage.base.path_patterns import list_names
+from storage.base.redaction import redact
 from tasks.drafting.anomalies import draft_anomalies
 from tasks.drafting.arrays import draft_arrays
 from tasks.drafting.columns import profile_column
@@ -43,6 +44,7 @@ def look_and_draft(
     kind: str | None = None,
     name: str | None = None,
     options: Mapping[str, JsonValue] | None = None,
+    weights: str | None = None,
 ) -> Draft:
     """Look at data, and draft a recipe for them.
 
@@ -52,12 +54,18 @@ def look_and_draft(
         kind: Kind of the recipe; None to guess it.
         name: Name of the recipe; None for one after the URL.
         options: Options of the URL's file system, as `{"anon": True}`.
+        weights: Address of weights that a network of pictures starts from.
 
     Raises:
         DraftError: Nothing can be drafted; the message names the remedy.
     """
     notes = Notes()
-    material = find_material(url, notes, options)
+    material = replace(find_material(url, notes, options), weights=weights)
+    if weights is not None and material.type != "images":
+        raise DraftError(
+            f"--start-from ({redact(weights)}) must be left out where no files of pictures are "
+            f"learned from; got a source of type {material.type}; write train.start_from by hand"
+        )
     called = name or name_recipe(material.url)
     if name is None:
         notes.add("name", called, LIKELY, "after the file or folder; else give --name")

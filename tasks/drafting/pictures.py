@@ -4,12 +4,20 @@ import posixpath
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from storage.base.errors import StorageError
-from storage.base.pictures import ENDINGS, GREY_MODES, KINDS, has_sixteen_bits, open_picture
+from storage.base.pictures import (
+    BLACK,
+    ENDINGS,
+    GREY_MODES,
+    KINDS,
+    has_sixteen_bits,
+    is_transparent,
+    open_picture,
+)
 from storage.base.redaction import redact
 from storage.sources.addresses import join_url
 from storage.sources.base import Undecodable
@@ -25,9 +33,14 @@ from tasks.drafting.finding import Material, find_split
 from tasks.drafting.guesses import LIKELY, SURE, UNSURE, DraftError, Notes
 from tasks.drafting.image_race import measure_images
 from tasks.drafting.picture_tables import find_table, refuse_unlabelled
+from tasks.drafting.weights import look_at_weights
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SAMPLES, SAMPLES_A_FOLDER, MOST_FILE_BYTES = 600, 40, 64 << 20
 EDGES = ((64, 64), (FEW_ROWS, 64), (1 << 62, 96))
+WHITE, DARK, OPAQUE, MOSTLY = [255, 255, 255], 100, 128, 0.98
 _BOUNDS = Bounds(10_000_000, MOST_FILE_BYTES, 1 << 40)
 
 
@@ -75,9 +88,12 @@ def draft_pictures(
             "source.splits", [f"{k}: {v}" for k, v in splits.items()], LIKELY, "by their names"
         )
     ordered = {label: counts[label] for label in sorted(counts)}
+    weights = None if material.weights is None else look_at_weights(material.weights)
     image = _choose_image(listed, len(names), notes)
+    if weights is not None:
+        image = {**image, "shape": [weights.channels, *image["shape"][1:]]}
     reached = _measure(listed, image, splits, classify)
-    return draft_images(name, source, image, ordered, tuple(splits), notes, reached)
+    return draft_images(name, source, image, ordered, tuple(splits), notes, reached, weights)
 
 
 def _measure(
@@ -94,7 +110,11 @@ def _measure(
         if classify(n) and (later is None or f"/{later}/" not in f"/{n}")
     ]
     images, kept, _ = decode_pictures(
-        some, (shape[0], shape[1], shape[2]), resize=True, dtype=image["dtype"]
+        some,
+        (shape[0], shape[1], shape[2]),
+        resize=True,
+        dtype=image["dtype"],
+        background=tuple(image.get("background", BLACK)),
     )
     labels = [str(classify(some[number][0])) for number in kept]
     known = sorted(set(labels))
@@ -172,6 +192,7 @@ def _find_folder_split(name: str, splits: Mapping[str, str]) -> bool:
 def _choose_image(listed: Listed, rows: int, notes: Notes) -> dict[str, Any]:
     """Return what pictures become: their own size where they have one, else a square."""
     sizes, colours, deep = Counter[tuple[int, int]](), 0, 0
+    clear: list[bool] = []
     for _, data in listed.samples:
         try:
             opened = open_picture(data)
@@ -180,6 +201,7 @@ def _choose_image(listed: Listed, rows: int, notes: Notes) -> dict[str, Any]:
         sizes[(opened.height, opened.width)] += 1
         colours += opened.mode not in GREY_MODES
         deep += has_sixteen_bits(opened)
+        clear += _find_dark(opened) if is_transparent(opened) else []
     if not sizes:
         raise DraftError(
             f"pictures must be {KINDS} files that can be read; got none among "
@@ -196,4 +218,22 @@ def _choose_image(listed: Listed, rows: int, notes: Notes) -> dict[str, Any]:
     notes.add("data.image", f"shape {shape}", SURE if alike else UNSURE, f"{colour}; {why}")
     if deep and channels == 1:
         return {"shape": shape, "dtype": "uint16", "value_range": [0, 65535]}
-    return {"shape": shape, "dtype": "uint8", "value_range": [0, 255]}
+    image: dict[str, Any] = {"shape": shape, "dtype": "uint8", "value_range": [0, 255]}
+    if len(clear) > total // 20:
+        background = WHITE if sum(clear) > len(clear) // 2 else list(BLACK)
+        why = f"{len(clear)} of {total} pictures are transparent in parts, and what is not is "
+        why += "dark" if background == WHITE else "light"
+        notes.add("data.image", f"background {background}", LIKELY, why)
+        image["background"] = background
+    return image
+
+
+def _find_dark(opened: "Image") -> list[bool]:
+    """Return whether what is seen of a picture is dark; nothing where no part of it is clear."""
+    small = opened.convert("RGBA")
+    small.thumbnail((64, 64))
+    values = np.asarray(small).astype(np.float64)
+    seen = values[..., 3] >= OPAQUE
+    if not seen.any() or seen.mean() > MOSTLY:
+        return []
+    return [bool(values[seen][:, :3].mean() < DARK)]

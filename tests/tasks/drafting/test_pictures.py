@@ -119,3 +119,18 @@ def test_pictures_without_classes_are_refused_with_the_remedy(tmp_path):
     write_pictures(tmp_path / "pets", classes=("all",))
     with pytest.raises(DraftError, match="into a folder of its name"):
         look_and_draft(str(tmp_path / "pets"))
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_behind_dark_drawings_on_nothing_the_draft_puts_white(tmp_path, dark):
+    draw = np.random.default_rng(0)
+    for label in ("lying", "standing"):
+        (tmp_path / label).mkdir()
+        for number in range(40):
+            values = np.zeros((16, 16, 4), np.uint8)
+            place = draw.integers(2, 12)
+            rows = (slice(place, place + 3), slice(2, 14))
+            values[rows if label == "lying" else rows[::-1]] = [10 if dark else 240] * 3 + [255]
+            Image.fromarray(values).save(tmp_path / label / f"{number}.png")
+    image = look_and_draft(str(tmp_path)).document["data"]["image"]
+    assert image["background"] == ([255, 255, 255] if dark else [0, 0, 0])
