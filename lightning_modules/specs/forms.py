@@ -8,7 +8,7 @@ from pydantic import SerializeAsAny, WrapValidator
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 from lightning_modules.specs import families
-from lightning_modules.specs.families import Params
+from lightning_modules.specs.params import Params
 from lightning_modules.specs.samples import ImageSample, RowSample, Sample
 from storage.base.registry import Registry
 

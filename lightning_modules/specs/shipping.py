@@ -2,9 +2,9 @@
 
 import json
 
-from lightning_modules.specs.families import Params
 from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.objectives import OBJECTIVES
+from lightning_modules.specs.params import Params
 from lightning_modules.specs.samples import Sample
 
 _TREES = "trees"
