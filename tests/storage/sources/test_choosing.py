@@ -51,10 +51,14 @@ def test_a_split_that_is_not_there_or_not_alone_is_told(splits, words):
 @pytest.mark.parametrize(
     ("pattern", "path", "wanted"),
     [
-        ("{site}/{year}.csv", "north/2024.csv", {"site": "north", "year": "2024"}),
+        (
+            "{site}/{year}.csv",
+            "north/2024.csv",
+            {"site": "north", "year": "2024", "site/year": "north/2024"},
+        ),
         ("{site}/{year}.csv", "x/north/2024.csv", None),
-        ("**/{site}-{n}.*", "x/y/a-b-3.csv.gz", {"site": "a", "n": "b-3"}),
-        ("**/{site}-{n}.*", "a-3.csv", {"site": "a", "n": "3"}),
+        ("**/{site}-{n}.*", "x/y/a-b-3.csv.gz", {"site": "a", "n": "b-3", "site/n": "a/b-3"}),
+        ("**/{site}-{n}.*", "a-3.csv", {"site": "a", "n": "3", "site/n": "a/3"}),
         ("{device id}_?.csv", "pump 1_a.csv", {"device id": "pump 1"}),
         ("{a.b}.csv", "x+y.csv", {"a.b": "x+y"}),
     ],
@@ -62,7 +66,9 @@ def test_a_split_that_is_not_there_or_not_alone_is_told(splits, words):
 def test_a_path_is_read_by_its_pattern(pattern, path, wanted):
     assert match_path(check_path_pattern(pattern), path) == wanted
     assert match_end(pattern, f"/any/where/{path}") == (
-        wanted if wanted or "**" in pattern else {"site": "north", "year": "2024"}
+        wanted
+        if wanted or "**" in pattern
+        else {"site": "north", "year": "2024", "site/year": "north/2024"}
     )
 
 
@@ -72,7 +78,11 @@ def test_a_path_is_read_by_its_pattern(pattern, path, wanted):
         ("{site}/**", "north/2024/a.csv", {}),
         ("{site}/**/{year}.csv", "north/2024.csv", {"year": "2024"}),
         ("**{n}.csv", "deep/12.csv", {}),
-        ("**/{site}/{year}.csv", "x/y/north/2024.csv", {"site": "north", "year": "2024"}),
+        (
+            "**/{site}/{year}.csv",
+            "x/y/north/2024.csv",
+            {"site": "north", "year": "2024", "site/year": "north/2024"},
+        ),
     ],
 )
 def test_the_end_of_a_path_tells_only_what_stands_behind_any_folders(pattern, path, wanted):
