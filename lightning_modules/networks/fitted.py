@@ -5,7 +5,7 @@ Each is what a baseline is, so that where one wins, it can ship.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -61,7 +61,12 @@ class FittedNetwork(nn.Module, ABC):
     """Base of networks whose weights follow from training rows in closed form, or by their own way.
 
     They are asked, exported and kept as any other.
+
+    Attributes:
+        takes_start: Whether there are weights below what is fitted, which may be given.
     """
+
+    takes_start: ClassVar[bool] = False
 
     @abstractmethod
     def fit_rows(self, features: Tensor, wanted: Tensor, weight: Tensor) -> None:

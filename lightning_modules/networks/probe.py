@@ -4,6 +4,8 @@ With weights that were learned elsewhere it is a strong baseline for some hundre
 (Kornblith et al., 2019); fresh, its features are those of random filters.
 """
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,6 +24,8 @@ class LinearProbe(ResNet, FittedNetwork):
     Args:
         Those of `ResNet`.
     """
+
+    takes_start: ClassVar[bool] = True
 
     def fit_rows(self, features: Tensor, wanted: Tensor, weight: Tensor) -> None:
         """Fits the last layer by logistic regression; its penalty is chosen on folds of the rows.

@@ -8,6 +8,7 @@ from lightning_modules.data.augmentations import build_augmentation
 from lightning_modules.errors import SpecError
 from lightning_modules.heads.registry import HEADS
 from lightning_modules.networks.factory import answers_once, build_network
+from lightning_modules.networks.fitted import FittedNetwork
 from lightning_modules.objectives.registry import OBJECTIVES
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.model import ModelSpec
@@ -32,7 +33,7 @@ def build_learner(
     """
     torch.manual_seed(train.seed if train else 0)
     head, network = build_parts(model, sample)
-    if find_fitting(network) is not None:
+    if find_fitting(network) is not None and not takes_start(network):
         start = None  # What is fitted at once has nothing to start from.
     frozen = apply_start(head, network, start) if start is not None else ()
     objective = OBJECTIVES.find(sample.objective)
@@ -76,6 +77,12 @@ def build_parts(model: ModelSpec, sample: AnySample) -> tuple[nn.Module, nn.Modu
     )
     restores = objective.restores
     return head, form.wrap_network(network, model.head, asked, restores=restores, once=once)
+
+
+def takes_start(network: nn.Module) -> bool:
+    """Tells whether a network that is fitted at once keeps weights that it is given below that."""
+    fitted = (module for module in network.modules() if isinstance(module, FittedNetwork))
+    return any(module.takes_start for module in fitted)
 
 
 def _probe_small_images(
