@@ -85,7 +85,9 @@ class LossSpec(Spec):
     label_smoothing: float = Field(default=0.05, ge=0, le=0.5)
     """In [0, 0.5]; for "cross_entropy" only."""
     class_weights: Literal["none", "balanced"] = "none"
-    """"balanced" lets every class count alike however rare it is; "none" every row."""
+    """"balanced" lets every class count alike however rare it is; "none" every row. Where
+    `model.threshold` is chosen by what errors cost, weights gain nothing that can be relied on, and
+    rank rows worse more often than better (`python -m benchmarks.imbalance`)."""
     gamma: float = Field(default=2.0, ge=0, le=10)
     """How little "focal" minds what is answered right already, >= 0."""
     delta: float = Field(default=1.0, gt=0, le=100)
