@@ -17,6 +17,10 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 WORKERS = {"gw0": ("amx", 1), "gw1": ("plain", 2), "gw2": ("plain", 1)}
 
+SERVICES = {"client": "cluster", "endpoint": "object store", "s3_options": "emulator"}
+"""What fixtures of a session start, which each process would start anew."""
+SHORTEST = "tests/storage/"
+
 
 def pytest_configure() -> None:
     """The suite's processes stand on two processors, with one and with two threads."""
@@ -39,12 +43,28 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs the session's one Prefect server runs in one process; `make test` has others
-    for the rest.
+    """Whoever needs the session's one Prefect server, or one same thing that takes long to make,
+    runs in one process; `make test` has others for the rest. The shortest tests come last, so that
+    no process is at work alone in the end.
     """
+    items.sort(key=lambda item: item.nodeid.startswith(SHORTEST))
     for item in items:
         if item.get_closest_marker("prefect") is not None:
             item.add_marker(pytest.mark.xdist_group("prefect"))
+        elif item.get_closest_marker("xdist_group") is None and (group := find_shared(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def find_shared(item: pytest.Item) -> str:
+    """The group of a test by what it shares with others: what is made once a module, else a
+    cluster or a server; empty if it shares nothing.
+    """
+    info = getattr(item, "_fixtureinfo", None)
+    asked = info.name2fixturedefs if info is not None else {}
+    scopes = {name: found[-1].scope for name, found in asked.items()}
+    if "module" in scopes.values():
+        return item.nodeid.partition("::")[0]
+    return next((group for name, group in SERVICES.items() if scopes.get(name) == "session"), "")
 
 
 @pytest.fixture(scope="session", autouse=True)

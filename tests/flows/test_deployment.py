@@ -1,5 +1,5 @@
 """The lifecycle as a deployment: real server and worker, a run triggered as the UI's button does, a
-schedule that fires.
+schedule that fires. They have a server of their own: any process may run this.
 """
 
 import os
@@ -20,7 +20,6 @@ import yaml
 from flows.run.server import is_healthy
 from tests.flows.material import FAST
 
-pytestmark = pytest.mark.prefect
 ROOT = Path(__file__).resolve().parents[2]
 POOL = "lepton"
 PREFECT = str(Path(sys.executable).with_name("prefect"))

@@ -25,6 +25,8 @@ from lightning_modules.specs.window import WindowSpec
 from lightning_modules.training.trainer import Fitted, build_learner, fit_learner
 from tests.lightning_modules.streams import MemoryStream, split_digits
 
+# As in tests/lightning_modules/specs/test_families.py.
+pytestmark = pytest.mark.xdist_group("exports")
 SLOW = partial(pytest.param, marks=pytest.mark.slow)
 SAMPLE = ImageSample(shape=(1, 8, 8), classes=10, value_range=(0, 16), mean=(4.9,), std=(6.0,))
 

@@ -23,6 +23,8 @@ from tests.lightning_modules import tables
 from tests.lightning_modules.tables import describe_rows, make_reader, split_rows, stream_rows
 
 needs_transformer = pytest.mark.skipif(not tables.ETT.exists(), reason=f"needs {tables.ETT}")
+# The first export of a process costs as much as several later ones.
+pytestmark = pytest.mark.xdist_group("exports")
 STROKES = WindowSpec(lookback=8)
 SLOW = pytest.mark.slow
 HOURS = WindowSpec(lookback=48, horizon=12, season=24)

@@ -23,7 +23,7 @@ from storage.testing.small_datasets import add_shard, read_ids
 from storage.upkeep.edits import delete_rows
 from storage.upkeep.purge import purge_rows
 from tests.storage.dataset_material import assert_live_only
-from tests.storage.object_store import create_bucket, describe_options, start_object_store
+from tests.storage.object_store import describe_options
 
 
 @pytest.fixture
@@ -247,8 +247,6 @@ def test_killed_writers_publish_nothing_half_made(tmp_path, kills):
 
 
 @pytest.mark.parametrize("kills", KILLS)
-def test_killed_writers_to_an_object_store_publish_nothing_half_made(kills):
-    with start_object_store() as endpoint:
-        create_bucket(endpoint, "bucket")
-        store = Store("s3://bucket/work", describe_options(endpoint))
-        assert check_killed(store, kills, tick_s=1.1) >= max(1, kills // 20)
+def test_killed_writers_to_an_object_store_publish_nothing_half_made(endpoint, kills):
+    store = Store(f"s3://bucket/killed-{kills}", describe_options(endpoint))
+    assert check_killed(store, kills, tick_s=1.1) >= max(1, kills // 20)

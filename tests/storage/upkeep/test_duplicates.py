@@ -140,7 +140,7 @@ SLOW = pytest.mark.slow
     ids=["all duplicates", "most duplicates", "no duplicates"],
 )
 def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tmp_path, distinct):
-    budget, shard_rows = 1 << 18, 1000
+    budget, shard_rows = 1 << 17, 500
     bound = budget + 3 * shard_rows * 100  # of keys, masks and places, as they are read and chosen
     version, _ = make_version(tmp_path, 0, [shard_rows] * 24, distinct)
     assert bound < version.rows * 24  # less than ids and hashes of all rows
