@@ -103,7 +103,8 @@ def read_shelf(workspace: Store, ring: KeyRing | None = None) -> Shelf:
         marks = read_marks(workspace, ring)
     except TargetError as error:
         faults.append(str(error))
-    present = {path.split("/")[0] for path in workspace.listdir(FOLDER)}
+    # Not by folders: a removal that was killed may have left an empty one.
+    present = {path.split("/")[1] for path in workspace.list(FOLDER)}
     models = [
         ShelfModel(
             receipt=receipt,

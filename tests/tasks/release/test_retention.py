@@ -104,6 +104,17 @@ def test_a_retired_model_that_a_run_makes_anew_stays(workspace: Path) -> None:
     assert remove(store, POLICY).models == ()
 
 
+def test_an_empty_folder_is_no_model(workspace: Path) -> None:
+    """A removal that is killed after a model's last file leaves its folder."""
+    store = Store(workspace)
+    put_model(workspace, 1, days_ago=90)
+    put_model(workspace, 2, days_ago=80)
+    for path in (workspace / "models" / model_id_of(1)).iterdir():
+        path.unlink()
+    assert [model.present for model in read_shelf(store).models] == [True, False]
+    assert remove(store, POLICY).paths == ("reports/run-1/report.html",)
+
+
 def test_what_a_run_may_be_about_to_name_stays(workspace: Path) -> None:
     store = Store(workspace)
     store.write(f"models/{'0' * 64}/c", b"of a run at work")
