@@ -95,7 +95,7 @@ def lifecycle(
         evaluated = run.do(evaluate, url, raw, prepared, trained, r.digest, data, to)
         run.do(gate_model, url, prepared, evaluated, data, r.objective, r.gates.model)
         wanted = (r.compress, r.targets, r.gates.artifact)
-        asked_as = (trainer, r.source.file_style)
+        asked_as = (trainer, r.source.file_style, how[1])
         compressed = run.do(compress, url, prepared, trained, evaluated, data, *wanted, *asked_as)
         run.do(gate_artifact, url, evaluated, compressed, r.gates.artifact, r.targets)
         run.do(promote, url, run.draft(), compressed, r.name, r.kind)

@@ -13,6 +13,7 @@ from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.specs.rungs import FP32, list_rungs
 from lightning_modules.training.learner import Learner
+from lightning_modules.training.tuning import Tuning
 
 OnNotMade = Callable[[str, str], None]
 
@@ -43,6 +44,7 @@ def make_artifacts(
     *,
     calibration: NDArray[Any],
     validation: NDArray[Any] | None = None,
+    tuning: Tuning | None = None,
     on_not_made: OnNotMade | None = None,
 ) -> Iterator[Candidate]:
     """Makes what a recipe asks for, in the order of the table; fp32 first.
@@ -54,6 +56,7 @@ def make_artifacts(
         calibration: (N, ...) raw training samples.
         validation: (M, ...) raw validation samples, by which one of several ways is chosen; None:
             the calibration rows.
+        tuning: Where and how long smaller networks are trained; None: none is.
         on_not_made: Called with the name of each that there is none of, and why.
 
     Raises:
@@ -61,7 +64,7 @@ def make_artifacts(
             1e-4.
     """
     rows = calibration[:0] if validation is None else validation
-    material = Material(learner, sample, spec, calibration, rows)
+    material = Material(learner, sample, spec, calibration, rows, tuning)
     for name in sorted(spec.candidates, key=order_rungs):
         try:
             content = RUNGS.find(name).make(material)

@@ -63,6 +63,10 @@ class Answer(nn.Module, ABC):
     def judge(self, output: Tensor, features: Tensor, truth: Tensor) -> Judged:
         """Returns the mean loss of a batch, its watched figure summed over the rows, the rows."""
 
+    def imitate(self, output: Tensor, wanted: Tensor) -> Tensor:
+        """Returns how far an output is from another network's, as a loss; here their squares."""
+        return (output - wanted).square().mean()
+
     fits: bool = False
     """Whether something of it is fitted on the validation rows."""
 

@@ -23,6 +23,8 @@ from lightning_modules.specs.threshold import ThresholdSpec
 from lightning_modules.specs.training import LossSpec
 
 LINEAR_STEPS = 50, 1000
+SOFTNESS = 2.0
+"""By which logits are divided where a network imitates another."""
 MOST_WORK = 2_000_000_000  # numbers times classes times steps: a few seconds
 NEIGHBOURS, MOST_KNOWN, MOST_COMPARED = 5, 10_000, 4_000_000
 
@@ -65,6 +67,12 @@ class ClassAnswer(Answer):
         given = output.detach()
         label = self._decide(given, torch.softmax(given, 1))
         return self.loss(output, truth), (label == truth).sum(), len(truth)
+
+    def imitate(self, output: Tensor, wanted: Tensor) -> Tensor:
+        """Returns the divergence of softened probabilities (Hinton et al., 2015)."""
+        soft, goal = (torch.log_softmax(part / SOFTNESS, 1) for part in (output, wanted))
+        apart = torch.nn.functional.kl_div(soft, goal, reduction="batchmean", log_target=True)
+        return apart * SOFTNESS**2
 
     def collect(self, output: Tensor, features: Tensor, truth: Tensor) -> Tensor:
         """Returns the positive class's probability, and whether it is the truth, (N, 2)."""

@@ -31,6 +31,11 @@ for _rung in (
     RungSpec("int8_dynamic", "8-bit products, ranges of activations taken from each batch"),
     RungSpec("int8_weights", "8-bit weights, floating arithmetic"),
     RungSpec("int4_weights", "4-bit weights of products, floating arithmetic"),
+    RungSpec("pruned", "its weakest channels cut off, trained on", learns=True),
+    RungSpec("pruned_int8", "the pruned network in 8 bits", learns=True),
+    RungSpec("distilled", "a smaller network, taught by it", learns=True),
+    RungSpec("distilled_int8", "the taught network in 8 bits", learns=True),
+    RungSpec("int8_aware", "8 bits, trained on with them in mind", learns=True),
 ):
     RUNGS.register(_rung.name, _rung)
 

@@ -81,6 +81,7 @@ class Learner(pl.LightningModule):
         self.head = head
         self.network = network
         self.answer = answer
+        self.sample = sample
         self.spec = train or TrainSpec()
         self.total_steps = total_steps
         self.augmentation = augmentation
@@ -157,6 +158,11 @@ class Learner(pl.LightningModule):
             )
         loss, figure, rows = self.answer.judge(output.float(), features, truth)
         self.train_tally.add(loss, figure, rows)
+        return self.add_to_loss(loss, output.float(), sample)
+
+    def add_to_loss(self, loss: Tensor, output: Tensor, sample: Tensor) -> Tensor:
+        """Returns what a step minimises: here the loss alone."""
+        del output, sample
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

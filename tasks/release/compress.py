@@ -13,6 +13,7 @@ from deployments.targets.trust.golden import name_golden_file
 from gates.artifact import judge_artifacts
 from gates.specs.artifact import ArtifactGate
 from lightning_modules.specs.compress import CompressSpec
+from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store, canonical_json, sha256_bytes
 from storage.base.text_style import TextStyle
 from storage.forms.base import RowsSpec
@@ -31,9 +32,10 @@ from tasks.runtime.stage import stage
 from tasks.training.answers import read_answers
 from tasks.training.job import Export, TrainJob, WorkerResult
 from tasks.training.launch import Trainer
-from tasks.training.train import refer_data
+from tasks.training.train import hide_url, refer_data
 
 TIMEOUT_S = 3600.0
+LOAD = 8.0
 
 
 @stage
@@ -48,10 +50,12 @@ def compress(
     limits: ArtifactGate,
     trainer: Trainer,
     file_style: TextStyle | None = None,
+    train: TrainSpec | None = None,
 ) -> Compressed:
     """Exports the candidates in the training process, measures them, and chooses one a channel.
 
-    Files that a model is asked with may look as those that it learned from: `file_style`.
+    Files that a model is asked with may look as those that it learned from: `file_style`. Smaller
+    networks are trained as `train` says, which is how the model was; None trains none.
 
     Raises:
         WorkerFailed: The export failed.
@@ -62,7 +66,8 @@ def compress(
     taken = taken.model_copy(update={"file_style": file_style})
     given = find_objective(trained.sample).describe_outputs(trained.sample, data)
     about = describe_model(evaluated, taken, given)
-    made = _export(workspace, prepared, trained, Export(compress=spec, about=about), trainer)
+    step = plan_export(trained, spec, limits, train).model_copy(update={"about": about})
+    made = _export(workspace, prepared, trained, step, trainer)
     contents = read_artifacts(Path(trained.directory), made)
     files = _write_files(store, evaluated.model_id, Path(trained.directory), contents)
     bench = Bench(store, prepared, evaluated, taken, given, limits.agreement_tolerance)
@@ -113,6 +118,18 @@ def _hand_on(
         channels=_list_channels(bench.evaluated, chosen),
         refused={choice.channel: choice.reasons for choice in choices if choice.candidate is None},
         not_made=made.not_made,
+    )
+
+
+def plan_export(
+    trained: Trained, spec: CompressSpec, limits: ArtifactGate, train: TrainSpec | None
+) -> Export:
+    """Return what the training process makes, and what a network that it trains must come to."""
+    is_error = find_objective(trained.sample).spec.watched.direction == "lower"
+    return Export(
+        compress=spec,
+        train=None if train is None else hide_url(train),
+        most_lost=limits.max_error_increase if is_error else limits.max_accuracy_drop,
     )
 
 
@@ -202,7 +219,9 @@ def _export(
         steps=(step,),
         devices=1,
     )
-    return trainer.run(job, timeout_s=TIMEOUT_S)
+    # Other processes may have most of the cores: a minute of processor time is several then.
+    tuning_s = step.compress.max_minutes * 60 * LOAD if step.train is not None else 0.0
+    return trainer.run(job, timeout_s=TIMEOUT_S + tuning_s)
 
 
 def read_artifacts(directory: Path, result: WorkerResult) -> dict[str, bytes]:

@@ -77,12 +77,17 @@ class Export(Message):
         compress: Which candidates, and how many training rows calibrate them.
         seed: Of the choice of those rows.
         about: What each artifact says about itself, as ONNX metadata.
+        train: How networks are trained that artifacts are made from; None: none is.
+        most_lost: How much worse than the model's their watched figure may be: a difference, or of
+            an error a relative increase; None: any.
     """
 
     do: Literal["export"] = "export"
     compress: CompressSpec = CompressSpec()
     seed: int = 0
     about: dict[str, str] = Field(default_factory=dict)
+    train: TrainSpec | None = None
+    most_lost: float | None = None
 
 
 Step = Annotated[Fit | Predict | Export, Field(discriminator="do")]

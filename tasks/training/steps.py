@@ -39,9 +39,8 @@ from tasks.training.job import (
     WorkerResult,
 )
 from tasks.training.metric_log import MetricLog
+from tasks.training.smaller import EVALUATION_BATCH, STATES, open_tuning
 
-STATES = "resume"
-EVALUATION_BATCH = 512
 MOST_VALIDATION = 1000
 CHANGE_NO_WEIGHT = (
     "budget_minutes",
@@ -213,6 +212,7 @@ class Worker:
             step.compress,
             calibration=rows,
             validation=self.read_validation(sample),
+            tuning=open_tuning(self.store, self.checkpoint, self.open_rows(sample), step),
             on_not_made=self.not_made.__setitem__,
         ):
             name, content = f"{made.name}.onnx", stamp_model(made.content, step.about, made.name)

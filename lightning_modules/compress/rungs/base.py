@@ -1,7 +1,7 @@
 """What a rung of the ladder is, and what it is made from."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from lightning_modules.objectives.base import Answer
 from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.forms import AnySample
 from lightning_modules.training.learner import Learner
+from lightning_modules.training.tuning import Tuning
 
 Array = NDArray[Any]
 PARITY = 1e-4
@@ -33,6 +34,8 @@ class Material:
         spec: What the recipe asks for.
         calibration: (N, ...) raw training samples, N >= 1.
         validation: (M, ...) raw validation samples, by which one of several ways is chosen.
+        tuning: Where and how long smaller networks are trained; None: none is.
+        tuned: Networks that were trained already, by the artifact that they were trained for.
     """
 
     learner: Learner
@@ -40,6 +43,8 @@ class Material:
     spec: CompressSpec
     calibration: Array
     validation: Array
+    tuning: Tuning | None = None
+    tuned: dict[str, "Material | str"] = field(default_factory=dict)
 
     @cached_property
     def fp32(self) -> bytes:

@@ -124,6 +124,24 @@ def test_later_job_uses_the_checkpoint_that_is_there(
     assert again.artifacts["fp32"].sha256 == result.artifacts["fp32"].sha256
 
 
+def test_an_export_trains_what_it_is_asked_for_and_says_what_it_gave_up(
+    trained: Trained,
+) -> None:
+    job, _, _ = trained
+    compress = CompressSpec(candidates=("fp32", "distilled", "int8_aware", "distilled_int8"))
+    about = {"model": "f" * 64}
+    export = Export(compress=compress, about=about, train=make_fit().train, most_lost=0.3)
+    made = run_job(job.model_copy(update={"steps": (export,)}), timeout_s=300)
+    assert set(made.artifacts) | set(made.not_made) == set(compress.candidates)
+    assert {"fp32", "distilled", "distilled_int8"} <= set(made.artifacts)
+    assert made.artifacts["distilled"].size_bytes < made.artifacts["fp32"].size_bytes
+    short = compress.model_copy(update={"max_minutes": 1e-6})
+    export = export.model_copy(update={"compress": short})
+    made = run_job(job.model_copy(update={"steps": (export,)}), timeout_s=300)
+    assert set(made.artifacts) == {"fp32"}
+    assert "raise compress.max_minutes" in made.not_made["distilled_int8"]
+
+
 def test_diverged_training_names_its_rows_and_keeps_them(workspace: Store, tmp_path: Path) -> None:
     optimizer = {"name": "sgd", "lr": 10.0}
     fit = make_fit(optimizer=optimizer, clip_norm=None, explode_factor=1.5, max_epochs=50)

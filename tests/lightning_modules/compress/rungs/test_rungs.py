@@ -183,3 +183,12 @@ def test_an_artifact_says_whose_it_is_and_answers_as_before() -> None:
     for one, two in zip(run_onnx(stamped, rows), run_onnx(candidate.content, rows), strict=True):
         np.testing.assert_array_equal(one, two)
     assert stamp_model(candidate.content, {}, "int8") == candidate.content
+
+
+@pytest.mark.parametrize(("sample", "family"), [(SAMPLE, "mlp"), (SERIES, "rnn")])
+def test_a_device_takes_the_file_of_each_rung(sample: Any, family: str) -> None:
+    from deployments.targets.run.onnx_check import check_onnx
+
+    made, _ = make_all(sample, family)
+    for candidate in made.values():
+        check_onnx(candidate.content)
