@@ -72,7 +72,8 @@ class HeadSpec(Spec):
     stands in for it; None: for tables, not for series."""
     embed: int | None = Field(default=None, ge=1, le=1024)
     """Features of a learned embedding of each category, of windows at each step; None: one-hot.
-    What was not learned from, as a new entity, has none: all its features are 0."""
+    What was not learned from, as a new entity, has none: all its features are 0. Forecasts that are
+    fitted at once, as by closed_linear, go without categories."""
     hash: dict[str, Annotated[int, Field(ge=2, le=65_536)]] = Field(default_factory=dict)
     """Columns of `data.texts` with any number of different texts, as `{city: 256}`: each text has
     the one of so many buckets that its hash says (Weinberger et al., 2009), one that was never
