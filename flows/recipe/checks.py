@@ -211,6 +211,9 @@ def _check_entity_scale(recipe: Recipe) -> Iterator[RecipeFault]:
         name = data.entity or "shop"
         remedy = f"write data.entity: {name} and data.texts: [{name}]"
         yield RecipeFault(path, "'entity'", "have an entity among data.texts", remedy)
+    if data.entity in head.hash:
+        rule = "be of entities that are told apart, not hashed"
+        yield RecipeFault(path, "'entity'", rule, f"take {data.entity} out of model.head.hash")
     if head.name != DEFAULT_HEAD.name:
         yield RecipeFault(path, "'entity'", "go with the standard head", "remove model.head.name")
 

@@ -88,7 +88,7 @@ FORMS.register(
         input_name="window",
         families=families.SERIES_FAMILIES,
         head_settings=(
-            *("name", "params", "normalise", "mask", "embed"),
+            *("name", "params", "normalise", "mask", "embed", "hash"),
             *("denoise", "calendar", "instance_norm"),
         ),
         normalisations=("standard", "none", "entity"),

@@ -57,7 +57,10 @@ def make_series_rows(batch: UplinkBatch, model: KnownModel, data: RowsSpec) -> t
     answers = list_answers(batch)
     found, columns = find_task_form(data).read_inputs(batch.inputs, model.input, data)
     times, valid = count_nanoseconds(batch.times.reshape(-1))
-    series = _find_entities(found, len(times), batch.device, data)
+    # Of a hashed name only the bucket comes back, which several entities may share.
+    hashed = {column.name for column in model.input.columns if column.hashed}
+    named = data.entity in data.texts and data.entity not in hashed
+    series = _find_entities(found, len(times), batch.device, data, named=named)
     features: Rows = {
         **found,
         TIME: times,
@@ -80,10 +83,12 @@ def make_series_rows(batch: UplinkBatch, model: KnownModel, data: RowsSpec) -> t
     return {name: values[kept] for name, values in rows.items()}, columns
 
 
-def _find_entities(rows: Rows, count: int, device: str, data: RowsSpec) -> NDArray[np.int64]:
+def _find_entities(
+    rows: Rows, count: int, device: str, data: RowsSpec, *, named: bool
+) -> NDArray[np.int64]:
     """Find the series of each row, (N,): that of its entity, or the device's where none is told."""
     own = hash_entity(device if data.entity is not None else "")
-    if data.entity not in data.texts or data.entity is None:
+    if not named or data.entity is None:
         return np.full(count, own, np.int64)
     field = name_field(data.entity, data.texts)
     texts, valid = rows[field].tolist(), rows[field + VALID_SUFFIX].tolist()

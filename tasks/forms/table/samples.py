@@ -74,8 +74,10 @@ def _describe_number(name: str, data: TableSpec, model: ModelSpec, fitted: Fitte
 def _describe_category(
     name: str, data: TableSpec, fitted: Fitted, buckets: int | None = None
 ) -> CategoryColumn:
+    entity = name == data.entity
     if buckets is not None:
-        return CategoryColumn(name=name, vocabulary=name_buckets(buckets), hashed=True)
+        names = name_buckets(buckets)
+        return CategoryColumn(name=name, vocabulary=names, hashed=True, entity=entity)
     field = name_field(name, data.texts)
     texts = [text for text in fitted.vocabularies.get(field, ()) if text]
     if not texts:
@@ -85,7 +87,7 @@ def _describe_category(
             "of data.texts"
         )
         raise StageStopped("train", (reason,))
-    return CategoryColumn(name=name, vocabulary=tuple(texts), entity=name == data.entity)
+    return CategoryColumn(name=name, vocabulary=tuple(texts), entity=entity)
 
 
 def describe_columns(sample: RowSample, data: TableSpec) -> InputSpec:

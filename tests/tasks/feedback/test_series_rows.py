@@ -28,7 +28,7 @@ def describe(texts: list[str]) -> SeriesSpec:
     return SeriesSpec.model_validate({**section, "texts": texts, "split": split})
 
 
-def make_rows(texts: list[str]) -> Any:
+def make_rows(texts: list[str], spec: InputSpec = SPEC) -> Any:
     """What two windows of each shop, and one of a shop that nobody knows, become."""
     codes = [0.0, 0.0, 1.0, 1.0, np.nan]
     first = [0, 1, 0, 1, 0]
@@ -41,7 +41,7 @@ def make_rows(texts: list[str]) -> Any:
     times = np.array([np.arange(start, start + LOOKBACK) * 3600.0 for start in first])
     records = [SimpleNamespace(kind="answer", at=datetime(2026, 1, 1, tzinfo=UTC)) for _ in first]
     batch = SimpleNamespace(records=records, inputs=inputs, times=times, device="d1")
-    model = SimpleNamespace(input=SPEC)
+    model = SimpleNamespace(input=spec)
     rows, _ = make_series_rows(cast(Any, batch), cast(Any, model), describe(texts))
     return rows
 
@@ -52,6 +52,9 @@ def test_rows_are_of_the_entity_that_a_window_names() -> None:
         text: {int(each) for each in rows[SERIES_ID][rows["shop"] == text]}
         for text in ("north", "south", "")
     }
+    hashed = SPEC.columns[1].model_copy(update={"hashed": True})
+    spec = SPEC.model_copy(update={"columns": (SPEC.columns[0], hashed)})
+    assert set(make_rows(["shop"], spec)[SERIES_ID].tolist()) == {hash_entity("d1")}
     assert owners == {
         "north": {hash_entity("north")},
         "south": {hash_entity("south")},

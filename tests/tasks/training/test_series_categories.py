@@ -178,6 +178,22 @@ def test_a_number_by_its_entity_is_what_numpy_makes_of_it(
     np.testing.assert_allclose(unknown, wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_shops_of_any_number_are_hashed_alike_where_one_learns_and_asks(sales: Store) -> None:
+    head = {"hash": {"shop": 16}, "embed": 2}
+    version, data, _, sample = describe_prepared(sales, ["shop"], head=head)
+    assert isinstance(sample, RowSample)
+    assert (sample.categories[0].entity, sample.categories[0].hashed) == (True, True)
+    learned = np.concatenate([b.sample for b in SampleRows(version, sample).read(TRAIN)])
+    spec = find_task_form(data).describe_input(sample, data)
+    header, *lines = write_sales().splitlines()
+    for shop in SHOPS:
+        own = [line for line in lines if f",{shop}," in line][: LOOKBACK + HORIZON]
+        blank = [line.rpartition(",")[0] + "," for line in own[-HORIZON:]]
+        text = "\n".join([header, *own[:-HORIZON], *blank]).encode()
+        asked = read_records(split_csv(text, "f"), spec, "f").raw[0]
+        assert (asked == learned[:, :, :]).all(where=~np.isnan(asked), axis=(1, 2)).any()
+
+
 FAMILIES = {
     "linear": {},
     "dlinear": {"kernel": 3},
@@ -242,6 +258,7 @@ def test_whose_a_row_is_stands_in_the_sample(sales: Store) -> None:
             {"data.split": {"by": "group", "field": "shop", "held_out": 0.2, "validation": 0.1}},
             "does not know",
         ),
+        ({"model.head.normalise": "entity", "model.head.hash": {"shop": 9}}, "not hashed"),
         ({"data.texts": [], "model.head.normalise": "entity"}, "data.texts: .shop."),
         ({"model.window.known": ["wind"]}, "choose among .*OT, shop, date"),
     ],
