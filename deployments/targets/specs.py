@@ -1,5 +1,7 @@
 """The recipe's `targets` section: what an artifact must hold up on, to be released on a channel."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -13,10 +15,15 @@ class TargetSpec(BaseModel):
 
     prefer: tuple[str, ...] = Field(default=("fp32",), min_length=1)
     """Names of artifacts, best first, such as ("int8", "fp32")."""
+    choose: Literal["first", "least"] = "first"
+    """"first": the first preferred artifact that meets all demands; "least": of all that were made,
+    whatever is preferred, the one of the least latency times size that does."""
     max_size_bytes: int | None = Field(default=None, gt=0)
     """Largest artifact, in bytes; None: that of `gates.artifact`."""
     max_latency_ms: float | None = Field(default=None, gt=0.0)
     """Largest median time of one answer to one row, in ms; None: that of `gates.artifact`."""
+    max_latency_ms_p99: float | None = Field(default=None, gt=0.0)
+    """Largest time of one answer to one row that 99 of 100 keep to, in ms; None: any."""
     max_memory_bytes: int | None = Field(default=None, gt=0)
     """Largest growth of a process that loads the artifact and answers, in bytes; None: any."""
     threads: int = Field(default=1, ge=1, le=256)

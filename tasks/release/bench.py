@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deployments.targets.errors import BadArtifact, BadInput
-from deployments.targets.run.measure import Measurement, measure_artifact
+from deployments.targets.run.measure import BATCH, Measurement, measure_artifact
 from deployments.targets.run.runtime import Array, Predictor
 from deployments.targets.run.self_test import check_golden
 from deployments.targets.trust.card import InputSpec, OutputSpec
@@ -236,8 +236,14 @@ class Bench:
 
 
 def _list_costs(measured: Measurement) -> tuple[Figure, ...]:
+    further = {
+        "latency_ms_p99": measured.latency_ms_p99,
+        f"latency_ms_p50_of_{BATCH}": measured.batch_ms_p50,
+        "cpu_ms": measured.cpu_ms,
+    }
     return (
         measure_cost("size_bytes", measured.size_bytes, "bytes"),
         measure_cost("latency_ms_p50", measured.latency_ms_p50, "ms"),
         measure_cost("latency_ms_p95", measured.latency_ms_p95, "ms"),
+        *(measure_cost(name, each, "ms") for name, each in further.items() if each is not None),
     )

@@ -26,16 +26,33 @@ class Demands:
         prefer: Names of artifacts, best first.
         limits: Of the artifact gate, with the target's own in place.
         max_memory_bytes: Largest growth of a process that loads the artifact; None: any.
+        max_latency_ms_p99: Largest time that 99 of 100 answers to one row keep to; None: any.
+        by_cost: Whether what was made is looked at by its latency times its size, least first,
+            instead of by preference.
     """
 
     prefer: tuple[str, ...]
     limits: ArtifactGate
     max_memory_bytes: int | None
+    max_latency_ms_p99: float | None = None
+    by_cost: bool = False
 
     @classmethod
     def of(cls, target: TargetSpec, limits: ArtifactGate) -> "Demands":
         """Return the demands of a channel's target, by the recipe's artifact gate."""
-        return cls(target.prefer, limit_channel(limits, target), target.max_memory_bytes)
+        return cls(
+            prefer=target.prefer,
+            limits=limit_channel(limits, target),
+            max_memory_bytes=target.max_memory_bytes,
+            max_latency_ms_p99=target.max_latency_ms_p99,
+            by_cost=target.choose == "least",
+        )
+
+    def order(self, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+        """Return the names of artifacts in the order in which they are looked at."""
+        if not self.by_cost:
+            return self.prefer
+        return tuple(each.name for each in sorted(candidates, key=_measure_cost))
 
 
 @dataclass(frozen=True)
@@ -80,7 +97,7 @@ def choose(
     """
     made = {candidate.name: candidate for candidate in candidates}
     passed_over: dict[str, Sequence[str]] = {}
-    for name in demands.prefer:
+    for name in demands.order(candidates):
         candidate = made.get(name)
         if candidate is None:
             why = (not_made or {}).get(name)
@@ -105,6 +122,12 @@ def explain(candidate: Candidate, choices: Sequence[Choice]) -> str:
     )
 
 
+def _measure_cost(candidate: Candidate) -> tuple[float, str]:
+    """Return the latency of an artifact times its size; equal ones go by name."""
+    measured = candidate.measured
+    return measured.latency_ms_p50 * measured.size_bytes, candidate.name
+
+
 def _find_faults(demands: Demands, candidate: Candidate) -> list[str]:
     """List the demands of a channel that a candidate does not meet: rule, observed, limit."""
     measured, gate = candidate.measured, demands.limits
@@ -113,6 +136,7 @@ def _find_faults(demands: Demands, candidate: Candidate) -> list[str]:
     limits: list[tuple[str, float | None, float | None]] = [
         ("size in bytes", measured.size_bytes, gate.max_size_bytes),
         ("median latency in ms", measured.latency_ms_p50, gate.max_latency_ms_p50),
+        ("p99 latency in ms", measured.latency_ms_p99, demands.max_latency_ms_p99),
         ("memory in bytes", measured.memory_bytes, demands.max_memory_bytes),
     ]
     return [

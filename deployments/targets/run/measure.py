@@ -21,6 +21,10 @@ from deployments.targets.trust.card import InputSpec, OutputSpec
 from storage.base.store import sha256_bytes
 
 MEASURE_TIMEOUT_S = 120.0
+WARM_RUNS = 5
+BATCH, BATCH_RUNS = 64, 5
+MOST_BATCH_S = 5.0
+"""Longest that batches may take altogether, by the time of single samples; else none is run."""
 
 
 class Measurement(BaseModel):
@@ -31,6 +35,9 @@ class Measurement(BaseModel):
         size_bytes: Their number.
         latency_ms_p50: Median time of one sample, batch 1, after warming up.
         latency_ms_p95: 95th percentile of the same runs.
+        latency_ms_p99: 99th percentile of the same runs.
+        cpu_ms: Processor time of one of them, on average.
+        batch_ms_p50: Median time of `BATCH` samples at once; None where that would take long.
         load_ms: Time to parse the bytes and make the session.
         memory_bytes: Growth of the process's peak resident memory by loading and answering; None
             where /proc is absent.
@@ -44,6 +51,9 @@ class Measurement(BaseModel):
     size_bytes: int
     latency_ms_p50: float
     latency_ms_p95: float
+    latency_ms_p99: float | None = None
+    cpu_ms: float | None = None
+    batch_ms_p50: float | None = None
     load_ms: float
     memory_bytes: int | None
     runs: int
@@ -125,14 +135,25 @@ def measure_here(data: bytes, job: MeasureJob) -> Measurement:
     started = time.perf_counter()
     predictor = Predictor(data, job.spec, job.outputs, threads=job.threads)
     load_ms = (time.perf_counter() - started) * 1e3
-    times_ms = _time_runs(predictor, _make_sample(job.spec, job.seed), job)
+    sample = _make_sample(job.spec, job.seed)
+    begun_s = time.process_time()
+    times_ms = _time_runs(predictor, sample, job)
+    cpu_ms = (time.process_time() - begun_s) * 1e3 / (len(times_ms) + WARM_RUNS)
     after = read_peak_memory()
-    p50, p95 = np.percentile(times_ms, [50, 95])
+    p50, p95, p99 = np.percentile(times_ms, [50, 95, 99])
+    batch_ms: float | None = None
+    if p50 * BATCH * (BATCH_RUNS + WARM_RUNS) <= MOST_BATCH_S * 1e3:
+        batches = job.model_copy(update={"max_runs": BATCH_RUNS})
+        repeated = np.repeat(sample, BATCH, axis=0)
+        batch_ms = float(np.median(_time_runs(predictor, repeated, batches)))
     return Measurement(
         sha256=sha256_bytes(data),
         size_bytes=len(data),
         latency_ms_p50=float(p50),
         latency_ms_p95=float(p95),
+        latency_ms_p99=float(p99),
+        cpu_ms=cpu_ms,
+        batch_ms_p50=batch_ms,
         load_ms=load_ms,
         memory_bytes=None if before is None or after is None else after - before,
         runs=len(times_ms),
@@ -141,7 +162,7 @@ def measure_here(data: bytes, job: MeasureJob) -> Measurement:
 
 
 def _time_runs(predictor: Predictor, sample: NDArray[np.generic], job: MeasureJob) -> list[float]:
-    for _ in range(5):
+    for _ in range(WARM_RUNS):
         predictor.predict(sample)
     times_ms: list[float] = []
     end_s = time.perf_counter() + job.budget_s

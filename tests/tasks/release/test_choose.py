@@ -1,5 +1,6 @@
 """Which artifact a channel gets, and what is said of those that it does not get."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,9 @@ MEASURED = {
 }
 NONE = Loss(0.0, 0.0, 1000)
 GATE = ArtifactGate()
+
+
+SIZES = (("small", 2000), ("tiny", 500))
 
 
 def make_candidate(name: str, *, size_bytes: int = 1000, **changes: Any) -> Candidate:
@@ -121,6 +125,30 @@ def test_a_score_that_the_trial_does_not_define_is_left_to_the_held_out_rows() -
     undefined = make_candidate("int8", lost=Loss(nan, nan, 1000))
     assert choose("edge", DEMANDS, [FP32, undefined], refuse_nothing).candidate is undefined
     assert choose("edge", DEMANDS, [FP32, undefined], refuse("int8")).candidate is FP32
+
+
+def test_by_cost_the_least_latency_times_size_that_meets_the_demands_is_taken() -> None:
+    small, tiny = (make_candidate(name, size_bytes=size) for name, size in SIZES)
+    made = [FP32, small, tiny]
+    target = TargetSpec(choose="least")
+    wanted = Demands.of(target, GATE)
+    assert choose("edge", wanted, made, refuse_nothing).candidate is tiny
+    taken = choose("edge", wanted, made, refuse("tiny"))
+    assert taken.candidate is small
+    assert list(taken.passed_over) == ["tiny"]
+    # By preference, which is fp32's by default, it is as it was.
+    assert choose("edge", Demands.of(TargetSpec(), GATE), made, refuse_nothing).candidate is FP32
+
+
+def test_the_slowest_answers_may_be_limited_too() -> None:
+    slow = make_candidate("int8")
+    measured = slow.measured.model_copy(update={"latency_ms_p99": 7.0})
+    slow = dataclasses.replace(slow, measured=measured)
+    for limit, taken in ((8.0, slow), (6.0, None)):
+        target = TargetSpec(prefer=("int8",), max_latency_ms_p99=limit)
+        choice = choose("edge", Demands.of(target, GATE), [slow], refuse_nothing)
+        assert choice.candidate is taken
+    assert choice.reasons == ("int8 on edge: p99 latency in ms must be at most 6; got 7",)
 
 
 def test_what_a_channel_did_not_get_says_why() -> None:

@@ -5,6 +5,7 @@ import onnx
 import pytest
 
 from deployments.targets.errors import BadArtifact, BadInput
+from deployments.targets.run import measure
 from deployments.targets.run.measure import measure_artifact
 from deployments.targets.run.runtime import Predictor
 from deployments.targets.trust.card import InputSpec
@@ -102,7 +103,19 @@ def test_measurement_is_of_the_exact_bytes() -> None:
     assert (found.sha256, found.size_bytes, found.threads) == (sha256_bytes(MODEL), len(MODEL), 1)
     assert 20 <= found.runs <= 50
     assert 0 < found.latency_ms_p50 <= found.latency_ms_p95 < 1000
+    assert found.latency_ms_p99 is not None
+    assert found.latency_ms_p95 <= found.latency_ms_p99
+    assert found.cpu_ms is not None
+    assert found.cpu_ms > 0
+    assert found.batch_ms_p50 is not None
+    assert found.batch_ms_p50 > 0
     assert found.memory_bytes is None or 0 <= found.memory_bytes < 200 * 2**20
+
+
+def test_batches_that_would_take_long_are_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "MOST_BATCH_S", 0.0)
+    job = measure.MeasureJob(spec=SPEC, outputs=OUTPUTS, threads=1, max_runs=5, budget_s=0.1)
+    assert measure.measure_here(MODEL, job).batch_ms_p50 is None
 
 
 def test_a_larger_model_measures_larger() -> None:
