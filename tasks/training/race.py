@@ -29,8 +29,9 @@ JUDGED = 16
 LEAST_ROTATIONS, REPEATED_ROWS = 2, 1000
 """Turns below which folds say no more than one split; rows below which they are dealt twice."""
 MOST_CROSSED_ROWS, CROSSED_MINUTES = 20_000, 2.5
-FINALISTS = 2
-"""Families of those fitted at once that are finalists."""
+FINALISTS, FIT_S = 2, 0.5
+"""Families of those fitted at once that are finalists; what any training costs besides its steps,
+in seconds."""
 Found = tuple[Entrant, Measured]
 
 RunTrials = Callable[[Sequence[tuple[Entrant, Bounds]]], Sequence[Measured | str]]
@@ -121,9 +122,8 @@ class Race:
     def _may_cross(self, networks: list[tuple[Entrant, Survey]]) -> bool:
         """Return whether there are few rows, and time for what must be a finalist."""
         own = [survey for each, survey in networks if each == self._default]
-        least_s = LEAST_ROTATIONS * sum(
-            map(self._cost_rotation, own or [s for _, s in networks][:1])
-        )
+        costs = map(self._cost_rotation, own or [survey for _, survey in networks][:1])
+        least_s = LEAST_ROTATIONS * (sum(costs) + FINALISTS * FIT_S)
         return bool(self.field.crossed_rows) and least_s <= self._left_s
 
     @property
@@ -132,10 +132,10 @@ class Race:
         return self.field.budget_s * (1 - SHARES[0])
 
     def _cost_rotation(self, survey: Survey) -> float:
-        """Return what one whole training on folds is estimated at; of one at once it is little."""
+        """Return what one whole training on folds is estimated at, in seconds."""
         rows = self.field.crossed_rows * (FOLDS - 2) / FOLDS
         batches = max(1, int(rows / self.field.batch_rows))
-        return 0.0 if survey.at_once else self.field.max_epochs * batches * survey.step_s
+        return FIT_S + self.field.max_epochs * batches * survey.step_s
 
     def _cross(self, fitted: list[Found], networks: list[tuple[Entrant, Survey]]) -> list[Found]:
         """Return the finalists, with what they came to in turns on folds."""
@@ -145,8 +145,9 @@ class Race:
         trained = self._choose_trained(tried, known)
         costs = {each.name: self._cost_rotation(known[each.name]) for each in trained}
         turns = FOLDS * (2 if self.field.crossed_rows < REPEATED_ROWS else 1)
-        turns = min(turns, int(self._left_s / max(1e-9, sum(costs.values()))))
-        finalists = [*self._choose_fitted(fitted), *trained]
+        at_once = self._choose_fitted(fitted)
+        turns = min(turns, int(self._left_s / (sum(costs.values()) + FINALISTS * FIT_S)))
+        finalists = [*at_once, *trained]
         limits = {name: OVERRUN * turns * cost_s + SPARE_S for name, cost_s in costs.items()}
         bounds = [
             (each, Bounds(self.field.max_epochs, 0, 0, limits.get(each.name, math.inf), turns))
@@ -162,6 +163,7 @@ class Race:
         for other in [each for each in best if each != self._default][:1]:
             both = [*own, other]
             cost_s = sum(self._cost_rotation(known[each.name]) for each in both)
+            cost_s += FINALISTS * FIT_S
             if LEAST_ROTATIONS * cost_s <= self._left_s:
                 return both
         return own

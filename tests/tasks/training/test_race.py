@@ -208,14 +208,16 @@ def test_the_default_family_stays_where_there_is_no_time_for_another_and_else_no
     None
 ):
     figures = {"closed": 0.5, "net 2": 0.4, "mlp": 0.3}
-    # A whole training is 20 epochs of 75 batches; of 45 s behind the first round two take 0.02.
-    _, trials = cross(figures, step_s=0.014)
+    # A whole training is 20 epochs of 75 batches; 45 s are left behind the first round.
+    _, trials = cross(figures, step_s=0.013)
     assert [name for name, _ in trials.seen[-1]] == ["closed", "mlp"]
     assert set(trials.rotations.values()) == {2}
     _, trials = cross(figures, step_s=0.02)
     assert set(trials.rotations.values()) == {0}
     assert len(trials.seen) == 4
     assert "mlp" in dict(trials.seen[-1])
+    # Whatever its steps cost, a training costs something: of three seconds folds would take more.
+    assert set(cross(figures, rows=400, budget_s=3)[1].rotations.values()) == {0}
 
 
 def test_of_many_rows_the_default_family_is_in_the_last_round() -> None:
