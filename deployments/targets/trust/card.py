@@ -1,6 +1,5 @@
 """The model card, card.json: what a device must know to feed an artifact and read its answer."""
 
-import json
 import math
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -17,6 +16,7 @@ from pydantic import (
 )
 
 from deployments.targets.errors import BadArtifact
+from deployments.targets.trust.card_text import check_format
 from deployments.targets.trust.golden import ArrayText, DType, Golden
 from storage.base.documents import leave_out_defaults
 from storage.base.pictures import BLACK
@@ -27,8 +27,6 @@ from storage.base.time_styles import TimeStyle
 FORMAT: Final = 2
 CARD_FILE = "card.json"
 RECEIPT_FILE = "receipt.json"
-MOST_PARTS: Final = 2**18
-"""Most commas: what a card costs is known before it is parsed."""
 FILE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 QUANTILE: Final = "quantile "
@@ -279,22 +277,7 @@ class Card(_Record):
         Raises:
             BadArtifact: The bytes are no card of a format known here.
         """
-        if data.count(b",") > MOST_PARTS:
-            raise BadArtifact(
-                f"model card must have at most {MOST_PARTS} parts; got more; publish the model "
-                "again"
-            )
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise BadArtifact(
-                f"model card must be JSON; got {error}; publish the model again"
-            ) from error
-        found = document.get("format") if isinstance(document, dict) else None
-        if found != FORMAT:
-            older = found in range(FORMAT)
-            remedy = "run the recipe again" if older else "read it with a newer Lepton"
-            raise BadArtifact(f"model card must have format {FORMAT}; got {found!r}; {remedy}")
+        check_format(data, FORMAT)
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
