@@ -21,6 +21,7 @@ from tasks.gates.artifact import gate_artifact
 from tasks.gates.model import gate_model
 from tasks.gates.prepared import gate_prepared
 from tasks.gates.raw import gate_raw
+from tasks.release.approve import approve, list_asking
 from tasks.release.compress import compress
 from tasks.release.promote import promote
 from tasks.runtime.cluster import carry_parts, open_cluster
@@ -33,10 +34,18 @@ from tasks.training.train import train
 
 REQUIRED = ("raw", "prepared", "model", "artifact")
 _DATA = (collect, gate_raw, prepare, gate_prepared)
-_MODEL = (train, evaluate, gate_model, compress, gate_artifact, promote)
-FLOW = Flow(name="lifecycle", stages=(*_DATA, *_MODEL), required_gates=REQUIRED)
-RACE = Flow(name="lifecycle", stages=(*_DATA, choose, *_MODEL), required_gates=REQUIRED)
-"""The same where the recipe leaves the network to a race."""
+_MODEL = (train, evaluate, gate_model, compress, gate_artifact)
+
+
+def declare(recipe: Recipe | None = None) -> Flow:
+    """Declares the flow of a recipe: with a race or a person where it asks for one."""
+    race = (choose,) if recipe is not None and recipe.is_raced else ()
+    person = (approve,) if recipe is not None and list_asking(recipe.targets) else ()
+    stages = (*_DATA, *race, *_MODEL, *person, promote)
+    return Flow(name="lifecycle", stages=stages, required_gates=REQUIRED)
+
+
+FLOW = declare()
 
 
 @lepton_flow
@@ -74,7 +83,7 @@ def lifecycle(
     start = find_start(workspace, r.train.start_from)
     r = r.pin_start(start)
     with (
-        open_run(RACE if r.is_raced else FLOW, r, workspace, resume) as run,
+        open_run(declare(r), r, workspace, resume) as run,
         open_trainer(run.directory, r.train.devices, worth=JOURNAL) as trainer,
     ):
         url, data, to = run.url, r.data, tuple(r.targets)
@@ -88,8 +97,7 @@ def lifecycle(
             learned = (url, prepared, r.objective, data)
             how: tuple[ModelSpec, TrainSpec] = (r.model, r.train)
             if r.is_raced:
-                folder = str(run.directory)
-                chosen = run.do(choose, *learned, *how, folder, dask, start)
+                chosen = run.do(choose, *learned, *how, str(run.directory), dask, start)
                 how = (chosen.model, chosen.train)
         trained = run.do(train, *learned, *how, to, trainer, scheduler, start)
         evaluated = run.do(evaluate, url, raw, prepared, trained, r.digest, data, to)
@@ -98,6 +106,8 @@ def lifecycle(
         asked_as = (trainer, r.source.file_style, how[1])
         compressed = run.do(compress, url, prepared, trained, evaluated, data, *wanted, *asked_as)
         run.do(gate_artifact, url, evaluated, compressed, r.gates.artifact, r.targets)
-        run.do(promote, url, run.draft(), compressed, r.name, r.kind)
+        if list_asking(r.targets):
+            run.do(approve, url, run.draft(), r.targets)
+        run.do(promote, url, run.draft(), compressed, r.name, r.kind, r.targets)
     receipt: Receipt = run.outcome()
     return receipt

@@ -6,6 +6,7 @@ Messages go to standard error; standard output holds only what was asked for.
 import typer
 
 from lepton_ai.commands import (
+    approve,
     channel,
     check,
     datasets,
@@ -49,6 +50,7 @@ app.add_typer(
 )
 app.command("export")(export.export)
 app.command("manifest")(export.manifest)
+app.command("approve")(approve.approve)
 app.command("feedback")(feedback.feedback)
 app.command("verify")(receipts.verify)
 app.command("trace")(receipts.trace)

@@ -1,8 +1,10 @@
 """The recipe's `targets` section: what an artifact must hold up on, to be released on a channel."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+ClassName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
 class TargetSpec(BaseModel):
@@ -28,3 +30,15 @@ class TargetSpec(BaseModel):
     """Largest growth of a process that loads the artifact and answers, in bytes; None: any."""
     threads: int = Field(default=1, ge=1, le=256)
     """Threads that the latency is measured with, and that the target runs with."""
+    share: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Share of the devices that a new release reaches at first, canaries first, by a hash of their
+    ids; `lepton channel promote` widens it."""
+    classes: tuple[ClassName, ...] = ()
+    """Classes of devices that a new release is for; none: all of them."""
+    not_before: AwareDatetime | None = None
+    """Earliest time at which devices take a new release; None: at once."""
+    approval: Literal["none", "required"] = "none"
+    """Whether a person must approve a release: the run waits for `lepton approve RUN`, or for the
+    form in Prefect's UI."""
+    approval_timeout_h: float = Field(default=24.0, gt=0.0, le=720.0)
+    """How long the run waits for that, in hours; after it the answer is no."""

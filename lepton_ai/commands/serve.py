@@ -48,12 +48,11 @@ def serve(
     from deployments.targets.serve.server import serve_app
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    if device_class is not None:
-        check_device_class(device_class)
     remote = workspace.startswith(("http://", "https://"))
     store = None if remote else Store(workspace)
     recorder = CountingRecorder(store, id)
-    runtime = Runtime(channel, workspace, taker=Taker(id, device_class))
+    taker = Taker(id, device_class and check_device_class(device_class))
+    runtime = Runtime(channel, workspace, taker=taker)
     follower = Follower(runtime, interval_s)
     say_model(runtime)
     app = make_app(

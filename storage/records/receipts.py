@@ -155,6 +155,8 @@ class Receipt(Record):
         champions: The held-out figures of the promoted models on the same rows, by channel.
         timings: Wall time of each stage, in seconds.
         resumptions: When a run that was lost went on, which stages it kept, by which code.
+        approval: A person's answer, who gave it, when and why; None where nobody was asked, or the
+            answer was no, which the reasons tell.
     """
 
     id: str = Field(default="", exclude=True)
@@ -184,6 +186,7 @@ class Receipt(Record):
     champions: dict[str, tuple[Figure, ...]] = {}
     timings: dict[str, float] = {}
     resumptions: tuple[dict[str, JsonValue], ...] = ()
+    approval: dict[str, JsonValue] | None = None
 
     @property
     def promoted(self) -> bool:

@@ -1,11 +1,16 @@
 """Promote: the receipt is signed, then each channel takes the bytes that it clears, or none do."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from deployments.targets.errors import ChannelConflict
+from deployments.targets.errors import ChannelConflict, ChannelHeld
+from deployments.targets.publish.change import require_free
 from deployments.targets.publish.channel import create_channel, open_channel, publish
+from deployments.targets.specs import TargetSpec
 from deployments.targets.trust.card import CARD_FILE, ArtifactRef, Card
 from deployments.targets.trust.golden import Golden, name_golden_file
+from deployments.targets.trust.rollout import Rollout, make_rollout
 from storage.base.store import Store
 from storage.records.models import model_folder
 from storage.records.receipt_files import SignedReceipt
@@ -23,24 +28,29 @@ def promote(
     compressed: Compressed,
     name: str,
     kind: str,
+    targets: Mapping[str, TargetSpec] = MappingProxyType({}),
 ) -> Promoted:
     """Publishes the chosen artifacts to the channels that the receipt clears.
 
-    Every run takes the channels in the order of their names, so that of two runs at once the first
-    to win a channel wins them all.
+    Nothing is published where one of them takes no new release. Every run takes the channels in
+    the order of their names, so that of two runs at once the first to win a channel wins them all.
 
     Raises:
-        StageStopped: Another run's release took the place that this one was judged against.
+        StageStopped: Another run's release took the place that this one was judged against, or a
+            person holds a channel.
     """
     store = Store(workspace)
+    if held := _list_held(store, sorted(receipt.channels)):
+        raise StageStopped("promote", held)
     signed = issue_receipt(store, receipt)
     releases = {}
     cards = CardMaker(signed, compressed, name, kind)
     for channel_name in sorted(receipt.channels):
         try:
-            releases[channel_name] = _publish(store, signed, channel_name, cards)
-        except ChannelConflict as conflict:
-            raise StageStopped("promote", (str(conflict),)) from conflict
+            rollout = find_rollout(targets.get(channel_name, TargetSpec()))
+            releases[channel_name] = _publish(store, signed, channel_name, cards, rollout)
+        except (ChannelConflict, ChannelHeld) as refused:
+            raise StageStopped("promote", (str(refused),)) from refused
     return Promoted(receipt=signed.id, releases=releases)
 
 
@@ -74,7 +84,25 @@ class CardMaker:
         )
 
 
-def _publish(store: Store, signed: SignedReceipt, channel_name: str, cards: CardMaker) -> int:
+def _list_held(store: Store, channels: Sequence[str]) -> tuple[str, ...]:
+    """List why channels take no new release, one sentence each."""
+    reasons = []
+    for name in channels:
+        try:
+            require_free(open_channel(store, name))
+        except ChannelHeld as held:
+            reasons.append(str(held))
+    return tuple(reasons)
+
+
+def find_rollout(target: TargetSpec) -> Rollout:
+    """Return whom a new release of a target reaches first."""
+    return make_rollout(target.share, target.not_before, target.classes)
+
+
+def _publish(
+    store: Store, signed: SignedReceipt, channel_name: str, cards: CardMaker, rollout: Rollout
+) -> int:
     """Publishes one channel's artifact with its card, and returns the release's number."""
     receipt = signed.receipt
     cleared = receipt.channels[channel_name]
@@ -94,5 +122,7 @@ def _publish(store: Store, signed: SignedReceipt, channel_name: str, cards: Card
         files=files,
         artifact=chosen.name,
         expected=cleared.expected,
+        rollout=rollout,
+        author=f"run {receipt.run}",
     )
     return release.number

@@ -9,6 +9,7 @@ from storage.base.figures import Figure
 from storage.base.store import Store
 from storage.records.receipt_files import SignedReceipt, write_receipt
 from storage.records.receipts import DatasetRecord, ModelRecord, Receipt, TrainingRecord
+from tasks.runtime.approval_outcome import Approved
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.figures import measure_cost
 from tasks.runtime.model_outcomes import Evaluated, Trained
@@ -31,7 +32,7 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
     if stopped is None:
         _require_green(record)
     collected, compressed = record.find(Collected), record.find(Compressed)
-    evaluated = record.find(Evaluated)
+    evaluated, approved = record.find(Evaluated), record.find(Approved)
     return Receipt(
         run=record.run,
         flow=record.flow,
@@ -57,6 +58,7 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
         champions=_list_champions(evaluated) if evaluated else {},
         timings={name: round(stage.duration_s, 3) for name, stage in record.stages.items()},
         resumptions=tuple(resumption.model_dump(mode="json") for resumption in record.resumptions),
+        approval=approved.answer.model_dump(mode="json") if approved else None,
     )
 
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 from pydantic import Field, JsonValue
 
 from gates.engine.report import GateReport
+from tasks.runtime.approval_outcome import Approved
 from tasks.runtime.model_outcomes import Evaluated, Trained
 from tasks.runtime.outcome_base import AnyOutcome, Result, register_outcome
 from tasks.runtime.outcomes import (
@@ -19,7 +20,17 @@ from tasks.runtime.outcomes import (
 from tasks.runtime.race_outcome import Chosen
 
 T = TypeVar("T")
-for _outcome in (Collected, Prepared, Judged, Chosen, Trained, Evaluated, Compressed, Promoted):
+for _outcome in (
+    Collected,
+    Prepared,
+    Judged,
+    Chosen,
+    Trained,
+    Evaluated,
+    Compressed,
+    Approved,
+    Promoted,
+):
     register_outcome(_outcome)
 
 

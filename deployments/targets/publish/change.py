@@ -4,9 +4,10 @@ Of several who change a channel at once one writes the next snapshot; the others
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
-from deployments.targets.errors import ChannelError, ChannelHeld
+from deployments.targets.errors import ChannelAbsent, ChannelError, ChannelHeld, KeyAbsent
 from deployments.targets.publish.history import write_log
 from deployments.targets.publish.repository import (
     Channel,
@@ -115,3 +116,14 @@ def offer_release(
 def format_now(channel: Channel) -> str:
     """Return the time now by a channel's clock, ISO 8601 in UTC."""
     return channel.clock().isoformat(timespec="seconds")
+
+
+def require_free(channel: Channel) -> None:
+    """Checks that nobody has stopped a channel; one that does not exist is free.
+
+    Raises:
+        ChannelHeld: It is held, pinned or retired.
+        ChannelCorrupt: It does not verify.
+    """
+    with suppress(ChannelAbsent, KeyAbsent):
+        require_going(channel, load_state(channel), "a new release")

@@ -35,7 +35,7 @@ from deployments.targets.publish.rotation import finish_rotation
 from deployments.targets.trust.address import CHANNELS, METADATA, Location, locate_channel
 from deployments.targets.trust.card import RECEIPT_FILE
 from deployments.targets.trust.channel_keys import make_key, name_key
-from deployments.targets.trust.clearance import check_clearance
+from deployments.targets.trust.clearance import Clearance, check_clearance
 from deployments.targets.trust.decision import Decision
 from deployments.targets.trust.key_records import ROLES, Role
 from deployments.targets.trust.keys import ROOT_FILE, KeyRing
@@ -167,10 +167,7 @@ def publish(
         artifact=artifact,
         trusted=channel.keys.trusted_receipt_keys(),
     )
-    if cleared.expected != expected:
-        raise make_conflict(
-            channel, cleared, expected=cleared.expected, found=expected, champion=None
-        )
+    _require_expected(channel, cleared, expected, None)
     shipped = {**files, RECEIPT_FILE: receipt}
     released: Release | None = None
 
@@ -182,8 +179,7 @@ def publish(
             return None
         require_going(channel, state, "a new release")
         found = champion.number if champion else None
-        if found != expected:
-            raise make_conflict(channel, cleared, expected=expected, found=found, champion=champion)
+        _require_expected(channel, cleared, found, champion)
         for name, data in shipped.items():
             put_target(channel.store, name, data)
         released = make_release(channel, cleared)
@@ -194,6 +190,15 @@ def publish(
     if released is None:
         raise ChannelError(f"channel ({channel.store.display}) must offer a release; got none")
     return released
+
+
+def _require_expected(
+    channel: Channel, cleared: Clearance, found: int | None, champion: Release | None
+) -> None:
+    if found != cleared.expected:
+        raise make_conflict(
+            channel, cleared, expected=cleared.expected, found=found, champion=champion
+        )
 
 
 def refresh(channel: Channel) -> int:
