@@ -104,8 +104,7 @@ def tune_network(
         sample: What its samples look like.
         tuning: Where and how long.
         train: How; see `Tuning.plan`.
-        make: From a copy of the teacher to the network that is trained; equal copies give equal
-            networks.
+        make: From a copy of the teacher to what is trained; equal copies give equal networks.
 
     Returns:
         A learner with its best weights, that only answers.

@@ -65,8 +65,7 @@ def compress(
     taken = find_task_form(data).describe_input(trained.sample, data)
     taken = taken.model_copy(update={"file_style": file_style})
     given = find_objective(trained.sample).describe_outputs(trained.sample, data)
-    about = describe_model(evaluated, taken, given)
-    step = plan_export(trained, spec, limits, train).model_copy(update={"about": about})
+    step = plan_export(trained, spec, limits, train, describe_model(evaluated, taken, given))
     made = _export(workspace, prepared, trained, step, trainer)
     contents = read_artifacts(Path(trained.directory), made)
     files = _write_files(store, evaluated.model_id, Path(trained.directory), contents)
@@ -122,12 +121,17 @@ def _hand_on(
 
 
 def plan_export(
-    trained: Trained, spec: CompressSpec, limits: ArtifactGate, train: TrainSpec | None
+    trained: Trained,
+    spec: CompressSpec,
+    limits: ArtifactGate,
+    train: TrainSpec | None,
+    about: dict[str, str],
 ) -> Export:
     """Return what the training process makes, and what a network that it trains must come to."""
     is_error = find_objective(trained.sample).spec.watched.direction == "lower"
     return Export(
         compress=spec,
+        about=about,
         train=None if train is None else hide_url(train),
         most_lost=limits.max_error_increase if is_error else limits.max_accuracy_drop,
     )
