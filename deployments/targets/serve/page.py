@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from deployments.targets.run.live import LiveModel
-from deployments.targets.trust.card import ColumnSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 
 _FILE = Path(__file__).with_name("page.html")
 _MODEL, _NONCE = "__MODEL__", "__NONCE__"

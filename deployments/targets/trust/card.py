@@ -16,13 +16,13 @@ from pydantic import (
 )
 
 from deployments.targets.errors import BadArtifact
+from deployments.targets.trust.card_columns import ColumnSpec
 from deployments.targets.trust.card_text import check_format
 from deployments.targets.trust.golden import ArrayText, DType, Golden
 from storage.base.documents import leave_out_defaults
 from storage.base.pictures import BLACK
 from storage.base.store import canonical_json
 from storage.base.text_style import TextStyle
-from storage.base.time_styles import TimeStyle
 
 FORMAT: Final = 2
 CARD_FILE = "card.json"
@@ -32,8 +32,6 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 QUANTILE: Final = "quantile "
 """What the meaning of an output begins with that is a quantile of what "values" is the median of;
 the share below it stands behind."""
-_FIRST_KEYS = frozenset({"name", "vocabulary", "is_time", "time_format"})
-"""What every card says of a column; what came later stands there only where it says something."""
 NORMAL_OR_NOT: Final = ("normal", "anomaly")
 """Labels of an anomaly detector whose recipe names none."""
 
@@ -44,50 +42,6 @@ FileName = Annotated[str, Field(pattern=FILE_NAME_PATTERN)]
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ColumnSpec(_Record):
-    """A column of a row or of a window's rows.
-
-    Attributes:
-        name: Its name in files.
-        vocabulary: Texts of a column of categories, which stand in a sample as their places here;
-            empty for numbers.
-        hashed: Whether the vocabulary names buckets, of which each text has the one that its hash
-            says.
-        is_time: Whether it is the time, which stands in a sample in seconds since 1970 (UTC).
-        time_format: Format of the time in files after C's strptime, or a unit since 1970, as
-            `epoch_ms`; None for ISO 8601.
-        time_zone: Zone whose clocks say the time in files; None for UTC.
-        time_step_ns: Nanoseconds of a step where the time is a count of steps; 0 where it is none.
-        time_start_ns: When step 0 was, in nanoseconds since 1970.
-        parts: Columns of files that tell the time together; empty where one does.
-    """
-
-    name: str
-    vocabulary: tuple[str, ...] = ()
-    is_time: bool = False
-    time_format: str | None = None
-    time_zone: str | None = None
-    time_step_ns: Annotated[int, Field(ge=0)] = 0
-    time_start_ns: int = 0
-    parts: tuple[str, ...] = ()
-    hashed: bool = False
-
-    @model_serializer(mode="wrap")
-    def _leave_out_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out later keys that say nothing, so that older devices read the card."""
-        return leave_out_defaults(self, handler(self), _FIRST_KEYS)
-
-    @property
-    def time_style(self) -> TimeStyle:
-        """How the time is told in files."""
-        return TimeStyle(self.time_format, self.time_zone, self.time_step_ns, self.time_start_ns)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of files that it is read of."""
-        return self.parts or (self.name,)
 
 
 class OutputSpec(_Record):

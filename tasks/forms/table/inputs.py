@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.targets.trust.card import ColumnSpec, InputSpec
+from deployments.targets.trust.card import InputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from storage.base.errors import InvalidInput
 from storage.forms.columns import NUMBERS, TIME, name_text_fields
 from storage.forms.table import TableSpec

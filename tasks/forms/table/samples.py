@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from deployments.targets.trust.card import ColumnSpec, InputSpec
+from deployments.targets.trust.card import InputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from lightning_modules.data.readers import CodeBook, RowReader, encode_texts
 from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.measure import choose_positive

@@ -6,7 +6,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from deployments.targets.trust.card import ColumnSpec, InputSpec
+from deployments.targets.trust.card import InputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from storage.forms.columns import SERIES_ID, hash_entity
 from storage.forms.series import SeriesSpec
 from tasks.feedback.series_rows import make_series_rows, merge_rows

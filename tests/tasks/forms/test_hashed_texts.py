@@ -9,7 +9,8 @@ import pytest
 from deployments.targets.run.forms.records import split_csv, tabulate_objects
 from deployments.targets.run.forms.rows import list_columns, read_records
 from deployments.targets.run.runtime import Predictor
-from deployments.targets.trust.card import ColumnSpec, InputSpec
+from deployments.targets.trust.card import InputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from lightning_modules.compress.candidates import make_artifacts
 from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.model import ModelSpec

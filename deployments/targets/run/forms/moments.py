@@ -4,7 +4,7 @@ import math
 
 from deployments.targets.errors import BadInput
 from deployments.targets.run.forms.records import Cell, quote
-from deployments.targets.trust.card import ColumnSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from storage.base.cells import Missing, read_text_cell
 
 NANOSECONDS = 1e9

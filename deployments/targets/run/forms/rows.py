@@ -17,7 +17,8 @@ from deployments.targets.run.forms.ahead import check_ahead
 from deployments.targets.run.forms.arrays import Raw, Samples, read_npy
 from deployments.targets.run.forms.moments import read_date, read_time
 from deployments.targets.run.forms.records import Cell, Records, quote
-from deployments.targets.trust.card import ColumnSpec, InputSpec
+from deployments.targets.trust.card import InputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from storage.base.buckets import find_bucket
 from storage.base.cells import (
     explain_unreadable,

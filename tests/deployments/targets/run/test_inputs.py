@@ -13,7 +13,8 @@ from PIL import Image
 from deployments.targets.errors import BadInput
 from deployments.targets.run.forms.packed import unpack
 from deployments.targets.run.inputs import MAX_FILE_BYTES, load_samples, read_values
-from deployments.targets.trust.card import Card, ColumnSpec, InputSpec
+from deployments.targets.trust.card import Card, InputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from storage.base.text_style import TextStyle
 from tests.deployments.targets.run.forms.test_rows import make_card
 

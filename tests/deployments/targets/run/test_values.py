@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from deployments.targets.errors import BadInput
 from deployments.targets.run.forms.arrays import read_npy, write_npy
 from deployments.targets.run.inputs import read_samples, read_values
-from deployments.targets.trust.card import Card, ColumnSpec, InputSpec
+from deployments.targets.trust.card import Card, InputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from tests.deployments.targets.run.forms.test_rows import SERIES, TABLE, make_card
 
 NUMBERS = st.one_of(

@@ -10,7 +10,8 @@ import pytest
 from deployments.targets.edge.policy import parse_policy
 from deployments.targets.edge.recorder import SpoolRecorder
 from deployments.targets.edge.spool import Spool
-from deployments.targets.trust.card import ColumnSpec, InputSpec
+from deployments.targets.trust.card import InputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from storage.base.text_style import TextStyle
 from tests.deployments.targets.run.forms.test_rows import make_card
 from tests.deployments.targets.serve.asking import Held, Node, make_live

@@ -15,7 +15,7 @@ from PIL import Image
 from deployments.targets.serve import bodies
 from deployments.targets.serve.bodies import MAX_BODY_BYTES, MAX_ROWS, MAX_TEXT_BYTES, Admission
 from deployments.targets.serve.replies import Refusal
-from deployments.targets.trust.card import ColumnSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from storage.base.text_style import TextStyle
 from tests.deployments.targets.run.forms.test_rows import TABLE
 from tests.deployments.targets.run.forms.test_rows import make_card as make_row_card

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from deployments.targets.trust.card import ColumnSpec, InputSpec, OutputSpec
+from deployments.targets.trust.card import InputSpec, OutputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from deployments.targets.trust.card_rules import INPUT_RULES, OUTPUT_RULES
 from storage.base.registry import UnknownName
 from storage.base.text_style import TextStyle

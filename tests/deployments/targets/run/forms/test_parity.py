@@ -16,7 +16,8 @@ import pytest
 
 from deployments.targets.errors import BadInput
 from deployments.targets.run.inputs import read_samples, read_values
-from deployments.targets.trust.card import ColumnSpec, InputSpec
+from deployments.targets.trust.card import InputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from storage.base.errors import SourceError
 from storage.base.records import LONGEST_RECORD_BYTES
 from storage.base.text_style import TextStyle

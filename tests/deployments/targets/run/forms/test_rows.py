@@ -10,7 +10,8 @@ import pytest
 
 from deployments.targets.errors import BadInput
 from deployments.targets.run.inputs import load_samples, read_samples, read_values
-from deployments.targets.trust.card import Card, ColumnSpec, InputSpec, OutputSpec
+from deployments.targets.trust.card import Card, InputSpec, OutputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from tests.deployments.targets.material import make_golden
 
 TABLE = InputSpec(

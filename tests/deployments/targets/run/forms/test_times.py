@@ -5,7 +5,8 @@ import pytest
 
 from deployments.targets.errors import BadInput
 from deployments.targets.run.inputs import read_samples, read_values
-from deployments.targets.trust.card import Card, ColumnSpec, InputSpec
+from deployments.targets.trust.card import Card, InputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from tests.deployments.targets.run.forms.test_rows import make_card
 
 

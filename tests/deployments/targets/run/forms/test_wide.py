@@ -10,7 +10,8 @@ import pytest
 from deployments.targets.errors import BadInput
 from deployments.targets.run.inputs import load_samples, read_values
 from deployments.targets.run.predictions import Prediction
-from deployments.targets.trust.card import Card, ColumnSpec, InputSpec
+from deployments.targets.trust.card import Card, InputSpec
+from deployments.targets.trust.card_columns import ColumnSpec
 from storage.base.store import Store
 from storage.base.text_style import TextStyle
 from storage.datasets.dataset import Dataset
