@@ -105,8 +105,8 @@ def history(
 def promote(
     channel: Name,
     share: Annotated[
-        float, typer.Option(min=0, max=100, help="Per cent of the devices, canaries first.")
-    ] = 100.0,
+        float, typer.Option(min=0, max=1, help="Fraction of the devices, canaries first.")
+    ] = 1.0,
     not_before: Annotated[
         str | None, typer.Option(help="Earliest time, ISO 8601; without a zone it is UTC.")
     ] = None,
@@ -119,7 +119,7 @@ def promote(
 ) -> None:
     """Choose whom the newest release reaches: without options, everybody."""
     classes = tuple(check_device_class(name) for name in device_class or ())
-    rollout = make_rollout(share / 100, parse_time(not_before, "--not-before"), classes)
+    rollout = make_rollout(share, parse_time(not_before, "--not-before"), classes)
     steered = open_channel(workspace, channel)
     _say_release(
         channel, widen_release(steered, rollout, author=name_author(author), reason=reason)

@@ -18,6 +18,8 @@ from lightning_modules.networks.linear import Linear
 RIDGE = 1e-3
 NEVER = -30.0
 """Logit of a class that no training row has."""
+LEAST_DEVIATION = 1e-6
+"""Below this, in standard deviations of all rows, a feature is taken for constant."""
 MOST_STEPS = 1000
 FitRows = Callable[[Tensor, Tensor, Tensor], None]
 
@@ -131,14 +133,7 @@ class ClosedLinear(Linear, FittedNetwork):
             self.layer.bias.copy_(offsets)
 
 
-class Fixed(FittedNetwork):
-    """Base of networks that have nothing to fit."""
-
-    def fit_rows(self, features: Tensor, wanted: Tensor, weight: Tensor) -> None:
-        """Does nothing."""
-
-
-class SeasonalNaive(Fixed):
+class SeasonalNaive(FittedNetwork):
     """Forecasts what was seen one season before each step; of a season of one step, the last value.
 
     Args:
@@ -173,27 +168,52 @@ class SeasonalNaive(Fixed):
         places = lookback - season + (lead + torch.arange(outputs[0])) % season
         self.register_buffer("places", places, persistent=False)
 
+    def fit_rows(self, features: Tensor, wanted: Tensor, weight: Tensor) -> None:
+        """Does nothing: there is nothing to fit."""
+
     def forward(self, window: Tensor) -> Tensor:
         """Turns (N, L, C) float32 into (N, H, T) float32."""
         return window[..., : self.channels].index_select(1, self.places)
 
 
-class Distance(Fixed):
-    """Gives every sample back as the training rows' mean, so that its score is its distance.
+class Distance(FittedNetwork):
+    """Scores a sample by its squared distance from the mean of the normal training rows.
+
+    Each feature counts in standard deviations of those rows: anomalies among what is learned from
+    are far away in just the features that tell them, and would make these count for little.
 
     Args:
-        input_shape: (D,) or (L, C).
+        input_shape: (D,) or (L, C); steps of a window share a mean and a deviation.
         outputs: That same shape.
+
+    Attributes:
+        mean: Buffer (D,) or (C,) float32.
+        deviation: Buffer of that shape, above 0.
 
     Raises:
         ValueError: The answer is not asked for in the input's shape.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, *, input_shape: tuple[int, ...], outputs: int | tuple[int, ...]) -> None:
         super().__init__()
         if outputs != input_shape:
             raise ValueError(f"outputs must be the input's shape {input_shape}; got {outputs}")
+        self.register_buffer("mean", torch.zeros(input_shape[-1]))
+        self.register_buffer("deviation", torch.ones(input_shape[-1]))
+
+    def fit_rows(self, features: Tensor, wanted: Tensor, weight: Tensor) -> None:
+        """Takes mean and deviation of the rows that are normal, whose label is 0."""
+        del weight
+        normal = features[wanted == 0].flatten(0, -2).double()
+        if not len(normal):
+            return
+        deviation = normal.std(0, correction=0)
+        self.mean.copy_(normal.mean(0))
+        self.deviation.copy_(torch.where(deviation > LEAST_DEVIATION, deviation, 1.0))
 
     def forward(self, sample: Tensor) -> Tensor:
-        """Turns (N, ...) float32 into zeros of the same shape."""
-        return torch.zeros_like(sample)
+        """Turns (N, ...) float32 into what lies as far from it as the score says."""
+        return sample - (sample - self.mean) / self.deviation

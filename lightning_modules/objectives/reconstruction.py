@@ -9,6 +9,7 @@ from torch import Tensor
 from lightning_modules.data.readers import SampleBatch
 from lightning_modules.errors import SpecError
 from lightning_modules.heads.registry import HEADS
+from lightning_modules.networks.fitted import LEAST_DEVIATION
 from lightning_modules.objectives.base import Answer, Baseline, Batches, Floats, Judged, Objective
 from lightning_modules.objectives.linear import draw_rows, read_features
 from lightning_modules.objectives.losses import Loss, build_value_loss
@@ -97,8 +98,12 @@ class ReconstructionObjective(Objective):
             return {}
         normal = draw_rows(sample, map(_keep_normal, train()), MOST_NORMAL).features
 
+        mean, deviation = normal.mean(0), normal.std(0)
+        deviation = np.where(deviation > LEAST_DEVIATION, deviation, 1.0)
+
         def measure_distance(batch: SampleBatch) -> Floats:
-            return np.asarray(np.square(read_features(sample, [batch])[0]).mean(1))
+            features = read_features(sample, [batch])[0]
+            return np.asarray(np.square((features - mean) / deviation).mean(1))
 
         return {
             "distance": Baseline(measure_distance),

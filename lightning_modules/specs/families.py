@@ -180,7 +180,7 @@ class SeasonalNaiveParams(Params):
 
 
 class DistanceParams(Params):
-    """How far a sample is from the training rows' mean; nothing is fitted. No parameters."""
+    """How far a sample is from the mean of normal rows, by their deviations. No parameters."""
 
     restores: ClassVar[bool] = True
 

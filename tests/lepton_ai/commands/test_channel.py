@@ -30,7 +30,7 @@ def test_an_operator_steers_a_channel_and_sees_what_was_done(tmp_path: Path) -> 
     publish_model(channel, 1, None)
     publish_model(channel, 2, 1)
     assert "12.5 % of the devices of class camera" in (
-        steer("promote", "edge", "--share", "12.5", "--class", "camera").messages
+        steer("promote", "edge", "--share", "0.125", "--class", "camera").messages
     )
     assert "release 3" in steer("rollback", "edge", "--reason", "worse").messages
     assert "held by ada" in steer("hold", "edge", "--reason", "weekend").messages

@@ -85,7 +85,32 @@ def test_seasons_and_last_values_are_repeated() -> None:
     assert last[0].tolist() == [[10, 11]] * 3
     with pytest.raises(ValueError, match="season must be from 1 to the lookback of 6"):
         SeasonalNaive(input_shape=(6, 2), outputs=(3, 2), season=7)
-    assert not Distance(input_shape=(6, 2), outputs=(6, 2))(window).any()
+
+
+@pytest.mark.parametrize("shape", [(2,), (4, 2)])
+def test_anomalies_among_what_is_learned_from_do_not_hide_the_column_that_tells_them(
+    shape: tuple[int, ...],
+) -> None:
+    draw = torch.Generator().manual_seed(5)
+    rows = torch.randn(600, *shape, generator=draw)
+    truth = (torch.arange(600) % 4 == 0).long()
+    rows[..., 1] *= 0.1
+    rows[truth == 1, ..., 1] += 1.0  # ten deviations of what is normal, two of all rows
+    network = Distance(input_shape=shape, outputs=shape)
+    network.fit_rows(rows, truth, torch.ones(600))
+    score = (network(rows) - rows).square().flatten(1).mean(1)
+    assert score[truth == 1].min() > score[truth == 0].max()
+    assert float(score[truth == 0].mean()) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_constant_column_counts_as_it_is_and_without_normal_rows_nothing_is_fitted() -> None:
+    rows = torch.tensor([[1.0, 5.0], [3.0, 5.0], [9.0, 9.0]])
+    network = Distance(input_shape=(2,), outputs=(2,))
+    network.fit_rows(rows, torch.tensor([0, 0, 1]), torch.ones(3))
+    assert (network(rows) - rows).square().tolist() == [[1, 0], [1, 0], [49, 16]]
+    fresh = Distance(input_shape=(2,), outputs=(2,))
+    fresh.fit_rows(rows, torch.ones(3, dtype=torch.int64), torch.ones(3))
+    assert not fresh(rows).any()
 
 
 def test_trees_answer_as_scikit_learn_s_do() -> None:

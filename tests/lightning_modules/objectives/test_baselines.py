@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from lightning_modules.data.readers import SampleBatch
+from lightning_modules.networks.fitted import Distance
 from lightning_modules.objectives import linear
 from lightning_modules.objectives.base import answer_baselines
 from lightning_modules.objectives.registry import OBJECTIVES
@@ -143,13 +145,19 @@ def test_baselines_of_anomalies_learn_from_normal_rows_alone_and_see_what_a_mean
     numbers = (NumberColumn(name="a", std=1.0), NumberColumn(name="b", std=1.0))
     sample = RowSample(objective="reconstruction", numbers=numbers, labelled=True)
     truth = np.repeat([0, 1], [800, 40])
-    found = answer(sample, make_samples(np.concatenate([ring, middle]), truth))
+    samples = make_samples(np.concatenate([ring, middle]), truth)
+    found = answer(sample, samples)
     assert set(found) == {"distance", "nearest neighbours", "isolation forest"}
     assert found["nearest neighbours"][800:].min() > np.quantile(
         found["nearest neighbours"][:800], 0.99
     )
     assert found["distance"][800:].mean() < found["distance"][:800].mean()
     assert np.isfinite(found["isolation forest"]).all()
+    rows = torch.from_numpy(linear.read_features(sample, samples)[0]).float()
+    network = Distance(input_shape=rows.shape[1:], outputs=rows.shape[1:])
+    network.fit_rows(rows, torch.from_numpy(truth), torch.ones(840))
+    shipped = (network(rows) - rows).square().mean(1).numpy()
+    np.testing.assert_allclose(shipped, found["distance"], rtol=1e-4, atol=1e-6)
 
 
 def make_images(rows: int, seed: int, colours: int = 1) -> tuple[np.ndarray, np.ndarray]:
