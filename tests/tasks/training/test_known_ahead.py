@@ -223,13 +223,19 @@ def test_a_season_longer_than_the_lookback_is_read_from_the_series(
     order = np.argsort(row_id := np.concatenate([batch.row_id for batch in batches]))
     truth = np.concatenate([batch.truth for batch in batches])[order]
     opened = partial(SampleRows, version)
-    found, margins = answer_beside(opened, sample, HELD_OUT, row_id[order])
+    beside = answer_beside(opened, sample, HELD_OUT, row_id[order], cut_nothing)
+    found, margins = beside.answers, beside.margins
     sold = _list_sold()
     for asked, told in zip(truth[..., 0].tolist(), found["seasonal naive"][..., 0], strict=True):
         (place,) = (at for at in range(DAYS) if sold[at : at + HORIZON].tolist() == asked)
         np.testing.assert_allclose(told, sold[place - 28 : place - 28 + HORIZON], rtol=1e-5)
     assert len(truth) < 30
     assert set(margins) == (set(found) if quantiles else set())
+
+
+def cut_nothing(values: np.ndarray, truth: np.ndarray) -> float | None:
+    """Forecasts have no threshold."""
+    raise AssertionError((values, truth))
 
 
 def test_where_a_series_does_not_reach_back_a_season_the_last_value_stands_in(
@@ -241,7 +247,9 @@ def test_where_a_series_does_not_reach_back_a_season_the_last_value_stands_in(
     sample = describe_sample("forecast", data, model, fitted)
     sample = sample.model_copy(update={"quantiles": (0.1, 0.5)})
     row_id = np.sort(np.concatenate([b.row_id for b in SampleRows(version, sample).read(HELD_OUT)]))
-    found, margins = answer_beside(partial(SampleRows, version), sample, HELD_OUT, row_id)
+    opened = partial(SampleRows, version)
+    beside = answer_beside(opened, sample, HELD_OUT, row_id, cut_nothing)
+    found, margins = beside.answers, beside.margins
     np.testing.assert_array_equal(found["seasonal naive"], found["persistence"])
     np.testing.assert_array_equal(margins["seasonal naive"], margins["persistence"])
 
