@@ -166,13 +166,13 @@ def _break(content: bytes) -> bytes:
 @pytest.fixture
 def _broken_int8(monkeypatch: pytest.MonkeyPatch) -> None:
     """The export's int8 candidate is broken before anything measures it."""
-    real = compress._export
+    real = compress.read_artifacts
 
-    def export_broken(*args: Any) -> tuple[dict[str, bytes], float]:
-        made, start_s = real(*args)
-        return {**made, "int8": _break(made["int8"])}, start_s
+    def read_broken(*args: Any) -> dict[str, bytes]:
+        made = real(*args)
+        return {**made, "int8": _break(made["int8"])}
 
-    monkeypatch.setattr(compress, "_export", export_broken)
+    monkeypatch.setattr(compress, "read_artifacts", read_broken)
 
 
 def _refuse_nothing(bench: Any, candidate: Any, limits: Any) -> tuple[str, ...]:
