@@ -181,7 +181,6 @@ def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(se
         def work(timeline=timeline):
             assert inspect_series(timeline, 0).step_ns
 
-        enough = min(2 * peaks[0], bound) - 1 if peaks else 0
-        peaks.append(measure_peak(work, enough))
+        peaks.append(measure_peak(work))
     assert peaks[1] < 2 * peaks[0], peaks
     assert peaks[1] < bound, peaks

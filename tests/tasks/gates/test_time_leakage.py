@@ -68,7 +68,6 @@ def test_memory_is_that_of_a_shard_and_the_budget_whatever_the_number_of_rows(tm
             ],
         ]
         works[2]()  # what is kept once, such as imports
-        enough = [min(2 * peak, bound) - 1 for peak in peaks[0]] if peaks else [0, 0, 0]
-        peaks.append([measure_peak(work, limit) for work, limit in zip(works, enough, strict=True)])
+        peaks.append([measure_peak(work) for work in works])
     assert max(large / small for small, large in zip(*peaks, strict=True)) < 2, peaks
     assert max(peaks[1]) < bound, peaks

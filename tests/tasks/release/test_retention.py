@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -231,7 +231,7 @@ def test_kill_at_every_step_of_gc(workspace: Path, tmp_path: Path, stride: int) 
 def test_another_collection_is_waited_for(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = put_versions(workspace, 3, 30)
     monkeypatch.setattr(Version, "created_at", NOW - timedelta(days=30))
-    until = NOW + timedelta(minutes=5)
+    until = datetime.now(UTC) + timedelta(minutes=5)
     dataset.record(lambda _: {"kind": "gc", "collecting": ("shards/x",), "collecting_until": until})
     found = remove(Store(workspace), POLICY)
     assert (found.versions, found.waiting) == ({"digits": (0, 1)}, ("digits",))

@@ -199,10 +199,10 @@ def test_a_signed_release_that_its_receipt_does_not_clear(
     workspace: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follow(workspace)
-    real = channel_module._make_release
+    real = channel_module.make_release
     monkeypatch.setattr(
         channel_module,
-        "_make_release",
+        "make_release",
         lambda *given: real(*given).model_copy(update={"model_id": "0" * 64}),
     )
     publish_model(channel, 2, 1)

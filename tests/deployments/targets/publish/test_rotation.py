@@ -1,5 +1,6 @@
 """Keys of a channel: thresholds, an offline root, rotation and revocation, signing by a command."""
 
+import shlex
 import shutil
 import stat
 import sys
@@ -182,7 +183,7 @@ def test_a_command_signs_in_place_of_a_file(
     channel: Channel, workspace: Path, tmp_path: Path
 ) -> None:
     program, public = make_token(tmp_path)
-    line = f"{sys.executable} {program} {tmp_path / 'token.pem'}"
+    line = shlex.join([sys.executable, str(program), str(tmp_path / "token.pem")])
     text, _ = make_command_key(line, public)
     rotate_key(channel, "targets", key=text, **WHY)
     assert [path.suffix for path in key_files(channel, "targets")] == [".json"]
