@@ -42,9 +42,9 @@ def change(channel: Channel, make: Callable[[ChannelState], Change | None]) -> C
         ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
         KeyAbsent, KeyUnsafe: This machine cannot sign for the channel.
     """
-    signers = open_signers(channel, load_state(channel))
     for _ in range(MAX_ATTEMPTS):
-        state = complete(channel, signers)
+        state = complete(channel, open_signers(channel, load_state(channel)))
+        signers = open_signers(channel, state)
         wanted = make(state)
         if wanted is None or commit(channel, state, signers, *wanted):
             done = complete(channel, signers)
@@ -62,10 +62,12 @@ def open_signers(channel: Channel, state: ChannelState) -> SignerMap:
     Raises:
         KeyAbsent, KeyConflict: It does not hold as many of their keys as must sign.
     """
-    held, dropped = channel.keys.channel_signers(state.channel_id), list_dropped(state.root)
+    held, root = channel.keys.channel_signers(state.channel_id), state.root
     where = channel.keys.locate_channel(state.channel_id)
     online: tuple[Role, ...] = ("targets", "snapshot", "timestamp")
-    return {role: pick_signers(state.root, role, held, where, dropped) for role in online}
+    return {
+        role: pick_signers(root, role, held, where, list_dropped(root, role)) for role in online
+    }
 
 
 def require_going(channel: Channel, state: ChannelState, what: str) -> None:

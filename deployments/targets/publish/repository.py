@@ -37,7 +37,7 @@ from deployments.targets.trust.metadata import (
 )
 from deployments.targets.trust.offers import NOTHING, Content, read_content
 from deployments.targets.trust.release import Release
-from deployments.targets.trust.roots import list_dropped
+from deployments.targets.trust.roots import read_rotation
 from storage.base.errors import NotFound
 from storage.base.store import Store, sha256_bytes
 
@@ -195,10 +195,10 @@ def commit(
         decision: What it carries out; None: it only signs anew.
 
     Returns:
-        False if another publisher was first; its own targets are taken away again then.
+        False if another commit or root was first; its own targets are taken away again then.
     """
     now, version = channel.clock(), state.version + 1
-    same = content == state.content and not list_dropped(state.root)
+    same = content == state.content and read_rotation(state.root) is None
     unchanged = state.targets is not None and same
     if unchanged and state.targets and not is_ageing(state.targets[0], "targets", now):
         targets, mine = (state.targets[0].version, state.targets[1]), False
@@ -206,7 +206,9 @@ def commit(
         targets, mine = _put_targets(channel, content, signers["targets"], now), True
     nonce = secrets.token_hex(8)
     data = build_snapshot(version, targets, content, decision, nonce, signers["snapshot"], now)
-    if channel.store.put_if_absent(f"{METADATA}/{version}.snapshot.json", data):
+    # Under another root another key may have to sign.
+    stale = channel.store.exists(f"{METADATA}/{state.root.version + 1}.root.json")
+    if not stale and channel.store.put_if_absent(f"{METADATA}/{version}.snapshot.json", data):
         channel.keys.record_highest(state.channel_id, version)
         return True
     if mine:

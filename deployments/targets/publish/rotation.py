@@ -55,12 +55,12 @@ def rotate_key(
 
     Raises:
         KeyAbsent: Too few of the root's keys, or of another role's, are on this machine.
-        ChannelError: The role has no such key.
+        ChannelError: The role has no such key, or has the new one already.
         ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
     """
     begun = read_rotation(load_state(channel).root)
     done = finish_rotation(channel)
-    if begun is None or begun.role != role or (old and not begun.old.startswith(old)):
+    if not _is_meant(begun, role, old, key):
         _begin(channel, done, role, _find_key(channel, done, role, old), key, (author, reason))
         done = finish_rotation(channel)
     for keyid in {keyid for root in done.roots for keyid in root.keys} - set(done.root.keys):
@@ -96,6 +96,13 @@ def finish_rotation(channel: Channel) -> ChannelState:
     )
 
 
+def _is_meant(begun: Rotation | None, role: Role, old: str | None, key: bytes | None) -> bool:
+    """Tells whether a replacement that was under way is the one that is asked for."""
+    if begun is None or begun.role != role or not begun.old.startswith(old or ""):
+        return False
+    return key is None or load_channel_key(key, "the new key").public_key.keyid == begun.new
+
+
 def _begin(
     channel: Channel,
     state: ChannelState,
@@ -106,17 +113,21 @@ def _begin(
 ) -> None:
     """Makes the new key durable here, then writes the root that names it beside the old one."""
     text, signer = _take_key(channel, state, role, key)
+    new = signer.public_key.keyid
+    if new in state.root.roles[role].keyids:
+        raise ChannelError(
+            f"new {role} key ({new[:12]}) must be another than those of channel {channel.name}; "
+            "got one that signs already; leave it at that, or give another"
+        )
     made = Decision(
         action="rotate-key",
         author=why[0],
         at=format_now(channel),
         reason=why[1],
         release=state.release.number if state.release else None,
-        evidence={"role": role, "old": old, "new": signer.public_key.keyid},
+        evidence={"role": role, "old": old, "new": new},
     )
-    rotation = Rotation(
-        role=role, old=old, new=signer.public_key.keyid, after=state.version, decision=made
-    )
+    rotation = Rotation(role=role, old=old, new=new, after=state.version, decision=made)
     channel.keys.put_channel_key(state.channel_id, name_key(role, signer), text)
     root = begin_rotation(state.root, rotation, signer.public_key, channel.clock())
     held = channel.keys.channel_signers(state.channel_id)

@@ -59,12 +59,15 @@ def roll_back(
         reason: Why.
 
     Raises:
+        ChannelHeld: The channel is pinned or retired.
         ChannelError: There is no such release, or its files are gone.
         NotCleared: Its receipt does not clear it now: its signer is not trusted any more.
     """
 
     def make(state: ChannelState) -> Steered:
         require_in_use(channel, state)
+        if state.content.stop is not None and state.content.stop.kind == "pin":
+            require_going(channel, state, "a rollback")
         newest = _list_offers(channel, state)[0]
         earlier = find_earlier(channel, state, newest.release, number)
         if are_same(earlier.release, newest.release) and newest.rollout.is_whole:

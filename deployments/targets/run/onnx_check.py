@@ -27,6 +27,8 @@ _SHAPES: Final = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1, "Resize": 3, "On
 _STRETCHES: Final = {"Resize": 2, "Upsample": 1, "Pad": 1}
 """Operators -> which of their inputs says how much wider an array gets."""
 _WIDENING: Final = frozenset({"pads", "output_padding", "strides", "dilations", "scales"})
+_GROWING: Final = _WIDENING | {"shape"}
+"""Attributes that say how large something gets: short lists in any honest file."""
 _RUNS: Final = frozenset({7 << 3 | FIXED32, 8 << 3 | VARINT, 9 << 3 | BYTES})
 """Lists of an attribute: real numbers, whole ones, texts."""
 _MOST_LIST_BYTES: Final = 256
@@ -127,6 +129,7 @@ def _check_attribute(wire: Wire, place: Field) -> tuple[str, Numbers | None]:
     """Checks an attribute; gives its name, and its numbers where they are few."""
     name = ""
     numbers: Numbers | None = None
+    lists: list[Field] = []
     for part in wire.read_fields(place.start, place.end, _RUNS):
         if part.number == 1:
             name = wire.read_text(part)
@@ -138,9 +141,24 @@ def _check_attribute(wire: Wire, place: Field) -> tuple[str, Numbers | None]:
             check_type(wire, part)
         elif part.number in (5, 10):
             numbers = check_tensor(wire, part).numbers
-        elif part.number == 3 or (part.number == 8 and part.end - part.start < _MOST_LIST_BYTES):
-            numbers = wire.read_numbers(part)
-    return name, numbers
+        elif part.number in (2, 3, 7, 8):
+            lists.append(part)
+    return name, _join_lists(wire, name, lists) if lists else numbers
+
+
+def _join_lists(wire: Wire, name: str, lists: Sequence[Field]) -> Numbers | None:
+    """Returns the numbers of all fields of an attribute's lists, where they are few.
+
+    A list may come in several fields, which whoever reads it joins.
+    """
+    if sum(part.end - part.start for part in lists) >= _MOST_LIST_BYTES:
+        if name in _GROWING:
+            raise refuse(f"lists of {name!r} below {_MOST_LIST_BYTES} bytes", "a longer one")
+        return None
+    numbers: list[float] = []
+    for part in lists:
+        numbers += wire.read_reals(part) if part.number in (2, 7) else wire.read_numbers(part)
+    return numbers
 
 
 def _check_growth(node: _Node, constants: Mapping[str, Numbers]) -> None:

@@ -5,6 +5,7 @@ encoding is that of https://protobuf.dev/programming-guides/encoding/.
 """
 
 import re
+import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -13,6 +14,7 @@ from deployments.targets.errors import BadArtifact
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MOST_FIELDS: Final = 2**18
 _MOST_VARINT_BYTES: Final = 10
+_MOST_TAG: Final = 2**32 - 1
 _FIXED: Final = {FIXED64: 8, FIXED32: 4}
 _SHORT_TEXT: Final = b"|".join(re.escape(bytes([n])) + b".{%d}" % n for n in range(64))
 _AFTER_TAG: Final = {
@@ -85,6 +87,12 @@ class Wire:
                 place += 1  # The tag of the next one.
         return found
 
+    def read_reals(self, field: Field) -> list[float]:
+        """Returns the 32-bit real numbers of a field, of a run, or packed."""
+        step = 4 if field.wire == BYTES else 5  # The tag of the next one.
+        places = range(field.start, field.end - 3, step)
+        return [struct.unpack_from("<f", self.data, place)[0] for place in places]
+
     def read_text(self, field: Field) -> str:
         """Returns a text; what is not UTF-8 is replaced."""
         return self.data[field.start : field.end].decode("utf-8", errors="replace")
@@ -94,6 +102,9 @@ class Wire:
         if self._left < 0:
             raise refuse(f"at most {MOST_FIELDS} fields", "more")
         tag, begin = self._read_varint(place, end)
+        if tag > _MOST_TAG:
+            # Who keeps 32 bits of it reads another field than is seen here.
+            raise refuse("fields of 32-bit tags", f"a longer one at byte {place}")
         number, wire = tag >> 3, tag & 7
         value = 0
         if wire == BYTES:

@@ -118,10 +118,10 @@ def read_rotation(root: Root) -> Rotation | None:
         ) from error
 
 
-def list_dropped(root: Root) -> tuple[str, ...]:
-    """Return the ids of keys that sign nothing new, for another takes their place."""
+def list_dropped(root: Root, role: Role) -> tuple[str, ...]:
+    """Return the ids of a role's keys that sign nothing new, for another takes their place."""
     rotation = read_rotation(root)
-    return (rotation.old,) if rotation is not None else ()
+    return (rotation.old,) if rotation is not None and rotation.role == role else ()
 
 
 def sign_root(root: Root, previous: Root, held: Held, where: str) -> bytes:

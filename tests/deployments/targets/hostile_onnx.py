@@ -94,6 +94,8 @@ FILES |= {
     "a_million_empty_fields.onnx": MODEL + frame(6, b"") * 1_500_000,
     "groups_in_groups.onnx": MODEL + tag(99, 3) * 200_000,
     "graphs_in_graphs_on_the_wire.onnx": b"",
+    # Who keeps 32 bits of a tag reads a graph to train it.
+    "tag_that_wraps_around.onnx": MODEL + varint((20 << 3 | 2) + 2**32) + varint(0),
 }
 
 
@@ -340,6 +342,16 @@ GROWING: dict[str, bytes] = {
     ),
 }
 FILES |= {f"giant_made_by_{name}.onnx": data for name, data in GROWING.items()}
+WIDE, ZERO = varint(2**16), b"\x80\x80\x00"
+FILES["giant_whose_pads_are_two_lists.onnx"] = GROWING["convolve"].replace(
+    (tag(8, 0) + WIDE) * 4, frame(8, WIDE * 3) + frame(8, ZERO)
+)
+"""Protocol Buffers join the lists of a field; as many bytes as before, so no length changes."""
+FILES["giant_whose_pads_are_spelled_at_length.onnx"] = change(
+    lambda model: model.graph.node.append(
+        helper.make_node("Pad", ["image"], [""], pads=[0] * 200 + [2**40])
+    )
+)
 
 
 @hostile
@@ -347,6 +359,19 @@ def giant_shape_in_a_constant_node() -> bytes:
     def alter(model: ModelProto) -> None:
         shape = helper.make_node("Constant", [], ["shape"], value_ints=[2**20, 2**12])
         put_first(model, shape, helper.make_node("ConstantOfShape", ["shape"], ["giant"]))
+
+    return change(alter)
+
+
+@hostile
+def giant_scales_in_a_constant_node() -> bytes:
+    def alter(model: ModelProto) -> None:
+        cube = numpy_helper.from_array(np.ones((1, 1, 2, 2), np.float32), "cube")
+        model.graph.initializer.append(cube)
+        scales = helper.make_node(
+            "Constant", [], ["scales"], value_floats=[1.0, 1.0, 2.0**15, 2.0**15]
+        )
+        put_first(model, scales, helper.make_node("Resize", ["cube", "", "scales"], ["giant"]))
 
     return change(alter)
 

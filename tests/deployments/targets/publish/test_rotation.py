@@ -24,16 +24,20 @@ from deployments.targets.errors import (
     KeyStoreError,
 )
 from deployments.targets.follow.client import update_model
+from deployments.targets.publish import rotation
+from deployments.targets.publish.change import change
 from deployments.targets.publish.channel import create_channel, open_channel, refresh
 from deployments.targets.publish.history import read_log
-from deployments.targets.publish.repository import Channel, load_state
+from deployments.targets.publish.repository import Channel, ChannelState, load_state
 from deployments.targets.publish.rotation import rotate_key
 from deployments.targets.publish.status import describe_channel, list_history
 from deployments.targets.publish.steering import roll_back
-from deployments.targets.trust.channel_keys import make_command_key
+from deployments.targets.trust.channel_keys import make_command_key, make_key
+from deployments.targets.trust.decision import Decision
 from deployments.targets.trust.key_records import ROLES, Role
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.metadata import build_snapshot
+from deployments.targets.trust.offers import Content
 from tests.deployments.targets.kills import count_kills, every_step
 from tests.deployments.targets.material import make_channel, make_onnx, publish_model
 
@@ -152,6 +156,59 @@ def test_a_key_among_several_is_named(workspace: Path) -> None:
     kept = describe_channel(channel).roles["targets"].keyids
     assert first in kept
     assert second not in kept
+
+
+def test_a_key_that_signs_already_is_no_new_one(channel: Channel) -> None:
+    text = make_key().private_bytes
+    rotate_key(channel, "targets", key=text, **WHY)
+    before = load_state(channel).root.version
+    with pytest.raises(ChannelError, match="signs already"):
+        rotate_key(channel, "targets", key=text, **WHY)
+    assert load_state(channel).root.version == before
+    assert publish_model(channel, 2, 1).number == 2
+
+
+def test_one_key_of_two_roles_is_replaced_in_one_of_them(channel: Channel) -> None:
+    """As a token has it that signs for all of them."""
+    text = make_key().private_bytes
+    roles: list[Role] = ["snapshot", "targets"]
+    for role in roles:
+        rotate_key(channel, role, key=text, **WHY)
+    shared = load_state(channel).root.roles["snapshot"].keyids
+    rotate_key(channel, "targets", **WHY)
+    root = load_state(channel).root
+    assert root.roles["snapshot"].keyids == shared
+    assert set(root.roles["targets"].keyids).isdisjoint(shared)
+    assert publish_model(channel, 2, 1).number == 2
+
+
+def test_a_replacement_by_another_key_is_finished_and_then_the_one_given_comes(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation, "_record", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            rotate_key(channel, "targets", **WHY)
+    given = make_key()
+    state = rotate_key(channel, "targets", key=given.private_bytes, **WHY)
+    assert state.root.roles["targets"].keyids == [given.public_key.keyid]
+
+
+def test_who_began_before_a_replacement_signs_by_the_new_key(
+    channel: Channel, workspace: Path, tmp_path: Path
+) -> None:
+    asked: list[int] = []
+
+    def rotate_meanwhile(state: ChannelState) -> tuple[Content, Decision | None]:
+        asked.append(state.version)
+        if len(asked) == 1:
+            rotate_key(channel, "snapshot", **WHY)
+        return state.content, None
+
+    change(channel, rotate_meanwhile)
+    assert len(asked) == 2
+    assert load_state(channel).version > asked[1]
+    assert follow(workspace, tmp_path / "device") == make_onnx(1)
 
 
 def test_an_offline_root_is_not_needed_to_publish(

@@ -226,6 +226,8 @@ def test_a_pin_brings_every_device_to_a_release_and_keeps_it(
     assert seed_of(ask(channel, tmp_path)) == 1
     with pytest.raises(ChannelHeld, match="pinned"):
         publish_model(channel, 3, 3)
+    with pytest.raises(ChannelHeld, match=r"pinned by ada.*pin edge --off"):
+        roll_back(channel, **OPERATOR)
     lift_stop(channel, "pin", author="ada")
     assert publish_model(channel, 3, 3).number == 4
 
