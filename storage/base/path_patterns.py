@@ -46,9 +46,14 @@ def check_path_pattern(pattern: str) -> str:
 PathColumns = Annotated[str, AfterValidator(check_path_pattern)]
 
 
+def list_parts(pattern: str | None) -> tuple[str, ...]:
+    """List the named parts of a pattern, each for itself; none where there is no pattern."""
+    return () if pattern is None else _compile(pattern).names
+
+
 def list_names(pattern: str | None) -> tuple[str, ...]:
     """List the named parts of a pattern, and all together; none where there is no pattern."""
-    return () if pattern is None else _join(_compile(pattern).names)
+    return _join(list_parts(pattern))
 
 
 def match_path(pattern: str, path: str) -> dict[str, str] | None:

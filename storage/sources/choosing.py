@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from storage.base.errors import SourceError, SourceUnavailable
-from storage.base.path_patterns import choose_matching, match_path
+from storage.base.path_patterns import choose_matching, list_parts, match_path
 from storage.sources.addresses import show_name
 from storage.sources.base import Split
 
@@ -75,6 +75,18 @@ def read_path(pattern: str | None, name: str, display: str) -> dict[str, str]:
             "files that are meant in the url"
         )
     return given
+
+
+def list_given(pattern: str | None, name: str, display: str) -> tuple[str, ...]:
+    """Return the columns that the name of a file tells, of which patterns of columns may be.
+
+    All parts together are none of these: who writes `texts: ["*"]` means each thing once.
+
+    Raises:
+        SourceError: The name is none of the pattern.
+    """
+    read_path(pattern, name, display)
+    return list_parts(pattern)
 
 
 def check_given(found: Sequence[str], given: Mapping[str, str], display: str) -> None:

@@ -39,7 +39,7 @@ from storage.sources.base import (
     Undecodable,
     UrlSource,
 )
-from storage.sources.choosing import Splits, check_given, choose_files, read_path
+from storage.sources.choosing import Splits, check_given, choose_files, list_given, read_path
 from storage.sources.counting import RowCounter, add_counted_times
 from storage.sources.csv_blocks import Block, Cut, Layout, cut_blocks
 from storage.sources.csv_lines import drop_units, skip_lines, take_header
@@ -77,7 +77,7 @@ class CsvSource(UrlSource):
     path_columns: PathColumns | None = None
     """What the files' paths below the url say, as `"{site}/{year}.csv"`: the parts in braces are
     columns of texts like any other. `*` stands for any text, `**` for any folders. Of
-    several parts all together are one more column, as `site/year`."""
+    several parts all together are one more column, as `site/year`, which no pattern means."""
     splits: Splits = Field(default={})
     """Files of each split below the url, as `{train: [a.csv, b.csv], held_out: "2024/*.csv"}`;
     empty where the files say nothing of splits."""
@@ -120,7 +120,7 @@ class CsvSource(UrlSource):
         """Lists the columns of the first file, and those that its path tells."""
         found, chosen = self._choose_files()
         name = chosen[0][0]
-        given = read_path(self.path_columns, name, self.display)
+        given = list_given(self.path_columns, name, self.display)
         if self.header is not None:
             return name_long(self.melt, (*self.header, *given), self.display)
         with open_stream(join_url(found.root, name), self.options, name) as stream:

@@ -22,7 +22,14 @@ from storage.forms.registry import find_form
 from storage.forms.unreadable import find_unreadable
 from storage.sources.addresses import join_url
 from storage.sources.base import Decoded, Part, PassedOver, SourceFile, UrlSource
-from storage.sources.choosing import Splits, add_columns, check_given, choose_files, read_path
+from storage.sources.choosing import (
+    Splits,
+    add_columns,
+    check_given,
+    choose_files,
+    list_given,
+    read_path,
+)
 from storage.sources.counting import RowCounter, Starts, add_counted_times
 from storage.sources.faults import translated
 from storage.sources.listing import find_files
@@ -66,7 +73,7 @@ class ParquetSource(UrlSource):
     path_columns: PathColumns | None = None
     """What the files' paths below the url say, as `"{site}/{year}.parquet"`: the parts in braces
     are columns of texts like any other. `*` stands for any text, `**` for any folders. Of
-    several parts all together are one more column, as `site/year`."""
+    several parts all together are one more column, as `site/year`, which no pattern means."""
     splits: Splits = Field(default={})
     """Files of each split below the url, as `{train: "20*.parquet", held_out: [a.parquet]}`; empty
     where the files say nothing of splits."""
@@ -119,7 +126,7 @@ class ParquetSource(UrlSource):
         name = chosen[0][0]
         with _open_file(join_url(found.root, name), self.options) as (file, _):
             names = file.schema_arrow.names
-        given = read_path(self.path_columns, name, self.display)
+        given = list_given(self.path_columns, name, self.display)
         return name_long(self.melt, (*names, *given), self.display)
 
     def _melt(self, names: Sequence[str], spec: RowsSpec, where: str) -> Melt | None:

@@ -75,6 +75,17 @@ def test_what_a_path_tells_is_a_column_too(tmp_path):
     assert recipe.data.metadata == ("in_site",)
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_all_parts_of_a_path_together_are_no_column_that_a_pattern_means(tmp_path, kind):
+    (tmp_path / "north").mkdir()
+    source = write_rows(tmp_path / "north", kind)
+    source |= {"url": str(tmp_path), "path_columns": f"{{in_site}}/{{in_file}}.{kind}"}
+    recipe = load_recipe(make(source, numbers=["flow"], metadata=["in_*"]))
+    assert recipe.data.metadata == ("in_site", "in_file")
+    named = load_recipe(make(source, numbers=["flow"], metadata=["in_*", "in_site/in_file"]))
+    assert named.data.metadata == ("in_site", "in_file", "in_site/in_file")
+
+
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [
