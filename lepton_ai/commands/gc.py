@@ -31,7 +31,8 @@ def gc(
     """Remove models, weights, reports, data versions and channels' files that nothing needs.
 
     Needed is what a channel offers or may go back to, what has a tag, is young or among the newest
-    of its recipe, and all that the receipts of these name. Receipts stay, and the latest data.
+    of its recipe, and all that the receipts of these name. Receipts stay, and so do the latest
+    data and those that were accepted last.
     """
     from tasks.release.retention import Policy, find_removal, remove
     from tasks.rendering.text import format_bytes

@@ -1,6 +1,6 @@
 """Finds the version that was accepted last: a receipt says that its gates were green."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ def find_accepted(
     """
     rules = canonical_json(data.model_dump(mode="json"))
     changed = False
-    for receipt, record in _iter_accepted(store, current.name):
+    for receipt, record in _iter_accepted(list_receipts(store), current.name):
         if receipt.run == before:
             continue
         if record.digest == current.digest:
@@ -65,10 +65,11 @@ def find_accepted(
     return Accepted(None, "no version has been accepted yet")
 
 
-def _iter_accepted(store: Store, name: str) -> Iterator[tuple[Receipt, DatasetRecord]]:
+def _iter_accepted(
+    receipts: Sequence[Receipt], name: str
+) -> Iterator[tuple[Receipt, DatasetRecord]]:
     """Yield receipts that accept a raw version of a dataset, with its record, newest first."""
-    receipts = sorted(list_receipts(store), key=lambda receipt: receipt.created_at, reverse=True)
-    for receipt in receipts:
+    for receipt in sorted(receipts, key=lambda receipt: receipt.created_at, reverse=True):
         record = receipt.datasets.get("raw")
         if record is not None and record.name == name and _is_accepted(receipt):
             yield receipt, record
@@ -81,11 +82,22 @@ def find_last_good(store: Store, name: str) -> Version:
         NotFound: There is no version at all.
     """
     dataset = Dataset(store, name)
-    for _, record in _iter_accepted(store, name):
-        version = dataset.open(record.number)
+    for _, record in _iter_accepted(list_receipts(store), name):
+        try:
+            version = dataset.open(record.number)
+        except NotFound:
+            continue  # It was dropped.
         if version.digest == record.digest:
             return version
     return dataset.open()
+
+
+def find_last_record(receipts: Sequence[Receipt], name: str) -> DatasetRecord | None:
+    """Find the record of the raw version of a dataset that was accepted last; None if none was.
+
+    The gates on the next version compare with that one, whatever became of its model.
+    """
+    return next((record for _, record in _iter_accepted(receipts, name)), None)
 
 
 def _is_accepted(receipt: Receipt) -> bool:

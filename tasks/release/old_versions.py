@@ -7,9 +7,11 @@ from storage.base.errors import Conflict
 from storage.base.store import Store, canonical_json
 from storage.datasets.dataset import Dataset
 from storage.datasets.files import list_datasets
+from storage.datasets.log import LoggedEntry
+from storage.records.receipts import DatasetRecord
 from storage.upkeep.dropping import drop_versions
 from storage.upkeep.gc import collect_garbage
-from tasks.gates.accepted import list_receipts
+from tasks.gates.accepted import find_last_record, list_receipts
 from tasks.release.shelf import Shelf
 
 
@@ -17,6 +19,8 @@ def find_versions(
     workspace: Store, shelf: Shelf, gone: Sequence[str], cutoff: datetime, settled: datetime
 ) -> dict[str, tuple[int, ...]]:
     """Find the versions of data sets that no receipt of what stays names, and no tag.
+
+    The version that was accepted last stays, too: the next one is held against it.
 
     Args:
         workspace: The workspace.
@@ -29,11 +33,8 @@ def find_versions(
         StorageError: A log or a receipt is damaged, so that this cannot be known.
     """
     there = {model.id for model in shelf.models if model.present and model.id not in gone}
-    receipts = [
-        receipt
-        for receipt in list_receipts(workspace)
-        if receipt.model_id in there or receipt.created_at >= cutoff
-    ]
+    every = list_receipts(workspace)
+    receipts = [each for each in every if each.model_id in there or each.created_at >= cutoff]
     named = {
         (record.name, record.number) for receipt in receipts for record in receipt.datasets.values()
     }
@@ -43,11 +44,11 @@ def find_versions(
     for name in list_datasets(workspace):
         dataset = Dataset(workspace, name)
         head = dataset.history.find_head()
-        tagged = {*head.entry.tags.values(), head.entry.version} if head else set()
+        kept = _find_kept(head, find_last_record(every, name))
         numbers = tuple(
             version.number
             for version in dataset.iter_versions(head)
-            if version.number not in tagged
+            if version.number not in kept
             and (name, version.number) not in named
             and version.created_at < settled
             and version.digest not in recipes
@@ -55,6 +56,12 @@ def find_versions(
         if numbers:
             found[name] = numbers
     return found
+
+
+def _find_kept(head: LoggedEntry | None, accepted: DatasetRecord | None) -> set[int | None]:
+    """Return the numbers of the latest version, those with a tag, and the one accepted last."""
+    kept = {*head.entry.tags.values(), head.entry.version} if head else set()
+    return kept if accepted is None else kept | {accepted.number}
 
 
 def drop_found(

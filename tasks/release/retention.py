@@ -1,10 +1,10 @@
 """What a workspace no longer needs: models, weights, reports, data versions, files of channels.
 
 Needed is what a channel offers or may go back to, what has a tag, what is young, the newest of
-each recipe, and all that the receipts of these name. Receipts stay, and so does the latest version
-of each data set. A model that goes is marked as retired before its first file is deleted, so that
-nobody takes it up meanwhile; a call that was killed is finished by the next one, which finds the
-same again.
+each recipe, and all that the receipts of these name. Receipts stay, and so do the latest version of
+each data set and the one that was accepted last. A model that goes is marked as retired before its
+first file is deleted, so that nobody takes it up meanwhile; a call that was killed is finished by
+the next one, which finds the same again.
 """
 
 from collections import Counter

@@ -17,12 +17,15 @@ from storage.datasets.version import Version
 from storage.records.receipts import StartRecord
 from storage.testing.small_datasets import add_shard, read_ids
 from storage.upkeep import gc
+from tasks.gates.accepted import find_accepted
+from tasks.release.old_versions import drop_found, find_versions
 from tasks.release.retention import Policy, find_removal, remove
 from tasks.release.shelf import read_shelf, retire_model, tag_model
 from tests.deployments.targets.conftest import _own_directories as _own_directories
 from tests.deployments.targets.kills import count_kills, every_step
 from tests.deployments.targets.material import make_onnx
 from tests.flows.material import call
+from tests.tasks.gates.mills import TABLE, collect, make_table, write_run
 from tests.tasks.release.shelves import (
     NOW,
     age,
@@ -190,6 +193,20 @@ def test_data_versions_that_nothing_names_go(
     assert len(list((workspace / "datasets/digits/shards").iterdir())) == 4
     told = call("gc", "--dry-run", "--days", "15", "-w", str(workspace))
     assert "0 data versions" in told.out
+
+
+def test_the_data_that_were_accepted_last_stay_for_the_next_to_be_held_against(
+    tmp_path: Path,
+) -> None:
+    versions = [collect(tmp_path / str(seed), make_table(seed), TABLE) for seed in range(4)]
+    store = Store(tmp_path)
+    for minutes, passed in enumerate(({}, {}, {"model": False})):
+        write_run(store, versions[minutes], passed, minutes=minutes)
+    later = NOW + timedelta(days=1)
+    found = find_versions(store, read_shelf(store), (), later, later)
+    assert found == {"mills-raw": (versions[0].number, versions[2].number)}
+    drop_found(store, found, reason="old")
+    assert find_accepted(store, versions[3], TABLE).version == versions[1]
 
 
 def test_young_versions_stay(workspace: Path) -> None:
