@@ -74,7 +74,8 @@ def choose_inputs(columns: Sequence[Column], roles: Roles) -> Roles:
             continue
         reason = _find_reason(column, ordered=ordered)
         if reason == "group":
-            group, reason = column, f"its rows belong together: {column.distinct} different ones"
+            reason = f"its rows belong together: {column.distinct} different ones"
+            group = _choose_group(group, column)
         if reason is None:
             (numbers if column.holds == "number" else texts).append(column)
         else:
@@ -83,6 +84,16 @@ def choose_inputs(columns: Sequence[Column], roles: Roles) -> Roles:
         shown = "; ".join(f"{name}: {why}" for name, why in left.items())
         raise DraftError(f"source must hold columns to learn from; got none: {shown or 'no other'}")
     return replace(roles, numbers=tuple(numbers), texts=tuple(texts), group=group, left_out=left)
+
+
+def _choose_group(first: Column | None, second: Column) -> Column:
+    """Return the one of two columns by which rows are kept together: of a path, the coarser one.
+
+    Whole folders keep their files whole, not the reverse.
+    """
+    if first is None or not (first.of_path and second.of_path):
+        return second
+    return min(first, second, key=lambda column: column.distinct)
 
 
 def _find_reason(column: Column, *, ordered: bool) -> str | None:
@@ -103,7 +114,7 @@ def _find_reason(column: Column, *, ordered: bool) -> str | None:
         return "it is a part of the files' names, of which a new one says nothing; or --target"
     if column.holds == "text":
         if ordered:
-            return "series learn from numbers only"
+            return "a text; if it says something of the answer, write it into data.texts"
         if column.distinct > MOST_CLASSES or column.rows < 5 * column.distinct:
             return f"{column.distinct} different texts are too many to learn from"
     return None

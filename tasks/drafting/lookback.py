@@ -24,10 +24,13 @@ def choose_lookback(rows: Rows, notes: Notes) -> int:
         stretches = np.diff([0, *(np.flatnonzero(new) + 1), len(labels)])
         whole = len(stretches) <= 1.02 * len(lengths)
         lookback = min(shortest, MOST_LOOKBACK)
-        why = "the length of the shortest entities, of which each has one class"
-        if whole and count_windows(lengths, lookback) < FEW_WINDOWS:
-            while lookback >= 2 * SHORT_LOOKBACK and count_windows(lengths, lookback) < FEW_WINDOWS:
-                lookback //= 2
+        why = "whole entities, of which each has one class: the length of the shortest"
+        while (
+            whole
+            and lookback >= 2 * SHORT_LOOKBACK
+            and count_windows(lengths, lookback) < FEW_WINDOWS
+        ):
+            lookback //= 2
             why = f"a part of an entity: {len(lengths)} whole ones are too few to learn from"
         if not whole:
             lookback = int(np.clip(np.median(stretches) // 2, 4, min(128, shortest)))

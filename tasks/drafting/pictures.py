@@ -33,7 +33,7 @@ from tasks.drafting.finding import Material, find_split
 from tasks.drafting.guesses import LIKELY, SURE, UNSURE, DraftError, Notes
 from tasks.drafting.image_race import measure_images
 from tasks.drafting.picture_tables import find_table, refuse_unlabelled
-from tasks.drafting.weights import look_at_weights
+from tasks.drafting.weights import Weights, look_at_weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -91,7 +91,7 @@ def draft_pictures(
     weights = None if material.weights is None else look_at_weights(material.weights)
     image = _choose_image(listed, len(names), notes)
     if weights is not None:
-        image = {**image, "shape": [weights.channels, *image["shape"][1:]]}
+        image = _suit_weights(image, weights, notes)
     reached = _measure(listed, image, splits, classify)
     return draft_images(name, source, image, ordered, tuple(splits), notes, reached, weights)
 
@@ -226,6 +226,25 @@ def _choose_image(listed: Listed, rows: int, notes: Notes) -> dict[str, Any]:
         notes.add("data.image", f"background {background}", LIKELY, why)
         image["background"] = background
     return image
+
+
+def _suit_weights(image: Mapping[str, Any], weights: Weights, notes: Notes) -> dict[str, Any]:
+    """Return what pictures become where a network starts from weights: in the channels of these.
+
+    Raises:
+        DraftError: Pictures of 16 bits would be brought to colours, which have 8.
+    """
+    shape = [weights.channels, *image["shape"][1:]]
+    if shape == image["shape"]:
+        return dict(image)
+    if image["dtype"] != "uint8":
+        raise DraftError(
+            f"--start-from ({redact(weights.url)}) must be of one channel for grey pictures of 16 "
+            f"bits; got {weights.channels}; give other weights, leave them out, or bring the "
+            "pictures to 8 bits"
+        )
+    notes.add("data.image", f"shape {shape}", SURE, "the weights take as many channels")
+    return {**image, "shape": shape}
 
 
 def _find_dark(opened: "Image") -> list[bool]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,22 @@ from typing import Any
 
 import fsspec
 
+from storage.base.errors import StorageError
 from storage.base.redaction import redact
+from storage.sources.faults import translated
 from tasks.drafting.guesses import DraftError
 
 MOST_HEADER_BYTES = 16 << 20
 _BLOCK = re.compile(r"layer([1-4])\.(\d+)\.conv1\.weight")
+_FAULTS = (
+    StorageError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 REMEDY = (
     "give a safetensors file of a residual network under torchvision's names, such as resnet18; "
     "of others write the recipe by hand, as in docs/recipe.md"
@@ -83,18 +93,21 @@ def look_at_weights(url: str) -> Weights:
 def _read_shapes(url: str) -> dict[str, tuple[int, ...]]:
     """Return the shape of each tensor, by its name."""
     try:
-        with fsspec.open(url, "rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            # What is larger is no header: its JSON would be cut, and refused.
-            header = json.loads(file.read(min(size, MOST_HEADER_BYTES)))
         return {
             name: tuple(int(edge) for edge in about["shape"])
-            for name, about in header.items()
+            for name, about in json.loads(_read_header(url)).items()
             if name != "__metadata__"
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        told = type(error).__name__ if isinstance(error, OSError) else str(error)[:100]
+    except _FAULTS as error:
+        told = redact(str(error))[:200] or type(error).__name__
         raise DraftError(
             f"--start-from ({redact(url)}) must be a safetensors file that can be read; got: "
-            f"{redact(told)}; {REMEDY}"
+            f"{told}; {REMEDY}"
         ) from error
+
+
+def _read_header(url: str) -> bytes:
+    with translated(redact(url)), fsspec.open(url, "rb") as file:
+        size_bytes = int.from_bytes(file.read(8), "little")
+        # What is larger is no header: its JSON would be cut, and refused.
+        return bytes(file.read(min(size_bytes, MOST_HEADER_BYTES)))

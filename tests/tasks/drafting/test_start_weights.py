@@ -1,7 +1,9 @@
 """Weights that are given with pictures: the network that they are of, its last layer drawn."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from flows.drafting import NoDraft, draft_recipe
@@ -12,6 +14,8 @@ from lightning_modules.specs.model import NetworkSpec
 from lightning_modules.specs.samples import ImageSample
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.start_weights import read_start
+from tasks.drafting.guesses import DraftError
+from tasks.drafting.weights import look_at_weights
 from tests.tasks.drafting.test_pictures import write_pictures
 
 PARAMS = {"blocks": [1, 2], "widths": [8, 16]}
@@ -66,3 +70,42 @@ def test_weights_are_refused_beside_a_table_and_secrets_are_not_written(tmp_path
     with pytest.raises(NoDraft, match="without a secret") as told:
         draft_recipe(str(tmp_path / "pets"), weights="https://me:hunter2@host/w.safetensors")
     assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"[" * 200_000, b'{"conv1.weight": {"shape": [1e999]}}', b"[]", b'{"a": 1}', b"\xff", b""],
+    ids=["deep", "infinite", "list", "number", "no_utf8", "empty"],
+)
+def test_a_header_that_no_writer_writes_is_refused_by_name(tmp_path, header):
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(DraftError, match=r"odd\.safetensors.*must be a safetensors file.*resnet18"):
+        look_at_weights(str(path))
+
+
+def test_weights_on_a_file_system_that_is_not_there_are_refused_by_name():
+    with pytest.raises(DraftError, match="safetensors file that can be read"):
+        look_at_weights("nowhere://bucket/resnet18.safetensors")
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_grey_pictures_are_brought_to_the_channels_of_the_weights_but_no_bit_is_dropped(
+    tmp_path, deep
+):
+    draws = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (tmp_path / "pets" / label).mkdir(parents=True)
+        for number in range(40):
+            pixels = draws.integers(0, 60_000 if deep else 255, (16, 16))
+            picture = Image.fromarray(pixels.astype(np.uint16 if deep else np.uint8))
+            picture.save(tmp_path / "pets" / label / f"{number}.png")
+    weights = write_weights(tmp_path / "resnet.safetensors")
+    if deep:
+        with pytest.raises(NoDraft, match="one channel for grey pictures of 16 bits; got 3"):
+            draft_recipe(str(tmp_path / "pets"), weights=str(weights))
+        return
+    draft = draft_recipe(str(tmp_path / "pets"), weights=str(weights)).draft
+    assert draft.document["data"]["image"]["shape"][0] == 3
+    told = [each.value for each in draft.guesses if each.what == "data.image"]
+    assert told[-1] == f"shape {draft.document['data']['image']['shape']}"

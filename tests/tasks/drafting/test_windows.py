@@ -8,8 +8,11 @@ import pytest
 from flows.drafting import draft_recipe
 from flows.recipe.load import load_recipe
 from flows.recipe.model import Recipe
+from storage.forms.columns import SERIES_ID, TIME
+from storage.shards.row_ids import LABEL
 from storage.sources.base import Part
-from tasks.drafting.guesses import DraftError
+from tasks.drafting.guesses import DraftError, Notes
+from tasks.drafting.lookback import choose_lookback
 from tasks.drafting.looking import look_and_draft
 
 ACTIVITIES = 3
@@ -261,3 +264,15 @@ def test_folders_of_classes_with_equal_file_names_are_told_apart_by_folder_and_f
         recipe.source.decode(part, recipe.data).rows for part in parts if isinstance(part, Part)
     ]
     assert len({int(ids) for each in rows for ids in np.unique(each["series_id"])}) == 12
+
+
+@pytest.mark.parametrize(("steps", "lookback", "why"), [(20, 20, "whole"), (240, 60, "a part of")])
+def test_few_entities_of_one_class_are_cut_where_they_are_long_and_what_was_done_is_told(
+    steps, lookback, why
+):
+    entities = np.repeat(np.arange(8), steps)
+    times = np.tile(np.arange(steps), 8)
+    notes = Notes()
+    rows = {SERIES_ID: entities, TIME: times, LABEL: entities % 2}
+    assert choose_lookback(rows, notes) == lookback
+    assert notes.guesses[-1].why.startswith(why)

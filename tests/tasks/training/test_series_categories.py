@@ -191,7 +191,8 @@ def test_shops_of_any_number_are_hashed_alike_where_one_learns_and_asks(sales: S
         blank = [line.rpartition(",")[0] + "," for line in own[-HORIZON:]]
         text = "\n".join([header, *own[:-HORIZON], *blank]).encode()
         asked = read_records(split_csv(text, "f"), spec, "f").raw[0]
-        assert (asked == learned[:, :, :]).all(where=~np.isnan(asked), axis=(1, 2)).any()
+        assert not np.isnan(asked[:, 1]).any()
+        assert (asked == learned).all(where=~np.isnan(asked), axis=(1, 2)).any()
 
 
 FAMILIES = {
