@@ -126,10 +126,9 @@ class ImagesSource(UrlSource):
             "image": images,
             LABEL: np.array([pictures[number][1] for number in kept], dtype=np.int64),
         }
-        members = tuple(pictures[number][0] for number in kept)
         return Decoded(
             rows,
-            members=members,
+            members=tuple(pictures[number][0] for number in kept),
             faults=tuple(faults),
             files=tuple(files),
             undeclared=tuple(part.detail.get("strange", ())),
