@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from lightning_modules.compress.rungs.base import Material, NotMade
@@ -77,4 +76,4 @@ def make_artifacts(
 
 def order_rungs(name: str) -> tuple[bool, int]:
     """Returns what artifacts are ordered by: fp32 first, the others as the table has them."""
-    return name != FP32, int(np.argmax([known == name for known in list_rungs()]))
+    return name != FP32, list_rungs().index(name)

@@ -1,5 +1,6 @@
 """A learner that is taught: it imitates another network's outputs beside learning the truth."""
 
+import copy
 from typing import Any
 
 import torch
@@ -30,8 +31,8 @@ class Student(Learner):
             total_steps=learner.total_steps,
             augmentation=learner.augmentation,
         )
-        # In a tuple, so that its weights are none of this one's.
-        self._teachers = (teacher.eval(),)
+        # In a tuple, so that its weights are none of this one's; a copy, for it follows to a GPU.
+        self._teachers = (copy.deepcopy(teacher).eval(),)
 
     def add_to_loss(self, loss: Tensor, output: Tensor, sample: Tensor) -> Tensor:
         """Adds how far the output is from the teacher's."""

@@ -17,6 +17,7 @@ from lightning_modules.specs.measure import find_direction
 from lightning_modules.specs.model import ModelSpec
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.alarm import LossAlarm
+from lightning_modules.training.average import list_averages
 from lightning_modules.training.build import build_learner
 from lightning_modules.training.callbacks import EpochJudge, ResumeSaver, StepCallback
 from lightning_modules.training.checkpoint import (
@@ -119,12 +120,16 @@ def tune_network(
     load_weights(base, teacher.state_dict())
     student = Student(base, make(copy.deepcopy(teacher)), teacher)
     if states.exists(DONE):
-        load_weights(student, unpack_weights(states.read(DONE))[0])
+        weights, about = unpack_weights(states.read(DONE))
+        load_weights(student, weights)
+        tuning.spent_s += about["spent_s"]
         return student.eval()
-    _train(name, student, teacher, data, tuning, ResumeStates(states))
-    if student.answer.settle(sample) == sample:
+    spent_s = _train(name, student, teacher, data, tuning, ResumeStates(states))
+    # By a chosen threshold all artifacts are judged: it stays the teacher's.
+    if sample.threshold is None:
         fit_answer(student, data.validation_loader)
-    states.write(DONE, pack_weights(copy_weights(student), {"name": name}))
+    about = {"name": name, "spent_s": spent_s}
+    states.write(DONE, pack_weights(copy_weights(student), about))
     return student.eval()
 
 
@@ -135,21 +140,24 @@ def _train(
     data: StreamDataModule,
     tuning: Tuning,
     keeper: ResumeStates,
-) -> None:
-    """Trains a student, and gives it the best weights."""
+) -> float:
+    """Trains a student, gives it the best weights, and returns what that cost in seconds."""
     train = student.spec
     judge = EpochJudge(train, lambda record: None)
     watch = Watch(judge, train, tuning, find_goal(teacher, tuning))
-    callbacks = [judge, watch, LossAlarm(train, None), ResumeSaver(train, keeper)]
-    with quiet_lightning():
-        trainer = build_trainer(train, "fp32", callbacks=callbacks, keeper=keeper)
-        newest = keeper.agree_on_newest()
-        trainer.fit(student, datamodule=data, ckpt_path=newest, weights_only=True)
-    tuning.spent_s += watch.spent_s
+    callbacks = [judge, watch, LossAlarm(train), *list_averages(train), ResumeSaver(train, keeper)]
+    try:
+        with quiet_lightning():
+            trainer = build_trainer(train, "fp32", callbacks=callbacks, keeper=keeper)
+            newest = keeper.agree_on_newest()
+            trainer.fit(student, datamodule=data, ckpt_path=newest, weights_only=True)
+    finally:
+        tuning.spent_s += watch.spent_s
     if watch.reason:
         raise GivenUp(f"{name} was given up after {len(judge.history)} epochs: {watch.reason}")
     keeper.clear()
     load_weights(student, judge.weights)
+    return watch.spent_s
 
 
 def find_goal(teacher: Learner, tuning: Tuning) -> float | None:

@@ -13,6 +13,7 @@ from deployments.targets.trust.golden import name_golden_file
 from gates.artifact import judge_artifacts
 from gates.specs.artifact import ArtifactGate
 from lightning_modules.specs.compress import CompressSpec
+from lightning_modules.specs.rungs import RUNGS
 from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store, canonical_json, sha256_bytes
 from storage.base.text_style import TextStyle
@@ -128,11 +129,12 @@ def plan_export(
     about: dict[str, str],
 ) -> Export:
     """Return what the training process makes, and what a network that it trains must come to."""
+    learns = any(RUNGS.find(name).learns for name in spec.candidates)
     is_error = find_objective(trained.sample).spec.watched.direction == "lower"
     return Export(
         compress=spec,
         about=about,
-        train=None if train is None else hide_url(train),
+        train=hide_url(train) if train is not None and learns else None,
         most_lost=limits.max_error_increase if is_error else limits.max_accuracy_drop,
     )
 

@@ -9,6 +9,7 @@ from lightning_modules.compress.rungs.base import Material, NotMade
 from lightning_modules.compress.rungs.learned import Learned
 from lightning_modules.specs.forms import check_params
 from lightning_modules.specs.model import ModelSpec, NetworkSpec
+from lightning_modules.training.at_once import find_fitting
 from lightning_modules.training.build import build_parts
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.tuning import Tuning, tune_network
@@ -40,9 +41,18 @@ class Distilled(Learned):
 
 
 def build_student(model: ModelSpec, material: Material, seed: int) -> nn.Module:
-    """Returns a network of drawn weights that takes the same features as the recipe's own."""
+    """Returns a network of drawn weights that takes the same features as the recipe's own.
+
+    Raises:
+        NotMade: It is none that can be taught.
+    """
     torch.manual_seed(seed)
     _, network = build_parts(model, material.sample)
+    if find_fitting(network) is not None:
+        raise NotMade(
+            f"family {model.network.family} is fitted at once, and learns from no other network; "
+            "name another one in compress.student"
+        )
     return network
 
 

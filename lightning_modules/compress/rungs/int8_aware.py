@@ -95,7 +95,7 @@ def round_weight(weight: Tensor) -> Tensor:
     """Rounds weights to 64 steps each side of zero, a scale a channel of outputs."""
     others = [axis for axis in range(weight.ndim) if axis]
     scale = (weight.detach().abs().amax(others) / LEVELS).clamp(min=1e-9)
-    zero = torch.zeros(len(scale), dtype=torch.int32)
+    zero = torch.zeros(len(scale), dtype=torch.int32, device=weight.device)
     # The operator knows 8 bits; by the scale no weight lies beyond 7.
     return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -128, 127)
 

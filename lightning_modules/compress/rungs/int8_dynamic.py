@@ -17,6 +17,8 @@ from lightning_modules.errors import ExportError
 
 QUANTIZED = ("MatMul", "LSTM")
 PRODUCTS = (*QUANTIZED, "Gemm")
+DYNAMIC = ("MatMulInteger", "DynamicQuantizeLSTM")
+"""What the quantiser makes of them."""
 
 
 class Int8Dynamic(Rung):
@@ -36,6 +38,8 @@ class Int8Dynamic(Rung):
                 "network must be quantisable to dynamic 8 bits; got "
                 f"{type(error).__name__}: {error}; leave {self.name} out of compress.candidates"
             ) from error
+        if not any(node.op_type in DYNAMIC for node in made.graph.node):
+            raise NotMade("none of the network's products has a matrix of weights to quantise")
         clear_provenance(made)
         return serialize_model(made)
 

@@ -39,9 +39,7 @@ class Learned(Rung):
             return "the network is fitted at once: there is nothing to train on"
         try:
             learner = self.learn(material, material.tuning)
-        except NotMade as error:
-            return str(error)
-        except (GivenUp, DivergedError, SpecError) as error:
+        except (NotMade, GivenUp, DivergedError, SpecError) as error:
             return str(error)
         return replace(material, learner=learner)
 

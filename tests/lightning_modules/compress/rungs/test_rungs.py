@@ -11,7 +11,7 @@ from lightning_modules.compress.candidates import Candidate, make_artifacts
 from lightning_modules.compress.onnx_export import run_onnx, stamp_model
 from lightning_modules.compress.quantize import quantize_int8, write_ranges
 from lightning_modules.compress.rungs import int8 as int8_rung
-from lightning_modules.compress.rungs.base import Material
+from lightning_modules.compress.rungs.base import Material, NotMade
 from lightning_modules.compress.rungs.registry import RUNGS
 from lightning_modules.compress.weights_int4 import quantize_blocks
 from lightning_modules.specs.compress import CompressSpec
@@ -94,6 +94,20 @@ def test_what_there_is_none_of_is_told_and_the_others_are_made() -> None:
     assert list(made) == ["fp32"]
     assert set(not_made) == set(FITTED)
     assert all("network has n" in why for why in not_made.values())
+
+
+def test_dynamic_bits_of_products_without_weights_are_none() -> None:
+    row = onnx.helper.make_tensor_value_info("row", onnx.TensorProto.FLOAT, [4, 4])
+    values = onnx.helper.make_tensor_value_info("values", onnx.TensorProto.FLOAT, [4, 4])
+    node = onnx.helper.make_node("MatMul", ["row", "row"], ["values"], name="product")
+    graph = onnx.helper.make_graph([node], "g", [row], [values])
+    opset = [onnx.helper.make_opsetid("", 18)]
+    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=10)
+    rows = draw_rows(SAMPLE)
+    material = Material(make_learner(SAMPLE, "mlp"), SAMPLE, CompressSpec(), rows, rows)
+    vars(material)["fp32"] = model.SerializeToString()
+    with pytest.raises(NotMade, match="none of the network's products has a matrix of weights"):
+        RUNGS.find("int8_dynamic").make(material)
 
 
 def test_equal_material_gives_equal_bytes_of_each_rung() -> None:
