@@ -21,6 +21,7 @@ from lightning_modules.specs.objectives import OBJECTIVES, ObjectiveSpec
 from storage.forms.time_field import is_counted_by_rows
 
 DEFAULT_HEAD = HeadSpec()
+NETWORK = "model.network.family"
 
 
 def check_recipe(recipe: Recipe) -> list[RecipeFault]:
@@ -87,20 +88,23 @@ def _check_family(
     recipe: Recipe, form: SampleForm, objective: ObjectiveSpec
 ) -> Iterator[RecipeFault]:
     """Yields a network that is not built for the form of the rows, or for what is asked."""
-    path, family, known = "model.network.family", recipe.model.network.family, form.families
-    if is_import_path(family) or family == AUTO:
-        return
-    if family not in known:
-        remedy = f"choose one of {', '.join(known)}, or write your own as package.module:Name"
-        yield RecipeFault(path, repr(family), f"be a family for {form.name} rows", remedy)
-    elif not known[family].suits(objective.name, restores=objective.restores):
-        suited = [
-            name
-            for name, row in known.items()
-            if row.suits(objective.name, restores=objective.restores)
-        ]
-        remedy = f"write family: {' or '.join(suited)}"
-        yield RecipeFault(path, repr(family), f"suit kind {recipe.kind}", remedy)
+    known, student = form.families, recipe.compress.student
+    named = {NETWORK: recipe.model.network.family}
+    named |= {} if student is None else {"compress.student.family": student.family}
+    for path, family in named.items():
+        if is_import_path(family) or (family == AUTO and path == NETWORK):
+            continue
+        if family not in known:
+            remedy = f"choose one of {', '.join(known)}, or write your own as package.module:Name"
+            yield RecipeFault(path, repr(family), f"be a family for {form.name} rows", remedy)
+        elif not known[family].suits(objective.name, restores=objective.restores):
+            suited = [
+                name
+                for name, row in known.items()
+                if row.suits(objective.name, restores=objective.restores)
+            ]
+            remedy = f"write family: {' or '.join(suited)}"
+            yield RecipeFault(path, repr(family), f"suit kind {recipe.kind}", remedy)
 
 
 def _check_split(recipe: Recipe) -> Iterator[RecipeFault]:

@@ -37,7 +37,9 @@ def check_components(recipe: Recipe) -> Iterator[RecipeFault]:
 
 def _list_named(recipe: Recipe) -> dict[str, str]:
     """Return the names of all components by their paths in the recipe."""
+    student = recipe.compress.student
     named = {
+        "compress.student.family": None if student is None else student.family,
         "model.network.family": recipe.model.network.family,
         "model.head.name": recipe.model.head.name,
         "train.loss.name": recipe.train.loss.name,

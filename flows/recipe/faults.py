@@ -17,18 +17,26 @@ from storage.sources import find_sources
 
 OPTIONS, UNKNOWN_PARAMETER = "options", "unknown_parameter"
 QUOTE = "'"
+NETWORKS = (("model", "network"), ("compress", "student"))
+"""Sections of a recipe that are networks."""
 _LISTS_WANTED = ("list_type", "tuple_type")
 _WRITTEN_OTHERWISE = (*_LISTS_WANTED, "string_type")
 SECTIONS_WANTED = ("dict_type", "mapping_type", "model_type", "model_attributes_type")
 
 
 def find_parameter_errors(document: Mapping[str, Any], form: str) -> list[dict[str, Any]]:
-    """Return the faults of the network's parameters, whatever else is wrong.
+    """Return the faults of the networks' parameters, whatever else is wrong.
 
     They are told as pydantic tells them.
     """
+    return [error for place in NETWORKS for error in _find_errors(document, form, place)]
+
+
+def _find_errors(
+    document: Mapping[str, Any], form: str, place: tuple[str, ...]
+) -> list[dict[str, Any]]:
     section: Any = document
-    for name in ("model", "network"):
+    for name in place:
         section = section.get(name) if isinstance(section, Mapping) else None
     if not isinstance(section, Mapping):
         return []
@@ -42,7 +50,7 @@ def find_parameter_errors(document: Mapping[str, Any], form: str) -> list[dict[s
         # A list with a wrong item is too short only because that item does not count.
         inner = {detail["loc"][:-1] for detail in details}
         return [
-            {**detail, "loc": ("model", "network", "params", *detail["loc"])}
+            {**detail, "loc": (*place, "params", *detail["loc"])}
             | _name_known(detail, form, family)
             for detail in details
             if not (detail["type"] == "too_short" and detail["loc"] in inner)

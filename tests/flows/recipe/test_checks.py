@@ -361,6 +361,25 @@ def test_a_race_suits_every_kind_and_has_no_parameters_of_its_own() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("student", "place", "message"),
+    [
+        ({"family": "auto"}, "family", "be a family for image rows"),
+        ({"family": "trees"}, "family", "be a family for image rows"),
+        ({"family": "autoencoder"}, "family", "be a family for image rows"),
+        ({"family": "no_such_package:Net"}, "family", "be importable"),
+        ({"params": {"depth": 3}}, "params.depth", "known here"),
+        ({"family": "mlp", "params": {"widths": [0]}}, "params.widths.0", "greater than"),
+    ],
+)
+def test_a_student_is_held_to_what_the_network_is(
+    student: dict[str, object], place: str, message: str
+) -> None:
+    found = list_faults("digits", {"compress.student": student})
+    assert list(found) == [f"compress.student.{place}"]
+    assert message in found[f"compress.student.{place}"]
+
+
 def test_a_threshold_is_of_two_classes() -> None:
     threshold = {"cost": {"missed": 10, "false_alarm": 1}}
     assert load_recipe("machine-failure", {"model.threshold": threshold}).model.threshold
