@@ -6,6 +6,9 @@ from torch import Tensor, nn
 from lightning_modules.heads.categories import look_up
 from lightning_modules.specs.samples import RowSample
 
+ROUNDING = 1e-12
+"""Deviation, as a share of the mean, that equal numbers may have by rounding alone."""
+
 
 class EntityScale(nn.Module):
     """Brings standardised numbers to the mean and deviation of their entity's training rows.
@@ -34,8 +37,9 @@ class EntityScale(nn.Module):
             torch.tensor([getattr(column, name) for column in columns], dtype=torch.float64).t()
             for name in ("entity_mean", "entity_std")
         ]
-        # What never varies in an entity is only centred.
-        spread = torch.where(own[1] > 0, own[1] / std, torch.ones_like(own[1]))
+        # What never varies in an entity, but for how its mean is rounded, is only centred.
+        varies = own[1] > ROUNDING * own[0].abs()
+        spread = torch.where(varies, own[1] / std, torch.ones_like(own[1]))
         self.register_buffer("measures", torch.cat([(own[0] - mean) / std, spread.log()], 1))
 
     def forward(self, values: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:

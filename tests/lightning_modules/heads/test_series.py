@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lightning_modules.heads.entity_scale import EntityScale
 from lightning_modules.heads.registry import HEADS
 from lightning_modules.specs.families import SERIES_FAMILIES
 from lightning_modules.specs.model import ModelSpec
@@ -68,6 +69,21 @@ def test_windows_with_categories_are_answered(objective: str, family: str) -> No
             for output in learner.answer_samples(raw):
                 assert torch.isfinite(output.double()).all()
                 assert len(output) == len(raw)
+
+
+def test_an_entity_whose_numbers_are_equal_but_for_rounding_is_only_centred() -> None:
+    equal = np.full(100, 0.1)
+    assert equal.std() > 0
+    own = {"entity_mean": (equal.mean(),), "entity_std": (equal.std(),)}
+    sample = RowSample(
+        objective="values",
+        numbers=(NumberColumn(name="a", mean=2.0, std=1.5, **own),),
+        categories=(CategoryColumn(name="shop", vocabulary=("x",), entity=True),),
+        window=WindowSpec(lookback=2),
+    )
+    values = (torch.tensor([[[0.1], [0.25]]], dtype=torch.float64) - 2.0) / 1.5
+    found, _ = EntityScale(sample)(values, torch.zeros(1, 2, 1, dtype=torch.float64))
+    assert found.flatten().tolist() == pytest.approx([0.0, 0.1])
 
 
 def test_a_linear_baseline_sees_the_last_categories_alone() -> None:
