@@ -101,16 +101,16 @@ class NetworkSpec(Spec):
     """Which network, and its own parameters."""
 
     family: FamilyName = "cnn"
-    """A family by its name; where none is named, the first of cnn, mlp and autoencoder that
-    suits the kind. "auto" lets all that suit race on the validation rows, baselines that can
-    ship among them, and trains the winner (successive halving; Jamieson and Talwalkar, 2016).
-    Of at most 20,000 rows that `data.split.by: hash` spreads, the finalists, of which the
-    family that this recipe would get without a word is one, are trained whole in turns on folds
-    of training and validation rows, each judged on rows that chose nothing. Or the import path
-    of a callable `(input_shape=..., outputs=..., **params) -> nn.Module`. The input's shape is
-    (C, H, W) of images, (D,) of tables, (L, C) of series, the channels that are forecast first;
-    the outputs are K classes or values, or (H, T) for H steps of T columns; of Q quantiles K *
-    Q, or (Q * H, T), quantile after quantile."""
+    """A family by its name; where none is named, the first of cnn, mlp and autoencoder that suits
+    the kind. "auto" lets all that suit race on the validation rows, baselines that can ship among
+    them, and trains the winner (successive halving; Jamieson and Talwalkar, 2016). Of at most
+    20,000 rows, of 6 million numbers, that `data.split.by: hash` spreads, the finalists, of which
+    the family that this recipe would get without a word is one, are trained whole in turns on
+    folds of training and validation rows, each judged on rows that chose nothing. Or the import
+    path of a callable `(input_shape=..., outputs=..., **params) -> nn.Module`. The input's shape
+    is (C, H, W) of images, (D,) of tables, (L, C) of series, the channels that are forecast
+    first; the outputs are K classes or values, or (H, T) for H steps of T columns; of Q quantiles
+    K * Q, or (Q * H, T), quantile after quantile."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of that family; a wrong one is refused with the recipe's other faults."""
 

@@ -191,7 +191,7 @@ class Race:
             whole = all(bound.batches * bound.epochs >= self._full for _, bound in bounds)
             best = sorted(found, key=lambda pair: rank(pair[1]))
             kept = {each.name for each, _ in best[: math.ceil(len(best) / KEPT)]}
-            kept |= {self._default.name} if self._default is not None else set()
+            kept |= {each.name for each, _ in found if each == self._default}
             left = [pair for pair in left if pair[0].name in kept]
             if whole or (len(found) == 1 and number > 1):
                 break

@@ -98,6 +98,14 @@ def test_who_fails_loses_and_is_told_and_nobody_wins_where_all_fail() -> None:
     assert decide({"a": "no memory"}, [FITTED])[0] is None
 
 
+def test_the_default_family_is_not_tried_again_where_it_failed() -> None:
+    levels: dict[str, float | str] = {"mlp": "diverged", "net1": 0.1, "net2": 0.2, "net3": 0.3}
+    winner, race, trials = decide(levels, [Survey(False, 10, 0.01)] * 4)
+    assert winner == "net1"
+    assert [len(each) for each in trials.seen[1:]] == [4, 1]
+    assert [each.round for each in race.begun if each.name == "mlp"] == [1]
+
+
 def test_what_is_too_dear_for_the_budget_is_not_begun() -> None:
     dear = Survey(False, 99, 5.0)
     winner, race, trials = decide({"net": 0.5, "netlarge": 0.0}, [Survey(False, 9, 0.01), dear])
