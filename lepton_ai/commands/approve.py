@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lepton_ai.commands.common import DEFAULT_WORKSPACE, Workspace, on_platform, say
-from lepton_ai.commands.deciding import Author, name_author
+from lepton_ai.commands.deciding import Author, name_author, parse_words
 from storage.base.store import Store
 
 
@@ -15,17 +15,18 @@ def approve(
     run: Annotated[str, typer.Argument(help="Id of the run that waits.")],
     no: Annotated[bool, typer.Option("--no", help="Refuse the release.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Approve it without being asked.")] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    reason: Annotated[str, typer.Option("--reason", callback=parse_words, help="Why.")] = "",
     author: Author = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Show what a run would release, and let it: the first answer stands."""
-    from tasks.release.approval import read_request, write_answer
+    from tasks.release.approval import read_request, require_time, write_answer
     from tasks.runtime.approval_outcome import Approval
 
     store = Store(workspace)
     request = read_request(store, run)
     say(request.describe())
+    require_time(store, request, datetime.now(UTC))
     approved = not no and (yes or typer.confirm("Publish it?", err=True))
     answer = Approval(
         run=request.run,

@@ -63,6 +63,12 @@ def init(
     """Make a channel with keys of its own, which stay on this machine; one that exists is kept."""
     made, shape = open_channel(workspace, channel), parse_shape(role or [])
     channel_id = create_channel(made, author=name_author(author), shape=shape)
+    for name, kept in describe_channel(made).roles.items():
+        if (there := (kept.threshold, len(kept.keyids))) != shape.get(parse_role(name), there):
+            raise fail(
+                f"channel ({channel}) must be new to have --role {name} of another number; got one "
+                f"that exists and has {there[0]} of {there[1]} keys; make another channel"
+            )
     say(f"channel {channel}: {channel_id[:12]}, its keys lie in {made.keys.directory}")
 
 

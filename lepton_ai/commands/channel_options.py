@@ -8,12 +8,13 @@ import typer
 
 from deployments.targets.trust.key_records import ROLES, Role
 from lepton_ai.commands.common import EXIT_USAGE, fail
+from lepton_ai.commands.deciding import parse_words
 from storage.base.store import redact
 
 Name = Annotated[str, typer.Argument(metavar="CHANNEL", help="Channel in the workspace.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is signed and shown to everybody.")]
-WHY = typer.Option("--reason", prompt=True, help="Why; it is signed and shown to everybody.")
-Needed = Annotated[str, WHY]
+_WHY = "Why; it is signed and shown to everybody."
+Reason = Annotated[str, typer.Option("--reason", callback=parse_words, help=_WHY)]
+Needed = Annotated[str, typer.Option("--reason", prompt=True, callback=parse_words, help=_WHY)]
 Keys = Annotated[
     list[Path] | None,
     typer.Option("--keys", help="Key file, such as an offline root's; may be repeated."),

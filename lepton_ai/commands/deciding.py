@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from deployments.targets.trust.decision import MAX_WORDS, to_line
 from lepton_ai.commands.common import EXIT_USAGE, fail
 from storage.base.store import redact
 
@@ -18,12 +19,23 @@ Author = Annotated[
 
 def name_author(given: str | None) -> str:
     """Return who decides: the one named, else the user of this machine."""
-    if given:
-        return redact(given)
+    if given and (named := parse_words(given)):
+        return named
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"user {os.getuid()}"
+
+
+def parse_words(text: str) -> str:
+    """Return what a person wrote, as it is signed and shown; what is too long is bad usage."""
+    line = to_line(text)
+    if len(line) > MAX_WORDS:
+        raise fail(
+            f"author and reason must have at most {MAX_WORDS} letters; got {len(line)}; write less",
+            EXIT_USAGE,
+        )
+    return line
 
 
 def parse_time(text: str | None, option: str) -> datetime | None:

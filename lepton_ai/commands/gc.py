@@ -17,7 +17,9 @@ from storage.base.store import Store
 
 @on_platform("gc")
 def gc(
-    days: Annotated[float, typer.Option(min=0, help="Whatever is younger stays, in days.")] = 30.0,
+    days: Annotated[
+        float, typer.Option(min=0, max=100_000, help="Whatever is younger stays, in days.")
+    ] = 30.0,
     keep: Annotated[
         int, typer.Option(min=0, help="Newest models and runs of each recipe that stay.")
     ] = 3,

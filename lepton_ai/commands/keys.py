@@ -48,9 +48,13 @@ def export(
 @translate_errors
 def import_(
     file: Annotated[Path, typer.Argument(help="File that `lepton keys export` wrote.")],
+    commands: Annotated[
+        bool,
+        typer.Option("--commands", help="With programs that sign: this machine will run them."),
+    ] = False,
 ) -> None:
     """Trust the channels and receipt keys in a file."""
-    bundle = import_keys(file)
+    bundle = import_keys(file, commands=commands)
     say(
         f"trusted {len(bundle.channels)} channels and {len(bundle.trusted)} receipt keys from "
         f"{file}"

@@ -13,7 +13,7 @@ from lepton_ai.commands.common import (
     on_platform,
     say,
 )
-from lepton_ai.commands.deciding import Author, name_author, parse_time
+from lepton_ai.commands.deciding import Author, name_author, parse_time, parse_words
 from storage.base.store import Store
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ def tag(
 @on_platform("models")
 def retire(
     model: Model,
-    reason: Annotated[str, typer.Option("--reason", prompt=True, help="Why; it is kept.")],
+    reason: Annotated[
+        str, typer.Option("--reason", prompt=True, callback=parse_words, help="Why; it is kept.")
+    ],
     author: Author = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:

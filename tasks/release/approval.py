@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
-from deployments.targets.errors import NotCleared
+from deployments.targets.errors import NotCleared, TargetError
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.sealed import open_sealed, seal_body
 from storage.base.errors import Corrupt, NotFound
@@ -24,6 +24,7 @@ from tasks.runtime.approval_outcome import RUN_PATTERN, Approval
 from tasks.runtime.outcome_base import Result
 
 FOLDER = "approvals"
+_REQUEST = ".request.json"
 R = TypeVar("R", bound=Result)
 _REMEDY = "remove the file, and ask again; or import the signer's public key"
 
@@ -88,7 +89,7 @@ def make_request(receipt: Receipt, channels: tuple[str, ...], until: datetime) -
 def write_request(store: Store, request: ApprovalRequest, ring: KeyRing) -> None:
     """Writes down what is asked, for whoever answers from elsewhere."""
     body = request.model_dump(mode="json")
-    store.write(f"{FOLDER}/{request.run}.request.json", seal_body(body, ring.receipt_signer()))
+    store.write(f"{FOLDER}/{request.run}{_REQUEST}", seal_body(body, ring.receipt_signer()))
 
 
 def read_request(store: Store, run: str, ring: KeyRing | None = None) -> ApprovalRequest:
@@ -99,7 +100,7 @@ def read_request(store: Store, run: str, ring: KeyRing | None = None) -> Approva
         Corrupt: It is not signed by a trusted key, or is another run's.
     """
     try:
-        found = _read(store, f"{FOLDER}/{run}.request.json", ApprovalRequest, ring or KeyRing())
+        found = _read(store, f"{FOLDER}/{run}{_REQUEST}", ApprovalRequest, ring or KeyRing())
     except NotFound as error:
         raise NotFound(
             f"run ({run}) must wait for an answer in workspace {store.display}; got none that "
@@ -108,6 +109,31 @@ def read_request(store: Store, run: str, ring: KeyRing | None = None) -> Approva
     if found.run != run:
         raise Corrupt(f"approval of run {run} must be its own; got that of {found.run}; {_REMEDY}")
     return found
+
+
+def list_awaited(store: Store, since: datetime, ring: KeyRing | None = None) -> set[str]:
+    """List the models that people are asked of, or were until some time.
+
+    Raises:
+        Corrupt: A request is not signed by a trusted key.
+    """
+    names = [name for name in store.listdir(FOLDER) if name.endswith(_REQUEST)]
+    requests = [read_request(store, name.removesuffix(_REQUEST), ring) for name in names]
+    return {request.model for request in requests if request.until >= since}
+
+
+def require_time(store: Store, request: ApprovalRequest, now: datetime) -> None:
+    """Checks that what is asked has an answer, or can still be given one.
+
+    Raises:
+        TargetError: The time for it is over, and the run that asked was lost before it said so.
+    """
+    if now > request.until and read_answer(store, request, KeyRing()) is None:
+        raise TargetError(
+            f"run ({request.run}) must be answered by "
+            f"{request.until.isoformat(timespec='seconds')}; got an answer after it; resume the "
+            "run, which asks again"
+        )
 
 
 def write_answer(store: Store, answer: Approval, ring: KeyRing | None = None) -> Approval:

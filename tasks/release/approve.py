@@ -1,6 +1,7 @@
 """Approve: the flow waits for a person, where a target asks for one; no answer in time means no."""
 
 import contextvars
+import logging
 import math
 import secrets
 import threading
@@ -17,8 +18,8 @@ from prefect.input import RunInput
 from pydantic import Field
 
 from deployments.targets.specs import TargetSpec
+from deployments.targets.trust.decision import to_line
 from deployments.targets.trust.keys import KeyRing
-from storage.base.errors import StorageError
 from storage.base.store import Store
 from storage.records.receipts import Receipt
 from tasks.release.approval import (
@@ -33,6 +34,7 @@ from tasks.runtime.errors import StageStopped
 from tasks.runtime.progress import current_progress
 from tasks.runtime.stage import stage
 
+log = logging.getLogger(__name__)
 POLL_S = 2
 TELL_AFTER_S, TELL_EVERY_S = 6.0, 600.0
 NOBODY = "time limit"
@@ -70,7 +72,10 @@ def approve(workspace: str, receipt: Receipt, targets: Mapping[str, TargetSpec])
     limit_h = min((targets[name].approval_timeout_h for name in asking), default=0.0)
     limit = timedelta(hours=limit_h)
     request = make_request(receipt, asking, datetime.now(UTC) + limit)
-    answer = read_answer(store, request, ring) if asking else _answer(request, True, "nobody", "")
+    if not asking:
+        reason = "no channel that asks gets a release"
+        return Approved(answer=_answer(request, True, "nobody", reason))
+    answer = read_answer(store, request, ring)
     if answer is None:
         write_request(store, request, ring)
         answer = write_answer(store, _wait(store, request, ring, limit.total_seconds()), ring)
@@ -99,7 +104,7 @@ def _wait(store: Store, request: ApprovalRequest, ring: KeyRing, limit_s: float)
     except FlowPauseTimeout:
         return read_answer(store, request, ring) or _answer(request, False, NOBODY, "")
     return read_answer(store, request, ring) or _answer(
-        request, given.approved, given.author.strip() or "Prefect's form", given.reason
+        request, given.approved, to_line(given.author) or "Prefect's form", to_line(given.reason)
     )
 
 
@@ -133,8 +138,11 @@ def _watching(
                 if answer is not None:
                     resume_flow_run(flow_run, run_input=_fill(answer))
                     return
-            except (NotPausedError, StorageError):
-                continue  # Not paused yet, or the workspace is away: asked again.
+            except NotPausedError:
+                continue  # Not paused yet: asked again.
+            except Exception:
+                # The answer must not be lost with this thread, and the next try may work.
+                log.exception("The answer could not be handed on; trying again")
 
     thread = threading.Thread(target=context.run, args=(watch,), name="lepton-approve", daemon=True)
     thread.start()

@@ -1,10 +1,10 @@
 """What a workspace no longer needs: models, weights, reports, data versions, files of channels.
 
-Needed is what a channel offers or may go back to, what has a tag, what is young, the newest of
-each recipe, and all that the receipts of these name. Receipts stay, and so do the latest version of
-each data set and the one that was accepted last. A model that goes is marked as retired before its
-first file is deleted, so that nobody takes it up meanwhile; a call that was killed is finished by
-the next one, which finds the same again.
+Needed is what a channel offers or may go back to, what has a tag, what is young, what a person is
+asked of, the newest of each recipe, and all that the receipts of these name. Receipts stay, and so
+do the latest version of each data set and the one that was accepted last. A model that goes is
+marked as retired before its first file is deleted, so that nobody takes it up meanwhile; a call
+that was killed is finished by the next one, which finds the same again.
 """
 
 from collections import Counter
@@ -27,6 +27,7 @@ from storage.records.models import WEIGHTS
 from storage.records.receipt_files import find_damaged
 from storage.records.receipts import Receipt
 from tasks.gates.accepted import list_receipts
+from tasks.release.approval import list_awaited
 from tasks.release.old_versions import drop_found, find_versions
 from tasks.release.shelf import Shelf, ShelfModel, read_shelf
 from tasks.release.stays import list_channels
@@ -81,7 +82,7 @@ def find_removal(
     moment = now or datetime.now(UTC)
     cutoff, settled = moment - policy.age, moment - max(policy.age, AT_WORK)
     shelf = _read_whole(workspace, ring)
-    needed = _find_needed(shelf, policy, cutoff)
+    needed = _find_needed(shelf, policy, cutoff) | list_awaited(workspace, cutoff, ring)
     models = tuple(
         model_id
         for model_id in _list_folders(workspace, MODELS)

@@ -16,7 +16,7 @@ from securesystemslib.signer import CryptoSigner, Key, SecretsHandler, Signature
 from tuf.api.metadata import Root
 
 from deployments.targets.errors import KeyAbsent, KeyConflict, KeyStoreError
-from deployments.targets.trust.key_records import ROLES, Role
+from deployments.targets.trust.key_records import ROLES, Role, is_command
 
 SIGN_TIMEOUT_S: Final = 120.0
 _FILE = re.compile(r"^((?:root|targets|snapshot|timestamp)(?:-[0-9a-f]{12})?)\.(pem|json)$")
@@ -134,7 +134,7 @@ def name_key(role: Role, signer: Signer) -> str:
 
 def name_key_file(name: str, text: bytes) -> str:
     """Return the name of the file of a key's text."""
-    return f"{name}.{'json' if text.lstrip().startswith(b'{') else 'pem'}"
+    return f"{name}.{'json' if is_command(text) else 'pem'}"
 
 
 def load_channel_key(text: bytes, where: str) -> Signer:
@@ -144,7 +144,7 @@ def load_channel_key(text: bytes, where: str) -> Signer:
         KeyStoreError: It is neither.
     """
     try:
-        if not text.lstrip().startswith(b"{"):
+        if not is_command(text):
             return CryptoSigner(load_pem_private_key(text, None))
         record = CommandKey.model_validate(json.loads(text))
         public = load_pem_public_key(record.public.encode())
@@ -154,7 +154,7 @@ def load_channel_key(text: bytes, where: str) -> Signer:
             f"key ({where}) must be the record of a signing command; got "
             f"{error.errors()[0]['msg']}; import it again"
         ) from error
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeyStoreError(
             f"key ({where}) must be a PKCS #8 PEM; got {error}; import it again"
         ) from error

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.targets.errors import ChannelCorrupt
+from storage.base.store import redact
 
 Action = Literal[
     "init", "release", "promote", "rollback", "hold", "pin", "lift", "rotate-key", "retire"
@@ -48,3 +49,9 @@ class Decision(BaseModel):
             raise ChannelCorrupt(
                 f"decision ({where}) must follow its format; got {error}; use a newer Lepton"
             ) from error
+
+
+def to_line(text: str) -> str:
+    """Return what a person wrote as it may be signed and shown: one line, no secrets of URLs."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    return redact(" ".join(shown.split()))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deployments.targets.errors import KeyAbsent, KeyStoreError
 from deployments.targets.trust.key_files import put_private, read_private, read_public
-from deployments.targets.trust.key_records import KeyBundle
+from deployments.targets.trust.key_records import KeyBundle, is_command
 from deployments.targets.trust.keys import KeyRing
 
 
@@ -29,14 +29,21 @@ def export_keys(path: str | Path, private: bool = False, ring: KeyRing | None = 
     return bundle
 
 
-def import_keys(path: str | Path, ring: KeyRing | None = None) -> KeyBundle:
+def import_keys(
+    path: str | Path, ring: KeyRing | None = None, *, commands: bool = False
+) -> KeyBundle:
     """Take over a bundle: trust its receipt keys, pin its channels, install its private keys.
+
+    Args:
+        path: The file.
+        ring: Where they go; None: the config directory.
+        commands: Whether private keys may be programs, which this machine will run.
 
     Raises:
         KeyAbsent: There is no such file.
         KeyUnsafe: It holds private keys and other users may read it.
         KeyConflict: This machine already uses another private key in the same place.
-        KeyStoreError: It is no bundle.
+        KeyStoreError: It is no bundle, or names programs that are not allowed.
     """
     source = Path(path).absolute()
     data = read_public(source)
@@ -48,5 +55,12 @@ def import_keys(path: str | Path, ring: KeyRing | None = None) -> KeyBundle:
     bundle = KeyBundle.parse(data, str(source))
     if bundle.private is not None:
         read_private(source)
+        held = [each for keys in bundle.private.channels.values() for each in keys.items()]
+        programs = sorted(name for name, text in held if is_command(text.encode()))
+        if programs and not commands:
+            raise KeyStoreError(
+                f"key bundle ({source}) must name no programs that sign, for they would be run "
+                f"here; got {', '.join(programs)}; look at them, then import it with --commands"
+            )
     (ring or KeyRing()).add_bundle(bundle)
     return bundle

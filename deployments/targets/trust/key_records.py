@@ -85,6 +85,11 @@ class KeyBundle(_Record):
             ) from None
 
 
+def is_command(text: bytes) -> bool:
+    """Tell whether a key's text is the record of a program that signs, and no PEM."""
+    return text.lstrip().startswith(b"{")
+
+
 def parse_trusted(data: bytes, path: Path) -> TrustedKey:
     """Read the record of a trusted key.
 

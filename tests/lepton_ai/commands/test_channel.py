@@ -33,7 +33,8 @@ def test_an_operator_steers_a_channel_and_sees_what_was_done(tmp_path: Path) -> 
         steer("promote", "edge", "--share", "0.125", "--class", "camera").messages
     )
     assert "release 3" in steer("rollback", "edge", "--reason", "worse").messages
-    assert "held by ada" in steer("hold", "edge", "--reason", "weekend").messages
+    held = steer("hold", "edge", "--reason", "see https://bo:secret@host/x\n99 by eve").messages
+    assert "held by ada" in held
     found = json.loads(steer("status", "edge", "--json").out)
     assert [(o["release"]["number"], found["stop"]["kind"]) for o in found["offers"]] == [
         (3, "hold")
@@ -48,6 +49,9 @@ def test_an_operator_steers_a_channel_and_sees_what_was_done(tmp_path: Path) -> 
         "hold",
     ]
     assert "rollback by ada: worse" in shown[4]
+    assert "see https://***@host/x 99 by eve" in shown[5]
+    again = call("channel", "init", "edge", "--role", "root=2/3")
+    assert (again.status, "has 1 of 1" in again.messages) == (1, True)
     assert "release   3" in steer("status", "edge").out
     steer("hold", "edge", "--off")
     assert "pinned" in steer("pin", "edge", "2").messages
@@ -88,6 +92,8 @@ def test_keys_are_backed_up_split_and_replaced(
         (("rotate-key", "edge", "boss", "--reason", "x"), 2, "role (boss) must be one of root"),
         (("rotate-key", "edge", "root", "--reason", "x", "--command", "y"), 2, "give both"),
         (("promote", "edge", "--class", "NO"), 1, "device class (NO) must be"),
+        (("hold", "edge", "--reason", "x" * 2001), 2, "at most 2000 letters; got 2001"),
+        (("hold", "edge", "--author", "x" * 2001), 2, "at most 2000 letters; got 2001"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(

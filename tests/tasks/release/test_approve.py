@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from prefect import flow
@@ -12,7 +13,9 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import resume_flow_run
 
+from deployments.targets.errors import TargetError
 from deployments.targets.specs import TargetSpec
+from deployments.targets.trust.decision import to_line
 from deployments.targets.trust.keys import KeyRing
 from flows.lifecycle import declare
 from flows.recipe.load import load_recipe
@@ -23,6 +26,7 @@ from storage.records.receipts import ChannelRecord, ModelRecord, Receipt
 from tasks.release import approve as module
 from tasks.release.approval import (
     ApprovalRequest,
+    list_awaited,
     make_request,
     read_answer,
     read_request,
@@ -83,7 +87,7 @@ def once_asked(store: Store, act: Callable[[], object]) -> threading.Thread:
         act()
 
     # Which server there is, is known by the context of this thread.
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(wait,))
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(wait,), daemon=True)
     thread.start()
     return thread
 
@@ -116,6 +120,50 @@ def test_no_answer_in_time_is_a_no_that_stands(store: Store) -> None:
             approve.fn(store.url, draft(), within(0.2 / 3600))
     late = call("approve", RUN, "--yes", "--workspace", store.url)
     assert "no by time limit" in late.messages
+
+
+def test_nobody_answers_a_run_that_was_lost_once_its_time_is_over(store: Store) -> None:
+    over = datetime.now(UTC) - timedelta(hours=1)
+    request = make_request(draft(), ("edge",), over)
+    write_request(store, request, KeyRing())
+    late = call("approve", RUN, "--yes", "--workspace", store.url)
+    assert (late.status, "resume the run, which asks again" in late.messages) == (1, True)
+    assert read_answer(store, request, KeyRing()) is None
+
+
+def test_the_models_that_people_are_asked_of_are_known(store: Store) -> None:
+    until = datetime.now(UTC)
+    write_request(store, make_request(draft(), ("edge",), until), KeyRing())
+    assert list_awaited(store, until) == {"a" * 64}
+    assert list_awaited(store, until + timedelta(seconds=1)) == set()
+    (place,) = store.list("approvals")
+    store.write(place, b"{}")
+    with pytest.raises((TargetError, Corrupt)):
+        list_awaited(store, until)
+
+
+def test_an_answer_is_handed_on_although_prefect_is_not_ready_for_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = make_request(draft(), ("edge",), datetime.now(UTC) + timedelta(hours=1))
+    write_answer(store, answer_to(request))
+    asked, done = list[object](), threading.Event()
+
+    def resume(*given: object, **options: object) -> None:
+        asked.append(given)
+        if len(asked) == 1:
+            raise RuntimeError("Run input schema not found.")
+        done.set()
+
+    monkeypatch.setattr(module, "resume_flow_run", resume)
+    with module._watching(store, request, KeyRing(), uuid4()):
+        assert done.wait(20)
+    assert len(asked) == 2
+
+
+def test_what_a_person_writes_is_one_line_without_secrets() -> None:
+    said = to_line("see https://ada:secret@host/x?sig=abc\n  9  retire by eve \x1b[2J")
+    assert said == "see https://***@host/x?sig=*** 9 retire by eve [2J"
 
 
 def test_an_answer_is_to_what_was_asked_and_to_nothing_else(store: Store) -> None:

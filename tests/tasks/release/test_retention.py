@@ -10,6 +10,7 @@ import pytest
 from deployments.targets.errors import TargetError
 from deployments.targets.follow.client import update_model
 from deployments.targets.publish.steering import roll_back
+from deployments.targets.trust.keys import KeyRing
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.verify import verify_dataset
@@ -18,6 +19,7 @@ from storage.records.receipts import StartRecord
 from storage.testing.small_datasets import add_shard, read_ids
 from storage.upkeep import gc
 from tasks.gates.accepted import find_accepted
+from tasks.release.approval import ApprovalRequest, write_request
 from tasks.release.old_versions import drop_found, find_versions
 from tasks.release.retention import Policy, find_removal, remove
 from tasks.release.shelf import read_shelf, retire_model, tag_model
@@ -129,6 +131,27 @@ def test_what_a_run_may_be_about_to_name_stays(workspace: Path) -> None:
     assert len(remove(store, now).paths) == 2
 
 
+def test_what_a_person_is_asked_of_stays(workspace: Path) -> None:
+    """A run that waits has no receipt yet, however long it waits."""
+    store = Store(workspace)
+    store.write(f"models/{'0' * 64}/c", b"of a run that waits")
+    age(workspace, 40, "models")
+    request = ApprovalRequest(
+        run="20261128-120000-abcdef",
+        recipe="digits",
+        model="0" * 64,
+        channels={},
+        headline="",
+        figures=(),
+        until=NOW + timedelta(hours=1),
+    )
+    write_request(store, request, KeyRing())
+    assert remove(store, POLICY).models == ()
+    over = request.model_copy(update={"until": NOW - timedelta(days=16)})
+    write_request(store, over, KeyRing())
+    assert remove(store, POLICY).models == ("0" * 64,)
+
+
 @pytest.mark.parametrize("damage", ["receipt", "channel", "tag"])
 def test_nothing_goes_while_something_cannot_be_read(workspace: Path, damage: str) -> None:
     make_line(workspace, 4)
@@ -207,6 +230,11 @@ def test_the_data_that_were_accepted_last_stay_for_the_next_to_be_held_against(
     assert found == {"mills-raw": (versions[0].number, versions[2].number)}
     drop_found(store, found, reason="old")
     assert find_accepted(store, versions[3], TABLE).version == versions[1]
+
+
+@pytest.mark.parametrize("days", ["nan", "inf", "1e300", "-1"])
+def test_an_age_that_is_none_is_bad_usage(workspace: Path, days: str) -> None:
+    assert call("gc", "--days", days, "-w", str(workspace)).status == 2
 
 
 def test_young_versions_stay(workspace: Path) -> None:

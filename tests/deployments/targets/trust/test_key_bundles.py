@@ -5,6 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from deployments.targets.errors import KeyAbsent, KeyConflict, KeyStoreError, KeyUnsafe
 from deployments.targets.trust.key_bundles import export_keys, import_keys
@@ -71,6 +76,28 @@ def test_open_private_bundle_is_refused(keys: KeyRing, tmp_path: Path) -> None:
     (tmp_path / "bundle.json").chmod(0o644)
     with pytest.raises(KeyUnsafe, match="chmod 600"):
         import_keys(tmp_path / "bundle.json")
+
+
+def test_a_program_that_signs_is_taken_only_where_it_is_allowed(
+    workspace: Path, tmp_path: Path
+) -> None:
+    """It names a key that the channel has: it would run at the next release."""
+    channel = make_channel(workspace)
+    channel_id = channel.keys.channel_ids()[0]
+    private = load_pem_private_key(channel.keys.channel_key_texts(channel_id)["targets"], None)
+    pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    program = ["touch", str(tmp_path / "was-run")]
+    text = json.dumps({"command": program, "public": pem.decode()})
+    export_keys(tmp_path / "device.json")
+    bundle = json.loads((tmp_path / "device.json").read_text())
+    bundle["private"] = {"channels": {channel_id: {f"targets-{'0' * 12}": text}}}
+    (tmp_path / "device.json").write_text(json.dumps(bundle))
+    with pytest.raises(KeyStoreError, match=r"programs.*targets-000000000000.*--commands"):
+        import_keys(tmp_path / "device.json")
+    publish_model(channel, 1, None)
+    assert not (tmp_path / "was-run").exists()
+    import_keys(tmp_path / "device.json", commands=True)
+    assert f"targets-{'0' * 12}" in channel.keys.channel_key_texts(channel_id)
 
 
 def test_export_never_overwrites(keys: KeyRing, tmp_path: Path) -> None:
