@@ -183,11 +183,11 @@ class Distance(FittedNetwork):
     are far away in just the features that tell them, and would make these count for little.
 
     Args:
-        input_shape: (D,) or (L, C); steps of a window share a mean and a deviation.
+        input_shape: (D,) or (L, C).
         outputs: That same shape.
 
     Attributes:
-        mean: Buffer (D,) or (C,) float32.
+        mean: Buffer of the input's shape, float32.
         deviation: Buffer of that shape, above 0.
 
     Raises:
@@ -201,18 +201,24 @@ class Distance(FittedNetwork):
         super().__init__()
         if outputs != input_shape:
             raise ValueError(f"outputs must be the input's shape {input_shape}; got {outputs}")
-        self.register_buffer("mean", torch.zeros(input_shape[-1]))
-        self.register_buffer("deviation", torch.ones(input_shape[-1]))
+        self.register_buffer("mean", torch.zeros(input_shape))
+        self.register_buffer("deviation", torch.ones(input_shape))
 
     def fit_rows(self, features: Tensor, wanted: Tensor, weight: Tensor) -> None:
         """Takes mean and deviation of the rows that are normal, whose label is 0."""
         del weight
-        normal = features[wanted == 0].flatten(0, -2).double()
+        normal = features[wanted == 0].double()
         if not len(normal):
             return
         deviation = normal.std(0, correction=0)
         self.mean.copy_(normal.mean(0))
         self.deviation.copy_(torch.where(deviation > LEAST_DEVIATION, deviation, 1.0))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Loads the weights; a network of before has none, and stays as nothing was fitted."""
+        for name, value in self.named_buffers():
+            state_dict.setdefault(f"{prefix}{name}", value)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def forward(self, sample: Tensor) -> Tensor:
         """Turns (N, ...) float32 into what lies as far from it as the score says."""

@@ -111,6 +111,9 @@ def test_a_constant_column_counts_as_it_is_and_without_normal_rows_nothing_is_fi
     fresh = Distance(input_shape=(2,), outputs=(2,))
     fresh.fit_rows(rows, torch.ones(3, dtype=torch.int64), torch.ones(3))
     assert not fresh(rows).any()
+    before = torch.nn.Sequential(Distance(input_shape=(2,), outputs=(2,)))
+    before.load_state_dict({})  # As a checkpoint of before has it: no weights.
+    assert not before(rows).any()
 
 
 def test_trees_answer_as_scikit_learn_s_do() -> None:
