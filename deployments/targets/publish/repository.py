@@ -278,10 +278,13 @@ def _refuse_rollback(channel: Channel, seen: int, version: int) -> None:
 
 
 def put_target(store: Store, name: str, data: bytes) -> None:
-    """Writes a release's file under the digest of its bytes; nothing names it before the commit."""
+    """Writes a release's file under the digest of its bytes; nothing names it before the commit.
+
+    One that is there is written anew: mended, and too young for any clean-up.
+    """
     path = f"{TARGETS}/{sha256_bytes(data)}.{name}"
-    if not store.put_if_absent(path, data) and store.read(path) != data:
-        store.write(path, data)  # Damaged since: its name says what it must hold.
+    if not store.put_if_absent(path, data):
+        store.write(path, data)
 
 
 def _read_optional(channel: Channel, name: str) -> bytes | None:

@@ -193,6 +193,7 @@ def write_systemd(deployment: Deployment) -> str:
     served = deployment.serve(deployment.location.display, "127.0.0.1")
     command = " ".join(_quote(part).replace("%", "%%").replace("$", "$$") for part in served[1:])
     state = "%S/lepton"
+    home = "yes" if "://" in deployment.location.url else "read-only"
     return f"""\
 # lepton keys export keys.json; install it as {KEYS}, which root alone need read
 [Unit]
@@ -211,7 +212,7 @@ DynamicUser=yes
 StateDirectory=lepton
 NoNewPrivileges=yes
 ProtectSystem=strict
-ProtectHome=yes
+ProtectHome={home}
 PrivateTmp=yes
 PrivateDevices=yes
 ProtectKernelTunables=yes

@@ -9,6 +9,7 @@ import pytest
 
 from deployments.targets.errors import TargetError
 from deployments.targets.follow.client import update_model
+from deployments.targets.publish.repository import put_target
 from deployments.targets.publish.steering import roll_back
 from deployments.targets.trust.keys import KeyRing
 from storage.base.store import Store
@@ -230,6 +231,17 @@ def test_the_data_that_were_accepted_last_stay_for_the_next_to_be_held_against(
     assert found == {"mills-raw": (versions[0].number, versions[2].number)}
     drop_found(store, found, reason="old")
     assert find_accepted(store, versions[3], TABLE).version == versions[1]
+
+
+def test_a_file_that_is_published_again_is_young(workspace: Path) -> None:
+    """Nothing names it until the commit, and a clean-up may look in between."""
+    channel = make_line(workspace, 1)
+    path = next((workspace / "channels/edge/targets").glob("*.onnx"))
+    data, name = path.read_bytes(), path.name.partition(".")[2]
+    assert path.stat().st_mtime < (NOW - timedelta(days=90)).timestamp()
+    put_target(channel.store, name, data)
+    assert path.stat().st_mtime > (NOW - timedelta(days=1)).timestamp()
+    assert path.read_bytes() == data
 
 
 @pytest.mark.parametrize("days", ["nan", "inf", "1e300", "-1"])

@@ -169,6 +169,9 @@ def test_systemd_reads_the_unit(deployment: Deployment) -> None:
     started = shlex.split(unit["Service"]["ExecStart"])
     assert started[:3] == ["/usr/bin/env", "lepton", "serve"]
     assert "s3://models/$$HOME/channels/edge" in started
+    assert unit["Service"]["ProtectHome"] == "yes"
+    # A folder of this machine may lie in somebody's home.
+    assert "\nProtectHome=read-only\n" in write_systemd(deployment)
     # The keys are handed over by systemd: the service's own user may not read them.
     assert unit["Service"]["LoadCredential"] == "keys.json:/etc/lepton/keys.json"
     assert unit["Service"]["ExecStartPre"].endswith("lepton keys import %d/keys.json")
