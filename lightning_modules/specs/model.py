@@ -6,7 +6,7 @@ is named (`family`, `name`), a user's own can stand instead, as the import path
 """
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -24,6 +24,8 @@ FamilyName = Annotated[
     AfterValidator(partial(check_name, "network family", lambda: (*list_families(), AUTO))),
 ]
 HeadName = Annotated[str, AfterValidator(partial(check_name, "head", lambda: HEADS))]
+
+_MOST_BUCKETS: Final = 2**17
 
 
 class DenoiseSpec(Spec):
@@ -95,6 +97,17 @@ class HeadSpec(Spec):
     """Whether an image is answered by the mean over it and its mirror image, left to right: more
     accurate at twice the time, where what is mirrored is the same thing (never for digits or
     letters); for images."""
+
+    @field_validator("hash")
+    @classmethod
+    def _check_buckets(cls, buckets: dict[str, int]) -> dict[str, int]:
+        """A card names each bucket, and a device reads no card of more than 2**18 parts."""
+        if (got := sum(buckets.values())) > _MOST_BUCKETS:
+            raise ValueError(
+                f"hash must have at most {_MOST_BUCKETS} buckets together; got {got}; give each "
+                "column fewer"
+            )
+        return buckets
 
 
 class NetworkSpec(Spec):

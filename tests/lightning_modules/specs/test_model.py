@@ -124,3 +124,9 @@ def test_every_setting_of_a_recipe_is_described() -> None:
                 f"{shown['title']}.{name}" for name in fields if not fields[name].get("description")
             ]
     assert absent == []
+
+
+def test_hashed_texts_have_no_more_buckets_than_a_card_can_name() -> None:
+    assert HeadSpec(hash={"a": 65_536, "b": 65_536}).hash["b"] == 65_536
+    with pytest.raises(ValidationError, match=r"131072 buckets together.*got 131074"):
+        HeadSpec(hash={"a": 65_536, "b": 65_536, "c": 2})
