@@ -29,9 +29,15 @@ class Figure(BaseModel):
     interval: tuple[float, float] | None = None
 
 
-def find_value(figures: tuple[Figure, ...], name: str, split: str | None = None) -> float | None:
-    """Return the value of the first figure of a name, and of a split if given; None without."""
+def find_figure(figures: tuple[Figure, ...], name: str, split: str | None = None) -> Figure | None:
+    """Return the first figure of a name, and of a split if given; None without."""
     for figure in figures:
         if figure.name == name and split in (None, figure.split):
-            return figure.value
+            return figure
     return None
+
+
+def find_value(figures: tuple[Figure, ...], name: str, split: str | None = None) -> float | None:
+    """Return the value of the first figure of a name, and of a split if given; None without."""
+    figure = find_figure(figures, name, split)
+    return None if figure is None else figure.value

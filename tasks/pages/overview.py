@@ -7,7 +7,7 @@ from typing import Any
 from deployments.targets.errors import TargetError
 from deployments.targets.publish.channel import open_channel, read_champion
 from storage.base.errors import StorageError
-from storage.base.figures import Figure
+from storage.base.figures import find_figure
 from storage.base.store import Store
 from storage.records.receipts import Receipt
 from tasks.forms.streams import HELD_OUT
@@ -41,7 +41,7 @@ def _describe_ended(workspace: Store, receipt: Receipt) -> RunLine:
         at=receipt.created_at,
         took_s=sum(receipt.timings.values()) if receipt.timings else None,
         note=f"at {receipt.stopped_at}" if receipt.stopped_at else "",
-        headline=_find_headline(receipt),
+        headline=find_figure(receipt.figures, receipt.headline, HELD_OUT),
         gates=tuple(
             (str(gate.get("stage", "")), gate.get("passed") is True) for gate in receipt.gates
         ),
@@ -54,11 +54,6 @@ def _describe_ended(workspace: Store, receipt: Receipt) -> RunLine:
 
 def _name_kind(document: Any) -> str:
     return str(document.get("kind", "")) if isinstance(document, dict) else ""
-
-
-def _find_headline(receipt: Receipt) -> Figure | None:
-    wanted = (receipt.headline, HELD_OUT)
-    return next((each for each in receipt.figures if (each.name, each.split) == wanted), None)
 
 
 def write_overview(workspace: Store, runs: Sequence[RunLine]) -> str:

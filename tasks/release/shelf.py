@@ -7,7 +7,7 @@ from deployments.targets.errors import TargetError
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.marks import Mark, check_tag, drop_mark, read_marks, write_mark
 from storage.base.errors import NotFound, StorageError
-from storage.base.figures import Figure
+from storage.base.figures import Figure, find_figure
 from storage.base.store import Store
 from storage.records.models import FOLDER
 from storage.records.receipts import Receipt
@@ -49,9 +49,7 @@ class ShelfModel(Result):
     @property
     def headline(self) -> Figure | None:
         """The figure on held-out rows that it is judged by first; None without one."""
-        wanted = (self.receipt.headline, HELD_OUT)
-        figures = self.receipt.figures
-        return next((each for each in figures if (each.name, each.split) == wanted), None)
+        return find_figure(self.receipt.figures, self.receipt.headline, HELD_OUT)
 
     @property
     def live(self) -> tuple[Stay, ...]:

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from storage.base.figures import Figure
+from storage.base.figures import Figure, find_figure
 from tasks.forms.streams import HELD_OUT
 from tasks.release.shelf import ShelfModel
 from tasks.release.stays import Stay
-from tasks.rendering.text import format_bytes, name_figure, show_figure
+from tasks.rendering.text import format_bytes, format_minute, name_figure, show_figure
 from tasks.runtime.outcome_base import Result
-
-_WHEN = "%Y-%m-%d %H:%M"
 
 
 class FigureRow(Result):
@@ -82,7 +80,7 @@ def tell_model(model: ShelfModel, at: datetime | None = None) -> str:
     headline = "" if model.headline is None else _tell_figure(model.headline)
     state = model.receipt.status
     return (
-        f"{model.id[:12]}  {model.recipe}  {model.receipt.created_at.strftime(_WHEN)}  {state}  "
+        f"{model.id[:12]}  {model.recipe}  {format_minute(model.receipt.created_at)}  {state}  "
         f"{headline}  {', '.join(said)}"
     ).rstrip()
 
@@ -92,7 +90,7 @@ def show_model(model: ShelfModel) -> str:
     receipt = model.receipt
     lines = [
         f"model     {model.id}",
-        f"recipe    {model.recipe}, {receipt.status} {receipt.created_at.strftime(_WHEN)} UTC, run "
+        f"recipe    {model.recipe}, {receipt.status} {format_minute(receipt.created_at)} UTC, run "
         f"{receipt.run}",
         f"receipt   {receipt.id}",
     ]
@@ -112,7 +110,7 @@ def show_model(model: ShelfModel) -> str:
     lines += [f"tag       {tag}" for tag in model.tags]
     if model.retired is not None:
         said = model.retired
-        lines.append(f"retired   {said.at.strftime(_WHEN)} UTC by {said.author}: {said.reason}")
+        lines.append(f"retired   {format_minute(said.at)} UTC by {said.author}: {said.reason}")
     if not model.present:
         lines.append("files     removed; the receipt stays")
     return "\n".join(lines)
@@ -131,7 +129,9 @@ def compare_models(models: Sequence[ShelfModel]) -> Comparison:
         recipes=tuple(model.recipe for model in models),
         rows=tuple(
             FigureRow(
-                name=name, split=split, figures=tuple(_find(model, name, split) for model in models)
+                name=name,
+                split=split,
+                figures=tuple(find_figure(each.receipt.figures, name, split) for each in models),
             )
             for name, split in ordered
         ),
@@ -178,11 +178,6 @@ def _order(model: ShelfModel) -> list[Figure]:
     return sorted(figures, key=lambda each: (each.split != HELD_OUT, each.name != first))
 
 
-def _find(model: ShelfModel, name: str, split: str) -> Figure | None:
-    figures = model.receipt.figures
-    return next((each for each in figures if (each.name, each.split) == (name, split)), None)
-
-
 def _tell_figure(figure: Figure) -> str:
     return f"{name_figure(figure.name)} {_show_figure(figure)}"
 
@@ -196,8 +191,8 @@ def _show_figure(figure: Figure) -> str:
 
 
 def _tell_stay(stay: Stay) -> str:
-    until = "now" if stay.until is None else f"{stay.until.strftime(_WHEN)} UTC"
+    until = "now" if stay.until is None else f"{format_minute(stay.until)} UTC"
     return (
         f"{stay.channel} release {stay.number} ({stay.artifact}), "
-        f"{stay.since.strftime(_WHEN)} UTC to {until}"
+        f"{format_minute(stay.since)} UTC to {until}"
     )
