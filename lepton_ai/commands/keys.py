@@ -10,18 +10,11 @@ import typer
 from deployments.targets.publish.channel import open_channel
 from deployments.targets.publish.repository import load_state
 from deployments.targets.trust.key_bundles import export_keys, import_keys
-from deployments.targets.trust.key_records import ROLES, KeyBundle
+from deployments.targets.trust.key_records import KeyBundle
 from deployments.targets.trust.key_vault import back_up_keys, read_bundle, restore_keys, split_keys
 from deployments.targets.trust.keys import KeyRing
-from lepton_ai.commands.common import (
-    DEFAULT_WORKSPACE,
-    EXIT_USAGE,
-    Workspace,
-    fail,
-    say,
-    translate_errors,
-)
-from storage.base.store import redact
+from lepton_ai.commands.channel_options import Name, parse_role
+from lepton_ai.commands.common import DEFAULT_WORKSPACE, Workspace, say, translate_errors
 
 app = typer.Typer(no_args_is_help=True)
 PASSPHRASE_VARIABLE = "LEPTON_PASSPHRASE"  # noqa: S105
@@ -85,17 +78,14 @@ def restore(
 @app.command("split")
 @translate_errors
 def split(
-    channel: Annotated[str, typer.Argument(help="Channel in the workspace.")],
+    channel: Name,
     into: Annotated[Path, typer.Option("--into", help="Folder, such as a removable disk.")],
     role: Annotated[str, typer.Option(help="root, targets, snapshot or timestamp.")] = "root",
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Move a role's keys off this machine, each to an encrypted file: give them with --keys."""
-    named = next((each for each in ROLES if each == role), None)
-    if named is None:
-        raise fail(f"role ({redact(role)}) must be one of {', '.join(ROLES)}", EXIT_USAGE)
-    channel_id = load_state(open_channel(workspace, channel)).channel_id
-    for path in split_keys(channel_id, named, into, _ask_new()):
+    named, opened = parse_role(role), open_channel(workspace, channel)
+    for path in split_keys(load_state(opened).channel_id, named, into, _ask_new()):
         say(f"moved to {path}")
 
 
