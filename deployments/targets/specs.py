@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-ClassName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+"""What channels, devices, their classes and tags may be called: it becomes the name of a file."""
+ClassName = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class TargetSpec(BaseModel):

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from deployments.targets.errors import ChannelAbsent, ChannelError
+from deployments.targets.specs import NAME_PATTERN
 from storage.base.store import Store, redact
 
 CHANNELS = "channels"
 METADATA = "metadata"
 TARGETS = "targets"
-_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
+_NAME = re.compile(NAME_PATTERN)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.targets.errors import DeviceRefused, NotCleared
+from deployments.targets.specs import NAME_PATTERN, ClassName
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.receipt_signer import ReceiptSigner
 from deployments.targets.trust.sealed import is_signature, open_sealed, seal_body
@@ -22,13 +23,11 @@ from storage.base.errors import NotFound
 from storage.base.store import Store, canonical_json, redact
 
 DEVICES = "devices"
-ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
-_ID = re.compile(ID_PATTERN)
+_ID = re.compile(NAME_PATTERN)
 _CODE = re.compile(r"^lepton-device-1\.([A-Za-z0-9_-]{1,400})\.([A-Za-z0-9_-]{86})$")
 _CODE_PREFIX = "lepton-device-1"
 
-DeviceId = Annotated[str, Field(pattern=ID_PATTERN)]
-ClassName = Annotated[str, Field(pattern=ID_PATTERN)]
+DeviceId = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class DeviceRecord(BaseModel):

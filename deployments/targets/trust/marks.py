@@ -11,15 +11,16 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.targets.errors import NotCleared, TargetError
+from deployments.targets.specs import NAME_PATTERN
 from deployments.targets.trust.card import Sha256
+from deployments.targets.trust.decision import MAX_WORDS
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.sealed import open_sealed, seal_body
 from storage.base.errors import NotFound
 from storage.base.store import Store
 
 FOLDERS: Final = {"tag": "tags", "retired": "retired"}
-MAX_WORDS: Final = 2000
-_TAG = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
+_TAG = re.compile(NAME_PATTERN)
 _ID = re.compile(r"^[0-9a-f]{8,64}$")
 _SUFFIX = ".json"
 _REMEDY = "restore the file from a copy, import its signer's public key, or remove it"

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deployments.targets.trust.devices import ClassName
+from deployments.targets.specs import ClassName
 from storage.base.store import sha256_bytes
 
 WHOLE: Final = 1_000_000
