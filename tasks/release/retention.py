@@ -79,9 +79,14 @@ def find_removal(
     Raises:
         TargetError: A channel, a tag or a receipt cannot be read, so that this cannot be known.
     """
-    moment = now or datetime.now(UTC)
-    cutoff, settled = moment - policy.age, moment - max(policy.age, AT_WORK)
     shelf = _read_whole(workspace, ring)
+    return _find_unneeded(workspace, shelf, policy, ring, now or datetime.now(UTC))
+
+
+def _find_unneeded(
+    workspace: Store, shelf: Shelf, policy: Policy, ring: KeyRing | None, now: datetime
+) -> Removal:
+    cutoff, settled = now - policy.age, now - max(policy.age, AT_WORK)
     needed = _find_needed(shelf, policy, cutoff) | list_awaited(workspace, cutoff, ring)
     models = tuple(
         model_id
@@ -108,8 +113,8 @@ def remove(workspace: Store, policy: Policy, ring: KeyRing | None = None) -> Rem
     Raises:
         TargetError: What is needed cannot be known; nothing is deleted then.
     """
-    found = find_removal(workspace, policy, ring)
     shelf = _read_whole(workspace, ring)
+    found = _find_unneeded(workspace, shelf, policy, ring, datetime.now(UTC))
     marked = [model for model in shelf.models if model.id in found.models and not model.retired]
     for model in marked:
         _mark(workspace, model, ring)
