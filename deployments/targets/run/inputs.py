@@ -140,8 +140,9 @@ def _read_records(records: Records, spec: InputSpec, where: str, style: TextStyl
 
 
 def _read_long(records: Records, spec: InputSpec, where: str, style: TextStyle) -> Samples:
-    numbers = list_number_columns(spec)
-    records = write_numbers(records, numbers, style.marks, find_missing(spec.missing))
+    if not style.marks.is_plain:
+        numbers = list_number_columns(spec)
+        records = write_numbers(records, numbers, style.marks, find_missing(spec.missing))
     samples = RECORD_READERS.find(spec.form)(records, spec, where)
     if samples.times is not None:
         return samples

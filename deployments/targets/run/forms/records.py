@@ -128,8 +128,6 @@ def write_numbers(
         marks: How the file writes numbers.
         missing: The texts that mean that there is no value.
     """
-    if marks.is_plain:
-        return found
     writer = NumberWriter(marks, missing)
     places = {place for place, name in enumerate(found.header) if name in names}
     rows = [
