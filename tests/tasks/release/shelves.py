@@ -32,16 +32,19 @@ def put_model(
     accuracy: float = 0.9,
     data: int = 1,
     start: StartRecord | None = None,
+    joined: str | None = None,
 ) -> str:
     """Puts a model with its receipt and its run's page, all of an age; returns its id."""
     store, model_id, run = Store(workspace), model_id_of(seed), f"run-{seed}"
     files = write_model_files(store, model_id, {"int8.onnx": make_onnx(seed), "c": b"weights"})
     made = make_receipt(run, promoted=promoted, model=model_id)
     assert made.model is not None
+    source = {"type": "joined", "dataset": {"name": "digits", "digest": joined}}
     receipt = made.model_copy(
         update={
             "model": made.model.model_copy(update={"files": files, "start": start}),
             "created_at": NOW - days_ago * DAY,
+            "recipe": {**made.recipe, "source": source} if joined else made.recipe,
             "headline": "accuracy",
             "figures": (
                 Figure(name="mae", value=0.5, unit="", direction="lower", split="validation"),

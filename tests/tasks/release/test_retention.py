@@ -219,6 +219,17 @@ def test_data_versions_that_nothing_names_go(
     assert "0 data versions" in told.out
 
 
+def test_data_that_a_recipe_joins_by_their_digest_stay(workspace: Path) -> None:
+    store, later = Store(workspace), NOW + timedelta(days=1)
+    joined = put_versions(workspace, 4, 30).open(2).digest
+    put_model(workspace, 1, days_ago=90, data=1, joined=joined)
+    # 1 is what it learned from, 3 is the latest.
+    assert find_versions(store, read_shelf(store), (), later, later) == {"digits": (0,)}
+    gone = (model_id_of(1),)
+    found = find_versions(store, read_shelf(store), gone, later, later)
+    assert found == {"digits": (0, 1, 2)}
+
+
 def test_the_data_that_were_accepted_last_stay_for_the_next_to_be_held_against(
     tmp_path: Path,
 ) -> None:
