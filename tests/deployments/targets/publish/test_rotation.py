@@ -25,10 +25,10 @@ from deployments.targets.errors import (
 )
 from deployments.targets.follow.client import update_model
 from deployments.targets.publish import rotation
-from deployments.targets.publish.change import change
+from deployments.targets.publish.change import change, open_signers
 from deployments.targets.publish.channel import create_channel, open_channel, refresh
 from deployments.targets.publish.history import read_log
-from deployments.targets.publish.repository import Channel, ChannelState, load_state
+from deployments.targets.publish.repository import Channel, ChannelState, commit, load_state
 from deployments.targets.publish.rotation import rotate_key
 from deployments.targets.publish.status import describe_channel, list_history
 from deployments.targets.publish.steering import roll_back
@@ -209,6 +209,21 @@ def test_who_began_before_a_replacement_signs_by_the_new_key(
     assert len(asked) == 2
     assert load_state(channel).version > asked[1]
     assert follow(workspace, tmp_path / "device") == make_onnx(1)
+
+
+def test_what_was_read_under_an_earlier_root_is_not_committed(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_state(channel)
+    signers = open_signers(channel, before)
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation, "_record", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            rotate_key(channel, "targets", **WHY)
+    assert not commit(channel, before, signers, before.content, None)
+    after = load_state(channel)
+    assert (after.version, after.root.version) == (before.version, before.root.version + 1)
+    assert commit(channel, after, open_signers(channel, after), after.content, None)
 
 
 def test_an_offline_root_is_not_needed_to_publish(
