@@ -104,25 +104,32 @@ def quantize_int8(
 
 def _quantize_statically(fp32: bytes, calibration: NDArray[Any], method: Method) -> onnx.ModelProto:
     from onnxruntime.quantization import CalibrationMethod, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with quiet_quantizer(), tempfile.TemporaryDirectory(prefix="lepton-quantize-") as folder:
-        source, folded, target = (
-            Path(folder, name) for name in ("source.onnx", "folded.onnx", "int8.onnx")
-        )
-        source.write_bytes(fp32)
-        quant_pre_process(source, folded, skip_symbolic_shape=True)
+    with fold_network(fp32) as folded:
+        target = folded.with_name("int8.onnx")
         rows, kept = CalibrationRows(calibration, find_input(folded)), find_stacked(folded)
         settings = {**_static_settings(), "nodes_to_exclude": kept}
         if method == "min_max":
             settings["calibrate_method"] = CalibrationMethod.MinMax
         else:
-            settings["calibration_cache_path"] = Path(folder, "ranges.json")
+            settings["calibration_cache_path"] = folded.with_name("ranges.json")
             settings["calibrate_method"] = write_ranges(
                 folded, rows, method, settings["calibration_cache_path"]
             )
         quantize_static(folded, target, rows, **settings)
         return onnx.load(target)
+
+
+@contextmanager
+def fold_network(fp32: bytes) -> Iterator[Path]:
+    """Gives a network's file as quantisers take it, in a folder of its own; they are kept quiet."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with _quiet(), tempfile.TemporaryDirectory(prefix="lepton-quantize-") as folder:
+        source, folded = Path(folder, "source.onnx"), Path(folder, "folded.onnx")
+        source.write_bytes(fp32)
+        quant_pre_process(source, folded, skip_symbolic_shape=True)
+        yield folded
 
 
 def write_ranges(source: Path, rows: "CalibrationRows", method: Method, target: Path) -> Any:
@@ -182,7 +189,7 @@ class CalibrationRows:
 
 
 @contextmanager
-def quiet_quantizer() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Holds back the quantiser's hints to the root logger and its dependencies' warnings."""
     root = logging.getLogger()
     level = root.level

@@ -5,13 +5,10 @@ depends a little on the rows that are asked with it. Networks of matrix products
 convolutions do not: their dynamic kernels are slower than the floating ones.
 """
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import onnx
 
 from lightning_modules.compress.onnx_export import clear_provenance, serialize_model
-from lightning_modules.compress.quantize import find_stacked, quiet_quantizer
+from lightning_modules.compress.quantize import find_stacked, fold_network
 from lightning_modules.compress.rungs.base import Material, NotMade, Rung
 from lightning_modules.errors import ExportError
 
@@ -46,14 +43,9 @@ class Int8Dynamic(Rung):
 
 def _quantize_dynamically(fp32: bytes) -> onnx.ModelProto:
     from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with quiet_quantizer(), TemporaryDirectory(prefix="lepton-quantize-") as folder:
-        source, folded, target = (
-            Path(folder, name) for name in ("source.onnx", "folded.onnx", "int8.onnx")
-        )
-        source.write_bytes(fp32)
-        quant_pre_process(source, folded, skip_symbolic_shape=True)
+    with fold_network(fp32) as folded:
+        target = folded.with_name("int8.onnx")
         quantize_dynamic(
             folded,
             target,
