@@ -10,7 +10,7 @@ from lightning_modules.compress.rungs.base import Material, NotMade
 from lightning_modules.compress.rungs.registry import RUNGS
 from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.forms import AnySample
-from lightning_modules.specs.rungs import FP32, list_rungs
+from lightning_modules.specs.rungs import list_rungs
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.tuning import Tuning
 
@@ -62,18 +62,13 @@ def make_artifacts(
         ExportError: A candidate cannot be made, or fp32 does not answer as the network does, to
             1e-4.
     """
-    rows = calibration[:0] if validation is None else validation
+    rows = calibration if validation is None else validation
     material = Material(learner, sample, spec, calibration, rows, tuning)
-    for name in sorted(spec.candidates, key=order_rungs):
+    for name in sorted(spec.candidates, key=list_rungs().index):
         try:
             content = RUNGS.find(name).make(material)
         except NotMade as error:
             if on_not_made is not None:
                 on_not_made(name, str(error))
             continue
-        yield Candidate(name, content, *material.compare(content, calibration))
-
-
-def order_rungs(name: str) -> tuple[bool, int]:
-    """Returns what artifacts are ordered by: fp32 first, the others as the table has them."""
-    return name != FP32, list_rungs().index(name)
+        yield Candidate(name, content, *material.compare(content))

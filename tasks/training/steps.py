@@ -205,13 +205,13 @@ class Worker:
         sample = read_sample(self.checkpoint)
         rows = self.draw_rows(step, sample)
         learner = load_learner(self.checkpoint)
-        records = {}
+        records, chooses = {}, step.compress.calibration == "auto"
         for made in make_artifacts(
             learner,
             sample,
             step.compress,
             calibration=rows,
-            validation=self.read_validation(sample),
+            validation=self.read_validation(sample) if chooses else None,
             tuning=open_tuning(self.store, self.checkpoint, self.open_rows(sample), step),
             on_not_made=self.not_made.__setitem__,
         ):

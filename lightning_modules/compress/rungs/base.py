@@ -33,7 +33,7 @@ class Material:
         sample: What its samples look like.
         spec: What the recipe asks for.
         calibration: (N, ...) raw training samples, N >= 1.
-        validation: (M, ...) raw validation samples, by which one of several ways is chosen.
+        validation: (M, ...) raw samples by which one of several ways is chosen, M >= 1.
         tuning: Where and how long smaller networks are trained; None: none is.
         tuned: Networks that were trained already, by the artifact that they were trained for.
     """
@@ -54,7 +54,7 @@ class Material:
             ExportError: It cannot be exported, or does not answer as the network does, to 1e-4.
         """
         content = export_onnx(self.learner, self.sample)
-        difference, _ = self.compare(content, self.calibration)
+        difference, _ = self.compare(content)
         if not difference <= PARITY:
             raise ExportError(
                 f"fp32 export must answer as the network does, to {PARITY}; got a difference of "
@@ -62,20 +62,31 @@ class Material:
             )
         return content
 
-    def compare(self, content: bytes, rows: Array) -> tuple[float, float]:
-        """Returns the largest difference of an artifact's answers, and the share that agrees."""
-        return compare_answers(self.learner.answer, run_onnx(content, rows), self.answer(rows))
+    def compare(self, content: bytes) -> tuple[float, float]:
+        """Returns the largest difference of an artifact's answers to the calibration rows.
+
+        The share that agrees stands beside it.
+        """
+        found = run_onnx(content, self.calibration)
+        return compare_answers(self.learner.answer, found, self._calibrated)
 
     def measure_distance(self, content: bytes) -> float:
         """Returns how far an artifact is from the network on the validation rows, on average."""
-        rows = self.validation if len(self.validation) else self.calibration
-        found, wanted = run_onnx(content, rows)[-1], self.answer(rows)[-1]
+        found, wanted = run_onnx(content, self.validation)[-1], self._validated[-1]
         apart = self.learner.answer.compute_difference(
             torch.from_numpy(found), torch.from_numpy(wanted)
         )
         return float(apart.double().mean())
 
-    def answer(self, rows: Array) -> tuple[Array, ...]:
+    @cached_property
+    def _calibrated(self) -> tuple[Array, ...]:
+        return self._answer(self.calibration)
+
+    @cached_property
+    def _validated(self) -> tuple[Array, ...]:
+        return self._answer(self.validation)
+
+    def _answer(self, rows: Array) -> tuple[Array, ...]:
         """Returns what the network answers to raw samples."""
         with torch.inference_mode():
             answers = self.learner.eval().answer_samples(torch.from_numpy(rows))
