@@ -21,6 +21,7 @@ from pydantic import (
     model_serializer,
 )
 
+from storage.base.documents import leave_out_defaults
 from storage.base.errors import Corrupt, NotFound, Overtaken
 from storage.base.store import Store, canonical_json, sha256_bytes
 
@@ -83,10 +84,8 @@ class LogEntry(BaseModel):
     @model_serializer(mode="wrap")
     def _leave_out_default(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what no dataset said before versions could be dropped."""
-        document: dict[str, Any] = handler(self)
-        if not self.dropped:
-            document.pop("dropped", None)
-        return document
+        first = type(self).model_fields.keys() - {"dropped"}
+        return leave_out_defaults(self, handler(self), first)
 
     @property
     def is_version(self) -> bool:

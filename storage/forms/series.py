@@ -126,8 +126,9 @@ class SeriesSpec(TableSpec):
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are read, the entity once, even where it is learned from, too."""
-        told = self.entity is not None and self.entity not in self.texts
-        found = (*super().columns, *((self.entity,) if told and self.entity is not None else ()))
+        found = super().columns
+        if self.entity is not None and self.entity not in self.texts:
+            found = (*found, self.entity)
         if self._remaining is None:
             return found
         # What counts may be what the rows are ordered by, or learned from, too.

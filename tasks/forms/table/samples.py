@@ -1,5 +1,7 @@
 """Describes samples of tables and series, and what an artifact takes, and reads their rows."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from deployments.targets.trust.card import InputSpec
@@ -15,7 +17,7 @@ from storage.datasets.version import Version
 from storage.forms.columns import NUMBERS, TIME, name_field
 from storage.forms.table import TableSpec
 from storage.forms.time_field import list_time_columns
-from storage.pipeline.fitted import Fitted
+from storage.pipeline.fitted import EntityFitted, Fitted
 from storage.shards.row_ids import ROW_ID, VALID_SUFFIX
 from tasks.runtime.errors import StageStopped
 
@@ -33,9 +35,10 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
     known = model.window.known if model.window is not None else ()
     others = [name for name in data.numbers if name not in (*forecast, *known)]
     order = [*forecast, *others, *(name for name in data.numbers if name in known)]
+    entities = _list_entities(data, model, fitted)
     return RowSample(
         objective=objective,
-        numbers=tuple(_describe_number(name, data, model, fitted) for name in order),
+        numbers=tuple(_describe_number(name, data, fitted, entities) for name in order),
         categories=tuple(
             _describe_category(name, data, fitted, model.head.hash.get(name)) for name in data.texts
         ),
@@ -54,13 +57,24 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
     )
 
 
-def _describe_number(name: str, data: TableSpec, model: ModelSpec, fitted: Fitted) -> NumberColumn:
+def _list_entities(
+    data: TableSpec, model: ModelSpec, fitted: Fitted
+) -> list[EntityFitted | None] | None:
+    """Return the figures of each entity, as its category counts them; None if none are used."""
+    if model.head.normalise != "entity" or data.entity is None:
+        return None
+    names = _describe_category(data.entity, data, fitted).vocabulary
+    return [fitted.entities.get(name) for name in names]
+
+
+def _describe_number(
+    name: str, data: TableSpec, fitted: Fitted, own: Sequence[EntityFitted | None] | None
+) -> NumberColumn:
     place = data.numbers.index(name)
     mean, std = fitted.mean[place], fitted.std[place]
     found = NumberColumn(name=name, mean=mean, std=std, date=name in data.dates)
-    if model.head.normalise != "entity" or data.entity is None:
+    if own is None:
         return found
-    own = [fitted.entities.get(t) for t in _describe_category(data.entity, data, fitted).vocabulary]
     means = [None if entity is None else entity.mean[place] for entity in own]
     stds = [None if entity is None else entity.std[place] for entity in own]
     # Where an entity has no value of a column, those of all rows stand in.
