@@ -125,14 +125,17 @@ def test_of_two_groups_one_is_held_out_and_one_is_learned_from(validation):
         assert set(splits.tolist()) == {TRAIN, HELD_OUT}
 
 
-@pytest.mark.parametrize("groups", [2, 3, 5])
+@pytest.mark.parametrize("groups", [2, 3, 5, 7])
 def test_of_few_groups_of_a_source_some_validate_and_some_are_learned_from(groups):
-    for seed in range(40):
+    for seed in range(200):
         spec = SplitSpec(by="source", field="person", validation=0.5, seed=seed)
         keys = hash_contents({"group": np.arange(groups)})
         shares = find_shares([(keys, None)], spec)
         splits = split_by_hash(keys, "train", spec, validation_given=False, shares=shares)
         assert set(splits.tolist()) == {TRAIN, VALIDATION}
+        # The one whose draw is nearest goes over, and no other.
+        plain = split_by_hash(keys, "train", spec, validation_given=False)
+        assert (splits != plain).sum() == (len(set(plain.tolist())) == 1)
 
 
 def test_the_only_group_is_learned_from() -> None:
