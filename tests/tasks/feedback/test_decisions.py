@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from deployments.targets.publish.history import STEERING_FORMAT
+from deployments.targets.trust.chain import append_chain, locate_log
+from deployments.targets.trust.keys import KeyRing
 from storage.base.errors import Corrupt
 from storage.base.store import Store, sha256_bytes
 from tasks.feedback.decisions import DatasetRef, DecisionLine, append_decision, read_decisions
@@ -54,6 +57,20 @@ def test_the_same_decision_is_not_logged_again(store: Store) -> None:
     assert append_decision(store, make_line(2, champion=None))
     assert append_decision(store, make_line(2))
     assert len(read_decisions(store, "edge")) == 6
+
+
+def test_what_steers_the_channel_stands_between_and_is_no_decision_on_what_came_back(
+    store: Store,
+) -> None:
+    steered = {"format": STEERING_FORMAT, "channel": "edge", "version": 7, "kind": "hold"}
+    append_chain(
+        store, locate_log("edge"), lambda there: [steered] if len(there) == 3 else [], KeyRing()
+    )
+    assert not append_decision(store, make_line(2))
+    assert append_decision(store, make_line(3))
+    numbers = [line.dataset.number for line in read_decisions(store, "edge") if line.dataset]
+    assert numbers == [0, 1, 2, 3]
+    assert len(log(store).read_bytes().splitlines()) == 5
 
 
 @pytest.mark.parametrize("how", ["letter", "lost line", "order", "cut", "other channel", "more"])

@@ -9,9 +9,12 @@ import pytest
 from flows.recipe.load import load_recipe
 from flows.recipe.retraining import derive_overrides
 from storage.datasets.version import Version
+from storage.pipeline.splits import find_cutoffs
+from storage.records.receipts import DatasetRecord
 from storage.shards.row_ids import CONTENT_HASH, ROW_ID, count_rows
 from storage.sources.joined import JoinedSource
 from tasks.feedback.collect import Gathered
+from tasks.feedback.cutoffs import NewCutoffs
 from tasks.feedback.fresh import FreshRows
 from tasks.feedback.joining import Join, describe_join
 from tasks.feedback.rows import find_truth_field
@@ -51,6 +54,20 @@ def ask_table(rows: Version) -> np.ndarray[Any, Any]:
     found = rows.read()
     codes = [["blue", "red"].index(colour) for colour in found["colour"].tolist()]
     return np.column_stack([found["numbers"], codes]).astype(np.float64)
+
+
+def test_new_cutoffs_are_utc_whatever_zone_said_those_before() -> None:
+    recipe = load_recipe("traffic", {"data.split.time_zone": "Asia/Tokyo"})
+    cutoffs = NewCutoffs("2026-01-01T00:00:00", "2026-02-01T00:00:00")
+    dataset = DatasetRecord(name="traffic", number=1, digest="a" * 64, manifest="b" * 64, rows={})
+    changes = derive_overrides(
+        recipe, "/workspace", dataset, "c" * 64, Join({}, cutoffs, is_warm=False)
+    )
+    split = load_recipe(recipe, changes).data.split
+    times = np.array(["2025-01-01", "2026-03-01"], "datetime64[ns]").astype(np.int64)
+    found = find_cutoffs(times, split)
+    moments = np.array([cutoffs.validation_from, cutoffs.held_out_from], "datetime64[ns]")
+    assert [found.validation, found.held_out] == moments.astype(np.int64).astype(float).tolist()
 
 
 @pytest.mark.parametrize("kind", ["tabular-classification", "tabular-regression"])

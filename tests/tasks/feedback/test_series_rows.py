@@ -10,6 +10,7 @@ from deployments.targets.trust.card import InputSpec
 from deployments.targets.trust.card_columns import ColumnSpec
 from storage.forms.columns import SERIES_ID, hash_entity
 from storage.forms.series import SeriesSpec
+from storage.shards.row_ids import ROW_ID
 from tasks.feedback.series_rows import make_series_rows, merge_rows
 
 LOOKBACK = 3
@@ -61,6 +62,8 @@ def test_rows_are_of_the_entity_that_a_window_names() -> None:
         "south": {hash_entity("south")},
         "": {hash_entity("d1")},
     }
+    # A row is of its shop and its moment: others have the same moments.
+    assert len(set(rows[ROW_ID].tolist())) == len(rows[ROW_ID])
     # Windows of one shop overlap in two rows.
     assert {text: int((rows["shop"] == text).sum()) for text in owners} == {
         "north": 4,
