@@ -88,5 +88,7 @@ def test_champion_and_baselines_are_decided_as_they_decide_themselves():
     for given, gain, best in ((facts, 0.2, False), (fair, 0.0, True)):
         part = compare_champion(GATE, given, "accuracy")
         assert part.figures["champion_gain"] == pytest.approx(gain, abs=0.05)
-        skill = compare_baselines(GATE, given, "accuracy").figures["skill"]
-        assert (skill <= 0) == best
+        part = compare_baselines(GATE, given, "accuracy")
+        assert (part.figures["skill"] <= 0) == best
+        # By the figures beside it they are decided so, too.
+        assert (part.tables["beside"].frame["skill"].max() <= 0) == best
