@@ -236,6 +236,7 @@ def test_a_channel_that_is_no_name_is_refused(channel: str) -> None:
             "at most the lookback of 24 steps",
         ),
         ("traffic", {"model.head.normalise": "entity"}, "model.head.normalise", "data.texts"),
+        ("traffic", {"model.head.hash": {"speed": 64}}, "model.head.hash", "columns of data.texts"),
         ("traffic", {"data.time": None}, "data", "name the column of the time"),
         ("traffic", {"train.loss.name": "focal"}, "train.loss.name", "mse, mae, huber"),
         (

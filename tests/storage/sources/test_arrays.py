@@ -256,6 +256,7 @@ def test_a_text_of_no_signs_is_damage(tmp_path, name, code):
     ("arrays", "changes", "said"),
     [
         (("x", "y"), {"entity": None}, "data.entity: window"),
+        (("x", "y"), {"texts": ["place"]}, r"got texts \(place\)"),
         (("x", "y"), {"numbers": ["x", "y", "z"]}, r"\(N, L, 3\).*\(6, 2\).*steps before columns"),
         (("x", "y"), {"metadata": ["subject"]}, "third array in source.train"),
         (("x", "y", "subject"), {}, "one column in data.metadata"),
