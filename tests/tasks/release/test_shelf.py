@@ -109,6 +109,16 @@ def test_a_model_that_is_live_is_not_retired(workspace: Path) -> None:
         retire_model(Store(workspace), model, author="ada", reason="old")
 
 
+def test_no_model_is_retired_while_a_channel_cannot_be_read(workspace: Path) -> None:
+    """It may be live there."""
+    make_line(workspace, 2)
+    for path in (workspace / "channels/edge/metadata").glob("*.snapshot.json"):
+        path.write_bytes(b"{}")
+    asked = call("models", "retire", model_id_of(1), "--reason", "wrong data", "-w", str(workspace))
+    assert (asked.status, "live nowhere; mend that first" in asked.messages) == (1, True)
+    assert read_marks(Store(workspace)) == []
+
+
 @pytest.mark.parametrize("damage", ["content", "name", "signer"])
 def test_a_tag_that_nobody_trusted_signed_is_refused(
     workspace: Path, tmp_path: Path, damage: str

@@ -128,3 +128,28 @@ def test_a_split_that_was_killed_before_the_key_was_removed_is_finished(
     (file,) = split_keys(channel_id, "root", tmp_path / "stick", WORDS)
     assert read_bundle(file, ask).private is not None
     assert "root" not in channel.keys.channel_key_texts(channel_id)
+
+
+def test_a_key_stays_where_another_file_is_in_the_place_of_its_own(
+    channel: Channel, tmp_path: Path
+) -> None:
+    state = load_state(channel)
+    (keyid,) = state.root.roles["root"].keyids
+    back_up_keys(tmp_path / f"{state.channel_id[:12]}-root-{keyid[:12]}.keys", WORDS)
+    with pytest.raises(KeyStoreError, match="one that exists"):
+        split_keys(state.channel_id, "root", tmp_path, WORDS)
+    assert "root" in channel.keys.channel_signers(state.channel_id)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_backup_with_a_key_that_is_none_is_refused_as_a_whole(
+    channel: Channel, tmp_path: Path, dry_run: bool
+) -> None:
+    folder = channel.keys.locate_channel(load_state(channel).channel_id)
+    junk = Path(folder) / f"snapshot-{'a' * 12}.pem"
+    junk.write_text("junk")
+    junk.chmod(0o600)
+    back_up_keys(tmp_path / "keys.backup", WORDS)
+    with pytest.raises(KeyStoreError, match="snapshot-aaa"):
+        restore_keys(tmp_path / "keys.backup", ask, KeyRing(tmp_path / "other"), dry_run=dry_run)
+    assert not (tmp_path / "other").exists()
