@@ -107,7 +107,7 @@ def lifecycle(
         compressed = run.do(compress, url, prepared, trained, evaluated, data, *wanted, *asked_as)
         run.do(gate_artifact, url, evaluated, compressed, r.gates.artifact, r.targets)
         if list_asking(r.targets):
-            run.do(approve, url, run.draft(), r.targets)
+            run.do(approve, url, run.draft(), r.targets, run.show_page())
         run.do(promote, url, run.draft(), compressed, r.name, r.kind, r.targets)
     receipt: Receipt = run.outcome()
     return receipt

@@ -19,7 +19,7 @@ from gates.engine.report import GateReport
 from storage.base.store import Store
 from storage.records.receipt_files import SignedReceipt, read_receipt
 from storage.records.receipts import Receipt
-from tasks.pages.report import write_report
+from tasks.pages.report import report_path, write_report
 from tasks.release.receipt import draft_receipt, issue_receipt
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.outcome_base import Outcome
@@ -120,6 +120,17 @@ class Run:
         """The receipt that the run has earned so far, with every gate green."""
         return draft_receipt(self.record)
 
+    def show_page(self) -> str:
+        """Writes the run's page as far as it got, for a person who is asked to let it go on.
+
+        Returns:
+            The page's address, without secrets.
+        """
+        write_report(self.workspace, self.record, self.draft(), None)
+        path = report_path(self.id)
+        local = self.workspace.local_path(path)
+        return local.as_uri() if local is not None else f"{self.workspace.display}/{path}"
+
     def close(self, stopped: StageStopped | None = None) -> None:
         """Ends the run: signs the receipt of a stopped one, writes the page, tidies up."""
         if stopped is None:
@@ -129,7 +140,7 @@ class Run:
             self.signed = read_receipt(self.workspace, promoted.receipt)
         else:
             self.signed = issue_receipt(self.workspace, draft_receipt(self.record, stopped))
-        write_report(self.workspace, self.record, self.signed)
+        write_report(self.workspace, self.record, self.signed.receipt, self.signed)
         self.journal.remove()
 
     def outcome(self) -> Any:

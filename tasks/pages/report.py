@@ -4,6 +4,7 @@ import json
 
 from storage.base.store import Store
 from storage.records.receipt_files import SignedReceipt
+from storage.records.receipts import Receipt
 from tasks.pages.gate_report import write_gate_pages
 from tasks.pages.run_page import fill_page
 from tasks.rendering.render import render_run_page
@@ -21,8 +22,20 @@ def curve_path(run: str) -> str:
     return f"reports/{run}/curve.json"
 
 
-def write_report(workspace: Store, record: RunRecord, signed: SignedReceipt) -> str:
-    """Writes all files of the report, and returns the page's address."""
+def write_report(
+    workspace: Store, record: RunRecord, receipt: Receipt, signed: SignedReceipt | None
+) -> str:
+    """Writes all files of the report.
+
+    Args:
+        workspace: Where the run wrote.
+        record: What its stages handed on.
+        receipt: What it has earned.
+        signed: The same, signed; None: a person is still asked.
+
+    Returns:
+        The page's address.
+    """
     for report in record.reports:
         workspace.write(
             f"reports/{record.run}/gate-{report.stage}.json",
@@ -33,5 +46,5 @@ def write_report(workspace: Store, record: RunRecord, signed: SignedReceipt) -> 
         points = [point.model_dump(mode="json") for point in trained.curve]
         workspace.write(curve_path(record.run), json.dumps(points, indent=2).encode())
     path = report_path(record.run)
-    workspace.write(path, render_run_page(fill_page(workspace, record, signed)).encode())
+    workspace.write(path, render_run_page(fill_page(workspace, record, receipt, signed)).encode())
     return workspace.address(path)

@@ -20,20 +20,22 @@ from tasks.runtime.race_outcome import Chosen
 from tasks.runtime.run_record import RunRecord, StageRecord
 
 
-def fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> RunPage:
+def fill_page(
+    workspace: Store, record: RunRecord, receipt: Receipt, signed: SignedReceipt | None
+) -> RunPage:
     """Return the page of a run.
 
     Args:
         workspace: Where the run wrote.
         record: What its stages handed on.
-        signed: Its receipt.
+        receipt: What it has earned.
+        signed: The same, signed; None: a person is still asked.
     """
-    receipt = signed.receipt
     return RunPage(
         run=receipt.run,
         recipe=str(receipt.recipe["name"]),
         description=_describe(receipt),
-        status=receipt.status,
+        status=receipt.status if signed else "waiting",
         stopped_at=receipt.stopped_at,
         reasons=receipt.reasons,
         created_at=receipt.created_at,
@@ -47,7 +49,7 @@ def fill_page(workspace: Store, record: RunRecord, signed: SignedReceipt) -> Run
         source=receipt.source,
         source_cut=receipt.source is not None and len(receipt.source.files) >= LISTED_FILES,
         datasets=receipt.datasets,
-        receipt=_fill_receipt(signed),
+        receipt=_fill_receipt(signed) if signed else None,
         workspace=workspace.display,
         **_fill_model(workspace, record),
     )

@@ -56,15 +56,24 @@ class ApprovalRequest(Result):
         """Digest of what is asked, whenever it is."""
         return sha256_bytes(canonical_json(self.model_dump(mode="json", exclude={"until"})))
 
-    def describe(self) -> str:
-        """Return it in words: the figures on held-out rows, the headline first."""
-        held_out = [figure for figure in self.figures if figure.split == "held_out"]
-        held_out.sort(key=lambda figure: figure.name != self.headline)
-        lines = [
+    @property
+    def question(self) -> str:
+        """What is asked, in a sentence."""
+        return (
             f"model {self.model[:12]} of recipe {self.recipe} for {', '.join(self.channels)}, run "
             f"{self.run}; without an answer by {self.until.isoformat(timespec='seconds')} it is no"
-        ]
-        for figure in held_out:
+        )
+
+    @property
+    def held_out(self) -> tuple[Figure, ...]:
+        """The figures on held-out rows, the headline first."""
+        found = [figure for figure in self.figures if figure.split == "held_out"]
+        return tuple(sorted(found, key=lambda figure: figure.name != self.headline))
+
+    def describe(self) -> str:
+        """Return it in words, with the figures on held-out rows."""
+        lines = [self.question]
+        for figure in self.held_out:
             interval = ""
             if figure.interval is not None:
                 interval = f" ({figure.interval[0]:.6g} to {figure.interval[1]:.6g})"

@@ -29,6 +29,7 @@ from tasks.release.approval import (
     write_answer,
     write_request,
 )
+from tasks.rendering.markdown import render_question_markdown
 from tasks.runtime.approval_outcome import Approval, Approved
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.progress import current_progress
@@ -54,7 +55,9 @@ def list_asking(targets: Mapping[str, TargetSpec]) -> tuple[str, ...]:
 
 
 @stage
-def approve(workspace: str, receipt: Receipt, targets: Mapping[str, TargetSpec]) -> Approved:
+def approve(
+    workspace: str, receipt: Receipt, targets: Mapping[str, TargetSpec], page: str
+) -> Approved:
     """Waits for a person's answer: by `lepton approve`, or by the form of the paused flow run.
 
     It is one question for all channels that ask.
@@ -63,6 +66,7 @@ def approve(workspace: str, receipt: Receipt, targets: Mapping[str, TargetSpec])
         workspace: Folder or URL of the workspace.
         receipt: What the run has earned so far; not signed yet.
         targets: The recipe's targets.
+        page: Address of the run's page so far, without secrets.
 
     Raises:
         StageStopped: The answer is no, or nobody gave one in time.
@@ -78,7 +82,10 @@ def approve(workspace: str, receipt: Receipt, targets: Mapping[str, TargetSpec])
     answer = read_answer(store, request, ring)
     if answer is None:
         write_request(store, request, ring)
-        answer = write_answer(store, _wait(store, request, ring, limit.total_seconds()), ring)
+        champions = {name: receipt.champions.get(name, ()) for name in asking}
+        text = render_question_markdown(request.question, page, request.held_out, champions)
+        given = _wait(store, request, ring, limit.total_seconds(), text)
+        answer = write_answer(store, given, ring)
     if not answer.approved:
         raise StageStopped(
             "approve",
@@ -87,12 +94,14 @@ def approve(workspace: str, receipt: Receipt, targets: Mapping[str, TargetSpec])
     return Approved(answer=answer)
 
 
-def _wait(store: Store, request: ApprovalRequest, ring: KeyRing, limit_s: float) -> Approval:
-    """Pauses the flow run until somebody answers, here or there."""
+def _wait(
+    store: Store, request: ApprovalRequest, ring: KeyRing, limit_s: float, text: str
+) -> Approval:
+    """Pauses the flow run, whose form shows a text, until somebody answers, here or there."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return _poll(store, request, ring, limit_s)
-    form = Release.with_initial_data(description=_render(request))
+    form = Release.with_initial_data(description=text)
     try:
         with _watching(store, request, ring, context.flow_run.id):
             given = pause_flow_run(
@@ -162,12 +171,6 @@ def _invite(store: Store, request: ApprovalRequest) -> str:
         f"waits for: lepton approve {request.run} --workspace {store.display}; no answer by "
         f"{request.until.isoformat(timespec='seconds')} is a no"
     )
-
-
-def _render(request: ApprovalRequest) -> str:
-    """Return what the form shows: Markdown."""
-    first, *figures = request.describe().splitlines()
-    return "\n".join([first, "", *(f"- {line.strip()}" for line in figures)])
 
 
 def _answer(request: ApprovalRequest, approved: bool, author: str, reason: str) -> Approval:

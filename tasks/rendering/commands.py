@@ -28,6 +28,8 @@ def list_commands(page: RunPage) -> list[Command]:
         if page.receipt.model_id:
             trace = _write(["trace", page.receipt.model_id[:16]], where)
             commands.append(Command("Follow the model back to its source", trace))
+    if page.waits:
+        commands.append(Command("Say yes or no", _write(["approve", page.run], where)))
     if page.promoted:
         commands += [
             Command(

@@ -5,9 +5,11 @@ picture or markup.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote
 
 from gates.engine.report import Check, GateReport
+from storage.base.figures import Figure, find_value
 from storage.records.curve import CurvePoint
 from storage.records.receipts import ArtifactRecord, DatasetRecord
 from tasks.rendering.answers import Comparison, Confusion
@@ -37,6 +39,8 @@ _ENTITIES = {
     "@": "&#64;",
 }
 _MAX_ROWS = 20
+_IN_LINKS = "%/:?&=#@*+,;~!$'()[]"
+"""What an address may hold between the angle brackets of a link, as it is."""
 
 
 def escape_markdown(value: object) -> str:
@@ -168,6 +172,35 @@ def render_comparison_markdown(comparison: Comparison) -> str:
     return _assemble(
         ["## Beside the baselines", unit, _tabulate(("answered by", *comparison.metrics), rows)]
     )
+
+
+def render_question_markdown(
+    question: str,
+    page: str,
+    figures: Sequence[Figure],
+    champions: Mapping[str, tuple[Figure, ...]],
+) -> str:
+    """Return what a person is asked to decide on: the page's link, and the figures.
+
+    Args:
+        question: What is asked, in a sentence.
+        page: Address of the run's page, without secrets.
+        figures: The new model's, as they are to be shown.
+        champions: Figures of what each channel has now, by channel.
+    """
+    rows = [
+        (
+            name_figure(figure.name),
+            format_number(figure.value),
+            "" if figure.interval is None else " to ".join(map(format_number, figure.interval)),
+            figure.direction,
+            *(format_number(find_value(now, figure.name)) for now in champions.values()),
+        )
+        for figure in figures
+    ]
+    head = ("held out", "value", "interval", "better", *(f"now on {name}" for name in champions))
+    link = f"The run's page: <{quote(page, safe=_IN_LINKS)}>"
+    return _assemble([escape_markdown(question), link, _tabulate(head, rows)])
 
 
 def _tabulate(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -114,7 +114,8 @@ class RunPage(Part):
     Attributes:
         run: Id of the run.
         recipe: Its name; `description` is its sentence.
-        status: Promoted, or stopped at the stage `stopped_at` for `reasons`.
+        status: Promoted; stopped at the stage `stopped_at` for `reasons`; or waiting for a person,
+            who is asked whether `channels` may get what they would.
         plan: Names of all stages of the flow, in order.
         stages: Those that were reached, in order; `chain` adds the others.
         gates: Those that judged.
@@ -127,7 +128,7 @@ class RunPage(Part):
     run: Text
     recipe: Text
     description: Text = ""
-    status: Literal["promoted", "stopped"]
+    status: Literal["promoted", "stopped", "waiting"]
     stopped_at: Text | None = None
     reasons: tuple[Text, ...] = ()
     created_at: datetime
@@ -170,6 +171,11 @@ class RunPage(Part):
     def promoted(self) -> bool:
         """Whether the run reached its end with every gate green."""
         return self.status == "promoted"
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person is asked before anything is released."""
+        return self.status == "waiting"
 
     @property
     def chain(self) -> tuple[Stage, ...]:

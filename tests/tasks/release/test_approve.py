@@ -12,6 +12,8 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import resume_flow_run
+from prefect.input.actions import read_flow_run_input
+from typer.testing import CliRunner
 
 from deployments.targets.errors import TargetError
 from deployments.targets.specs import TargetSpec
@@ -19,6 +21,7 @@ from deployments.targets.trust.decision import to_line
 from deployments.targets.trust.keys import KeyRing
 from flows.lifecycle import declare
 from flows.recipe.load import load_recipe
+from lepton_ai.cli import app
 from storage.base.errors import Corrupt, NotFound
 from storage.base.figures import Figure
 from storage.base.store import Store
@@ -39,6 +42,7 @@ from tasks.runtime.errors import StageStopped
 from tests.flows.material import call
 
 RUN = "20261128-120000-abcdef"
+PAGE = "file:///tmp/a%20b/reports/20261128-120000-abcdef/report.html"
 TARGETS = {"cloud": TargetSpec(), "edge": TargetSpec(approval="required")}
 FIGURES = (
     Figure(name="f1", value=0.5, split="held_out"),
@@ -102,22 +106,38 @@ def test_the_answer_of_the_terminal_is_taken(
     arguments = ("approve", RUN, option, "--reason", "seen", "--workspace", store.url)
     thread = once_asked(store, lambda: said.append(call(*arguments).messages))
     if approved:
-        outcome = approve.fn(store.url, draft(), targets)
+        outcome = approve.fn(store.url, draft(), targets, PAGE)
         assert (outcome.answer.author, outcome.answer.reason) == ("ada", "seen")
         assert outcome.facts == (outcome.answer.describe(),)
     else:
         with pytest.raises(StageStopped, match=r"release on edge must be approved; got no by ada"):
-            approve.fn(store.url, draft(), targets)
+            approve.fn(store.url, draft(), targets, PAGE)
     thread.join()
     assert "accuracy 0.9 (0.8 to 0.95), higher is better" in said[0]
     assert said[0].index("accuracy") < said[0].index("f1")
     assert "validation" not in said[0]
 
 
+@pytest.mark.parametrize(("word", "approved"), [("no", False), ("yes", True)])
+def test_only_the_words_yes_and_no_are_answers(store: Store, word: str, approved: bool) -> None:
+    request = make_request(draft(), ("edge",), datetime.now(UTC) + timedelta(hours=1))
+    write_request(store, request, KeyRing())
+    store.write(f"reports/{RUN}/report.html", b"page")
+    arguments = ["approve", RUN, "--workspace", store.url]
+    for nothing in ("", "\n", "n\nok\n\n"):
+        left = CliRunner().invoke(app, arguments, input=nothing)
+        assert (left.exit_code, read_answer(store, request, KeyRing())) == (1, None)
+    done = CliRunner().invoke(app, arguments, input=f"\n{word}\n")
+    assert f"page {store.url}/reports/{RUN}/report.html" in done.stderr
+    answer = read_answer(store, request, KeyRing())
+    assert answer is not None
+    assert answer.approved is approved
+
+
 def test_no_answer_in_time_is_a_no_that_stands(store: Store) -> None:
     for _ in range(2):
         with pytest.raises(StageStopped, match="got no by time limit"):
-            approve.fn(store.url, draft(), within(0.2 / 3600))
+            approve.fn(store.url, draft(), within(0.2 / 3600), PAGE)
     late = call("approve", RUN, "--yes", "--workspace", store.url)
     assert "no by time limit" in late.messages
 
@@ -222,7 +242,7 @@ def run_flow(store: Store, targets: dict[str, TargetSpec]) -> Approved:
 
     @flow(name="asks")
     def asks() -> Approved:
-        return approve(store.url, draft(), targets)
+        return approve(store.url, draft(), targets, PAGE)
 
     return asks()
 
@@ -235,16 +255,19 @@ def test_a_paused_flow_goes_on_by_the_terminal_and_by_the_form(
     assert run_flow(store, within(0.02)).answer.author == "ada"
     thread.join()
     other = Store(tmp_path / "other")
-    thread = once_asked(other, fill_form)
+    shown: list[str] = []
+    thread = once_asked(other, lambda: fill_form(shown))
     answer = run_flow(other, within(0.02)).answer
     assert (answer.author, answer.reason, answer.approved) == ("bo", "form", True)
     thread.join()
+    assert f"<{PAGE}>" in shown[-1]
+    assert "| accuracy | 0\\.9 | 0\\.8 to 0\\.95 | higher |" in shown[-1]
     with pytest.raises(StageStopped, match="got no by time limit"):
         run_flow(Store(tmp_path / "third"), within(0.5 / 3600))
 
 
-def fill_form() -> None:
-    """Answers as Prefect's UI does."""
+def fill_form(shown: list[str]) -> None:
+    """Answers as Prefect's UI does, and keeps what its form shows."""
     for _ in range(400):
         with get_client(sync_client=True) as client:
             paused = [
@@ -252,6 +275,8 @@ def fill_form() -> None:
             ]
         for each in paused:
             try:
+                keys = each.state.state_details.run_input_keyset
+                shown.append(str(read_flow_run_input(keys["description"], each.id)))
                 resume_flow_run(
                     each.id, run_input={"approved": True, "author": "bo", "reason": "form"}
                 )

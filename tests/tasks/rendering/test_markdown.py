@@ -2,6 +2,7 @@
 
 import re
 
+from storage.base.figures import Figure
 from storage.records.receipts import DatasetRecord
 from tasks.rendering import markdown
 from tasks.rendering.answers import Confusion
@@ -48,6 +49,19 @@ def test_markdown_lets_no_string_become_markup() -> None:
         assert "www.e" not in rendered
         tables = [line for line in left.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in tables}) <= 1, left
+
+
+def test_a_question_has_one_link_and_lets_no_other_string_become_markup() -> None:
+    figures = (Figure(name=HOSTILE, value=0.5, interval=(0.4, 0.6)),)
+    rendered = markdown.render_question_markdown(
+        HOSTILE, f"s3://there/{HOSTILE}", figures, {HOSTILE: figures}
+    )
+    left = strip_markup(rendered)
+    (link,) = re.findall(r"<(.*)>", left)
+    assert link.startswith("s3://there/")
+    assert not set(" <>|`\n") & set(link)
+    assert not set("<>[]`!") & set(left.replace(f"<{link}>", ""))
+    assert "0.5 | 0.4 to 0.6" in rendered.replace("\\", "")
 
 
 def test_gate_markdown_says_what_stopped_the_run() -> None:

@@ -371,6 +371,18 @@ def test_stopped_page_says_first_what_stopped_it(stage: str) -> None:
     assert "lepton predict" not in text
 
 
+def test_a_page_that_waits_says_what_is_asked_and_how_to_answer() -> None:
+    run = "20261121-053012-9f3a1c"
+    page = make_page(status="waiting", receipt=None, workspace="s3://there/ws")
+    html = render_run_page(page)
+    assert "Waits for approval" in html
+    assert "<b>edge</b> gets int8.onnx" in html
+    assert f"lepton approve {run} --workspace s3://there/ws" in html
+    assert "Released on" not in html
+    assert 'id="findings"' not in html
+    assert "lepton predict" not in html
+
+
 def test_what_was_not_reached_is_not_on_the_page() -> None:
     page = render_run_page(make_stopped("gate raw"))
     for heading in ("Training", "Results", "Samples", "Candidates"):
