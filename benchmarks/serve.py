@@ -143,6 +143,7 @@ def ask_oracle(port: int) -> str:
         "id": found["id"] == "7",
         "label": found["label"] == [label] and str(label) == said["label"],
         "confidence": np.isclose(max(found["probabilities"][0]), said["confidence"]),
+        "binary": found["binary"] == [True] * 4,
         "outputs": found["filtered"] == ["probabilities"] and found["same"],
         "error": found["refused"].startswith("[404] model (nothing)"),
     }

@@ -23,6 +23,14 @@ def main() -> None:
     outputs = [client.InferRequestedOutput("probabilities", binary_data=False)]
     whole = server.infer(model, [given], request_id="7", outputs=None, model_version=version)
     part = server.infer(model, [given], outputs=outputs)
+    packed = client.InferInput("image", picture.shape, "UINT8")
+    packed.set_data_from_numpy(picture, binary_data=True)
+    asked = [
+        client.InferRequestedOutput("label", binary_data=False),
+        client.InferRequestedOutput("probabilities", binary_data=True),
+    ]
+    binary = server.infer(model, [packed], outputs=asked, request_id="8")
+    unasked = server.infer(model, [packed])
     try:
         server.infer("nothing", [given], outputs=outputs)
         refused = ""
@@ -43,6 +51,12 @@ def main() -> None:
                 "same": bool(
                     (part.as_numpy("probabilities") == whole.as_numpy("probabilities")).all()
                 ),
+                "binary": [
+                    binary.get_response()["id"] == "8"
+                    and (found.as_numpy(name) == whole.as_numpy(name)).all().item()
+                    for found in (binary, unasked)
+                    for name in ("label", "probabilities")
+                ],
                 "refused": refused,
             }
         )

@@ -32,23 +32,24 @@ from deployments.targets.serve.bodies import (
 )
 from deployments.targets.serve.models import LiveModels, find_model
 from deployments.targets.serve.oip import InferRequest, pack_outputs, pack_reply, parse_infer
+from deployments.targets.serve.oip_bytes import LENGTH_HEADER, split_body
 from deployments.targets.serve.pool import Pool
 from deployments.targets.serve.recorder import Recorder
-from deployments.targets.serve.replies import Receive, Refusal, Scope, refuse_busy
+from deployments.targets.serve.replies import Receive, Refusal, Reply, Scope, refuse_busy
 from storage.base.errors import StorageError
 from storage.base.store import redact
 
 logger = logging.getLogger(__name__)
 MAX_NAME_CHARS = 200
-_BINARY = b"inference-header-content-length"
 
 
 class _Said(NamedTuple):
-    """What the pool gives back: what was asked and answered, and the JSON that says so."""
+    """What the pool gives back: what was asked and answered, the JSON that says so, and bytes."""
 
     samples: Samples
     answers: Answers
     packed: bytes
+    tail: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Answerer:
     pool: Pool
     counts: Counter[str] = field(default_factory=Counter)
 
-    async def predict(self, name: str, scope: Scope, receive: Receive, body: Body) -> bytes:
+    async def predict(self, name: str, scope: Scope, receive: Receive, body: Body) -> Reply:
         """Answer for a picture, a CSV or .npy file, or rows of JSON.
 
         Raises:
@@ -84,17 +85,16 @@ class Answerer:
         answer_id = await self._record(live, said)
         if said.samples.notes:
             self.counts["noted_answers"] += len({row for row, _ in said.samples.notes})
-        return orjson.dumps(
-            {
-                "model_id": live.model_id,
-                "answer_id": answer_id,
-                "predictions": orjson.Fragment(said.packed),
-            }
-        )
+        reply = {
+            "model_id": live.model_id,
+            "answer_id": answer_id,
+            "predictions": orjson.Fragment(said.packed),
+        }
+        return Reply(orjson.dumps(reply))
 
     async def infer(
         self, name: str, version: str | None, scope: Scope, receive: Receive, body: Body
-    ) -> bytes:
+    ) -> Reply:
         """Answer an inference request of the protocol.
 
         Raises:
@@ -103,16 +103,12 @@ class Answerer:
         """
         live = find_model(self.runtime, self.names, name, version)
         headers = read_headers(scope)
-        if _BINARY in headers:
-            raise Refusal(
-                415,
-                "inference request must be JSON alone; got binary tensors; send their data as "
-                "JSON (binary_data=False)",
-            )
-        data = await body.read(headers, receive, MAX_TEXT_BYTES)
-        request, said = await self.pool.run(lambda: _infer(live, data))
+        stated = headers.get(LENGTH_HEADER)
+        most_bytes = MAX_TEXT_BYTES if stated is None else MAX_BODY_BYTES
+        data = await body.read(headers, receive, most_bytes)
+        request, said = await self.pool.run(lambda: _infer(live, data, stated))
         answer_id = await self._record(live, said)
-        return pack_reply(live, name, answer_id, request.id, said.packed)
+        return pack_reply(live, name, answer_id, request, (said.packed, said.tail))
 
     async def _record(self, live: LiveModel, said: _Said) -> str:
         samples = said.samples
@@ -132,11 +128,12 @@ def _predict(live: LiveModel, data: bytes, headers: Headers, file: str) -> _Said
     return _Said(samples, answers, f"[{','.join(told)}]".encode())
 
 
-def _infer(live: LiveModel, data: bytes) -> tuple[InferRequest, _Said]:
-    request = parse_infer(data, live)
+def _infer(live: LiveModel, data: bytes, stated: bytes | None) -> tuple[InferRequest, _Said]:
+    text, tail = split_body(data, stated)
+    request = parse_infer(text, live, tail)
     samples = with_times(request.raw, live.card.input)
     answers = _answer(live, samples, "request")
-    return request, _Said(samples, answers, pack_outputs(live, answers, request.names))
+    return request, _Said(samples, answers, *pack_outputs(live, answers, request))
 
 
 def _read(live: LiveModel, data: bytes, headers: Headers, file: str) -> Samples:

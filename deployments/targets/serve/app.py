@@ -28,10 +28,11 @@ from deployments.targets.serve.replies import (
     Gone,
     Receive,
     Refusal,
+    Reply,
     Scope,
     Send,
-    send_json,
     send_refusal,
+    send_reply,
 )
 from deployments.targets.serve.views import make_views
 from storage.base.store import Store
@@ -82,7 +83,7 @@ class _Node:
             _require_post(scope, parts)
             with Body(self._admission) as body:
                 reply = await self._find(parts, scope, receive, body)
-            await send_json(send, 200, reply)
+            await send_reply(send, reply)
         except Refusal as refusal:
             await send_refusal(send, refusal)
         except Gone:
@@ -94,7 +95,7 @@ class _Node:
                 Refusal(500, "request must be answered; got a fault of this node; see its log"),
             )
 
-    async def _find(self, parts: list[str], scope: Scope, receive: Receive, body: Body) -> bytes:
+    async def _find(self, parts: list[str], scope: Scope, receive: Receive, body: Body) -> Reply:
         match parts[1:]:
             case ["v2", "models", name, "infer"]:
                 return await self._answerer.infer(name, None, scope, receive, body)

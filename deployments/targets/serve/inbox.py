@@ -20,7 +20,7 @@ from deployments.targets.serve.bodies import (
     tell_kind,
 )
 from deployments.targets.serve.recorder import Recorder, Truth
-from deployments.targets.serve.replies import Receive, Refusal, Scope, refuse_busy
+from deployments.targets.serve.replies import Receive, Refusal, Reply, Scope, refuse_busy
 from deployments.targets.trust.tensors import MAX_FILE_BYTES
 from deployments.targets.trust.uplink import accept_batch
 from storage.base.errors import InvalidInput, StorageError
@@ -44,7 +44,7 @@ class Inbox:
     recorder: Recorder
     workspace: Store | None
 
-    async def add_truth(self, scope: Scope, receive: Receive, body: Body) -> bytes:
+    async def add_truth(self, scope: Scope, receive: Receive, body: Body) -> Reply:
         """Keep truths: `{"answer_id", "truth"}`, a list of them, or CSV with these columns.
 
         Raises:
@@ -62,9 +62,9 @@ class Inbox:
         except (StorageError, TargetError) as error:
             logger.exception("Truths could not be kept")
             raise refuse_busy("truth must be kept durably; got a fault of this node") from error
-        return orjson.dumps({"accepted": accepted})
+        return Reply(orjson.dumps({"accepted": accepted}))
 
-    async def accept(self, scope: Scope, receive: Receive, body: Body) -> bytes:
+    async def accept(self, scope: Scope, receive: Receive, body: Body) -> Reply:
         """Take a device's signed batch into the workspace.
 
         Raises:
@@ -87,7 +87,7 @@ class Inbox:
         except (StorageError, TargetError) as error:
             logger.exception("A batch could not be kept")
             raise refuse_busy("uplink must be kept durably; got a fault of this node") from error
-        return orjson.dumps({"accepted": [first, last]})
+        return Reply(orjson.dumps({"accepted": [first, last]}))
 
 
 def _refuse_other_origins(headers: dict[bytes, bytes]) -> None:

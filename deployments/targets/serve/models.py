@@ -39,7 +39,8 @@ def find_model(
         runtime: What is loaded.
         names: Names of the current model beside its recipe's, such as the channel's.
         name: A name, or the first 12 digits or more of a model id.
-        version: The id of one of its versions, or its first 12 digits or more.
+        version: The id of one of its versions, its first 12 digits or more, or the number of its
+            release.
 
     Raises:
         Refusal: 404, nothing of that name or version answers here.
@@ -58,7 +59,7 @@ def find_model(
             f"model ({name[:80]}) must be one that answers here; got another; ask for one of "
             f"{said}, or {current.model_id[:12]}",
         )
-    found = [live for live in known if version is None or _is_id(version, live)]
+    found = [live for live in known if version is None or _is_version(version, live)]
     if not found:
         said = ", ".join(live.model_id[:12] for live in known)
         raise Refusal(
@@ -67,6 +68,10 @@ def find_model(
             f"got another; ask for one of {said}",
         )
     return found[0]
+
+
+def _is_version(text: str, live: LiveModel) -> bool:
+    return text == str(live.release) or _is_id(text, live)
 
 
 def _is_id(text: str, live: LiveModel) -> bool:

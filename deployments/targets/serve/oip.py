@@ -1,7 +1,7 @@
-"""Open Inference Protocol v2: tensors as JSON, and what a model says of itself.
+"""Open Inference Protocol v2: tensors as JSON or bytes, and what a model says of itself.
 
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
-Binary tensors are not taken: data are JSON numbers, flat or nested, in row-major order.
+Data are JSON numbers, flat or nested, in row-major order, or stand as bytes behind the JSON.
 """
 
 import math
@@ -19,7 +19,8 @@ from deployments.targets.run.forms.arrays import read_numbers
 from deployments.targets.run.live import LiveModel
 from deployments.targets.run.runtime import Answers, Array
 from deployments.targets.serve.bodies import check_rows, parse_json
-from deployments.targets.serve.replies import Refusal
+from deployments.targets.serve.oip_bytes import pack_body, read_bytes
+from deployments.targets.serve.replies import Refusal, Reply
 from deployments.targets.trust.card import InputSpec
 
 DATATYPES = {
@@ -44,21 +45,33 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class _Parameters(_Message):
+    binary_data_size: int | None = Field(default=None, ge=0)
+    binary_data: bool | None = None
+    binary_data_output: bool = False
+
+
+_NOTHING_SAID = _Parameters()
+
+
 class _Input(_Message):
     name: str
     shape: tuple[int, ...] = Field(min_length=1, max_length=9)
     datatype: str
-    data: Any
+    data: Any = None
+    parameters: _Parameters = _NOTHING_SAID
 
 
 class _Output(_Message):
     name: str
+    parameters: _Parameters = _NOTHING_SAID
 
 
 class _Request(_Message):
     id: str | None = Field(default=None, max_length=MAX_ID_CHARS)
     inputs: tuple[_Input, ...]
     outputs: tuple[_Output, ...] | None = None
+    parameters: _Parameters = _NOTHING_SAID
 
 
 @dataclass(frozen=True)
@@ -69,19 +82,22 @@ class InferRequest:
         raw: (N, *shape) of the card's dtype.
         names: Outputs that are asked for, in the order of the request.
         id: The request's own id, which its answer repeats; None: it has none.
+        binary: Those of the outputs that are asked for as bytes.
     """
 
     raw: Array
     names: tuple[str, ...]
     id: str | None
+    binary: frozenset[str] = frozenset()
 
 
-def parse_infer(body: bytes, live: LiveModel) -> InferRequest:
+def parse_infer(body: bytes, live: LiveModel, tail: bytes = b"") -> InferRequest:
     """Reads the body of an inference request.
 
     Args:
         body: JSON.
         live: The model that it is for.
+        tail: The bytes behind it, of tensors that are not in the JSON.
 
     Raises:
         Refusal: 400, it is no request of the protocol, or not for this model; 413, it is too large.
@@ -107,10 +123,20 @@ def parse_infer(body: bytes, live: LiveModel) -> InferRequest:
         raise Refusal(
             400, f"outputs must be among {', '.join(known)}; got {absent[0][:80]}; ask for those"
         )
-    return InferRequest(_read_tensor(request.inputs[0], spec), asked, request.id)
+    raw = _read_tensor(request.inputs[0], spec, tail)
+    return InferRequest(raw, asked, request.id, _list_binary(request, asked))
 
 
-def _read_tensor(given: _Input, spec: InputSpec) -> Array:
+def _list_binary(request: _Request, asked: tuple[str, ...]) -> frozenset[str]:
+    """List the outputs that are asked for as bytes: each by its own word, else by the request's."""
+    usual = request.parameters.binary_data_output
+    said = {output.name: output.parameters.binary_data for output in request.outputs or ()}
+    return frozenset(
+        name for name in asked if (said.get(name) if said.get(name) is not None else usual)
+    )
+
+
+def _read_tensor(given: _Input, spec: InputSpec, tail: bytes) -> Array:
     """Read the data of a tensor: exactly the dtype, shape and range that the card states."""
     what = f"input {spec.name}"
     wanted = DATATYPES[spec.dtype]
@@ -127,10 +153,7 @@ def _read_tensor(given: _Input, spec: InputSpec) -> Array:
             f"{list(given.shape)}; reshape it",
         )
     check_rows(given.shape[0])
-    try:
-        values = read_numbers(given.data, spec.name)
-    except BadInput as error:
-        raise Refusal(400, str(error)) from error
+    values = _read_data(given, spec, tail, what)
     if values.size != math.prod(given.shape) or values.shape not in ((values.size,), given.shape):
         raise Refusal(
             400,
@@ -144,6 +167,24 @@ def _read_tensor(given: _Input, spec: InputSpec) -> Array:
     except BadInput as error:
         raise Refusal(400, str(error)) from error
     return shaped
+
+
+def _read_data(given: _Input, spec: InputSpec, tail: bytes, what: str) -> Array:
+    """Read the numbers of a tensor, from where the request says that they are."""
+    size_bytes = given.parameters.binary_data_size
+    if (size_bytes or 0) != len(tail) or (size_bytes is None) == (given.data is None):
+        raise Refusal(
+            400,
+            f"data of {what} must be in the JSON, or the bytes behind it, as many as "
+            f"binary_data_size says ({size_bytes}); got {len(tail)} bytes and "
+            f"{'no ' if given.data is None else ''}data; send one of both",
+        )
+    if size_bytes is not None:
+        return read_bytes(tail, spec.dtype, given.shape, what)
+    try:
+        return read_numbers(given.data, spec.name)
+    except BadInput as error:
+        raise Refusal(400, str(error)) from error
 
 
 def _check_values(values: Array, spec: InputSpec, what: str) -> None:
@@ -179,39 +220,47 @@ def _find_limits(dtype: str, bounds: tuple[float, float]) -> tuple[str, float, f
     return kind, max(bounds[0], -most), min(bounds[1], most)
 
 
-def pack_outputs(live: LiveModel, answers: Answers, names: tuple[str, ...]) -> bytes:
-    """Return the outputs of an answer as a JSON list, in the order in which they were asked for."""
+def pack_outputs(live: LiveModel, answers: Answers, request: InferRequest) -> tuple[bytes, bytes]:
+    """Return the outputs of an answer, in the order in which they were asked for.
+
+    Returns:
+        Them as a JSON list, and the bytes of those that are asked for so, one behind the other.
+    """
     dtypes = {output.name: DATATYPES[output.dtype] for output in live.card.outputs}
-    return orjson.dumps(
-        [
-            {
-                "name": name,
-                "datatype": dtypes[name],
-                "shape": answers.arrays[name].shape,
-                "data": np.ascontiguousarray(answers.arrays[name]).reshape(-1),
-            }
-            for name in names
-        ],
-        option=_PACK,
-    )
+    said: list[dict[str, Any]] = []
+    tail: list[bytes] = []
+    for name in request.names:
+        array = np.ascontiguousarray(answers.arrays[name])
+        told: dict[str, Any] = {"name": name, "datatype": dtypes[name], "shape": array.shape}
+        if name in request.binary:
+            tail.append(array.tobytes())
+            told["parameters"] = {"binary_data_size": array.nbytes}
+        else:
+            told["data"] = array.reshape(-1)
+        said.append(told)
+    return orjson.dumps(said, option=_PACK), b"".join(tail)
 
 
-def pack_reply(live: LiveModel, name: str, answer_id: str, id: str | None, outputs: bytes) -> bytes:
-    """Return the body of an answer.
+def pack_reply(
+    live: LiveModel, name: str, answer_id: str, request: InferRequest, outputs: tuple[bytes, bytes]
+) -> Reply:
+    """Return an answer.
 
     Args:
         live: The model that answered.
         name: The name that it was asked by.
         answer_id: The answer's id, among the parameters.
-        id: The request's own id; None: it had none.
+        request: What was asked; its id is repeated.
         outputs: What `pack_outputs` returned.
     """
+    packed, tail = outputs
     reply: dict[str, Any] = {"model_name": name, "model_version": live.model_id}
-    if id is not None:
-        reply["id"] = id
+    if request.id is not None:
+        reply["id"] = request.id
     reply["parameters"] = {"answer_id": answer_id}
-    reply["outputs"] = orjson.Fragment(outputs)
-    return orjson.dumps(reply)
+    reply["outputs"] = orjson.Fragment(packed)
+    text = orjson.dumps(reply)
+    return pack_body(text, tail) if request.binary else Reply(text)
 
 
 def describe_model(name: str, models: list[LiveModel], live: LiveModel) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What is sent back: JSON, or one sentence that says what was refused, where, and the remedy."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -17,6 +17,20 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_ERROR_CHARS = 2000
 UNKNOWN_PATH = "path must be one of this node's; got another; see /v2 and /"
 _JSON = (b"content-type", b"application/json")
+
+
+class Reply(NamedTuple):
+    """What is answered.
+
+    Attributes:
+        body: The body.
+        kind: The header that says what it is.
+        headers: Further ones.
+    """
+
+    body: bytes
+    kind: tuple[bytes, bytes] = _JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Refusal(Exception):
@@ -52,16 +66,15 @@ def encode_error(text: str) -> bytes:
     return orjson.dumps({"error": text})
 
 
-async def send_json(
-    send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
-    """Sends a JSON body."""
-    length = (b"content-length", str(len(body)).encode())
-    start = {"type": "http.response.start", "status": status, "headers": [_JSON, length, *headers]}
-    await send(start)
-    await send({"type": "http.response.body", "body": body})
+async def send_reply(send: Send, reply: Reply, status: int = 200) -> None:
+    """Sends an answer."""
+    length = (b"content-length", str(len(reply.body)).encode())
+    headers = [reply.kind, length, *reply.headers]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 async def send_refusal(send: Send, refusal: Refusal) -> None:
     """Sends a refusal as `{"error": text}`."""
-    await send_json(send, refusal.status, encode_error(refusal.text), refusal.headers)
+    reply = Reply(encode_error(refusal.text), headers=refusal.headers)
+    await send_reply(send, reply, refusal.status)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from deployments.targets.serve.models import LiveModels, find_model, list_versions
 from deployments.targets.serve.oip import describe_model
+from deployments.targets.serve.oip_bytes import EXTENSION
 from deployments.targets.serve.page import render_page
 from deployments.targets.serve.replies import UNKNOWN_PATH, App, Refusal, encode_error
 
@@ -55,7 +56,7 @@ class _Views:
         return _reply(self._health())
 
     def show_server(self, request: Request) -> Response:
-        return _reply({"name": NAME, "version": _find_version(), "extensions": []})
+        return _reply({"name": NAME, "version": _find_version(), "extensions": [EXTENSION]})
 
     def show_live(self, request: Request) -> Response:
         return _reply({"live": True})

@@ -198,11 +198,6 @@ def test_infer_refuses_what_is_no_request(pictures: Node, body: object, says: st
     assert says in reply.json["error"]
 
 
-def test_infer_takes_no_binary_tensors(pictures: Node) -> None:
-    reply = pictures.post("/v2/models/digits/infer", b"{}...", inference_header_content_length="2")
-    assert (reply.status, "binary" in reply.json["error"]) == (415, True)
-
-
 def test_an_input_without_an_answer_is_the_askers_fault(rows: Node) -> None:
     body = {"speed": 1e308, "wear": 1e308, "grade": "H"}
     reply = rows.post("/predict/x", body)

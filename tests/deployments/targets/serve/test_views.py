@@ -18,7 +18,7 @@ def test_health_is_what_the_node_says(pictures: Node) -> None:
 
 def test_the_protocol_says_what_is_there(pictures: Node, rows: Node, card: Card) -> None:
     server = pictures.get("/v2").json
-    assert (server["name"], server["extensions"]) == ("lepton", [])
+    assert (server["name"], server["extensions"]) == ("lepton", ["binary_tensor_data"])
     assert pictures.get("/v2/health/live").json == {"live": True}
     assert pictures.get("/v2/health/ready").json == {"ready": True}
     assert pictures.get("/v2/models/digits").json == {
