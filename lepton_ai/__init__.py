@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from flows.lifecycle import lifecycle as run
     from flows.recipe.load import load_recipe
     from flows.recipe.model import Recipe
+    from lepton_ai.client.async_client import AsyncClient
+    from lepton_ai.client.client import Client
     from storage.records.receipts import Receipt
 
-__all__ = ["GateStopped", "Receipt", "Recipe", "load_recipe", "run"]
+__all__ = ["AsyncClient", "Client", "GateStopped", "Receipt", "Recipe", "load_recipe", "run"]
 
 _PLACES = {
+    "AsyncClient": ("lepton_ai.client.async_client", "AsyncClient"),
+    "Client": ("lepton_ai.client.client", "Client"),
     "GateStopped": ("flows.errors", "GateStopped"),
     "Receipt": ("storage.records.receipts", "Receipt"),
     "Recipe": ("flows.recipe.model", "Recipe"),

@@ -25,10 +25,14 @@ def test_every_name_is_what_it_says() -> None:
     from flows.lifecycle import lifecycle
     from flows.recipe.load import load_recipe
     from flows.recipe.model import Recipe
+    from lepton_ai.client.async_client import AsyncClient
+    from lepton_ai.client.client import Client
     from storage.records.receipts import Receipt
 
     found = {name: getattr(lepton_ai, name) for name in lepton_ai.__all__}
     assert found == {
+        "AsyncClient": AsyncClient,
+        "Client": Client,
         "GateStopped": GateStopped,
         "Receipt": Receipt,
         "Recipe": Recipe,
