@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from lightning_modules.compress.rungs.base import Material, NotMade
 from lightning_modules.compress.rungs.registry import RUNGS
+from lightning_modules.errors import ExportError
 from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.forms import AnySample
-from lightning_modules.specs.rungs import list_rungs
+from lightning_modules.specs.rungs import FP32, list_rungs
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.tuning import Tuning
 
@@ -43,6 +44,7 @@ def make_artifacts(
     *,
     calibration: NDArray[Any],
     validation: NDArray[Any] | None = None,
+    truth: NDArray[Any] | None = None,
     tuning: Tuning | None = None,
     on_not_made: OnNotMade | None = None,
 ) -> Iterator[Candidate]:
@@ -55,20 +57,24 @@ def make_artifacts(
         calibration: (N, ...) raw training samples.
         validation: (M, ...) raw validation samples, by which one of several ways is chosen; None:
             the calibration rows.
+        truth: (M, ...) what is true of those; None where nobody knows.
         tuning: Where and how long smaller networks are trained; None: none is.
         on_not_made: Called with the name of each that there is none of, and why.
 
     Raises:
-        ExportError: A candidate cannot be made, or fp32 does not answer as the network does, to
-            1e-4.
+        ExportError: fp32, from which all others are made, cannot be, or does not answer as the
+            network does, to 1e-4. Of another candidate that is a reason for which there is none.
     """
     rows = calibration if validation is None else validation
-    material = Material(learner, sample, spec, calibration, rows, tuning)
+    material = Material(learner, sample, spec, calibration, rows, tuning, truth)
     for name in sorted(spec.candidates, key=list_rungs().index):
         try:
             content = RUNGS.find(name).make(material)
-        except NotMade as error:
+            made = Candidate(name, content, *material.compare(content))
+        except (NotMade, ExportError) as error:
+            if name == FP32:
+                raise
             if on_not_made is not None:
                 on_not_made(name, str(error))
             continue
-        yield Candidate(name, content, *material.compare(content))
+        yield made

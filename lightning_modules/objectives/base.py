@@ -102,6 +102,16 @@ class Answer(nn.Module, ABC):
         """Returns how far two last outputs are apart, value by value, where 1 is much."""
         return (found - wanted).abs()
 
+    def measure_loss(self, found: Tensor, truth: Tensor) -> float | None:
+        """Returns the mean loss of last outputs, as artifacts give them; None where it has none.
+
+        Args:
+            found: (N, ...) the last output.
+            truth: (N, ...) the truths, NaN where there is none.
+        """
+        del found, truth
+        return None
+
     def find_agreeing(self, found: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> Tensor:
         """Returns which of two answers to the same rows agree, as booleans."""
         return self.compute_difference(found[-1], wanted[-1]) <= TOLERANCE

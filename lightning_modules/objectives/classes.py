@@ -25,6 +25,8 @@ from lightning_modules.specs.training import LossSpec
 LINEAR_STEPS = 50, 1000
 SOFTNESS = 2.0
 """By which logits are divided where a network imitates another."""
+LEAST_PROBABILITY = 1e-12
+"""What a class that an artifact rules out counts as in its loss: one row must not outweigh all."""
 MOST_WORK = 2_000_000_000  # numbers times classes times steps: a few seconds
 NEIGHBOURS, MOST_KNOWN, MOST_COMPARED = 5, 10_000, 4_000_000
 
@@ -95,6 +97,11 @@ class ClassAnswer(Answer):
     def settle(self, sample: AnySample) -> AnySample:
         """Returns the sample with the threshold."""
         return sample.model_copy(update={"threshold": self.threshold})
+
+    def measure_loss(self, found: Tensor, truth: Tensor) -> float | None:
+        """Returns the mean negative logarithm of the true class's probability."""
+        given = found.double().gather(1, truth[:, None])
+        return float(-given.clamp(min=LEAST_PROBABILITY).log().mean())
 
     def find_agreeing(self, found: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> Tensor:
         """Returns where the labels are the same."""

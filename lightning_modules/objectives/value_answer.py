@@ -66,3 +66,7 @@ class ValueAnswer(Answer):
     def compute_difference(self, found: Tensor, wanted: Tensor) -> Tensor:
         """Returns the difference in standard deviations of the training rows."""
         return (found - wanted).abs() / self.scale
+
+    def measure_loss(self, found: Tensor, truth: Tensor) -> float | None:
+        """Returns the mean absolute error of what has a truth, in standard deviations."""
+        return float(self.compute_difference(found.double(), truth).nanmean())

@@ -37,7 +37,8 @@ class CompressSpec(Spec):
     calibration: Method | Literal["auto"] = "min_max"
     """How they fix them: "min_max", all that was seen; "percentile", but for the last 0.001 %;
     "entropy", where least is lost of what was seen (Kullback and Leibler, 1951); "auto" makes all
-    three and keeps the one whose answers to validation rows are nearest to the float network's."""
+    three and keeps the one with the least loss on validation rows, or, where these have no truth,
+    whose answers are nearest to the float network's."""
 
     prune: float = Field(default=0.5, gt=0, lt=1)
     """Share of the channels that "pruned" cuts off (Fang et al., 2023), in (0, 1)."""

@@ -1,5 +1,11 @@
 """What the training process needs to train smaller networks for artifacts."""
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightning_modules.specs.objectives import OBJECTIVES
 from lightning_modules.training.trainer import read_model
 from lightning_modules.training.tuning import Tuning
 from storage.base.store import Store, canonical_json, sha256_bytes
@@ -8,6 +14,7 @@ from tasks.training.job import Export
 
 STATES = "resume"
 EVALUATION_BATCH = 512
+MOST_VALIDATION = 1000
 
 
 def open_tuning(store: Store, checkpoint: bytes, rows: SampleRows, step: Export) -> Tuning | None:
@@ -33,3 +40,19 @@ def open_tuning(store: Store, checkpoint: bytes, rows: SampleRows, step: Export)
         max_minutes=step.compress.max_minutes,
         most_lost=step.most_lost,
     )
+
+
+def read_validation(rows: SampleRows) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Read the first validation samples (N, ...), by which one of several ways is chosen.
+
+    Their truth (N, ...) goes with them; None where rows carry none.
+    """
+    samples, truths, missing = [], [], MOST_VALIDATION
+    for batch in rows.read(VALIDATION):
+        samples.append(batch.sample[:missing])
+        truths.append(batch.truth[:missing])
+        missing -= len(samples[-1])
+        if missing <= 0:
+            break
+    known = OBJECTIVES.find(rows.sample.objective).find_truth(rows.sample) is not None
+    return np.concatenate(samples), np.concatenate(truths) if known else None

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
@@ -39,9 +38,8 @@ from tasks.training.job import (
     WorkerResult,
 )
 from tasks.training.metric_log import MetricLog
-from tasks.training.smaller import EVALUATION_BATCH, STATES, open_tuning
+from tasks.training.smaller import EVALUATION_BATCH, STATES, open_tuning, read_validation
 
-MOST_VALIDATION = 1000
 CHANGE_NO_WEIGHT = (
     "budget_minutes",
     "devices",
@@ -206,12 +204,14 @@ class Worker:
         rows = self.draw_rows(step, sample)
         learner = load_learner(self.checkpoint)
         records, chooses = {}, step.compress.calibration == "auto"
+        validation, truth = read_validation(self.open_rows(sample)) if chooses else (None, None)
         for made in make_artifacts(
             learner,
             sample,
             step.compress,
             calibration=rows,
-            validation=self.read_validation(sample) if chooses else None,
+            validation=validation,
+            truth=truth,
             tuning=open_tuning(self.store, self.checkpoint, self.open_rows(sample), step),
             on_not_made=self.not_made.__setitem__,
         ):
@@ -223,16 +223,6 @@ class Worker:
                 agreement=made.agreement,
             )
         return records
-
-    def read_validation(self, sample: Sample) -> NDArray[Any]:
-        """Reads the first validation samples, by which one of several ways is chosen."""
-        parts, missing = [], MOST_VALIDATION
-        for batch in self.open_rows(sample).read(VALIDATION):
-            parts.append(batch.sample[:missing])
-            missing -= len(parts[-1])
-            if missing <= 0:
-                break
-        return np.concatenate(parts)
 
     def draw_rows(self, step: Export, sample: Sample) -> NDArray[Any]:
         """Draws training samples in a shuffled order, as many as are wanted and there are."""

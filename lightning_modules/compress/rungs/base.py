@@ -35,6 +35,7 @@ class Material:
         calibration: (N, ...) raw training samples, N >= 1.
         validation: (M, ...) raw samples by which one of several ways is chosen, M >= 1.
         tuning: Where and how long smaller networks are trained; None: none is.
+        truth: (M, ...) what is true of the validation samples; None where nobody knows.
         tuned: Networks that were trained already, by the artifact that they were trained for.
     """
 
@@ -44,6 +45,7 @@ class Material:
     calibration: Array
     validation: Array
     tuning: Tuning | None = None
+    truth: Array | None = None
     tuned: dict[str, "Material | str"] = field(default_factory=dict)
 
     @cached_property
@@ -70,12 +72,20 @@ class Material:
         found = run_onnx(content, self.calibration)
         return compare_answers(self.learner.answer, found, self._calibrated)
 
-    def measure_distance(self, content: bytes) -> float:
-        """Returns how far an artifact is from the network on the validation rows, on average."""
-        found, wanted = run_onnx(content, self.validation)[-1], self._validated[-1]
-        apart = self.learner.answer.compute_difference(
-            torch.from_numpy(found), torch.from_numpy(wanted)
+    def measure_loss(self, content: bytes) -> float:
+        """Returns the loss of an artifact's answers to the validation rows.
+
+        Where nobody knows the truth, it is how far they are from the network's, on average.
+        """
+        found, answer = (
+            torch.from_numpy(run_onnx(content, self.validation)[-1]),
+            self.learner.answer,
         )
+        if self.truth is not None:
+            loss = answer.measure_loss(found, torch.from_numpy(self.truth))
+            if loss is not None:
+                return loss
+        apart = answer.compute_difference(found, torch.from_numpy(self._validated[-1]))
         return float(apart.double().mean())
 
     @cached_property

@@ -8,20 +8,24 @@ import numpy as np
 import pytest
 import torch
 
+from lightning_modules.compress.candidates import make_artifacts
 from lightning_modules.compress.onnx_export import run_onnx
+from lightning_modules.compress.rungs import base
 from lightning_modules.compress.rungs.base import Material, NotMade
-from lightning_modules.compress.rungs.distilled import halve_network
+from lightning_modules.compress.rungs.distilled import Distilled, halve_network
 from lightning_modules.compress.rungs.int8_aware import simulate_int8
 from lightning_modules.compress.rungs.learned import Learned
 from lightning_modules.compress.rungs.pruned import count_weights, prune_network
 from lightning_modules.compress.rungs.registry import RUNGS
 from lightning_modules.data.batches import IMAGES
+from lightning_modules.errors import ExportError
 from lightning_modules.specs.augmentation import AugmentationSpec
 from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.model import ModelSpec, NetworkSpec
 from lightning_modules.specs.samples import ImageSample
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training import tuning as tuning_module
+from lightning_modules.training.build import build_learner
 from lightning_modules.training.trainer import Fitted, fit_learner
 from lightning_modules.training.tuning import Tuning
 from storage.base.store import Store
@@ -212,3 +216,30 @@ def test_nothing_is_trained_where_there_is_nothing_to_train_with(fitted: Fitted)
         if isinstance(rung, Learned):
             with pytest.raises(NotMade, match="nothing is trained here"):
                 rung.make(bare)
+
+
+def test_a_taught_network_whose_export_fails_ends_nothing_but_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher, taught = (build_learner(MODEL, SAMPLE).eval() for _ in range(2))
+
+    def export(learner: Any, sample: Any) -> bytes:
+        if learner is taught:
+            raise ExportError("network must be exportable; got an operator without export")
+        return b"fp32"
+
+    monkeypatch.setattr(base, "export_onnx", export)
+    monkeypatch.setattr(Material, "compare", lambda material, content: (0.0, 1.0))
+    monkeypatch.setattr(Distilled, "learn", lambda rung, material, tuning: taught)
+    told: dict[str, str] = {}
+    made = make_artifacts(
+        teacher,
+        SAMPLE,
+        CompressSpec(candidates=("fp32", "distilled", "distilled_int8")),
+        calibration=SPLITS["train"]["image"][:4],
+        tuning=make_tuning(tmp_path),
+        on_not_made=told.__setitem__,
+    )
+    assert [each.name for each in made] == ["fp32"]
+    assert set(told) == {"distilled", "distilled_int8"}
+    assert all("operator without export" in why for why in told.values())

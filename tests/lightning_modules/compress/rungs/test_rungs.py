@@ -1,7 +1,8 @@
 """The rungs of the ladder: each is smaller, answers nearly as the network does, or says why not."""
 
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -14,7 +15,8 @@ from lightning_modules.compress.rungs import int8 as int8_rung
 from lightning_modules.compress.rungs.base import Material, NotMade
 from lightning_modules.compress.rungs.registry import RUNGS
 from lightning_modules.compress.weights_int4 import quantize_blocks
-from lightning_modules.specs.compress import CompressSpec
+from lightning_modules.errors import ExportError
+from lightning_modules.specs.compress import CompressSpec, Method
 from lightning_modules.specs.model import ModelSpec, NetworkSpec
 from lightning_modules.specs.rungs import list_rungs
 from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
@@ -133,22 +135,76 @@ def digits() -> Material:
     return Material(learner, SAMPLE, spec, rows[:128], rows[128:256])
 
 
-def test_of_three_calibrations_the_nearest_on_validation_rows_is_kept(
+@pytest.fixture(scope="module")
+def ways(digits: Material) -> dict[str, bytes]:
+    """Its int8 by each way to calibrate."""
+    return {
+        method: quantize_int8(digits.fp32, digits.calibration, method) or b""
+        for method in get_args(Method)
+    }
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_of_three_calibrations_the_best_on_validation_rows_is_kept(
+    digits: Material, ways: dict[str, bytes], labelled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8_rung, "quantize_int8", lambda fp32, rows, method: ways[method])
+    rows = digits.validation
+    answers = {way: run_onnx(content, rows)[1] for way, content in ways.items()}
+    wanted = run_onnx(digits.fp32, rows)[1]
+    apart = {way: float(np.abs(found - wanted).mean()) for way, found in answers.items()}
+    truth = None
+    if labelled:
+        # Labels that the way which is farthest from the network happens to be surest of.
+        farthest = max(apart, key=lambda way: apart[way])
+        others = [answers[way] for way in ways if way != farthest]
+        truth = (answers[farthest] - np.maximum(*others)).argmax(1)
+        apart = {way: measure_log_loss(found, truth) for way, found in answers.items()}
+        assert min(apart, key=lambda way: apart[way]) == farthest
+    chosen = int8_rung.make_int8(dataclasses.replace(digits, truth=truth))
+    assert len(set(ways.values())) == 3
+    assert chosen == ways[min(apart, key=lambda way: apart[way])]
+    assert max(apart.values()) > min(apart.values())
+
+
+def measure_log_loss(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    return float(-np.log(probabilities[np.arange(len(truth)), truth]).mean())
+
+
+def test_a_calibration_that_fails_leaves_the_others(
     digits: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: dict[str, bytes] = {}
+    failing = {"entropy"}
 
-    def quantize(fp32: bytes, rows: Any, method: str) -> bytes | None:
-        asked[method] = quantize_int8(fp32, rows, method) or b""  # type: ignore[arg-type]
-        return asked[method]
+    def quantize(fp32: bytes, rows: Any, method: str) -> bytes:
+        if method in failing:
+            raise ExportError(f"{method} failed")
+        return digits.fp32
 
     monkeypatch.setattr(int8_rung, "quantize_int8", quantize)
-    chosen = int8_rung.make_int8(digits)
-    assert list(asked) == ["min_max", "percentile", "entropy"]
-    apart = {method: digits.measure_distance(content) for method, content in asked.items()}
-    assert len(set(asked.values())) == 3
-    assert chosen == asked[min(apart, key=lambda method: apart[method])]
-    assert max(apart.values()) > min(apart.values())
+    assert int8_rung.make_int8(digits) == digits.fp32
+    failing |= set(get_args(Method))
+    with pytest.raises(ExportError, match="entropy failed"):
+        int8_rung.make_int8(digits)
+
+
+@pytest.mark.parametrize("broken", ["fp16", "int8"])
+def test_an_artifact_that_fails_its_export_leaves_the_others(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(material: Material) -> bytes:
+        raise ExportError("its operator has no export")
+
+    monkeypatch.setattr(Material, "compare", lambda material, content: (0.0, 1.0))
+    for name in ("fp32", "fp16", "int8"):
+        make = fail if name == broken else lambda material: b"made"
+        monkeypatch.setattr(RUNGS.find(name), "make", make)
+    made, not_made = make_all(SAMPLE, "mlp", "fp16", "int8", widths=[8])
+    assert set(made) == {"fp32", "fp16", "int8"} - {broken}
+    assert not_made == {broken: "its operator has no export"}
+    monkeypatch.setattr(RUNGS.find("fp32"), "make", fail)
+    with pytest.raises(ExportError, match="no export"):
+        make_all(SAMPLE, "mlp", "fp16", widths=[8])
 
 
 def test_ranges_are_those_of_all_rows_however_they_come_along(
