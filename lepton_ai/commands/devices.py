@@ -21,6 +21,7 @@ from lepton_ai.commands.common import (
     say,
     translate_errors,
 )
+from storage.base.shown import list_names
 from storage.base.store import Store
 
 app = typer.Typer(no_args_is_help=True)
@@ -34,10 +35,19 @@ def add(
     group: Annotated[
         str | None, typer.Option("--group", help="The group that it belongs to.")
     ] = None,
+    entity: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--entity",
+            help="An entity of whose series it may tell, beside the one that it is named after.",
+        ),
+    ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
-    """Let a device send to the workspace; again with the same code to change class or group."""
-    record = add_device(Store(workspace), code, device_class=device_class, group=group)
+    """Let a device send to the workspace; again with the same code to change what it may."""
+    record = add_device(
+        Store(workspace), code, device_class=device_class, group=group, entities=entity or ()
+    )
     say(f"device {record.id} (key {record.public[:12]}) may send; {_describe(record)}")
 
 
@@ -78,8 +88,9 @@ def revoke(
 
 def _describe(record: DeviceRecord) -> str:
     group = "" if record.group is None else f", group {record.group}"
+    told = f", tells of {list_names(record.entities)}" if record.entities else ""
     revoked = "" if record.revoked_at is None else f", REVOKED {record.revoked_at:%Y-%m-%d %H:%M}"
     return (
-        f"class {record.device_class}{group}, enrolled {record.enrolled_at:%Y-%m-%d %H:%M} by "
-        f"{record.enrolled_by[:12]}{revoked}"
+        f"class {record.device_class}{group}{told}, enrolled {record.enrolled_at:%Y-%m-%d %H:%M} "
+        f"by {record.enrolled_by[:12]}{revoked}"
     )

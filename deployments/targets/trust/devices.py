@@ -9,20 +9,30 @@ signed by that key. Whoever may write to the workspace adds the code. Private ke
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from deployments.targets.errors import DeviceRefused, NotCleared
 from deployments.targets.specs import NAME_PATTERN, ClassName
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.receipt_signer import ReceiptSigner
 from deployments.targets.trust.sealed import is_signature, open_sealed, seal_body
+from storage.base.documents import leave_out_defaults
 from storage.base.errors import NotFound
 from storage.base.store import Store, canonical_json, redact
 
 DEVICES = "devices"
+MAX_ENTITY_CHARS = 200
 _ID = re.compile(NAME_PATTERN)
 _CODE = re.compile(r"^lepton-device-1\.([A-Za-z0-9_-]{1,400})\.([A-Za-z0-9_-]{86})$")
 _CODE_PREFIX = "lepton-device-1"
@@ -39,6 +49,7 @@ class DeviceRecord(BaseModel):
         public: Its raw ed25519 public key, 32 bytes in hexadecimal.
         device_class: The class that it belongs to.
         group: The group that it belongs to; None for none.
+        entities: Entities of whose series it may tell, beside the one that it is named after.
         enrolled_at: When it was added.
         enrolled_by: Id of the receipt key of the machine that added it.
         revoked_at: When it was revoked; None: it may send.
@@ -51,9 +62,15 @@ class DeviceRecord(BaseModel):
     public: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     device_class: ClassName
     group: ClassName | None = None
+    entities: tuple[str, ...] = ()
     enrolled_at: datetime
     enrolled_by: str
     revoked_at: datetime | None = None
+
+    @model_serializer(mode="wrap")
+    def _leave_out_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out entities where there are none, so that the record is that of an older one."""
+        return leave_out_defaults(self, handler(self), set(type(self).model_fields) - {"entities"})
 
 
 def check_device_id(device: str) -> str:
@@ -121,19 +138,21 @@ def add_device(
     *,
     device_class: str,
     group: str | None = None,
+    entities: Sequence[str] = (),
     ring: KeyRing | None = None,
 ) -> DeviceRecord:
-    """Enrols a device; adding the same code again changes its class and group only.
+    """Enrols a device; adding the same code again changes its class, group and entities only.
 
     Args:
         workspace: The workspace.
         code: What `lepton edge enroll` printed.
         device_class: The class that it belongs to.
         group: The group that it belongs to.
+        entities: Entities of whose series it may tell, beside the one that it is named after.
         ring: This machine's keys; None: those of the config directory.
 
     Raises:
-        DeviceRefused: The code is none, or the id is taken by another key, or was revoked.
+        DeviceRefused: The code is none, its id is another's or revoked, or no entity has the name.
         StorageError: The workspace cannot be written.
     """
     device, public = parse_code(code)
@@ -144,6 +163,7 @@ def add_device(
         public=public,
         device_class=check_device_class(device_class),
         group=None if group is None else _check_name(group, "group"),
+        entities=_check_entities(entities),
         enrolled_at=datetime.now(UTC),
         enrolled_by=signer.keyid,
     )
@@ -155,7 +175,9 @@ def add_device(
         raise DeviceRefused(
             f"device ({device}) must be a new one; got {found}; enrol it under another id"
         )
-    changed = present.model_copy(update={"device_class": device_class, "group": group})
+    changed = present.model_copy(
+        update={"device_class": device_class, "group": group, "entities": record.entities}
+    )
     if changed != present:
         workspace.write(_place(device), _seal(changed, signer))
     return changed
@@ -262,6 +284,15 @@ def _check_name(name: str, what: str) -> str:
             "with a letter or digit; got another; choose one"
         )
     return name
+
+
+def _check_entities(names: Sequence[str]) -> tuple[str, ...]:
+    if wrong := [name for name in names if not 1 <= len(name) <= MAX_ENTITY_CHARS]:
+        raise DeviceRefused(
+            f"entity ({redact(wrong[0])[:40]!r}) must have 1 to {MAX_ENTITY_CHARS} characters; got "
+            f"{len(wrong[0])}; write it as the column of the entity does"
+        )
+    return tuple(sorted(set(names)))
 
 
 def _to_text(data: bytes) -> str:

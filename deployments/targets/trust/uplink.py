@@ -11,6 +11,7 @@ Sequence numbers count every answer of a device, and every truth that it was tol
 batches follow each other without gaps; the records inside are those that it kept.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -167,7 +168,7 @@ def _open(file: BatchFile, device: DeviceRecord) -> UplinkBatch:
         raise UplinkRefused(
             f"uplink must be of device {device.id}; got one of {batch.device}; {REMEDY}"
         )
-    return batch
+    return replace(batch, entities=device.entities)
 
 
 def _read_header(data: bytes, tensors: dict[str, Array]) -> UplinkBatch:

@@ -102,6 +102,8 @@ class UplinkBatch:
         inputs: (answers, *shape), the raw sample of each answer, in their order.
         times: (answers, L) float64, of series: when each row of a sample was, in seconds since
             1970; None of other forms.
+        entities: Entities of which the device's record lets it tell, beside the one that it is
+            named after; no part of the batch's file.
     """
 
     device: str
@@ -111,6 +113,7 @@ class UplinkBatch:
     records: tuple[UplinkRecord, ...]
     inputs: Array = field(repr=False)
     times: Array | None = field(default=None, repr=False)
+    entities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,22 @@ def test_adding_again_changes_class_and_group_and_nothing_else(
     assert read_device(workspace, "d1", keys) == second
 
 
+def test_a_record_names_the_entities_that_a_device_may_tell_of_and_nothing_where_there_are_none(
+    workspace: Store, keys: KeyRing, signer: ReceiptSigner
+) -> None:
+    code = make_code("d1", signer)
+    add_device(workspace, code, device_class="default", ring=keys)
+    assert "entities" not in json.loads(workspace.read("devices/d1.json"))["signed"]
+    names = ["Shop, North", "B", "B"]
+    add_device(workspace, code, device_class="default", entities=names, ring=keys)
+    assert read_device(workspace, "d1", keys).entities == ("B", "Shop, North")
+    add_device(workspace, code, device_class="default", ring=keys)
+    assert read_device(workspace, "d1", keys).entities == ()
+    for name in ("", "x" * 201):
+        with pytest.raises(DeviceRefused, match="entity"):
+            add_device(workspace, code, device_class="default", entities=[name], ring=keys)
+
+
 def test_an_id_stays_its_first_keys_and_a_revoked_one_is_not_given_again(
     workspace: Store, keys: KeyRing, signer: ReceiptSigner
 ) -> None:

@@ -93,6 +93,10 @@ def test_a_batch_comes_back_as_it_was(dtype: str) -> None:
     assert data == pack_batch(batch, SIGNER)
     assert_equal(open_batch(data, DEVICE), batch)
     assert load(data).keys() == {"inputs"}  # Any reader of safetensors takes it.
+    # Of whom a device may tell, its record says, never its batch.
+    opened = open_batch(data, DEVICE.model_copy(update={"entities": ("north",)}))
+    assert opened.entities == ("north",)
+    assert pack_batch(replace(batch, entities=("south",)), SIGNER) == data
 
 
 def test_windows_carry_their_times_and_missing_values() -> None:
