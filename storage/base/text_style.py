@@ -4,6 +4,7 @@ Learning and asking share it, so that a model can be asked with the file that it
 """
 
 import codecs
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
@@ -65,6 +66,8 @@ Delimiter = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(che
 Encoding = Annotated[str, AfterValidator(check_encoding)]
 SkippedRows = Annotated[int, Field(ge=0, le=10_000)]
 _NONE_MISSING = find_missing(())
+_VALUE = re.compile(r"(n/?a|null|none|missing)$|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{1,2}:\d\d", re.I)
+"""What stands where a value is missing, dates and clocks: no unit is written so."""
 _FIRST_KEYS = frozenset({"delimiter", "encoding", "header"})
 """What every card says of its files; what came later stands there only where it says something."""
 
@@ -80,7 +83,8 @@ class TextStyle(BaseModel):
         decimal: What stands before decimals.
         thousands: What stands between thousands; None for nothing.
         skip_rows: Lines before the header, or before the first record of files without one.
-        units_row: Whether a record of units, in which no value is a number, may follow the header.
+        units_row: Whether a record of units may follow the header: texts, none of them a number, a
+            date, or what says that a value is missing.
         path_columns: Pattern of the files' paths, whose named parts are columns.
         melt: Columns that become rows, where files are wide.
     """
@@ -115,9 +119,15 @@ class TextStyle(BaseModel):
 
 
 def is_units_row(cells: Sequence[str], marks: Marks) -> bool:
-    """Return whether a record holds no number at all, as a row of units does."""
+    """Return whether a record names units: no number, date or missing value, but some text.
+
+    A record whose numbers are all missing is a row, and must not be left out for units.
+    """
     writer = NumberWriter(marks, _NONE_MISSING)
-    return all(read_number(writer.write(cell).strip()) is None for cell in cells)
+    told = [cell.strip() for cell in cells if cell.strip()]
+    return bool(told) and not any(
+        _VALUE.match(cell) or read_number(writer.write(cell).strip()) is not None for cell in told
+    )
 
 
 def check_marks(decimal: str, thousands: str | None) -> None:

@@ -72,8 +72,8 @@ class CsvSource(UrlSource):
     skip_rows: SkippedRows = 0
     """Lines before the header, or before the first row of files without one."""
     units_row: bool = False
-    """Whether the record behind the header names units: it is left out, if no value of it is a
-    number."""
+    """Whether the record behind the header names units: it is left out, if it holds texts and none
+    of them is a number, a date, or says that a value is missing."""
     path_columns: PathColumns | None = None
     """What the files' paths below the url say, as `"{site}/{year}.csv"`: the parts in braces are
     columns of texts like any other. `*` stands for any text, `**` for any folders. Of

@@ -8,7 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from deployments.targets.run.forms.records import split_csv
 from storage.base.errors import SourceError
+from storage.base.marks import Marks
+from storage.base.text_style import TextStyle, is_units_row
 from storage.forms.table import TableSpec
 from storage.sources.csv import CsvSource
 
@@ -103,6 +106,24 @@ def test_a_row_of_values_is_no_row_of_units(tmp_path):
     path.write_text("a;y\n1,5;no\n2;yes\n")
     rows = read_rows(path, delimiter=";", decimal=",", units_row=True)
     assert rows["numbers"][:, 0].tolist() == [1.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    "first", ["NA;n/a;no", "null;;no", "2024-05-01 13:00;;no", "1.5.2024;NaN;no", "13:00;;no"]
+)
+def test_a_row_whose_numbers_are_missing_is_no_row_of_units(tmp_path, first):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"a;b;y\n{first}\n2;1;yes\n")
+    style = TextStyle(delimiter=";", decimal=",", units_row=True)
+    asked = split_csv(path.read_bytes(), "rows.csv", style=style)
+    assert [row[2] for row in asked.rows] == ["no", "yes"]
+    rows = read_rows(path, delimiter=";", decimal=",", units_row=True)
+    assert rows["label"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("first", ["mm;[-];", "1/s;m3;degC", "-;%;10^3/uL", "UTC;;°C", "3h;km/h;a"])
+def test_a_row_of_units_is_told(first):
+    assert is_units_row(first.split(";"), Marks(",", None))
 
 
 def test_more_lines_to_skip_than_there_are_is_told(tmp_path):
