@@ -18,6 +18,7 @@ from lightning_modules.specs.base import is_import_path
 from lightning_modules.specs.forms import AUTO, FORMS, SampleForm, check_params, list_augmentations
 from lightning_modules.specs.model import HeadSpec
 from lightning_modules.specs.objectives import OBJECTIVES, ObjectiveSpec
+from storage.base.pictures import BLACK
 from storage.forms.time_field import is_counted_by_rows
 
 DEFAULT_HEAD = HeadSpec()
@@ -43,6 +44,7 @@ def check_recipe(recipe: Recipe) -> list[RecipeFault]:
             "model",
             lambda: objective.check_threshold(recipe.model.threshold, recipe.data.labels),
         ),
+        *_check_background(recipe),
         *_check_split(recipe),
         *check_data(recipe.data),
         *_check_window(recipe, form, objective),
@@ -105,6 +107,15 @@ def _check_family(
             ]
             remedy = f"write family: {' or '.join(suited)}"
             yield RecipeFault(path, repr(family), f"suit kind {recipe.kind}", remedy)
+
+
+def _check_background(recipe: Recipe) -> Iterator[RecipeFault]:
+    """Yields a background of images that come as arrays of values, of which none is transparent."""
+    image = recipe.data.image
+    if image is not None and image.background != BLACK and not recipe.source.has_transparency:
+        rule = f"be of pictures that may be transparent; a source of type {recipe.source.type} has "
+        rule += "values alone"
+        yield RecipeFault("data.image.background", str(list(image.background)), rule, "remove it")
 
 
 def _check_split(recipe: Recipe) -> Iterator[RecipeFault]:

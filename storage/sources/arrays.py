@@ -6,7 +6,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ class ArraysSource(UrlSource):
 
     type: Literal["arrays"] = "arrays"
     """Which source it is."""
+    has_transparency: ClassVar[bool] = False
     train: Names = ("x_train", "y_train")
     """Names of the pair that one learns from, without `.npy`. Labels are texts as in `data.labels`,
     or whole numbers: where all names are whole numbers the one that is meant, else its place, from

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, field_validator
 
@@ -150,6 +150,8 @@ class Source(BaseModel, ABC):
 
     type: str
     """Which source it is."""
+    has_transparency: ClassVar[bool] = True
+    """Whether what it reads may be transparent, so that `data.image.background` says something."""
 
     @property
     def display(self) -> str | None:
@@ -196,10 +198,7 @@ class Source(BaseModel, ABC):
         """
 
     def parts(self, target_bytes: int, spec: RowsSpec | None = None) -> list[Part]:
-        """Return all parts at once, for sources that fit into memory.
-
-        `storage.pipeline.collecting` takes them one by one.
-        """
+        """Return all parts at once; `storage.pipeline.collecting` takes them one by one."""
         return [item for item in self.scan(spec, target_bytes) if isinstance(item, Part)]
 
     def read(self, part: Part, spec: RowsSpec | None = None) -> Rows:

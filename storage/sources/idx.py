@@ -6,7 +6,7 @@ A magic number, sizes, and big-endian values.
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class IdxSource(UrlSource):
 
     type: Literal["idx"] = "idx"
     """Which source it is."""
+    has_transparency: ClassVar[bool] = False
     train: tuple[str, str] = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
     """The pair that one learns from."""
     held_out: tuple[str, str] | None = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

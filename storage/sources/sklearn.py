@@ -1,7 +1,7 @@
 """The small real data sets inside scikit-learn: offline, in a dependency that is there anyway."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ class SklearnSource(Source):
 
     type: Literal["sklearn"] = "sklearn"
     """Which source it is."""
+    has_transparency: ClassVar[bool] = False
     dataset: Literal["digits", "iris", "wine", "breast_cancer", "diabetes"] = "digits"
     """`digits` are 1,797 images uint8 (1, 8, 8) with values 0 to 16 (Alpaydin and Kaynak, 1998);
     `iris`, `wine` and `breast_cancer` are tables with a class; `diabetes` is one with a target."""

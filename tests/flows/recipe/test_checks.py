@@ -145,6 +145,10 @@ def test_a_channel_that_is_no_name_is_refused(channel: str) -> None:
             "data.split.by",
             "have a time to go by",
         ),
+        *(
+            (name, {"data.image.background": [255, 255, 255]}, "data.image.background", rule)
+            for name, rule in (("digits", "type sklearn has values alone"), ("mnist", "type idx"))
+        ),
         (
             "digits",
             {"data.split": {"by": "entity", "held_out": 0.2}},
