@@ -56,7 +56,7 @@ class Tuning:
         reader: From rows of the streams to samples.
         open_states: From a name to where resume states of that training are kept.
         max_minutes: Processor time that all trainings may cost together.
-        most_lost: How much worse than the trained one's the watched figure may be: a difference,
+        most_lost: How much worse than the trained one's the headline figure may be: a difference,
             or of an error a relative increase; None: any.
         spent_s: Processor time that they have cost.
     """
@@ -161,10 +161,15 @@ def _train(
 
 
 def find_goal(teacher: Learner, tuning: Tuning) -> float | None:
-    """Returns the worst figure that is good enough, by the teacher's own on validation rows."""
-    if tuning.most_lost is None:
+    """Returns the worst watched figure that is good enough, by the teacher's on validation rows.
+
+    None where any is, and where artifacts are judged by another figure than the watched one: what
+    they may lose of that says nothing of this.
+    """
+    spec = teacher.answer.spec
+    if tuning.most_lost is None or spec.headline != spec.watched_as:
         return None
-    name = teacher.answer.spec.watched.name
+    name = spec.watched.name
     own = predict_rows(teacher, tuning.open_validation(), tuning.reader).figures[name]
     if find_direction(name) == "lower":
         return float(own * (1 + tuning.most_lost))

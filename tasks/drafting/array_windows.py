@@ -97,9 +97,10 @@ def draft_array_windows(
     section = _describe(columns, source, grouped=grouped, notes=notes)
     counts = np.concatenate([part[1] for part in parts.values()])
     section |= _describe_answer(counts, chosen, notes)
-    section["split"] = _choose_split(parts, section, notes)
+    told = {split: _identify(part, section) for split, part in parts.items()}
+    section["split"] = _choose_split(parts, told["train"], section, notes)
     spec = SeriesSpec.model_validate(section)
-    splits = np.concatenate([_split(part, split, parts, spec) for split, part in parts.items()])
+    splits = np.concatenate([_split(rows, split, parts, spec) for split, rows in told.items()])
     whole = [np.concatenate(found) for found in zip(*parts.values(), strict=True)]
     windows = Windows(
         whole[0].astype(np.float64),
@@ -196,7 +197,7 @@ def _number_answers(answers: NDArray[Any], kind: str) -> NDArray[Any]:
 
 
 def _choose_split(
-    parts: Mapping[str, Part], section: Mapping[str, Any], notes: Notes
+    parts: Mapping[str, Part], rows: Rows, section: Mapping[str, Any], notes: Notes
 ) -> dict[str, Any]:
     """Return the split: groups whole where there are some, each class in each split if it can."""
     _, answers, groups = parts["train"]
@@ -215,21 +216,24 @@ def _choose_split(
 
     def draw(chosen: Mapping[str, Any]) -> NDArray[np.int8]:
         spec = SeriesSpec.model_validate({**section, "split": chosen})
-        return _split(parts["train"], "train", parts, spec)
+        return _split(rows, "train", parts, spec)
 
     labels = find_classes(answers, "answers")[1] if "label" in section else None
     return choose_seed(split, draw, labels)
 
 
-def _split(part: Part, side: str, parts: Mapping[str, Part], spec: SeriesSpec) -> NDArray[np.int8]:
-    """Return the split of each window, as preparing will choose it."""
+def _identify(part: Part, section: Mapping[str, Any]) -> Rows:
+    """Return what says in which split each window is: its own series, its group, its hash."""
     values, _, groups = part
-    if side == "held_out":
-        return np.full(len(values), HELD_OUT, np.int8)
     series = hash_contents({"window": values})[:, 0] >> np.uint64(1)
-    rows: Rows = {SERIES_ID: series.astype(np.int64)}
-    rows |= _name_groups(groups, {"metadata": list(spec.metadata)})
-    rows[CONTENT_HASH] = hash_contents(rows)
+    rows: Rows = {SERIES_ID: series.astype(np.int64), **_name_groups(groups, section)}
+    return {**rows, CONTENT_HASH: hash_contents(rows)}
+
+
+def _split(rows: Rows, side: str, parts: Mapping[str, Part], spec: SeriesSpec) -> NDArray[np.int8]:
+    """Return the split of each window, as preparing will choose it."""
+    if side == "held_out":
+        return np.full(len(rows[SERIES_ID]), HELD_OUT, np.int8)
     keys, _ = find_keys(rows, spec, {})
     shares = find_shares([(keys, None)], spec.split) if is_grouped(spec) else None
     given = "validation" in parts

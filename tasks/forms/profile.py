@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def profile_rows(rows: Rows, data: RowsSpec) -> DataProfile:
     counts = Counter(labels.tolist()) if labels is not None else {}
     groups = _group_rows(rows, data)
     return DataProfile(
-        columns=tuple(_list_profiles(rows, data, groups))[:MOST_COLUMNS],
+        columns=tuple(islice(_list_profiles(rows, data, groups), MOST_COLUMNS)),
         classes={name: counts.get(number, 0) for number, name in enumerate(data.labels)}
         if labels is not None
         else {},

@@ -10,21 +10,13 @@ from tasks.rendering.svg import draw, element
 from tasks.rendering.text import is_finite, show_limit, show_observed
 from tasks.rendering.verdicts import name_verdict
 
+WIDTH = 120
+"""Width of a gauge, in pixels."""
+
 
 def draw_gauge(check: Check) -> Markup | None:
     """Return an observed number on the scale of its limits; None where they are not numbers."""
-    limit = check.limit if isinstance(check.limit, dict) else {}
-    low, high = (
-        _read_number(limit.get(key, limit.get("value"))) for key in ("min_value", "max_value")
-    )
-    seen = (
-        check.observed["unexpected"]
-        if isinstance(check.observed, dict) and "of" in check.observed
-        else None
-    )
-    value = _read_number(check.observed if seen is None else seen)
-    if seen is not None:
-        low, high = None, 0.0
+    low, high, value = _read_scale(check)
     if value is None or (low is None and high is None) or not check.applicable:
         return None
     known = [number for number in (low, high, value) if number is not None]
@@ -34,26 +26,33 @@ def draw_gauge(check: Check) -> Markup | None:
         return None
 
     def place(number: float) -> float:
-        return 120 * ((number - start) / span)
+        return WIDTH * ((number - start) / span)
 
-    left, right = 0.0 if low is None else place(low), 120.0 if high is None else place(high)
-    title = (
-        f"observed {show_observed(check.observed, check.limit)}, allowed {show_limit(check.limit)}"
-    )
+    left = 0.0 if low is None else place(low)
+    right = float(WIDTH) if high is None else place(high)
+    ends = [x for x, at in ((left, low), (right, high)) if at is not None]
+    shown = show_observed(check.observed, check.limit)
     return draw(
-        120,
+        WIDTH,
         16,
-        title,
-        element("line", x1=0, x2=120, y1=8, y2=8, class_="scale"),
+        f"observed {shown}, allowed {show_limit(check.limit)}",
+        element("line", x1=0, x2=WIDTH, y1=8, y2=8, class_="scale"),
         element("rect", x=left, y=5, width=max(2.0, right - left), height=6, class_="allowed"),
-        *(
-            element("line", x1=x, x2=x, y1=3, y2=13, class_="end")
-            for x, at in ((left, low), (right, high))
-            if at is not None
-        ),
+        *(element("line", x1=x, x2=x, y1=3, y2=13, class_="end") for x in ends),
         _mark_value(place(value), passed=check.passed),
         class_="gauge",
     )
+
+
+def _read_scale(check: Check) -> tuple[float | None, float | None, float | None]:
+    """Return the lower and the upper limit of a check, and what was observed."""
+    if isinstance(check.observed, dict) and "of" in check.observed:
+        return None, 0.0, _read_number(check.observed["unexpected"])
+    limit = check.limit if isinstance(check.limit, dict) else {}
+    low, high = (
+        _read_number(limit.get(key, limit.get("value"))) for key in ("min_value", "max_value")
+    )
+    return low, high, _read_number(check.observed)
 
 
 def _mark_value(x: float, *, passed: bool) -> Markup:

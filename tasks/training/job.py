@@ -78,7 +78,7 @@ class Export(Message):
         seed: Of the choice of those rows.
         about: What each artifact says about itself, as ONNX metadata.
         train: How networks are trained that artifacts are made from; None: none is.
-        most_lost: How much worse than the model's their watched figure may be: a difference, or of
+        most_lost: How much worse than the model's their headline figure may be: a difference, or of
             an error a relative increase; None: any.
     """
 

@@ -9,7 +9,8 @@ from sklearn.datasets import load_wine
 from storage.forms.image import ImageSpec
 from storage.forms.series import SeriesSpec
 from storage.forms.table import TableSpec
-from tasks.forms.profile import BARS, profile_numbers, profile_rows
+from tasks.forms import profile as profile_module
+from tasks.forms.profile import BARS, MOST_COLUMNS, profile_numbers, profile_rows
 from tasks.rendering.profile import DataProfile
 
 
@@ -109,3 +110,18 @@ def test_numbers_too_large_for_a_row_are_shown_and_stop_nothing(count):
     found = profile_numbers("far", values, {"": np.ones(count, np.bool_)})
     assert found.values.startswith("\N{MINUS SIGN}1.7e+308 to 1.7e+308")
     assert sum(found.bars[""]) == pytest.approx(1, abs=0.01)
+
+
+def test_of_very_many_columns_only_those_that_are_shown_are_profiled(monkeypatch):
+    names = tuple(f"c{number}" for number in range(10 * MOST_COLUMNS))
+    numbers = np.arange(20 * len(names), dtype=np.float64).reshape(20, -1)
+    seen = []
+    real = profile_module.profile_numbers
+    monkeypatch.setattr(
+        profile_module,
+        "profile_numbers",
+        lambda name, *rest: seen.append(name) or real(name, *rest),
+    )
+    rows = {"numbers": numbers, "numbers__valid": np.ones(numbers.shape, np.bool_)}
+    profile = profile_rows(rows, TableSpec(numbers=names, target="y"))
+    assert [column.name for column in profile.columns] == seen == list(names[:MOST_COLUMNS])
