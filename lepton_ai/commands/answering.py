@@ -26,7 +26,7 @@ def say_model(runtime: "Runtime") -> None:
     say(f"{live.card.name} on channel {release.channel}: {release.title} answers")
 
 
-def say_ready(host: str, port: int) -> None:
+def say_ready(host: str, port: int, scheme: str = "http") -> None:
     """Says where requests are answered, in the line that programs wait for."""
     shown = f"[{host}]" if ":" in host else host
-    say(f"ready http://{shown}:{port}")
+    say(f"ready {scheme}://{shown}:{port}")

@@ -17,6 +17,7 @@ from lepton_ai.commands.common import (
     translate_errors,
     with_extra,
 )
+from lepton_ai.commands.serve import ApiKeys, OpenToAll, TlsCertificate, TlsKey
 from lepton_ai.extras import SERVE
 
 app = typer.Typer(no_args_is_help=True)
@@ -80,6 +81,10 @@ def run(
     interval_s: Interval = INTERVAL_S,
     spool_bytes: SpoolBytes = SPOOL_BYTES,
     workspace: Workspace = DEFAULT_WORKSPACE,
+    api_keys: ApiKeys = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    open_to_all: OpenToAll = None,
 ) -> None:
     """Answer on this machine with a channel's champion, and send back what is kept.
 
@@ -87,6 +92,7 @@ def run(
     days without a network are no fault. SIGTERM finishes what was taken, and exits with 0.
     """
     from deployments.targets.edge.agent import AgentSettings, run_agent
+    from deployments.targets.serve.exposure import plan_exposure
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     check_device_class(device_class)
@@ -102,9 +108,20 @@ def run(
         state=state,
         uplink=uplink,
         policy=policy,
-        host=host,
         port=port,
         interval_s=interval_s,
         spool_bytes=spool_bytes,
+        exposure=plan_exposure(
+            host,
+            api_keys=api_keys,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+            open_to_all=bool(open_to_all),
+        ),
     )
-    run_agent(settings, on_loaded=say_model, on_ready=say_ready)
+    scheme = settings.exposure.scheme
+    run_agent(
+        settings,
+        on_loaded=say_model,
+        on_ready=lambda listened, taken: say_ready(listened, taken, scheme),
+    )

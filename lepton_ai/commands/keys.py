@@ -13,10 +13,12 @@ from deployments.targets.trust.key_bundles import export_keys, import_keys
 from deployments.targets.trust.key_records import KeyBundle
 from deployments.targets.trust.key_vault import back_up_keys, read_bundle, restore_keys, split_keys
 from deployments.targets.trust.keys import KeyRing
+from lepton_ai.commands import api_keys
 from lepton_ai.commands.channel_options import Name, parse_role
 from lepton_ai.commands.common import DEFAULT_WORKSPACE, Workspace, say, translate_errors
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(api_keys.app, name="api", help="Make and drop the keys that endpoints ask for.")
 PASSPHRASE_VARIABLE = "LEPTON_PASSPHRASE"  # noqa: S105
 
 

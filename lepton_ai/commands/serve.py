@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,23 +12,69 @@ from deployments.targets.run.live import Runtime
 from deployments.targets.trust.devices import check_device_class
 from deployments.targets.trust.rollout import Taker
 from lepton_ai.commands.answering import say_model, say_ready
-from lepton_ai.commands.common import DEFAULT_WORKSPACE, Workspace, with_extra
+from lepton_ai.commands.common import with_extra
 from lepton_ai.extras import SERVE
 from storage.base.store import Store
 
-INTERVAL_S = 30.0
+if TYPE_CHECKING:
+    from deployments.targets.serve.settings import ServeSettings
+
+_PROTECTION = "Protection"
+_ACTS = ("config", "check")
+"""Options that are no settings."""
+ApiKeys = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of API keys; that of `lepton keys api` if it is there.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
+TlsCertificate = Annotated[
+    Path | None,
+    typer.Option(
+        help="PEM file; it is looked at again as it is renewed.", rich_help_panel=_PROTECTION
+    ),
+]
+TlsKey = Annotated[
+    Path | None, typer.Option(help="PEM file, if not the same.", rich_help_panel=_PROTECTION)
+]
+OpenToAll = Annotated[
+    bool | None,
+    typer.Option(
+        "--open-to-all",
+        help="Answer everybody who reaches it, without a key.",
+        rich_help_panel=_PROTECTION,
+    ),
+]
 
 
 @with_extra("serve", SERVE)
 def serve(
+    context: typer.Context,
     channel: Annotated[
-        str, typer.Option(help="Channel in the workspace (edge, cloud), or the address of one.")
-    ],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8080,
+        str | None,
+        typer.Option(
+            help="Channel in the workspace (edge, cloud), or the address of one. Default: cloud."
+        ),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0: a free one. Default: 8080.")
+    ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines ask.")
-    ] = "127.0.0.1",
-    workspace: Workspace = DEFAULT_WORKSPACE,
+        str | None,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 lets other machines ask. Default: 127.0.0.1."
+        ),
+    ] = None,
+    workspace: Annotated[
+        str | None,
+        typer.Option(
+            "--workspace",
+            "-w",
+            help="Folder or URL that holds everything a project makes. Default: ./workspace.",
+            envvar="LEPTON_WORKSPACE",
+        ),
+    ] = None,
     id: Annotated[
         str | None, typer.Option("--id", help="The endpoint's id, the first half of answer ids.")
     ] = None,
@@ -35,35 +82,69 @@ def serve(
         str | None, typer.Option("--class", help="The class of devices that the endpoint is of.")
     ] = None,
     interval_s: Annotated[
-        float, typer.Option(min=0.05, help="Seconds between two looks at the channel.")
-    ] = INTERVAL_S,
+        float | None,
+        typer.Option(min=0.05, help="Seconds between two looks at the channel. Default: 30."),
+    ] = None,
+    api_keys: ApiKeys = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    open_to_all: OpenToAll = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of the same settings; options come before it.")
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Verify, load and test the model, look at all settings; then end."
+        ),
+    ] = False,
 ) -> None:
     """Answer over HTTP with a channel's champion, and follow the channel.
 
     A newer release is verified and tested before it answers; no request fails meanwhile. SIGTERM
-    finishes what was taken, and exits with 0.
+    finishes what was taken, and exits with 0. Beyond this machine it listens only with API keys or
+    TLS, or where it is told to be open to all.
     """
-    from deployments.targets.serve.app import make_app
-    from deployments.targets.serve.recorder import CountingRecorder
-    from deployments.targets.serve.server import serve_app
+    from deployments.targets.serve.settings import load_settings
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    remote = workspace.startswith(("http://", "https://"))
-    store = None if remote else Store(workspace)
-    recorder = CountingRecorder(store, id)
-    taker = Taker(id, device_class and check_device_class(device_class))
-    runtime = Runtime(channel, workspace, taker=taker)
-    follower = Follower(runtime, interval_s)
+    given = {name: value for name, value in context.params.items() if name not in _ACTS}
+    run_endpoint(load_settings(config, given), check=check)
+
+
+def run_endpoint(settings: "ServeSettings", *, check: bool = False) -> None:
+    """Serve until the process is told to stop, or only look whether it could."""
+    from deployments.targets.serve.app import make_app
+    from deployments.targets.serve.recorder import CountingRecorder
+    from deployments.targets.serve.server import check_address, serve_app
+
+    exposure = settings.plan_exposure()
+    workspace = settings.workspace
+    store = None if workspace.startswith(("http://", "https://")) else Store(workspace)
+    recorder = CountingRecorder(store, settings.id)
+    device_class = settings.device_class and check_device_class(settings.device_class)
+    runtime = Runtime(settings.channel, workspace, taker=Taker(settings.id, device_class))
     say_model(runtime)
+    if check:
+        check_address(settings.host, settings.port)
+        return
+    follower = Follower(runtime, settings.interval_s)
     app = make_app(
         runtime,
         recorder,
         names=[runtime.current.verified.release.channel],
         health=lambda: describe_endpoint(recorder.node, runtime),
         workspace=store,
+        keys=exposure.keys,
     )
-
-    serve_app(app, host, port, on_ready=_make_begin(follower), on_stop=lambda: _stop(follower))
+    serve_app(
+        app,
+        settings.host,
+        settings.port,
+        on_ready=_make_begin(follower, exposure.scheme),
+        on_stop=lambda: _stop(follower),
+        certificate=exposure.certificate,
+    )
 
 
 def describe_endpoint(node: str, runtime: Runtime) -> dict[str, Any]:
@@ -82,12 +163,12 @@ def describe_endpoint(node: str, runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _make_begin(follower: Follower) -> Callable[[str, int], None]:
+def _make_begin(follower: Follower, scheme: str) -> Callable[[str, int], None]:
     """Return what is called once requests are answered."""
 
     def begin(host: str, port: int) -> None:
         follower.start()
-        say_ready(host, port)
+        say_ready(host, port, scheme)
 
     return begin
 

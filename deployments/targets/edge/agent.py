@@ -14,6 +14,7 @@ from deployments.targets.edge.uplinks import open_uplink
 from deployments.targets.follow.follower import Follower
 from deployments.targets.run.live import Runtime
 from deployments.targets.serve.app import make_app
+from deployments.targets.serve.exposure import Exposure
 from deployments.targets.serve.server import serve_app
 from deployments.targets.trust.rollout import Taker
 
@@ -32,10 +33,10 @@ class AgentSettings:
         state: Folder of its state.
         uplink: URL of a workspace's `uplinks` folder, or of an endpoint's `/uplink`.
         policy: Which answers it keeps: "all" or "sampled:P".
-        host: Address that it listens on.
         port: Its port; 0: a free one.
         interval_s: Seconds between two looks at the channel, and between two sendings.
         spool_bytes: The most that its spool takes on the disk.
+        exposure: The address that it listens on, and what protects it.
     """
 
     channel: str
@@ -45,10 +46,10 @@ class AgentSettings:
     state: Path
     uplink: str
     policy: str
-    host: str
     port: int
     interval_s: float
     spool_bytes: int
+    exposure: Exposure
 
 
 def run_agent(
@@ -94,8 +95,16 @@ def run_agent(
                 SpoolRecorder(settings.device, spool, policy),
                 names=[runtime.current.verified.release.channel],
                 health=lambda: describe_agent(settings.device, runtime, spool),
+                keys=settings.exposure.keys,
             )
-            serve_app(app, settings.host, settings.port, on_ready=begin, on_stop=lambda: None)
+            serve_app(
+                app,
+                settings.exposure.host,
+                settings.port,
+                on_ready=begin,
+                on_stop=lambda: None,
+                certificate=settings.exposure.certificate,
+            )
         finally:
             follower.stop(timeout_s=STOP_TIMEOUT_S / 2)
             sender.stop(timeout_s=STOP_TIMEOUT_S)

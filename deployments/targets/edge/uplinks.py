@@ -1,6 +1,7 @@
 """Where batches go: a workspace's `uplinks` folder at any URL, or an endpoint that takes them."""
 
 import json
+import os
 from typing import Protocol
 
 from deployments.targets.errors import UplinkRefused
@@ -10,6 +11,8 @@ from storage.base.store import Store, redact
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
 _MAX_REPLY_BYTES = 2**16
 _OK, _FORBIDDEN = 200, 403
+API_KEY_VARIABLE = "LEPTON_API_KEY"
+"""Holds the API key of an endpoint that asks for one."""
 
 
 class Uplink(Protocol):
@@ -61,6 +64,8 @@ class HttpUplink:
         import urllib3
 
         headers = {"Content-Type": "application/octet-stream", "User-Agent": "lepton"}
+        if key := os.environ.get(API_KEY_VARIABLE):
+            headers["Authorization"] = f"Bearer {key}"
         try:
             reply = self._pool.request(
                 "POST", self._url, body=data, headers=headers, redirect=False, preload_content=False

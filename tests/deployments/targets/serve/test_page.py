@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from deployments.targets.serve.exposure import Certificate
 from deployments.targets.serve.server import serve_app
 from tests.deployments.targets.serve.asking import Node
 from tests.deployments.targets.serve.test_answers import write_picture
@@ -105,7 +106,7 @@ def open_browser(url: str, folder: Path) -> Iterator[Browser]:
 
 
 @contextmanager
-def serve_node(node: Node) -> Iterator[str]:
+def serve_node(node: Node, certificate: Certificate | None = None) -> Iterator[str]:
     """The node behind a real port, in a thread."""
     import uvicorn
 
@@ -127,7 +128,7 @@ def serve_node(node: Node) -> Iterator[str]:
         serving = threading.Thread(
             target=serve_app,
             args=(node.app, "127.0.0.1", 0),
-            kwargs={"on_ready": begin, "on_stop": lambda: None},
+            kwargs={"on_ready": begin, "on_stop": lambda: None, "certificate": certificate},
         )
         serving.start()
         assert ready.wait(10)
