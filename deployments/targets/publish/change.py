@@ -9,6 +9,7 @@ from typing import Literal
 
 from deployments.targets.errors import ChannelAbsent, ChannelError, ChannelHeld, KeyAbsent
 from deployments.targets.publish.history import write_log
+from deployments.targets.publish.keeping import keep_files
 from deployments.targets.publish.repository import (
     Channel,
     ChannelState,
@@ -45,11 +46,13 @@ def change(channel: Channel, make: Callable[[ChannelState], Change | None]) -> C
     for _ in range(MAX_ATTEMPTS):
         state = complete(channel, open_signers(channel, load_state(channel)))
         signers = open_signers(channel, state)
-        wanted = make(state)
-        if wanted is None or commit(channel, state, signers, *wanted):
-            done = complete(channel, signers)
-            write_log(channel, done)
-            return done
+        with keep_files(channel):
+            wanted = make(state)
+            done = wanted is None or commit(channel, state, signers, *wanted)
+        if done:
+            after = complete(channel, signers)
+            write_log(channel, after)
+            return after
     raise ChannelError(
         f"channel ({channel.store.display}) must hold still to be changed; got {MAX_ATTEMPTS} "
         "other writes; try again"

@@ -5,16 +5,14 @@ import secrets
 from deployments.targets.errors import ChannelError
 from deployments.targets.publish.change import format_now, offer_release
 from deployments.targets.publish.history import find_offer, walk_commits
+from deployments.targets.publish.keeping import read_files, renew_files
 from deployments.targets.publish.repository import Channel, ChannelState
-from deployments.targets.trust.address import TARGETS
 from deployments.targets.trust.card import RECEIPT_FILE
 from deployments.targets.trust.clearance import check_clearance
 from deployments.targets.trust.decision import Decision
 from deployments.targets.trust.offers import Content, Offer
 from deployments.targets.trust.release import Release
 from deployments.targets.trust.rollout import EVERYBODY
-from storage.base.errors import NotFound
-from storage.base.store import sha256_bytes
 
 
 def restore(
@@ -22,6 +20,7 @@ def restore(
 ) -> tuple[Content, Decision]:
     """Return what a channel says once it offers an earlier release's bytes again, to everybody."""
     _require_cleared(channel, earlier)
+    renew_files(channel, earlier)
     newest = state.release.number if state.release else 0
     release = earlier.release.model_copy(
         update={
@@ -38,7 +37,7 @@ def restore(
 
 def _require_cleared(channel: Channel, offer: Offer) -> None:
     """Checks that a release's files are there, and that its receipt clears them."""
-    files = {name: _read_target(channel, offer, name) for name in offer.files}
+    files = read_files(channel, offer)
     receipt = files.pop(RECEIPT_FILE)
     check_clearance(
         receipt,
@@ -47,22 +46,6 @@ def _require_cleared(channel: Channel, offer: Offer) -> None:
         artifact=offer.release.artifact,
         trusted=channel.keys.trusted_receipt_keys(),
     )
-
-
-def _read_target(channel: Channel, offer: Offer, name: str) -> bytes:
-    digest = offer.files[name].hashes["sha256"]
-    path = f"{TARGETS}/{digest}.{name}"
-    try:
-        data = channel.store.read(path)
-    except NotFound:
-        data = b""
-    if sha256_bytes(data) != digest:
-        raise ChannelError(
-            f"{offer.release.title} must still have its {name} to be offered again; got a file "
-            f"that is gone or damaged ({channel.store.display}/{path}); restore it from a copy, or "
-            "name another release"
-        )
-    return data
 
 
 def find_earlier(
@@ -100,9 +83,15 @@ def _find_previous(channel: Channel, state: ChannelState, newest: Release) -> in
 
 
 def find_before(channel: Channel, state: ChannelState, newest: Offer) -> list[Offer]:
-    """Finds what those get whom the newest release does not reach any more."""
+    """Finds what those get whom the newest release does not reach any more.
+
+    Raises:
+        ChannelError: A file of it is gone or damaged.
+    """
     for commit in walk_commits(channel, state):
         if commit.content.release not in (None, newest.release):
+            for offer in commit.content.offers:
+                renew_files(channel, offer)
             return list(commit.content.offers)
     return []
 

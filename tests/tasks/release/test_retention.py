@@ -1,17 +1,23 @@
 """What nothing needs goes; what a channel, a tag or a live receipt names never does."""
 
+import os
 import shutil
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from deployments.targets.errors import TargetError
+from deployments.targets.errors import ChannelError, TargetError
 from deployments.targets.follow.client import update_model
+from deployments.targets.publish import change, keeping
 from deployments.targets.publish.repository import put_target
-from deployments.targets.publish.steering import roll_back
+from deployments.targets.publish.steering import roll_back, widen_release
 from deployments.targets.trust.keys import KeyRing
+from deployments.targets.trust.rollout import make_rollout
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.verify import verify_dataset
@@ -20,6 +26,7 @@ from storage.records.receipts import StartRecord
 from storage.testing.small_datasets import add_shard, read_ids
 from storage.upkeep import gc
 from tasks.gates.accepted import find_accepted
+from tasks.release import old_files, retention
 from tasks.release.approval import ApprovalRequest, write_request
 from tasks.release.old_versions import drop_found, find_versions
 from tasks.release.retention import Policy, find_removal, remove
@@ -174,8 +181,6 @@ def test_nothing_goes_while_something_cannot_be_read(workspace: Path, damage: st
 def test_a_model_that_is_tagged_meanwhile_stays(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.release import retention
-
     make_line(workspace, 3)
     store = Store(workspace)
     first = read_shelf(store).find(model_id_of(1))
@@ -189,6 +194,83 @@ def test_a_model_that_is_tagged_meanwhile_stays(
     assert remove(store, POLICY).models == ()
     shelf = read_shelf(store)
     assert (shelf.find("golden").retired, list_seeds(workspace)) == (None, [1, 2, 3])
+
+
+def unlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets nobody wait for anybody, as if each were a machine of its own."""
+    monkeypatch.setattr(keeping, "take_lock", lambda *_, **__: os.open(os.devnull, os.O_RDONLY))
+
+
+@pytest.mark.parametrize(
+    ("room", "moment"), [(retention, "_mark"), (old_files, "is_old"), (retention, "_delete")]
+)
+def test_what_another_machine_goes_back_to_meanwhile_stays(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, room: ModuleType, moment: str
+) -> None:
+    channel, store = make_line(workspace, 5), Store(workspace)
+    unlock(monkeypatch)
+    meant, seen = getattr(room, moment), 0
+
+    def go_back_first(*given: object) -> object:
+        nonlocal seen
+        seen += 1
+        if seen == looks + 1:
+            with suppress(ChannelError):  # Its files are gone: it is offered whole, or not at all.
+                roll_back(channel, 1, author="ada", reason="worse")
+        return meant(*given)
+
+    looks = -1
+    monkeypatch.setattr(room, moment, go_back_first)
+    find_removal(store, POLICY)
+    seen, looks = 0, seen
+    remove(store, POLICY)
+    assert seen > looks
+    (live,) = [model for model in read_shelf(store).models if model.live]
+    assert live.id == model_id_of(5 if moment == "_delete" else 1)
+    assert update_model("edge", str(workspace)).model.release.model_id == live.id
+    assert (live.present, live.retired) == (True, None)
+
+
+def test_a_release_whose_files_stood_beside_others_is_not_offered_without_them(
+    workspace: Path,
+) -> None:
+    """Who narrows a release gives those whom it leaves the one before: that must be there."""
+    channel, store = make_line(workspace, 3), Store(workspace)
+    remove(store, Policy(newest=1, releases=1, age=timedelta(days=15)))
+    with pytest.raises(TargetError, match=r"must still have its .* to be offered again"):
+        widen_release(channel, make_rollout(0.0), author="ada")
+    assert update_model("edge", str(workspace)).model.data == make_onnx(3)
+
+
+def test_changes_and_removals_of_one_machine_wait_for_each_other(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel, store = make_line(workspace, 5), Store(workspace)
+    monkeypatch.setattr(keeping, "LOCK_TIMEOUT_S", 0.1)
+    refused: list[str] = []
+
+    def meanwhile(act: Callable[[], object], then: Callable[..., object]) -> Callable[..., object]:
+        def both(*given: object) -> object:
+            with pytest.raises(TargetError) as caught:
+                act()
+            refused.append(str(caught.value))
+            return then(*given)
+
+        return both
+
+    def go_back() -> object:
+        return roll_back(channel, 1, author="ada", reason="worse")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(change, "commit", meanwhile(lambda: remove(store, POLICY), change.commit))
+        go_back()
+    assert update_model("edge", str(workspace)).model.data == make_onnx(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(retention, "_delete", meanwhile(go_back, retention._delete))
+        remove(store, POLICY)
+    assert "changes it" in refused[0]
+    assert "removes its old files" in refused[1]
+    assert update_model("edge", str(workspace)).model.data == make_onnx(1)
 
 
 def put_versions(workspace: Path, count: int, days_ago: float) -> Dataset:

@@ -2,14 +2,19 @@
 
 import bz2
 import lzma
+import re
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from deployments.targets.errors import BadInput
 
-STEP_BYTES = 1024
-"""Bytes of a .zst file that are unpacked at once: of these, 32 MiB may come at most."""
+FIRST_STEP_BYTES: Final = 512
+"""Bytes of a frame that are read first; then twice as many each time. So what is read beyond a
+frame's end is never longer than the frame, and many small frames cost no more than a long one."""
+MOST_FRAMES: Final = 2**16
+"""Most frames of a file: tools that pack by the block put at least some hundred bytes in each."""
+_FILLED: Final = re.compile(rb"[^\0]")
 
 
 class _ZstdReader:
@@ -19,42 +24,51 @@ class _ZstdReader:
         import zstandard
 
         self._reader = zstandard.ZstdDecompressor().decompressobj()
-        self.eof, self.unused_data = False, b""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the frame has ended."""
+        return bool(self._reader.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was given beyond its end."""
+        return bytes(self._reader.unused_data)
 
     def decompress(self, data: bytes, most_bytes: int) -> bytes:
-        """Return what data unpack to, at least so much of it where it is more.
+        """Return what data unpack to, however much it is.
 
         Raises:
             EOFError: They are damaged.
         """
+        del most_bytes
         import zstandard
 
-        found: list[bytes] = []
-        left = most_bytes
-        for start in range(0, len(data), STEP_BYTES):
-            try:
-                found.append(self._reader.decompress(data[start : start + STEP_BYTES]))
-            except zstandard.ZstdError as error:
-                raise EOFError(str(error)) from error
-            left -= len(found[-1])
-            self.eof = self._reader.eof
-            if self.eof:
-                self.unused_data = self._reader.unused_data + data[start + STEP_BYTES :]
-            if self.eof or left <= 0:
-                break
-        return b"".join(found)
+        try:
+            return bytes(self._reader.decompress(data))
+        except zstandard.ZstdError as error:
+            raise EOFError(str(error)) from error
 
 
-_READERS: dict[bytes, Callable[[], Any]] = {
-    b"\x1f\x8b": lambda: zlib.decompressobj(31),
-    b"\xfd7zXZ\x00": lzma.LZMADecompressor,
-    b"BZh": bz2.BZ2Decompressor,
-    b"\x28\xb5\x2f\xfd": _ZstdReader,
+class _Packing(NamedTuple):
+    """A way to pack: what opens a frame of it, and the most bytes that are unpacked at once."""
+
+    open_reader: Callable[[], Any]
+    most_step_bytes: int = 2**20
+
+
+_PACKINGS: Final = {
+    b"\x1f\x8b": _Packing(lambda: zlib.decompressobj(31)),
+    b"\xfd7zXZ\x00": _Packing(lzma.LZMADecompressor),
+    b"BZh": _Packing(bz2.BZ2Decompressor),
+    b"\x28\xb5\x2f\xfd": _Packing(_ZstdReader, 1024),  # of these, 32 MiB may come at most
 }
 
 
 def unpack(data: bytes, most_bytes: int, where: str) -> bytes:
     """Return what a file holds that is packed by gzip, xz, bzip2 or zstd; another one as it is.
+
+    It takes time in proportion to the file's bytes, however many frames they are.
 
     Args:
         data: The file.
@@ -62,33 +76,64 @@ def unpack(data: bytes, most_bytes: int, where: str) -> bytes:
         where: Its name, for messages.
 
     Raises:
-        BadInput: It is damaged, or unpacks to more.
+        BadInput: It is damaged, unpacks to more, or is packed in too many frames.
     """
-    open_reader = next((made for magic, made in _READERS.items() if data.startswith(magic)), None)
-    if open_reader is None:
+    packing = next((each for magic, each in _PACKINGS.items() if data.startswith(magic)), None)
+    if packing is None:
         return data
-    found: list[bytes] = []
-    left = most_bytes + 1
-    try:
-        while data and left > 0:
-            reader = open_reader()
-            found.append(reader.decompress(data, left))
-            left -= len(found[-1])
-            if not reader.eof:
-                break
-            # Some tools fill a file up with zeros, which those who learn from it pass over, too.
-            data = reader.unused_data.lstrip(b"\0")
-    except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
-        raise BadInput(
-            f"input ({where}) must unpack to its end; got {error}; it is damaged: fetch it again"
-        ) from error
-    if left <= 0:
-        raise BadInput(
-            f"input ({where}) must unpack to at most {most_bytes} bytes; got more; give fewer rows"
-        )
-    if not reader.eof:
-        raise BadInput(
-            f"input ({where}) must unpack to its end; got a part of it; it is cut off: fetch it "
-            "again"
-        )
-    return b"".join(found)
+    found = bytearray()
+    start = 0
+    for _ in range(MOST_FRAMES):
+        try:
+            end = _read_frame(packing, data, start, found, most_bytes)
+        except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
+            raise BadInput(
+                f"input ({where}) must unpack to its end; got {error}; it is damaged: fetch it "
+                "again"
+            ) from error
+        if len(found) > most_bytes:
+            raise BadInput(
+                f"input ({where}) must unpack to at most {most_bytes} bytes; got more; give fewer "
+                "rows"
+            )
+        # Some tools fill a file up with zeros, which those who learn from it pass over, too.
+        following = _FILLED.search(data, end)
+        if following is None:
+            return bytes(found)
+        start = following.start()
+    raise BadInput(
+        f"input ({where}) must be packed in at most {MOST_FRAMES} frames; got more; unpack it, and "
+        "pack it in one piece"
+    )
+
+
+def _read_frame(
+    packing: _Packing, data: bytes, start: int, found: bytearray, most_bytes: int
+) -> int:
+    """Unpacks one frame of a file.
+
+    Args:
+        packing: How it is packed.
+        data: The file.
+        start: Where the frame begins.
+        found: What came before it; what it holds is put behind.
+        most_bytes: The frame is left once there are more than these.
+
+    Returns:
+        Where it ends.
+
+    Raises:
+        EOFError: It has no end.
+    """
+    reader = packing.open_reader()
+    step = FIRST_STEP_BYTES
+    while start < len(data):
+        piece = data[start : start + step]
+        found += reader.decompress(piece, most_bytes + 1 - len(found))
+        start += len(piece)
+        if reader.eof:
+            return start - len(reader.unused_data)
+        if len(found) > most_bytes:
+            return start
+        step = min(2 * step, packing.most_step_bytes)
+    raise EOFError("a part of it, which is cut off")

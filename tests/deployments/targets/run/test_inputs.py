@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from deployments.targets.errors import BadInput
+from deployments.targets.run.forms import packed
 from deployments.targets.run.forms.packed import unpack
 from deployments.targets.run.inputs import MAX_FILE_BYTES, load_samples, read_values
 from deployments.targets.trust.card import Card, InputSpec
@@ -105,6 +106,41 @@ def pack_zstd(data: bytes) -> bytes:
 
 
 PACKINGS = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress, "zst": pack_zstd}
+
+
+@pytest.mark.parametrize("ending", PACKINGS)
+def test_a_file_of_many_frames_costs_what_its_bytes_do(
+    ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes handed to readers are counted, since a time would say what the machine does."""
+    handed: list[int] = []
+
+    class Counting:
+        def __init__(self) -> None:
+            self._reader = packing.open_reader()
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            handed.append(len(data))
+            return bytes(self._reader.decompress(data, most))
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._reader, name)
+
+    frame = PACKINGS[ending](b"1\n")
+    magic = next(magic for magic in packed._PACKINGS if frame.startswith(magic))
+    packing = packed._PACKINGS[magic]
+    monkeypatch.setitem(packed._PACKINGS, magic, packing._replace(open_reader=Counting))
+    for frames, size in ((250, 2), (4, 50_000)):
+        content = np.random.default_rng(7).bytes(size - 1) + b"\n"
+        frame = PACKINGS[ending](content)
+        handed.clear()
+        assert unpack(frame * frames, 2**24, "rows.csv") == content * frames
+        assert sum(handed) <= frames * (2 * len(frame) + packed.FIRST_STEP_BYTES)
+    monkeypatch.setattr(packed, "MOST_FRAMES", 5)
+    frame = PACKINGS[ending](b"1\n")
+    assert unpack(frame * 5, 2**24, "rows.csv") == b"1\n" * 5
+    with pytest.raises(BadInput, match="packed in at most 5 frames"):
+        unpack(frame * 6, 2**24, "rows.csv")
 
 
 @pytest.mark.parametrize("ending", PACKINGS)
