@@ -77,7 +77,7 @@ def read_splits(
     loaded = load_recipe(recipe)
     version = Dataset(Store(str(workspace)), f"{loaded.name}-prepared").open()
     fitted = Fitted.model_validate(version.info["fitted"])
-    sample = describe_sample(loaded.objective, loaded.data, loaded.model, fitted)
+    sample = describe_sample(loaded.objective, loaded.data, loaded.model, fitted, version)
     if not isinstance(sample, RowSample) or not sample.classes:
         raise TypeError(
             f"recipe {recipe} must classify rows of a table; got {loaded.kind}; choose another one"

@@ -255,12 +255,13 @@ def _check_pairs(recipe: Recipe) -> Iterator[RecipeFault]:
 
 
 def _check_hashes(recipe: Recipe) -> Iterator[RecipeFault]:
-    """Yields columns to be hashed that are no columns of texts."""
-    known = recipe.data.texts
-    for name in recipe.model.head.hash:
-        if name not in known:
-            remedy = f"choose among {', '.join(known) or 'none; name some there'}"
-            yield RecipeFault("model.head.hash", name, "name columns of data.texts", remedy)
+    """Yields columns to be hashed, or counted, that are no columns of texts."""
+    known, head = recipe.data.texts, recipe.model.head
+    for key, names in (("hash", head.hash), ("frequency", head.frequency)):
+        for name in names:
+            if name not in known:
+                remedy = f"choose among {', '.join(known) or 'none; name some there'}"
+                yield RecipeFault(f"model.head.{key}", name, "name columns of data.texts", remedy)
 
 
 def _check_training(recipe: Recipe, objective: ObjectiveSpec) -> Iterator[RecipeFault]:

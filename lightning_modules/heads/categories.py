@@ -6,32 +6,46 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lightning_modules.specs.samples import CategoryColumn
+
 HIDDEN = 32
 
 
 class Categories(nn.Module):
-    """Turns places in a vocabulary into one-hot vectors or a learned embedding.
+    """Turns places in a vocabulary into one-hot vectors, a learned embedding, or how often each is.
 
     What is missing or unknown is all zeros.
 
     Args:
-        sizes: Texts of each vocabulary.
+        columns: The columns of categories.
         embed: Features of each column's embedding; None: one-hot.
     """
 
-    def __init__(self, sizes: Sequence[int], embed: int | None) -> None:
+    def __init__(self, columns: Sequence[CategoryColumn], embed: int | None) -> None:
         super().__init__()
-        self.sizes = tuple(sizes)
+        self.sizes = tuple(len(column.vocabulary) for column in columns)
+        self.counted = tuple(bool(column.frequencies) for column in columns)
         self.tables = (
-            nn.ModuleList(nn.Linear(size, embed, bias=False) for size in sizes) if embed else None
+            nn.ModuleList(
+                nn.Identity() if counted else nn.Linear(size, embed, bias=False)
+                for size, counted in zip(self.sizes, self.counted, strict=True)
+            )
+            if embed
+            else None
         )
-        self.width = embed * len(self.sizes) if embed else sum(self.sizes)
+        for place, column in enumerate(columns):
+            if column.frequencies:
+                often = torch.tensor(column.frequencies, dtype=torch.float32)[:, None]
+                self.register_buffer(f"frequencies_{place}", often)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Turns (..., columns) float64 into (..., width) float32."""
         parts = []
         for place, size in enumerate(self.sizes):
             column = codes[..., place : place + 1]
+            if self.counted[place]:
+                parts.append(look_up(column, getattr(self, f"frequencies_{place}")))
+                continue
             table = self.tables[place] if self.tables is not None else None
             if isinstance(table, nn.Linear) and codes.ndim > 2:
                 parts.append(look_up(column, table.weight.t()))

@@ -136,8 +136,7 @@ class RowHead(nn.Module):
         self.denoiser = (
             Denoiser(spec.denoise) if spec.denoise is not None and self.numbers else None
         )
-        sizes = [len(column.vocabulary) for column in sample.categories]
-        self.categories = Categories(sizes, spec.embed) if sizes else None
+        self.categories = Categories(sample.categories, spec.embed) if sample.categories else None
         self.combinations = (
             Combinations(sample.numbers, spec) if spec.products or spec.differences else None
         )

@@ -54,7 +54,7 @@ def lay_out(sample: RowSample, spec: HeadSpec) -> Layout:
         numbers,
         numbers if tells_missing else 0,
         len(spec.products) + len(spec.differences),
-        *(spec.embed or len(column.vocabulary) for column in sample.categories),
+        *(column.count_features(spec.embed) for column in sample.categories),
         2 * len(DATE_PARTS) * dates,
         2 * len(spec.calendar),
         2 * sample.forecast if spec.normalise == "entity" else 0,

@@ -74,6 +74,7 @@ FORMS.register(
             "mask",
             "embed",
             "hash",
+            "frequency",
             "products",
             "differences",
         ),
@@ -88,7 +89,7 @@ FORMS.register(
         input_name="window",
         families=families.SERIES_FAMILIES,
         head_settings=(
-            *("name", "params", "normalise", "mask", "embed", "hash"),
+            *("name", "params", "normalise", "mask", "embed", "hash", "frequency"),
             *("denoise", "calendar", "instance_norm"),
         ),
         normalisations=("standard", "none", "entity"),

@@ -80,6 +80,11 @@ class HeadSpec(Spec):
     """Columns of `data.texts` with any number of different texts, as `{city: 256}`: each text has
     the one of so many buckets that its hash says (Weinberger et al., 2009), one that was never
     learned from, too. Other columns of texts hold at most 1,000 different ones."""
+    frequency: tuple[str, ...] = ()
+    """Columns of `data.texts` of which is told how often their text occurs among the training rows,
+    and not which one it is: one feature a column, log(1 + its rows) / log(1 + all rows), 0 for what
+    is missing or was not learned from; of a column that `hash` names, too, how often its bucket
+    does. `embed` says nothing of them."""
     products: tuple[tuple[str, str], ...] = ()
     """Pairs of columns of numbers whose products are features too, such as power, which is torque
     times speed; for tables."""

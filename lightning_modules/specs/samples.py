@@ -113,6 +113,13 @@ class CategoryColumn(Spec):
     """Whether it tells whose a row of a series is."""
     hashed: bool = False
     """Whether each text has the bucket that its hash says, as `head.hash` asks for."""
+    frequencies: tuple[Weight, ...] = ()
+    """How often each text or bucket occurs among the training rows, as `head.frequency` asks for;
+    empty where a feature says which one it is."""
+
+    def count_features(self, embed: int | None) -> int:
+        """Returns how many features tell of it, where an embedding has so many."""
+        return 1 if self.frequencies else embed or len(self.vocabulary)
 
 
 def _form_of(window: object) -> str:

@@ -84,7 +84,7 @@ class KnownModel:
     def sample(self) -> Sample:
         """What one sample of it is."""
         fitted = Fitted.model_validate(self.prepared.info["fitted"])
-        sample = describe_sample(self.objective, self.data, self.spec, fitted)
+        sample = describe_sample(self.objective, self.data, self.spec, fitted, self.prepared)
         chosen = find_value(self.receipt.figures, "threshold")
         return sample if chosen is None else sample.model_copy(update={"threshold": chosen})
 

@@ -106,6 +106,11 @@ class TaskForm(ABC, Generic[D, S]):
             StageStopped: The training rows lack what the objective needs.
         """
 
+    def fit_sample(self, sample: S, version: Version) -> S:
+        """Return a sample with what is measured of the training rows beside what preparing did."""
+        del version
+        return sample
+
     @abstractmethod
     def describe_input(self, sample: S, data: D) -> InputSpec:
         """Describe the raw sample that an artifact takes, as a device's card tells it."""

@@ -74,11 +74,12 @@ def choose(
     Raises:
         StageStopped: Every trial failed; the reasons say why.
     """
-    sample = describe_sample(objective, data, model, prepared.fitted)
+    version = open_version(Store(workspace), prepared.dataset)
+    sample = describe_sample(objective, data, model, prepared.fitted, version)
     spec = hide_url(spec)
     entrants = list_entrants(sample.form, objective, model, spec)
     heat = Heat(data=refer_data(workspace, prepared), sample=sample, start=start)
-    rows = count_samples(open_version(Store(workspace), prepared.dataset), sample, spec)
+    rows = count_samples(version, sample, spec)
     numbers = _count_numbers(sample.shape)
     crossed = 0 if start is not None else count_crossed(prepared, data, sample, numbers)
     budget_s = choose_budget(rows, numbers, spec.budget_minutes, crossed=bool(crossed))

@@ -5,6 +5,7 @@ from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store, redact
 from storage.forms.base import RowsSpec
 from storage.records.receipts import StartRecord
+from tasks.data.open_versions import open_version
 from tasks.forms.describe import describe_sample
 from tasks.forms.streams import HELD_OUT, VALIDATION
 from tasks.objectives.registry import find_objective
@@ -55,7 +56,8 @@ def train(
         WorkerFailed: The process failed, was killed or ran out of time.
         StageStopped: A channel carries a model of other samples.
     """
-    sample = describe_sample(objective, data, model, prepared.fitted)
+    version = open_version(Store(workspace), prepared.dataset)
+    sample = describe_sample(objective, data, model, prepared.fitted, version)
     for _ in open_champions(Store(workspace), channels, sample, data, stage="train"):
         pass  # Opening them is all.
     held_out = Predict(split=HELD_OUT, baselines=True)

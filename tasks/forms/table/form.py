@@ -24,7 +24,7 @@ from tasks.forms.table.bad_columns import find_marker
 from tasks.forms.table.columns import list_columns
 from tasks.forms.table.features import ColumnFeatures, make_features
 from tasks.forms.table.inputs import read_columns
-from tasks.forms.table.samples import describe_columns, describe_rows, open_reader
+from tasks.forms.table.samples import count_texts, describe_columns, describe_rows, open_reader
 from tasks.forms.table.survey import survey_columns
 
 AROUND = 48
@@ -39,6 +39,10 @@ class TableForm(TaskForm[TableSpec, RowSample]):
     ) -> RowSample:
         """Describe one row."""
         return describe_rows(objective, data, model, fitted)
+
+    def fit_sample(self, sample: RowSample, version: Version) -> RowSample:
+        """Count how often each text occurs, of columns of which that is told."""
+        return count_texts(sample, version)
 
     def describe_input(self, sample: RowSample, data: TableSpec) -> InputSpec:
         """Describe the columns that an artifact takes."""

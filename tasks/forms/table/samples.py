@@ -1,15 +1,16 @@
 """Describes samples of tables and series, and what an artifact takes, and reads their rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deployments.targets.trust.card import InputSpec
 from deployments.targets.trust.card_columns import ColumnSpec
 from lightning_modules.data.readers import CodeBook, RowReader, encode_texts
 from lightning_modules.specs.forms import FORMS
 from lightning_modules.specs.measure import choose_positive
-from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.model import HeadSpec, ModelSpec
 from lightning_modules.specs.objectives import FUTURE, LABEL, OBJECTIVES
 from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
 from storage.base.buckets import name_buckets
@@ -18,7 +19,9 @@ from storage.forms.columns import NUMBERS, TIME, name_field
 from storage.forms.table import TableSpec
 from storage.forms.time_field import list_time_columns
 from storage.pipeline.fitted import EntityFitted, Fitted
+from storage.pipeline.splits import TRAIN
 from storage.shards.row_ids import ROW_ID, VALID_SUFFIX
+from storage.sources.base import SPLITS
 from tasks.runtime.errors import StageStopped
 
 
@@ -39,9 +42,7 @@ def describe_rows(objective: str, data: TableSpec, model: ModelSpec, fitted: Fit
     return RowSample(
         objective=objective,
         numbers=tuple(_describe_number(name, data, fitted, entities) for name in order),
-        categories=tuple(
-            _describe_category(name, data, fitted, model.head.hash.get(name)) for name in data.texts
-        ),
+        categories=tuple(_describe_category(name, data, fitted, model.head) for name in data.texts),
         time=bool(model.head.calendar),
         window=model.window,
         quantiles=model.quantiles,
@@ -63,7 +64,7 @@ def _list_entities(
     """Return the figures of each entity, as its category counts them; None if none are used."""
     if model.head.normalise != "entity" or data.entity is None:
         return None
-    names = _describe_category(data.entity, data, fitted).vocabulary
+    names = _describe_category(data.entity, data, fitted, model.head).vocabulary
     return [fitted.entities.get(name) for name in names]
 
 
@@ -87,12 +88,21 @@ def _describe_number(
 
 
 def _describe_category(
-    name: str, data: TableSpec, fitted: Fitted, buckets: int | None = None
+    name: str, data: TableSpec, fitted: Fitted, head: HeadSpec
 ) -> CategoryColumn:
-    entity = name == data.entity
-    if buckets is not None:
-        names = name_buckets(buckets)
-        return CategoryColumn(name=name, vocabulary=names, hashed=True, entity=entity)
+    """Describe a column of texts, whose frequencies are still to be counted."""
+    buckets = head.hash.get(name)
+    texts = _list_vocabulary(name, data, fitted) if buckets is None else name_buckets(buckets)
+    return CategoryColumn(
+        name=name,
+        vocabulary=texts,
+        hashed=buckets is not None,
+        entity=name == data.entity,
+        frequencies=(0.0,) * len(texts) if name in head.frequency else (),
+    )
+
+
+def _list_vocabulary(name: str, data: TableSpec, fitted: Fitted) -> tuple[str, ...]:
     field = name_field(name, data.texts)
     texts = [text for text in fitted.vocabularies.get(field, ()) if text]
     if not texts:
@@ -102,7 +112,31 @@ def _describe_category(
             "of data.texts"
         )
         raise StageStopped("train", (reason,))
-    return CategoryColumn(name=name, vocabulary=tuple(texts), entity=entity)
+    return tuple(texts)
+
+
+def count_texts(sample: RowSample, version: Version) -> RowSample:
+    """Return a sample that says how often each text occurs, of columns of which that is told.
+
+    What is said of n among N training rows is log(1 + n) / log(1 + N).
+    """
+    if not any(column.frequencies for column in sample.categories):
+        return sample
+    counts = [np.zeros(len(column.vocabulary)) for column in sample.categories]
+    total = 0
+    for _, codes in _iter_codes(version, sample, SPLITS[TRAIN]):
+        total += len(codes)
+        for place, found in enumerate(counts):
+            known = codes[~np.isnan(codes[:, place]), place].astype(np.int64)
+            found += np.bincount(known, minlength=len(found))
+    often = [np.log1p(found) / np.log1p(max(1, total)) for found in counts]
+    categories = tuple(
+        column.model_copy(update={"frequencies": tuple(share.tolist())})
+        if column.frequencies
+        else column
+        for column, share in zip(sample.categories, often, strict=True)
+    )
+    return sample.model_copy(update={"categories": categories})
 
 
 def describe_columns(sample: RowSample, data: TableSpec) -> InputSpec:
@@ -158,19 +192,24 @@ def _read_codes(version: Version, sample: RowSample) -> CodeBook | None:
     """Read all rows' texts as places in vocabularies: 8 bytes a row and column in memory."""
     if not sample.categories:
         return None
+    ids, codes = zip(*_iter_codes(version, sample), strict=True)
+    row_id = np.concatenate(ids)
+    order = np.argsort(row_id)
+    return CodeBook(row_id[order], np.concatenate(codes)[order])
+
+
+def _iter_codes(
+    version: Version, sample: RowSample, split: str | None = None
+) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.float64]]]:
+    """Yield ids and places in vocabularies, (N, columns), of the rows of each shard."""
     texts = [column.name for column in sample.categories]
     names = [(name_field(column.name, texts), column) for column in sample.categories]
     known = {field.name for field in version.fields}
     wanted = [field for name, _ in names for field in (name, name + VALID_SUFFIX) if field in known]
-    ids, codes = [], []
-    for entry in version.iter_shards():
+    for entry in version.iter_shards(split):
         rows = version.read_shard(entry, (ROW_ID, *wanted))
-        ids.append(rows[ROW_ID])
         encoded = [
             encode_texts(rows[name], rows.get(name + VALID_SUFFIX), column)
             for name, column in names
         ]
-        codes.append(np.stack(encoded, axis=1))
-    row_id = np.concatenate(ids)
-    order = np.argsort(row_id)
-    return CodeBook(row_id[order], np.concatenate(codes)[order])
+        yield rows[ROW_ID], np.stack(encoded, axis=1)

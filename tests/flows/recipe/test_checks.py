@@ -241,6 +241,7 @@ def test_a_channel_that_is_no_name_is_refused(channel: str) -> None:
         ),
         ("traffic", {"model.head.normalise": "entity"}, "model.head.normalise", "data.texts"),
         ("traffic", {"model.head.hash": {"speed": 64}}, "model.head.hash", "columns of data.texts"),
+        ("traffic", {"model.head.frequency": ["speed"]}, "model.head.frequency", "of data.texts"),
         ("traffic", {"data.time": None}, "data", "name the column of the time"),
         ("traffic", {"train.loss.name": "focal"}, "train.loss.name", "mse, mae, huber"),
         (

@@ -1,10 +1,11 @@
-"""Texts of any number of different values: hashed alike where one learns, asks, and reads back."""
+"""Texts of any number of different values: hashed or counted, alike in learning and asking."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from deployments.targets.run.forms.records import split_csv, tabulate_objects
 from deployments.targets.run.forms.rows import list_columns, read_records
@@ -12,8 +13,11 @@ from deployments.targets.run.runtime import Predictor
 from deployments.targets.trust.card import InputSpec
 from deployments.targets.trust.card_columns import ColumnSpec
 from lightning_modules.compress.candidates import make_artifacts
+from lightning_modules.heads.categories import Categories
+from lightning_modules.heads.layout import lay_out
 from lightning_modules.specs.compress import CompressSpec
-from lightning_modules.specs.model import ModelSpec
+from lightning_modules.specs.model import HeadSpec, ModelSpec
+from lightning_modules.specs.samples import CategoryColumn, RowSample
 from lightning_modules.specs.training import TrainSpec
 from lightning_modules.training.inference import predict_rows
 from lightning_modules.training.trainer import fit_learner
@@ -70,7 +74,32 @@ def version(tmp_path_factory: pytest.TempPathFactory):
 
 def describe(version, model=MODEL):
     fitted = Fitted.model_validate(version.info["fitted"])
-    return describe_sample("values", SPEC, model, fitted)
+    return describe_sample("values", SPEC, model, fitted, version)
+
+
+def count(model=MODEL, **head):
+    """The model that is told how often a part is repaired, and not which one it is."""
+    return model.model_copy(
+        update={"head": model.head.model_copy(update={"frequency": ("part",), **head})}
+    )
+
+
+def fit(version, model):
+    """A network of training rows, and how far it errs on held-out ones beside their mean."""
+    sample = describe(version, model)
+    rows = SampleRows(version, sample)
+    train = TrainSpec(batch_size=64, precision="fp32")
+    fitted = fit_learner(
+        model,
+        train,
+        sample,
+        train_stream=rows.open_training(train),
+        validation_stream=rows.open_evaluation("validation", 64),
+        reader=rows.reader,
+    )
+    found = predict_rows(fitted.learner, rows.open_evaluation("held_out", 64), rows.reader)
+    base = np.abs(found.truth - found.truth.mean()).mean()
+    return fitted.learner, sample, rows, np.abs(found.values - found.truth).mean() / base
 
 
 def test_more_than_a_thousand_texts_are_refused_with_the_remedy_and_hashed_on_demand(version):
@@ -110,23 +139,12 @@ def test_a_row_asked_as_a_file_or_as_json_is_what_was_learned_from(version, tmp_
 def test_what_is_learned_of_a_text_is_in_the_artifact_and_a_row_sent_back_keeps_its_bucket(
     version,
 ) -> None:
-    sample, rows = describe(version), SampleRows(version, describe(version))
-    train = TrainSpec(batch_size=64, precision="fp32")
-    fitted = fit_learner(
-        MODEL,
-        train,
-        sample,
-        train_stream=rows.open_training(train),
-        validation_stream=rows.open_evaluation("validation", 64),
-        reader=rows.reader,
-    )
-    found = predict_rows(fitted.learner, rows.open_evaluation("held_out", 64), rows.reader)
-    error = np.abs(found.values - found.truth).mean()
-    assert error < np.abs(found.truth - found.truth.mean()).mean() / 4
+    learner, sample, rows, error = fit(version, MODEL)
+    assert error < 1 / 4
     form, compress = find_task_form(SPEC), CompressSpec(candidates=("fp32",))
     spec = form.describe_input(sample, SPEC)
     calibration = rows.draw(64, 0).sample
-    (made,) = make_artifacts(fitted.learner, sample, compress, calibration=calibration)
+    (made,) = make_artifacts(learner, sample, compress, calibration=calibration)
     outputs = find_objective(sample).describe_outputs(sample, SPEC)
     asked = np.array([[0.0, find_bucket("pump", BUCKETS)], [0.0, np.nan]])
     answers = Predictor(made.content, spec, outputs).predict(asked).values
@@ -142,3 +160,47 @@ def test_a_card_says_nothing_of_hashes_where_there_are_none_and_buckets_are_spre
     assert counts.min() > 140
     assert [find_bucket(name, 16) for name in name_buckets(16)] == list(range(16))
     assert 0 <= find_bucket("#3 of 17", 16) < 16
+
+
+def test_how_often_a_text_is_among_training_rows_is_learned_and_in_the_artifact(version) -> None:
+    model = count(hash={"part": 4096})
+    learner, sample, rows, error = fit(version, model)
+    texts = version.read("train", ("part", "part__valid"))
+    pumps = int((texts["part"] == "pump").sum())
+    bucket = find_bucket("pump", 4096)
+    often = sample.categories[0].frequencies
+    inside = [find_bucket(text, 4096) == bucket for text in texts["part"][texts["part__valid"]]]
+    assert pumps <= sum(inside) <= pumps + 5
+    assert often[bucket] == pytest.approx(np.log1p(sum(inside)) / np.log1p(len(texts["part"])))
+    assert max(often) == often[bucket] < 1
+    # One feature tells of 2,000 parts, and is enough where that is all there is to know.
+    assert learner.head(torch.from_numpy(np.array([[0.0, bucket]]))).shape == (1, 3)
+    assert error < 1 / 4
+    compress, form = CompressSpec(candidates=("fp32",)), find_task_form(SPEC)
+    (made,) = make_artifacts(learner, sample, compress, calibration=rows.draw(64, 0).sample)
+    outputs = find_objective(sample).describe_outputs(sample, SPEC)
+    predictor = Predictor(made.content, form.describe_input(sample, SPEC), outputs)
+    never = next(place for place, share in enumerate(often) if not share)
+    asked = np.array([[0.0, bucket], [0.0, never], [0.0, np.nan]])
+    answers = predictor.predict(asked).values
+    with torch.inference_mode():
+        told = learner.head(torch.from_numpy(asked)).numpy()
+    assert told[1:, 2].tolist() == [0.0, 0.0]
+    assert answers[0] > 8 > 4 > answers[1] == answers[2]
+
+
+def test_columns_that_are_counted_and_embedded_stand_beside_each_other() -> None:
+    often = (0.5, 0.25, 1.0)
+    columns = [
+        CategoryColumn(name="a", vocabulary=("x", "y")),
+        CategoryColumn(name="b", vocabulary=("u", "v", "w"), frequencies=often),
+    ]
+    codes = torch.tensor([[1.0, 2.0], [torch.nan, 0.0], [0.0, torch.nan]], dtype=torch.float64)
+    for embed, width in ((None, 3), (4, 5)):
+        sample = RowSample(numbers=(), categories=tuple(columns), objective="values")
+        assert lay_out(sample, HeadSpec(embed=embed, mask=False)).width == width
+        made = Categories(columns, embed)
+        for asked in (codes, codes[:, None, :].expand(3, 2, 2)):
+            told = made(asked)
+            assert told.shape == (*asked.shape[:-1], width)
+            assert told.reshape(3, -1, width)[:, 0, -1].tolist() == [1.0, 0.5, 0.0]
