@@ -18,7 +18,7 @@ from deployments.targets.follow.state import Slot
 from deployments.targets.run.objectives import ANSWERS, Teller
 from deployments.targets.run.predictions import Prediction
 from deployments.targets.run.runtime import Answers, Array, Predictor
-from deployments.targets.run.self_test import check_golden
+from deployments.targets.run.self_test import answers_rows_alone, check_golden
 from deployments.targets.trust.card import Card
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.rollout import NOBODY, Taker
@@ -36,11 +36,14 @@ class LiveModel:
         verified: Its verified bytes, card and release.
         predictor: The artifact, loaded.
         teller: How its answers are told.
+        joins_rows: Whether rows of different askers may run together: no row's answer depends on
+            the others, as it does where 8-bit activations get their scale from all of a run.
     """
 
     verified: VerifiedModel
     predictor: Predictor = field(repr=False)
     teller: Teller = field(repr=False)
+    joins_rows: bool = False
 
     @property
     def card(self) -> Card:
@@ -118,7 +121,8 @@ def load_live(verified: VerifiedModel, *, threads: int = 1) -> LiveModel:
         raise BadArtifact(f"model card must be of an objective known here: {error}") from error
     predictor = Predictor.from_card(verified.data, card, threads=threads)
     check_golden(predictor, card.golden)
-    return LiveModel(verified, predictor, teller)
+    joins_rows = answers_rows_alone(predictor, verified.data, card.golden)
+    return LiveModel(verified, predictor, teller, joins_rows)
 
 
 class _Loader:

@@ -9,6 +9,11 @@ from deployments.targets.errors import BadArtifact
 from deployments.targets.run.runtime import Array, Outputs, Predictor
 from deployments.targets.trust.golden import Golden
 
+SCALED_BY_THE_RUN = b"DynamicQuantize"
+"""Begins the names of the operators that get a scale from all values of a run."""
+SAME = 1e-4
+"""Sums in another order differ by less than this fraction of an output's scale."""
+
 
 def check_golden(predictor: Predictor, golden: Golden) -> None:
     """Ask a model for its golden samples, one by one, which warms it up as well.
@@ -60,3 +65,26 @@ def _as_real(values: Array) -> NDArray[np.float64]:
 def _scale(wanted: Array) -> float:
     largest = float(np.abs(_as_real(wanted)).max(initial=0.0))
     return largest or 1.0
+
+
+def answers_rows_alone(predictor: Predictor, data: bytes, golden: Golden) -> bool:
+    """Tell whether a model answers each row of a run as if it were asked for that row alone.
+
+    One whose 8-bit activations get their scale from all values of a run does not, and others may
+    be built so; of such a model the rows of different askers must not run together.
+
+    Args:
+        predictor: The model, loaded.
+        data: Its bytes.
+        golden: Samples to ask it for, each alone and all together; of one sample, twice.
+    """
+    if SCALED_BY_THE_RUN in data:
+        return False
+    raw = golden.input.read()
+    raw = np.concatenate([raw, raw]) if len(raw) == 1 else raw
+    together, alone = predictor.predict(raw), predictor.predict(raw, batch_size=1)
+    for spec in predictor.outputs:
+        one, other = _as_real(alone.arrays[spec.name]), _as_real(together.arrays[spec.name])
+        if one.shape != other.shape or (np.abs(one - other) > SAME * _scale(one)).any():
+            return False
+    return True

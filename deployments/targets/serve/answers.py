@@ -17,7 +17,8 @@ from deployments.targets.errors import BadArtifact, BadInput, TargetError
 from deployments.targets.run.forms.arrays import Samples
 from deployments.targets.run.inputs import read_samples, read_values, with_times
 from deployments.targets.run.live import LiveModel
-from deployments.targets.run.runtime import Answers
+from deployments.targets.run.runtime import Answers, Array
+from deployments.targets.serve.batches import Question
 from deployments.targets.serve.bodies import (
     MAX_BODY_BYTES,
     MAX_TEXT_BYTES,
@@ -31,16 +32,21 @@ from deployments.targets.serve.bodies import (
     tell_kind,
 )
 from deployments.targets.serve.models import LiveModels, find_model
-from deployments.targets.serve.oip import InferRequest, pack_outputs, pack_reply, parse_infer
+from deployments.targets.serve.oip import pack_outputs, pack_reply, parse_infer
 from deployments.targets.serve.oip_bytes import LENGTH_HEADER, split_body
 from deployments.targets.serve.pool import Pool
 from deployments.targets.serve.recorder import Recorder
 from deployments.targets.serve.replies import Receive, Refusal, Reply, Scope, refuse_busy
 from storage.base.errors import StorageError
+from storage.base.pictures import is_picture
 from storage.base.store import redact
 
 logger = logging.getLogger(__name__)
 MAX_NAME_CHARS = 200
+LIGHT_BYTES = 64 * 2**10
+"""A larger body is read alone: others would wait for it."""
+SMALL_BYTES = 4 * 2**10
+"""A larger body may take its time; a picture may at any size, for it unfolds."""
 
 
 class _Said(NamedTuple):
@@ -67,7 +73,7 @@ class Answerer:
     runtime: LiveModels
     names: Sequence[str]
     recorder: Recorder
-    pool: Pool
+    pool: "Pool[Question[_Said], _Said]"
     counts: Counter[str] = field(default_factory=Counter)
 
     async def predict(self, name: str, scope: Scope, receive: Receive, body: Body) -> Reply:
@@ -81,7 +87,7 @@ class Answerer:
         headers = read_headers(scope)
         data = await body.read(headers, receive, MAX_BODY_BYTES)
         file = _read_name(scope["query_string"])
-        said = await self.pool.run(lambda: _predict(live, data, headers, file))
+        said = await self._ask(_Prediction(live, data, headers, file), data)
         answer_id = await self._record(live, said)
         if said.samples.notes:
             self.counts["noted_answers"] += len({row for row, _ in said.samples.notes})
@@ -106,9 +112,24 @@ class Answerer:
         stated = headers.get(LENGTH_HEADER)
         most_bytes = MAX_TEXT_BYTES if stated is None else MAX_BODY_BYTES
         data = await body.read(headers, receive, most_bytes)
-        request, said = await self.pool.run(lambda: _infer(live, data, stated))
+        question = _Inference(live, data, stated)
+        said = await self._ask(question, data)
         answer_id = await self._record(live, said)
-        return pack_reply(live, name, answer_id, request, (said.packed, said.tail))
+        return pack_reply(live, name, answer_id, question.request, (said.packed, said.tail))
+
+    async def _ask(self, question: "_Prediction | _Inference", data: bytes) -> "_Said":
+        """Ask the model; where it has no answer, such as to values out of all bounds, say so."""
+        try:
+            small = len(data) <= SMALL_BYTES and not is_picture(data)
+            return await self.pool.run(question, light=len(data) <= LIGHT_BYTES, small=small)
+        except BadInput as error:
+            raise Refusal(422, str(error)) from error
+        except BadArtifact as error:
+            raise Refusal(
+                422,
+                f"input ({question.file}) must be one that the model has an answer to; got one "
+                f"without: {error}",
+            ) from error
 
     async def _record(self, live: LiveModel, said: _Said) -> str:
         samples = said.samples
@@ -119,21 +140,46 @@ class Answerer:
             raise refuse_busy("answer must be recorded; got a fault of this node") from error
 
 
-def _predict(live: LiveModel, data: bytes, headers: Headers, file: str) -> _Said:
-    samples = _read(live, data, headers, file)
-    check_rows(len(samples.raw))
-    answers = _answer(live, samples, file)
-    predictions = live.tell(answers, file=file, notes=samples.notes, names=samples.names)
-    told = [prediction.to_json() for prediction in predictions]
-    return _Said(samples, answers, f"[{','.join(told)}]".encode())
+class _Prediction:
+    """What is asked of a model in a file's form; see `batches.Question`."""
+
+    __slots__ = ("_data", "_headers", "_samples", "file", "live")
+
+    def __init__(self, live: LiveModel, data: bytes, headers: Headers, file: str) -> None:
+        self.live, self.file = live, file
+        self._data, self._headers = data, headers
+
+    def read(self) -> Array:
+        self._samples = _read(self.live, self._data, self._headers, self.file)
+        check_rows(len(self._samples.raw))
+        return self._samples.raw
+
+    def tell(self, answers: Answers) -> _Said:
+        samples = self._samples
+        predictions = self.live.tell(
+            answers, file=self.file, notes=samples.notes, names=samples.names
+        )
+        told = [prediction.to_json() for prediction in predictions]
+        return _Said(samples, answers, f"[{','.join(told)}]".encode())
 
 
-def _infer(live: LiveModel, data: bytes, stated: bytes | None) -> tuple[InferRequest, _Said]:
-    text, tail = split_body(data, stated)
-    request = parse_infer(text, live, tail)
-    samples = with_times(request.raw, live.card.input)
-    answers = _answer(live, samples, "request")
-    return request, _Said(samples, answers, *pack_outputs(live, answers, request))
+class _Inference:
+    """What is asked of a model by the protocol; see `batches.Question`."""
+
+    __slots__ = ("_data", "_stated", "live", "request")
+    file = "request"
+
+    def __init__(self, live: LiveModel, data: bytes, stated: bytes | None) -> None:
+        self.live, self._data, self._stated = live, data, stated
+
+    def read(self) -> Array:
+        text, tail = split_body(self._data, self._stated)
+        self.request = parse_infer(text, self.live, tail)
+        return self.request.raw
+
+    def tell(self, answers: Answers) -> _Said:
+        samples = with_times(self.request.raw, self.live.card.input)
+        return _Said(samples, answers, *pack_outputs(self.live, answers, self.request))
 
 
 def _read(live: LiveModel, data: bytes, headers: Headers, file: str) -> Samples:
@@ -149,19 +195,6 @@ def _read(live: LiveModel, data: bytes, headers: Headers, file: str) -> Samples:
         return read_samples(data, live.card, file, read_charset(headers))
     except BadInput as error:
         raise Refusal(422, str(error)) from error
-
-
-def _answer(live: LiveModel, samples: Samples, file: str) -> Answers:
-    """Answer; a model that has no answer to an input, such as one out of all bounds, says so."""
-    try:
-        return live.answer(samples.raw)
-    except BadInput as error:
-        raise Refusal(422, str(error)) from error
-    except BadArtifact as error:
-        raise Refusal(
-            422,
-            f"input ({file}) must be one that the model has an answer to; got one without: {error}",
-        ) from error
 
 
 def _read_name(query: bytes) -> str:

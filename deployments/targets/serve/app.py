@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deployments.targets.serve.answers import Answerer
+from deployments.targets.serve.batches import answer_together
 from deployments.targets.serve.bodies import Admission, Body
 from deployments.targets.serve.guard import Guard, KeyFolder
 from deployments.targets.serve.inbox import Inbox
@@ -48,7 +49,7 @@ def make_app(
     names: Sequence[str],
     health: Callable[[], dict[str, Any]],
     workspace: Store | None = None,
-    pool: Pool | None = None,
+    threads: int | None = None,
     keys: KeyFolder | None = None,
 ) -> App:
     """Return the application.
@@ -60,10 +61,10 @@ def make_app(
             channel's.
         health: Says what the node is at; called in a thread.
         workspace: Where batches of devices are written; None: none are taken.
-        pool: Threads that compute; None: one a processor, four at most.
+        threads: How many threads compute; None: one a processor, four at most.
         keys: Who may ask; None: everybody who reaches it.
     """
-    answerer = Answerer(runtime, names, recorder, pool or Pool())
+    answerer = Answerer(runtime, names, recorder, Pool(answer_together, threads))
     # Notes are counted: many of them say that what is asked is not what was learned from.
     views = make_views(runtime, names, lambda: {**health(), **answerer.counts})
     node = _Node(answerer, Inbox(recorder, workspace), views)

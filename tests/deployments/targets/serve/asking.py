@@ -14,7 +14,6 @@ from deployments.targets.run.live import LiveModel
 from deployments.targets.run.objectives import ANSWERS
 from deployments.targets.run.runtime import Answers
 from deployments.targets.serve.app import make_app
-from deployments.targets.serve.pool import Pool
 from deployments.targets.serve.recorder import CountingRecorder
 from deployments.targets.trust.card import Card
 from deployments.targets.trust.release import Release
@@ -61,7 +60,7 @@ def make_live(card: Card, number: int = 1, on_call: Callable[[], None] = lambda:
         publication="x",
     )
     verified = VerifiedModel(release=release, card=card, data=b"", receipt=b"")
-    return LiveModel(verified, Adding(card, on_call), ANSWERS.find(card.objective))
+    return LiveModel(verified, Adding(card, on_call), ANSWERS.find(card.objective), joins_rows=True)
 
 
 @dataclass
@@ -100,7 +99,7 @@ class Node:
             names=["cloud"],
             health=lambda: {"device": "d1"},
             workspace=self.workspace,
-            pool=Pool(1),
+            threads=1,
         )
 
     def post(self, path: str, body: bytes | object, kind: str = "", **headers: str) -> Reply:

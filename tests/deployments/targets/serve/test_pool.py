@@ -5,15 +5,29 @@ not.
 import asyncio
 import threading
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
-from deployments.targets.serve.pool import Pool
+from deployments.targets.serve.pool import QUICK_S, TOGETHER_S, Pool
+
+Calls = Sequence[Callable[[], Any]]
+
+
+def call_each(calls: Calls) -> list[Any]:
+    found: list[Any] = []
+    for call in calls:
+        try:
+            found.append(call())
+        except Exception as error:
+            found.append(error)
+    return found
 
 
 def test_who_waits_is_told() -> None:
     async def ask() -> list[object]:
-        pool = Pool(2)
+        pool = Pool(call_each, 2)
         futures = [pool.run(lambda number=number: number / (number - 3)) for number in range(6)]
         return await asyncio.gather(*futures, return_exceptions=True)
 
@@ -36,7 +50,7 @@ def test_slow_work_is_spread_over_the_threads_and_no_more(threads: int, most: in
             under_way -= 1
 
     async def ask() -> None:
-        pool = Pool(threads)
+        pool = Pool(call_each, threads)
         await asyncio.gather(*(pool.run(work) for _ in range(24)))
 
     asyncio.run(ask())
@@ -45,7 +59,7 @@ def test_slow_work_is_spread_over_the_threads_and_no_more(threads: int, most: in
 
 def test_slow_work_is_told_when_it_is_done_not_when_all_is() -> None:
     async def ask() -> list[float]:
-        pool, began_s = Pool(1), time.monotonic()
+        pool, began_s = Pool(call_each, 1), time.monotonic()
         told_s: list[float] = []
         futures = [pool.run(lambda: time.sleep(0.05)) for _ in range(4)]
         for future in futures:
@@ -59,7 +73,7 @@ def test_slow_work_is_told_when_it_is_done_not_when_all_is() -> None:
 
 def test_one_who_no_longer_waits_is_passed_over() -> None:
     async def ask() -> int:
-        pool = Pool(1)
+        pool = Pool(call_each, 1)
         slow = pool.run(lambda: time.sleep(0.05))
         dropped = pool.run(lambda: 1)
         dropped.cancel()
@@ -70,7 +84,7 @@ def test_one_who_no_longer_waits_is_passed_over() -> None:
 
 
 def test_a_pool_outlives_a_loop() -> None:
-    pool = Pool(1)
+    pool = Pool(call_each, 1)
 
     async def leave() -> None:
         pool.run(lambda: time.sleep(0.05))
@@ -82,3 +96,55 @@ def test_a_pool_outlives_a_loop() -> None:
         return await pool.run(lambda: 3)
 
     assert asyncio.run(ask()) == 3
+
+
+def test_what_waits_is_taken_at_once_and_slow_work_is_not() -> None:
+    taken: list[int] = []
+
+    def compute(calls: Calls) -> list[Any]:
+        taken.append(len(calls))
+        return call_each(calls)
+
+    async def ask(work: Callable[[], object], times: int) -> list[int]:
+        taken.clear()
+        pool: Pool[Any, Any] = Pool(compute, 1)
+        await pool.run(work)  # From the first on it is known what one takes.
+        await asyncio.gather(*(pool.run(work) for _ in range(times)))
+        return taken[1:]
+
+    quick = asyncio.run(ask(lambda: None, 200))
+    assert max(quick) > 1
+    assert sum(quick) == 200
+    assert set(asyncio.run(ask(lambda: time.sleep(TOGETHER_S), 5))) == {1}
+
+
+def test_small_quick_work_is_done_in_the_loop_s_turn_and_no_other() -> None:
+    async def ask(pool: Pool[Any, Any], work: Callable[[], object], **options: bool) -> bool:
+        loops = threading.get_ident()
+        return bool(await pool.run(lambda: (work(), threading.get_ident())[1], **options) == loops)
+
+    async def ask_all() -> list[bool]:
+        pool: Pool[Any, Any] = Pool(call_each, 1)
+        quick = [await ask(pool, lambda: None, small=True) for _ in range(2)]
+        large = await ask(pool, lambda: None, small=False)
+        await ask(pool, lambda: time.sleep(20 * QUICK_S))
+        slow = await ask(pool, lambda: None, small=True)
+        return [*quick, large, slow]
+
+    assert asyncio.run(ask_all()) == [False, True, False, False]
+
+
+def test_the_loop_gets_its_turn_while_small_work_waits() -> None:
+    async def ask() -> int:
+        pool: Pool[Any, Any] = Pool(call_each, 1)
+        await pool.run(lambda: None)
+        pool.cost_s = TOGETHER_S / 10
+        futures = [pool.run(lambda: None, small=True) for _ in range(30)]
+        turns = 0
+        while not futures[-1].done():
+            turns += 1
+            pool.cost_s = TOGETHER_S / 10
+            await asyncio.sleep(0)
+        return turns
+
+    assert asyncio.run(ask()) >= 3
