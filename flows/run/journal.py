@@ -23,6 +23,7 @@ from flows.run.folders import locate_runs, make_run, sweep_runs
 from flows.run.journal_page import JOURNAL, Page, load_page_recipe, read_page, take_run
 from flows.run.lost import describe_way_on, find_directory, list_done
 from storage.base.store import Store, canonical_json
+from tasks.release.at_work import drop_need, note_need
 from tasks.release.revisit import find_change
 from tasks.runtime.errors import WorkerFailed
 from tasks.runtime.outcomes import Promoted
@@ -34,12 +35,16 @@ class Journal:
     """Keeps the journal of one run, held by this process alone.
 
     Attributes:
+        workspace: Where the run writes; clean-ups see there what it needs.
         directory: The run's folder: the journal, and files in the making.
         recipe: What is carried out.
         record: Where the run begins: no stage yet, and the times that it went on before.
     """
 
-    def __init__(self, directory: Path, recipe: Recipe, record: RunRecord, lock: int) -> None:
+    def __init__(
+        self, workspace: Store, directory: Path, recipe: Recipe, record: RunRecord, lock: int
+    ) -> None:
+        self.workspace = workspace
         self.directory = directory
         self.recipe = recipe
         self.record = record
@@ -50,6 +55,7 @@ class Journal:
 
     def write(self, record: RunRecord) -> None:
         """Writes down what is known now; durable when it returns."""
+        note_need(self.workspace, record)
         page = Page(code=self._code, recipe=self.recipe.document, record=record)
         # As text, which keeps the stages in order; what is signed is exactly what is read.
         body = page.model_dump_json()
@@ -66,11 +72,10 @@ class Journal:
         """
         return self._kept.get(stage)
 
-    def keep(self, workspace: Store, code: str) -> None:
+    def keep(self, code: str) -> None:
         """Keeps what the lost attempt wrote down, in order; nothing behind a change is kept.
 
         Args:
-            workspace: Where the run wrote.
             code: Digest of the Lepton that wrote it.
         """
         # What was published already is this run's own champion.
@@ -82,7 +87,7 @@ class Journal:
             if not stage.outcome.is_kept:
                 continue
             references = stage.outcome.references
-            if (reason := find_change(workspace, references, channels)) is not None:
+            if (reason := find_change(self.workspace, references, channels)) is not None:
                 reason = f"{name} is done again: {reason}"
                 break
             self._kept[name] = stage
@@ -108,6 +113,7 @@ class Journal:
     def remove(self) -> None:
         """Deletes the run's folder: nobody goes on from it."""
         shutil.rmtree(self.directory, ignore_errors=True)
+        drop_need(self.workspace, self.record.run)
         self._unlock()
 
     def _unlock(self) -> None:
@@ -141,7 +147,8 @@ def begin_journal(
         flow_run=flow_run,
         started_at=datetime.now(UTC),
     )
-    return Journal(directory, recipe, record, lock)
+    note_need(workspace, record)
+    return Journal(workspace, directory, recipe, record, lock)
 
 
 def reopen_journal(workspace: Store, run: str, flow: Flow, flow_run: str | None = None) -> Journal:
@@ -162,8 +169,9 @@ def reopen_journal(workspace: Store, run: str, flow: Flow, flow_run: str | None 
     try:
         page = read_page(directory)
         record = _hand_over(page.record, flow).model_copy(update={"flow_run": flow_run})
-        journal = Journal(directory, load_page_recipe(page), record, lock)
-        journal.keep(workspace, page.code)
+        journal = Journal(workspace, directory, load_page_recipe(page), record, lock)
+        journal.keep(page.code)
+        note_need(workspace, page.record)
     except BaseException:
         os.close(lock)
         raise

@@ -15,6 +15,7 @@ from storage.base.store import Store
 from storage.records.models import WEIGHTS
 from storage.records.receipts import Receipt
 from tasks.gates.accepted import list_receipts
+from tasks.release.at_work import Needs
 from tasks.release.shelf import Shelf
 from tasks.release.stays import list_channels
 
@@ -22,16 +23,17 @@ REPORTS = "reports"
 
 
 def list_weights(
-    workspace: Store, shelf: Shelf, gone: Sequence[str], cutoff: datetime
+    workspace: Store, shelf: Shelf, gone: Sequence[str], needs: Needs, cutoff: datetime
 ) -> Iterator[str]:
-    """Yield weights from elsewhere that no model which stays started from."""
+    """Yield weights from elsewhere that no model which stays, and no run at work, started from."""
     named = {
         model.receipt.model.start.path
         for model in shelf.models
         if model.id not in gone and model.receipt.model and model.receipt.model.start
     }
     for path in workspace.list(WEIGHTS):
-        if path not in named and is_old(workspace, path, cutoff):
+        used = path in named or path.rsplit("/", 1)[-1].partition(".")[0] in needs.digests
+        if not used and is_old(workspace, path, cutoff):
             yield path
 
 

@@ -12,11 +12,17 @@ from storage.records.receipts import DatasetRecord
 from storage.upkeep.dropping import drop_versions
 from storage.upkeep.gc import collect_garbage
 from tasks.gates.accepted import find_last_record, list_receipts
+from tasks.release.at_work import Needs
 from tasks.release.shelf import Shelf
 
 
 def find_versions(
-    workspace: Store, shelf: Shelf, gone: Sequence[str], cutoff: datetime, settled: datetime
+    workspace: Store,
+    shelf: Shelf,
+    gone: Sequence[str],
+    needs: Needs,
+    cutoff: datetime,
+    settled: datetime,
 ) -> dict[str, tuple[int, ...]]:
     """Find the versions of data sets that no receipt of what stays names, and no tag.
 
@@ -26,6 +32,7 @@ def find_versions(
         workspace: The workspace.
         shelf: Its models.
         gone: Ids of those that go.
+        needs: What runs at work need.
         cutoff: Receipts that are younger count, whatever became of their model.
         settled: Versions that are younger stay.
 
@@ -35,7 +42,8 @@ def find_versions(
     there = {model.id for model in shelf.models if model.present and model.id not in gone}
     every = list_receipts(workspace)
     receipts = [each for each in every if each.model_id in there or each.created_at >= cutoff]
-    named = {
+    named = set(needs.versions)
+    named |= {
         (record.name, record.number) for receipt in receipts for record in receipt.datasets.values()
     }
     # A recipe may join another data set by the digest of its version.
@@ -52,6 +60,7 @@ def find_versions(
             and (name, version.number) not in named
             and version.created_at < settled
             and version.digest not in recipes
+            and version.digest not in needs.digests
         )
         if numbers:
             found[name] = numbers

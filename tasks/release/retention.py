@@ -1,10 +1,11 @@
 """What a workspace no longer needs: models, weights, reports, data versions, files of channels.
 
-Needed is what a channel offers or may go back to, what has a tag, what is young, what a person is
-asked of, the newest of each recipe, and all that the receipts of these name. Receipts stay, and so
-do the latest version of each data set and the one that was accepted last. A model that goes is
-marked as retired before its first file is deleted, so that nobody takes it up meanwhile; a call
-that was killed is finished by the next one, which finds the same again.
+Needed is what a channel offers or may go back to, what has a tag, what is young, what a run at work
+has begun or needs, what a person is asked of, the newest of each recipe, and all that the receipts
+of these name. Receipts stay, and so do the latest version of each data set and the one that was
+accepted last. A model that goes is marked as retired before its first file is deleted, so that
+nobody takes it up meanwhile; a call that was killed is finished by the next one, which finds the
+same again.
 """
 
 from collections import Counter
@@ -25,6 +26,7 @@ from storage.base.store import Store
 from storage.records.models import FOLDER as MODELS
 from storage.records.receipt_files import find_damaged
 from tasks.release.approval import list_awaited
+from tasks.release.at_work import list_needs, list_over
 from tasks.release.old_files import (
     is_old,
     list_folders,
@@ -82,15 +84,19 @@ def find_removal(
     Raises:
         TargetError: A channel, a tag or a receipt cannot be read, so that this cannot be known.
     """
-    shelf = _read_whole(workspace, ring)
-    return _find_unneeded(workspace, shelf, policy, ring, now or datetime.now(UTC))
+    return _find_unneeded(workspace, policy, ring, now or datetime.now(UTC))[0]
 
 
 def _find_unneeded(
-    workspace: Store, shelf: Shelf, policy: Policy, ring: KeyRing | None, now: datetime
-) -> Removal:
+    workspace: Store, policy: Policy, ring: KeyRing | None, now: datetime
+) -> tuple[Removal, Shelf]:
+    """Returns it with the shelf that it was found by."""
+    # What runs need comes before the receipts: one that ends in between is seen in either.
+    needs = list_needs(workspace, now, ring)
+    shelf = _read_whole(workspace, ring)
     cutoff, settled = now - policy.age, now - max(policy.age, AT_WORK)
     needed = _find_needed(shelf, policy, cutoff) | list_awaited(workspace, cutoff, ring)
+    needed |= needs.digests
     models = tuple(
         model_id
         for model_id in list_folders(workspace, MODELS)
@@ -99,15 +105,17 @@ def _find_unneeded(
     paths = [
         *list_targets(workspace, policy.releases, settled, ring),
         *(path for model_id in models for path in workspace.list(f"{MODELS}/{model_id}")),
-        *list_weights(workspace, shelf, models, settled),
+        *list_weights(workspace, shelf, models, needs, settled),
+        *list_over(workspace, now, ring),
         *list_reports(workspace, shelf, models, policy.newest, cutoff),
     ]
-    return Removal(
+    removal = Removal(
         models=models,
-        versions=find_versions(workspace, shelf, models, cutoff, settled),
+        versions=find_versions(workspace, shelf, models, needs, cutoff, settled),
         paths=tuple(paths),
         size_bytes=sum(_measure(workspace, path) for path in paths),
     )
+    return removal, shelf
 
 
 def remove(workspace: Store, policy: Policy, ring: KeyRing | None = None) -> Removal:
@@ -117,9 +125,8 @@ def remove(workspace: Store, policy: Policy, ring: KeyRing | None = None) -> Rem
         TargetError: What is needed cannot be known, or a channel is being changed all the time;
             nothing is deleted then.
     """
-    shelf = _read_whole(workspace, ring)
-    found = _find_unneeded(workspace, shelf, policy, ring, datetime.now(UTC))
     moment = datetime.now(UTC)
+    found, shelf = _find_unneeded(workspace, policy, ring, moment)
     cutoff, settled = moment - policy.age, moment - max(policy.age, AT_WORK)
     marked = [model for model in shelf.models if model.id in found.models and not model.retired]
     for model in marked:
@@ -133,13 +140,14 @@ def remove(workspace: Store, policy: Policy, ring: KeyRing | None = None) -> Rem
             workspace.delete(path)
             paths.append(path)
         # Whoever took one up before it was marked is seen now; who comes later sees the mark.
+        needs = list_needs(workspace, moment, ring)
         again = _read_whole(workspace, ring)
-        taken = {model.id for model in again.models if model.live or model.tags}
+        taken = {model.id for model in again.models if model.live or model.tags} | needs.digests
         for model_id in taken & {model.id for model in marked}:
             drop_mark(workspace, "retired", model_id)
         paths += _delete(workspace, found, taken)
     models = tuple(model_id for model_id in found.models if model_id not in taken)
-    versions = find_versions(workspace, again, models, cutoff, settled)
+    versions = find_versions(workspace, again, models, needs, cutoff, settled)
     size_bytes, waiting = drop_found(workspace, versions, reason=AUTHOR)
     return Removal(
         models=models,

@@ -18,19 +18,26 @@ from deployments.targets.publish.repository import put_target
 from deployments.targets.publish.steering import roll_back, widen_release
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.rollout import make_rollout
+from flows.lifecycle import FLOW
+from flows.recipe.load import load_recipe
+from flows.run.journal import begin_journal
 from storage.base.store import Store
 from storage.datasets.dataset import Dataset
 from storage.datasets.verify import verify_dataset
 from storage.datasets.version import Version
-from storage.records.receipts import StartRecord
+from storage.records.receipts import FileRecord, SourceRecord, StartRecord
 from storage.testing.small_datasets import add_shard, read_ids
 from storage.upkeep import gc
+from tasks.data.collect import describe_version
 from tasks.gates.accepted import find_accepted
 from tasks.release import old_files, retention
 from tasks.release.approval import ApprovalRequest, write_request
+from tasks.release.at_work import LOST_AFTER, Needs, note_need
 from tasks.release.old_versions import drop_found, find_versions
 from tasks.release.retention import Policy, find_removal, remove
 from tasks.release.shelf import read_shelf, retire_model, tag_model
+from tasks.runtime.outcomes import Collected, Compressed
+from tasks.runtime.run_record import RunRecord
 from tests.deployments.targets.conftest import _own_directories as _own_directories
 from tests.deployments.targets.kills import count_kills, every_step
 from tests.deployments.targets.material import make_onnx
@@ -47,6 +54,7 @@ from tests.tasks.release.shelves import (
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+FILE = FileRecord(sha256="0" * 64, size_bytes=1)
 POLICY = Policy(newest=1, releases=2, age=timedelta(days=15))
 
 
@@ -301,14 +309,60 @@ def test_data_versions_that_nothing_names_go(
     assert "0 data versions" in told.out
 
 
+def test_what_a_run_at_work_needs_stays_until_it_is_over(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run has made newer versions, while this one has trained for longer than a day."""
+    dataset, store = put_versions(workspace, 4, 30), Store(workspace)
+    monkeypatch.setattr(Version, "created_at", NOW - timedelta(days=30))
+    began, begun = (put_weights(workspace, content, 300) for content in (b"began", b"other"))
+    recipe = load_recipe(
+        "digits",
+        {"train.start_from.url": "https://example.org/w", "train.start_from.sha256": began.sha256},
+    )
+    store.write(f"models/{'0' * 64}/c", b"compressed")
+    age(workspace, 40, "models")
+    journal = begin_journal(store, recipe, FLOW)
+    now = Policy(newest=0, releases=1, age=timedelta(0))
+    source = SourceRecord(type="sklearn", digest="0")
+    collected = Collected(source=source, dataset=describe_version(dataset.open(1)))
+    packed = Compressed.model_construct(model_id="0" * 64, files={"c": FILE})
+    record = journal.record.with_stage("collect", collected, 1.0)
+    note_need(store, record.with_stage("compress", packed, 1.0))
+    found = remove(store, now)
+    assert (found.versions, found.paths, found.models) == ({"digits": (0, 2)}, (begun.path,), ())
+    late = NOW + LOST_AFTER + timedelta(days=1)
+    assert find_removal(store, now, now=late).paths[-1] == f"working/{record.run}.json"
+    journal.remove()
+    found = remove(store, now)
+    assert (found.versions, found.models) == ({"digits": (1,)}, ("0" * 64,))
+    assert began.path in found.paths
+    assert not store.list("working")
+
+
+def test_nothing_goes_by_a_need_that_a_stranger_wrote(workspace: Path, tmp_path: Path) -> None:
+    store, digest = Store(workspace), "1" * 64
+    record = RunRecord(
+        run="20261128-120000-abcdef",
+        flow="lifecycle",
+        required_gates=(),
+        workspace="",
+        recipe={"document": {"a": digest}},
+        started_at=NOW,
+    )
+    note_need(store, record, KeyRing(tmp_path / "stranger"))
+    with pytest.raises(TargetError, match="import its signer's public key"):
+        remove(store, POLICY)
+
+
 def test_data_that_a_recipe_joins_by_their_digest_stay(workspace: Path) -> None:
     store, later = Store(workspace), NOW + timedelta(days=1)
     joined = put_versions(workspace, 4, 30).open(2).digest
     put_model(workspace, 1, days_ago=90, data=1, joined=joined)
     # 1 is what it learned from, 3 is the latest.
-    assert find_versions(store, read_shelf(store), (), later, later) == {"digits": (0,)}
+    assert find_versions(store, read_shelf(store), (), Needs(), later, later) == {"digits": (0,)}
     gone = (model_id_of(1),)
-    found = find_versions(store, read_shelf(store), gone, later, later)
+    found = find_versions(store, read_shelf(store), gone, Needs(), later, later)
     assert found == {"digits": (0, 1, 2)}
 
 
@@ -320,7 +374,7 @@ def test_the_data_that_were_accepted_last_stay_for_the_next_to_be_held_against(
     for minutes, passed in enumerate(({}, {}, {"model": False})):
         write_run(store, versions[minutes], passed, minutes=minutes)
     later = NOW + timedelta(days=1)
-    found = find_versions(store, read_shelf(store), (), later, later)
+    found = find_versions(store, read_shelf(store), (), Needs(), later, later)
     assert found == {"mills-raw": (versions[0].number, versions[2].number)}
     drop_found(store, found, reason="old")
     assert find_accepted(store, versions[3], TABLE).version == versions[1]
