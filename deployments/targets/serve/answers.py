@@ -89,6 +89,7 @@ class Answerer:
         file = _read_name(scope["query_string"])
         said = await self._ask(_Prediction(live, data, headers, file), data)
         answer_id = await self._record(live, said)
+        scope["lepton.answer"] = (live.model_id, answer_id, len(said.samples.raw))
         if said.samples.notes:
             self.counts["noted_answers"] += len({row for row, _ in said.samples.notes})
         reply = {
@@ -115,6 +116,7 @@ class Answerer:
         question = _Inference(live, data, stated)
         said = await self._ask(question, data)
         answer_id = await self._record(live, said)
+        scope["lepton.answer"] = (live.model_id, answer_id, len(said.samples.raw))
         return pack_reply(live, name, answer_id, question.request, (said.packed, said.tail))
 
     async def _ask(self, question: "_Prediction | _Inference", data: bytes) -> "_Said":

@@ -6,7 +6,8 @@
     POST /v2/models/MODEL[/versions/V]/infer
     POST /feedback                                    truths of answers
     POST /uplink                                      batches of devices
-    GET  /health                                      what this node is at
+    GET  /health, /metrics                            what this node is at, and has counted
+    GET  /models/MODEL/receipt, /openapi.json         what cleared a model; what can be asked
     GET  /                                            a page to try it on
 
 What is asked often goes straight through; starlette routes the rest.
@@ -21,6 +22,7 @@ from deployments.targets.serve.batches import answer_together
 from deployments.targets.serve.bodies import Admission, Body
 from deployments.targets.serve.guard import Guard, KeyFolder
 from deployments.targets.serve.inbox import Inbox
+from deployments.targets.serve.metrics import Metrics, render_metrics
 from deployments.targets.serve.models import LiveModels
 from deployments.targets.serve.pool import Pool
 from deployments.targets.serve.recorder import Recorder
@@ -37,6 +39,7 @@ from deployments.targets.serve.replies import (
     send_reply,
 )
 from deployments.targets.serve.views import make_views
+from deployments.targets.serve.watch import Watch
 from storage.base.store import Store
 
 logger = logging.getLogger(__name__)
@@ -66,9 +69,15 @@ def make_app(
     """
     answerer = Answerer(runtime, names, recorder, Pool(answer_together, threads))
     # Notes are counted: many of them say that what is asked is not what was learned from.
-    views = make_views(runtime, names, lambda: {**health(), **answerer.counts})
-    node = _Node(answerer, Inbox(recorder, workspace), views)
-    return node if keys is None else Guard(node, keys)
+    metrics = Metrics()
+    views = make_views(
+        runtime,
+        names,
+        lambda: {**health(), **answerer.counts},
+        lambda: render_metrics(metrics, runtime, answerer.counts),
+    )
+    node: App = _Node(answerer, Inbox(recorder, workspace), views)
+    return Watch(node if keys is None else Guard(node, keys), metrics)
 
 
 class _Node:

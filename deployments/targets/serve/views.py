@@ -1,4 +1,4 @@
-"""What a node shows: its health, its models by the protocol, and a page to try it on."""
+"""What a node shows: its health and counts, its models and their receipts, a page to try it on."""
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -11,9 +11,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from deployments.targets.serve.metrics import CONTENT_TYPE
 from deployments.targets.serve.models import LiveModels, find_model, list_versions
 from deployments.targets.serve.oip import describe_model
 from deployments.targets.serve.oip_bytes import EXTENSION
+from deployments.targets.serve.openapi import describe_api
 from deployments.targets.serve.page import render_page
 from deployments.targets.serve.replies import UNKNOWN_PATH, App, Refusal, encode_error
 
@@ -21,14 +23,27 @@ NAME = "lepton"
 
 
 def make_views(
-    runtime: LiveModels, names: Sequence[str], health: Callable[[], dict[str, Any]]
+    runtime: LiveModels,
+    names: Sequence[str],
+    health: Callable[[], dict[str, Any]],
+    count: Callable[[], bytes],
 ) -> App:
-    """Return the application of everything that is only looked at."""
-    views = _Views(runtime, names, health)
+    """Return the application of everything that is only looked at.
+
+    Args:
+        runtime: What answers.
+        names: Names of the current model beside its recipe's.
+        health: Says what the node is at.
+        count: Says what it counted, as Prometheus reads it.
+    """
+    views = _Views(runtime, names, health, count)
     model = "/v2/models/{name}"
     routes = [
         Route("/", views.show_page),
         Route("/health", views.show_health),
+        Route("/metrics", views.show_metrics),
+        Route("/openapi.json", views.show_api),
+        Route("/models/{name}/receipt", views.show_receipt),
         Route("/v2", views.show_server),
         Route("/v2/health/live", views.show_live),
         Route("/v2/health/ready", views.show_ready),
@@ -44,9 +59,13 @@ class _Views:
     """Plain functions: starlette calls them in a thread, for a health may look at a disk."""
 
     def __init__(
-        self, runtime: LiveModels, names: Sequence[str], health: Callable[[], dict[str, Any]]
+        self,
+        runtime: LiveModels,
+        names: Sequence[str],
+        health: Callable[[], dict[str, Any]],
+        count: Callable[[], bytes],
     ) -> None:
-        self._runtime, self._names, self._health = runtime, names, health
+        self._runtime, self._names, self._health, self._count = runtime, names, health, count
 
     def show_page(self, request: Request) -> Response:
         text, headers = render_page(self._runtime.current)
@@ -54,6 +73,21 @@ class _Views:
 
     def show_health(self, request: Request) -> Response:
         return _reply(self._health())
+
+    def show_metrics(self, request: Request) -> Response:
+        return Response(self._count(), headers={"content-type": CONTENT_TYPE})
+
+    def show_api(self, request: Request) -> Response:
+        return _reply(describe_api(self._runtime.current, _find_version()))
+
+    def show_receipt(self, request: Request) -> Response:
+        live = find_model(self._runtime, self._names, request.path_params["name"])
+        # What was signed: whoever checks it needs the very bytes.
+        return Response(
+            live.verified.receipt,
+            media_type="application/json",
+            headers={"etag": f'"{live.card.receipt}"', "x-content-type-options": "nosniff"},
+        )
 
     def show_server(self, request: Request) -> Response:
         return _reply({"name": NAME, "version": _find_version(), "extensions": [EXTENSION]})
