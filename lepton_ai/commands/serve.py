@@ -1,6 +1,5 @@
 """`lepton serve`: an endpoint that answers over HTTP with a channel's champion."""
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -89,6 +88,10 @@ def serve(
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
     open_to_all: OpenToAll = None,
+    log: Annotated[
+        str | None,
+        typer.Option(help="json: lines of JSON on stderr, one a request besides. Default: text."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML file of the same settings; options come before it.")
     ] = None,
@@ -107,7 +110,6 @@ def serve(
     """
     from deployments.targets.serve.settings import load_settings
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     given = {name: value for name, value in context.params.items() if name not in _ACTS}
     run_endpoint(load_settings(config, given), check=check)
 
@@ -117,7 +119,9 @@ def run_endpoint(settings: "ServeSettings", *, check: bool = False) -> None:
     from deployments.targets.serve.app import make_app
     from deployments.targets.serve.recorder import CountingRecorder
     from deployments.targets.serve.server import check_address, serve_app
+    from deployments.targets.serve.watch import start_log
 
+    start_log(settings.log)
     exposure = settings.plan_exposure()
     workspace = settings.workspace
     store = None if workspace.startswith(("http://", "https://")) else Store(workspace)

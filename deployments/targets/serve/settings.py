@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -28,6 +28,7 @@ class ServeSettings(BaseModel):
         api_keys: Folder of API keys; None: that of the config directory, if it is there.
         tls_certificate: PEM file of its certificate and of those above it.
         tls_key: PEM file of the private key; None: it is in the same file.
+        log: "text": what goes wrong, as text; "json": lines of JSON, one a request besides.
         open_to_all: Whether everybody who reaches it is answered, without a key.
     """
 
@@ -43,6 +44,7 @@ class ServeSettings(BaseModel):
     api_keys: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    log: Literal["text", "json"] = "text"
     open_to_all: bool = False
 
     @model_validator(mode="after")

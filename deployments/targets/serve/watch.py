@@ -11,7 +11,7 @@ import secrets
 import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -114,3 +114,16 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["error"] = redact(self.formatException(record.exc_info))
         return orjson.dumps(line, default=str).decode()
+
+
+def start_log(form: Literal["text", "json"]) -> None:
+    """Begin to write what goes wrong to stderr; as JSON, a line of each request, too."""
+    if form == "text":
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logger.setLevel(logging.INFO)
+    # Which release answers from now on, and which was refused.
+    logging.getLogger("deployments.targets").setLevel(logging.INFO)

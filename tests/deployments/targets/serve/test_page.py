@@ -41,6 +41,12 @@ LOADED = """(async () => {
   while (document.readyState !== "complete" || !document.getElementById("curl").textContent)
     await new Promise((done) => setTimeout(done, 20));
 })()"""
+CHAIN = """(async () => {
+  while (document.getElementById("chain").hidden || !document.getElementById("receipt").href)
+    await new Promise((done) => setTimeout(done, 20));
+  return document.getElementById("links").innerText;
+})()"""
+HREF = "document.getElementById('receipt').href"
 SETTLED = """await new Promise((done) => {
     const look = () => document.getElementById("%s").textContent.includes("%s")
       ? done(document.querySelector(".said").innerText) : setTimeout(look, 20);
@@ -142,12 +148,25 @@ def serve_node(node: Node, certificate: Certificate | None = None) -> Iterator[s
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_sample_is_dropped_and_answered(pictures: Node, tmp_path: Path) -> None:
     picture = base64.b64encode(write_picture("PNG")).decode()
+    data = {"name": "raw-digits", "number": 3, "digest": "0123456789abcdef"}
+    signed = {
+        "run": "lifecycle-run",
+        "recipe": {"name": "digits", "digest": "f" * 64},
+        "gates": [{"stage": "raw", "passed": True}],
+        "datasets": {"raw": data},
+    }
+    receipt = json.dumps({"signatures": [], "signed": signed}).encode()
+    object.__setattr__(pictures.held.current.verified, "receipt", receipt)
     with serve_node(pictures) as url, open_browser(url, tmp_path / "browser") as browser:
         browser.run(LOADED)
         said = browser.run(DROP % (picture, SETTLED % ("facts", "answer")))
         held = pictures.held.current
         for text in ("three.png", held.model_id[:12], f"{pictures.recorder.node}:1", "confidence"):
             assert text in said
+        chain = browser.run(CHAIN)
+        for text in ("lifecycle-run", "gate raw", "green", "raw-digits@3 0123456789ab"):
+            assert text in chain
+        assert browser.run(HREF) == f"{url}/models/{held.model_id}/receipt"
         assert "truth" in browser.run(TOLD % (SETTLED % ("facts", "truth")))
         assert pictures.workspace is not None
         assert len(pictures.workspace.listdir(f"uplinks/{pictures.recorder.node}")) == 1

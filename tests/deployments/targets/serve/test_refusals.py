@@ -66,7 +66,7 @@ def test_large_bodies_are_refused_by_what_they_say_and_by_what_comes(pictures: N
     whole = b"[" + b"1," * (MAX_TEXT_BYTES // 2) + b"1]"
     for path in ("/predict/digits", "/v2/models/digits/infer", "/feedback"):
         check_refusal(pictures.post(path, whole, "application/json"), 413, f"{MAX_TEXT_BYTES}")
-    admission = pictures.app._admission
+    admission = pictures.app._app._admission
     assert (admission.requests, admission.size_bytes) == (0, 0)
 
 
@@ -137,7 +137,7 @@ def test_other_kinds_are_refused(pictures: Node) -> None:
 def test_a_client_that_leaves_is_let_go(pictures: Node) -> None:
     for parts in ([None], [b"x", None], [b"x", b"y", None]):
         assert pictures.send("POST", "/predict/digits", [*parts]).status == 0
-    assert pictures.app._admission.requests == 0
+    assert pictures.app._app._admission.requests == 0
 
 
 def test_a_body_that_does_not_come_is_given_up(
