@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deployments.targets.serve.answers import Answerer
-from deployments.targets.serve.batches import answer_together
+from deployments.targets.serve.batches import Question, answer_together
 from deployments.targets.serve.bodies import Admission, Body
 from deployments.targets.serve.guard import Guard, KeyFolder
 from deployments.targets.serve.inbox import Inbox
@@ -67,9 +67,16 @@ def make_app(
         threads: How many threads compute; None: one a processor, four at most.
         keys: Who may ask; None: everybody who reaches it.
     """
-    answerer = Answerer(runtime, names, recorder, Pool(answer_together, threads))
-    # Notes are counted: many of them say that what is asked is not what was learned from.
     metrics = Metrics()
+
+    def answer(questions: Sequence[Question[Any]]) -> list[Any]:
+        metrics.note_batch(len(questions))
+        return answer_together(questions)
+
+    pool = Pool(answer, threads)
+    metrics.gauges.append(lambda: {"queue_requests": pool.waiting})
+    answerer = Answerer(runtime, names, recorder, pool)
+    # Notes are counted: many of them say that what is asked is not what was learned from.
     views = make_views(
         runtime,
         names,

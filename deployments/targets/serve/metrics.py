@@ -58,7 +58,7 @@ class Metrics:
         self.seconds: dict[str, Histogram] = {}
         self.answers: Counter[str] = Counter()
         self.request_rows = Histogram(ROWS)
-        self.batch_rows = Histogram(ROWS)
+        self.batches = Histogram(ROWS)
         self.under_way = 0
         self.gauges: list[Gauges] = []
         self._lock = threading.Lock()
@@ -75,10 +75,10 @@ class Metrics:
         self.answers[model_id] += rows
         self.request_rows.add(rows)
 
-    def note_batch(self, rows: int) -> None:
-        """Counts one run of a session, in any thread."""
+    def note_batch(self, requests: int) -> None:
+        """Counts requests that were answered together, in any thread."""
         with self._lock:
-            self.batch_rows.add(rows)
+            self.batches.add(requests)
 
 
 def render_metrics(metrics: Metrics, runtime: LiveModels, counts: dict[str, int]) -> bytes:
@@ -114,7 +114,7 @@ def _list_families(
         yield CounterMetricFamily(f"lepton_{name}", f"{name.replace('_', ' ')}.", value=count)
     yield _tell_histogram("lepton_request_rows", "Rows of a request.", {"": metrics.request_rows})
     yield _tell_histogram(
-        "lepton_batch_rows", "Rows of one run of a session.", {"": metrics.batch_rows}
+        "lepton_batch_requests", "Requests that were answered together.", {"": metrics.batches}
     )
     models = GaugeMetricFamily(
         "lepton_model_info",

@@ -72,6 +72,11 @@ class Pool(Generic[W, T]):
         threads = self._threads if self.cost_s > SLOW_S else 1
         return (self._jobs.qsize() + len(self._turn)) * self.cost_s / threads
 
+    @property
+    def waiting(self) -> int:
+        """Returns how much work waits for a thread."""
+        return self._jobs.qsize() + len(self._turn)
+
     def run(self, work: W, *, light: bool = True, small: bool = False) -> "asyncio.Future[T]":
         """Hands work over; who waits for the future gets what it comes to, or the exception.
 

@@ -46,6 +46,8 @@ def test_requests_are_counted_by_route_and_status(pictures: Node, card: Card) ->
     assert found["lepton_request_rows_bucket", "2"] == 4
     assert found["lepton_request_rows_sum",] == 5
     assert found["lepton_requests_under_way",] == 1
+    assert found["lepton_batch_requests_count",] == 5
+    assert found["lepton_queue_requests",] == 0
     assert found["lepton_model_info", "cloud", card.model_id, "digits", "1"] == 1
 
 
