@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.targets.trust.keys import KeyRing
+from deployments.targets.trust.sealed import is_signed
 from flows.errors import ResumeError
 from flows.recipe.model import Recipe
 from storage.base.errors import NotFound
@@ -56,9 +57,9 @@ def read_page(directory: Path) -> Page:
     """Reads a journal if its signature is this machine's, which is checked before all else."""
     try:
         envelope = json.loads(Store(directory).read(JOURNAL))
-        # Ed25519 signatures are deterministic (RFC 8032): the same key signs the same bytes alike.
-        expected = KeyRing().receipt_signer().sign(envelope["signed"].encode())
-        if envelope["signature"] != expected:
+        signer = KeyRing().receipt_signer()
+        own = {signer.keyid: bytes.fromhex(signer.public)}
+        if not is_signed(envelope["signed"].encode(), envelope["signature"], own):
             raise ResumeError(
                 f"journal ({directory / JOURNAL}) must be signed with this machine's key; got "
                 "another signature; it was altered or is another machine's: run the recipe again, "

@@ -1,6 +1,7 @@
 """`lepton keys`: how a device comes to trust a publisher, and how a publisher moves."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,9 @@ import typer
 
 from deployments.targets.publish.channel import open_channel
 from deployments.targets.publish.repository import load_state
+from deployments.targets.trust.commands import describe_command
 from deployments.targets.trust.key_bundles import export_keys, import_keys
+from deployments.targets.trust.key_files import read_public
 from deployments.targets.trust.key_records import KeyBundle
 from deployments.targets.trust.key_vault import back_up_keys, read_bundle, restore_keys, split_keys
 from deployments.targets.trust.keys import KeyRing
@@ -89,6 +92,20 @@ def split(
     named, opened = parse_role(role), open_channel(workspace, channel)
     for path in split_keys(load_state(opened).channel_id, named, into, _ask_new()):
         say(f"moved to {path}")
+
+
+@app.command("receipts")
+@translate_errors
+def receipts(
+    command: Annotated[
+        str, typer.Option(help="Program that signs: standard input to a signature in hexadecimal.")
+    ],
+    public: Annotated[Path, typer.Option(help="PEM file of its public key, an Ed25519 one.")],
+) -> None:
+    """Let a program sign this machine's receipts and records; the key's file here is removed."""
+    text = describe_command(command, read_public(public) or b"")
+    signer = KeyRing().sign_receipts_by(text)
+    say(f"receipts are signed by {signer.keyid[:12]}, which {shlex.split(command)[0]} holds")
 
 
 def open_ring(files: Sequence[Path] | None) -> KeyRing:

@@ -1,43 +1,27 @@
 """A channel's private keys: PEM files, or commands that sign; which of them its root asks for."""
 
-import json
 import re
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import CryptoSigner, Key, SecretsHandler, Signature, Signer, SSlibKey
 from tuf.api.metadata import Root
 
 from deployments.targets.errors import KeyAbsent, KeyConflict, KeyStoreError
+from deployments.targets.trust.commands import (
+    ask_command,
+    describe_command,
+    parse_command,
+    refuse_signature,
+)
 from deployments.targets.trust.key_records import ROLES, Role, is_command
 
-SIGN_TIMEOUT_S: Final = 120.0
 _FILE = re.compile(r"^((?:root|targets|snapshot|timestamp)(?:-[0-9a-f]{12})?)\.(pem|json)$")
 Held = Mapping[Role, Sequence[Signer]]
-
-
-class CommandKey(BaseModel):
-    """A key that another program holds, such as an HSM's or a KMS's client.
-
-    Attributes:
-        format: Version of this record.
-        command: The program and its arguments. It reads what is to be signed on its standard
-            input, and writes the signature in hexadecimal on its standard output.
-        public: The public key as PEM.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int = Field(default=1, ge=1, le=1)
-    command: tuple[str, ...] = Field(min_length=1)
-    public: str
 
 
 class CommandSigner(Signer):
@@ -66,30 +50,12 @@ class CommandSigner(Signer):
         Raises:
             KeyStoreError: The program cannot be run, fails, or signs with another key.
         """
-        what = f"signing command ({self._command[0]})"
-        try:
-            done = subprocess.run(
-                self._command, input=payload, capture_output=True, timeout=SIGN_TIMEOUT_S
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise KeyStoreError(
-                f"{what} must sign within {SIGN_TIMEOUT_S:.0f} s; got {type(error).__name__}; run "
-                "it by hand"
-            ) from error
-        signature = Signature(
-            self._public_key.keyid, done.stdout.decode("ascii", "replace").strip()
-        )
-        if done.returncode != 0:
-            raise KeyStoreError(
-                f"{what} must end with status 0; got {done.returncode}; run it by hand"
-            )
+        given = ask_command(self._command, payload)
+        signature = Signature(self._public_key.keyid, given)
         try:
             self._public_key.verify_signature(signature, payload)
         except (UnverifiedSignatureError, ValueError) as error:
-            raise KeyStoreError(
-                f"{what} must sign with key {self._public_key.keyid[:12]}, in hexadecimal; got "
-                "something else; name its own public key"
-            ) from error
+            raise refuse_signature(self._command, self._public_key.keyid) from error
         return signature
 
 
@@ -104,15 +70,7 @@ def make_command_key(command: str, public_pem: bytes) -> tuple[bytes, Signer]:
     Raises:
         KeyStoreError: The command is empty, or the public key is none.
     """
-    try:
-        parts = tuple(shlex.split(command))
-        record = CommandKey(command=parts, public=public_pem.decode("ascii"))
-    except ValueError as error:
-        raise KeyStoreError(
-            "signing command must be a program with its arguments, and have a public key as PEM; "
-            f"got {type(error).__name__}; write e.g. 'sign-with-token --slot 9c'"
-        ) from error
-    text = record.model_dump_json().encode()
+    text = describe_command(command, public_pem)
     return text, load_channel_key(text, "the public key of the command")
 
 
@@ -146,14 +104,9 @@ def load_channel_key(text: bytes, where: str) -> Signer:
     try:
         if not is_command(text):
             return CryptoSigner(load_pem_private_key(text, None))
-        record = CommandKey.model_validate(json.loads(text))
+        record = parse_command(text, where)
         public = load_pem_public_key(record.public.encode())
         return CommandSigner(record.command, SSlibKey.from_crypto(public))
-    except ValidationError as error:
-        raise KeyStoreError(
-            f"key ({where}) must be the record of a signing command; got "
-            f"{error.errors()[0]['msg']}; import it again"
-        ) from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeyStoreError(
             f"key ({where}) must be a PKCS #8 PEM; got {error}; import it again"

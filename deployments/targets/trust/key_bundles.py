@@ -56,6 +56,7 @@ def import_keys(
     if bundle.private is not None:
         read_private(source)
         held = [each for keys in bundle.private.channels.values() for each in keys.items()]
+        held += [("receipt", bundle.private.receipt)] if bundle.private.receipt else []
         programs = sorted(name for name, text in held if is_command(text.encode()))
         if programs and not commands:
             raise KeyStoreError(

@@ -56,7 +56,7 @@ class PinnedChannel(_Record):
 
 
 class PrivateKeys(_Record):
-    """Secrets: the receipt key, and each channel's keys by name: PEM, or a signing command."""
+    """Secrets: the receipt key, and each channel's keys by name; PEM, or a signing command each."""
 
     receipt: str | None = None
     channels: dict[Sha256, dict[KeyName, str]] = {}

@@ -20,6 +20,7 @@ from deployments.targets.trust.channel_keys import load_channel_key, name_role
 from deployments.targets.trust.key_files import put_private, read_private, read_public
 from deployments.targets.trust.key_records import KeyBundle, PinnedChannel, PrivateKeys, Role
 from deployments.targets.trust.keys import KeyRing
+from deployments.targets.trust.receipt_signer import make_signer
 from storage.base.store import canonical_json
 
 MIN_LETTERS: Final = 8
@@ -82,7 +83,10 @@ def restore_keys(
         KeyConflict: This machine already uses another private key in the same place.
     """
     content = _open(Path(path).absolute(), ask)
-    for held in (content.bundle.private or PrivateKeys()).channels.values():
+    private = content.bundle.private or PrivateKeys()
+    if private.receipt is not None:
+        make_signer(private.receipt.encode(), "the backup")
+    for held in private.channels.values():
         for name, text in held.items():
             load_channel_key(text.encode(), name)
     if not dry_run:

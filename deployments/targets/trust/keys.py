@@ -1,6 +1,7 @@
 """Keys: this machine's receipt key, channels' TUF keys, and whom it trusts; never in a workspace.
 
-    <config>/receipt.pem                        signs this machine's receipts
+    <config>/receipt.pem                        signs this machine's receipts; receipt.json names a
+                                        program that does instead
     <config>/trusted/<key id>.json              public keys whose receipts are accepted
     <config>/channels/<channel id>/1.root.json  a pinned root; channel id = sha256 of it
     <config>/channels/<channel id>/<role>.pem   the channel's own keys; further ones of a role are
@@ -39,7 +40,12 @@ from deployments.targets.trust.key_records import (
     TrustedKey,
     parse_trusted,
 )
-from deployments.targets.trust.receipt_signer import ReceiptSigner, make_private_pem, make_signer
+from deployments.targets.trust.receipt_keys import (
+    put_receipt_key,
+    read_receipt_key,
+    replace_receipt_key,
+)
+from deployments.targets.trust.receipt_signer import ReceiptSigner, make_signer
 from storage.base.store import canonical_json, sha256_bytes
 
 if TYPE_CHECKING:
@@ -47,7 +53,6 @@ if TYPE_CHECKING:
 
 KEYS_VARIABLE = "LEPTON_KEYS"
 ROOT_FILE = "1.root.json"
-_RECEIPT_KEY = "receipt.pem"
 _SEEN_FILE = "highest"
 
 
@@ -86,16 +91,24 @@ class KeyRing:
             KeyAbsent: There is none and `create` is False.
             KeyUnsafe: The key file is open to others.
         """
-        path = self.directory / _RECEIPT_KEY
         for bundle in self._bundles:
             if bundle.private is not None and bundle.private.receipt is not None:
                 return make_signer(bundle.private.receipt.encode(), f"${KEYS_VARIABLE}")
-        if create and not path.exists():
-            make_private_dir(self.directory)
-            put_private(path, make_private_pem())
-        signer = make_signer(read_private(path), str(path))
+        signer = make_signer(*read_receipt_key(self.directory, create=create))
         self._trust(TrustedKey(keyid=signer.keyid, public=signer.public))
         return signer
+
+    def sign_receipts_by(self, text: bytes) -> ReceiptSigner:
+        """Lets a program sign this machine's receipts; the key that did is removed.
+
+        What the old key has signed stays trusted here until its file in `trusted` is removed.
+
+        Raises:
+            KeyConflict: Another program signs already.
+            KeyStoreError: The program does not sign with the key that it is said to.
+        """
+        replace_receipt_key(self.directory, text)
+        return self.receipt_signer()
 
     def channel_ids(self) -> tuple[str, ...]:
         """Lists the ids of the pinned channels."""
@@ -225,26 +238,13 @@ class KeyRing:
         private = bundle.private or PrivateKeys()
         make_private_dir(self.directory)
         if private.receipt is not None:
-            self._add_receipt_key(private.receipt.encode())
+            put_receipt_key(self.directory, private.receipt.encode())
         for key in bundle.trusted:
             self._trust(key)
         for channel in bundle.channels:
             held = private.channels.get(channel.id, {})
             self.add_channel(
                 channel.root.encode(), {name: text.encode() for name, text in held.items()}
-            )
-
-    def _add_receipt_key(self, pem: bytes) -> None:
-        path = self.directory / _RECEIPT_KEY
-        offered = make_signer(pem, "the bundle")
-        if put_private(path, pem):
-            return
-        present = make_signer(read_private(path), str(path))
-        if present.keyid != offered.keyid:
-            raise KeyConflict(
-                f"receipt key ({path}) must stay the one that this machine signs with, "
-                f"{present.keyid[:12]}; got {offered.keyid[:12]}; move the file away first, or "
-                "import a bundle without private keys"
             )
 
     def _trust(self, key: TrustedKey) -> None:
@@ -284,7 +284,7 @@ class KeyRing:
             if texts := self.channel_key_texts(channel_id):
                 channels[channel_id] = {name: text.decode() for name, text in texts.items()}
         try:
-            receipt = read_private(self.directory / _RECEIPT_KEY).decode()
+            receipt = read_receipt_key(self.directory, create=False)[0].decode()
         except KeyAbsent:
             receipt = None
         return PrivateKeys(receipt=receipt, channels=channels)
