@@ -104,8 +104,10 @@ def lifecycle(
         run.do(gate_model, url, prepared, evaluated, data, r.objective, r.gates.model)
         wanted = (r.compress, r.targets, r.gates.artifact)
         asked_as = (trainer, r.source.file_style, how[1])
-        compressed = run.do(compress, url, prepared, trained, evaluated, data, *wanted, *asked_as)
-        run.do(gate_artifact, url, evaluated, compressed, r.gates.artifact, r.targets)
+        held = (url, prepared, trained, evaluated, data, *wanted, *asked_as, r.gates.model)
+        compressed = run.do(compress, *held, r.device_classes)
+        told = (r.gates.artifact, r.targets, r.device_classes)
+        run.do(gate_artifact, url, evaluated, compressed, *told)
         if list_asking(r.targets):
             run.do(approve, url, run.draft(), r.targets, run.show_page())
         run.do(promote, url, run.draft(), compressed, r.name, r.kind, r.targets)

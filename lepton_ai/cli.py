@@ -18,6 +18,7 @@ from lepton_ai.commands import (
     gates,
     gc,
     keys,
+    measure,
     models,
     new,
     predict,
@@ -50,6 +51,7 @@ app.add_typer(
 )
 app.command("export")(export.export)
 app.command("manifest")(export.manifest)
+app.command("measure")(measure.measure)
 app.command("approve")(approve.approve)
 app.command("feedback")(feedback.feedback)
 app.command("verify")(receipts.verify)

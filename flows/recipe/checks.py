@@ -69,8 +69,8 @@ def _ask(section: str, check: Callable[[], None]) -> Iterator[RecipeFault]:
 
 
 def _check_targets(recipe: Recipe) -> Iterator[RecipeFault]:
-    """Yields the channels that prefer what is never made."""
-    made = recipe.compress.candidates
+    """Yields the channels that prefer what is never made, or name a class that nobody described."""
+    made, described = recipe.compress.candidates, recipe.device_classes
     for channel, target in recipe.targets.items():
         if not is_channel_name(channel):
             rule = "be 1 to 63 of a-z, 0-9, '.', '_' and '-', and begin with a letter or a digit"
@@ -83,6 +83,14 @@ def _check_targets(recipe: Recipe) -> Iterator[RecipeFault]:
                 ", ".join(unknown),
                 "name artifacts that compress makes",
                 remedy,
+            )
+        unknown = [name for name in target.classes if described and name not in described]
+        if unknown:
+            yield RecipeFault(
+                f"targets.{channel}.classes",
+                ", ".join(unknown),
+                "be described where device_classes describes any",
+                f"write one of {', '.join(described)}, or add it to device_classes",
             )
 
 

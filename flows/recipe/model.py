@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from deployments.targets.specs import TargetSpec
+from deployments.targets.specs import ClassName, DeviceClass, TargetSpec
 from flows.errors import RecipeFault
 from flows.kinds import KINDS
 from gates.model.objectives import gates_for_objective
@@ -94,6 +94,8 @@ class Recipe(BaseModel):
     """How it learns."""
     compress: CompressSpec = CompressSpec()
     """Which artifacts are made."""
+    device_classes: dict[ClassName, DeviceClass] = {}
+    """What classes of devices can bear, by name, as `targets.<channel>.classes` names them."""
     targets: dict[str, TargetSpec] = Field(min_length=1)
     """The channels that the chosen artifacts are promoted to."""
 

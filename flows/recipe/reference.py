@@ -15,7 +15,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from deployments.targets.specs import TargetSpec
+from deployments.targets.specs import DeviceClass, TargetSpec
 from flows.kinds import KINDS
 from flows.recipe.examples import show_examples
 from flows.recipe.model import Recipe
@@ -76,6 +76,7 @@ def write_reference() -> str:
     for path, model in (
         ("train", TrainSpec),
         ("compress", CompressSpec),
+        ("device_classes.<class>", DeviceClass),
         ("targets.<channel>", TargetSpec),
     ):
         blocks += _show_model(path, model)

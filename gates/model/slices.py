@@ -72,14 +72,8 @@ def tabulate_accuracies(facts: ModelFacts, correct: "Array", min_rows: int) -> S
 
 def tabulate_recalls(facts: ModelFacts, correct: "Array", min_rows: int) -> Slices:
     """Return the accuracy of the rows of each class, which is its recall."""
-    import numpy as np
-
-    declared = [
-        Slice("class", f"class {name}", np.flatnonzero(facts.truth == label))
-        for label, name in enumerate(facts.labels)
-    ]
     return _tabulate(
-        declared, min_rows, lambda here: {"accuracy": float(here.take(correct).mean())}
+        _list_classes(facts), min_rows, lambda here: {"accuracy": float(here.take(correct).mean())}
     )
 
 
@@ -162,6 +156,21 @@ def list_few(few: Sequence[str]) -> str:
     """Return the first of some slices, and how many more there are."""
     more = f" and {len(few) - MOST_NAMED} more" if len(few) > MOST_NAMED else ""
     return ", ".join(few[:MOST_NAMED]) + more
+
+
+def list_slices(facts: ModelFacts) -> Iterator[Slice]:
+    """Yield all slices: classes, values of metadata, and of forecasts columns and steps."""
+    if facts.truth.ndim == 1:
+        yield from _list_classes(facts)
+    yield from _list_slices(facts)
+
+
+def _list_classes(facts: ModelFacts) -> Iterator[Slice]:
+    """Yield the rows of each class."""
+    import numpy as np
+
+    for label, name in enumerate(facts.labels):
+        yield Slice("class", f"class {name}", np.flatnonzero(facts.truth == label))
 
 
 def _list_slices(facts: ModelFacts) -> Iterator[Slice]:

@@ -1,10 +1,12 @@
 """`lepton devices`: which devices may send to a workspace."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deployments.targets.errors import DeviceRefused
+from deployments.targets.run.device_figures import accept_figures
 from deployments.targets.trust.devices import (
     DeviceRecord,
     add_device,
@@ -84,6 +86,17 @@ def revoke(
     """Take nothing more from a device, for good; what it sent and nobody read yet is refused."""
     record = revoke_device(Store(workspace), device)
     say(f"device {record.id}: {_describe(record)}")
+
+
+@app.command("figures")
+@translate_errors
+def figures(
+    file: Annotated[Path, typer.Argument(help="What `lepton measure --to` wrote on the device.")],
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Take in what a device measured: its class's next release goes by that."""
+    found = accept_figures(Store(workspace), file.read_bytes())
+    say(f"took figures of {len(found.artifacts)} artifacts from device {found.device}")
 
 
 def _describe(record: DeviceRecord) -> str:

@@ -196,6 +196,11 @@ def quiet_libraries() -> None:
 def _say_outcome(receipt: "Receipt", summary: dict[str, Any]) -> None:
     if receipt.promoted:
         say(f"promoted  model {receipt.model.id[:12] if receipt.model else '?'}", "bold green")
+        for channel in (name for name, got in summary["channels"].items() if got is None):
+            say(f"stopped   channel {channel}: no artifact meets its demands", "bold red")
+            for entry in receipt.artifacts:
+                for why in entry.passed_over.get(channel, ()):
+                    say(f"  {entry.name}: {why}")
     else:
         say(f"stopped at {receipt.stopped_at}", "bold red")
         for reason in receipt.reasons:

@@ -92,6 +92,29 @@ class TrainingRecord(Record):
     threads: int | None = None
 
 
+class ClassRecord(Record):
+    """What a candidate costs on a class of devices, and what is against it there.
+
+    Attributes:
+        name: Of the class; "" for this machine, where a channel is for no class that is described.
+        threads: That it computes in.
+        slowdown: How many times this machine's time it takes: the figures hold that; None where a
+            device of the class measured these bytes.
+        device: Id of the device that measured the figures, or the slowdown; "" where it is
+            declared.
+        figures: `latency_ms_p50`, `latency_ms_p99`, the same `_of_64` rows at once, `cpu_ms` a
+            row, `memory_bytes` that a process grows by, and its `peak_bytes`.
+        faults: Demands of the class that it did not meet, on the rows that it was tried on.
+    """
+
+    name: str
+    threads: int
+    slowdown: float | None = 1.0
+    device: str = ""
+    figures: tuple[Figure, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
 class ArtifactRecord(Record):
     """What one candidate measured on its exact bytes.
 
@@ -100,10 +123,14 @@ class ArtifactRecord(Record):
         file: Its name in the model's directory.
         sha256: Digest of its bytes.
         figures: The receipt's headline figure and `agreement` (the share of answers that are the
-            float model's) on "validation" rows and, of a chosen one, on "held_out" rows;
-            `size_bytes`; `latency_ms_p50` and `latency_ms_p95` of one answer to one row.
+            float model's) on "validation" and "held_out" rows, there also every other figure of the
+            model and `worst_slice_drop`, the most that a slice lost; `size_bytes`; on this machine,
+            in one thread, `latency_ms_p50` and others of one answer to one row.
         chosen_for: Channels that get it.
         note: Why a channel that prefers it did not get it.
+        passed_over: Why a channel did not get it, by the channel's name.
+        classes: What it costs on each class of devices that a channel is for.
+        worst_slice: The slice that lost most.
     """
 
     name: str
@@ -112,6 +139,14 @@ class ArtifactRecord(Record):
     figures: tuple[Figure, ...] = ()
     chosen_for: tuple[str, ...] = ()
     note: str = ""
+    passed_over: dict[str, tuple[str, ...]] = {}
+    classes: tuple[ClassRecord, ...] = ()
+    worst_slice: str = ""
+
+    def find_class(self, name: str, threads: int) -> ClassRecord | None:
+        """Return what it costs on a class in so many threads; None where that is not recorded."""
+        asked = (name, threads)
+        return next((each for each in self.classes if (each.name, each.threads) == asked), None)
 
     def find_score(self, split: str) -> Figure | None:
         """Return the figure that says how well it answers the rows of a split: the first."""
@@ -155,6 +190,7 @@ class Receipt(Record):
         champions: The held-out figures of the promoted models on the same rows, by channel.
         timings: Wall time of each stage, in seconds.
         resumptions: When a run that was lost went on, which stages it kept, by which code.
+        not_made: Why an artifact that was asked for is not there, by its name.
         approval: A person's answer, who gave it, when and why; None where nobody was asked, or the
             answer was no, which the reasons tell.
     """
@@ -178,6 +214,7 @@ class Receipt(Record):
     gates: tuple[dict[str, JsonValue], ...] = ()
     model: ModelRecord | None = None
     artifacts: tuple[ArtifactRecord, ...] = ()
+    not_made: dict[str, str] = {}
     channels: dict[str, ChannelRecord] = {}
     training: TrainingRecord | None = None
     headline: str = ""

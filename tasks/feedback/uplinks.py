@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from deployments.targets.errors import TargetError, UplinkRefused
+from deployments.targets.run.device_figures import is_figures_file
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.uplink import UPLINKS, UplinkBatch, parse_name, read_batch
 from storage.base.errors import StorageError
@@ -62,14 +63,17 @@ def examine_uplinks(
 
 
 def list_files(store: Store) -> list[str]:
-    """List the files below `uplinks` by node and first number, without those in the making."""
+    """List the files of answers and truths below `uplinks`, by node and first number.
+
+    Those in the making are left out, and figures that devices measured.
+    """
     return sorted(_iter_files(store), key=_order)
 
 
 def _iter_files(store: Store) -> Iterator[str]:
     for path in store.list(UPLINKS):
         file = path.removeprefix(f"{UPLINKS}/")
-        if not file.rpartition("/")[2].startswith("."):
+        if not file.rpartition("/")[2].startswith(".") and not is_figures_file(file):
             yield file
 
 

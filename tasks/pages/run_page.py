@@ -45,6 +45,7 @@ def fill_page(
         profile=profile_data(workspace, record),
         metrics=list_metrics(record, receipt),
         candidates=receipt.artifacts,
+        not_made=receipt.not_made,
         channels=_fill_channels(record, receipt),
         source=receipt.source,
         source_cut=receipt.source is not None and len(receipt.source.files) >= LISTED_FILES,

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from deployments.targets.errors import BadArtifact, BadInput
-from deployments.targets.run.measure import BATCH, Measurement, measure_artifact
+from deployments.targets.run.measure import Measurement, measure_artifact
 from deployments.targets.run.runtime import Array, Predictor
 from deployments.targets.run.self_test import check_golden
 from deployments.targets.trust.card import InputSpec, OutputSpec
@@ -17,18 +17,19 @@ from deployments.targets.trust.golden import Golden
 from gates.model.measure import Measure
 from storage.base.figures import Figure
 from storage.base.store import Store
-from storage.records.receipts import ArtifactRecord
 from tasks.data.open_versions import open_version
-from tasks.forms.streams import HELD_OUT, VALIDATION, SampleRows
+from tasks.forms.streams import VALIDATION, SampleRows
+from tasks.gates.device_classes import ClassDemands, ClassKey
 from tasks.objectives.base import TaskObjective
 from tasks.objectives.registry import find_objective
 from tasks.objectives.sheets import AnswerSheet
+from tasks.release.costs import ClassCost
+from tasks.release.device_figures import NO_FIGURES, DeviceBook
 from tasks.release.golden import make_golden, shuffle_values
 from tasks.release.trial import LEAST_ROWS, Loss, Places, TrialRows, join_answers, take_rows
-from tasks.runtime.figures import measure_cost
 from tasks.runtime.model_outcomes import Evaluated
 from tasks.runtime.outcomes import Prepared
-from tasks.training.answers import answer_split, read_predictions
+from tasks.training.answers import answer_split
 
 TRIAL_SEED = 1
 """Of the training rows that a trial adds: not the seed of those that calibrate."""
@@ -45,6 +46,8 @@ class Candidate:
         lost: What the score lost to the float model on the rows of the trial: a difference, or of
             an error its relative increase; NaN where there is no score.
         differing: Share of the answers there that are not the float model's.
+        measured: What it costs on this machine, in one thread.
+        costs: What it costs on the classes of devices that channels are for.
     """
 
     name: str
@@ -55,6 +58,11 @@ class Candidate:
     lost: Loss
     differing: Loss
     measured: Measurement
+    costs: Mapping[ClassKey, ClassCost] = field(default_factory=dict)
+
+    def find_cost(self, key: ClassKey) -> Measurement:
+        """Return what it costs on a class of devices; without a name, on this machine."""
+        return self.measured if key == HERE else self.costs[key].measured
 
     @property
     def file(self) -> str:
@@ -62,8 +70,8 @@ class Candidate:
         return f"{self.name}.onnx"
 
 
-HeldOutFigures = Mapping[str, tuple[float, float]]
-"""Score and agreement on held-out rows, by candidate."""
+HERE: ClassKey = ("", 1)
+"""This machine in one thread, by which artifacts are compared."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,8 @@ class Bench:
 
     Attributes:
         tolerance: How far two numbers may be apart to agree, in standard deviations.
+        classes: The classes of devices on which costs are asked for.
+        book: What devices measured.
     """
 
     store: Store
@@ -80,6 +90,8 @@ class Bench:
     input: InputSpec
     outputs: tuple[OutputSpec, ...]
     tolerance: float
+    classes: tuple[ClassDemands, ...] = ()
+    book: DeviceBook = NO_FIGURES
 
     @property
     def objective(self) -> TaskObjective[Any]:
@@ -108,7 +120,7 @@ class Bench:
 
     def measure(self, name: str, content: bytes, trial: TrialRows) -> Candidate:
         """Measure a candidate on the rows of the trial beside the float network."""
-        sheet = self.answer(content, VALIDATION)
+        sheet, found = self.answer(content, VALIDATION), self._measure_costs(content)
         return Candidate(
             name=name,
             content=content,
@@ -116,8 +128,24 @@ class Bench:
             agreement=self.compare(sheet, take_rows(trial.reference, np.arange(len(sheet.row_id)))),
             is_error=self.is_error,
             **self._try(trial.extend(sheet, self._open(content)), trial),
-            measured=measure_artifact(content, self.input, self.outputs),
+            measured=found[1],
+            costs=self._find_costs(name, found),
         )
+
+    def _measure_costs(self, content: bytes) -> dict[int, Measurement]:
+        """Measure what an artifact costs here, in one thread and in as many as classes have."""
+        asked = {1, *(each.device.threads for each in self.classes)}
+        return {
+            threads: measure_artifact(content, self.input, self.outputs, threads=threads)
+            for threads in sorted(asked)
+        }
+
+    def _find_costs(self, name: str, found: Mapping[int, Measurement]) -> dict[ClassKey, ClassCost]:
+        """Return what an artifact costs on each class, by what it costs here."""
+        return {
+            each.key: self.book.find_cost(each, name, found[each.device.threads])
+            for each in self.classes
+        }
 
     def _try(self, sheet: AnswerSheet, trial: TrialRows) -> dict[str, Loss]:
         """Bound what a candidate's answers to the rows of a trial lost."""
@@ -194,38 +222,6 @@ class Bench:
             sheet, reference, self.evaluated.sample, self.tolerance
         )
 
-    def record(
-        self, candidate: Candidate, chosen_for: tuple[str, ...], note: str, asked: HeldOutFigures
-    ) -> ArtifactRecord:
-        """Write down what a candidate measured.
-
-        Args:
-            candidate: The candidate.
-            chosen_for: Channels that get it.
-            note: Why others, that prefer it, do not.
-            asked: What was measured on held-out rows of those that were asked them.
-        """
-        figures = self.list_scores(candidate.score, candidate.agreement, VALIDATION)
-        if (held_out := asked.get(candidate.name)) is not None:
-            figures += self.list_scores(*held_out, HELD_OUT)
-        measured = candidate.measured
-        return ArtifactRecord(
-            name=candidate.name,
-            file=candidate.file,
-            sha256=measured.sha256,
-            figures=(*figures, *_list_costs(measured)),
-            chosen_for=chosen_for,
-            note=note,
-        )
-
-    def judge_held_out(self, candidate: Candidate) -> tuple[float, float]:
-        """Answer the held-out rows with a candidate: its score, and its agreement."""
-        sheet = self.answer(candidate.content, HELD_OUT)
-        reference = read_predictions(
-            self.store, self.evaluated.predictions_path, self.evaluated.predictions
-        )
-        return self.judge(sheet), self.compare(sheet, reference)
-
     def list_scores(self, score: float, agreement: float, split: str) -> tuple[Figure, ...]:
         """Return how well an artifact answers the rows of a split, as figures."""
         evaluated = self.evaluated
@@ -233,17 +229,3 @@ class Bench:
             evaluated.headline, score, evaluated.sample, split=split, standard=evaluated.standard
         )
         return (headline, Figure(name="agreement", value=agreement, split=split))
-
-
-def _list_costs(measured: Measurement) -> tuple[Figure, ...]:
-    further = {
-        "latency_ms_p99": measured.latency_ms_p99,
-        f"latency_ms_p50_of_{BATCH}": measured.batch_ms_p50,
-        "cpu_ms": measured.cpu_ms,
-    }
-    return (
-        measure_cost("size_bytes", measured.size_bytes, "bytes"),
-        measure_cost("latency_ms_p50", measured.latency_ms_p50, "ms"),
-        measure_cost("latency_ms_p95", measured.latency_ms_p95, "ms"),
-        *(measure_cost(name, each, "ms") for name, each in further.items() if each is not None),
-    )

@@ -7,15 +7,16 @@ A channel that gets none stops alone.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from deployments.targets.specs import TargetSpec
+from deployments.targets.specs import DeviceClass, TargetSpec, takes_least
 from gates.specs.artifact import ArtifactGate
-from tasks.gates.artifact import limit_channel
+from tasks.gates.device_classes import ClassDemands, list_demands
 from tasks.release.bench import Candidate
 from tasks.release.trial import Loss
 
-Refuse = Callable[[Candidate, ArtifactGate], tuple[str, ...]]
-"""From a candidate and a channel's limits to what the artifact gate has against it."""
+Refuse = Callable[[Candidate, ClassDemands], Sequence[str]]
+"""From a candidate and what a class asks to what the gates have against it."""
 
 
 @dataclass(frozen=True)
@@ -24,35 +25,54 @@ class Demands:
 
     Attributes:
         prefer: Names of artifacts, best first.
-        limits: Of the artifact gate, with the target's own in place.
-        max_memory_bytes: Largest growth of a process that loads the artifact; None: any.
-        max_latency_ms_p99: Largest time that 99 of 100 answers to one row keep to; None: any.
+        classes: What it asks on each class of devices.
         by_cost: Whether what was made is looked at by its latency times its size, least first,
             instead of by preference.
     """
 
     prefer: tuple[str, ...]
-    limits: ArtifactGate
-    max_memory_bytes: int | None
-    max_latency_ms_p99: float | None = None
+    classes: tuple[ClassDemands, ...]
     by_cost: bool = False
 
     @classmethod
-    def of(cls, target: TargetSpec, limits: ArtifactGate) -> "Demands":
-        """Return the demands of a channel's target, by the recipe's artifact gate."""
+    def of(
+        cls,
+        target: TargetSpec,
+        limits: ArtifactGate,
+        described: Mapping[str, DeviceClass] = MappingProxyType({}),
+    ) -> "Demands":
+        """Return the demands of a channel's target, by the recipe's artifact gate and classes."""
         return cls(
             prefer=target.prefer,
-            limits=limit_channel(limits, target),
-            max_memory_bytes=target.max_memory_bytes,
-            max_latency_ms_p99=target.max_latency_ms_p99,
-            by_cost=target.choose == "least",
+            classes=list_demands(target, described, limits),
+            by_cost=takes_least(target, described),
         )
 
     def order(self, candidates: Sequence[Candidate]) -> tuple[str, ...]:
         """Return the names of artifacts in the order in which they are looked at."""
         if not self.by_cost:
             return self.prefer
-        return tuple(each.name for each in sorted(candidates, key=_measure_cost))
+        return tuple(each.name for each in sorted(candidates, key=self._measure_cost))
+
+    def find_faults(self, candidate: Candidate, refuse: Refuse) -> list[str]:
+        """List what is against a candidate; the gates are asked of one that passed its trial."""
+        several = len(self.classes) > 1
+        tried = [find_faults(each, candidate) for each in self.classes]
+        if not any(tried):
+            tried = [
+                [f"refused on held-out rows: {why}" for why in refuse(candidate, each)]
+                for each in self.classes
+            ]
+        return [
+            f"class {each.name}: {fault}" if several else fault
+            for each, faults in zip(self.classes, tried, strict=True)
+            for fault in faults
+        ]
+
+    def _measure_cost(self, candidate: Candidate) -> tuple[float, str]:
+        """Return latency times size, on the class that is slowest; equal ones go by name."""
+        latency_ms = max(candidate.find_cost(each.key).latency_ms_p50 for each in self.classes)
+        return latency_ms * candidate.measured.size_bytes, candidate.name
 
 
 @dataclass(frozen=True)
@@ -63,11 +83,13 @@ class Choice:
         channel: Name of the channel.
         candidate: What it gets; None: nothing that it would take holds up.
         passed_over: What is against each artifact that it prefers to that, by its name.
+        by_cost: Whether it goes by latency times size.
     """
 
     channel: str
     candidate: Candidate | None
     passed_over: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    by_cost: bool = False
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -92,7 +114,7 @@ def choose(
         channel: Name of the channel.
         demands: What it asks.
         candidates: What was made.
-        refuse: Asks the artifact gate about a candidate, on held-out rows.
+        refuse: Asks the gates about a candidate, on held-out rows, for one class of devices.
         not_made: Why there is none, by candidate.
     """
     made = {candidate.name: candidate for candidate in candidates}
@@ -104,13 +126,11 @@ def choose(
             remedy = f"{why}; prefer another" if why else "add it to compress.candidates"
             passed_over[name] = [f"it must be among what is made; got {', '.join(made)}; {remedy}"]
             continue
-        faults = _find_faults(demands, candidate) or [
-            f"refused on held-out rows: {reason}" for reason in refuse(candidate, demands.limits)
-        ]
+        faults = demands.find_faults(candidate, refuse)
         if not faults:
-            return Choice(channel, candidate, passed_over)
+            return Choice(channel, candidate, passed_over, demands.by_cost)
         passed_over[name] = faults
-    return Choice(channel, None, passed_over)
+    return Choice(channel, None, passed_over, demands.by_cost)
 
 
 def explain(candidate: Candidate, choices: Sequence[Choice]) -> str:
@@ -122,22 +142,31 @@ def explain(candidate: Candidate, choices: Sequence[Choice]) -> str:
     )
 
 
-def _measure_cost(candidate: Candidate) -> tuple[float, str]:
-    """Return the latency of an artifact times its size; equal ones go by name."""
-    measured = candidate.measured
-    return measured.latency_ms_p50 * measured.size_bytes, candidate.name
+def list_passed_over(candidate: Candidate, choices: Sequence[Choice]) -> dict[str, tuple[str, ...]]:
+    """Return why each channel that did not get a candidate did not get it, by channel."""
+    found: dict[str, tuple[str, ...]] = {}
+    for choice in choices:
+        winner = choice.candidate
+        if candidate.name in choice.passed_over:
+            found[choice.channel] = tuple(choice.passed_over[candidate.name])
+        elif winner is None:
+            found[choice.channel] = ("it is not among those that the channel prefers",)
+        elif winner.name != candidate.name:
+            why = "costs less latency times size" if choice.by_cost else "is preferred"
+            found[choice.channel] = (f"{winner.name} meets all demands and {why}",)
+    return found
 
 
-def _find_faults(demands: Demands, candidate: Candidate) -> list[str]:
-    """List the demands of a channel that a candidate does not meet: rule, observed, limit."""
-    measured, gate = candidate.measured, demands.limits
+def find_faults(asked: ClassDemands, candidate: Candidate) -> list[str]:
+    """List the demands of a class that a candidate does not meet: rule, observed, limit."""
+    measured, gate, device = candidate.find_cost(asked.key), asked.limits, asked.device
     lost = "relative increase of the error" if candidate.is_error else "accuracy drop"
     most_lost = gate.max_error_increase if candidate.is_error else gate.max_accuracy_drop
     limits: list[tuple[str, float | None, float | None]] = [
         ("size in bytes", measured.size_bytes, gate.max_size_bytes),
         ("median latency in ms", measured.latency_ms_p50, gate.max_latency_ms_p50),
-        ("p99 latency in ms", measured.latency_ms_p99, demands.max_latency_ms_p99),
-        ("memory in bytes", measured.memory_bytes, demands.max_memory_bytes),
+        ("p99 latency in ms", measured.latency_ms_p99, device.max_latency_ms_p99),
+        ("memory in bytes", measured.memory_bytes, device.max_memory_bytes),
     ]
     return [
         *_doubt(lost, candidate.lost, most_lost),

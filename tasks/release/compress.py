@@ -6,14 +6,16 @@ the gate's rules; a channel takes the first that it prefers and that passes both
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
-from deployments.targets.specs import TargetSpec
+from deployments.targets.errors import BadArtifact
+from deployments.targets.specs import DeviceClass, TargetSpec
 from deployments.targets.trust.card import InputSpec, OutputSpec
 from deployments.targets.trust.golden import name_golden_file
-from gates.artifact import judge_artifacts
 from gates.specs.artifact import ArtifactGate
+from gates.specs.model import ModelLimits
 from lightning_modules.specs.compress import CompressSpec
-from lightning_modules.specs.rungs import RUNGS
+from lightning_modules.specs.rungs import FP32, RUNGS
 from lightning_modules.specs.training import TrainSpec
 from storage.base.store import Store, canonical_json, sha256_bytes
 from storage.base.text_style import TextStyle
@@ -21,11 +23,14 @@ from storage.forms.base import RowsSpec
 from storage.records.models import CHECKPOINT, model_folder, write_model_files
 from storage.records.receipts import ChannelRecord, FileRecord
 from tasks.forms.registry import find_task_form
-from tasks.gates.artifact import describe_artifact
 from tasks.objectives.registry import find_objective
 from tasks.objectives.sheets import unpack_answers
-from tasks.release.bench import Bench, Candidate, HeldOutFigures
-from tasks.release.choose import Choice, Demands, choose, explain
+from tasks.release.bench import Bench, Candidate
+from tasks.release.choose import Choice, Demands, choose
+from tasks.release.costs import list_distinct
+from tasks.release.device_figures import read_device_book
+from tasks.release.held_out import HeldOutBench
+from tasks.release.trial import TrialRows
 from tasks.runtime.errors import StageStopped
 from tasks.runtime.model_outcomes import Evaluated, Trained
 from tasks.runtime.outcomes import Compressed, Prepared
@@ -52,11 +57,14 @@ def compress(
     trainer: Trainer,
     file_style: TextStyle | None = None,
     train: TrainSpec | None = None,
+    judged: ModelLimits | None = None,
+    device_classes: Mapping[str, DeviceClass] = MappingProxyType({}),
 ) -> Compressed:
     """Exports the candidates in the training process, measures them, and chooses one a channel.
 
     Files that a model is asked with may look as those that it learned from: `file_style`. Smaller
-    networks are trained as `train` says, which is how the model was; None trains none.
+    networks are trained as `train` says, which is how the model was; None trains none. What is
+    chosen must itself pass the model gate, whose limits are `judged`.
 
     Raises:
         WorkerFailed: The export failed.
@@ -70,31 +78,51 @@ def compress(
     made = _export(workspace, prepared, trained, step, trainer)
     contents = read_artifacts(Path(trained.directory), made)
     files = _write_files(store, evaluated.model_id, Path(trained.directory), contents)
-    bench = Bench(store, prepared, evaluated, taken, given, limits.agreement_tolerance)
+    demands = {
+        channel: Demands.of(target, limits, device_classes) for channel, target in targets.items()
+    }
+    asked = list_distinct(each.classes for each in demands.values())
+    places = (limits.agreement_tolerance, asked, read_device_book(store))
+    bench = Bench(store, prepared, evaluated, taken, given, *places)
     answers = read_answers(Path(trained.directory), trained.validation_predictions)
-    trial = bench.open_trial(unpack_answers(answers), contents["fp32"])
-    candidates = [bench.measure(name, content, trial) for name, content in contents.items()]
-    held_out = HeldOutBench(bench)
+    trial = bench.open_trial(unpack_answers(answers), contents[FP32])
+    candidates, failed = measure_all(bench, contents, trial)
+    not_made, held_out = {**made.not_made, **failed}, HeldOutBench(bench, data, judged)
     choices = [
-        choose(channel, Demands.of(target, limits), candidates, held_out.refuse, made.not_made)
-        for channel, target in targets.items()
+        choose(channel, each, candidates, held_out.refuse, not_made)
+        for channel, each in demands.items()
     ]
-    return _hand_on(bench, choices, candidates, held_out.measured, files, made)
+    return _hand_on(held_out, choices, candidates, files, made.seconds["start"], not_made)
+
+
+def measure_all(
+    bench: Bench, contents: Mapping[str, bytes], trial: TrialRows
+) -> tuple[list[Candidate], dict[str, str]]:
+    """Measure candidates, and say of those that do not run here why that is."""
+    candidates: list[Candidate] = []
+    failed: dict[str, str] = {}
+    for name, content in contents.items():
+        try:
+            candidates.append(bench.measure(name, content, trial))
+        except BadArtifact as error:
+            failed[name] = str(error)
+    return candidates, failed
 
 
 def _hand_on(
-    bench: Bench,
+    held_out: HeldOutBench,
     choices: Sequence[Choice],
     candidates: Sequence[Candidate],
-    held_out: HeldOutFigures,
     files: dict[str, FileRecord],
-    made: WorkerResult,
+    start_s: float,
+    not_made: dict[str, str],
 ) -> Compressed:
     """Write the golden samples of what was chosen, and return what each channel gets.
 
     Raises:
         StageStopped: No channel gets anything.
     """
+    bench = held_out.bench
     chosen = {
         choice.channel: choice.candidate for choice in choices if choice.candidate is not None
     }
@@ -104,20 +132,19 @@ def _hand_on(
         model_id=bench.evaluated.model_id,
         input=bench.input,
         outputs=bench.outputs,
-        start_s=made.seconds["start"],
+        start_s=start_s,
         files={**files, **_write_golden(bench, chosen)},
         candidates=tuple(
-            bench.record(
+            held_out.record(
                 candidate,
                 tuple(name for name, winner in chosen.items() if winner.name == candidate.name),
-                explain(candidate, choices),
-                held_out,
+                choices,
             )
             for candidate in candidates
         ),
         channels=_list_channels(bench.evaluated, chosen),
         refused={choice.channel: choice.reasons for choice in choices if choice.candidate is None},
-        not_made=made.not_made,
+        not_made=not_made,
     )
 
 
@@ -152,26 +179,6 @@ def describe_model(
         "channels": canonical_json(channels).decode(),
         "outputs": canonical_json([output.name for output in given]).decode(),
     }
-
-
-class HeldOutBench:
-    """Asks the artifact gate about candidates, each of which answers the held-out rows once.
-
-    Attributes:
-        measured: Score and agreement of those that were asked, by name.
-    """
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.measured: dict[str, tuple[float, float]] = {}
-
-    def refuse(self, candidate: Candidate, limits: ArtifactGate) -> tuple[str, ...]:
-        """Return what the gate has against a candidate by some limits."""
-        if candidate.name not in self.measured:
-            self.measured[candidate.name] = self.bench.judge_held_out(candidate)
-        record = self.bench.record(candidate, (), "", self.measured)
-        facts = describe_artifact(self.bench.evaluated, record, candidate.measured.sha256)
-        return judge_artifacts({facts.name: limits}, [facts]).reasons
 
 
 def _write_files(

@@ -50,6 +50,7 @@ def draft_receipt(record: RunRecord, stopped: StageStopped | None = None) -> Rec
         gates=tuple(report.model_dump(mode="json") for report in record.reports),
         model=_describe_model(record),
         artifacts=compressed.candidates if compressed else (),
+        not_made=compressed.not_made if compressed else {},
         channels=compressed.channels if compressed and not stopped else {},
         training=_describe_training(record),
         headline=evaluated.headline if evaluated else "",

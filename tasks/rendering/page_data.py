@@ -119,6 +119,7 @@ class RunPage(Part):
         plan: Names of all stages of the flow, in order.
         stages: Those that were reached, in order; `chain` adds the others.
         gates: Those that judged.
+        not_made: Why an artifact that was asked for is not there, by its name.
         source_cut: Whether the source may have more files than are listed.
         best_epoch: Of the curve, from 1: the checkpoint that was kept.
         workspace: Given to commands as `--workspace`; empty for the default one.
@@ -150,6 +151,7 @@ class RunPage(Part):
     breakdowns: tuple[Breakdown, ...] = ()
     precision_recall: PrecisionRecall | None = None
     candidates: tuple[ArtifactRecord, ...] = ()
+    not_made: dict[Text, Text] = Field(default_factory=dict)
     channels: dict[Text, Channel] = Field(default_factory=dict)
     source: SourceRecord | None = None
     source_cut: bool = False

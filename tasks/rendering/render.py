@@ -20,6 +20,7 @@ from tasks.rendering import (
     plots,
     profile,
     text,
+    tradeoff,
     verdicts,
 )
 from tasks.rendering.answers import Sample
@@ -60,6 +61,7 @@ def render_run_page(page: RunPage) -> str:
         policy=write_policy(css, script),
         curves=charts.draw_curves(page.curve, page.best_epoch),
         score=candidates.name_score(page.candidates),
+        tradeoffs=tradeoff.draw_tradeoffs(page.candidates),
         headlines=headlines,
         other_metrics=[metric for metric in page.metrics if metric not in headlines],
         commands=list_commands(page),
@@ -106,12 +108,14 @@ def _list_filters() -> dict[str, Callable[..., Any]]:
     return {
         "agreement": candidates.show_agreement,
         "bytes": text.format_bytes,
+        "class_costs": candidates.list_class_costs,
         "count": text.format_number,
         "data_uri": _inline_picture,
         "failed": verdicts.list_failed,
         "in_order": _put_in_order,
         "largest": candidates.find_largest,
         "limit": text.show_limit,
+        "lost": candidates.list_lost,
         "metric": show_metric,
         "milliseconds": text.format_milliseconds,
         "minute": text.format_minute,
@@ -128,6 +132,7 @@ def _list_filters() -> dict[str, Callable[..., Any]]:
         "short": text.shorten_digest,
         "value": text.show_value,
         "verdict": verdicts.name_verdict,
+        "worst_slice": candidates.show_worst_slice,
     }
 
 

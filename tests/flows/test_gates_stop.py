@@ -189,7 +189,7 @@ def test_a_broken_int8_artifact_stops_at_the_artifact_gate(
     tmp_path: Path, prefect_url: str, dask_scheduler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Chosen whatever it measured.
-    monkeypatch.setattr(choose, "_find_faults", lambda *_: [])
+    monkeypatch.setattr(choose, "find_faults", lambda *_: [])
     monkeypatch.setattr(compress.HeldOutBench, "refuse", _refuse_nothing)
     workspace = tmp_path / "workspace"
     outcome = run("digits", workspace, dask_scheduler, {"targets.edge.prefer": ["int8"]})
@@ -207,6 +207,9 @@ def test_a_broken_int8_artifact_gives_way_to_fp32_and_a_channel_without_one_stop
     assert outcome.summary["channels"] == {"edge": "fp32", "cloud": "fp32", "tiny": None}
     assert "int8 not for edge: accuracy drop must be at most" in outcome.messages
     assert "tiny: nothing, it stops here" in outcome.messages
+    said = outcome.messages.partition("stopped   channel tiny: no artifact meets its demands")[2]
+    assert "  int8: accuracy drop must be at most" in said
+    assert "  fp32: it is not among those that the channel prefers" in said
     assert {path.name for path in (workspace / "channels").iterdir()} == {"edge", "cloud"}
     (signed,) = list_model_receipts(Store(workspace), outcome.summary["model_id"])
     notes = {entry.name: entry.note for entry in signed.receipt.artifacts}

@@ -38,6 +38,17 @@ def test_int8_is_three_times_smaller_and_agrees(promoted: Promoted) -> None:
     artifacts = {entry["name"]: entry for entry in promoted.summary["artifacts"]}
     assert artifacts["fp32"]["size_bytes"] >= 3 * artifacts["int8"]["size_bytes"]
     assert artifacts["int8"]["agreement"] >= 0.99
+    body = json.loads(Path(promoted.summary["receipt"]).read_bytes())["signed"]
+    figures = {each["name"] for each in body["figures"] if each["split"] == "held_out"} - {"loss"}
+    for entry in body["artifacts"]:
+        found = {each["name"]: each["value"] for each in entry["figures"]}
+        held_out = {each["name"] for each in entry["figures"] if each["split"] == "held_out"}
+        assert held_out == figures | {"agreement", "worst_slice_drop"}
+        assert found["worst_slice_drop"] <= 0.2
+        assert found["peak_bytes"] > found["memory_bytes"] > 0
+        assert found["latency_ms_p99_of_64"] >= found["latency_ms_p50_of_64"] > 0
+        others = {"edge", "cloud"} - set(entry["chosen_for"])
+        assert set(entry["passed_over"]) == others
 
 
 def test_the_receipt_names_everything_from_source_to_signature(promoted: Promoted) -> None:

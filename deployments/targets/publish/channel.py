@@ -32,7 +32,7 @@ from deployments.targets.publish.repository import (
     utc_now,
 )
 from deployments.targets.publish.rotation import finish_rotation
-from deployments.targets.trust.address import CHANNELS, METADATA, Location, locate_channel
+from deployments.targets.trust.address import METADATA, find_workspace, locate_channel
 from deployments.targets.trust.card import RECEIPT_FILE
 from deployments.targets.trust.channel_keys import make_key, name_key
 from deployments.targets.trust.clearance import Clearance, check_clearance
@@ -72,16 +72,8 @@ def open_channel(
         name=location.name,
         keys=keys or KeyRing(),
         clock=clock,
-        workspace=_find_workspace(location, workspace),
+        workspace=find_workspace(location, workspace),
     )
-
-
-def _find_workspace(location: Location, workspace: str | Store) -> Store | None:
-    """Finds the workspace of a channel, whether it was named or its address given."""
-    if location.shelf is not None:
-        return workspace if isinstance(workspace, Store) else Store(workspace)
-    root, shelf, _ = location.url.rpartition(f"/{CHANNELS}/")
-    return Store(root) if shelf and root else None
 
 
 def create_channel(

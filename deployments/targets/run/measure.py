@@ -21,8 +21,9 @@ from deployments.targets.trust.card import InputSpec, OutputSpec
 from storage.base.store import sha256_bytes
 
 MEASURE_TIMEOUT_S = 120.0
-WARM_RUNS = 5
-BATCH, BATCH_RUNS = 64, 5
+WARM_RUNS, LEAST_RUNS = 5, 20
+BATCH, LEAST_BATCHES, BATCH_SHARE = 64, 5, 0.25
+"""Rows at once, how often at least, and the share of the budget in which it is done more often."""
 MOST_BATCH_S = 5.0
 """Longest that batches may take altogether, by the time of single samples; else none is run."""
 
@@ -38,9 +39,11 @@ class Measurement(BaseModel):
         latency_ms_p99: 99th percentile of the same runs.
         cpu_ms: Processor time of one of them, on average.
         batch_ms_p50: Median time of `BATCH` samples at once; None where that would take long.
+        batch_ms_p99: 99th percentile of the same runs.
         load_ms: Time to parse the bytes and make the session.
         memory_bytes: Growth of the process's peak resident memory by loading and answering; None
             where /proc is absent.
+        peak_bytes: That peak itself, of a process that holds the runtime and the artifact alone.
         runs: Number of timed runs.
         threads: Threads of the runtime.
     """
@@ -54,8 +57,10 @@ class Measurement(BaseModel):
     latency_ms_p99: float | None = None
     cpu_ms: float | None = None
     batch_ms_p50: float | None = None
+    batch_ms_p99: float | None = None
     load_ms: float
     memory_bytes: int | None
+    peak_bytes: int | None = None
     runs: int
     threads: int
 
@@ -92,7 +97,7 @@ def measure_artifact(
         outputs: The arrays it answers with.
         threads: Threads of the runtime.
         max_runs: Most runs that are timed.
-        budget_s: Time for them, in seconds; 20 runs are made at least.
+        budget_s: Time for them, in seconds; `LEAST_RUNS` are made at least.
         timeout_s: When the process is given up.
 
     Raises:
@@ -141,11 +146,7 @@ def measure_here(data: bytes, job: MeasureJob) -> Measurement:
     cpu_ms = (time.process_time() - begun_s) * 1e3 / (len(times_ms) + WARM_RUNS)
     after = read_peak_memory()
     p50, p95, p99 = np.percentile(times_ms, [50, 95, 99])
-    batch_ms: float | None = None
-    if p50 * BATCH * (BATCH_RUNS + WARM_RUNS) <= MOST_BATCH_S * 1e3:
-        batches = job.model_copy(update={"max_runs": BATCH_RUNS})
-        repeated = np.repeat(sample, BATCH, axis=0)
-        batch_ms = float(np.median(_time_runs(predictor, repeated, batches)))
+    batch_p50, batch_p99 = _time_batches(predictor, sample, job, float(p50))
     return Measurement(
         sha256=sha256_bytes(data),
         size_bytes=len(data),
@@ -153,20 +154,43 @@ def measure_here(data: bytes, job: MeasureJob) -> Measurement:
         latency_ms_p95=float(p95),
         latency_ms_p99=float(p99),
         cpu_ms=cpu_ms,
-        batch_ms_p50=batch_ms,
+        batch_ms_p50=batch_p50,
+        batch_ms_p99=batch_p99,
         load_ms=load_ms,
         memory_bytes=None if before is None or after is None else after - before,
+        peak_bytes=after,
         runs=len(times_ms),
         threads=job.threads,
     )
 
 
-def _time_runs(predictor: Predictor, sample: NDArray[np.generic], job: MeasureJob) -> list[float]:
+def _time_batches(
+    predictor: Predictor, sample: NDArray[np.generic], job: MeasureJob, one_ms: float
+) -> tuple[float, float] | tuple[None, None]:
+    """Return median and 99th percentile of `BATCH` samples at once; None where that takes long.
+
+    Args:
+        predictor: The artifact, loaded.
+        sample: One sample (1, ...).
+        job: For how long batches are timed, at most.
+        one_ms: Median time of one sample.
+    """
+    if one_ms * BATCH * (LEAST_BATCHES + WARM_RUNS) > MOST_BATCH_S * 1e3:
+        return None, None
+    shorter = job.model_copy(update={"budget_s": job.budget_s * BATCH_SHARE})
+    repeated = np.repeat(sample, BATCH, axis=0)
+    times_ms = _time_runs(predictor, repeated, shorter, LEAST_BATCHES)
+    return float(np.median(times_ms)), float(np.percentile(times_ms, 99))
+
+
+def _time_runs(
+    predictor: Predictor, sample: NDArray[np.generic], job: MeasureJob, least: int = LEAST_RUNS
+) -> list[float]:
     for _ in range(WARM_RUNS):
         predictor.predict(sample)
     times_ms: list[float] = []
     end_s = time.perf_counter() + job.budget_s
-    while len(times_ms) < min(20, job.max_runs) or (
+    while len(times_ms) < min(least, job.max_runs) or (
         len(times_ms) < job.max_runs and time.perf_counter() < end_s
     ):
         started = time.perf_counter()

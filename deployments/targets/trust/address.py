@@ -90,6 +90,22 @@ def locate_channel(channel: str, workspace: str | Store) -> Location:
     return Location(url=shelf.child(name).url, name=name, store=shelf.child(name), shelf=shelf)
 
 
+def find_workspace(location: Location, workspace: str | Store) -> Store | None:
+    """Finds the workspace of a channel, whether it was named or its address given.
+
+    Args:
+        location: Where the channel lies.
+        workspace: The workspace in which it was named.
+
+    Returns:
+        None where the address is that of a channel outside of any, or is read by http(s).
+    """
+    if location.shelf is not None:
+        return workspace if isinstance(workspace, Store) else Store(workspace)
+    root, shelf, _ = location.url.rpartition(f"/{CHANNELS}/")
+    return Store(root) if shelf and root and location.store is not None else None
+
+
 def _locate(url: str, name: str) -> Location:
     if url.startswith(("http://", "https://")):
         return Location(url=url, name=name, store=None)

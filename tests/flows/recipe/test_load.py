@@ -78,6 +78,11 @@ def test_every_fault_is_reported_at_once_with_path_line_value_and_remedy(tmp_pat
         ({"name.inner": 1}, "name.inner"),
         ({"gates.raw.min_rows": None}, "gates.raw.min_rows"),
         ({"targets.edge.prefer": ["int9", "fp32"]}, "targets.edge.prefer"),
+        (
+            {"device_classes.hub.threads": 2, "targets.edge.classes": ["hup"]},
+            "targets.edge.classes",
+        ),
+        ({"device_classes.hub.slowdown": 0}, "device_classes.hub.slowdown"),
     ],
 )
 def test_an_impossible_value_is_refused_at_its_path(

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from deployments.targets.run.measure import Measurement
-from deployments.targets.specs import TargetSpec
+from deployments.targets.specs import DeviceClass, TargetSpec
 from gates.specs.artifact import ArtifactGate
+from tasks.gates.device_classes import ClassDemands
 from tasks.release.bench import Candidate
-from tasks.release.choose import Demands, choose, explain
+from tasks.release.choose import Demands, choose, explain, list_passed_over
+from tasks.release.costs import ClassCost, slow_down
 from tasks.release.trial import Loss
 
 MEASURED = {
@@ -43,12 +45,12 @@ def make_candidate(name: str, *, size_bytes: int = 1000, **changes: Any) -> Cand
     return Candidate(name=name, **{**facts, **changes})
 
 
-def refuse_nothing(candidate: Candidate, limits: ArtifactGate) -> tuple[str, ...]:
-    del candidate, limits
+def refuse_nothing(candidate: Candidate, asked: ClassDemands) -> tuple[str, ...]:
+    del candidate, asked
     return ()
 
 
-def refuse(*names: str) -> Callable[[Candidate, ArtifactGate], tuple[str, ...]]:
+def refuse(*names: str) -> Callable[[Candidate, ClassDemands], tuple[str, ...]]:
     return lambda candidate, _: (f"{candidate.name} lost",) if candidate.name in names else ()
 
 
@@ -111,8 +113,8 @@ def test_what_the_gate_refuses_on_held_out_rows_gives_way_to_the_next_preference
 def test_one_that_fails_its_trial_is_never_asked_the_held_out_rows() -> None:
     asked: list[str] = []
 
-    def note(candidate: Candidate, limits: ArtifactGate) -> tuple[str, ...]:
-        asked.append(f"{candidate.name} {limits.max_size_bytes}")
+    def note(candidate: Candidate, wanted: ClassDemands) -> tuple[str, ...]:
+        asked.append(f"{candidate.name} {wanted.limits.max_size_bytes}")
         return ()
 
     demands = Demands.of(TargetSpec(prefer=("int8", "fp32"), max_size_bytes=5000), GATE)
@@ -161,3 +163,53 @@ def test_what_a_channel_did_not_get_says_why() -> None:
     assert note.startswith("not for edge: accuracy drop must be at most")
     assert "cloud" not in note
     assert explain(FP32, choices) == ""
+    assert list_passed_over(BAD, choices) == {
+        "edge": tuple(choices[0].passed_over["int8"]),
+        "cloud": ("fp32 meets all demands and is preferred",),
+    }
+    assert list_passed_over(FP32, choices) == {}
+
+
+CLASSES = {
+    "camera": DeviceClass(slowdown=8, max_latency_ms_p99=20, threads=2),
+    "hub": DeviceClass(),
+}
+
+
+def slow(candidate: Candidate, p99_ms: float = 1.0) -> Candidate:
+    """The same with what it costs on both classes."""
+    measured = candidate.measured.model_copy(update={"latency_ms_p99": p99_ms})
+    costs = {
+        (name, device.threads): ClassCost(slow_down(measured, device.slowdown), device.slowdown)
+        for name, device in CLASSES.items()
+    }
+    return dataclasses.replace(candidate, measured=measured, costs=costs)
+
+
+def test_a_class_gets_the_least_that_holds_up_on_each_of_its_devices() -> None:
+    fp32, big, tiny = slow(FP32), slow(make_candidate("int8"), 3.0), slow(make_candidate("fp16"))
+    target = TargetSpec(classes=("camera", "hub"))
+    demands = Demands.of(target, GATE, CLASSES)
+    # 3 ms here are 24 on a camera, which 20 are the limit of; on a hub nothing is against it.
+    choice = choose("edge", demands, [fp32, big], refuse_nothing)
+    assert choice.candidate is fp32
+    (fault,) = choice.passed_over["int8"]
+    assert fault == "class camera: p99 latency in ms must be at most 20; got 24"
+    assert choose("edge", demands, [fp32, big, tiny], refuse_nothing).candidate is tiny
+    refused = choose("edge", demands, [fp32, tiny], refuse("fp16", "fp32"))
+    assert refused.candidate is None
+    assert "class hub: refused on held-out rows: fp16 lost" in refused.reasons[1]
+    # A channel that says what it prefers, or how to choose, gets that.
+    for asked in ({"choose": "first"}, {"prefer": ("int8", "fp32")}):
+        wanted = Demands.of(target.model_copy(update=asked), GATE, CLASSES)
+        assert choose("edge", wanted, [fp32, tiny], refuse_nothing).candidate is fp32
+
+
+def test_a_budget_of_accuracy_is_a_class_s_own() -> None:
+    lossy = make_candidate("int8", lost=Loss(0.004, 0.006, 1000))
+    for most, taken in ((0.01, lossy), (0.005, None)):
+        described = {"hub": DeviceClass(max_accuracy_drop=most)}
+        demands = Demands.of(TargetSpec(classes=("hub",)), GATE, described)
+        one = dataclasses.replace(lossy, costs={("hub", 1): ClassCost(lossy.measured)})
+        found = choose("edge", demands, [one], refuse_nothing).candidate
+        assert (found is one) == (taken is lossy)

@@ -1,0 +1,89 @@
+"""`lepton measure`: what a release's candidates cost on this device, signed by it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deployments.targets.edge.state import StateFolder
+from deployments.targets.edge.uplinks import open_uplink
+from deployments.targets.follow.client import ChannelClient
+from deployments.targets.run.device_figures import (
+    DeviceFigures,
+    find_threads,
+    measure_candidates,
+    name_figures,
+    seal_figures,
+)
+from deployments.targets.trust.address import find_workspace
+from deployments.targets.trust.devices import check_device_class
+from deployments.targets.trust.rollout import Taker
+from lepton_ai.commands.common import (
+    DEFAULT_WORKSPACE,
+    EXIT_FAILED,
+    AsJson,
+    Workspace,
+    answer,
+    say,
+    translate_errors,
+)
+from lepton_ai.commands.edge import DeviceClass, Id, State
+from lepton_ai.commands.export import Channel
+
+
+@translate_errors
+def measure(
+    channel: Channel,
+    id: Id,
+    state: State,
+    device_class: DeviceClass = "default",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Threads; default: what the recipe says of the class."),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="File to write, for `lepton devices figures`.")
+    ] = None,
+    uplink: Annotated[
+        str | None, typer.Option("--uplink", help="A workspace's `uplinks` folder at any URL.")
+    ] = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a release's candidates on this device, and send the figures back, signed by it.
+
+    The channel is followed and verified; candidates that it does not offer are read from the
+    workspace where that is in reach. The next release for the device's class goes by the figures.
+    """
+    taker = Taker(id, check_device_class(device_class))
+    folder = StateFolder(state)
+    signer = folder.enrol(id)
+    client = ChannelClient(channel, workspace, cache=folder.cache, taker=taker)
+    update = client.update()
+    if update.status == "refused":
+        say(f"warning: {update.reason}", "yellow")
+    model = update.model
+    asked = threads or find_threads(model.receipt, device_class)
+    where = find_workspace(client.location, workspace)
+    figures = measure_candidates(model, where, id, asked)
+    data = seal_figures(figures, signer)
+    if to is not None:
+        to.write_bytes(data)
+        say(f"wrote {to}")
+    if uplink is not None:
+        open_uplink(uplink).send(name_figures(id, data), data)
+        say(f"sent to {open_uplink(uplink).display}")
+    answer(figures.model_dump(mode="json"), tell_figures(figures), as_json)
+    if not figures.artifacts:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def tell_figures(figures: DeviceFigures) -> str:
+    """Return figures as lines, one a candidate."""
+    lines = [
+        f"{each.name:<16} p50 {each.measured.latency_ms_p50:.3g} ms  p99 "
+        f"{each.measured.latency_ms_p99 or float('nan'):.3g} ms  {each.measured.size_bytes:,} bytes"
+        for each in figures.artifacts
+    ]
+    lines += [f"{name:<16} not measured: {why}" for name, why in figures.absent.items()]
+    return "\n".join(lines)
