@@ -117,6 +117,7 @@ def serve(
 def run_endpoint(settings: "ServeSettings", *, check: bool = False) -> None:
     """Serve until the process is told to stop, or only look whether it could."""
     from deployments.targets.serve.app import make_app
+    from deployments.targets.serve.connections import Gate
     from deployments.targets.serve.recorder import CountingRecorder
     from deployments.targets.serve.server import check_address, serve_app
     from deployments.targets.serve.watch import start_log
@@ -133,6 +134,7 @@ def run_endpoint(settings: "ServeSettings", *, check: bool = False) -> None:
         check_address(settings.host, settings.port)
         return
     follower = Follower(runtime, settings.interval_s)
+    gate = Gate()
     app = make_app(
         runtime,
         recorder,
@@ -140,6 +142,7 @@ def run_endpoint(settings: "ServeSettings", *, check: bool = False) -> None:
         health=lambda: describe_endpoint(recorder.node, runtime),
         workspace=store,
         keys=exposure.keys,
+        gate=gate,
     )
     serve_app(
         app,
@@ -148,6 +151,7 @@ def run_endpoint(settings: "ServeSettings", *, check: bool = False) -> None:
         on_ready=_make_begin(follower, exposure.scheme),
         on_stop=lambda: _stop(follower),
         certificate=exposure.certificate,
+        gate=gate,
     )
 
 

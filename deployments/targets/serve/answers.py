@@ -4,6 +4,7 @@ Each is plain ASGI. One visit to the pool reads the body, computes, and packs wh
 loop receives, numbers and sends.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import orjson
 
 from deployments.targets.errors import BadArtifact, BadInput, TargetError
 from deployments.targets.run.forms.arrays import Samples
+from deployments.targets.run.forms.records import quote
 from deployments.targets.run.inputs import read_samples, read_values, with_times
 from deployments.targets.run.live import LiveModel
 from deployments.targets.run.runtime import Answers, Array
@@ -31,20 +33,24 @@ from deployments.targets.serve.bodies import (
     read_headers,
     tell_kind,
 )
+from deployments.targets.serve.connections import WAITS
 from deployments.targets.serve.models import LiveModels, find_model
 from deployments.targets.serve.oip import pack_outputs, pack_reply, parse_infer
 from deployments.targets.serve.oip_bytes import LENGTH_HEADER, split_body
 from deployments.targets.serve.pool import Pool
 from deployments.targets.serve.recorder import Recorder
-from deployments.targets.serve.replies import Receive, Refusal, Reply, Scope, refuse_busy
+from deployments.targets.serve.replies import Gone, Receive, Refusal, Reply, Scope, refuse_busy
 from storage.base.errors import StorageError
 from storage.base.pictures import is_picture
 from storage.base.store import redact
 
 logger = logging.getLogger(__name__)
 MAX_NAME_CHARS = 200
+MAX_DEADLINE_MS = 600_000
 LIGHT_BYTES = 64 * 2**10
 """A larger body is read alone: others would wait for it."""
+DEADLINE_HEADER = b"x-request-timeout-ms"
+"""Milliseconds after which its sender waits no longer."""
 SMALL_BYTES = 4 * 2**10
 """A larger body may take its time; a picture may at any size, for it unfolds."""
 
@@ -87,7 +93,7 @@ class Answerer:
         headers = read_headers(scope)
         data = await body.read(headers, receive, MAX_BODY_BYTES)
         file = _read_name(scope["query_string"])
-        said = await self._ask(_Prediction(live, data, headers, file), data)
+        said = await self._ask(_Prediction(live, data, headers, file), data, scope, headers)
         answer_id = await self._record(live, said)
         scope["lepton.answer"] = (live.model_id, answer_id, len(said.samples.raw))
         if said.samples.notes:
@@ -114,16 +120,24 @@ class Answerer:
         most_bytes = MAX_TEXT_BYTES if stated is None else MAX_BODY_BYTES
         data = await body.read(headers, receive, most_bytes)
         question = _Inference(live, data, stated)
-        said = await self._ask(question, data)
+        said = await self._ask(question, data, scope, headers)
         answer_id = await self._record(live, said)
         scope["lepton.answer"] = (live.model_id, answer_id, len(said.samples.raw))
         return pack_reply(live, name, answer_id, question.request, (said.packed, said.tail))
 
-    async def _ask(self, question: "_Prediction | _Inference", data: bytes) -> "_Said":
+    async def _ask(
+        self, question: "_Prediction | _Inference", data: bytes, scope: Scope, headers: Headers
+    ) -> "_Said":
         """Ask the model; where it has no answer, such as to values out of all bounds, say so."""
         try:
             small = len(data) <= SMALL_BYTES and not is_picture(data)
-            return await self.pool.run(question, light=len(data) <= LIGHT_BYTES, small=small)
+            answer = self.pool.run(question, light=len(data) <= LIGHT_BYTES, small=small)
+            scope[WAITS] = answer
+            return await asyncio.wait_for(answer, _read_timeout_s(headers))
+        except asyncio.CancelledError:
+            raise Gone from None
+        except TimeoutError:
+            raise _refuse_late(headers) from None
         except BadInput as error:
             raise Refusal(422, str(error)) from error
         except BadArtifact as error:
@@ -197,6 +211,34 @@ def _read(live: LiveModel, data: bytes, headers: Headers, file: str) -> Samples:
         return read_samples(data, live.card, file, read_charset(headers))
     except BadInput as error:
         raise Refusal(422, str(error)) from error
+
+
+def _read_timeout_s(headers: Headers) -> float | None:
+    """Return how long a request's sender says that it waits for an answer; None: it does not say.
+
+    Raises:
+        Refusal: What it says is no time.
+    """
+    stated = headers.get(DEADLINE_HEADER)
+    if stated is None:
+        return None
+    if not stated.isdigit() or not 1 <= int(stated) <= MAX_DEADLINE_MS:
+        raise Refusal(
+            400,
+            f"x-request-timeout-ms must be 1 to {MAX_DEADLINE_MS} milliseconds; got "
+            f"{quote(stated.decode('latin-1'))}; give the time that you wait",
+        )
+    return int(stated) / 1000
+
+
+def _refuse_late(headers: Headers) -> Refusal:
+    waited = headers[DEADLINE_HEADER].decode("latin-1")
+    return Refusal(
+        429,
+        f"answer must come within the {waited} ms that the request waits; got none in that time; "
+        "try again in a second",
+        [(b"retry-after", b"1")],
+    )
 
 
 def _read_name(query: bytes) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from deployments.targets.serve.answers import Answerer
 from deployments.targets.serve.batches import Question, answer_together
 from deployments.targets.serve.bodies import Admission, Body
+from deployments.targets.serve.connections import Gate
 from deployments.targets.serve.guard import Guard, KeyFolder
 from deployments.targets.serve.inbox import Inbox
 from deployments.targets.serve.metrics import Metrics, render_metrics
@@ -54,6 +55,7 @@ def make_app(
     workspace: Store | None = None,
     threads: int | None = None,
     keys: KeyFolder | None = None,
+    gate: Gate | None = None,
 ) -> App:
     """Return the application.
 
@@ -66,6 +68,7 @@ def make_app(
         workspace: Where batches of devices are written; None: none are taken.
         threads: How many threads compute; None: one a processor, four at most.
         keys: Who may ask; None: everybody who reaches it.
+        gate: The server's, which is told what a request takes; None: nobody asks.
     """
     metrics = Metrics()
 
@@ -75,6 +78,9 @@ def make_app(
 
     pool = Pool(answer, threads)
     metrics.gauges.append(lambda: {"queue_requests": pool.waiting})
+    if gate is not None:
+        gate.cost_s = lambda: pool.cost_s
+        metrics.gauges.append(lambda: {"requests_shed_unread": gate.shed})
     answerer = Answerer(runtime, names, recorder, pool)
     # Notes are counted: many of them say that what is asked is not what was learned from.
     views = make_views(

@@ -27,6 +27,8 @@ SLOW_S = 0.001
 """Work that takes longer is worth a thread of its own."""
 QUICK_S = 0.0005
 """Work that takes less is computed in the loop's turn, if it is small."""
+LEAST_SPIKE_S = 0.003
+"""What one may take at least without being cut down, as of a sudden hold-up."""
 MEMORY = 0.2
 """Weight of the newest works in what one is expected to take."""
 
@@ -65,12 +67,6 @@ class Pool(Generic[W, T]):
         self._started = False
         self._turn: deque[_Job[W, T]] = deque()
         self.cost_s = 0.0
-
-    @property
-    def wait_s(self) -> float:
-        """How long work that is handed over now is expected to wait, in seconds."""
-        threads = self._threads if self.cost_s > SLOW_S else 1
-        return (self._jobs.qsize() + len(self._turn)) * self.cost_s / threads
 
     @property
     def waiting(self) -> int:
@@ -177,6 +173,8 @@ class Pool(Generic[W, T]):
         except BaseException as error:  # noqa: BLE001 (whoever waits raises it)
             outcomes = [error] * len(jobs)
         cost_s = (time.monotonic() - began_s) / len(jobs)
+        if self.cost_s:  # One that was held up by other programs says little.
+            cost_s = min(cost_s, max(4 * self.cost_s, LEAST_SPIKE_S))
         self.cost_s += (cost_s - self.cost_s) * (MEMORY if self.cost_s else 1.0)
         return list(zip(jobs, outcomes, strict=True))
 

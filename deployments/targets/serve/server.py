@@ -10,11 +10,14 @@ from types import FrameType
 import uvicorn
 
 from deployments.targets.errors import ServeError
+from deployments.targets.serve.connections import BoundedProtocol, Gate, bind_protocol
 from deployments.targets.serve.exposure import Certificate, Renewer
 from deployments.targets.serve.replies import App
 
 STOP_TIMEOUT_S = 30.0
 BACKLOG = 2048
+TICKS_A_LOOK = 5
+"""Tenths of a second between two looks at how long connections take."""
 
 
 def serve_app(
@@ -25,6 +28,7 @@ def serve_app(
     on_ready: Callable[[str, int], None],
     on_stop: Callable[[], None],
     certificate: Certificate | None = None,
+    gate: Gate | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT; then finishes what it took, and returns.
 
@@ -35,6 +39,7 @@ def serve_app(
         on_ready: Called with host and port once requests are answered.
         on_stop: Called after the last answer.
         certificate: What it shows over TLS, renewed as its files are; None: it talks in the clear.
+        gate: What decides which requests are taken, the application's own; None: a new one.
 
     Raises:
         ServeError: The address cannot be listened on.
@@ -44,7 +49,7 @@ def serve_app(
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=bind_protocol(gate or Gate()),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -89,7 +94,7 @@ def _renew(config: uvicorn.Config, certificate: Certificate | None) -> Iterator[
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it is ready."""
+    """A server that says when it is ready, and looks after its connections' time."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -98,6 +103,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_A_LOOK == 0:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, BoundedProtocol):
+                    connection.check_time()
+        return await super().on_tick(counter)
 
 
 def _listen(host: str, port: int) -> socket.socket:
