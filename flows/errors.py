@@ -6,7 +6,8 @@ FlowError
 |-- ResumeError      a run that was lost cannot go on
 |-- BusyError        another process is at work on the same
 |-- AbsentError      there is no such workspace
-`-- GateStopped      a gate stopped the run; carries the receipt
+|-- GateStopped      a gate stopped the run; carries the receipt
+`-- BatchStopped     a gate stopped a batch; carries its record
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from storage.base.redaction import redact, redact_said
 from storage.records.receipts import Receipt
+from tasks.batch.record import BatchRecord
 
 
 class FlowError(Exception):
@@ -93,3 +95,18 @@ class GateStopped(FlowError):
 
     def __reduce__(self) -> tuple[type["GateStopped"], tuple[Receipt]]:
         return type(self), (self.receipt,)
+
+
+class BatchStopped(FlowError):
+    """A gate stopped a batch: no answer was published.
+
+    Attributes:
+        record: The signed record of the batch, naming the stage and the reasons.
+    """
+
+    def __init__(self, record: BatchRecord) -> None:
+        self.record = record
+        super().__init__(f"stopped at {record.stopped_at}: " + "; ".join(record.reasons))
+
+    def __reduce__(self) -> tuple[type["BatchStopped"], tuple[BatchRecord]]:
+        return type(self), (self.record,)

@@ -4,10 +4,8 @@ Killed at any moment, the next call finishes: rows are added by one commit, a re
 down before it begins and goes on where it was, and a decision that was logged is not logged again.
 """
 
-import time
 from typing import Any
 
-from prefect import Task
 from pydantic import BaseModel, ConfigDict
 
 from flows.errors import GateStopped, ResumeError
@@ -18,6 +16,7 @@ from flows.recipe.retraining import derive_overrides
 from flows.run.exclusive import hold_alone
 from flows.run.lost import find_lost_id
 from flows.run.prefect_flow import lepton_flow
+from flows.run.single import carry_out
 from storage.base.figures import Figure
 from storage.base.store import Store
 from storage.records.receipts import DatasetRecord, Receipt
@@ -39,7 +38,6 @@ from tasks.feedback.truths import import_truths
 from tasks.feedback.watch import Watched, gate_live
 from tasks.forms.streams import HELD_OUT
 from tasks.rendering.text import show_figure
-from tasks.runtime.progress import current_progress
 
 MODEL_SECTION = "model"
 
@@ -123,14 +121,14 @@ class Round:
     def go(self) -> FeedbackOutcome:
         """Finishes what was begun, or else goes round once."""
         r, url = self.recipe, self.store.url
-        gathered = _do(collect_feedback, url, r.name, r.objective, r.data)
+        gathered = carry_out(collect_feedback, url, r.name, r.objective, r.data)
         if (begun := read_pending(self.store, r.name)) is not None:
             if (receipt := self._finish(begun)) is not None:
                 return self._end(gathered, begun, receipt)
             drop_pending(self.store, r.name)
-        watched = _do(gate_live, url, r.name, gathered, r.data, r.gates, self.channels)
+        watched = carry_out(gate_live, url, r.name, gathered, r.data, r.gates, self.channels)
         least = r.gates.live.min_labels
-        measured = _do(measure_champion, url, gathered, watched, r.data, least, self.channels)
+        measured = carry_out(measure_champion, url, gathered, watched, r.data, least, self.channels)
         changes, digest = self._plan(gathered, watched, measured)
         verdict = decide(self._list_facts(watched, measured, digest), r.gates.live.min_rows)
         evidence = (
@@ -238,19 +236,6 @@ class Round:
         record_decision(
             self.store.url, name, self.channels, decision, evidence, dataset, champion, receipt
         )
-
-
-def _do(task: Task[..., Any], *args: Any) -> Any:
-    """Carries out one stage, which is timed and shown."""
-    progress, started, word = current_progress(), time.monotonic(), "failed"
-    note = ""
-    progress.begin(task.name)
-    try:
-        done: Any = task(*args)
-        word, note = "done", ", ".join(done.facts)
-    finally:
-        progress.end(task.name, word, note, time.monotonic() - started)
-    return done
 
 
 def _tell(receipt: Receipt) -> str:

@@ -18,7 +18,9 @@ from storage.base.redaction import MASK, mask_options, redact, show_name
 from storage.base.shown import name_type
 
 OPTIONS = "options"
-PARAMETERS = frozenset({"recipe", "workspace", "scheduler", "resume", "truth"})
+PARAMETERS = frozenset(
+    {"recipe", "workspace", "scheduler", "resume", "truth", "dataset", "out", "channel", "model"}
+)
 
 
 def hide_parameter(name: str, value: Any) -> Any:

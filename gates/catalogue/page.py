@@ -7,6 +7,7 @@ from gates.catalogue.notes import DRIFT, INTRODUCTION, MEMORY, MODEL, QUARANTINE
 from gates.model.objectives import OBJECTIVES
 from gates.raw.forms import FORMS
 from gates.specs.artifact import ArtifactGate
+from gates.specs.batch import BatchGate
 from gates.specs.drift import DriftGate
 from gates.specs.live import LiveGate
 from gates.specs.prepared import PreparedGate
@@ -49,6 +50,7 @@ def list_sections() -> dict[str, type[BaseModel]]:
         **{f"model, of {' and '.join(names)}": limits for limits, names in of_models.items()},
         "artifact": ArtifactGate,
         "live": LiveGate,
+        "batch": BatchGate,
     }
 
 

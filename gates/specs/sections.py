@@ -3,6 +3,7 @@
 from pydantic import SerializeAsAny
 
 from gates.specs.artifact import ArtifactGate
+from gates.specs.batch import BatchGate
 from gates.specs.drift import DriftGate
 from gates.specs.limits import Limits
 from gates.specs.live import LiveGate
@@ -30,3 +31,5 @@ class GatesSpec(Limits):
     """What the exact bytes of an artifact must show before they are published."""
     live: LiveGate = LiveGate()
     """What rows that come back from the promoted model must hold before anything is decided."""
+    batch: BatchGate = BatchGate()
+    """What the answers to all rows of a data set must hold before any of them is published."""

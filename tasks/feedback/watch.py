@@ -141,7 +141,7 @@ def compare_rows(
     reason = None if limits.drift.enabled else "the recipe leaves gates.drift out"
     if champion.model.data.model_dump(exclude={"split"}) != data.model_dump(exclude={"split"}):
         reason = "the recipe's data section has changed since the model was promoted"
-    chosen = fit_limits(limits, data)
+    chosen = fit_limits(limits.drift, data, limits.live.min_rows)
     if fresh.version.rows < chosen.min_rows:
         reason = f"only {fresh.version.rows} of {chosen.min_rows} rows fit the data section"
     if reason is None:
@@ -160,21 +160,26 @@ def _read_report(report: GateReport) -> tuple[Verdict, list[Finding]]:
     return ("green" if report.passed else "red"), findings
 
 
-def fit_limits(limits: GatesSpec, data: RowsSpec) -> DriftGate:
+def fit_limits(limits: DriftGate, data: RowsSpec, min_rows: int) -> DriftGate:
     """Return the limits of drift that suit rows of which some have no truth yet, and only a few.
 
-    How many there are, the live gate judges; labels and targets are judged by the figure that the
+    How many there are, another gate judges; labels and targets are judged by the figure that the
     model has on them.
+
+    Args:
+        limits: The recipe's.
+        data: What it says of its rows.
+        min_rows: Fewest rows by that other gate.
     """
     answers = [
         column.name
         for column in find_task_form(data).list_columns(data)
         if column.role in ("label", "target")
     ]
-    return limits.drift.model_copy(
+    return limits.model_copy(
         update={
-            "min_rows": min(limits.drift.min_rows, limits.live.min_rows),
+            "min_rows": min(limits.min_rows, min_rows),
             "min_rows_ratio": 0.0,
-            "ignore": (*limits.drift.ignore, *answers),
+            "ignore": (*limits.ignore, *answers),
         }
     )

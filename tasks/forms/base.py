@@ -13,7 +13,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.targets.trust.card import InputSpec
+from deployments.targets.run.forms.looks import NOTERS
+from deployments.targets.trust.card import Card, InputSpec
 from gates.engine.tables import FieldRule
 from gates.raw import check_names
 from gates.raw.column_facts import ColumnsFacts
@@ -135,6 +136,23 @@ class TaskForm(ABC, Generic[D, S]):
             f"form of rows ({type(self).__name__}) must say how samples become rows again; got "
             "nothing; write its read_inputs"
         )
+
+    def note_inputs(
+        self, inputs: NDArray[Any], rows: Rows, card: Card, data: D
+    ) -> tuple[tuple[int, str], ...]:
+        """Note what a person should know of rows that are asked for, as of files that are.
+
+        Args:
+            inputs: Their raw samples, (N, *shape).
+            rows: The rows.
+            card: The card of the model that is asked.
+            data: What its recipe says of the rows.
+
+        Returns:
+            Numbers of rows, and words.
+        """
+        form = card.input.form
+        return NOTERS.find(form)(inputs, card) if form in NOTERS else ()
 
     @abstractmethod
     def open_reader(self, version: Version, sample: S) -> SampleReader:

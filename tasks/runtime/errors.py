@@ -1,6 +1,7 @@
 """What can go wrong while a stage runs.
 
 TaskError
+|-- BatchError       rows cannot be answered as they were asked for
 |-- ClusterError     the Dask cluster did not start, or was lost
 |-- StartError       the weights that training is to start from are not those that the recipe means
 |-- WorkerFailed     the training process did not finish its job
@@ -20,6 +21,10 @@ class TaskError(Exception):
 
 class ClusterError(TaskError):
     """The Dask cluster did not start, or was lost."""
+
+
+class BatchError(TaskError):
+    """Rows cannot be answered, or answers not written, as they were asked for."""
 
 
 class StartError(TaskError):

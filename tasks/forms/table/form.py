@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.targets.trust.card import InputSpec
+from deployments.targets.trust.card import Card, InputSpec
 from gates.raw.column_facts import ColumnsFacts
 from gates.specs.raw import RawGate
 from lightning_modules.data.readers import RowReader
@@ -23,7 +23,7 @@ from tasks.forms.columns import Column, read_column
 from tasks.forms.table.bad_columns import find_marker
 from tasks.forms.table.columns import list_columns
 from tasks.forms.table.features import ColumnFeatures, make_features
-from tasks.forms.table.inputs import read_columns
+from tasks.forms.table.inputs import note_unseen, read_columns
 from tasks.forms.table.samples import count_texts, describe_columns, describe_rows, open_reader
 from tasks.forms.table.survey import survey_columns
 
@@ -53,6 +53,12 @@ class TableForm(TaskForm[TableSpec, RowSample]):
     ) -> tuple[Rows, Mapping[str, tuple[str, ...]]]:
         """Return the columns of rows, or of the rows of windows."""
         return read_columns(inputs, spec, data)
+
+    def note_inputs(
+        self, inputs: NDArray[Any], rows: Rows, card: Card, data: TableSpec
+    ) -> tuple[tuple[int, str], ...]:
+        """Note categories that were not learned from."""
+        return note_unseen(inputs, rows, card.input, data)
 
     def open_reader(self, version: Version, sample: RowSample) -> RowReader:
         """Open what reads rows of columns."""

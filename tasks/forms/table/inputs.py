@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.targets.run.forms.records import quote
+from deployments.targets.run.forms.rows import UNSEEN
 from deployments.targets.trust.card import InputSpec
 from deployments.targets.trust.card_columns import ColumnSpec
 from storage.base.errors import InvalidInput
@@ -75,6 +77,29 @@ def _read_texts(
         for code, known in zip(codes.tolist(), valid.tolist(), strict=True)
     ]
     return np.array(words, dtype=np.dtypes.StringDType()), valid
+
+
+def note_unseen(
+    inputs: NDArray[Any], rows: Rows, spec: InputSpec, data: TableSpec
+) -> tuple[tuple[int, str], ...]:
+    """Note the categories of rows that a model does not know, in the words of its answers to files.
+
+    Args:
+        inputs: The rows as samples, (N, D): NaN where a category is missing or unknown.
+        rows: The rows.
+        spec: What the model takes.
+        data: What its recipe says of the rows.
+    """
+    fields = name_text_fields(data)
+    notes: list[tuple[int, str]] = []
+    for place, column in enumerate(spec.columns):
+        if not column.vocabulary or column.hashed:
+            continue
+        texts = rows[fields[column.name]]
+        valid = rows.get(fields[column.name] + VALID_SUFFIX, np.ones(len(texts), np.bool_))
+        unseen = np.flatnonzero(np.isnan(inputs[:, place]) & valid).tolist()
+        notes += [(row, f"{column.name}: {quote(str(texts[row]))} {UNSEEN}") for row in unseen]
+    return tuple(sorted(notes))
 
 
 def count_nanoseconds(seconds: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

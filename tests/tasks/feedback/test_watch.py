@@ -175,7 +175,9 @@ def test_drift_that_cannot_be_computed_is_not_green(tmp_path: Path) -> None:
 
 
 def test_labels_and_how_many_rows_there_are_are_no_drift(digits: Made) -> None:
-    limits = fit_limits(digits.recipe.gates, digits.recipe.data)
+    limits = fit_limits(
+        digits.recipe.gates.drift, digits.recipe.data, digits.recipe.gates.live.min_rows
+    )
     assert "label" in limits.ignore
     assert limits.min_rows_ratio == 0
     assert limits.min_rows == digits.recipe.gates.live.min_rows
