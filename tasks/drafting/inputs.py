@@ -61,6 +61,7 @@ def choose_inputs(columns: Sequence[Column], roles: Roles) -> Roles:
         DraftError: None are left.
     """
     ordered = roles.kind in ("forecasting", "series-classification", "series-regression")
+    asked = not ordered or roles.kind == "forecasting"
     used = {id(column) for column in (roles.answer, roles.time, roles.entity)}
     told = () if roles.time is None else (*roles.time.parts, roles.time.count)
     if roles.kind == "forecasting":
@@ -72,7 +73,7 @@ def choose_inputs(columns: Sequence[Column], roles: Roles) -> Roles:
     for column in columns:
         if id(column) in used or column.name in told:
             continue
-        reason = _find_reason(column, ordered=ordered)
+        reason = _find_reason(column, ordered=ordered, asked=asked)
         if reason == "group":
             reason = f"its rows belong together: {column.distinct} different ones"
             group = _choose_group(group, column)
@@ -96,8 +97,14 @@ def _choose_group(first: Column | None, second: Column) -> Column:
     return min(first, second, key=lambda column: column.distinct)
 
 
-def _find_reason(column: Column, *, ordered: bool) -> str | None:
-    """Return why a column is nothing to learn from; None where it is."""
+def _find_reason(column: Column, *, ordered: bool, asked: bool) -> str | None:
+    """Return why a column is nothing to learn from; None where it is.
+
+    Args:
+        column: Its profile.
+        ordered: Whether rows follow each other in time.
+        asked: Whether texts may be worth something.
+    """
     if column.holds == "empty":
         return "it is empty"
     if column.is_constant:
@@ -113,7 +120,7 @@ def _find_reason(column: Column, *, ordered: bool) -> str | None:
     if column.of_path:
         return "it is a part of the files' names, of which a new one says nothing; or --target"
     if column.holds == "text":
-        if ordered:
+        if not asked:
             return "a text; if it says something of the answer, write it into data.texts"
         if column.distinct > MOST_CLASSES or column.rows < 5 * column.distinct:
             return f"{column.distinct} different texts are too many to learn from"

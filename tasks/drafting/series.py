@@ -20,7 +20,8 @@ from tasks.drafting.limits import allow_baseline, count_splits, limit_small_spli
 from tasks.drafting.raw_limits import limit_raw
 from tasks.drafting.roles import FEW_VALUES
 from tasks.drafting.rows import describe_time, read_rows
-from tasks.drafting.series_race import LEARNED, NAIVE, Forecast, Frame, race_forecasts
+from tasks.drafting.series_race import BASELINES, LEARNED, NAIVE, Forecast, Frame, race_forecasts
+from tasks.drafting.series_told import Told, tell_forecast
 from tasks.drafting.tables import Looked
 from tasks.drafting.windows import Run, cut_runs, find_season
 
@@ -45,22 +46,24 @@ def draft_series(
         )
     targets, others = _choose_columns(roles, notes)
     section = _describe(roles, [*targets, *others], missing)
-    spec, rows = read_rows(looked.table, section)
+    texts = [column.name for column in roles.texts]
+    spec, rows = read_rows(looked.table, section | ({"texts": texts} if texts else {}))
     section["split"], splits = _choose_split(looked, rows, notes)
     cutoffs = _list_cutoffs(rows[TIME], splits)
     scaled = _standardise(rows[NUMBERS], splits == TRAIN)
     runs = cut_runs(scaled, rows[SERIES_ID], rows[TIME], roles.step_ns)
     notes.add("model.window", f"a step of {_tell_time(roles.step_ns)}", SURE, "the usual one")
-    told = roles.time.count is None
-    won = _race(runs, len(targets), roles.step_ns, cutoffs, told=told, notes=notes)
-    if won.family != LEARNED and others:
-        section["numbers"] = [column.name for column in targets]
-        why = "a quick network that saw the other columns forecast no better: they are left out"
-        notes.add("data.numbers", section["numbers"], LIKELY, why)
-    model, train = _describe_model(won, targets, len(section["numbers"]), notes)
+    dated = roles.time.count is None
+    won = _race(runs, len(targets), roles.step_ns, cutoffs, dated=dated, notes=notes)
+    told = tell_forecast(rows, spec, scaled, len(targets), won, cutoffs, roles.step_ns, notes)
+    won = told.won
+    section |= _choose_told(told, targets, others, notes)
+    model, train = _describe_model(told, targets, len(section["numbers"]), notes)
     gates: dict[str, Any] = {
         "model": _limit_model(won, _count_blocks(runs, won, cutoffs[1]), notes)
     }
+    kept = [name for name in spec.texts if name in told.texts]
+    spec = spec.model_copy(update={"texts": tuple(kept)})
     gates["raw"] = limit_raw(rows, spec, notes) | _limit_order(rows, notes)
     gates["prepared"] = limit_small_splits(count_splits(splits))
     shown = ", ".join(column.name for column in targets[:4])
@@ -73,6 +76,18 @@ def draft_series(
         train,
     )
     return assemble(name, roles.kind, sections, notes)
+
+
+def _choose_told(
+    told: Told, targets: Sequence[Column], others: Sequence[Column], notes: Notes
+) -> dict[str, Any]:
+    """Return what the data section says of texts, and of numbers where they are fewer."""
+    section: dict[str, Any] = {"texts": list(told.texts)} if told.texts else {}
+    if told.won.family in BASELINES and others:
+        section["numbers"] = [column.name for column in targets]
+        why = "a quick network that saw the other columns forecast no better: they are left out"
+        notes.add("data.numbers", section["numbers"], LIKELY, why)
+    return section
 
 
 def _choose_columns(roles: Roles, notes: Notes) -> tuple[list[Column], list[Column]]:
@@ -150,7 +165,7 @@ def _race(
     step_ns: int,
     cutoffs: tuple[int, int],
     *,
-    told: bool,
+    dated: bool,
     notes: Notes,
 ) -> Forecast:
     """Return the family and the window that did best on validation rows."""
@@ -163,7 +178,7 @@ def _race(
         notes.add("model.window", f"a season of {season} steps", LIKELY, why)
     room = max(int(((run.times >= cutoffs[0]) & (run.times < cutoffs[1])).sum()) for run in runs)
     frames = _list_frames(season, step_ns, room)
-    if not told:
+    if not dated:
         # Of rows that are counted nobody knows the hour.
         frames = [replace(frame, calendar=()) for frame in frames]
     won = race_forecasts(runs, targets, frames, cutoffs)
@@ -201,27 +216,30 @@ def _list_frames(season: int | None, step_ns: int, room: int) -> list[Frame]:
 
 
 def _describe_model(
-    won: Forecast, targets: Sequence[Column], columns: int, notes: Notes
+    told: Told, targets: Sequence[Column], columns: int, notes: Notes
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the sections on the model and its training."""
+    won, head = told.won, dict(told.head)
     frame = won.frame
     window: dict[str, Any] = {"lookback": frame.lookback, "horizon": frame.horizon}
     if frame.season is not None:
         window["season"] = frame.season
     if columns > len(targets):
         window["targets"] = [column.name for column in targets]
-    model: dict[str, Any] = {}
     network: dict[str, Any] = {"family": won.family}
     train: dict[str, Any] = {}
     race = leave_to_race(won.windows, won.windows, won.family, notes)
-    if race is not None or won.family == LEARNED:
+    if race is not None or won.family not in BASELINES:
         if frame.calendar:
-            model["head"] = {"calendar": list(frame.calendar)}
-        network = race or {**network, "params": {"widths": [128, 128], "mix": True}}
+            head["calendar"] = list(frame.calendar)
+        if won.family == LEARNED:
+            network["params"] = {"widths": [128, 128], "mix": True}
+        network = race or network
         train = {"max_epochs": 20, "loss": {"name": "mae"}, "select_by": "mae"}
         train["early_stopping"] = {"patience_epochs": 6}
     elif won.family == NAIVE:
         network["params"] = {"season": frame.season}
+    model = {"head": head} if head else {}
     return model | {"network": network, "window": window, "figures_in": "standard"}, train
 
 
@@ -235,7 +253,7 @@ def _limit_model(won: Forecast, blocks: int, notes: Notes) -> dict[str, Any]:
     gate: dict[str, Any] = {"max_mae": round_up(won.mae * 1.5)}
     why = f"{won.mae:.3f} on validation windows, in standard deviations; later rows may be harder"
     notes.add("gates.model", f"max_mae {gate['max_mae']}", UNSURE, why)
-    if won.family != LEARNED:
+    if won.family in BASELINES:
         gate |= allow_baseline(blocks)
         why = f"the network is one of the baselines; {blocks} blocks of held-out rows judge, of "
         why += "which a difference that is chance is the greater the fewer they are"

@@ -11,6 +11,7 @@ from tasks.drafting.race import one_thread
 from tasks.drafting.windows import PERIODS_NS, Floats, Run, cut_windows, fill
 
 LINEAR, NAIVE, LEARNED = "closed_linear", "seasonal_naive", "mlp"
+BASELINES = (LINEAR, NAIVE)
 WORTH = 0.03
 """Share of the error that a network must save before its training is worth its time."""
 MOST_OUTPUTS, MOST_INPUTS = 400, 3000
@@ -85,14 +86,14 @@ def _race(
         return None
     wanted, truth = fill(future)[..., :targets], truth[..., :targets]
     past, later = fill(past), fill(later)
-    answers = {LINEAR: _forecast_linear(past[..., :targets], wanted, later[..., :targets])}
+    answers = {LINEAR: forecast_linear(past[..., :targets], wanted, later[..., :targets])}
     if frame.season is not None:
         back = frame.season - np.arange(frame.horizon) % frame.season
         answers[NAIVE] = later[:, frame.lookback - back, :targets]
     inputs = past.shape[1] * past.shape[2]
     if wanted[0].size <= MOST_OUTPUTS and inputs <= MOST_INPUTS and len(past) >= 200:
-        known = _tell_calendar(ends, frame.calendar), _tell_calendar(later_ends, frame.calendar)
-        answers[LEARNED] = _forecast_learned(past, wanted, later, known)
+        known = tell_calendar(ends, frame.calendar), tell_calendar(later_ends, frame.calendar)
+        answers[LEARNED] = forecast_learned(past, wanted, later, known)
     errors = {name: float(np.nanmean(np.abs(given - truth))) for name, given in answers.items()}
     plain = min((name for name in errors if name != LEARNED), key=lambda name: errors[name])
     learned = errors.get(LEARNED, np.inf) < (1 - WORTH) * errors[plain]
@@ -100,7 +101,7 @@ def _race(
     return Forecast(family, frame, errors[family], errors, len(later))
 
 
-def _forecast_linear(past: Floats, future: Floats, later: Floats) -> Floats:
+def forecast_linear(past: Floats, future: Floats, later: Floats) -> Floats:
     """Return what one map of all columns, from their last value on, says of later windows."""
     rows = np.swapaxes(past - past[:, -1:], 1, 2).reshape(-1, past.shape[1])
     aim = np.swapaxes(future - past[:, -1:], 1, 2).reshape(-1, future.shape[1])
@@ -111,9 +112,17 @@ def _forecast_linear(past: Floats, future: Floats, later: Floats) -> Floats:
     return np.asarray(np.swapaxes(asked, 1, 2) + later[:, -1:])
 
 
-def _forecast_learned(
+def forecast_learned(
     past: Floats, future: Floats, later: Floats, known: tuple[Floats, Floats]
 ) -> Floats:
+    """Return what a small network says of later windows.
+
+    Args:
+        past: Windows to learn from, (N, L, C), the columns that are forecast first.
+        future: What became of them, (N, H, T).
+        later: Windows that are asked, (M, L, C).
+        known: What else is told of both, (N, K) and (M, K).
+    """
     from sklearn.neural_network import MLPRegressor
 
     model = MLPRegressor(
@@ -132,7 +141,8 @@ def _forecast_learned(
     return np.asarray(given + later_last)
 
 
-def _tell_calendar(ends: NDArray[np.int64], periods: Sequence[str]) -> Floats:
+def tell_calendar(ends: NDArray[np.int64], periods: Sequence[str]) -> Floats:
+    """Return sine and cosine of times (N,) within each period, (N, 2 * periods)."""
     parts = [np.zeros((len(ends), 0))]
     for period in periods:
         turns = 2 * np.pi * (ends % PERIODS_NS[period]) / PERIODS_NS[period]

@@ -5,6 +5,9 @@ import datetime as dt
 import numpy as np
 import pytest
 
+from flows.drafting import draft_recipe
+from flows.recipe.load import load_recipe
+from tasks.drafting import series_told
 from tasks.drafting.guesses import DraftError
 from tasks.drafting.looking import look_and_draft
 from tasks.drafting.time_formats import find_time_format
@@ -99,3 +102,47 @@ def test_hours_of_a_transformer_have_a_day_for_a_season():
     draft = look_and_draft(str(path), "OT")
     window = draft.document["model"]["window"]
     assert (window["season"], window["horizon"]) == (24, 24)
+
+
+def write_shops(path):
+    """Sales a day of shops of unlike size; the plan of a day says what becomes of the next one."""
+    draw, lines = np.random.default_rng(4), []
+    for shop in range(6):
+        level, plan = 5 * 1.5**shop, "plain"
+        for day in range(300):
+            week = 1 + 0.4 * np.sin(2 * np.pi * day / 7)
+            sold = level * week * (1.4 if plan == "offer" else 1.0) * draw.normal(1, 0.03)
+            plan = str(draw.choice(["plain", "offer"]))
+            sky = str(draw.choice(["sun", "rain", "fog"]))
+            moment = dt.date(2022, 1, 1) + dt.timedelta(days=day)
+            lines.append([f"{moment}", f"shop {shop}", plan, sky, f"{sold:.3f}"])
+    return write_table(path, ["day", "shop", "plan", "sky", "sold"], lines)
+
+
+def test_shops_of_unlike_size_get_their_own_scale_and_a_text_that_tells_stays(tmp_path):
+    path = write_shops(tmp_path / "shops.csv")
+    drafted = draft_recipe(str(path), "sold")
+    data, model = drafted.draft.document["data"], drafted.draft.document["model"]
+    assert data["texts"] == ["shop", "plan"]
+    assert model["head"]["normalise"] == "entity"
+    assert "embed" not in model["head"]  # Six names are few.
+    told = {guess.what: guess for guess in drafted.draft.guesses if "falls from" in guess.why}
+    assert told.keys() == {"data.texts", "model.head.normalise"}
+    left = [guess for guess in drafted.draft.guesses if guess.value == "without sky"]
+    assert [guess.what for guess in left] == ["data.texts"]
+    recipe = tmp_path / "shops.yaml"
+    recipe.write_text(drafted.text)
+    assert load_recipe(str(recipe)).data.texts == ("shop", "plan")
+
+
+def test_alike_shops_are_told_nothing_more_and_one_series_is_asked_nothing(tmp_path, monkeypatch):
+    draft = look_and_draft(str(write_sales(tmp_path / "sales.csv")), "Umsatz")
+    assert "texts" not in draft.document["data"]
+    assert "normalise" not in draft.document["model"].get("head", {})
+    monkeypatch.setattr(series_told, "Asked", lambda *given: pytest.fail("it was asked"))
+    steps = np.arange(300)
+    values = np.sin(2 * np.pi * steps / 24) + 0.1 * np.cos(steps)
+    moments = [dt.datetime(2023, 1, 1) + dt.timedelta(hours=int(step)) for step in steps]
+    rows = [[f"{m:%F %T}", f"{value:.4f}"] for m, value in zip(moments, values, strict=True)]
+    draft = look_and_draft(str(write_table(tmp_path / "one.csv", ["t", "load"], rows)))
+    assert draft.kind == "forecasting"
