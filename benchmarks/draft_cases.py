@@ -24,13 +24,13 @@ class Case:
         name: Of the data set, and of the recipe that is drafted.
         find: Writes it to a folder, or finds it; returns what `lepton new` is given.
         options: What else `lepton new` is told.
-        boosted: Whether tuned boosting is a peer: a table with classes.
+        tuned: Whether a tuned model of scikit-learn is a peer: of a table, or of a forecast.
     """
 
     name: str
     find: Find
     options: tuple[str, ...] = field(default=())
-    boosted: bool = False
+    tuned: bool = False
 
 
 def write_bunch(name: str) -> Find:
@@ -113,14 +113,14 @@ def write_wear(folder: Path) -> Path:
 
 
 CASES = (
-    Case("iris", write_bunch("iris"), boosted=True),
-    Case("wine", write_bunch("wine"), boosted=True),
-    Case("tumours", write_bunch("breast_cancer"), boosted=True),
-    Case("mill", share("ai4i2020"), boosted=True),
-    Case("diabetes", write_bunch("diabetes")),
-    Case("sales", write_sales),
-    Case("transformer", share("ett")),
-    Case("road", share("traffic-pems-single")),
+    Case("iris", write_bunch("iris"), tuned=True),
+    Case("wine", write_bunch("wine"), tuned=True),
+    Case("tumours", write_bunch("breast_cancer"), tuned=True),
+    Case("mill", share("ai4i2020"), tuned=True),
+    Case("diabetes", write_bunch("diabetes"), tuned=True),
+    Case("sales", write_sales, tuned=True),
+    Case("transformer", share("ett"), tuned=True),
+    Case("road", share("traffic-pems-single"), tuned=True),
     Case("digit-pictures", write_digits),
     Case("insects", share("photos-ants-bees")),
     Case("bearings", write_bearings),

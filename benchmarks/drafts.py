@@ -2,8 +2,8 @@
 
 `python -m benchmarks.drafts [--tuned] [NAME ...]` prints a table: promoted, or stopped and why;
 minutes of wall and of processor time; the held-out figure, that of the best baseline on the same
-rows and, of tables with classes, that of boosting tuned on the same training and validation rows,
-which takes minutes more.
+rows and, of tables and forecasts, that of a model of scikit-learn tuned on the same training and
+validation rows, and how far behind it the draft is.
 """
 
 import json
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.boosting import measure_boosting
 from benchmarks.draft_cases import CASES, Case
+from benchmarks.tuned import Peer, measure_tuned
 from flows.errors import FlowError
 from flows.recipe.load import load_recipe
 from lightning_modules.errors import ModelError
@@ -99,7 +99,7 @@ def draft_and_run(case: Case, home: Path, begun: float, before: float, *, tuned:
     summary = json.loads(done.stdout.splitlines()[-1])
     row = describe(case, kind, tell_outcome(summary), begun, before)
     figures = list_figures(summary)
-    peer = measure_peer(figures[0], recipe, home / "w") if tuned and case.boosted else ""
+    peer = tell_peer(summary, recipe, home / "w") if tuned and case.tuned else ""
     return Row((*row.cells[:5], *figures, peer), summary["status"] == "promoted")
 
 
@@ -170,9 +170,25 @@ def list_figures(summary: Mapping[str, Any]) -> tuple[str, str]:
     return f"{name} {metrics[name]:.4g}", f"{others[best]:.4g} {best}"
 
 
-def measure_peer(figure: str, recipe: Path, workspace: Path) -> str:
-    """Return the same figure of boosting that was tuned on the rows of the run."""
-    return f"{measure_boosting(str(recipe), figure.split()[0], workspace):.4g} boosting"
+def tell_peer(summary: Mapping[str, Any], recipe: Path, workspace: Path) -> str:
+    """Return the figure of a model that was tuned on the rows of the run, and the draft beside it.
+
+    It is the one that the recipe chooses by, where a rare class is asked for.
+    """
+    metrics = summary["metrics"]
+    asked = load_recipe(str(recipe)).train.select_by
+    names = (asked, *HEADLINES) if asked == "average_precision" else HEADLINES
+    name = next((key for key in names if isinstance(metrics.get(key), float)), None)
+    if name is None:
+        return ""
+    return compare(name, metrics[name], measure_tuned(str(recipe), name, workspace))
+
+
+def compare(name: str, own: float, peer: Peer) -> str:
+    """Return the figure of a tuned model, and by how much of it the draft is behind it."""
+    behind = (own / peer.figure - 1) * (1 if find_direction(name) == "lower" else -1)
+    told = f"{behind:.1%} behind" if behind > 0 else f"{-behind:.1%} ahead"
+    return f"{name} {peer.figure:.4g} {peer.name}: {told}"
 
 
 if __name__ == "__main__":
