@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deployments.targets.errors import BadArtifact, BadInput
 from deployments.targets.run.onnx_check import check_onnx
+from deployments.targets.run.onnx_memory import check_memory
 from deployments.targets.trust.card import Card, InputSpec, OutputSpec
 from storage.base.store import sha256_bytes
 
@@ -106,6 +107,9 @@ class Predictor:
             raise BadArtifact(f"artifact must hash to {sha256}; got {got}; fetch it again")
         self.spec = spec
         self.outputs = outputs
+        check_onnx(data)
+        if sha256 is not None:
+            check_memory(data, spec)
         self._session = _open_session(data, threads)
         _check_input(self._session, spec)
         _check_outputs(self._session, outputs)
@@ -230,7 +234,6 @@ def _show_shape(shape: tuple[int | None, ...]) -> str:
 
 
 def _open_session(data: bytes, threads: int) -> _Session:
-    check_onnx(data)
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()

@@ -23,6 +23,7 @@ from deployments.targets.trust.key_records import KeyBundle
 from deployments.targets.trust.metadata import read_pinned_root
 from deployments.targets.trust.signed_receipt import verify_receipt
 from deployments.targets.trust.tensors import unpack_tensors
+from storage.base.store import sha256_bytes
 
 SPOILT = ("os.", "subprocess.", "socket.", "shutil.", "pickle.", "exec", "compile", "import")
 ALLOWED = ("os.listdir", "os.scandir")
@@ -32,7 +33,8 @@ def read_artifact(data: bytes) -> None:
     """Loads and tries an artifact as a device does, whose signatures are all in order."""
     from tests.deployments.targets.material import OUTPUTS, SPEC, make_golden, make_onnx
 
-    check_golden(Predictor(data, SPEC, OUTPUTS), make_golden(make_onnx(1)))
+    sha256 = sha256_bytes(data)
+    check_golden(Predictor(data, SPEC, OUTPUTS, sha256=sha256), make_golden(make_onnx(1)))
 
 
 def read_card(data: bytes) -> None:

@@ -341,6 +341,56 @@ GROWING: dict[str, bytes] = {
         pads=[2**16] * 4,
     ),
 }
+
+
+def grow_by_steps(*nodes: NodeProto, **constants: Any) -> bytes:
+    """The honest model that makes a giant by steps, none of which states how large it is."""
+
+    def alter(model: ModelProto) -> None:
+        least = helper.make_node("ReduceMin", [nodes[-1].output[0]], ["least"], keepdims=0)
+        real = helper.make_node("Cast", ["least"], ["trace"], to=TensorProto.FLOAT)
+        put_first(model, *nodes, least, real, **constants)
+        place = len(model.graph.node) - len(onnx.load_from_string(MODEL).graph.node)
+        model.graph.node[place].output[0] = "plain"
+        model.graph.node.insert(place + 1, helper.make_node("Add", ["plain", "trace"], ["real"]))
+
+    return change(alter)
+
+
+def _chain(operator: str, count: int, *others: str) -> list[NodeProto]:
+    return [
+        helper.make_node(operator, [f"grown{n}", *(others or [f"grown{n}"])], [f"grown{n + 1}"])
+        for n in range(count)
+    ]
+
+
+def _double(count: int) -> list[NodeProto]:
+    nodes = _chain("Concat", count)
+    for node in nodes:
+        node.attribute.append(helper.make_attribute("axis", 0))
+    return nodes
+
+
+LINE = np.ones((2**17, 1), np.float32)
+STEPS = {
+    "tiles_of_tiles": grow_by_steps(
+        *_chain("Tile", 3, "times"), grown0=np.ones((1,), np.float32), times=[2**10]
+    ),
+    "doubling": grow_by_steps(*_double(32), grown0=np.ones((4,), np.float32)),
+    "an_outer_product": grow_by_steps(
+        helper.make_node("MatMul", ["line", "across"], ["grown1"]), line=LINE, across=LINE.T
+    ),
+    "a_broadcast": grow_by_steps(
+        helper.make_node("Add", ["line", "across"], ["grown1"]), line=LINE, across=LINE.T
+    ),
+    "a_computed_shape": grow_by_steps(
+        helper.make_node("Concat", ["half", "half"], ["shape"], axis=0),
+        helper.make_node("ConstantOfShape", ["shape"], ["grown1"]),
+        half=np.array([2**16], np.int64),
+    ),
+}
+"""Giants of which the file states only the steps."""
+FILES |= {f"giant_by_{name}.onnx": data for name, data in STEPS.items()}
 FILES |= {f"giant_made_by_{name}.onnx": data for name, data in GROWING.items()}
 WIDE, ZERO = varint(2**16), b"\x80\x80\x00"
 FILES["giant_whose_pads_are_two_lists.onnx"] = GROWING["convolve"].replace(

@@ -32,6 +32,10 @@ RULES = {
         "giant_made_by_random giant_made_by_range giant_made_by_range_of_tiny_steps "
         "giant_made_by_tile giant_shape_in_a_constant_node"
     ),
+    "between its input and its outputs": (
+        "giant_by_tiles_of_tiles giant_by_doubling giant_by_an_outer_product giant_by_a_broadcast "
+        "giant_by_a_computed_shape"
+    ),
     "that stretch by at most 4096": (
         "giant_made_by_convolve giant_made_by_pad giant_made_by_resize "
         "giant_scales_in_a_constant_node giant_whose_pads_are_two_lists"
