@@ -24,6 +24,7 @@ from deployments.targets.errors import (
     NotCleared,
     TargetError,
 )
+from deployments.targets.follow.given_up import GivenUp
 from deployments.targets.follow.state import FollowerState, Slot
 from deployments.targets.follow.updater import (
     download_files,
@@ -115,7 +116,7 @@ class ChannelClient:
         self.accept = accept
         self.taker = taker
         # A release that did not hold is not fetched again and again.
-        self._unfit: tuple[Release, str] | None = None
+        self.given_up = GivenUp(self.state)
 
     def update(self) -> Update:
         """Takes the newest release, or goes on with a model that was verified before.
@@ -146,8 +147,8 @@ class ChannelClient:
         slots = self.state.read_slots()
         offer = self._choose(read_offers(self.location, self.state), slots.highest)
         release = offer.release
-        if self._unfit is not None and self._unfit[0] == release:
-            raise BadArtifact(self._unfit[1])
+        if (reason := self.given_up.find(release)) is not None:
+            raise BadArtifact(reason)
         slot = slots.find(release)
         model = self._read_kept(release) if slot is not None else None
         if slot is None or model is None:
@@ -200,7 +201,7 @@ class ChannelClient:
             self.accept(model)
         except BadArtifact as error:
             reason = f"{model.release.title} did not hold: {error}"
-            self._unfit = (model.release, reason)
+            self.given_up.note(model.release, reason)
             raise BadArtifact(reason) from error
 
     def _load(self, release: Release) -> VerifiedModel:
@@ -216,6 +217,9 @@ class ChannelClient:
         except TargetError as error:
             faults.append(str(error))
         for slot, release in kept:
+            if len(kept) > 1 and (given_up := self.given_up.find(release)) is not None:
+                faults.append(given_up)
+                continue
             try:
                 model = self._load(release)
                 self.accept(model)

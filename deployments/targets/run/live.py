@@ -7,6 +7,7 @@ with it, and nobody waits.
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from deployments.targets.run.objectives import ANSWERS, Teller
 from deployments.targets.run.predictions import Prediction
 from deployments.targets.run.runtime import Answers, Array, Predictor
 from deployments.targets.run.self_test import answers_rows_alone, check_golden
+from deployments.targets.run.vitals import Vitals, find_fall
 from deployments.targets.trust.card import Card
 from deployments.targets.trust.keys import KeyRing
 from deployments.targets.trust.rollout import NOBODY, Taker
@@ -38,12 +40,14 @@ class LiveModel:
         teller: How its answers are told.
         joins_rows: Whether rows of different askers may run together: no row's answer depends on
             the others, as it does where 8-bit activations get their scale from all of a run.
+        vitals: What it did so far.
     """
 
     verified: VerifiedModel
     predictor: Predictor = field(repr=False)
     teller: Teller = field(repr=False)
     joins_rows: bool = False
+    vitals: Vitals = field(default_factory=Vitals, repr=False, compare=False)
 
     @property
     def card(self) -> Card:
@@ -67,7 +71,14 @@ class LiveModel:
             BadInput: Another shape or dtype.
             BadArtifact: The model fails, or does not answer as its card promises.
         """
-        return self.predictor.predict(raw)
+        began_s = time.perf_counter()
+        try:
+            answers = self.predictor.predict(raw)
+        except BadArtifact:
+            self.vitals.note_fault(raw)
+            raise
+        self.vitals.note_run(len(raw), time.perf_counter() - began_s)
+        return answers
 
     def tell(
         self,
@@ -199,7 +210,7 @@ class Runtime:
         self._client = ChannelClient(
             channel, workspace, keys=keys, cache=cache, accept=self._loader.load, taker=taker
         )
-        self._refreshing = threading.Lock()
+        self._refreshing, self._swapping = threading.Lock(), threading.Lock()
         update = self._client.update()
         current = self._loader.load(update.model)
         self._held = _Held(current, None, update.slot, _note(update.status, update.reason))
@@ -247,13 +258,37 @@ class Runtime:
             return self._swap(update)
 
     def _swap(self, update: Update) -> Status:
-        held, live = self._held, self._loader.load(update.model)
-        if live.verified.release == held.current.verified.release:
-            self._held = replace(held, slot=update.slot, state=_note("current"))
-            return "current"
-        self._held = _Held(live, held.current, update.slot, _note("updated"))
+        live = self._loader.load(update.model)
+        with self._swapping:
+            held = self._held
+            if self._client.given_up.find(live.verified.release):
+                return "refused"  # While the channel was asked.
+            if live.verified.release == held.current.verified.release:
+                self._held = replace(held, slot=update.slot, state=_note("current"))
+                return "current"
+            live.vitals.watcher = lambda raw: self._judge(live, raw)
+            self._held = _Held(live, held.current, update.slot, _note("updated"))
         logger.info("Took %s from channel %s", update.model.release.title, self.channel)
         return "updated"
+
+    def _judge(self, live: LiveModel, raw: Array | None) -> None:
+        """Goes back to the model before, where one that answers does worse than that."""
+        before = self._held.previous
+        if self._held.current is not live or before is None:
+            return
+        fall = find_fall(live.vitals, before.vitals, before.predictor, raw)
+        if fall is None:
+            return
+        reason = f"{live.verified.release.title} was given up: {fall}"
+        with self._swapping:
+            if self._held.current is not live:
+                return
+            self._client.given_up.note(live.verified.release, reason)
+            slot: Slot = "b" if self._held.slot == "a" else "a"
+            self._held = _Held(before, None, slot, _note("refused", reason))
+        logger.error("%s; %s answers again", reason, before.verified.release.title)
+        release = before.verified.release
+        threading.Thread(target=self._client.given_up.keep, args=(release,), daemon=True).start()
 
 
 def _note(status: Status, reason: str | None = None) -> FollowState:
