@@ -45,7 +45,10 @@ def measure(
         Path | None, typer.Option("--to", help="File to write, for `lepton devices figures`.")
     ] = None,
     uplink: Annotated[
-        str | None, typer.Option("--uplink", help="A workspace's `uplinks` folder at any URL.")
+        str | None,
+        typer.Option(
+            "--uplink", help="A workspace's `uplinks` folder at any URL, or an endpoint's /uplink."
+        ),
     ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE,
     as_json: AsJson = False,
@@ -63,7 +66,7 @@ def measure(
     if update.status == "refused":
         say(f"warning: {update.reason}", "yellow")
     model = update.model
-    asked = threads or find_threads(model.receipt, device_class)
+    asked = threads or find_threads(model.receipt, model.release.channel, device_class)
     where = find_workspace(client.location, workspace)
     figures = measure_candidates(model, where, id, asked)
     data = seal_figures(figures, signer)

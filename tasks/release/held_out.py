@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from deployments.targets.errors import BadArtifact
 from gates.artifact import judge_artifacts
 from gates.model.drops import Drop, find_worst_drop
 from gates.model.facts import ModelFacts
@@ -59,21 +60,27 @@ class HeldOutBench:
 
     def __init__(self, bench: Bench, data: RowsSpec, limits: ModelLimits | None) -> None:
         self.bench, self.data, self.limits = bench, data, limits
-        self._asked: dict[str, Asked] = {}
+        self._asked: dict[str, Asked | str] = {}
         self._refused: dict[str, tuple[str, ...]] = {}
 
-    def ask(self, candidate: Candidate) -> Asked:
-        """Return what a candidate answers to the held-out rows."""
+    def ask(self, candidate: Candidate) -> Asked | str:
+        """Return what a candidate answers to the held-out rows, or why it cannot answer them."""
         if candidate.name not in self._asked:
-            self._asked[candidate.name] = self._ask(candidate)
+            try:
+                self._asked[candidate.name] = self._ask(candidate)
+            except BadArtifact as error:
+                self._asked[candidate.name] = str(error)
         return self._asked[candidate.name]
 
     def refuse(self, candidate: Candidate, asked: ClassDemands) -> tuple[str, ...]:
         """Return what the gates have against a candidate on a class of devices."""
+        answered = self.ask(candidate)
+        if isinstance(answered, str):
+            return (answered,)
         record = self.record(candidate, (), ())
         facts = describe_artifact(self.bench.evaluated, record, candidate.measured.sha256, asked)
         found = judge_artifacts({facts.name: asked.limits}, [facts]).reasons
-        return found or self._judge(candidate)
+        return found or self._judge(candidate, answered)
 
     def record(
         self, candidate: Candidate, chosen_for: tuple[str, ...], choices: Sequence[Choice]
@@ -92,20 +99,20 @@ class HeldOutBench:
             sha256=measured.sha256,
             figures=(
                 *bench.list_scores(candidate.score, candidate.agreement, VALIDATION),
-                *asked.figures,
+                *(() if isinstance(asked, str) else asked.figures),
                 measure_cost("size_bytes", measured.size_bytes, "bytes"),
                 measure_cost("latency_ms_p95", measured.latency_ms_p95, "ms"),
                 *list_costs(measured),
             ),
             chosen_for=chosen_for,
-            note=explain(candidate, choices),
+            note=explain(candidate, choices) or (asked if isinstance(asked, str) else ""),
             passed_over=list_passed_over(candidate, choices),
             classes=tuple(
                 candidate.costs[each.key].record(each, find_faults(each, candidate))
                 for each in bench.classes
                 if each.key != HERE
             ),
-            worst_slice=asked.worst.slice if asked.worst is not None else "",
+            worst_slice="" if isinstance(asked, str) or not asked.worst else asked.worst.slice,
         )
 
     def _ask(self, candidate: Candidate) -> Asked:
@@ -133,16 +140,14 @@ class HeldOutBench:
             )
         return Asked(sheet, (*scores, *others), worst)
 
-    def _judge(self, candidate: Candidate) -> tuple[str, ...]:
+    def _judge(self, candidate: Candidate, answered: Asked) -> tuple[str, ...]:
         """Return what the model gate has against the answers of the exact bytes."""
-        if self.limits is None or self._is_exact(self.ask(candidate).sheet):
+        if self.limits is None or self._is_exact(answered.sheet):
             return ()
         if candidate.name not in self._refused:
             sample = self.bench.evaluated.sample
-            answers = self._align(self._convert(self.ask(candidate).sheet))
-            figures: Mapping[str, Figure] = {
-                figure.name: figure for figure in self.ask(candidate).figures
-            }
+            answers = self._align(self._convert(answered.sheet))
+            figures: Mapping[str, Figure] = {figure.name: figure for figure in answered.figures}
             facts = replace(
                 self.facts,
                 answers=answers.values.astype(np.float64),

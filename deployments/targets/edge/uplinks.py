@@ -5,8 +5,9 @@ import os
 from typing import Protocol
 
 from deployments.targets.errors import UplinkRefused
+from deployments.targets.run.device_figures import is_figures_file
 from storage.base.errors import Unreachable
-from storage.base.store import Store, redact
+from storage.base.store import Store, redact, sha256_bytes
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
 _MAX_REPLY_BYTES = 2**16
@@ -82,10 +83,11 @@ class HttpUplink:
             ) from None
         if reply.status == _FORBIDDEN:
             raise UplinkRefused(f"uplink ({self.display}) refuses: {_read_error(text)}")
-        first, last = name.rpartition("/")[2].split("-")[:2]
-        if reply.status != _OK or _read_member(text, "accepted") != [int(first), int(last)]:
+        wanted = _find_taken(name, data)
+        if reply.status != _OK or _read_member(text, "accepted") != wanted:
+            named = wanted if isinstance(wanted, str) else "-".join(map(str, wanted))
             raise Unreachable(
-                f"uplink ({self.display}) must say that it took {first}-{last}; got status "
+                f"uplink ({self.display}) must say that it took {named}; got status "
                 f"{reply.status}: {_read_error(text)}; check the address"
             )
 
@@ -98,6 +100,14 @@ def open_uplink(url: str) -> Uplink:
     """
     is_http = url.startswith(("http://", "https://"))
     return HttpUplink(url) if is_http else StoreUplink(url)
+
+
+def _find_taken(name: str, data: bytes) -> list[int] | str:
+    """Return what an endpoint says that it took: a batch's range, or the digest of figures."""
+    if is_figures_file(name):
+        return sha256_bytes(data)
+    first, last = name.rpartition("/")[2].split("-")[:2]
+    return [int(first), int(last)]
 
 
 def _read_member(reply: bytes, name: str) -> object:

@@ -128,12 +128,22 @@ def read_body(receipt: bytes) -> dict[str, Any]:
     return body
 
 
-def find_threads(receipt: bytes, device_class: str) -> int:
-    """Return the threads that a release's recipe says of a class of devices; 1 where none."""
+def find_threads(receipt: bytes, channel: str, device_class: str) -> int:
+    """Return the threads that a release's recipe says of a class of devices; 1 where none.
+
+    What the channel's target says comes before what the class says.
+
+    Args:
+        receipt: The verified receipt.
+        channel: Name of the channel.
+        device_class: Name of the class.
+    """
     document = read_body(receipt)["recipe"].get("document", {})
-    described = document.get("device_classes") or {}
-    threads = (described.get(device_class) or {}).get("threads", 1)
-    return threads if isinstance(threads, int) and 1 <= threads <= 256 else 1
+    for section, name in (("targets", channel), ("device_classes", device_class)):
+        threads = ((document.get(section) or {}).get(name) or {}).get("threads")
+        if isinstance(threads, int) and 1 <= threads <= 256:
+            return threads
+    return 1
 
 
 def describe_machine() -> dict[str, str | int | None]:
@@ -153,6 +163,11 @@ def name_figures(device: str, data: bytes) -> str:
 def is_figures_file(name: str) -> bool:
     """Return whether a file below `uplinks` is one of figures, by its name."""
     return _NAME.fullmatch(name) is not None
+
+
+def is_sealed(data: bytes) -> bool:
+    """Return whether sent bytes are a sealed record: as a batch's header they would be too long."""
+    return data.startswith(b'{"signatures"')
 
 
 def seal_figures(figures: DeviceFigures, signer: ReceiptSigner) -> bytes:

@@ -9,6 +9,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from deployments.targets.errors import BadInput, TargetError, UplinkRefused
+from deployments.targets.run.device_figures import accept_figures, is_sealed
 from deployments.targets.run.forms.records import split_csv
 from deployments.targets.serve.bodies import (
     MAX_TEXT_BYTES,
@@ -24,7 +25,7 @@ from deployments.targets.serve.replies import Receive, Refusal, Reply, Scope, re
 from deployments.targets.trust.tensors import MAX_FILE_BYTES
 from deployments.targets.trust.uplink import accept_batch
 from storage.base.errors import InvalidInput, StorageError
-from storage.base.store import Store
+from storage.base.store import Store, sha256_bytes
 
 logger = logging.getLogger(__name__)
 COLUMNS = ["answer_id", "truth"]
@@ -65,7 +66,7 @@ class Inbox:
         return Reply(orjson.dumps({"accepted": accepted}))
 
     async def accept(self, scope: Scope, receive: Receive, body: Body) -> Reply:
-        """Take a device's signed batch into the workspace.
+        """Take a device's signed batch, or the figures that it measured, into the workspace.
 
         Raises:
             Refusal: 403, it cannot be trusted; 404, no batches are taken here.
@@ -81,13 +82,21 @@ class Inbox:
             )
         data = await body.read(headers, receive, MAX_FILE_BYTES)
         try:
-            first, last = await asyncio.to_thread(accept_batch, self.workspace, data)
+            taken = await asyncio.to_thread(_take, self.workspace, data)
         except UplinkRefused as error:
             raise Refusal(403, str(error)) from error
         except (StorageError, TargetError) as error:
             logger.exception("A batch could not be kept")
             raise refuse_busy("uplink must be kept durably; got a fault of this node") from error
-        return Reply(orjson.dumps({"accepted": [first, last]}))
+        return Reply(orjson.dumps({"accepted": taken}))
+
+
+def _take(workspace: Store, data: bytes) -> list[int] | str:
+    """Take a batch, and return its range; or figures, and return their digest."""
+    if not is_sealed(data):
+        return list(accept_batch(workspace, data))
+    accept_figures(workspace, data)
+    return sha256_bytes(data)
 
 
 def _refuse_other_origins(headers: dict[bytes, bytes]) -> None:

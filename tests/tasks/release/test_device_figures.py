@@ -177,11 +177,14 @@ def test_figures_that_no_enrolled_device_signed_are_refused_and_count_for_nothin
 
 
 def test_a_device_computes_in_as_many_threads_as_the_recipe_says_of_its_class() -> None:
-    document = {"device_classes": {"camera": {"threads": 3}}}
+    document = {
+        "device_classes": {"camera": {"threads": 3}},
+        "targets": {"edge": {"threads": None}, "own": {"threads": 2}},
+    }
     receipt = json.dumps({"signed": {"recipe": {"document": document}}}).encode()
-    assert find_threads(receipt, "camera") == 3
-    assert find_threads(receipt, "hub") == 1
-    assert find_threads(b'{"signed": {"recipe": {"document": {}}}}', "camera") == 1
+    asked = (("edge", "camera"), ("own", "camera"), ("edge", "hub"), ("new", "hub"))
+    assert [find_threads(receipt, *each) for each in asked] == [3, 2, 1, 1]
+    assert find_threads(b'{"signed": {"recipe": {"document": {}}}}', "edge", "camera") == 1
 
 
 def test_times_in_several_threads_are_held_against_those_in_as_many(fleet: Fleet) -> None:

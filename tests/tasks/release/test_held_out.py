@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deployments.targets.errors import BadArtifact
 from deployments.targets.specs import DeviceClass, TargetSpec
 from gates.model.facts import ModelFacts
 from gates.specs.artifact import ArtifactGate
@@ -42,6 +43,8 @@ class FakeBench(Bench):
 
     def answer(self, content: bytes, split: str) -> AnswerSheet:
         del split
+        if content == b"broken":
+            raise BadArtifact("artifact must answer finite values; got others")
         return AnswerSheet(IDS, TRUTH, answer(int(content)))
 
 
@@ -92,6 +95,18 @@ def test_every_figure_of_exact_bytes_is_written_down_and_the_slice_that_lost_mos
     assert names == own | {"agreement", "worst_slice_drop"}
     assert record.worst_slice == "class b"
     assert find_value(record.figures, "worst_slice_drop") == pytest.approx(5 / 20)
+
+
+def test_bytes_that_cannot_answer_a_held_out_row_are_refused_and_end_nothing(
+    bench: FakeBench,
+) -> None:
+    data: Any = None
+    asked, broken = HeldOutBench(bench, data, None), make_candidate("int8", content=b"broken")
+    (here,) = list_demands(TargetSpec(), {}, ArtifactGate())
+    assert asked.refuse(broken, here) == ("artifact must answer finite values; got others",)
+    record = asked.record(broken, (), ())
+    assert record.note == "artifact must answer finite values; got others"
+    assert not [figure for figure in record.figures if figure.split == "held_out"]
 
 
 def test_bytes_that_answer_otherwise_pass_the_model_gate_themselves_once(

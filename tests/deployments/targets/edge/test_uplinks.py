@@ -1,3 +1,4 @@
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -72,6 +73,16 @@ def test_an_endpoint_that_asks_for_a_key_is_shown_it(
         monkeypatch.setenv("LEPTON_API_KEY", key or "")
         open_uplink(endpoint).send(NAME, DATA)
         assert Endpoint.key == (key and f"Bearer {key}")
+
+
+def test_an_endpoint_names_the_figures_that_it_took_by_their_digest(endpoint: str) -> None:
+    digest = hashlib.sha256(DATA).hexdigest()
+    name = f"d1/measured-{digest}.json"
+    reply(200, {"accepted": digest})
+    open_uplink(endpoint).send(name, DATA)
+    reply(200, {"accepted": "0" * 64})
+    with pytest.raises(Unreachable, match=f"must say that it took {digest}"):
+        open_uplink(endpoint).send(name, DATA)
 
 
 def test_a_refusal_is_repeated_in_its_words(endpoint: str) -> None:

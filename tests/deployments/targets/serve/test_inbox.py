@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from deployments.targets.run.device_figures import DeviceFigures, name_figures, seal_figures
 from deployments.targets.serve.recorder import CountingRecorder, Truth
 from deployments.targets.trust.card import Card
 from deployments.targets.trust.devices import add_device, make_code, revoke_device
@@ -13,7 +14,7 @@ from deployments.targets.trust.receipt_signer import ReceiptSigner, make_private
 from deployments.targets.trust.sealed import open_sealed
 from deployments.targets.trust.uplink import UplinkBatch, UplinkRecord, pack_batch
 from storage.base.errors import StorageError
-from storage.base.store import Store
+from storage.base.store import Store, sha256_bytes
 from tests.deployments.targets.serve.asking import Held, Node, make_live
 
 
@@ -132,6 +133,31 @@ def test_batches_of_enrolled_devices_are_taken(pictures: Node, keys: KeyRing) ->
     revoke_device(workspace, "d1", keys)
     assert pictures.post("/uplink", pack_batch(make_batch(2), signer)).status == 403
     assert len(workspace.listdir("uplinks/d1")) == 1
+
+
+def test_figures_of_enrolled_devices_are_taken(pictures: Node, keys: KeyRing) -> None:
+    workspace = pictures.workspace
+    assert workspace is not None
+    signer = enrol(workspace, keys)
+    figures = DeviceFigures(
+        device="d1",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        channel="edge",
+        release=1,
+        model_id="a" * 64,
+        receipt="b" * 64,
+        threads=1,
+        artifacts=(),
+    )
+    data = seal_figures(figures, signer)
+    for _ in range(2):
+        assert pictures.post("/uplink", data).json == {"accepted": sha256_bytes(data)}
+    assert workspace.listdir("uplinks/d1") == [name_figures("d1", data).partition("/")[2]]
+    stranger = seal_figures(figures, make_signer(make_private_pem(), "x"))
+    for bad in (stranger, data.replace(b'"threads":1', b'"threads":2'), data[:-1], data[:20]):
+        assert pictures.post("/uplink", bad).status == 403
+    revoke_device(workspace, "d1", keys)
+    assert pictures.post("/uplink", data).status == 403
 
 
 def test_a_node_without_a_workspace_takes_no_batches(card: Card) -> None:
