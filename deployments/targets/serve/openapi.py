@@ -3,6 +3,7 @@
 https://spec.openapis.org/oas/v3.1.0
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pydantic import JsonValue
@@ -16,7 +17,7 @@ Document = dict[str, Any]
 _TEXT: Final[Document] = {"type": "string"}
 _NUMBER: Final[Document] = {"type": "number"}
 _ID: Final[Document] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-_NAME: Final[Document] = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^/]+$"}
+_BODY: Final[Document] = {"type": "string", "minLength": 1}
 _JSON: Final = "application/json"
 _BYTES: Final = "application/octet-stream"
 _REFUSALS: Final = {
@@ -35,13 +36,18 @@ _REFUSALS: Final = {
 _LOOKS: Final = ("401", "403", "404", "405", "429")
 
 
-def describe_api(live: LiveModel, version: str) -> Document:
+def describe_api(models: list[LiveModel], names: Sequence[str], version: str) -> Document:
     """Return the OpenAPI document of a node.
 
     Args:
-        live: The model that answers now.
+        models: The models that can be asked, the one that answers now first.
+        names: Names of that one beside its recipe's.
         version: Lepton's.
     """
+    live = models[0]
+    known = dict.fromkeys([live.card.name, *names, *(model.model_id for model in models)])
+    versions = dict.fromkeys([*(model.model_id for model in models)])
+    parameters = {"model": list(known), "version": list(versions)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -53,6 +59,10 @@ def describe_api(live: LiveModel, version: str) -> Document:
         "paths": _list_answers(live) | _list_looks() | _list_protocol(),
         "components": {
             "schemas": _list_schemas(live),
+            "parameters": {
+                name: {"name": name, "in": "path", "required": True, "schema": {"enum": texts}}
+                for name, texts in parameters.items()
+            },
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"key": []}, {}],
@@ -86,9 +96,7 @@ def _describe(
         | {status: _say(_REFUSALS[status], _refer("Error")) for status in statuses},
     }
     if names:
-        found["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": _NAME} for name in names
-        ]
+        found["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in names]
     if body is not None:
         found["requestBody"] = {"required": True, "content": body}
     return found
@@ -115,7 +123,7 @@ def _list_answers(live: LiveModel) -> Document:
             "post": _describe(
                 "Say what was true of answers",
                 _say("How many were kept.", taken),
-                body={_JSON: {"schema": truths}, "text/csv": {"schema": _TEXT}},
+                body={_JSON: {"schema": truths}, "text/csv": {"schema": _BODY}},
                 access="feedback",
                 id="feedback",
             )
@@ -124,7 +132,7 @@ def _list_answers(live: LiveModel) -> Document:
             "post": _describe(
                 "Take a device's signed batch",
                 _say("The range of numbers that it holds.", taken),
-                body={_BYTES: {"schema": {}}},
+                body={_BYTES: {"schema": _BODY}},
                 access="uplink",
                 id="uplink",
             )
@@ -134,10 +142,10 @@ def _list_answers(live: LiveModel) -> Document:
 
 def _list_bodies(live: LiveModel) -> Document:
     """List what may be sent to be answered; files and numbers are of any length."""
-    bodies: Document = {_JSON: {"schema": _refer("Rows")}, "application/x-npy": {"schema": {}}}
+    bodies: Document = {_JSON: {"schema": _refer("Rows")}, "application/x-npy": {"schema": _BODY}}
     if live.card.input.columns:
-        return bodies | {"text/csv": {"schema": _TEXT}}
-    return bodies | {kind: {"schema": {}} for kind in ("image/png", "image/jpeg")}
+        return bodies | {"text/csv": {"schema": _BODY}}
+    return bodies | {kind: {"schema": _BODY} for kind in ("image/png", "image/jpeg")}
 
 
 def _list_looks() -> Document:

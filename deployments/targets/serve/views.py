@@ -78,7 +78,7 @@ class _Views:
         return Response(self._count(), headers={"content-type": CONTENT_TYPE})
 
     def show_api(self, request: Request) -> Response:
-        return _reply(describe_api(self._runtime.current, _find_version()))
+        return _reply(describe_api(list_versions(self._runtime), self._names, _find_version()))
 
     def show_receipt(self, request: Request) -> Response:
         live = find_model(self._runtime, self._names, request.path_params["name"])
