@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 """What channels, devices, their classes and tags may be called: it becomes the name of a file."""
 ClassName = Annotated[str, Field(pattern=NAME_PATTERN)]
+Records = Literal["off", "metadata", "full"]
 
 
 class Budget(BaseModel):
@@ -72,6 +73,10 @@ class TargetSpec(Budget):
     form in Prefect's UI."""
     approval_timeout_h: float = Field(default=24.0, gt=0.0, le=720.0)
     """How long the run waits for that, in hours; after it the answer is no."""
+    records: Records = "full"
+    """The most that agents and endpoints keep of what is asked: "off": nothing, not even that it
+    was; "metadata": when which model answered what, without what it was asked; "full": all. Those
+    who run them may keep less."""
 
 
 def list_classes(

@@ -7,6 +7,8 @@ from lepton_ai.commands.common import say
 if TYPE_CHECKING:
     from deployments.targets.run.live import Runtime
 
+ADD = "add it where the workspace is, with: lepton devices add"
+
 
 def warn_refused(runtime: "Runtime") -> None:
     """Says where a channel is refused, and that the model that was verified last answers."""

@@ -9,7 +9,7 @@ import typer
 
 from deployments.targets.edge.state import StateFolder
 from deployments.targets.trust.devices import check_device_class
-from lepton_ai.commands.answering import say_model, say_ready
+from lepton_ai.commands.answering import ADD, say_model, say_ready
 from lepton_ai.commands.common import (
     DEFAULT_WORKSPACE,
     Workspace,
@@ -17,14 +17,13 @@ from lepton_ai.commands.common import (
     translate_errors,
     with_extra,
 )
-from lepton_ai.commands.serve import ApiKeys, OpenToAll, TlsCertificate, TlsKey
+from lepton_ai.commands.serve import ApiKeys, Level, OpenToAll, TlsCertificate, TlsKey
 from lepton_ai.extras import SERVE
 
 app = typer.Typer(no_args_is_help=True)
 
 INTERVAL_S = 30.0
 SPOOL_BYTES = 256 * 2**20
-ADD = "add it where the workspace is, with: lepton devices add"
 
 State = Annotated[Path, typer.Option("--state", help="Folder of the device's key and spool.")]
 Id = Annotated[
@@ -51,6 +50,12 @@ Interval = Annotated[
     float,
     typer.Option(
         "--interval-s", min=0.05, help="Seconds between two looks at the channel, and sendings."
+    ),
+]
+Kept = Annotated[
+    Level,
+    typer.Option(
+        "--records", help="The most that is kept of what is asked; a recipe may say less."
     ),
 ]
 SpoolBytes = Annotated[
@@ -81,6 +86,7 @@ def run(
     interval_s: Interval = INTERVAL_S,
     spool_bytes: SpoolBytes = SPOOL_BYTES,
     workspace: Workspace = DEFAULT_WORKSPACE,
+    records: Kept = Level.FULL,
     api_keys: ApiKeys = None,
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
@@ -111,6 +117,7 @@ def run(
         port=port,
         interval_s=interval_s,
         spool_bytes=spool_bytes,
+        records=records.value,
         exposure=plan_exposure(
             host,
             api_keys=api_keys,

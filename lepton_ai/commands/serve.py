@@ -1,6 +1,7 @@
 """`lepton serve`: an endpoint that answers over HTTP with a channel's champion."""
 
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,17 +11,30 @@ from deployments.targets.follow.follower import Follower
 from deployments.targets.run.live import Runtime
 from deployments.targets.trust.devices import check_device_class
 from deployments.targets.trust.rollout import Taker
-from lepton_ai.commands.answering import say_model, say_ready
-from lepton_ai.commands.common import with_extra
+from lepton_ai.commands.answering import ADD, say_model, say_ready
+from lepton_ai.commands.common import say, with_extra
 from lepton_ai.extras import SERVE
 from storage.base.store import Store
 
 if TYPE_CHECKING:
+    from deployments.targets.edge.records import EndpointRecords
+    from deployments.targets.serve.exposure import Exposure
     from deployments.targets.serve.settings import ServeSettings
 
 _PROTECTION = "Protection"
+_RECORDS = "Records"
 _ACTS = ("config", "check")
 """Options that are no settings."""
+
+
+class Level(StrEnum):
+    """How much is kept of what is asked."""
+
+    OFF = "off"
+    METADATA = "metadata"
+    FULL = "full"
+
+
 ApiKeys = Annotated[
     Path | None,
     typer.Option(
@@ -88,6 +102,27 @@ def serve(
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
     open_to_all: OpenToAll = None,
+    records: Annotated[
+        Level | None,
+        typer.Option(
+            help="The most that is kept of what is asked; a recipe may say less. Default: off.",
+            rich_help_panel=_RECORDS,
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the endpoint's key and spool.", rich_help_panel=_RECORDS),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="all, or sampled:P. Default: all.", rich_help_panel=_RECORDS),
+    ] = None,
+    uplink: Annotated[
+        str | None,
+        typer.Option(
+            help="Where they are sent. Default: the workspace's uplinks.", rich_help_panel=_RECORDS
+        ),
+    ] = None,
     log: Annotated[
         str | None,
         typer.Option(help="json: lines of JSON on stderr, one a request besides. Default: text."),
@@ -116,30 +151,48 @@ def serve(
 
 def run_endpoint(settings: "ServeSettings", *, check: bool = False) -> None:
     """Serve until the process is told to stop, or only look whether it could."""
-    from deployments.targets.serve.app import make_app
-    from deployments.targets.serve.connections import Gate
-    from deployments.targets.serve.recorder import CountingRecorder
-    from deployments.targets.serve.server import check_address, serve_app
+    from deployments.targets.serve.server import check_address
     from deployments.targets.serve.watch import start_log
 
     start_log(settings.log)
     exposure = settings.plan_exposure()
+    device_class = settings.device_class and check_device_class(settings.device_class)
+    taker = Taker(settings.id, device_class)
+    runtime = Runtime(settings.channel, settings.workspace, taker=taker)
+    say_model(runtime)
+    kept = _open_records(settings)
+    try:
+        if check:
+            check_address(settings.host, settings.port)
+        else:
+            _answer(settings, exposure, runtime, kept)
+    finally:
+        if kept is not None:
+            kept.close()
+
+
+def _answer(
+    settings: "ServeSettings",
+    exposure: "Exposure",
+    runtime: Runtime,
+    kept: "EndpointRecords | None",
+) -> None:
+    """Answer until the process is told to stop."""
+    from deployments.targets.serve.app import make_app
+    from deployments.targets.serve.connections import Gate
+    from deployments.targets.serve.recorder import CountingRecorder
+    from deployments.targets.serve.server import serve_app
+
     workspace = settings.workspace
     store = None if workspace.startswith(("http://", "https://")) else Store(workspace)
-    recorder = CountingRecorder(store, settings.id)
-    device_class = settings.device_class and check_device_class(settings.device_class)
-    runtime = Runtime(settings.channel, workspace, taker=Taker(settings.id, device_class))
-    say_model(runtime)
-    if check:
-        check_address(settings.host, settings.port)
-        return
+    recorder = kept.recorder if kept is not None else CountingRecorder(store, settings.id)
     follower = Follower(runtime, settings.interval_s)
     gate = Gate()
     app = make_app(
         runtime,
         recorder,
         names=[runtime.current.verified.release.channel],
-        health=lambda: describe_endpoint(recorder.node, runtime),
+        health=lambda: describe_endpoint(recorder.node, runtime, kept),
         workspace=store,
         keys=exposure.keys,
         gate=gate,
@@ -148,16 +201,41 @@ def run_endpoint(settings: "ServeSettings", *, check: bool = False) -> None:
         app,
         settings.host,
         settings.port,
-        on_ready=_make_begin(follower, exposure.scheme),
+        on_ready=_make_begin(follower, exposure.scheme, kept),
         on_stop=lambda: _stop(follower),
         certificate=exposure.certificate,
         gate=gate,
     )
 
 
-def describe_endpoint(node: str, runtime: Runtime) -> dict[str, Any]:
+def _open_records(settings: "ServeSettings") -> "EndpointRecords | None":
+    """Open what keeps records; None where none are kept."""
+    from deployments.targets.edge.records import EndpointRecords
+    from deployments.targets.edge.state import StateFolder
+
+    if settings.records == "off" or settings.state is None or settings.id is None:
+        return None
+    folder = StateFolder(settings.state)
+    if not folder.is_enrolled:
+        code = folder.make_code(settings.id)
+        say(f"endpoint {settings.id} is new here: {ADD} {code} --class CLASS", "yellow")
+    return EndpointRecords(
+        settings.state,
+        settings.id,
+        settings.uplink_url,
+        policy=settings.policy,
+        most=settings.records,
+        spool_bytes=settings.spool_bytes,
+        interval_s=settings.interval_s,
+    )
+
+
+def describe_endpoint(
+    node: str, runtime: Runtime, kept: "EndpointRecords | None" = None
+) -> dict[str, Any]:
     """Return what `/health` of an endpoint says."""
     live, state = runtime.current, runtime.state
+    spool = {} if kept is None else {"spool": kept.describe()}
     return {
         "endpoint": node,
         "model_id": live.model_id,
@@ -168,14 +246,19 @@ def describe_endpoint(node: str, runtime: Runtime) -> dict[str, Any]:
             "reason": state.reason,
             "checked_at": state.checked_at,
         },
+        **spool,
     }
 
 
-def _make_begin(follower: Follower, scheme: str) -> Callable[[str, int], None]:
+def _make_begin(
+    follower: Follower, scheme: str, kept: "EndpointRecords | None"
+) -> Callable[[str, int], None]:
     """Return what is called once requests are answered."""
 
     def begin(host: str, port: int) -> None:
         follower.start()
+        if kept is not None:
+            kept.start()
         say_ready(host, port, scheme)
 
     return begin

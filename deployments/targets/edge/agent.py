@@ -16,6 +16,7 @@ from deployments.targets.run.live import Runtime
 from deployments.targets.serve.app import make_app
 from deployments.targets.serve.exposure import Exposure
 from deployments.targets.serve.server import serve_app
+from deployments.targets.specs import Records
 from deployments.targets.trust.rollout import Taker
 
 STOP_TIMEOUT_S = 10.0
@@ -36,6 +37,7 @@ class AgentSettings:
         port: Its port; 0: a free one.
         interval_s: Seconds between two looks at the channel, and between two sendings.
         spool_bytes: The most that its spool takes on the disk.
+        records: The most that it keeps of what it is asked.
         exposure: The address that it listens on, and what protects it.
     """
 
@@ -49,6 +51,7 @@ class AgentSettings:
     port: int
     interval_s: float
     spool_bytes: int
+    records: Records
     exposure: Exposure
 
 
@@ -92,7 +95,7 @@ def run_agent(
         try:
             app = make_app(
                 runtime,
-                SpoolRecorder(settings.device, spool, policy),
+                SpoolRecorder(settings.device, spool, policy, most=settings.records),
                 names=[runtime.current.verified.release.channel],
                 health=lambda: describe_agent(settings.device, runtime, spool),
                 keys=settings.exposure.keys,

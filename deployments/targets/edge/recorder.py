@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,6 +14,8 @@ from deployments.targets.edge.spool_rows import SpoolRow
 from deployments.targets.run.live import LiveModel
 from deployments.targets.run.runtime import Answers, Array
 from deployments.targets.serve.recorder import Truth
+from deployments.targets.specs import Records
+from deployments.targets.trust.privacy import find_least, read_privacy
 from deployments.targets.trust.uplink import UplinkRecord
 from storage.base.errors import InvalidInput, StorageError
 from storage.base.store import canonical_json
@@ -25,6 +28,7 @@ class SpoolRecorder:
         device: The device's id.
         spool: Where they are kept.
         policy: Which ones are.
+        most: The most that is kept of one; the recipe may say less.
         now: The device's clock.
 
     Attributes:
@@ -37,11 +41,14 @@ class SpoolRecorder:
         spool: Spool,
         policy: KeepPolicy,
         *,
+        most: Records = "full",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.node = device
         self._spool = spool
         self._policy = policy
+        self._most = most
+        self._levels: dict[str, Records] = {}
         self._now = now
 
     async def record(
@@ -93,6 +100,9 @@ class SpoolRecorder:
         answers: Answers,
         times: Array | None,
     ) -> Iterator[SpoolRow]:
+        level = self._find_level(live)
+        if level == "off":
+            return
         shape = canonical_json(list(raw.shape[1:])).decode()
         for place in range(len(raw)):
             answer_id = f"{self.node}:{first + place}"
@@ -100,20 +110,36 @@ class SpoolRecorder:
                 continue
             outputs = live.teller.list_outputs(answers, place)
             said = {output.name: output.value for output in outputs}
-            yield SpoolRow(
+            row = SpoolRow(
                 sequence=first + place,
-                kind="answer",
+                kind="metadata",
                 at=at,
                 model_id=live.model_id,
                 probability=self._policy.probability,
                 reason=self._policy.reason,
                 answer_id=answer_id,
                 said=canonical_json(said).decode(),
-                dtype=raw.dtype.name,
-                shape=shape,
-                data=np.ascontiguousarray(raw[place]).tobytes(),
-                times=None if times is None else np.asarray(times[place], "<f8").tobytes(),
             )
+            yield (
+                row
+                if level == "metadata"
+                else replace(
+                    row,
+                    kind="answer",
+                    dtype=raw.dtype.name,
+                    shape=shape,
+                    data=np.ascontiguousarray(raw[place]).tobytes(),
+                    times=None if times is None else np.asarray(times[place], "<f8").tobytes(),
+                )
+            )
+
+    def _find_level(self, live: LiveModel) -> Records:
+        """Return how much is kept of what a model is asked: what is said here, or less."""
+        release = live.verified.release
+        if release.receipt not in self._levels:
+            may = read_privacy(live.verified.receipt, release.channel)
+            self._levels = {release.receipt: find_least(self._most, may)}
+        return self._levels[release.receipt]
 
 
 def _check_truth(told: Truth) -> str:

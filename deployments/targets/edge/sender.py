@@ -190,7 +190,7 @@ def make_batch(device: str, first: int, last: int, rows: Sequence[SpoolRow]) -> 
 
 def _make_record(row: SpoolRow) -> UplinkRecord:
     said = json.loads(row.said)
-    is_answer = row.kind == "answer"
+    is_answer = row.kind != "truth"
     return UplinkRecord.model_validate(
         {
             "sequence": row.sequence,

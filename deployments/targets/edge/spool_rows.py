@@ -11,7 +11,7 @@ class SpoolRow:
 
     Attributes:
         sequence: Its number among all that the device answered or was told.
-        kind: "answer" or "truth".
+        kind: "answer", "truth", or "metadata": an answer without its input.
         at: When, in ISO 8601.
         model_id: The model that answered; None of a truth.
         probability: The chance that it had to be kept.

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from deployments.targets.errors import ServeError
 from deployments.targets.serve.exposure import Exposure, plan_exposure
+from deployments.targets.specs import Records
 from storage.base.store import redact
 
 MAX_FILE_BYTES = 2**20
@@ -28,6 +29,11 @@ class ServeSettings(BaseModel):
         api_keys: Folder of API keys; None: that of the config directory, if it is there.
         tls_certificate: PEM file of its certificate and of those above it.
         tls_key: PEM file of the private key; None: it is in the same file.
+        records: The most that is kept of what it is asked; a recipe may say less.
+        state: Folder of the endpoint's key and of what it keeps, until that was sent.
+        uplink: Where that is sent; None: the workspace's `uplinks`.
+        policy: Which answers are kept: "all" or "sampled:P".
+        spool_bytes: The most that they take on the disk.
         log: "text": what goes wrong, as text; "json": lines of JSON, one a request besides.
         open_to_all: Whether everybody who reaches it is answered, without a key.
     """
@@ -44,6 +50,11 @@ class ServeSettings(BaseModel):
     api_keys: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    records: Records = "off"
+    state: Path | None = None
+    uplink: str | None = None
+    policy: str = "all"
+    spool_bytes: Annotated[int, Field(ge=2**20)] = 256 * 2**20
     log: Literal["text", "json"] = "text"
     open_to_all: bool = False
 
@@ -51,7 +62,14 @@ class ServeSettings(BaseModel):
     def _check_words(self) -> Self:
         if self.open_to_all and self.api_keys is not None:
             raise ValueError("open_to_all and api_keys exclude each other: give one of both")
+        if self.records != "off" and (self.state is None or self.id is None):
+            raise ValueError("records need an id and a state folder to be kept: give both")
         return self
+
+    @property
+    def uplink_url(self) -> str:
+        """Where records are sent."""
+        return self.uplink or self.workspace.rstrip("/") + "/uplinks"
 
     def plan_exposure(self) -> Exposure:
         """Find out what protects the endpoint.
@@ -103,7 +121,7 @@ def _read_file(file: Path) -> dict[str, Any]:
         raise ServeError(
             f"settings ({shown}) must be a TOML file that can be read; got {reason}; correct it"
         ) from None
-    for name in ("api_keys", "tls_certificate", "tls_key"):
+    for name in ("api_keys", "tls_certificate", "tls_key", "state"):
         if isinstance(said.get(name), str):
             said[name] = file.parent / said[name]
     return said

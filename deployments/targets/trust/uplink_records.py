@@ -30,7 +30,7 @@ class UplinkRecord(_Record):
 
     Attributes:
         sequence: Its number among all that the device answered or was told.
-        kind: "answer" or "truth".
+        kind: "answer", "truth", or "metadata": an answer without what was asked.
         at: When it was given or told, by the device's clock.
         model_id: The model that answered; None of a truth.
         probability: The chance that an answer like this one had to be kept; 1 of a truth.
@@ -42,7 +42,7 @@ class UplinkRecord(_Record):
     """
 
     sequence: Sequence
-    kind: Literal["answer", "truth"]
+    kind: Literal["answer", "truth", "metadata"]
     at: datetime
     model_id: Sha256 | None = None
     probability: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -73,7 +73,7 @@ class Header(_Record):
                     f"records must ascend within {self.first}-{self.last}; got {record.sequence}"
                 )
             before = record.sequence
-            if record.kind == "answer":
+            if record.kind != "truth":
                 self._check_answer(record)
         return self
 
@@ -83,6 +83,8 @@ class Header(_Record):
                 f"answer {record.sequence} must be called {self.device}:{record.sequence}; got "
                 f"{record.answer_id}"
             )
+        if record.kind == "metadata":
+            return  # It has no input, by which a batch is of one model.
         if record.model_id is None or record.model_id != self.model_id:
             raise ValueError(
                 f"answers must be of the batch's one model, {self.model_id}; got {record.model_id}"

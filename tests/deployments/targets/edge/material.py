@@ -1,5 +1,6 @@
 """Rows, and a model that answers without being one."""
 
+import json
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -53,14 +54,20 @@ def tell(answer_id: Any, truth: Any) -> Truth:
 OUTPUTS = (OutputSpec(name="score", dtype="float32", meaning="score"),)
 
 
-def make_live(model_id: str = MODEL) -> LiveModel:
+def make_live(model_id: str = MODEL, records: str = "full") -> LiveModel:
     teller = Teller(
         lambda answers, row: (
             Output(name="score", value=float(answers.values[row]), meaning="score"),
         ),
         str,
     )
-    return cast(LiveModel, SimpleNamespace(model_id=model_id, teller=teller))
+    signed = {"signed": {"recipe": {"document": {"targets": {"edge": {"records": records}}}}}}
+    verified = SimpleNamespace(
+        receipt=json.dumps(signed).encode(),
+        release=SimpleNamespace(receipt=f"receipt of {records}", channel="edge"),
+    )
+    found = SimpleNamespace(model_id=model_id, teller=teller, verified=verified)
+    return cast(LiveModel, found)
 
 
 def make_answers(scores: list[float]) -> Answers:

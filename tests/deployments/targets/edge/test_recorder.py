@@ -9,7 +9,10 @@ import pytest
 
 from deployments.targets.edge.policy import parse_policy
 from deployments.targets.edge.recorder import SpoolRecorder
+from deployments.targets.edge.sender import make_batch
 from deployments.targets.edge.spool import Spool
+from deployments.targets.trust.receipt_signer import make_private_pem, make_signer
+from deployments.targets.trust.uplink import pack_batch
 from storage.base.errors import InvalidInput
 from tests.deployments.targets.edge.material import AT, MODEL, make_answers, make_live, tell
 
@@ -108,3 +111,53 @@ def test_many_at_once_get_different_ids(spool: Spool) -> None:
         f"d1:{number}" for number in range(1, 151)
     ]
     assert spool.marks.records == 150
+
+
+@pytest.mark.parametrize(
+    ("recipe", "most", "kept"),
+    [
+        ("full", "full", "answer"),
+        ("metadata", "full", "metadata"),
+        ("full", "metadata", "metadata"),
+        ("metadata", "metadata", "metadata"),
+        ("off", "full", None),
+        ("full", "off", None),
+        ("a word of later", "full", None),
+    ],
+)
+def test_what_is_kept_is_what_recipe_and_operator_both_allow(
+    spool: Spool, recipe: str, most: Any, kept: str | None
+) -> None:
+    recorder = SpoolRecorder("d1", spool, parse_policy("all"), most=most, now=lambda: NOW)
+    raw = np.full((2, 2, 2), 7, np.int16)
+    live, answers = make_live(records=recipe), make_answers([0.5, 1.5])
+    assert asyncio.run(recorder.record(live, raw, answers, np.array([[1.0], [2.0]]))) == "d1:1"
+    assert asyncio.run(recorder.record(live, raw, answers, None)) == "d1:3"
+    rows = spool.read_rows(1, 9)
+    assert {row.kind for row in rows} == ({kept} if kept else set())
+    for row in rows:
+        assert (row.data == b"", row.times is None or row.sequence < 3) == (kept != "answer", True)
+        assert (row.dtype is None, row.shape is None) == (kept != "answer",) * 2
+        assert (row.model_id, row.at) == (MODEL, AT)
+    said = [row.said for row in rows]
+    assert said == (['{"score":0.5}', '{"score":1.5}'] * 2 if kept else [])
+
+
+def test_a_batch_carries_answers_without_their_inputs(spool: Spool) -> None:
+    full = SpoolRecorder("d1", spool, parse_policy("all"), now=lambda: NOW)
+    for records, model in (("full", MODEL), ("metadata", "b" * 64), ("full", MODEL)):
+        raw = np.arange(4, dtype=np.int16).reshape(1, 2, 2)
+        live = make_live(model, records)
+        asyncio.run(full.record(live, raw, make_answers([0.5]), None))
+    asyncio.run(full.add_truth([tell("d1:2", "7")]))
+    rows = spool.read_rows(1, 9)
+    signer = make_signer(make_private_pem(), "test")
+    batch = make_batch("d1", 1, 4, rows)
+    pack_batch(batch, signer)
+    assert [record.kind for record in batch.records] == ["answer", "metadata", "answer", "truth"]
+    assert (len(batch.inputs), batch.model_id) == (2, MODEL)
+    assert batch.records[1].answer == {"score": 0.5}
+    assert batch.records[1].model_id == "b" * 64
+    alone = make_batch("d1", 2, 2, rows[1:2])
+    pack_batch(alone, signer)
+    assert (alone.model_id, len(alone.inputs)) == (None, 0)

@@ -59,7 +59,9 @@ def make_live(card: Card, number: int = 1, on_call: Callable[[], None] = lambda:
         published_at="2026-01-01T00:00:00Z",
         publication="x",
     )
-    verified = VerifiedModel(release=release, card=card, data=b"", receipt=b"")
+    verified = VerifiedModel(
+        release=release, card=card, data=b"", receipt=b'{"signatures":[],"signed":{}}'
+    )
     return LiveModel(verified, Adding(card, on_call), ANSWERS.find(card.objective), joins_rows=True)
 
 

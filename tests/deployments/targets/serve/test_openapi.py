@@ -55,7 +55,7 @@ def test_what_is_looked_at_is_as_it_says(node: Node) -> None:
     live = node.held.current
     names = {"{model}": live.card.name, "{version}": live.model_id}
     for path, item in document["paths"].items():
-        if "get" not in item or path == "/models/{model}/receipt":
+        if "get" not in item:
             continue
         asked = path
         for name, value in names.items():

@@ -6,6 +6,7 @@ import pytest
 
 from deployments.targets.errors import ServeError
 from deployments.targets.serve.settings import ServeSettings, load_settings
+from lepton_ai.commands.serve import Level
 
 
 def test_options_come_before_the_file_and_the_file_before_what_is_usual(tmp_path: Path) -> None:
@@ -15,6 +16,17 @@ def test_options_come_before_the_file_and_the_file_before_what_is_usual(tmp_path
     assert (found.port, found.channel, found.id, found.host) == (0, "edge", "e1", "127.0.0.1")
     assert (found.api_keys, found.tls_key) == (tmp_path / "keys", Path("/x/tls.key"))
     assert load_settings(None, {"channel": "cloud"}) == ServeSettings()
+
+
+def test_records_are_sent_to_the_workspace_unless_it_is_said_where(tmp_path: Path) -> None:
+    kept = {"records": Level.FULL, "id": "e1", "state": tmp_path, "workspace": "s3://b/w/"}
+    assert load_settings(None, kept).uplink_url == "s3://b/w/uplinks"
+    assert load_settings(None, kept).records == "full"
+    there = "https://h/uplink"
+    assert load_settings(None, {**kept, "uplink": there}).uplink_url == there
+    for absent in ("id", "state"):
+        with pytest.raises(ServeError, match="need an id and a state folder"):
+            load_settings(None, {**kept, absent: None})
 
 
 @pytest.mark.parametrize(
