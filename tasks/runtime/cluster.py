@@ -25,6 +25,11 @@ SETTINGS = {
     "distributed.scheduler.no-workers-timeout": "5 minutes",
     # A look at each worker's stack a hundred times a second, for a page that nobody opens.
     "distributed.worker.profile.enabled": False,
+    # Whether event loops keep up is asked fifty times a second in each process, and what they cost
+    # twice: beside a training, that is a tenth of a core for nobody (measured; a third is left).
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.cycle": "10s",
+    "distributed.admin.system-monitor.interval": "5s",
     # One thread each, and not the threshold of memory that Dask sets beside it, see `main`.
     "distributed.nanny.pre-spawn-environ": {
         "OMP_NUM_THREADS": 1,

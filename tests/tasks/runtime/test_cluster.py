@@ -16,7 +16,9 @@ def read_settings() -> dict[str, Any]:
 
     names = ("MALLOC_TRIM_THRESHOLD_", *THREADS)
     threads = {name: os.environ.get(name) for name in names}
-    return {"profile": dask.config.get("distributed.worker.profile.enabled"), **threads}
+    asked = {"profile": "worker.profile.enabled", "tick": "admin.tick.interval"}
+    looks = {name: dask.config.get(f"distributed.{key}") for name, key in asked.items()}
+    return {**looks, **threads}
 
 
 @pytest.mark.parametrize("chosen", [None, "2"])
@@ -33,4 +35,5 @@ def test_workers_keep_their_pages_and_threads_and_look_at_themselves_no_more_tha
     with open_cluster(workers=1) as scheduler, Client(scheduler) as client:
         (settings,) = client.run(read_settings).values()
     threads = dict.fromkeys(THREADS, "1") | {"OMP_NUM_THREADS": chosen or "1"}
-    assert settings == {"profile": False, "MALLOC_TRIM_THRESHOLD_": None, **threads}
+    looks = {"profile": False, "tick": "1s"}
+    assert settings == {**looks, "MALLOC_TRIM_THRESHOLD_": None, **threads}
