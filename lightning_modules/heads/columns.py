@@ -45,11 +45,13 @@ class Combinations(nn.Module):
         for left, right in ((numbers[left], numbers[right]) for left, right in self.products):
             levels.append(left.mean * right.mean)
             scales.append(
-                math.hypot(left.std * right.mean, right.std * left.mean, left.std * right.std)
+                math.hypot(
+                    left.spread * right.mean, right.spread * left.mean, left.spread * right.spread
+                )
             )
         for left, right in ((numbers[left], numbers[right]) for left, right in self.differences):
             levels.append(left.mean - right.mean)
-            scales.append(math.hypot(left.std, right.std))
+            scales.append(math.hypot(left.spread, right.spread))
         scaled = spec.normalise == "standard"
         gains = [1.0 / scale if scaled and scale > 0 else 1.0 for scale in scales]
         self.register_buffer(
@@ -113,7 +115,7 @@ class RowHead(nn.Module):
         super().__init__()
         scaled = spec.normalise != "none"
         offset = [column.mean if scaled else 0.0 for column in sample.numbers]
-        gain = [1.0 / column.std if scaled and column.std > 0 else 1.0 for column in sample.numbers]
+        gain = [1.0 / (column.spread or 1.0) if scaled else 1.0 for column in sample.numbers]
         self.numbers, self.columns = (
             len(sample.numbers),
             len(sample.numbers) + len(sample.categories),

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.heads.categories import look_up
-from lightning_modules.specs.samples import RowSample
+from lightning_modules.specs.samples import ROUNDING, RowSample
 
-ROUNDING = 1e-12
 """Deviation, as a share of the mean, that equal numbers may have by rounding alone."""
 
 
@@ -32,7 +31,7 @@ class EntityScale(nn.Module):
         self.numbers, self.forecast = len(columns), sample.forecast
         self.place = next(n for n, column in enumerate(sample.categories) if column.entity)
         mean = torch.tensor([column.mean for column in columns], dtype=torch.float64)
-        std = torch.tensor([column.std or 1.0 for column in columns], dtype=torch.float64)
+        std = torch.tensor([column.spread or 1.0 for column in columns], dtype=torch.float64)
         own = [
             torch.tensor([getattr(column, name) for column in columns], dtype=torch.float64).t()
             for name in ("entity_mean", "entity_std")

@@ -16,7 +16,7 @@ from lightning_modules.errors import SpecError
 from lightning_modules.heads.base import FormHead
 from lightning_modules.heads.mirror import MirrorMean
 from lightning_modules.specs.model import HeadSpec
-from lightning_modules.specs.samples import ImageSample
+from lightning_modules.specs.samples import ImageSample, drop_rounding
 
 MOST_SIDE = 16
 """Pixels of an edge of what baselines look at."""
@@ -131,7 +131,8 @@ def fit_image_head(
             )
         return ImageHead([low] * channels, [1.0 / (high - low)] * channels)
     means, stds = _spread(mean, channels), _spread(std, channels)
-    return ImageHead(means, [1.0 / value if value > 0 else 1.0 for value in stds])
+    spreads = map(drop_rounding, means, stds)
+    return ImageHead(means, [1.0 / (spread or 1.0) for spread in spreads])
 
 
 def _spread(values: Sequence[float], channels: int) -> list[float]:

@@ -16,6 +16,16 @@ from lightning_modules.specs.window import WindowSpec
 Weight = Annotated[float, Field(ge=0)]
 
 
+ROUNDING = 1e-12
+"""Standard deviation, as a part of the mean, below which a value does not vary: of the same number
+many times over, mean and deviation are as exact as float64 sums are."""
+
+
+def drop_rounding(mean: float, std: float) -> float:
+    """Return a standard deviation; 0 where all that varies is how the mean is rounded."""
+    return std if std > ROUNDING * abs(mean) else 0.0
+
+
 class Sample(Spec):
     """Base of the samples of every form; what a form does not have, stays neutral.
 
@@ -100,6 +110,11 @@ class NumberColumn(Spec):
     numbers are not normalised by entity."""
     entity_std: tuple[Weight, ...] = ()
     """Standard deviation, likewise."""
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation; 0 where all that varies is how the mean is rounded."""
+        return drop_rounding(self.mean, self.std)
 
 
 class CategoryColumn(Spec):
@@ -199,5 +214,7 @@ class RowSample(Sample):
         """Mean and standard deviation (1 where it is 0) of each value or column asked for."""
         asked = self.numbers[: self.forecast]
         if not asked:
-            return (self.target_mean,), (self.target_std or 1.0,)
-        return tuple(column.mean for column in asked), tuple(column.std or 1.0 for column in asked)
+            spread = drop_rounding(self.target_mean, self.target_std)
+            return (self.target_mean,), (spread or 1.0,)
+        means = tuple(column.mean for column in asked)
+        return means, tuple(column.spread or 1.0 for column in asked)

@@ -6,11 +6,13 @@ import torch
 
 from lightning_modules.errors import SpecError
 from lightning_modules.heads.columns import RowHead
+from lightning_modules.heads.image import fit_image_head
 from lightning_modules.heads.instance_norm import InstanceNormalised
 from lightning_modules.heads.time_filters import Denoiser
 from lightning_modules.specs.model import DenoiseSpec, HeadSpec
 from lightning_modules.specs.samples import CategoryColumn, NumberColumn, RowSample
 from lightning_modules.specs.window import WindowSpec
+from storage.shards.statistics import compute_statistics, merge_statistics
 
 NUMBERS = (NumberColumn(name="a", mean=1e9, std=2.0), NumberColumn(name="b", mean=-1.0, std=0.0))
 GRADE = CategoryColumn(name="grade", vocabulary=("H", "L", "M"))
@@ -31,6 +33,31 @@ def test_head_normalises_fills_in_and_tells_what_is_missing() -> None:
     # a, b, their masks, then the grade as one-hot: nothing where it is missing or unknown.
     assert features.tolist() == [[0.5, 4.0, 0, 0, 0, 1, 0], [0.0, 0.0, 1, 0, 0, 0, 0]]
     assert RowHead(ROW, HeadSpec(embed=5))(raw).shape == (2, 2 + 2 + 5)
+
+
+def test_a_column_whose_mean_is_only_rounded_does_not_vary() -> None:
+    """The same number many times over has a deviation by float64's rounding, and no scale."""
+    parts = np.array_split(np.full(1_003, 293.15), 7)
+    found = merge_statistics(compute_statistics(part) for part in parts)
+    assert found.mean is not None
+    assert found.std is not None
+    assert found.std > 0
+    rounded = NumberColumn(name="a", mean=found.mean, std=found.std)
+    real = NumberColumn(name="b", mean=1.7e9, std=1.0)  # a second among dates
+    sample = RowSample(
+        objective="values",
+        numbers=(rounded, real),
+        target_mean=rounded.mean,
+        target_std=rounded.std,
+    )
+    spec = HeadSpec(mask=False, differences=(("a", "a"),), products=(("a", "a"),))
+    raw = torch.tensor([[rounded.mean + 3.0, 1.7e9 + 2.0]], dtype=torch.float64)
+    features = RowHead(sample, spec)(raw)[0]
+    wanted = [3.0, 2.0, 296.15**2 - 293.15**2, 0.0]
+    assert features.tolist() == pytest.approx(wanted, rel=1e-6)
+    assert sample.scales[1] == (1.0,)
+    image = fit_image_head("standard", 1, mean=[100.0], std=[1e-13], value_range=(0, 255))
+    assert image(torch.full((1, 1, 1, 1), 101.0)).item() == 1.0
 
 
 def test_head_combines_columns_in_their_own_units() -> None:

@@ -18,11 +18,12 @@ MOST_S, MOST_BYTES = 1.0, 20 * 2**20
 @pytest.mark.parametrize("name", sorted(set(FILES) - {"honest.safetensors", *HARMLESS}))
 def test_hostile_weights_are_refused(name: str) -> None:
     def read() -> None:
-        begun = time.process_time()
         with pytest.raises(CheckpointError, match="must name a safetensors file"):
             read_start(FILES[name], StartSpec(url="weights.safetensors"))
-        assert time.process_time() - begun <= 3 * MOST_S
 
+    begun = time.process_time()
+    read()
+    assert time.process_time() - begun <= MOST_S
     assert measure_peak(read) <= MOST_BYTES
 
 
