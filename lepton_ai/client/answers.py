@@ -16,6 +16,7 @@ class Prediction(BaseModel):
         row: Number of the sample in it, from 0, where it holds several.
         of: Whose the sample is, where there are samples of several.
         note: What a person should know before trusting the answer.
+        times: When the steps are that it says something of, in UTC; empty where nothing tells it.
         model_id: Which model answered.
     """
 
@@ -26,6 +27,7 @@ class Prediction(BaseModel):
     row: int | None = None
     of: str | None = None
     note: str | None = None
+    times: tuple[str, ...] = ()
     model_id: str
 
     @property

@@ -16,6 +16,7 @@ from pathlib import Path
 from deployments.targets.errors import BadArtifact, ChannelRefused
 from deployments.targets.follow.client import ChannelClient, Status, Update, VerifiedModel
 from deployments.targets.follow.state import Slot
+from deployments.targets.run.forms.steps import list_step_times
 from deployments.targets.run.objectives import ANSWERS, Teller
 from deployments.targets.run.predictions import Prediction
 from deployments.targets.run.runtime import Answers, Array, Predictor
@@ -87,6 +88,7 @@ class LiveModel:
         file: str,
         notes: Sequence[tuple[int, str]] = (),
         names: Sequence[str] = (),
+        times: Array | None = None,
     ) -> list[Prediction]:
         """Tell what it answers of each sample, as `predict --json` prints it.
 
@@ -95,8 +97,10 @@ class LiveModel:
             file: What it was asked, as it was given.
             notes: Of samples, by number, what a person should know besides.
             names: Whose each sample is; empty where nothing says.
+            times: (N, L) seconds since 1970 of the rows of windows; None where nothing tells them.
         """
-        rows = len(answers.values)
+        rows, ahead = len(answers.values), self.card.input.ahead
+        steps = 0 if times is None else self.teller.count_steps(answers)
         noted: dict[int, list[str]] = {}
         for row, words in notes:
             noted.setdefault(row, []).append(words)
@@ -107,6 +111,7 @@ class LiveModel:
                 of=names[row] if names else None,
                 objective=self.card.objective,
                 outputs=self.teller.list_outputs(answers, row),
+                times=list_step_times(times[row], steps, ahead) if times is not None else (),
                 model_id=self.model_id,
                 note="; ".join(noted[row]) if row in noted else None,
             )

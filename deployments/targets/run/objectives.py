@@ -45,10 +45,12 @@ class Teller:
     Attributes:
         list_outputs: From the answers and the place of a sample among them to what is said of it.
         say: From what is said of a sample to one line of text.
+        count_steps: How many steps to come the answers are of; 0: they are of now.
     """
 
     list_outputs: Callable[[Answers, int], Outputs]
     say: Callable[[Outputs], str]
+    count_steps: Callable[[Answers], int] = lambda _: 0
 
 
 def list_class(answers: Answers, row: int) -> Outputs:
@@ -86,6 +88,11 @@ def list_forecast(answers: Answers, row: int) -> Outputs:
         return {name: steps[:, place].tolist() for place, name in enumerate(spec.labels)}
 
     return _list_numbers(answers, "forecast", read)
+
+
+def count_forecast(answers: Answers) -> int:
+    """Return how many steps are forecast."""
+    return len(answers.arrays[_find_spec(answers, "values").name][0])
 
 
 def _list_numbers(answers: Answers, name: str, read: Callable[[OutputSpec], JsonValue]) -> Outputs:
@@ -152,5 +159,5 @@ ANSWERS: Registry[Teller] = Registry("objective of a model", "targets")
 
 ANSWERS.register("classes", Teller(list_class, say_class))
 ANSWERS.register("values", Teller(list_value, say_value))
-ANSWERS.register("forecast", Teller(list_forecast, say_forecast))
+ANSWERS.register("forecast", Teller(list_forecast, say_forecast, count_forecast))
 ANSWERS.register("reconstruction", Teller(list_anomaly, say_anomaly))

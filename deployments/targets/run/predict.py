@@ -59,4 +59,10 @@ def answer_files(live: LiveModel, files: Iterable[str]) -> Iterator[Prediction]:
     for file in files:
         samples = load_samples(file, live.card)
         answers = live.answer(samples.raw)
-        yield from live.tell(answers, file=file, notes=samples.notes, names=samples.names)
+        yield from live.tell(
+            answers,
+            file=file,
+            notes=samples.notes,
+            names=samples.names,
+            times=samples.times,
+        )

@@ -16,6 +16,8 @@ class Prediction(BaseModel):
         of: Whose the sample is, where a file holds samples of several.
         objective: What the model was asked, as its card says.
         outputs: What it says of the sample.
+        times: When the steps are that it says something of, as ISO 8601 in UTC; empty where it
+            says nothing of steps to come, or nothing tells when they are.
         model_id: Which model answered.
         note: What a person should know before trusting the answer, such as of a category that was
             not learned from; None where there is nothing.
@@ -28,6 +30,7 @@ class Prediction(BaseModel):
     of: str | None = None
     objective: str
     outputs: tuple[Output, ...]
+    times: tuple[str, ...] = ()
     model_id: str
     note: str | None = None
 
@@ -40,8 +43,10 @@ class Prediction(BaseModel):
         place = {} if self.row is None else {"row": self.row}
         whose = {} if self.of is None else {"of": self.of}
         said = {output.name: output.value for output in self.outputs}
+        times = {"times": self.times} if self.times else {}
         noted = {} if self.note is None else {"note": self.note}
-        document = {"file": self.file, **place, **whose, **said, **noted, "model_id": self.model_id}
+        found = {**place, **whose, **said, **times, **noted}
+        document = {"file": self.file, **found, "model_id": self.model_id}
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
     def __str__(self) -> str:

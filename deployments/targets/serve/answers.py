@@ -173,7 +173,11 @@ class _Prediction:
     def tell(self, answers: Answers) -> _Said:
         samples = self._samples
         predictions = self.live.tell(
-            answers, file=self.file, notes=samples.notes, names=samples.names
+            answers,
+            file=self.file,
+            notes=samples.notes,
+            names=samples.names,
+            times=samples.times,
         )
         told = [prediction.to_json() for prediction in predictions]
         return _Said(samples, answers, f"[{','.join(told)}]".encode())

@@ -286,7 +286,8 @@ def _describe_prediction(live: LiveModel) -> Document:
         output.name: _describe_value(output.value, live.card.labels)
         for output in live.teller.list_outputs(answers, 0)
     }
-    more = {"row": {"type": "integer"}, "of": _TEXT, "note": _TEXT}
+    times = {"type": "array", "items": _TEXT}
+    more = {"row": {"type": "integer"}, "of": _TEXT, "note": _TEXT, "times": times}
     return _make_object({"file": _TEXT, **said, "model_id": _ID}, more)
 
 

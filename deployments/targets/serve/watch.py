@@ -89,7 +89,12 @@ def name_route(path: str) -> str:
 
 
 def _log(scope: Scope, route: str, status: int, took_s: float, answer: Any) -> None:
-    said = {"method": scope["method"], "route": route, "status": status, "ms": took_s * 1000}
+    said = {
+        "method": scope["method"],
+        "route": route,
+        "status": status,
+        "ms": round(took_s * 1000, 3),
+    }
     if answer is not None:
         said |= dict(zip(("model_id", "answer_id", "rows"), answer, strict=True))
     if (key := scope.get("lepton.key")) is not None:
