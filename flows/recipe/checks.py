@@ -75,23 +75,16 @@ def _check_targets(recipe: Recipe) -> Iterator[RecipeFault]:
         if not is_channel_name(channel):
             rule = "be 1 to 63 of a-z, 0-9, '.', '_' and '-', and begin with a letter or a digit"
             yield RecipeFault(f"targets.{channel}", repr(channel), rule, "choose another name")
-        unknown = [name for name in target.prefer if name not in made]
-        if unknown:
-            remedy = f"write one of {', '.join(made)}, or add it to compress.candidates"
-            yield RecipeFault(
-                f"targets.{channel}.prefer",
-                ", ".join(unknown),
-                "name artifacts that compress makes",
-                remedy,
-            )
-        unknown = [name for name in target.classes if described and name not in described]
-        if unknown:
-            yield RecipeFault(
-                f"targets.{channel}.classes",
-                ", ".join(unknown),
-                "be described where device_classes describes any",
-                f"write one of {', '.join(described)}, or add it to device_classes",
-            )
+        classes = tuple(described) or target.classes  # Where none is described, any may be named.
+        asked = {
+            "prefer": (target.prefer, made, "name artifacts that compress makes"),
+            "classes": (target.classes, classes, "be described where device_classes has any"),
+        }
+        places = {"prefer": "compress.candidates", "classes": "device_classes"}
+        for key, (names, known, rule) in asked.items():
+            if unknown := [name for name in names if name not in known]:
+                remedy = f"write one of {', '.join(known)}, or add it to {places[key]}"
+                yield RecipeFault(f"targets.{channel}.{key}", ", ".join(unknown), rule, remedy)
 
 
 def _check_family(
