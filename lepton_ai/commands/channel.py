@@ -8,7 +8,7 @@ import typer
 from deployments.targets.publish.channel import create_channel, open_channel
 from deployments.targets.publish.channel import refresh as refresh_channel
 from deployments.targets.publish.repository import Channel, ChannelState
-from deployments.targets.publish.rotation import rotate_key
+from deployments.targets.publish.rotation import rotate_key, set_threshold
 from deployments.targets.publish.status import HistoryEntry, describe_channel, list_history
 from deployments.targets.publish.steering import (
     hold_channel,
@@ -222,6 +222,24 @@ def rotate(
     state = rotate_key(steered, parse_role(role), author=who, reason=reason, old=old, key=text)
     names = ", ".join(keyid[:12] for keyid in state.root.roles[role].keyids)
     say(f"channel {channel}: {role} is signed by {names}, root {state.root.version}")
+
+
+@app.command("set-threshold")
+@translate_errors
+def set_number(
+    channel: Name,
+    role: Annotated[str, typer.Argument(metavar="ROLE=K/N", help="As in root=2/3.")],
+    reason: Needed,
+    keys: Keys = None,
+    author: Author = None,
+    workspace: Workspace = DEFAULT_WORKSPACE,
+) -> None:
+    """Let K of N keys of a role sign from now on; new keys are made here, keys too many go."""
+    ((named, (threshold, count)),) = parse_shape([role]).items()
+    steered, who = open_channel(workspace, channel, keys=open_ring(keys)), name_author(author)
+    state = set_threshold(steered, named, threshold, count, author=who, reason=reason)
+    names = ", ".join(keyid[:12] for keyid in state.root.roles[named].keyids)
+    say(f"channel {channel}: {threshold} of {names} sign as {named}, root {state.root.version}")
 
 
 @app.command("retire")

@@ -22,7 +22,7 @@ from deployments.targets.trust.decision import Decision
 from deployments.targets.trust.key_records import Role
 from deployments.targets.trust.metadata import SignerMap
 from deployments.targets.trust.offers import Content, Offer, stack_offers
-from deployments.targets.trust.roots import list_dropped
+from deployments.targets.trust.roots import find_wanted
 
 MAX_ATTEMPTS = 20
 Change = tuple[Content, Decision | None]
@@ -68,9 +68,7 @@ def open_signers(channel: Channel, state: ChannelState) -> SignerMap:
     held, root = channel.keys.channel_signers(state.channel_id), state.root
     where = channel.keys.locate_channel(state.channel_id)
     online: tuple[Role, ...] = ("targets", "snapshot", "timestamp")
-    return {
-        role: pick_signers(root, role, held, where, list_dropped(root, role)) for role in online
-    }
+    return {role: pick_signers(root, role, held, where, find_wanted(root, role)) for role in online}
 
 
 def require_going(channel: Channel, state: ChannelState, what: str) -> None:

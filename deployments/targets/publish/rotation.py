@@ -1,8 +1,11 @@
-"""Another key for a role of a channel: added, used for everything, the old one dropped.
+"""Other keys for a role of a channel: added, used for everything, the old ones dropped.
 
 Two roots and a commit; at each step between them the channel verifies. A call that was killed is
 finished by the next, or by the next refresh where the root's keys are at hand.
 """
+
+from collections.abc import Sequence
+from typing import Literal
 
 from securesystemslib.signer import Signer
 from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
@@ -63,9 +66,57 @@ def rotate_key(
     if not _is_meant(begun, role, old, key):
         _begin(channel, done, role, _find_key(channel, done, role, old), key, (author, reason))
         done = finish_rotation(channel)
+    _forget_dropped(channel, done)
+    return done
+
+
+def set_threshold(
+    channel: Channel, role: Role, threshold: int, count: int, *, author: str, reason: str
+) -> ChannelState:
+    """Lets another number of a role's keys sign; new ones are made here, keys too many go.
+
+    Those that are not on this machine go first. A call that was killed is finished by the next one.
+
+    Args:
+        channel: The channel.
+        role: The role.
+        threshold: How many keys must sign.
+        count: How many there are, at least as many.
+        author: Who decides.
+        reason: Why.
+
+    Raises:
+        KeyAbsent: Too few of the root's keys, or of another role's, are on this machine.
+        ChannelAbsent, ChannelCorrupt: There is no channel, or it does not verify.
+    """
+    done = finish_rotation(channel)
+    asked = done.root.roles[role]
+    if (asked.threshold, len(asked.keyids)) != (threshold, count):
+        held = channel.keys.channel_signers(done.channel_id).get(role, ())
+        here = {signer.public_key.keyid for signer in held}
+        kept = sorted(asked.keyids, key=lambda keyid: keyid not in here)[:count]
+        evidence: dict[str, int | str] = {
+            "role": role,
+            "before": f"{asked.threshold} of {len(asked.keyids)}",
+            "threshold": f"{threshold} of {count}",
+        }
+        rotation = Rotation(
+            role=role,
+            dropped=tuple(keyid for keyid in asked.keyids if keyid not in kept),
+            threshold=threshold,
+            after=done.version,
+            decision=_decide(channel, done, "set-threshold", (author, reason), evidence),
+        )
+        _write_first(channel, done, rotation, _take_keys(channel, done, role, count - len(kept)))
+        done = finish_rotation(channel)
+    _forget_dropped(channel, done)
+    return done
+
+
+def _forget_dropped(channel: Channel, done: ChannelState) -> None:
+    """Removes the keys that a channel had, and has no more, from this machine."""
     for keyid in {keyid for root in done.roots for keyid in root.keys} - set(done.root.keys):
         channel.keys.drop_channel_key(done.channel_id, keyid)
-    return done
 
 
 def finish_rotation(channel: Channel) -> ChannelState:
@@ -112,24 +163,47 @@ def _begin(
     why: tuple[str, str],
 ) -> None:
     """Makes the new key durable here, then writes the root that names it beside the old one."""
-    text, signer = _take_key(channel, state, role, key)
+    if key is None:
+        text, signer = _take_keys(channel, state, role, 1)[0]
+    else:
+        text, signer = key, load_channel_key(key, "the new key")
     new = signer.public_key.keyid
     if new in state.root.roles[role].keyids:
         raise ChannelError(
             f"new {role} key ({new[:12]}) must be another than those of channel {channel.name}; "
             "got one that signs already; leave it at that, or give another"
         )
-    made = Decision(
-        action="rotate-key",
+    made = _decide(channel, state, "rotate-key", why, {"role": role, "old": old, "new": new})
+    rotation = Rotation(role=role, old=old, new=new, after=state.version, decision=made)
+    _write_first(channel, state, rotation, [(text, signer)])
+
+
+def _decide(
+    channel: Channel,
+    state: ChannelState,
+    action: Literal["rotate-key", "set-threshold"],
+    why: tuple[str, str],
+    evidence: dict[str, int | str],
+) -> Decision:
+    return Decision(
+        action=action,
         author=why[0],
         at=format_now(channel),
         reason=why[1],
         release=state.release.number if state.release else None,
-        evidence={"role": role, "old": old, "new": new},
+        evidence=evidence,
     )
-    rotation = Rotation(role=role, old=old, new=new, after=state.version, decision=made)
-    channel.keys.put_channel_key(state.channel_id, name_key(role, signer), text)
-    root = begin_rotation(state.root, rotation, signer.public_key, channel.clock())
+
+
+def _write_first(
+    channel: Channel, state: ChannelState, rotation: Rotation, keys: Sequence[tuple[bytes, Signer]]
+) -> None:
+    """Makes new keys durable here, then writes the root that names them beside the old ones."""
+    for text, signer in keys:
+        name = name_key(rotation.role, signer)
+        channel.keys.put_channel_key(state.channel_id, name, text)
+    public = [signer.public_key for _, signer in keys]
+    root = begin_rotation(state.root, rotation, public, channel.clock())
     held = channel.keys.channel_signers(state.channel_id)
     data = sign_root(root, state.root, held, f"channel {channel.name!r}")
     if not channel.store.put_if_absent(f"{METADATA}/{root.version}.root.json", data):
@@ -139,19 +213,18 @@ def _begin(
         )
 
 
-def _take_key(
-    channel: Channel, state: ChannelState, role: Role, key: bytes | None
-) -> tuple[bytes, Signer]:
-    """Returns the new key: the one given, one that a killed call left here, else a new one."""
-    if key is not None:
-        return key, load_channel_key(key, "the new key")
+def _take_keys(
+    channel: Channel, state: ChannelState, role: Role, count: int
+) -> list[tuple[bytes, Signer]]:
+    """Returns new keys: those that a killed call left here, then others."""
     known = {keyid for root in state.roots for keyid in root.keys}
+    found: list[tuple[bytes, Signer]] = []
     for name, text in channel.keys.channel_key_texts(state.channel_id).items():
         signer = load_channel_key(text, name)
         if name_role(name) == role and signer.public_key.keyid not in known:
-            return text, signer
-    made = make_key()
-    return made.private_bytes, made
+            found.append((text, signer))
+    made = [make_key() for _ in range(count - len(found))]
+    return [*found, *((key.private_bytes, key) for key in made)][:count]
 
 
 def _find_key(channel: Channel, state: ChannelState, role: Role, old: str | None) -> str:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -113,8 +114,22 @@ def load_channel_key(text: bytes, where: str) -> Signer:
         ) from error
 
 
+class Wanted(NamedTuple):
+    """Which keys of a role must sign.
+
+    Attributes:
+        kept: Ids of those that stay.
+        kept_threshold: How many of these must.
+        threshold: How many must in all; while keys go, some of them fill up.
+    """
+
+    kept: tuple[str, ...]
+    kept_threshold: int
+    threshold: int
+
+
 def pick_signers(
-    root: Root, role: Role, held: Held, where: str, dropped: Sequence[str] = ()
+    root: Root, role: Role, held: Held, where: str, wanted: Wanted
 ) -> tuple[Signer, ...]:
     """Return as many of a role's keys as must sign, before anything is written.
 
@@ -123,21 +138,20 @@ def pick_signers(
         role: The role.
         held: The keys that this machine holds.
         where: Where they lie, for messages.
-        dropped: Ids of keys that are on their way out.
+        wanted: Which of them must sign.
 
     Raises:
         KeyConflict: Those that are held are others.
         KeyAbsent: There are too few of them.
     """
-    wanted = root.roles[role]
-    usable = {
-        signer.public_key.keyid: signer
-        for signer in held.get(role, ())
-        if signer.public_key.keyid in wanted.keyids and signer.public_key.keyid not in dropped
-    }
-    if len(usable) >= wanted.threshold:
-        order = [keyid for keyid in wanted.keyids if keyid in usable]
-        return tuple(usable[keyid] for keyid in order[: wanted.threshold])
+    named = root.roles[role].keyids
+    signers = {signer.public_key.keyid: signer for signer in held.get(role, ())}
+    usable = [keyid for keyid in named if keyid in signers and keyid in wanted.kept]
+    going = [keyid for keyid in named if keyid in signers and keyid not in wanted.kept]
+    most = max(wanted.kept_threshold, wanted.threshold)
+    chosen = [*usable[: wanted.kept_threshold], *going][:most]
+    if len(usable) >= wanted.kept_threshold and len(chosen) == most:
+        return tuple(signers[keyid] for keyid in named if keyid in chosen)
     if held.get(role) and not usable:
         raise KeyConflict(
             f"{role} key ({where}) must be one that the channel's root names; got another; import "
@@ -145,6 +159,6 @@ def pick_signers(
         )
     raise KeyAbsent(
         f"key ({where}/{role}.pem) must be on this machine; got {len(usable)} of the "
-        f"{wanted.threshold} {role} keys that must sign; run `lepton keys import`, or give the "
-        "files with --keys"
+        f"{most} {role} keys that must sign; run `lepton keys import`, or give the files with "
+        "--keys"
     )

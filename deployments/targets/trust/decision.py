@@ -8,7 +8,16 @@ from deployments.targets.errors import ChannelCorrupt
 from storage.base.store import redact
 
 Action = Literal[
-    "init", "release", "promote", "rollback", "hold", "pin", "lift", "rotate-key", "retire"
+    "init",
+    "release",
+    "promote",
+    "rollback",
+    "hold",
+    "pin",
+    "lift",
+    "rotate-key",
+    "set-threshold",
+    "retire",
 ]
 MAX_WORDS: Final = 2000
 
@@ -19,7 +28,8 @@ class Decision(BaseModel):
     Attributes:
         action: What was done: "release": a run published; "promote": the newest release reaches
             more devices; "rollback": an earlier one is offered again; "hold", "pin" and "retire":
-            no new one is taken; "lift": they are again; "rotate-key": a role has another key.
+            no new one is taken; "lift": they are again; "rotate-key": a role has another key;
+            "set-threshold": another number of its keys must sign.
         author: Who decided: a person, or a run.
         at: When, ISO 8601 in UTC.
         reason: Why, in words; empty where the evidence says it.

@@ -2,11 +2,14 @@
 
 A key is replaced in two roots. The first names the new key beside the old one, so that what is
 signed by either verifies; then everything is signed by the new one; the second root drops the old
-one, and nothing that it signs is accepted any more. Whoever is killed in between leaves a channel
-that verifies, and a root that says what is left to do.
+one, and nothing that it signs is accepted any more. Another number of keys comes alike: the first
+root names those that are new, everything is signed by as many as shall sign, the second root asks
+for so many. Whoever is killed in between leaves a channel that verifies, and a root that says what
+is left to do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from datetime import datetime
 from typing import Final
 
@@ -16,7 +19,7 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
 from deployments.targets.errors import ChannelCorrupt, KeyAbsent
-from deployments.targets.trust.channel_keys import Held
+from deployments.targets.trust.channel_keys import Held, Wanted
 from deployments.targets.trust.decision import Decision
 from deployments.targets.trust.key_records import ROLES, Role
 from deployments.targets.trust.metadata import SignerMap, find_expiry, sign_document
@@ -26,12 +29,14 @@ _ROTATION: Final = "rotation"
 
 
 class Rotation(BaseModel):
-    """A key's replacement that is under way.
+    """A change of a role's keys that is under way: one replaced, or another number of them.
 
     Attributes:
         role: The role.
-        old: Id of the key that goes.
-        new: Id of the key that comes.
+        old: Id of the key that goes for the new one.
+        new: Id of the key that comes for the old one.
+        dropped: Ids of keys that go for no other.
+        threshold: How many must sign from then on; None: as many as before.
         after: Number of the newest snapshot when it began.
         decision: Who decided it, and why.
     """
@@ -39,10 +44,17 @@ class Rotation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Role
-    old: str
-    new: str
+    old: str = ""
+    new: str = ""
+    dropped: tuple[str, ...] = ()
+    threshold: int | None = None
     after: int
     decision: Decision
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """Ids of all keys that go."""
+        return (*self.dropped, self.old) if self.old else self.dropped
 
 
 def build_root(
@@ -76,16 +88,18 @@ def build_root(
 
 def renew_root(root: Root, now: datetime) -> Root:
     """Return the root that follows another one: the same, but for its number and its end."""
-    renewed = Root.from_dict(root.to_dict())
+    # What to_dict gives shares its lists with the root.
+    renewed = Root.from_dict(deepcopy(root.to_dict()))
     renewed.version += 1
     renewed.expires = find_expiry("root", now)
     return renewed
 
 
-def begin_rotation(root: Root, rotation: Rotation, key: Key, now: datetime) -> Root:
-    """Return the root that names a new key beside the old one."""
+def begin_rotation(root: Root, rotation: Rotation, keys: Sequence[Key], now: datetime) -> Root:
+    """Return the root that names new keys beside the old ones."""
     renewed = renew_root(root, now)
-    renewed.add_key(key, rotation.role)
+    for key in keys:
+        renewed.add_key(key, rotation.role)
     record = {**renewed.unrecognized_fields[FIELD]}
     record[_ROTATION] = rotation.model_dump(mode="json", exclude_defaults=True)
     renewed.unrecognized_fields[FIELD] = record
@@ -93,9 +107,12 @@ def begin_rotation(root: Root, rotation: Rotation, key: Key, now: datetime) -> R
 
 
 def end_rotation(root: Root, rotation: Rotation, now: datetime) -> Root:
-    """Return the root that drops the old key."""
+    """Return the root that drops the keys that go, and asks for as many as shall sign."""
     renewed = renew_root(root, now)
-    renewed.revoke_key(rotation.old, rotation.role)
+    for keyid in rotation.gone:
+        renewed.revoke_key(keyid, rotation.role)
+    if rotation.threshold is not None:
+        renewed.roles[rotation.role].threshold = rotation.threshold
     renewed.unrecognized_fields[FIELD] = {
         name: value for name, value in root.unrecognized_fields[FIELD].items() if name != _ROTATION
     }
@@ -118,10 +135,14 @@ def read_rotation(root: Root) -> Rotation | None:
         ) from error
 
 
-def list_dropped(root: Root, role: Role) -> tuple[str, ...]:
-    """Return the ids of a role's keys that sign nothing new, for another takes their place."""
-    rotation = read_rotation(root)
-    return (rotation.old,) if rotation is not None and rotation.role == role else ()
+def find_wanted(root: Root, role: Role) -> Wanted:
+    """Return which of a role's keys must sign: as the root asks, and the one to come."""
+    rotation, asked = read_rotation(root), root.roles[role]
+    if rotation is None or rotation.role != role:
+        return Wanted(tuple(asked.keyids), asked.threshold, asked.threshold)
+    kept = tuple(keyid for keyid in asked.keyids if keyid not in rotation.gone)
+    coming = rotation.threshold or asked.threshold
+    return Wanted(kept, max(coming, min(asked.threshold, len(kept))), asked.threshold)
 
 
 def sign_root(root: Root, previous: Root, held: Held, where: str) -> bytes:

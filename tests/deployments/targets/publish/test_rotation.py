@@ -29,7 +29,7 @@ from deployments.targets.publish.change import change, open_signers
 from deployments.targets.publish.channel import create_channel, open_channel, refresh
 from deployments.targets.publish.history import read_log
 from deployments.targets.publish.repository import Channel, ChannelState, commit, load_state
-from deployments.targets.publish.rotation import rotate_key
+from deployments.targets.publish.rotation import rotate_key, set_threshold
 from deployments.targets.publish.status import describe_channel, list_history
 from deployments.targets.publish.steering import roll_back
 from deployments.targets.trust.channel_keys import make_command_key, make_key
@@ -40,6 +40,7 @@ from deployments.targets.trust.metadata import build_snapshot
 from deployments.targets.trust.offers import Content
 from tests.deployments.targets.kills import count_kills, every_step
 from tests.deployments.targets.material import make_channel, make_onnx, publish_model
+from tests.flows.material import call
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 WHY = {"author": "ada", "reason": "a laptop was lost"}
@@ -96,6 +97,49 @@ def test_a_key_is_replaced_and_the_old_one_is_worth_nothing(
     path.with_name(f"{role}.pem").chmod(0o600)
     with pytest.raises(KeyConflict if role != "root" else KeyAbsent, match=role):
         rotate_key(channel, "root", **WHY) if role == "root" else publish_model(channel, 4, 3)
+
+
+@pytest.mark.parametrize("role", ["root", "targets", "timestamp"])
+def test_another_number_of_keys_must_sign(
+    channel: Channel, workspace: Path, tmp_path: Path, role: Role
+) -> None:
+    """Raised, then lowered: those who were there follow at each step."""
+    cache, number = tmp_path / "device", 1
+    assert follow(workspace, cache) == make_onnx(1)
+    for threshold, count in ((3, 3), (1, 2)):
+        done = call(
+            *("channel", "set-threshold", "edge", f"{role}={threshold}/{count}"),
+            *("--reason", "a second person", "--workspace", str(workspace)),
+        )
+        assert done.status == 0, done.messages
+        state = load_state(channel)
+        asked = state.root.roles[role]
+        assert (asked.threshold, len(asked.keyids)) == (threshold, count)
+        assert len(key_files(channel, role)) == count
+        assert follow(workspace, cache) == make_onnx(number)
+        publish_model(channel, number + 1, number)
+        number += 1
+        assert follow(workspace, cache) == make_onnx(number)
+    assert follow(workspace, tmp_path / "new") == make_onnx(number)
+    made = [entry.decision for entry in list_history(channel) if entry.decision is not None]
+    told = [each.evidence["threshold"] for each in made if each.action == "set-threshold"]
+    assert told == ["3 of 3", "1 of 2"]
+
+
+def test_as_many_as_shall_sign_must_be_here(channel: Channel, tmp_path: Path) -> None:
+    set_threshold(channel, "targets", 2, 3, **WHY)
+    version = load_state(channel).root.version
+    set_threshold(channel, "targets", 2, 3, **WHY)
+    assert load_state(channel).root.version == version
+    away = [shutil.move(path, tmp_path) for path in key_files(channel, "targets")[1:]]
+    with pytest.raises(KeyAbsent, match="1 of the 2 targets keys"):
+        publish_model(channel, 2, 1)
+    with pytest.raises(KeyAbsent):
+        set_threshold(channel, "targets", 1, 1, **WHY)
+    shutil.move(away[0], key_files(channel, "targets")[0].parent)
+    set_threshold(channel, "targets", 1, 1, **WHY)
+    assert len(key_files(channel, "targets")) == 1
+    publish_model(channel, 2, 1)
 
 
 def test_what_a_revoked_key_signs_stops_everybody(channel: Channel, workspace: Path) -> None:
