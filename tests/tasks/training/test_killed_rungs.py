@@ -18,7 +18,8 @@ from tests.tasks.training.conftest import Trained
 from tests.tasks.training.test_exact_resume import LAUNCH
 
 RUNGS = ("pruned", "distilled", "int8_aware")
-TIMEOUT_S = 300.0
+TIMEOUT_S = 1800.0
+"""Beside other work an export takes a minute, and each attempt makes those before it again."""
 
 
 def kill_amid(job: TrainJob, rung: str) -> None:
@@ -29,7 +30,7 @@ def kill_amid(job: TrainJob, rung: str) -> None:
         while not list(Path(job.directory).glob(f"resume/*-{rung}/resume-*")):
             assert launcher.poll() is None, "the job ended by itself"
             assert time.monotonic() < end_s, "waited too long"
-            time.sleep(0.001)
+            time.sleep(0.005)
     finally:
         launcher.kill()
         launcher.wait()
@@ -39,11 +40,16 @@ def kill_amid(job: TrainJob, rung: str) -> None:
 
 
 @pytest.mark.slow
-def test_rungs_that_are_killed_in_turn_end_in_the_bytes_of_those_that_never_were(
-    workspace: Store, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rung", RUNGS)
+def test_a_rung_that_is_killed_ends_in_the_bytes_of_one_that_never_was(
+    rung: str,
+    workspace: Store,
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    names = ("fp32", *RUNGS, "pruned_int8", "distilled_int8")
+    names = ("fp32", rung)
     train = make_fit(max_epochs=30, checkpoint_every_steps=1).train
     export = Export(compress=CompressSpec(candidates=names), train=train)
     jobs = []
@@ -52,8 +58,7 @@ def test_rungs_that_are_killed_in_turn_end_in_the_bytes_of_those_that_never_were
         shutil.copy(Path(trained[0].directory, CHECKPOINT), tmp_path / folder)
         jobs.append(make_job(workspace, tmp_path / folder, export))
     whole = run_job(jobs[0], timeout_s=TIMEOUT_S)
-    for rung in RUNGS:
-        kill_amid(jobs[1], rung)
+    kill_amid(jobs[1], rung)
     killed = run_job(jobs[1], timeout_s=TIMEOUT_S)
     assert whole.not_made == killed.not_made == {}
     assert {name: made.sha256 for name, made in killed.artifacts.items()} == {
