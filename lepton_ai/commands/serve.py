@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from deployments.targets.edge.records import EndpointRecords
     from deployments.targets.serve.exposure import Exposure
     from deployments.targets.serve.settings import ServeSettings
+    from deployments.targets.serve.workers import Worker
 
 _PROTECTION = "Protection"
 _RECORDS = "Records"
@@ -127,6 +128,10 @@ def serve(
         str | None,
         typer.Option(help="json: lines of JSON on stderr, one a request besides. Default: text."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Processes that answer behind the port. Default: 1."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML file of the same settings; options come before it.")
     ] = None,
@@ -156,19 +161,36 @@ def run_endpoint(settings: "ServeSettings", *, check: bool = False) -> None:
 
     start_log(settings.log)
     exposure = settings.plan_exposure()
+    worker = None if check or settings.workers == 1 else _fork(settings, exposure)
     device_class = settings.device_class and check_device_class(settings.device_class)
     taker = Taker(settings.id, device_class)
     runtime = Runtime(settings.channel, settings.workspace, taker=taker)
-    say_model(runtime)
+    if worker is None or worker.number == 0:
+        say_model(runtime)
     kept = _open_records(settings)
     try:
         if check:
             check_address(settings.host, settings.port)
         else:
-            _answer(settings, exposure, runtime, kept)
+            _answer(settings, exposure, runtime, kept, worker)
     finally:
         if kept is not None:
             kept.close()
+
+
+def _fork(settings: "ServeSettings", exposure: "Exposure") -> "Worker":
+    """Return which of several processes this one is; the first one ends here when they have."""
+    from deployments.targets.serve.workers import fork_workers
+
+    worker = fork_workers(
+        settings.workers,
+        settings.host,
+        settings.port,
+        lambda port: say_ready(settings.host, port, exposure.scheme),
+    )
+    if isinstance(worker, int):
+        raise typer.Exit(worker)
+    return worker
 
 
 def _answer(
@@ -176,6 +198,7 @@ def _answer(
     exposure: "Exposure",
     runtime: Runtime,
     kept: "EndpointRecords | None",
+    worker: "Worker | None",
 ) -> None:
     """Answer until the process is told to stop."""
     from deployments.targets.serve.app import make_app
@@ -185,7 +208,8 @@ def _answer(
 
     workspace = settings.workspace
     store = None if workspace.startswith(("http://", "https://")) else Store(workspace)
-    recorder = kept.recorder if kept is not None else CountingRecorder(store, settings.id)
+    own_id = settings.id if worker is None else worker.name(settings.id)
+    recorder = kept.recorder if kept is not None else CountingRecorder(store, own_id)
     follower = Follower(runtime, settings.interval_s)
     gate = Gate()
     app = make_app(
@@ -196,15 +220,17 @@ def _answer(
         workspace=store,
         keys=exposure.keys,
         gate=gate,
+        threads=None if worker is None else worker.threads,
     )
     serve_app(
         app,
         settings.host,
-        settings.port,
-        on_ready=_make_begin(follower, exposure.scheme, kept),
+        settings.port if worker is None else worker.port,
+        on_ready=_make_begin(follower, exposure.scheme, kept, worker),
         on_stop=lambda: _stop(follower),
         certificate=exposure.certificate,
         gate=gate,
+        shared=worker is not None,
     )
 
 
@@ -251,7 +277,7 @@ def describe_endpoint(
 
 
 def _make_begin(
-    follower: Follower, scheme: str, kept: "EndpointRecords | None"
+    follower: Follower, scheme: str, kept: "EndpointRecords | None", worker: "Worker | None"
 ) -> Callable[[str, int], None]:
     """Return what is called once requests are answered."""
 
@@ -259,7 +285,10 @@ def _make_begin(
         follower.start()
         if kept is not None:
             kept.start()
-        say_ready(host, port, scheme)
+        if worker is None:
+            say_ready(host, port, scheme)
+        else:
+            worker.tell_ready()
 
     return begin
 

@@ -79,7 +79,7 @@ def make_app(
     pool = Pool(answer, threads)
     metrics.gauges.append(lambda: {"queue_requests": pool.waiting})
     if gate is not None:
-        gate.cost_s = lambda: pool.cost_s
+        gate.cost_s = lambda: pool.cpu_s
         metrics.gauges.append(lambda: {"requests_shed_unread": gate.shed})
     answerer = Answerer(runtime, names, recorder, pool)
     # Notes are counted: many of them say that what is asked is not what was learned from.

@@ -68,7 +68,8 @@ class Gate:
         max_connections: How many may be open; fewer where the process may not open as many.
 
     Attributes:
-        cost_s: Says what one request's work is expected to take, in seconds; 0: nobody knows.
+        cost_s: Says what one request's work is expected to take, in seconds of processor time; 0:
+            nobody knows.
         shed: Requests that were refused.
     """
 

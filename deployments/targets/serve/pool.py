@@ -52,6 +52,7 @@ class Pool(Generic[W, T]):
 
     Attributes:
         cost_s: What one work is expected to take, in seconds; 0 before the first.
+        cpu_s: The same in processor time, which does not grow where other programs are at work.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Pool(Generic[W, T]):
         self._starting = threading.Lock()
         self._started = False
         self._turn: deque[_Job[W, T]] = deque()
-        self.cost_s = 0.0
+        self.cost_s = self.cpu_s = 0.0
 
     @property
     def waiting(self) -> int:
@@ -166,13 +167,15 @@ class Pool(Generic[W, T]):
         jobs = [job for job in taken if not job.future.cancelled()]
         if not jobs:
             return []
-        began_s = time.monotonic()
+        began_s, cpu_s = time.monotonic(), time.thread_time()
         outcomes: Sequence[T | BaseException]
         try:
             outcomes = self._compute([job.work for job in jobs])
         except BaseException as error:  # noqa: BLE001 (whoever waits raises it)
             outcomes = [error] * len(jobs)
         cost_s = (time.monotonic() - began_s) / len(jobs)
+        cpu_s = (time.thread_time() - cpu_s) / len(jobs)
+        self.cpu_s += (cpu_s - self.cpu_s) * (MEMORY if self.cpu_s else 1.0)
         if self.cost_s:  # One that was held up by other programs says little.
             cost_s = min(cost_s, max(4 * self.cost_s, LEAST_SPIKE_S))
         self.cost_s += (cost_s - self.cost_s) * (MEMORY if self.cost_s else 1.0)

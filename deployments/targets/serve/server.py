@@ -29,6 +29,7 @@ def serve_app(
     on_stop: Callable[[], None],
     certificate: Certificate | None = None,
     gate: Gate | None = None,
+    shared: bool = False,
 ) -> None:
     """Serves until SIGTERM or SIGINT; then finishes what it took, and returns.
 
@@ -40,11 +41,12 @@ def serve_app(
         on_stop: Called after the last answer.
         certificate: What it shows over TLS, renewed as its files are; None: it talks in the clear.
         gate: What decides which requests are taken, the application's own; None: a new one.
+        shared: Whether other processes of this user listen on the same port.
 
     Raises:
         ServeError: The address cannot be listened on.
     """
-    with _listen(host, port) as listener, _outlive_signals():
+    with listen(host, port, shared=shared) as listener, _outlive_signals():
         address: tuple[str, int] = listener.getsockname()[:2]
         config = uvicorn.Config(
             app,
@@ -74,7 +76,7 @@ def check_address(host: str, port: int) -> None:
     Raises:
         ServeError: It cannot.
     """
-    _listen(host, port).close()
+    listen(host, port).close()
 
 
 @contextlib.contextmanager
@@ -112,7 +114,17 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Return a socket that is bound to an address, and does not listen yet.
+
+    Args:
+        host: Address.
+        port: Its port; 0: a free one.
+        shared: Whether several sockets of this user may be bound to it, and share connections.
+
+    Raises:
+        ServeError: It cannot be bound.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -122,6 +134,8 @@ def _listen(host: str, port: int) -> socket.socket:
         raise _refuse(host, port, error) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
     except (OSError, OverflowError) as error:
         listener.close()

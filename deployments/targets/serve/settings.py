@@ -35,6 +35,7 @@ class ServeSettings(BaseModel):
         policy: Which answers are kept: "all" or "sampled:P".
         spool_bytes: The most that they take on the disk.
         log: "text": what goes wrong, as text; "json": lines of JSON, one a request besides.
+        workers: Processes that answer behind its port.
         open_to_all: Whether everybody who reaches it is answered, without a key.
     """
 
@@ -56,6 +57,7 @@ class ServeSettings(BaseModel):
     policy: str = "all"
     spool_bytes: Annotated[int, Field(ge=2**20)] = 256 * 2**20
     log: Literal["text", "json"] = "text"
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
     open_to_all: bool = False
 
     @model_validator(mode="after")
@@ -64,6 +66,8 @@ class ServeSettings(BaseModel):
             raise ValueError("open_to_all and api_keys exclude each other: give one of both")
         if self.records != "off" and (self.state is None or self.id is None):
             raise ValueError("records need an id and a state folder to be kept: give both")
+        if self.records != "off" and self.workers > 1:
+            raise ValueError("records are kept by one process: give either records or workers")
         return self
 
     @property
