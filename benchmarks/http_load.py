@@ -1,7 +1,8 @@
 """A load of one request over and over: `python -m benchmarks.http_load HOST PORT FILE` sends the
 bytes of FILE, a whole HTTP request, on every connection again as soon as it is answered.
 
-Prints one line of JSON: answers, faults (statuses other than 200, connections that broke), times.
+Prints one line of JSON: answers, faults (statuses other than 200 and 429, connections that broke),
+how many were shed with 429, times of the answers.
 The client speaks as little HTTP as it can, for it shares the machine with what it measures.
 """
 
@@ -21,6 +22,7 @@ class Tally:
     """What came back."""
 
     faults: list[str] = field(default_factory=list)
+    shed: int = 0
     times_ms: list[float] = field(default_factory=list)
     began_s: list[float] = field(default_factory=list)
 
@@ -50,10 +52,13 @@ class Asker(asyncio.Protocol):
         if len(body) < length:
             return
         now_s = time.perf_counter()
-        if not head.startswith(b"HTTP/1.1 200"):
+        if head.startswith(b"HTTP/1.1 429"):
+            self._tally.shed += 1
+        elif not head.startswith(b"HTTP/1.1 200"):
             self._tally.faults.append(self._held[:200].decode(errors="replace"))
-        self._tally.times_ms.append(1e3 * (now_s - self._sent_s))
-        self._tally.began_s.append(self._sent_s)
+        else:
+            self._tally.times_ms.append(1e3 * (now_s - self._sent_s))
+            self._tally.began_s.append(self._sent_s)
         self._held = b""
         if now_s >= self._end_s:
             self._done.set_result(None) if not self._done.done() else None
@@ -97,6 +102,7 @@ def main() -> None:
             {
                 "answers": len(tally.times_ms),
                 "faults": len(tally.faults),
+                "shed": tally.shed,
                 "first_fault": tally.faults[0] if tally.faults else None,
                 "answers_a_second": len(tally.times_ms) / took_s,
                 "p50_ms": float(p50),

@@ -59,7 +59,6 @@ def test_a_killed_worker_comes_back_and_the_others_go_on(workspace: Path, keys: 
         after = list_children(lead)
         assert len(after) == 2
         assert killed not in after
-        assert endpoint.ask(kept)[0] == 200
         kept.close()
         assert endpoint.stop() == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in after)
