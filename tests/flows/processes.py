@@ -6,40 +6,44 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-MARK = "LEPTON_TEST_MARK"
+from tests.warm import MARK, Fork, start_fork
+
 STRANGERS = ("deployments", "flows", "gates", "lightning_modules", "storage", "tasks")
 LEPTON = Path(sys.executable).with_name("lepton")
 
 
 class Command:
-    """`lepton ARGUMENTS` in a process of its own; everything that it starts carries its mark in the
-    environment.
+    """`lepton ARGUMENTS` in a process of its own; everything that it starts carries its mark.
 
     It stands in a stranger's folder, whose packages are called as ours and must not be imported.
+
+    Args:
+        arguments: What follows `lepton`.
+        cwd: The folder, to which the packages are added.
+        env: Variables added to this process's environment.
+        is_cold: Starts the command as a person does, instead of a fork that made its imports in
+            another folder: for tests that claim something of a start.
     """
 
-    def __init__(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        is_cold: bool = False,
+    ) -> None:
         self.mark = uuid.uuid4().hex
         self.log = cwd / f"{self.mark}.log"
         self.out = cwd / f"{self.mark}.out"
         plant_strangers(cwd)
+        whole = {**os.environ, **(env or {}), MARK: self.mark}
+        start = start_cold if is_cold else start_warm
         with self.log.open("wb") as log, self.out.open("wb") as out:
-            self.process = subprocess.Popen(
-                [str(LEPTON), *arguments],
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=log,
-                env={**os.environ, **(env or {}), MARK: self.mark},
-                start_new_session=True,
-                # A shell that runs us in the background has SIGINT ignored, and a child would
-                # inherit that.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            )
+            self.process = start(arguments, cwd, whole, out, log)
 
     @property
     def messages(self) -> str:
@@ -70,7 +74,8 @@ class Command:
             if not folder.name.isdigit():
                 continue
             try:
-                if self.mark.encode() not in (folder / "environ").read_bytes():
+                words = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+                if self.mark.encode() not in words:
                     continue
                 if (folder / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
                     continue
@@ -88,6 +93,32 @@ class Command:
         while left := self.find_left():
             assert time.monotonic() < deadline, f"left behind: {left}"
             time.sleep(0.1)
+
+
+def start_warm(
+    arguments: Sequence[str], cwd: Path, env: Mapping[str, str], out: IO[bytes], log: IO[bytes]
+) -> Fork:
+    """Starts the command as a fork of a process that made its imports."""
+    with Path(os.devnull).open("rb") as nothing:
+        files = [file.fileno() for file in (nothing, out, log)]
+        return start_fork("lepton_ai.cli", arguments, env, cwd, files)
+
+
+def start_cold(
+    arguments: Sequence[str], cwd: Path, env: Mapping[str, str], out: IO[bytes], log: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Starts the command as a shell does."""
+    return subprocess.Popen(
+        [str(LEPTON), *arguments],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=log,
+        env=env,
+        start_new_session=True,
+        # A shell that runs us in the background has SIGINT ignored, and a child would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def plant_strangers(folder: Path) -> None:

@@ -1,65 +1,86 @@
-"""One warmed training process a session: the trainings of its tests are forks of it.
+"""One warmed process a session: trainings and commands of its tests are forks of it.
 
-A training process imports torch, Lightning and the exporter for ten seconds of processor time
-before its first step. Most tests start one and claim nothing of its start: they get a fork of one
-that has these imports behind it. Tests of the start itself ask for the fixture `cold_start`.
+A training process imports torch, Lightning and the exporter for twenty seconds of processor time
+before its first step, a command the half of that. Most tests start one and claim nothing of its
+start: they get a fork of one that has these imports behind it. Tests of a training's start itself
+ask for the fixture `cold_start`, those of a command's for `Command(..., is_cold=True)`.
 """
 
-import ctypes
-import multiprocessing
+import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
-from multiprocessing.context import ForkServerProcess
-from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import IO, Any
 
-import pytest
-
 from tasks.runtime.child import start_child
-from tasks.training.devices import THREADS, WAITING
-from tasks.training.worker import main
+from tasks.runtime.cluster import count_cores
+from tasks.training.devices import THREADS, WAITING, share_threads
 
 WORKER = "tasks.training.worker"
 READ_AT_START = (*THREADS, WAITING)
 """Variables that imports read: a fork must find them as the process that it is a fork of did."""
+MARK = "LEPTON_TEST_MARK"
+"""The variable by which all that a command of the tests starts is known; forks show it in their
+command lines."""
+PADDING = "-" * 4096
+"""Room for the command lines of forks."""
 
 
 class Fork:
-    """What `subprocess.Popen` says of a process, for a fork."""
+    """What `subprocess.Popen` says of a process, for a fork.
+
+    Args:
+        server: The connection over which its pid and then its status are told.
+        stdin: The other end of its standard input, if there is one.
+    """
 
     stdout = None
 
-    def __init__(self, process: ForkServerProcess, stdin: IO[bytes]) -> None:
-        self._process = process
+    def __init__(self, server: socket.socket, stdin: IO[bytes] | None) -> None:
+        self._server = server
+        self._status: int | None = None
         self.stdin = stdin
-        self.pid = process.pid
+        self.pid = int(server.recv(64))
 
     @property
     def returncode(self) -> int | None:
-        if self._process.exitcode is None and has_ended(self.pid):
-            self._process.join()  # The server of forks is just about to tell its status.
-        return self._process.exitcode
+        # Of one at its end the server is just about to tell its status.
+        return self._hear(None if has_ended(self.pid) else 0.0)
 
     def poll(self) -> int | None:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        self._process.join(timeout)
-        if self.returncode is None:
-            raise subprocess.TimeoutExpired(WORKER, timeout or 0.0)
-        return self.returncode
+        status = self._hear(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+        return status
+
+    def send_signal(self, sign: signal.Signals) -> None:
+        os.kill(self.pid, sign)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _hear(self, timeout_s: float | None) -> int | None:
+        """Returns its status, for which it is waited; None if it is not told in time."""
+        if self._status is None:
+            self._server.settimeout(timeout_s)
+            try:
+                self._status = int(self._server.recv(64))
+            except (BlockingIOError, TimeoutError):
+                return None
+            self._server.close()
+        return self._status
 
 
 class WarmStart:
     """Takes the place of `start_child` for training processes of one device."""
-
-    def __init__(self) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.warm.imports"])
-        self._begun_with: dict[str, str | None] | None = None
 
     def __call__(
         self,
@@ -72,40 +93,78 @@ class WarmStart:
     ) -> Any:
         """Starts a fork; a process of its own for groups, and where another start differs."""
         whole = {**os.environ, "PYTHONSAFEPATH": "1", **(env or {})}
-        read = {name: whole.get(name) for name in READ_AT_START}
-        self._begun_with = self._begun_with or read
-        if module != WORKER or read != self._begun_with:
+        if module != WORKER or pick_read(whole) != find_server()[1]:
             return start_child(module, args, env=env, stdout=stdout, stderr=stderr)
         ours, theirs = os.pipe()
-        files = [DupFd(file) for file in (ours, stdout.fileno(), stderr.fileno())]
-        arguments = (module, list(args), whole, str(Path.cwd()), files)
-        process = self._context.Process(target=work, args=arguments, daemon=True)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in whole.items():
-                patch.setenv(name, value)
-            process.start()
-        os.close(ours)
-        return Fork(process, os.fdopen(theirs, "wb"))
+        try:
+            files = [ours, stdout.fileno(), stderr.fileno()]
+            return start_fork(module, args, whole, Path.cwd(), files, os.fdopen(theirs, "wb"))
+        finally:
+            os.close(ours)
 
 
-def work(
-    module: str, arguments: list[str], env: dict[str, str], cwd: str, files: list[Any]
-) -> None:
-    """Becomes `python -m module arguments...`, and never returns."""
-    os.setsid()
-    for place, file in enumerate(files):
-        descriptor = file.detach()
-        os.dup2(descriptor, place)
-        os.close(descriptor)
-    os.environ.clear()
-    os.environ.update(env)
-    sys.path[:0] = env.get("PYTHONPATH", "").split(os.pathsep)
-    os.chdir(cwd)
-    name_process(module, *arguments)
-    status = main(arguments)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+def start_fork(
+    module: str,
+    args: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    files: Sequence[int],
+    stdin: IO[bytes] | None = None,
+) -> Fork:
+    """Starts `python -m module args...` as a fork.
+
+    Args:
+        module: One of those that the server has imports for.
+        args: Its arguments.
+        env: The whole of its environment.
+        cwd: Its folder.
+        files: Descriptors of its standard input, output and messages.
+        stdin: The other end of its standard input, for who writes to it.
+    """
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.connect(find_server()[0])
+    asked = {"module": module, "arguments": list(args), "env": dict(env), "cwd": str(cwd)}
+    socket.send_fds(server, [json.dumps(asked).encode()], list(files))
+    return Fork(server, stdin)
+
+
+def pick_read(env: Mapping[str, str]) -> dict[str, str | None]:
+    return {name: env.get(name) for name in READ_AT_START}
+
+
+def find_server() -> tuple[str, dict[str, str | None]]:
+    """Returns the address of this process's server, which is started at the first call, and what
+    its imports have read.
+    """
+    return _known[0] if _known else _start_server()
+
+
+def remember(address: str, env: Mapping[str, str]) -> tuple[str, dict[str, str | None]]:
+    """Has this process and its forks use a server that was started in some environment."""
+    _known[:] = [(address, pick_read(env))]
+    return _known[0]
+
+
+_known: list[tuple[str, dict[str, str | None]]] = []
+
+
+def _start_server() -> tuple[str, dict[str, str | None]]:
+    """Starts the server, in the environment of a training; it ends when this process does."""
+    # A name that begins with a zero byte is in no folder.
+    address, env = (
+        f"\0lepton-warm-{uuid.uuid4().hex}",
+        {**os.environ, **share_threads(count_cores(), 1)},
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen()
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "tests.warm.server", PADDING],
+            stdin=listener.fileno(),
+            env=env,
+            start_new_session=True,
+        )
+    return remember(address, env)
 
 
 def has_ended(pid: int) -> bool:
@@ -114,13 +173,3 @@ def has_ended(pid: int) -> bool:
         return not Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return True
-
-
-def name_process(*words: str) -> None:
-    """Writes a command line over that of the process that this one is a fork of."""
-    # The fields 48 and 49 of proc_pid_stat(5); the first behind the name, which may hold blanks, is
-    # the third.
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    start, end = int(fields[45]), int(fields[46])
-    content = b"\0".join(word.encode() for word in words)[: end - start - 1]
-    ctypes.memmove(start, content.ljust(end - start, b"\0"), end - start)

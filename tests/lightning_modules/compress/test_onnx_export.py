@@ -117,12 +117,13 @@ def test_equal_weights_give_equal_bytes_that_name_no_place(
         ("mlp", {}),
         ("cnn", {}),
         SLOW("cnn", {"early_pool": True, "convolutions": 1, "widths": [8, 16, 24]}),
-        ("cnn", {"early_pool": True, "activation": "gelu", "widths": [8, 16, 24]}),
+        # An early pool is exported below, this activation in transformers, this cell in series.
+        SLOW("cnn", {"early_pool": True, "activation": "gelu", "widths": [8, 16, 24]}),
         SLOW("cnn", {"activation": "silu", "widths": [8, 16]}),
         ("resnet", {"widths": [8, 16], "blocks": [1, 1]}),
         SLOW("resnet", {"widths": [8, 16], "blocks": [1, 1], "stem": "large"}),
         ("rnn", {"cell": "lstm", "layers": 2}),
-        ("rnn", {"cell": "gru"}),
+        SLOW("rnn", {"cell": "gru"}),
         ("transformer", {}),
     ],
 )
