@@ -5,7 +5,6 @@ import binascii
 import logging
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from deployments.targets.errors import KeyStoreError
@@ -82,7 +81,7 @@ class KeyFolder:
                 # What cannot be read opens nothing.
                 self.keys, self._seen = {}, None
                 logger.warning("API keys cannot be read, all are refused: %s", error)
-        return find_api_key(self.keys, shown, datetime.now(UTC))
+        return find_api_key(self.keys, shown)
 
     def _read(self) -> None:
         try:
@@ -118,10 +117,10 @@ class Guard:
         await self._app(scope, receive, send)
 
     def _admit(self, scope: Scope) -> None:
-        headers = dict(scope["headers"])
-        key = self._folder.find(_read_key(headers.get(b"authorization", b"")))
+        key = self._folder.find(_read_key(_find_header(scope, b"authorization")))
         if key is None:
-            asks = _ASKS_PERSON if b"text/html" in headers.get(b"accept", b"") else _ASKS_PROGRAM
+            is_page = b"text/html" in _find_header(scope, b"accept")
+            asks = _ASKS_PERSON if is_page else _ASKS_PROGRAM
             raise Refusal(
                 401,
                 "request must show an API key of this endpoint; got none, or another; send the "
@@ -152,6 +151,14 @@ class Guard:
                 "more; ask less often",
                 [(b"retry-after", str(int(wait_s) + 1).encode()), _CLOSE],
             )
+
+
+def _find_header(scope: Scope, wanted: bytes) -> bytes:
+    """Return a header of a request; empty where it has none."""
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return bytes(value)
+    return b""
 
 
 def _read_key(header: bytes) -> str:

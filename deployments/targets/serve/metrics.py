@@ -54,7 +54,7 @@ class Metrics:
     """Counts of one process."""
 
     def __init__(self) -> None:
-        self.requests: Counter[tuple[str, int]] = Counter()
+        self.requests: dict[tuple[str, int], int] = {}
         self.seconds: dict[str, Histogram] = {}
         self.answers: Counter[str] = Counter()
         self.request_rows = Histogram(ROWS)
@@ -65,10 +65,12 @@ class Metrics:
 
     def note_request(self, route: str, status: int, seconds: float) -> None:
         """Counts a request that was answered, in the loop's thread."""
-        self.requests[route, status] += 1
-        if route not in self.seconds:
-            self.seconds[route] = Histogram(SECONDS)
-        self.seconds[route].add(seconds)
+        asked = route, status
+        self.requests[asked] = self.requests.get(asked, 0) + 1
+        histogram = self.seconds.get(route)
+        if histogram is None:
+            histogram = self.seconds[route] = Histogram(SECONDS)
+        histogram.add(seconds)
 
     def note_answer(self, model_id: str, rows: int) -> None:
         """Counts rows that a model answered, in the loop's thread."""

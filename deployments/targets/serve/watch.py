@@ -11,6 +11,7 @@ import secrets
 import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import orjson
@@ -27,7 +28,7 @@ _ID = re.compile(rb"^[A-Za-z0-9._-]{1,80}$")
 _ROUTES: Final = frozenset(
     {"predict", "feedback", "uplink", "health", "metrics", "models", "openapi.json", "v2", ""}
 )
-_current: ContextVar[str | None] = ContextVar("lepton_request", default=None)
+_current: ContextVar[bytes | None] = ContextVar("lepton_request", default=None)
 
 
 class Watch:
@@ -59,7 +60,7 @@ class Watch:
                 message["headers"] = [*message["headers"], (REQUEST_ID, request_id)]
             await send(message)
 
-        _current.set(request_id.decode())
+        _current.set(request_id)
         metrics.under_way += 1
         try:
             await self._app(scope, receive, send_on)
@@ -80,6 +81,7 @@ class Watch:
         return f"{self._prefix}-{next(self._numbers)}".encode()
 
 
+@lru_cache(maxsize=256)
 def name_route(path: str) -> str:
     """Return what a path asks for, as one of a few words."""
     first = path[1:].partition("/")[0]
@@ -114,7 +116,7 @@ class JsonLines(logging.Formatter):
             "message": redact(record.getMessage()),
         }
         if (request_id := _current.get()) is not None:
-            line["request_id"] = request_id
+            line["request_id"] = request_id.decode()
         line |= getattr(record, "said", {})
         if record.exc_info:
             line["error"] = redact(self.formatException(record.exc_info))

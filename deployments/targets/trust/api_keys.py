@@ -155,7 +155,7 @@ def drop_api_key(id: str, folder: Path | None = None) -> ApiKey:
     return record
 
 
-def find_api_key(keys: dict[str, ApiKey], shown: str, now: datetime) -> ApiKey | None:
+def find_api_key(keys: dict[str, ApiKey], shown: str, now: datetime | None = None) -> ApiKey | None:
     """Return the record of a key that was shown; None where it is none, or has ended.
 
     Digests are compared in constant time, one for an unknown id, too.
@@ -164,6 +164,8 @@ def find_api_key(keys: dict[str, ApiKey], shown: str, now: datetime) -> ApiKey |
     record = keys.get(match.group(1)) if match else None
     digest = sha256(shown.encode("utf-8", "replace")).hexdigest()
     same = hmac.compare_digest(digest, _NOBODY if record is None else record.sha256)
-    if record is None or not same or (record.ends_at is not None and now >= record.ends_at):
+    if record is None or not same:
+        return None
+    if record.ends_at is not None and (now or datetime.now(UTC)) >= record.ends_at:
         return None
     return record
