@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from lightning_modules.compress.kernels import find_faster, find_gates
 from lightning_modules.compress.onnx_export import (
     clear_provenance,
     is_recurrent,
@@ -36,13 +37,14 @@ QUANTIZED = (
     "MaxPool",
     "AveragePool",
     "GlobalAveragePool",
-    "ReduceMean",
     "Clip",
+    "Sigmoid",
+    "Mul",
 )
 CALIBRATION_BATCH = 64
 
 
-def _static_settings() -> dict[str, Any]:
+def static_settings() -> dict[str, Any]:
     """Returns the settings of the static quantiser."""
     from onnxruntime.quantization import QuantFormat, QuantType
 
@@ -61,11 +63,13 @@ def _static_settings() -> dict[str, Any]:
 def calibrates(fp32: bytes, rows: NDArray[Any]) -> bool:
     """Tells whether int8 of a network for such rows has activations, whose ranges rows fix.
 
-    Of whole numbers, whose bounds are known; else they stay floating, as in recurrent networks,
-    whose states would add up what is lost.
+    Of whole numbers, whose bounds are known, where some layer is faster so; else they stay
+    floating, as in recurrent networks, whose states would add up what is lost.
     """
-    whole = np.issubdtype(rows.dtype, np.integer)
-    return bool(whole) and not is_recurrent(onnx.load_from_string(fp32))
+    if not np.issubdtype(rows.dtype, np.integer):
+        return False
+    model = onnx.load_from_string(fp32)
+    return not is_recurrent(model) and bool(find_faster(model))
 
 
 def quantize_int8(
@@ -74,7 +78,7 @@ def quantize_int8(
     """Returns the same network with 8-bit weights; None where it has no weights.
 
     Weights are symmetric, with a scale a channel. Activations are of 8 bits, too (QDQ, u8s8,
-    unsigned), where `calibrates` tells so.
+    unsigned), where `calibrates` tells so, in the layers that are faster so.
 
     Args:
         fp32: An ONNX file of `export_onnx`.
@@ -98,7 +102,9 @@ def quantize_int8(
             f"network must be quantisable to 8 bits; got {type(error).__name__}: {error}; "
             "leave int8 out of compress.candidates"
         ) from error
+    quantize_weights(model)
     clear_provenance(model)
+    shorten_names(model)
     return serialize_model(model)
 
 
@@ -107,8 +113,8 @@ def _quantize_statically(fp32: bytes, calibration: NDArray[Any], method: Method)
 
     with fold_network(fp32) as folded:
         target = folded.with_name("int8.onnx")
-        rows, kept = CalibrationRows(calibration, find_input(folded)), find_stacked(folded)
-        settings = {**_static_settings(), "nodes_to_exclude": kept}
+        rows = CalibrationRows(calibration, find_input(folded))
+        settings = {**static_settings(), "nodes_to_exclude": find_floating(folded)}
         if method == "min_max":
             settings["calibrate_method"] = CalibrationMethod.MinMax
         else:
@@ -170,6 +176,43 @@ def find_stacked(path: Path) -> list[str]:
     return [
         node.name for node in graph.node if node.op_type == "MatMul" and stacked & set(node.input)
     ]
+
+
+def find_floating(path: Path) -> list[str]:
+    """Finds the nodes that stay in floating arithmetic: those that would not be faster in 8 bits.
+
+    Of factors only gates are quantised: others belong to the head or to a normalisation.
+    """
+    model = onnx.load(path)
+    faster, gates = find_faster(model), find_gates(model.graph)
+    return [
+        *find_stacked(path),
+        *(
+            node.name
+            for node in model.graph.node
+            if node.name not in faster
+            or (node.op_type in ("Sigmoid", "Mul") and node.name not in gates)
+        ),
+    ]
+
+
+def shorten_names(model: onnx.ModelProto) -> None:
+    """Gives all but inputs and outputs the shortest names: pairs of quantisers have many."""
+    graph = model.graph
+    kept = {value.name for value in (*graph.input, *graph.output)}
+    short: dict[str, str] = {name: name for name in ("", *kept)}
+
+    def shorten(name: str) -> str:
+        if name not in short:
+            short[name] = f"t{len(short)}"
+        return short[name]
+
+    for node in graph.node:
+        node.name = ""
+        for names in (node.input, node.output):
+            names[:] = [shorten(name) for name in names]
+    for tensor in graph.initializer:
+        tensor.name = shorten(tensor.name)
 
 
 class CalibrationRows:

@@ -27,11 +27,12 @@ class CompressSpec(Spec):
     candidates: tuple[Annotated[str, AfterValidator(_check_rung)], ...] = ("fp32", "int8")
     """Artifacts, all ONNX. "fp32": float32. "fp16": 16-bit weights, half the file. "int8": 8-bit
     weights with a scale a channel; where samples are whole numbers, as pixels, 8-bit activations,
-    too (static QDQ). "int8_dynamic": products and LSTMs of 8 bits, the ranges of activations taken
-    from each batch. "int8_weights", "int4_weights": weights alone of 8 bits, or those of products
-    of 4, with floating arithmetic. Trained for, within `max_minutes`: "pruned", without its weakest
-    channels; "distilled", a smaller network that imitates it; "pruned_int8", "distilled_int8", the
-    same in 8 bits; "int8_aware", 8 bits that training had in mind."""
+    too, in layers that are faster so (static QDQ). "int8_dynamic": products and LSTMs of 8 bits,
+    the ranges of activations taken from each batch. "int8_weights", "int4_weights": weights alone
+    of 8 bits, or those of products of 4, with floating arithmetic. Trained for, within
+    `max_minutes`: "pruned", without its weakest channels; "distilled", a smaller network that
+    imitates it; "pruned_int8", "distilled_int8", the same in 8 bits; "int8_aware", 8 bits that
+    training had in mind."""
     calibration_rows: int = Field(default=256, ge=16, le=10_000)
     """Training rows that fix the activations' ranges, in [16, 10000]."""
     calibration: Method | Literal["auto"] = "min_max"
@@ -40,8 +41,9 @@ class CompressSpec(Spec):
     three and keeps the one with the least loss on validation rows, or, where these have no truth,
     whose answers are nearest to the float network's."""
 
-    prune: float = Field(default=0.5, gt=0, lt=1)
-    """Share of the channels that "pruned" cuts off (Fang et al., 2023), in (0, 1)."""
+    prune: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = 0.5
+    """Share of the channels that "pruned" cuts off (Fang et al., 2023), in (0, 1); "auto" trains on
+    with a quarter of them, then with more, until one can lose as little as the gate allows."""
     student: NetworkSpec | None = None
     """The network of "distilled"; None: the recipe's own family at half its width."""
     max_minutes: float = Field(default=10.0, gt=0, le=100_000)

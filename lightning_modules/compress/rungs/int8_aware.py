@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from lightning_modules.compress.kernels import Step, find_whole
 from lightning_modules.compress.quantize import calibrates
 from lightning_modules.compress.rungs.base import Material, NotMade
 from lightning_modules.compress.rungs.int8 import make_int8
@@ -23,6 +24,7 @@ LEVELS = 64
 MOVES = 0.05
 """How much of a range each training batch replaces."""
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
+POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d)
 
 
 class Int8Aware(Learned):
@@ -101,7 +103,7 @@ def round_weight(weight: Tensor) -> Tensor:
 
 
 def simulate_int8(network: nn.Module) -> nn.Module:
-    """Returns a network whose normalisations are melted in, and whose layers round.
+    """Returns a network whose normalisations are melted in, and whose layers of 8 bits round.
 
     Raises:
         NotMade: Its steps depend on what it is given, so that they cannot be traced.
@@ -112,13 +114,39 @@ def simulate_int8(network: nn.Module) -> nn.Module:
         raise NotMade(
             f"the network's steps cannot be traced: {type(error).__name__}: {error}"
         ) from error
-    layers = [name for name, module in traced.named_modules() if isinstance(module, LAYERS)]
+    layers = find_rounded(traced)
     if not layers:
-        raise NotMade("the network has no convolutions or linear layers")
+        raise NotMade("the network has no layers whose activations are of 8 bits")
     for name in layers:
         parent, _, last = name.rpartition(".")
         setattr(traced.get_submodule(parent), last, RoundedLayer(traced.get_submodule(name)))
     return traced.requires_grad_(requires_grad=True)
+
+
+def find_rounded(traced: fx.GraphModule) -> list[str]:
+    """Returns the names of the layers that static int8 computes in whole numbers."""
+    parts = dict(traced.named_modules())
+    called = {
+        node.name: parts.get(str(node.target)) if node.op == "call_module" else None
+        for node in traced.graph.nodes
+    }
+    steps = [
+        Step(
+            node.name,
+            tuple(taken.name for taken in node.all_input_nodes),
+            (node.name,),
+            tuple(layer.weight.shape) if isinstance(layer := called[node.name], LAYERS) else None,
+            pools=isinstance(layer, POOLS),
+        )
+        for node in traced.graph.nodes
+    ]
+    whole = find_whole([step for step in steps if step.takes])
+    rounded = [
+        str(node.target)
+        for node in traced.graph.nodes
+        if node.name in whole and isinstance(called[node.name], LAYERS)
+    ]
+    return list(dict.fromkeys(rounded))
 
 
 def melt_norms(traced: fx.GraphModule) -> fx.GraphModule:

@@ -11,6 +11,7 @@ import torch
 from lightning_modules.compress.candidates import make_artifacts
 from lightning_modules.compress.onnx_export import run_onnx
 from lightning_modules.compress.rungs import base
+from lightning_modules.compress.rungs import pruned as pruned_module
 from lightning_modules.compress.rungs.base import Material, NotMade
 from lightning_modules.compress.rungs.distilled import Distilled, halve_network
 from lightning_modules.compress.rungs.int8_aware import simulate_int8
@@ -182,6 +183,37 @@ def test_cutting_channels_keeps_the_answer_s_shape_and_the_same_ones_each_time(
         assert torch.equal(one, two)
     with pytest.raises(NotMade):
         prune_network(torch.nn.Linear(8, 10), torch.randn(2, 8), 0.5)
+
+
+def test_channels_go_in_eights_as_kernels_take_them() -> None:
+    made = prune_network(build_learner(MODEL, SAMPLE).network, torch.randn(2, 1, 8, 8), 0.6)
+    widths = [part.out_channels for part in made.modules() if isinstance(part, torch.nn.Conv2d)]
+    assert not [width for width in widths if width % 8]
+    assert max(widths) < 32
+
+
+def test_the_deepest_cut_that_can_win_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, learner = SPLITS["train"]["image"][:16], build_learner(MODEL, SAMPLE).eval()
+    spec, tuning = CompressSpec(prune="auto"), make_tuning(tmp_path)
+    material = Material(learner, SAMPLE, spec, rows, rows, tuning)
+    tried: dict[str, int] = {}
+
+    def tune(name: str, teacher: Any, sample: Any, tuning: Any, plan: Any, make: Any) -> Any:
+        tried[name] = count_weights(make(teacher))
+        if len(tried) < wins:
+            raise tuning_module.GivenUp(f"{name} cannot win")
+        return learner
+
+    monkeypatch.setattr(pruned_module, "tune_network", tune)
+    wins = 2
+    assert RUNGS.find("pruned").tune(material).learner is learner  # type: ignore[attr-defined]
+    assert list(tried) == ["pruned-75", "pruned-60"]
+    assert [*tried.values()] == sorted(tried.values())
+    wins = 9
+    with pytest.raises(NotMade, match="cannot win"):
+        RUNGS.find("pruned").make(dataclasses.replace(material, tuned={}))
 
 
 def test_half_the_width_is_that_of_each_layer_and_a_family_without_one_is_told() -> None:
