@@ -3,6 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
+from lightning_modules.specs.model import ModelSpec
 from storage.base.store import Store
 from storage.records.receipt_files import SignedReceipt
 from storage.records.receipts import Receipt
@@ -13,6 +14,7 @@ from tasks.pages.held_out import pick_parts
 from tasks.pages.metrics import list_metrics
 from tasks.rendering.answers import Comparison, Confusion
 from tasks.rendering.comparison import compare_baselines
+from tasks.rendering.costs import ErrorCosts, price_errors
 from tasks.rendering.page_data import Channel, ReceiptPart, RunPage, Stage
 from tasks.runtime.model_outcomes import Evaluated, Trained
 from tasks.runtime.outcomes import Compressed, Promoted
@@ -67,6 +69,7 @@ def _fill_model(workspace: Store, record: RunRecord) -> dict[str, Any]:
         "curve": trained.numbered_curve if trained else (),
         "best_epoch": trained.best_epoch + 1 if trained else None,
         "confusion": _fill_confusion(evaluated),
+        "costs": _price_errors(record, evaluated),
         "comparison": _fill_comparison(evaluated),
         **{each.name: getattr(parts, each.name) for each in fields(parts)},
         "operand": "ROWS.csv" if compressed and compressed.input.columns else "IMAGE.png",
@@ -77,6 +80,17 @@ def _fill_confusion(evaluated: Evaluated | None) -> Confusion | None:
     if evaluated is None or not evaluated.confusion:
         return None
     return Confusion(labels=evaluated.labels, counts=evaluated.confusion)
+
+
+def _price_errors(record: RunRecord, evaluated: Evaluated | None) -> ErrorCosts | None:
+    """Return what wrong answers cost, where the recipe chooses the threshold by that."""
+    confusion = _fill_confusion(evaluated)
+    document: Any = record.recipe["document"]
+    threshold = ModelSpec.model_validate(document["model"]).threshold
+    if evaluated is None or confusion is None or threshold is None or threshold.cost is None:
+        return None
+    cost = threshold.cost
+    return price_errors(confusion, evaluated.sample.positive, cost.missed, cost.false_alarm)
 
 
 def _fill_comparison(evaluated: Evaluated | None) -> Comparison | None:

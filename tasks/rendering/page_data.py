@@ -24,6 +24,7 @@ from tasks.rendering.answers import (
     StepErrors,
 )
 from tasks.rendering.base import Part, Text, Value
+from tasks.rendering.costs import ErrorCosts
 from tasks.rendering.profile import DataProfile
 from tasks.rendering.race import RacePart
 from tasks.rendering.remedies import Remedy, list_remedies
@@ -142,6 +143,7 @@ class RunPage(Part):
     curve: tuple[CurvePoint, ...] = ()
     best_epoch: int | None = None
     confusion: Confusion | None = None
+    costs: ErrorCosts | None = None
     comparison: Comparison | None = None
     forecasts: tuple[Forecast, ...] = ()
     scatter: Scatter | None = None

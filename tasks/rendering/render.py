@@ -25,6 +25,7 @@ from tasks.rendering import (
 )
 from tasks.rendering.answers import Sample
 from tasks.rendering.commands import list_commands
+from tasks.rendering.costs import show_sum
 from tasks.rendering.page_data import Metric, RunPage
 
 T = TypeVar("T")
@@ -108,6 +109,7 @@ def _list_filters() -> dict[str, Callable[..., Any]]:
     return {
         "agreement": candidates.show_agreement,
         "bytes": text.format_bytes,
+        "sum_up": show_sum,
         "class_costs": candidates.list_class_costs,
         "count": text.format_number,
         "data_uri": _inline_picture,

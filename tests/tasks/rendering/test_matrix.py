@@ -9,6 +9,9 @@ import pytest
 import tasks.rendering
 from tasks.rendering import matrix
 from tasks.rendering.answers import Confusion
+from tasks.rendering.costs import price_errors
+from tasks.rendering.render import render_run_page
+from tests.tasks.rendering.test_render import make_page
 
 CSS = (Path(tasks.rendering.__file__).parent / "run.css").read_text("utf-8")
 Colour = tuple[float, ...]
@@ -29,6 +32,23 @@ def test_classes_add_up() -> None:
     assert drawing is not None
     assert len(list(ElementTree.fromstring(drawing).iter("rect"))) == 9
     assert "17 of 20 held-out rows" in drawing
+
+
+def test_wrong_answers_come_to_one_sum_beside_that_of_always_the_same_one() -> None:
+    confusion = Confusion(labels=("No", "Yes <b>"), counts=((970, 20), (12, 18)))
+    costs = price_errors(confusion, 1, 100, 2.5)
+    assert (costs.missed, costs.false_alarms) == ((12, 100), (20, 2.5))
+    assert (costs.total, costs.plain) == (1250, 990 * 2.5)
+    other = price_errors(confusion, 0, 100, 2.5)
+    assert (other.total, other.plain) == (20 * 100 + 12 * 2.5, 30 * 2.5)
+    page = render_run_page(make_page(confusion=confusion, costs=costs))
+    told = " ".join(re.sub("<[^>]+>", "", page).split())
+    assert "Wrong answers cost 1,250 in the recipe&#39;s unit: 12 “Yes" in told.replace(
+        "'", "&#39;"
+    )
+    assert "missed at 100, 20 false alarms at 2.50; always the same answer would cost 2,475" in told
+    assert "Yes <b>" not in page
+    assert "Wrong answers cost" not in render_run_page(make_page(confusion=confusion))
 
 
 def read_palettes() -> dict[str, dict[str, Colour]]:
