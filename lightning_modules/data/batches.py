@@ -5,7 +5,7 @@ There are no DataLoader workers: a stream reads, decodes and shuffles in threads
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as pl
@@ -46,6 +46,15 @@ class Stream(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes to where `state_dict` was taken."""
+        ...
+
+
+@runtime_checkable
+class WholeStream(Stream, Protocol):
+    """A stream that can give the rows behind the last full batch, too."""
+
+    def take_all(self) -> Stream:
+        """Returns a stream of every row once; `padding` marks the rows that only fill up."""
         ...
 
 
@@ -185,6 +194,16 @@ class StreamDataModule(pl.LightningDataModule):
                     f"{name} split must hold at least one batch; got none; lower train.batch_size "
                     "or give that split more rows"
                 )
+
+    def iter_training(self) -> Iterator[Batch]:
+        """Yields every training row once, as far as the stream can: batches of steps are full.
+
+        Rows of less than a batch, which are others in each epoch, would be lost for good where
+        there is one epoch.
+        """
+        stream, reader = self.train_loader.stream, self.train_loader.reader
+        whole = stream.take_all() if isinstance(stream, WholeStream) else stream
+        return iter(FixedLoader(whole, reader))
 
     def train_dataloader(self) -> BatchLoader:
         """Returns the shuffled rows."""

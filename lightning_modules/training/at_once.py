@@ -127,9 +127,10 @@ def collect_features(learner: Learner, data: StreamDataModule) -> tuple[Tensor, 
     """Returns what the head gives for the training rows of all ranks, and their truth."""
     found: list[tuple[Tensor, Tensor]] = []
     numbers = 0
-    for batch in data.train_loader:
-        features = learner.head(batch.sample)
-        found.append((features, batch.truth))
+    for batch in data.iter_training():
+        real = slice(None) if batch.real is None else batch.real
+        features = learner.head(batch.sample[real])
+        found.append((features, batch.truth[real]))
         numbers += features.numel()
         if numbers >= MOST_NUMBERS // count_ranks():
             break

@@ -67,6 +67,10 @@ class PoolStream:
             chosen = order[step * self._batch_rows : (step + 1) * self._batch_rows]
             yield {name: part[chosen] for name, part in self._pool._asdict().items()}
 
+    def take_all(self) -> "PoolStream":
+        """Returns all rows in their order."""
+        return PoolStream(self._pool, self._places, self._batch_rows)
+
     def set_epoch(self, epoch: int) -> None:
         """Goes to the start of an epoch."""
         self._epoch, self._step = epoch, 0

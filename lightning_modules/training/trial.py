@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lightning_modules.data.batches import Stream
+from lightning_modules.data.batches import Stream, WholeStream
 from lightning_modules.data.readers import SampleReader
 from lightning_modules.errors import SpecError
 from lightning_modules.specs.forms import AnySample
@@ -176,6 +176,12 @@ class SomeBatches:
 
     def __iter__(self) -> Iterator[Any]:
         return islice(iter(self._stream), 0, self._stop, self._step)
+
+    def take_all(self) -> Stream:
+        """Returns every row once where all batches are given; else the same batches."""
+        whole = self._step == 1 and self._stop == len(self._stream)
+        held = self._stream
+        return held.take_all() if whole and isinstance(held, WholeStream) else self
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to the start of an epoch."""

@@ -8,6 +8,7 @@ index into the memory that holds them (`storage/stream/resident.py`). The order 
 the shards of that window, and nothing that comes before it.
 """
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 
 from storage.base.errors import InvalidInput
@@ -125,6 +126,13 @@ class Stream:
             self._step = 0
         self._resumes = False
         return self._serve_epoch(self._make_order(), self._step)
+
+    def take_all(self) -> "Stream":
+        """Return a stream of every row once, with those that full batches leave out."""
+        whole = copy.copy(self)
+        whole._drop_last, whole._memory = False, None
+        whole.set_epoch(self._epoch)
+        return whole
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to the start of an epoch."""

@@ -124,6 +124,22 @@ def test_every_row_is_served_once(version, setting, ranks, threads):
     assert TOTAL - len(served) == (TOTAL % setting.batch_size if setting.drop_last else 0)
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_all_rows_are_those_of_full_batches_and_the_few_behind_them(version, ranks, shuffle):
+    setting, found = Setting(shuffle=shuffle, epoch=1), []
+    for rank in range(ranks):
+        stream = setting.open(version, rank=rank, world_size=ranks)
+        full = [batch["row_id"] for batch in stream]
+        stream.set_epoch(1)
+        whole = [batch["row_id"][~batch["padding"]] for batch in stream.take_all()]
+        # Whoever goes on with full batches finds the stream as it was.
+        again = [batch["row_id"] for batch in stream]
+        np.testing.assert_array_equal(again, full)
+        found += np.concatenate(whole).tolist()
+    assert sorted(found) == list(range(TOTAL))
+
+
 @given(settings_strategy, st.integers(0, 60), st.integers(0, 2))
 @settings(deadline=None, max_examples=30)
 def test_a_stream_resumes_at_any_step(version, setting, step, threads):
