@@ -47,9 +47,9 @@ def measure(name: str, server: Server, port: int, folder: Path, seconds: float) 
 
 
 @contextmanager
-def start_lepton(workspace: Path) -> Iterator[tuple[Server, int]]:
+def start_lepton(workspace: Path, *options: str) -> Iterator[tuple[Server, int]]:
     command = [*SERVE, "--channel", "cloud", "--workspace", str(workspace), "--port", "0"]
-    server = Server([*command, "--interval-s", "0.2"], stderr=subprocess.PIPE, text=True)
+    server = Server([*command, *options], stderr=subprocess.PIPE, text=True)
     try:
         assert server.process.stderr is not None
         line = next(line for line in server.process.stderr if line.startswith("ready"))
@@ -246,7 +246,7 @@ def main() -> None:
                     sessions.append(measure_session(artifact, 1.0))
             pressed = measure_overload(own[1], folder, given.seconds)
             print(sessions, pressed)
-        with start_lepton(workspace) as (server, port):
+        with start_lepton(workspace, "--interval-s", "0.2") as (server, port):
             checked = ask_oracle(port)
             swapped = measure_swaps(workspace, server, port, folder, given.swaps)
     print(swapped, checked)

@@ -6,12 +6,14 @@ loop receives, numbers and sends.
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
+import numpy as np
 import orjson
 
 from deployments.targets.errors import BadArtifact, BadInput, TargetError
@@ -23,6 +25,7 @@ from deployments.targets.run.runtime import Answers, Array
 from deployments.targets.serve.batches import Question
 from deployments.targets.serve.bodies import (
     MAX_BODY_BYTES,
+    MAX_ROWS,
     MAX_TEXT_BYTES,
     Body,
     Headers,
@@ -40,6 +43,7 @@ from deployments.targets.serve.oip_bytes import LENGTH_HEADER, split_body
 from deployments.targets.serve.pool import Pool
 from deployments.targets.serve.recorder import Recorder
 from deployments.targets.serve.replies import Gone, Receive, Refusal, Reply, Scope, refuse_busy
+from deployments.targets.trust.card import InputSpec
 from storage.base.errors import StorageError
 from storage.base.pictures import is_picture
 from storage.base.store import redact
@@ -47,6 +51,9 @@ from storage.base.store import redact
 logger = logging.getLogger(__name__)
 MAX_NAME_CHARS = 200
 MAX_DEADLINE_MS = 600_000
+MAX_NUMBER_CHARS = 32
+MAX_HEAD_BYTES = 64 * 2**10
+"""Longest JSON around a tensor's numbers."""
 LIGHT_BYTES = 64 * 2**10
 """A larger body is read alone: others would wait for it."""
 DEADLINE_HEADER = b"x-request-timeout-ms"
@@ -117,7 +124,7 @@ class Answerer:
         live = find_model(self.runtime, self.names, name, version)
         headers = read_headers(scope)
         stated = headers.get(LENGTH_HEADER)
-        most_bytes = MAX_TEXT_BYTES if stated is None else MAX_BODY_BYTES
+        most_bytes = _limit_tensor(live.card.input, binary=stated is not None)
         data = await body.read(headers, receive, most_bytes)
         question = _Inference(live, data, stated)
         said = await self._ask(question, data, scope, headers)
@@ -215,6 +222,13 @@ def _read(live: LiveModel, data: bytes, headers: Headers, file: str) -> Samples:
         return read_samples(data, live.card, file, read_charset(headers))
     except BadInput as error:
         raise Refusal(422, str(error)) from error
+
+
+def _limit_tensor(spec: InputSpec, *, binary: bool) -> int:
+    """Return the most bytes that a request of as many rows as are taken may need."""
+    number_bytes = np.dtype(spec.dtype).itemsize if binary else MAX_NUMBER_CHARS
+    needed = MAX_HEAD_BYTES + MAX_ROWS * math.prod(spec.shape) * number_bytes
+    return min(needed, MAX_BODY_BYTES if binary else MAX_TEXT_BYTES)
 
 
 def _read_timeout_s(headers: Headers) -> float | None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deployments.targets.serve import bodies
+from deployments.targets.serve.answers import MAX_HEAD_BYTES
 from deployments.targets.serve.bodies import MAX_BODY_BYTES, MAX_ROWS, MAX_TEXT_BYTES, Admission
 from deployments.targets.serve.replies import Refusal
 from deployments.targets.trust.card_columns import ColumnSpec
@@ -68,6 +69,16 @@ def test_large_bodies_are_refused_by_what_they_say_and_by_what_comes(pictures: N
         check_refusal(pictures.post(path, whole, "application/json"), 413, f"{MAX_TEXT_BYTES}")
     admission = pictures.app._app._admission
     assert (admission.requests, admission.size_bytes) == (0, 0)
+
+
+def test_a_tensor_s_body_is_no_larger_than_its_model_can_need(pictures: Node, rows: Node) -> None:
+    """Of a picture of 64 bytes as many rows as are taken, and of three numbers a row."""
+    for node, numbers in ((pictures, 64), (rows, 8 * 3)):
+        path, most = "/v2/models/x/infer", MAX_ROWS * numbers
+        path = path if node is rows else path.replace("x", "digits")
+        length = {"inference_header_content_length": "2"}
+        for size, status in ((most, 400), (most + 2 * MAX_HEAD_BYTES, 413)):
+            assert node.post(path, b"{}" + b"0" * (size - 2), **length).status == status
 
 
 def test_many_rows_are_refused_before_they_are_read(rows: Node) -> None:
