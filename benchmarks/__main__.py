@@ -14,6 +14,7 @@ BENCHMARKS = (
     "limits",
     "serve",
     "agent",
+    "batch",
 )
 
 

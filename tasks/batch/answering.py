@@ -23,6 +23,7 @@ from storage.base.store import Store
 from storage.datasets.manifest import Manifest
 from storage.datasets.version import Version
 from storage.forms.base import RowsSpec
+from storage.pipeline.selection import take_rows
 from storage.shards.entry import ShardEntry
 from storage.shards.row_ids import CONTENT_HASH, ROW_ID, VALID_SUFFIX, Rows, count_rows
 from storage.shards.writing import write_shard
@@ -97,9 +98,10 @@ class Asker:
         rows = self.asked.read_shard(entry)
         count = count_rows(rows)
         rows = {**make_truths(count, self.data), **rows}
-        places = np.flatnonzero(~find_unfit(rows, self.data))
+        fit = ~find_unfit(rows, self.data)
+        places = np.flatnonzero(fit)
         told = [] if len(places) == count else [self._tell_unfit(entry, places, count)]
-        chosen = {name: values[places] for name, values in rows.items()}
+        chosen = take_rows(rows, fit)
         done = AnsweredShard(entry=None, rows=count, answered=0, noted=0, told=tuple(told))
         if len(places):
             done = self._answer_fit(entry, chosen, places, done)
@@ -114,7 +116,7 @@ class Asker:
         samples = form.open_reader(one, self.sample).read(rows).sample
         predictor = _open_once(self.workspace, self.card.to_bytes())
         answered, arrays = answer_finite(predictor, samples)
-        kept = {name: values[answered] for name, values in rows.items()}
+        kept = take_rows(rows, answered)
         told = list(begun.told)
         if not answered.all():
             first = name_source(entry, int(places[~answered][0]))
