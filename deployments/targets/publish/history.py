@@ -38,14 +38,19 @@ class Commit:
     decision: Decision | None
 
 
-def walk_commits(channel: Channel, state: ChannelState) -> Iterator[Commit]:
+def walk_commits(channel: Channel, state: ChannelState, start: int = 0) -> Iterator[Commit]:
     """Reads a channel's commits, newest first, each verified by the keys that it had then.
+
+    Args:
+        channel: The channel.
+        state: Its newest state.
+        start: The snapshot behind which they begin.
 
     Raises:
         ChannelCorrupt: One does not verify.
     """
     there = list_numbers(channel.store.listdir(METADATA), "snapshot")
-    for version in sorted((n for n in there if n <= state.version), reverse=True):
+    for version in sorted((n for n in there if start < n <= state.version), reverse=True):
         yield _read_commit(channel, state.roots, version)
 
 
@@ -68,17 +73,27 @@ def write_log(channel: Channel, state: ChannelState) -> int:
     if channel.workspace is None:
         return 0
 
+    # Commits that only sign anew have no line: all of them since the last would be read each time.
+    whole, last = channel.keys.read_logged(state.channel_id)
+    newest = 0
+
     def list_new(bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        logged = {body.get("version") for body in bodies if body.get("format") == STEERING_FORMAT}
+        nonlocal newest
+        logged = {body["version"] for body in bodies if body.get("format") == STEERING_FORMAT}
+        start = whole if last in logged else 0
         missing: list[dict[str, Any]] = []
-        for commit in walk_commits(channel, state):
+        for commit in walk_commits(channel, state, start):
             if commit.version in logged:
                 break
             if commit.decision is not None:
                 missing.append(_make_line(channel, commit.version, commit.decision))
+        newest = max([*logged, *(line["version"] for line in missing)], default=0)
         return missing[::-1]
 
-    return append_chain(channel.workspace, locate_log(channel.name), list_new, channel.keys)
+    appended = append_chain(channel.workspace, locate_log(channel.name), list_new, channel.keys)
+    if newest and state.version > whole:
+        channel.keys.record_logged(state.channel_id, state.version, newest)
+    return appended
 
 
 def read_log(channel: Channel) -> list[dict[str, Any]]:

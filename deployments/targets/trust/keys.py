@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 KEYS_VARIABLE = "LEPTON_KEYS"
 ROOT_FILE = "1.root.json"
-_SEEN_FILE = "highest"
+_SEEN_FILE, _LOGGED_FILE = "highest", "logged"
 
 
 class KeyRing:
@@ -102,10 +102,7 @@ class KeyRing:
         """Lets a program sign this machine's receipts; the key that did is removed.
 
         What the old key has signed stays trusted here until its file in `trusted` is removed.
-
-        Raises:
-            KeyConflict: Another program signs already.
-            KeyStoreError: The program does not sign with the key that it is said to.
+        Raises what `replace_receipt_key` does.
         """
         replace_receipt_key(self.directory, text)
         return self.receipt_signer()
@@ -208,9 +205,20 @@ class KeyRing:
 
     def record_highest(self, channel_id: str, version: int) -> None:
         """Remembers a snapshot's version, so that a rolled-back channel is not built upon."""
-        folder = self._channel_dir(channel_id)
-        if folder.is_dir() and version > self.read_highest(channel_id):
+        seen, folder = self.read_highest(channel_id), self._channel_dir(channel_id)
+        if folder.is_dir() and version > seen:
             replace_private(folder / _SEEN_FILE, str(version).encode())
+
+    def read_logged(self, channel_id: str) -> tuple[int, int]:
+        """Reads up to which snapshot a log holds all decisions, and of which one its last was."""
+        data = read_public(self._channel_dir(channel_id) / _LOGGED_FILE) or b""
+        whole, _, last = data.partition(b" ")
+        return (int(whole), int(last)) if whole.isdigit() and last.isdigit() else (0, 0)
+
+    def record_logged(self, channel_id: str, version: int, last: int) -> None:
+        """Remembers it, so that the next change need not look at all commits before."""
+        if (folder := self._channel_dir(channel_id)).is_dir():
+            replace_private(folder / _LOGGED_FILE, f"{version} {last}".encode())
 
     def bundle(self, *, private: bool) -> KeyBundle:
         """Gathers all that an export holds."""

@@ -16,7 +16,8 @@ from deployments.targets.errors import (
     NotCleared,
 )
 from deployments.targets.follow.client import ChannelClient, Update
-from deployments.targets.publish.channel import open_channel, publish
+from deployments.targets.publish import history
+from deployments.targets.publish.channel import open_channel, publish, refresh
 from deployments.targets.publish.history import read_log
 from deployments.targets.publish.repository import Channel
 from deployments.targets.publish.status import describe_channel, list_history
@@ -55,6 +56,39 @@ def channel(workspace: Path) -> Channel:
     publish_model(made, 1, None)
     publish_model(made, 2, 1)
     return made
+
+
+def test_a_change_reads_no_more_commits_the_older_a_channel_is(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is signed anew each day has a commit a day, most of which decide nothing."""
+    seen: list[int] = []
+    read = history._read_commit
+
+    def count(channel: Channel, roots: Any, version: int) -> Any:
+        seen.append(version)
+        return read(channel, roots, version)
+
+    monkeypatch.setattr(history, "_read_commit", count)
+    for _ in range(4):
+        refresh(channel)
+    seen.clear()
+    refresh(channel)
+    assert len(seen) <= 1
+    # Who has lost its memory, or its log, finds out all of it again.
+    lines = read_log(channel)
+    (channel.keys.directory / "channels" / channel.keys.channel_ids()[0] / "logged").unlink()
+    hold_channel(channel, **OPERATOR)
+    assert [line["version"] for line in read_log(channel)][: len(lines)] == [
+        line["version"] for line in lines
+    ]
+    assert channel.workspace is not None
+    channel.workspace.write("releases/edge.jsonl", b"")
+    refresh(channel)
+    assert [line["action"] for line in read_log(channel)] == [
+        *(line["action"] for line in lines),
+        "hold",
+    ]
 
 
 def publish_to(channel: Channel, seed: int, expected: int | None, rollout: Rollout) -> Release:
