@@ -23,6 +23,8 @@ from storage.base.store import redact
 
 MAX_ANSWER_BYTES = 256 * 2**20
 MAX_TEXT_CHARS = 2000
+DEADLINE, MAX_DEADLINE_MS = "x-request-timeout-ms", 600_000
+"""Header that says how long the answer is waited for, so that none is made after that."""
 _CHUNK_BYTES = 1 << 18
 _SLACK_S = 0.01
 _UNREACHABLE_HINT = "see that it runs, and that the address is right"
@@ -163,7 +165,7 @@ class Transport:
                 method,
                 address,
                 body=body,
-                headers=headers,
+                headers={**headers, DEADLINE: str(_count_ms(left_s))},
                 timeout=Timeout(total=left_s),
                 retries=False,
                 redirect=False,
@@ -192,6 +194,11 @@ class Transport:
         return ServerUnreachable(
             f"server ({shown}) must be reachable; got {redact(str(error))}; {_UNREACHABLE_HINT}"
         )
+
+
+def _count_ms(left_s: float) -> int:
+    """Return the milliseconds that are left, as a server takes them."""
+    return min(MAX_DEADLINE_MS, max(1, int(left_s * 1000)))
 
 
 def _read_body(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:

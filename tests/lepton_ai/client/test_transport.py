@@ -106,6 +106,13 @@ def test_the_deadline_holds_against_a_server_that_drips() -> None:
         listening.close()
 
 
+@pytest.mark.parametrize(("timeout_s", "most"), [(5.0, 5000), (1e6, 600_000)])
+def test_the_server_is_told_how_long_it_has(timeout_s: float, most: int) -> None:
+    with serve(lambda _: ACCEPTED) as server:
+        Client(server.url).feedback("d:1", "a", timeout_s=timeout_s)
+    assert most - 4000 < int(server.got[0].headers["x-request-timeout-ms"]) <= most
+
+
 def test_an_answer_without_end_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1000)
     with (
