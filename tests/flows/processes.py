@@ -25,8 +25,8 @@ class Command:
         arguments: What follows `lepton`.
         cwd: The folder, to which the packages are added.
         env: Variables added to this process's environment.
-        is_cold: Starts the command as a person does, instead of a fork that made its imports in
-            another folder: for tests that claim something of a start.
+        is_warm: Starts a fork of a process that made its imports in another folder: for tests that
+            claim nothing of the command's start.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class Command:
         *arguments: str,
         cwd: Path,
         env: Mapping[str, str] | None = None,
-        is_cold: bool = False,
+        is_warm: bool = False,
     ) -> None:
         self.mark = uuid.uuid4().hex
         self.log = cwd / f"{self.mark}.log"
         self.out = cwd / f"{self.mark}.out"
         plant_strangers(cwd)
         whole = {**os.environ, **(env or {}), MARK: self.mark}
-        start = start_cold if is_cold else start_warm
+        start = start_warm if is_warm else start_cold
         with self.log.open("wb") as log, self.out.open("wb") as out:
             self.process = start(arguments, cwd, whole, out, log)
 

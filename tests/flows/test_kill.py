@@ -23,11 +23,16 @@ BEFORE = {
 }
 
 
-def _start(workspace: Path, tmp_path: Path, overrides: dict[str, int] | None = None) -> Command:
+def _start(
+    workspace: Path,
+    tmp_path: Path,
+    overrides: dict[str, int] | None = None,
+    *,
+    is_warm: bool = False,
+) -> Command:
     settings = fast_settings({**FAST, **(overrides or {})})
-    return Command(
-        "run", "digits", "--workspace", str(workspace), "--json", *settings, cwd=tmp_path
-    )
+    arguments = ("run", "digits", "--workspace", str(workspace), "--json", *settings)
+    return Command(*arguments, cwd=tmp_path, is_warm=is_warm)
 
 
 def _expect_promoted_once(workspace: Path, tmp_path: Path) -> None:
@@ -67,7 +72,7 @@ def test_kill_in_the_middle_of_a_stage(stage: str, tmp_path: Path, prefect_url: 
 def test_ctrl_c_ends_everything_in_order(tmp_path: Path, prefect_url: str) -> None:
     workspace = tmp_path / "workspace"
     # So long that it cannot have ended by itself.
-    victim = _start(workspace, tmp_path, {"train.max_epochs": 10_000})
+    victim = _start(workspace, tmp_path, {"train.max_epochs": 10_000}, is_warm=True)
     victim.wait_for("gate prepared")
     assert victim.end(signal.SIGINT) != 0, victim.messages
     victim.expect_nothing_left()

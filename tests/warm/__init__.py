@@ -3,9 +3,10 @@
 A training process imports torch, Lightning and the exporter for twenty seconds of processor time
 before its first step, a command the half of that. Most tests start one and claim nothing of its
 start: they get a fork of one that has these imports behind it. Tests of a training's start itself
-ask for the fixture `cold_start`, those of a command's for `Command(..., is_cold=True)`.
+ask for the fixture `cold_start`; a command is a fork where a test says so, `is_warm`.
 """
 
+import atexit
 import json
 import os
 import signal
@@ -18,12 +19,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from tasks.runtime.child import start_child
-from tasks.runtime.cluster import count_cores
-from tasks.training.devices import THREADS, WAITING, share_threads
+from tasks.training.devices import THREADS, WAITING
 
 WORKER = "tasks.training.worker"
-READ_AT_START = (*THREADS, WAITING)
-"""Variables that imports read: a fork must find them as the process that it is a fork of did."""
+PASSIVE = "PASSIVE"
 MARK = "LEPTON_TEST_MARK"
 """The variable by which all that a command of the tests starts is known; forks show it in their
 command lines."""
@@ -91,9 +90,9 @@ class WarmStart:
         stdout: IO[bytes],
         stderr: IO[bytes],
     ) -> Any:
-        """Starts a fork; a process of its own for groups, and where another start differs."""
+        """Starts a fork; a process of its own for groups, and where a fork would differ."""
         whole = {**os.environ, "PYTHONSAFEPATH": "1", **(env or {})}
-        if module != WORKER or pick_read(whole) != find_server()[1]:
+        if module != WORKER or read_threads(whole) is None:
             return start_child(module, args, env=env, stdout=stdout, stderr=stderr)
         ours, theirs = os.pipe()
         try:
@@ -122,49 +121,58 @@ def start_fork(
         stdin: The other end of its standard input, for who writes to it.
     """
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    server.connect(find_server()[0])
+    server.connect(find_server())
     asked = {"module": module, "arguments": list(args), "env": dict(env), "cwd": str(cwd)}
     socket.send_fds(server, [json.dumps(asked).encode()], list(files))
     return Fork(server, stdin)
 
 
-def pick_read(env: Mapping[str, str]) -> dict[str, str | None]:
-    return {name: env.get(name) for name in READ_AT_START}
-
-
-def find_server() -> tuple[str, dict[str, str | None]]:
-    """Returns the address of this process's server, which is started at the first call, and what
-    its imports have read.
+def read_threads(env: Mapping[str, str]) -> int | None:
+    """Returns the threads that an environment gives to each library, which a fork can take too;
+    None if it gives them different numbers, or lets them wait otherwise.
     """
+    numbers = {env.get(name, "") for name in THREADS}
+    (number, *others) = numbers
+    if others or not number.isdecimal() or env.get(WAITING) != PASSIVE:
+        return None
+    return int(number)
+
+
+def find_server() -> str:
+    """Returns the address of this process's server, which is started at the first call."""
     return _known[0] if _known else _start_server()
 
 
-def remember(address: str, env: Mapping[str, str]) -> tuple[str, dict[str, str | None]]:
-    """Has this process and its forks use a server that was started in some environment."""
-    _known[:] = [(address, pick_read(env))]
-    return _known[0]
+def remember(address: str) -> str:
+    """Has this process and its forks use a server that there is."""
+    _known[:] = [address]
+    return address
 
 
-_known: list[tuple[str, dict[str, str | None]]] = []
+_known: list[str] = []
 
 
-def _start_server() -> tuple[str, dict[str, str | None]]:
-    """Starts the server, in the environment of a training; it ends when this process does."""
+def _start_server() -> str:
+    """Starts the server; it ends when this process does."""
     # A name that begins with a zero byte is in no folder.
-    address, env = (
-        f"\0lepton-warm-{uuid.uuid4().hex}",
-        {**os.environ, **share_threads(count_cores(), 1)},
-    )
+    address = f"\0lepton-warm-{uuid.uuid4().hex}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(address)
         listener.listen()
-        subprocess.Popen(
+        server = subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.warm.server", PADDING],
             stdin=listener.fileno(),
-            env=env,
+            env={**os.environ, **dict.fromkeys(THREADS, "1"), WAITING: PASSIVE},
             start_new_session=True,
         )
-    return remember(address, env)
+    atexit.register(_end_server, server)
+    return remember(address)
+
+
+def _end_server(server: subprocess.Popen[bytes]) -> None:
+    """Ends the server; its forks go on until their own end."""
+    server.kill()
+    server.wait()
 
 
 def has_ended(pid: int) -> bool:
