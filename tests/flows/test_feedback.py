@@ -150,7 +150,7 @@ def test_whenever_it_is_killed_the_next_call_finishes(
     own_promoted: Promoted, tmp_path: Path, moment: str, dask_scheduler: str
 ) -> None:
     truth = send_turned(own_promoted, tmp_path)
-    victim = Command(*list_arguments(own_promoted, truth), cwd=tmp_path)
+    victim = Command(*list_arguments(own_promoted, truth), cwd=tmp_path, is_warm=True)
     if moment == "truths":
         while not list((own_promoted.workspace / "uplinks/by-hand").glob("truth-*")):
             assert victim.process.poll() is None, victim.messages

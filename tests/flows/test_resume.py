@@ -21,7 +21,7 @@ def test_kill_in_training_then_resume_gives_the_same_weights(
     folder.mkdir()
     workspace = folder / "workspace"
     settings = fast_settings({**FAST, "train.checkpoint_every_steps": 5})
-    victim = Command("run", "digits", *settings, cwd=folder)
+    victim = Command("run", "digits", *settings, cwd=folder, is_warm=True)
     while not list(workspace.glob("runs/*/resume/*/resume-*")):
         assert victim.process.poll() is None, victim.messages
         time.sleep(0.005)
@@ -32,7 +32,8 @@ def test_kill_in_training_then_resume_gives_the_same_weights(
         "training was over when it was killed"
     )
 
-    again = Command("run", "--resume", run, "--workspace", str(workspace), "--json", cwd=tmp_path)
+    where = ("--workspace", str(workspace), "--json")
+    again = Command("run", "--resume", run, *where, cwd=tmp_path, is_warm=True)
     assert again.finish() == 0, again.messages
     assert "kept, 1,797 rows" in again.messages
     summary = json.loads(again.out.read_text().splitlines()[-1])

@@ -14,7 +14,7 @@ import numpy as np
 from deployments.targets.errors import BadArtifact
 from deployments.targets.trust.card import InputSpec
 
-MOST_BYTES: Final = 96 * 2**20
+MOST_BYTES: Final = 80 * 2**20
 """Most memory for the arrays that stand between an artifact's input and its outputs."""
 _SHORT: Final = ("Available memory of", "Failed to allocate memory", "bad_alloc")
 """How onnxruntime says that it gets no more memory."""
