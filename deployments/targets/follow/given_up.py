@@ -64,8 +64,8 @@ class GivenUp:
             logger.exception("%s is given up only until this process ends", record.release.title)
 
     def _read(self) -> _Record | None:
-        data = read_public(self._state.directory / _FILE)
         try:
+            data = read_public(self._state.directory / _FILE)
             return None if data is None else _Record.model_validate_json(data)
-        except ValidationError:
+        except (ValidationError, TargetError, OSError):
             return None

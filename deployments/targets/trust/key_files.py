@@ -98,7 +98,7 @@ def read_public(path: Path) -> bytes | None:
     with _translated("file", path):
         try:
             return path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
 

@@ -59,9 +59,8 @@ def make_live(card: Card, number: int = 1, on_call: Callable[[], None] = lambda:
         published_at="2026-01-01T00:00:00Z",
         publication="x",
     )
-    verified = VerifiedModel(
-        release=release, card=card, data=b"", receipt=b'{"signatures":[],"signed":{}}'
-    )
+    receipt = b'{"signatures":[],"signed":{"recipe":{}}}'
+    verified = VerifiedModel(release=release, card=card, data=b"", receipt=receipt)
     return LiveModel(verified, Adding(card, on_call), ANSWERS.find(card.objective), joins_rows=True)
 
 
