@@ -58,7 +58,9 @@ class RowsSpec(BaseModel):
     """Conditions that every kept row meets."""
     transform: str | None = Field(default=None, pattern=IMPORT_PATH)
     """A function of your own, `package.module:function`, from rows to rows. It gets and gives a
-    dict of arrays that share axis 0, and is applied once, when rows are prepared."""
+    dict of arrays that share axis 0, and is applied once, when rows are prepared. Nobody applies it
+    to what is asked, neither `lepton predict FILE` nor an endpoint nor a device: of what a model
+    takes, leave values as files hold them, or ask with values as it gives them."""
 
     @neutral
     def labels(self) -> tuple[str, ...]:
