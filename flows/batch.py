@@ -9,9 +9,11 @@ from typing import Any, cast
 
 from prefect.states import Failed
 
+from deployments.targets.trust.card import Card
 from flows.errors import BatchStopped, RecipeError, RecipeFault
 from flows.recipe.load import load_recipe
 from flows.recipe.model import Recipe
+from flows.recipe.retraining import restore_limits
 from flows.run.exclusive import hold_alone
 from flows.run.prefect_flow import lepton_flow
 from flows.run.single import carry_out
@@ -31,7 +33,7 @@ from tasks.batch.stages import (
     publish_answers,
 )
 from tasks.runtime.cluster import carry_parts, open_cluster
-from tasks.runtime.errors import StageStopped
+from tasks.runtime.errors import BatchError, StageStopped
 
 SECTION = "gates."
 
@@ -74,13 +76,15 @@ def predict_batch(
     """
     store = Store(workspace)
     store.probe()
-    recipe = load_limits(find_asked_model(store, channel, model).known.document, overrides or {})
+    found = find_asked_model(store, channel, model)
+    recipe = load_limits(found.known.document, overrides or {})
     with open_cluster(scheduler) as dask:
         carry_parts(scheduler, recipe.parts)
         asked: Asked = carry_out(find_rows, workspace, dataset, out, format, channel, model, dask)
+        require_same(found.card, asked.card)
         with hold_alone(store, f"batch-{asked.key[:16]}"):
-            found = find_published(store, asked.key)
-            kept = found if found is not None and is_there(asked, found) else None
+            before = find_published(store, asked.key)
+            kept = before if before is not None and is_there(asked, before) else None
             record = kept or Batch(store, asked, recipe, dask).go()
     if record.is_published:
         return record
@@ -129,8 +133,23 @@ class Batch:
         self.published = carry_out(publish_answers, asked, self.answered, dask)
 
 
+def require_same(limited: Card, asked: Card) -> None:
+    """Refuse a batch whose model is another than the one whose limits hold.
+
+    Raises:
+        BatchError: The channel took another model in between.
+    """
+    if limited.model_id != asked.model_id:
+        raise BatchError(
+            f"batch must be asked of one model; got {limited.model_id[:12]}, then "
+            f"{asked.model_id[:12]}, which the channel took meanwhile; ask again"
+        )
+
+
 def load_limits(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> Recipe:
     """Return a model's recipe with other limits.
+
+    Drift stops a batch of a retrained model as of any other, though it did not stop the retraining.
 
     Raises:
         RecipeError: Something else than a limit is to be changed, or a limit is wrong.
@@ -142,4 +161,4 @@ def load_limits(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> Re
             for name in others
         ]
         raise RecipeError("of the model", faults)
-    return load_recipe(document, overrides)
+    return load_recipe(document, {**restore_limits(document), **overrides})

@@ -40,11 +40,12 @@ class BatchFacts(BaseModel):
 
 
 def judge_batch(gate: BatchGate, facts: BatchFacts) -> GateReport:
-    """Judge a batch; one without any answer is red."""
+    """Judge a batch; one without any answer is red, whatever a failed check does otherwise."""
     table = _tabulate(facts)
     suite = Suite(stage=STAGE, expectations=tuple(_list_expectations(gate, facts)))
-    report = run_suite(suite, {"batch": table} if facts.answered else {})
-    return apply_on_fail(report, gate.on_fail)
+    if not facts.answered:
+        return run_suite(suite, {})
+    return apply_on_fail(run_suite(suite, {"batch": table}), gate.on_fail)
 
 
 def _list_expectations(gate: BatchGate, facts: BatchFacts) -> list[Expectation]:

@@ -50,7 +50,8 @@ WORDS = {
 }
 GATES = (
     "What must hold before the run goes on: `raw`, `prepared`, `drift`, `model`, `artifact`; and "
-    "what must hold of what comes back: `live`. See [gates.md](gates.md)."
+    "what must hold of what comes back: `live`, and of all rows of a data set: `batch`. See "
+    "[gates.md](gates.md)."
 )
 
 

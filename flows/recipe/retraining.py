@@ -1,11 +1,15 @@
 """What a retraining changes in a recipe: old and new rows together, from the champion's weights."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flows.recipe.model import Recipe
 from storage.records.receipts import DatasetRecord
 from storage.sources.joined import JoinedSource
 from tasks.feedback.joining import Join
+
+ON_DRIFT = "gates.drift.on_fail"
+JOINED = JoinedSource.model_fields["type"].default
 
 
 def derive_overrides(
@@ -31,7 +35,7 @@ def derive_overrides(
             "dataset": {"workspace": workspace, "name": dataset.name, "digest": dataset.digest},
             "after": join.after,
         },
-        "gates.drift.on_fail": {"*": "warn"},
+        ON_DRIFT: {"*": "warn"},
     }
     if join.is_warm:
         changes["train.start_from"] = {"model": champion}
@@ -45,3 +49,12 @@ def derive_overrides(
         if recipe.data.split.time_zone is not None:
             changes["data.split.time_zone"] = None  # The new ones are UTC.
     return changes
+
+
+def restore_limits(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes the limits of a retrained model's recipe stop again, by dotted path.
+
+    Args:
+        document: The recipe as plain data; of one that is no retraining's nothing is changed.
+    """
+    return {ON_DRIFT: {}} if document["source"]["type"] == JOINED else {}

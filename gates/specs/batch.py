@@ -12,8 +12,9 @@ class BatchGate(Limits):
     """
 
     min_rows: Rows = 100
-    """Fewest rows that are compared with those that the model learned from; of fewer nothing could
-    be said, so that they are asked one file at a time, by `lepton predict CHANNEL FILE`."""
+    """Fewest rows that are compared, of those that are asked for as of those that the model learned
+    from; of fewer nothing could be said, so that they are asked one file at a time, by `lepton
+    predict CHANNEL FILE`."""
     max_unanswered_fraction: Fraction = 0.01
     """Most rows without an answer, as a fraction of all that the source has: they could not be
     read, break the data section, or are such that the model has no finite answer to."""

@@ -45,8 +45,8 @@ Model = Annotated[
     typer.Option("--model", help="Of a data set: the id of the model that answers instead."),
 ]
 Form = Annotated[
-    Literal["parquet", "csv", "shards"],
-    typer.Option("--format", help="Of a data set: how the answers are written."),
+    Literal["parquet", "csv", "shards"] | None,
+    typer.Option("--format", help="Of a data set: how the answers are written; default: parquet."),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -58,8 +58,8 @@ Scheduler = Annotated[
 ]
 
 _WITH_DATASET = (
-    "--out, --channel, --model, --set and --scheduler must go with --dataset; got none; name the "
-    "rows, or write: lepton predict CHANNEL FILE"
+    "--out, --channel, --model, --format, --set and --scheduler must go with --dataset; got none; "
+    "name the rows, or write: lepton predict CHANNEL FILE"
 )
 _WITH_OUT = (
     "--dataset must go with --out and one channel, and without files; got otherwise; write: lepton "
@@ -83,7 +83,7 @@ def predict(
     out: Out = None,
     named_channel: ChannelOption = None,
     model: Model = None,
-    format: Form = "parquet",
+    format: Form = None,
     settings: Settings = None,
     scheduler: Scheduler = None,
 ) -> None:
@@ -91,11 +91,11 @@ def predict(
 
     A channel that was tampered with or rolled back is refused; the model that was verified last
     still answers. A file that cannot be read is named, the others are answered, and the exit status
-    is 1. A data set is gated and answered as a whole: exit status 3 where a gate stops it, and
-    nothing is published then; killed, the same call goes on.
+    is 1. A data set is answered by a channel that is trusted as it stands: gated, as a whole, or
+    not at all (exit status 3); killed, the same call goes on.
     """
     if dataset is None:
-        if out or named_channel or model or settings or scheduler:
+        if out or named_channel or model or format or settings or scheduler:
             raise fail(_WITH_DATASET, EXIT_USAGE)
         if channel is None or not files:
             raise fail("predict must get CHANNEL and FILES, or --dataset and --out", EXIT_USAGE)
@@ -106,7 +106,8 @@ def predict(
     from lepton_ai.commands.batch import predict_dataset
 
     channel, given = named_channel or channel, settings or []
-    predict_dataset(dataset, out, channel, model, workspace, format, given, scheduler, as_json)
+    form = format or "parquet"
+    predict_dataset(dataset, out, channel, model, workspace, form, given, scheduler, as_json)
 
 
 def _predict_files(channel: str, files: list[str], workspace: str, as_json: bool) -> None:

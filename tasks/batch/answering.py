@@ -149,7 +149,7 @@ class Asker:
         answers: Rows = {
             ROW_ID: rows[ROW_ID],
             CONTENT_HASH: rows[CONTENT_HASH],
-            PLACE: places.astype(np.int64),
+            **_number_records(entry, places),
             **arrays,
             NOTE: np.array(said, dtype=np.dtypes.StringDType()),
             NOTE + VALID_SUFFIX: np.isin(np.arange(len(places)), list(texts)),
@@ -215,6 +215,20 @@ def _answer_parts(
         middle = len(samples) // 2
         yield from _answer_parts(predictor, samples[:middle], start)
         yield from _answer_parts(predictor, samples[middle:], start + middle)
+
+
+def _number_records(entry: ShardEntry, places: NDArray[np.intp]) -> Rows:
+    """Return the number of each row's record in its file, missing where that is not known.
+
+    It is not where some of the shard's records could not be read: nobody knows which.
+    """
+    span = entry.source[0] if len(entry.source) == 1 else None
+    known = span is not None and span.stop - span.start == entry.rows
+    first = span.start if span is not None and known else 0
+    return {
+        PLACE: places.astype(np.int64) + first,
+        PLACE + VALID_SUFFIX: np.full(len(places), known),
+    }
 
 
 def name_columns(spec: OutputSpec) -> tuple[str, ...]:

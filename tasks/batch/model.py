@@ -44,8 +44,8 @@ def find_asked_model(store: Store, channel: str | None, model: str | None) -> As
         model: A model's id, or its first 8 digits or more.
 
     Raises:
-        BatchError: Both are given, or neither and none can be told; or the model is not this
-            workspace's.
+        BatchError: Both are given, or neither and none can be told; the channel is refused, so that
+            only what it gave before is known; or the model is not this workspace's.
         ChannelError: The channel gives nothing that can be trusted.
     """
     if channel is not None and model is not None:
@@ -53,6 +53,11 @@ def find_asked_model(store: Store, channel: str | None, model: str | None) -> As
     if model is not None:
         return _find_named(store, model)
     runtime = Runtime(channel or _choose_channel(store), store)
+    if runtime.state.status == "refused":
+        raise BatchError(
+            f"channel ({runtime.channel}) must be trusted as it stands; got one that is refused: "
+            f"{runtime.state.reason}; mend it, or name the model: --model ID"
+        )
     live = runtime.current
     found = AskedModel(
         KnownModel(store, _find_receipt(store, live.model_id)),

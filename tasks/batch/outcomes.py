@@ -61,10 +61,17 @@ class Asked(Result):
         return Dataset(Store(home), f"{self.card.name}{SUFFIX}")
 
     @property
+    def tag(self) -> str:
+        """The tag by which a version of answers that was asked for is kept from clean-ups."""
+        return f"batch-{self.key[:16]}"
+
+    @property
     def marks(self) -> Store:
-        """Where it is written down what became of each shard."""
-        job = f"{self.dataset.digest[:24]}-{self.card.artifact.sha256[:24]}"
-        return self.answers.files.child(SCRATCH, job)
+        """Where it is written down what became of each shard: of this batch, and no other's.
+
+        One that ends beside another drops its own.
+        """
+        return self.answers.files.child(SCRATCH, self.key[:48])
 
 
 class Answered(Result):

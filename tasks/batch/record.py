@@ -90,12 +90,13 @@ def make_key(artifact: str, asked: DatasetRecord, out: Store, format: str) -> st
 def write_record(store: Store, record: BatchRecord) -> bytes:
     """Sign a record and write it into the workspace; return the file's bytes.
 
-    A stopped batch leaves a record of its own; the first record of a published one stays.
+    Each stopped batch leaves a record of its own; of a published one that is made again, as after
+    its files were lost, the record that tells of the files that are there takes the first one's
+    place.
     """
     content = seal_body(record.model_dump(mode="json"), KeyRing().receipt_signer())
-    path = locate_record(record)
-    store.put_if_absent(path, content)
-    return store.read(path)
+    store.write(locate_record(record), content)
+    return content
 
 
 def locate_record(record: BatchRecord) -> str:

@@ -14,6 +14,7 @@ from lightning_modules.specs.samples import Sample
 from storage.base.errors import NotFound
 from storage.base.parallel import TaskClient, map_in_order
 from storage.base.store import Store
+from storage.datasets.version import Version
 from storage.pipeline.publishing import publish_version
 from storage.records.receipts import DatasetRecord, FileRecord
 from storage.shards.entry import ShardEntry
@@ -84,7 +85,7 @@ def gate_asked(asked: Asked, limits: DriftGate, batch: BatchGate, scheduler: str
     """Compare the rows with those that the model learned from, by the limits of drift.
 
     Raises:
-        StageStopped: They are too few to be compared.
+        StageStopped: They, or those that the model learned from, are too few to be compared.
     """
     with Client(scheduler) as client:
         return compare_asked(asked, limits, batch, client)
@@ -98,19 +99,26 @@ def compare_asked(
     model = _open_model(store, asked)
     chosen = fit_limits(limits, model.data, batch.min_rows)
     version = open_version(store, asked.dataset)
-    if limits.enabled and version.rows < chosen.min_rows:
-        reason = (
-            f"rows ({version.ref}) must be {chosen.min_rows} or more to be compared with those "
-            f"that the model learned from (gates.batch.min_rows); got {version.rows}; ask them by "
-            "`lepton predict CHANNEL FILE`"
-        )
-        raise StageStopped("gate asked", (reason,))
     learned = model.prepared if version.entry.kind == PREPARED else model.raw
+    if limits.enabled:
+        _require_enough((version, learned), batch.min_rows)
     accepted = Accepted(learned)
     if learned.digest == version.digest:
         accepted = Accepted(None, f"the model learned from {version.ref} itself")
     report = gate_drift(version, accepted, model.data, chosen, client, labelled=False)
     return apply_on_fail(report, limits.on_fail)
+
+
+def _require_enough(versions: Sequence[Version], least: int) -> None:
+    """Stop a batch whose rows, or those that the model learned from, are too few to compare."""
+    for version in versions:
+        if version.rows < least:
+            reason = (
+                f"rows ({version.ref}) must be {least} or more to be compared "
+                "(gates.batch.min_rows), both those that are asked for and those that the model "
+                f"learned from; got {version.rows}; ask by `lepton predict CHANNEL FILE`"
+            )
+            raise StageStopped("gate asked", (reason,))
 
 
 @stage
@@ -173,6 +181,8 @@ def publish_all(asked: Asked, answered: Answered, client: TaskClient | None = No
     }
     files = _write_files(asked, entries, client) if asked.has_files else {}
     version = publish_version(dataset, entries, kind="predictions", info=info)
+    if not asked.has_files:
+        dataset.tag(asked.tag, version.number, move=True)
     return Published(version=describe_version(version), files=files)
 
 
@@ -195,8 +205,16 @@ def is_there(asked: Asked, record: BatchRecord) -> bool:
     """Tell whether the answers of a batch that was published still are where they went."""
     if asked.has_files:
         out = Store(asked.out)
-        return all(out.exists(name) for name in (*record.files, BESIDE))
+        whole = (_has_size(out, name, file.size_bytes) for name, file in record.files.items())
+        return all(whole) and out.exists(BESIDE)
     return record.answers is not None and _opens(asked, record.answers)
+
+
+def _has_size(out: Store, name: str, size_bytes: int) -> bool:
+    try:
+        return out.size(name) == size_bytes
+    except NotFound:
+        return False
 
 
 def _opens(asked: Asked, answers: DatasetRecord) -> bool:

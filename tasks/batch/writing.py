@@ -65,17 +65,18 @@ def write_part(task: tuple[int, ShardEntry], writer: Writer) -> tuple[str, FileR
 def tabulate(rows: Rows, entry: ShardEntry, writer: Writer) -> "pa.Table":
     """Return the columns of a file of answers.
 
-    These are `row_id`; `file` and `row`, where the source's record is known; `split`, where there
-    is one; what the model says, as `label`, `confidence` and `probability.NAME`, `score`, or
-    `value`; `note` and `model_id`.
+    These are `row_id`; `file`, where each row's is known, and `row`, its record there, missing
+    where that is not; `split`, where there is one; what the model says, as `label`, `confidence`
+    (the label's probability) and `probability.NAME`, `score`, or `value`; `note` and `model_id`.
     """
     import pyarrow as pa
 
-    columns: Columns = {ROW_ID: rows[ROW_ID], **_locate(entry, rows[PLACE])}
+    columns: Columns = {ROW_ID: rows[ROW_ID], **_locate(entry, rows)}
     if entry.split:
         columns["split"] = _repeat(entry.split, len(rows[ROW_ID]))
+    labels = [rows[spec.name] for spec in writer.outputs if spec.meaning == "label"]
     for spec in writer.outputs:
-        columns |= _name_output(spec, rows[spec.name])
+        columns |= _name_output(spec, rows[spec.name], labels[0] if labels else None)
     said, valid = rows[NOTE].tolist(), rows[NOTE + VALID_SUFFIX].tolist()
     notes = [text if there else None for text, there in zip(said, valid, strict=True)]
     columns[NOTE] = pa.array(notes, pa.string())
@@ -83,21 +84,35 @@ def tabulate(rows: Rows, entry: ShardEntry, writer: Writer) -> "pa.Table":
     return pa.table({name: pa.array(values) for name, values in columns.items()})
 
 
-def _locate(entry: ShardEntry, places: NDArray[np.int64]) -> Columns:
+def _locate(entry: ShardEntry, rows: Rows) -> Columns:
     """Return the file and the record of each row, where all are of one span of records."""
+    import pyarrow as pa
+
     if len(entry.source) != 1:
         return {}
-    span = entry.source[0]
-    return {"file": _repeat(span.name, len(places)), "row": places + span.start}
+    places, known = rows[PLACE], rows[PLACE + VALID_SUFFIX]
+    name = entry.source[0].name
+    return {"file": _repeat(name, len(places)), "row": pa.array(places, mask=~known)}
 
 
-def _name_output(spec: OutputSpec, values: NDArray[Any]) -> Columns:
-    """Return an output's columns, by its meaning as far as it is known here."""
+def _name_output(
+    spec: OutputSpec, values: NDArray[Any], labels: NDArray[np.int64] | None
+) -> Columns:
+    """Return an output's columns, by its meaning as far as it is known here.
+
+    Args:
+        spec: The output.
+        values: What it says of each row, (N, ...).
+        labels: The place of each row's class, (N,), where there is one: by a threshold it need not
+            be the most probable one.
+    """
     if spec.meaning == "label":
         return {"label": np.array(spec.labels, dtype=object)[values]}
     if spec.meaning == "probabilities" and spec.shape == (len(spec.labels),):
-        named = {f"probability.{name}": values[:, p] for p, name in enumerate(spec.labels)}
-        return {"confidence": values.max(axis=1), **named}
+        shares = np.clip(values, 0.0, 1.0)
+        named = {f"probability.{name}": shares[:, p] for p, name in enumerate(spec.labels)}
+        sure = {} if labels is None else {"confidence": shares[np.arange(len(labels)), labels]}
+        return {**sure, **named}
     name = {"values": "value"}.get(spec.meaning, spec.meaning.replace(" ", "."))
     if values.ndim == 1:
         return {name: values}

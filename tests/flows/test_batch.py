@@ -11,10 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import batch as flow
-from flows.batch import Batch, load_limits
+from flows.batch import Batch, load_limits, require_same
 from flows.errors import BatchStopped, RecipeError
+from flows.recipe.load import load_recipe
 from flows.recipe.model import Recipe
+from flows.recipe.retraining import derive_overrides
 from storage.base.store import Store
+from storage.datasets.dataset import Dataset
 from tasks.batch.outcomes import Asked
 from tasks.batch.record import BESIDE, BatchRecord, find_published, parse_record
 from tasks.batch.stages import (
@@ -24,6 +27,8 @@ from tasks.batch.stages import (
     is_there,
     publish_all,
 )
+from tasks.data.collect import describe_version
+from tasks.feedback.joining import Join
 from tasks.runtime.errors import BatchError, StageStopped
 from tests.flows.conftest import Promoted
 from tests.flows.material import call
@@ -184,6 +189,40 @@ def test_only_limits_can_be_put_over_a_model(made: Made) -> None:
         load_limits(made.made.recipe.document, {"gates.batch.max_noted_fraction": 3})
 
 
+def test_drift_stops_a_batch_of_a_model_that_drift_had_trained_again(made: Made) -> None:
+    store, plain = made.made.store, made.made.recipe
+    dataset = describe_version(Dataset(store, "table-raw").open())
+    changes = derive_overrides(plain, store.url, dataset, made.made.model_id, Join({}, None, False))
+    again = load_recipe(plain.document, changes)
+    assert again.gates.drift.on_fail == {"*": "warn"}
+    assert load_limits(again.document, {}).gates.drift.on_fail == {}
+    asked_for = {"gates.drift.on_fail": {"*": "warn"}}
+    assert load_limits(again.document, asked_for).gates.drift.on_fail == {"*": "warn"}
+    softened = load_recipe(plain.document, asked_for)
+    assert load_limits(softened.document, {}).gates.drift.on_fail == {"*": "warn"}
+
+
+def test_a_batch_is_asked_of_the_model_whose_limits_hold(made: Made) -> None:
+    card = made.model.card
+    require_same(card, card)
+    with pytest.raises(BatchError, match=r"aaaaaaaaaaaa, then bbbbbbbbbbbb.*ask again"):
+        require_same(card, card.model_copy(update={"model_id": "b" * 64}))
+
+
+def test_what_is_made_again_is_told_by_its_own_record(made: Made) -> None:
+    asked = made.ask(made.write(draw_lines(30, seed=41)))
+    first = go(made, asked)
+    go(made, made.ask(made.write(draw_lines(30, seed=42), name="b.csv"), out="other"))
+    part = made.folder / "out" / "part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-1])
+    assert not is_there(asked, first)
+    again = go(made, asked)
+    assert again.answers != first.answers, "another batch was published in between"
+    assert find_published(made.made.store, asked.key) == again
+    assert parse_record((made.folder / "out" / BESIDE).read_bytes(), "beside") == again
+    assert is_there(asked, again)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -191,6 +230,7 @@ def test_only_limits_can_be_put_over_a_model(made: Made) -> None:
         (),
         ("edge", "a.csv", "--out", "x"),
         ("edge", "a.csv", "--model", "x"),
+        ("edge", "a.csv", "--format", "csv"),
         ("--dataset", "d"),
         ("--dataset", "d", "--out", "x", "edge", "a.csv"),
         ("edge", "--dataset", "d", "--out", "x", "--channel", "cloud"),

@@ -85,6 +85,8 @@ def test_a_file_is_answered_as_it_is_alone_without_its_truth_too(batch: Batch) -
     assert parts["label"] == [each["label"] for each in told]
     assert parts["note"] == [each.get("note") for each in told]
     assert "'green'" in str(parts["note"][6])
+    sure = [each["confidence"] for each in told]
+    np.testing.assert_array_equal(np.array(parts["confidence"]), np.array(sure))
     for name in ("0", "1"):
         given = [each["probabilities"][name] for each in told]  # type: ignore[index]
         np.testing.assert_array_equal(
@@ -215,6 +217,9 @@ def test_few_rows_cannot_be_compared_and_are_not_answered(batch: Batch) -> None:
     few = batch.ask(batch.write(draw_lines(20), name="few.csv"))
     with pytest.raises(StageStopped, match=r"must be 100 or more .*got 20"):
         compare_asked(few, drift, limits)
+    many = batch.ask(batch.write(draw_lines(400), name="many.csv"))
+    with pytest.raises(StageStopped, match=r"must be 401 or more .*got 400"):
+        compare_asked(many, drift, limits.model_copy(update={"min_rows": 401}))
 
 
 def test_rows_that_the_model_learned_from_need_no_comparison(batch: Batch) -> None:
