@@ -24,6 +24,7 @@ from deployments.targets.trust.marks import Mark, drop_mark, write_mark
 from storage.base.errors import NotFound
 from storage.base.store import Store
 from storage.records.models import FOLDER as MODELS
+from storage.records.models import WEIGHTS
 from storage.records.receipt_files import find_damaged
 from tasks.release.approval import list_awaited
 from tasks.release.at_work import list_needs, list_over
@@ -159,8 +160,8 @@ def remove(workspace: Store, policy: Policy, ring: KeyRing | None = None) -> Rem
 
 
 def _delete(workspace: Store, found: Removal, taken: Collection[str]) -> list[str]:
-    """Deletes all that was found but channels' files, and files of models that are taken up."""
-    kept = (f"{CHANNELS}/", *(f"{MODELS}/{model_id}/" for model_id in taken))
+    """Deletes all that was found but channels' files, and what is taken up: models and weights."""
+    kept = (f"{CHANNELS}/", *(f"{root}/{name}" for root in (MODELS, WEIGHTS) for name in taken))
     paths = [path for path in found.paths if not path.startswith(kept)]
     for path in paths:
         workspace.delete(path)

@@ -340,6 +340,18 @@ def test_what_a_run_at_work_needs_stays_until_it_is_over(
     assert not store.list("working")
 
 
+def test_weights_that_a_run_begins_to_need_meanwhile_stay(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(workspace)
+    began, begun = (put_weights(workspace, content, 300) for content in (b"began", b"other"))
+    later = iter((Needs(), Needs(digests=frozenset({began.sha256}))))
+    monkeypatch.setattr(retention, "list_needs", lambda *_: next(later))
+    found = remove(store, Policy(newest=0, releases=1, age=timedelta(0)))
+    assert found.paths == (begun.path,)
+    assert store.exists(began.path)
+
+
 def test_nothing_goes_by_a_need_that_a_stranger_wrote(workspace: Path, tmp_path: Path) -> None:
     store, digest = Store(workspace), "1" * 64
     record = RunRecord(
