@@ -1,11 +1,10 @@
 """Finds the steps that kernels of 8 bits make faster; all others keep floating arithmetic.
 
 A convolution of 8 bits looks up where each of its taps reads, at each place anew, which a floating
-one need not. Measured on AVX2 over convolutions of 8 to 128 channels, that costs as much as 8 bits
-save at about 256 products a tap (`python -m benchmarks.ladder kernels`): at 64 they took twice the
-time of floating ones, at 16,384 a little more than half of it, which is all that 32 whole products
-at once beside 16 floating ones can give. Where processors multiply more at once, both kinds are
-faster, and the limit is about the same.
+one need not. Of convolutions of 8 to 128 channels (`python -m benchmarks.ladder kernels`, on two
+cores of an AMD EPYC with AVX2 and without VNNI, beside other load) those with 64 products a tap
+took 2.2 times as long as floating ones, those with 256 eight to nine tenths of their time, those
+with 16,384 a little more than half of it. No other processor was measured.
 """
 
 import math
@@ -16,7 +15,8 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto
 
 EVEN = 256
-"""Products a tap at which a convolution of 8 bits is as fast as a floating one."""
+"""Products a tap up to which a convolution of 8 bits is taken to save nothing: above the last that
+was slower than a floating one (64), at the first that was a little faster."""
 TOGETHER = 4
 """Channels that kernels of 8 bits read at once; of others each value is copied by itself."""
 LAYERS = ("Conv", "Gemm", "MatMul")
@@ -58,20 +58,26 @@ def find_faster(model: ModelProto) -> set[str]:
 def find_whole(steps: Sequence[Step]) -> set[str]:
     """Returns the names of the steps that are computed in whole numbers where 8 bits pay.
 
-    Those follow from the first layer with channels in fours. The last product stays floating: it
-    costs next to nothing, and its answer is finer.
+    Those follow from the first layer with channels in fours. The last product stays floating, and
+    what comes behind it, such as its bias: it costs next to nothing, and its answer is finer.
 
     Args:
         steps: Of a network, each behind those that it takes from.
     """
     first = _find_first(steps)
-    behind: set[str] = set()
+    begun = {steps[first].name} if first >= 0 else set()
+    return _find_behind(steps, begun) - _find_behind(steps, _find_last(steps))
+
+
+def _find_behind(steps: Sequence[Step], begun: set[str]) -> set[str]:
+    """Returns the names of some steps, and of all that take from them."""
+    given: set[str] = set()
     found: set[str] = set()
-    for place, step in enumerate(steps):
-        if place == first or behind.intersection(step.takes):
-            behind.update(step.gives)
+    for step in steps:
+        if step.name in begun or given.intersection(step.takes):
+            given.update(step.gives)
             found.add(step.name)
-    return found - _find_last(steps)
+    return found
 
 
 def _find_first(steps: Sequence[Step]) -> int:
@@ -116,8 +122,8 @@ def list_steps(model: ModelProto) -> list[Step]:
     """Returns the steps of an ONNX model, named as its nodes are."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    places = {
-        value.name: math.prod(each.dim_value or 1 for each in value.type.tensor_type.shape.dim[2:])
+    shapes = {
+        value.name: [each.dim_value or 1 for each in value.type.tensor_type.shape.dim]
         for value in graph.value_info
     }
     return [
@@ -125,12 +131,23 @@ def list_steps(model: ModelProto) -> list[Step]:
             node.name,
             tuple(node.input),
             tuple(node.output),
-            _find_weight(node, weights),
-            places.get(node.output[0], 1),
+            weight := _find_weight(node, weights),
+            _count_places(shapes.get(node.output[0], []), weight),
             node.op_type in POOLS,
         )
         for node in graph.node
     ]
+
+
+def _count_places(shape: Sequence[int], weight: tuple[int, ...] | None) -> int:
+    """Returns at how many places a step gives a value of each channel; these come last of products.
+
+    Args:
+        shape: Of what it gives, rows first.
+        weight: Shape of its weights.
+    """
+    is_product = weight is not None and len(weight) == 2
+    return math.prod(shape[1:-1] if is_product else shape[2:])
 
 
 def _find_weight(node: NodeProto, weights: dict[str, tuple[int, ...]]) -> tuple[int, ...] | None:

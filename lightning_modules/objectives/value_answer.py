@@ -68,5 +68,10 @@ class ValueAnswer(Answer):
         return (found - wanted).abs() / self.scale
 
     def measure_loss(self, found: Tensor, truth: Tensor) -> float | None:
-        """Returns the mean absolute error of what has a truth, in standard deviations."""
-        return float(self.compute_difference(found.double(), truth).nanmean())
+        """Returns the mean absolute error of what has a truth, in standard deviations.
+
+        None where nothing has.
+        """
+        known = ~torch.isnan(truth)
+        error = self.compute_difference(found.double(), truth)[known]
+        return float(error.mean()) if len(error) else None

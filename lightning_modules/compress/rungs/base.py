@@ -1,5 +1,6 @@
 """What a rung of the ladder is, and what it is made from."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -75,7 +76,8 @@ class Material:
     def measure_loss(self, content: bytes) -> float:
         """Returns the loss of an artifact's answers to the validation rows.
 
-        Where nobody knows the truth, it is how far they are from the network's, on average.
+        Where nobody knows the truth, it is how far they are from the network's, on average;
+        infinite where an answer is no number.
         """
         found, answer = (
             torch.from_numpy(run_onnx(content, self.validation)[-1]),
@@ -84,9 +86,10 @@ class Material:
         if self.truth is not None:
             loss = answer.measure_loss(found, torch.from_numpy(self.truth))
             if loss is not None:
-                return loss
+                return math.inf if math.isnan(loss) else loss
         apart = answer.compute_difference(found, torch.from_numpy(self._validated[-1]))
-        return float(apart.double().mean())
+        distance = float(apart.double().mean())
+        return math.inf if math.isnan(distance) else distance
 
     @cached_property
     def _calibrated(self) -> tuple[Array, ...]:

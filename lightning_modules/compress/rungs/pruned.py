@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lightning_modules.compress.rungs.base import Material, NotMade
 from lightning_modules.compress.rungs.learned import Learned
+from lightning_modules.errors import DivergedError
 from lightning_modules.training.learner import Learner
 from lightning_modules.training.tuning import GivenUp, Tuning, keep_frozen, tune_network
 
@@ -33,11 +34,11 @@ class Pruned(Learned):
         share = material.spec.prune
         if share != "auto":
             return self._cut(self.name, material, tuning, share)
-        refused: GivenUp | NotMade | None = None
+        refused: GivenUp | NotMade | DivergedError | None = None
         for each in SHARES:
             try:
                 return self._cut(f"{self.name}-{100 * each:.0f}", material, tuning, each)
-            except (GivenUp, NotMade) as error:
+            except (GivenUp, NotMade, DivergedError) as error:
                 refused = refused or error
         raise refused or NotMade("there is no share to cut off")
 

@@ -9,7 +9,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import fx
 
-from lightning_modules.compress.kernels import find_faster
+from lightning_modules.compress.kernels import find_faster, list_steps
 from lightning_modules.compress.onnx_export import run_onnx
 from lightning_modules.compress.quantize import calibrates, quantize_int8
 from lightning_modules.compress.rungs.int8_aware import find_rounded, melt_norms
@@ -153,3 +153,26 @@ def test_what_training_rounds_is_what_the_artifact_computes_in_whole_numbers() -
         name for name, part in network.named_modules() if isinstance(part, torch.nn.Conv2d)
     ]
     assert rounded == convolutions[1:]
+
+
+def test_products_are_computed_at_each_place_and_convolutions_at_each_pixel() -> None:
+    graph = Graph()
+    graph.convolve(1, 8)
+    graph.add("Transpose", [graph.last], perm=[0, 2, 3, 1])
+    graph.add("MatMul", [graph.last, graph.weigh(8, 32)])
+    graph.add("Transpose", [graph.last], perm=[0, 3, 1, 2])
+    graph.answer(32)
+    steps = list_steps(onnx.load_from_string(graph.build()))
+    places = [step.places for step in steps if step.weight is not None]
+    assert places == [EDGE * EDGE, EDGE * EDGE, 1]
+
+
+def test_what_is_added_to_the_last_product_stays_floating_as_that_does() -> None:
+    graph = Graph()
+    graph.convolve(1, 16)
+    graph.convolve(16, 128)
+    product = graph.answer(128)
+    graph.add("Add", [product, graph.weigh(10)])
+    found = find_faster(onnx.load_from_string(graph.build()))
+    assert "Conv3" in found
+    assert not [name for name in found if name.startswith(("MatMul", "Add"))]

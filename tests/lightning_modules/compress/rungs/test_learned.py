@@ -19,7 +19,7 @@ from lightning_modules.compress.rungs.learned import Learned
 from lightning_modules.compress.rungs.pruned import count_weights, prune_network
 from lightning_modules.compress.rungs.registry import RUNGS
 from lightning_modules.data.batches import IMAGES
-from lightning_modules.errors import ExportError
+from lightning_modules.errors import DivergedError, ExportError
 from lightning_modules.specs.augmentation import AugmentationSpec
 from lightning_modules.specs.compress import CompressSpec
 from lightning_modules.specs.model import ModelSpec, NetworkSpec
@@ -192,8 +192,15 @@ def test_channels_go_in_eights_as_kernels_take_them() -> None:
     assert max(widths) < 32
 
 
+@pytest.mark.parametrize(
+    "failing",
+    [
+        tuning_module.GivenUp("it cannot win"),
+        DivergedError("it cannot win", epoch=0, step=0, row_ids=(1,)),
+    ],
+)
 def test_the_deepest_cut_that_can_win_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    failing: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, learner = SPLITS["train"]["image"][:16], build_learner(MODEL, SAMPLE).eval()
     spec, tuning = CompressSpec(prune="auto"), make_tuning(tmp_path)
@@ -203,7 +210,7 @@ def test_the_deepest_cut_that_can_win_is_taken(
     def tune(name: str, teacher: Any, sample: Any, tuning: Any, plan: Any, make: Any) -> Any:
         tried[name] = count_weights(make(teacher))
         if len(tried) < wins:
-            raise tuning_module.GivenUp(f"{name} cannot win")
+            raise failing
         return learner
 
     monkeypatch.setattr(pruned_module, "tune_network", tune)

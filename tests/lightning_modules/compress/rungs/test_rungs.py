@@ -7,10 +7,12 @@ from typing import Any, get_args
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from lightning_modules.compress.candidates import Candidate, make_artifacts
 from lightning_modules.compress.onnx_export import run_onnx, stamp_model
 from lightning_modules.compress.quantize import quantize_int8, write_ranges
+from lightning_modules.compress.rungs import base
 from lightning_modules.compress.rungs import int8 as int8_rung
 from lightning_modules.compress.rungs.base import Material, NotMade
 from lightning_modules.compress.rungs.registry import RUNGS
@@ -31,6 +33,7 @@ SERIES = RowSample(
     numbers=tuple(NumberColumn(name=name) for name in "abc"),
     window=WindowSpec(lookback=8, horizon=4),
 )
+ROW = RowSample(objective="values", numbers=(NumberColumn(name="a"),))
 FITTED = ("fp16", "int8", "int8_dynamic", "int8_weights", "int4_weights")
 
 
@@ -169,6 +172,32 @@ def test_of_three_calibrations_the_best_on_validation_rows_is_kept(
 
 def measure_log_loss(probabilities: np.ndarray, truth: np.ndarray) -> float:
     return float(-np.log(probabilities[np.arange(len(truth)), truth]).mean())
+
+
+def test_a_calibration_whose_answers_are_no_numbers_is_never_the_best(
+    digits: Material, ways: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8_rung, "quantize_int8", lambda fp32, rows, method: ways[method])
+    run = base.run_onnx
+
+    def run_badly(content: bytes, rows: np.ndarray) -> Any:
+        found = run(content, rows)
+        return (found[0], found[1] * np.nan) if content == ways["min_max"] else found
+
+    monkeypatch.setattr(base, "run_onnx", run_badly)
+    assert int8_rung.make_int8(digits) != ways["min_max"]
+    labelled = dataclasses.replace(digits, truth=np.zeros(len(digits.validation), np.int64))
+    assert labelled.measure_loss(ways["min_max"]) == np.inf
+    assert labelled.measure_loss(ways["entropy"]) < np.inf
+
+
+def test_a_loss_counts_each_value_that_has_a_truth_and_none_where_nothing_has() -> None:
+    answer = make_learner(ROW, "mlp", widths=[4]).answer
+    found, truth = torch.tensor([1.0, np.nan, 3.0]), torch.tensor([0.0, 0.0, np.nan]).double()
+    loss = answer.measure_loss(found[[0, 2]], truth[[0, 2]])
+    assert loss == pytest.approx(1.0 / float(answer.scale[0]))
+    assert np.isnan(answer.measure_loss(found, truth))
+    assert answer.measure_loss(found, truth * np.nan) is None
 
 
 def test_a_calibration_that_fails_leaves_the_others(
