@@ -64,8 +64,8 @@ def draw_tradeoff(
         name: Of the class; "" for this machine.
         threads: That it computes in.
     """
-    spots = [spot for each in candidates if (spot := _find_spot(each, name, threads)) is not None]
-    if len(spots) < 2:
+    spots = _list_spots(candidates, name, threads)
+    if not spots:
         return None
     scores = [spot.score.value or 0.0 for spot in spots]
     low, high = widen(min(scores), max(scores))
@@ -103,15 +103,24 @@ def draw_tradeoff(
     )
 
 
-def _find_spot(candidate: ArtifactRecord, name: str, threads: int) -> Spot | None:
+def _list_spots(candidates: Sequence[ArtifactRecord], name: str, threads: int) -> list[Spot]:
+    """Return where artifacts lie, by the rows of one split: held-out ones if two answered them."""
+    for split in SPLITS:
+        found = [_find_spot(each, name, threads, split) for each in candidates]
+        spots = [spot for spot in found if spot is not None]
+        if len(spots) > 1:
+            return spots
+    return []
+
+
+def _find_spot(candidate: ArtifactRecord, name: str, threads: int, split: str) -> Spot | None:
     """Return where an artifact lies; None where it has no score or no latency there."""
     latency_ms = candidate.find(LATENCY)
     if (name, threads) != ("", 1):
         cost = candidate.find_class(name, threads)
         latency_ms = None if cost is None else find_value(cost.figures, LATENCY)
-    scores = (candidate.find_score(split) for split in SPLITS)
-    score = next((each for each in scores if each is not None and each.value is not None), None)
-    if latency_ms is None or score is None:
+    score = candidate.find_score(split)
+    if latency_ms is None or score is None or score.value is None:
         return None
     return Spot(candidate.name, latency_ms, score, bool(candidate.chosen_for))
 

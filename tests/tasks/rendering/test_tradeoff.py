@@ -62,6 +62,17 @@ def test_a_chart_needs_two_artifacts_with_both_figures() -> None:
     assert draw_tradeoffs([]) == []
 
 
+def test_a_chart_is_of_the_rows_of_one_split() -> None:
+    blind = make_artifact("int4_weights", validation_accuracy=0.5, latency_ms_p50=0.1)
+    (chart,) = map(str, draw_tradeoffs([*make_ladder(), blind]))
+    assert "int4_weights" not in chart
+    # Of receipts made before, what was chosen alone answered held-out rows.
+    chosen = make_artifact("int8", accuracy=0.9, validation_accuracy=0.97, latency_ms_p50=0.2)
+    (chart,) = map(str, draw_tradeoffs([chosen, blind]))
+    assert "int8 97.00 % in 200 µs" in chart
+    assert "int4_weights 50.00 %" in chart
+
+
 def test_each_class_of_devices_has_a_chart_of_its_own_times() -> None:
     classes = (make_cost("camera", 8.0, slowdown=8.0, faults=("p99 is above",)),)
     ladder = make_ladder(classes=classes)
