@@ -66,19 +66,28 @@ def measure(
     if update.status == "refused":
         say(f"warning: {update.reason}", "yellow")
     model = update.model
-    asked = threads or find_threads(model.receipt, model.release.channel, device_class)
+    told = find_threads(model.receipt, model.release.channel, device_class)
+    asked = threads or told
+    if asked != told:
+        say(f"warning: figures in {asked} threads; releases go by those in {told}", "yellow")
     where = find_workspace(client.location, workspace)
     figures = measure_candidates(model, where, id, asked)
-    data = seal_figures(figures, signer)
+    _hand_over(seal_figures(figures, signer), id, to, uplink)
+    answer(figures.model_dump(mode="json"), tell_figures(figures), as_json)
+    if not figures.artifacts:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _hand_over(data: bytes, device: str, to: Path | None, uplink: str | None) -> None:
+    """Writes signed figures to a file, and sends them."""
     if to is not None:
         to.write_bytes(data)
         say(f"wrote {to}")
     if uplink is not None:
-        open_uplink(uplink).send(name_figures(id, data), data)
+        open_uplink(uplink).send(name_figures(device, data), data)
         say(f"sent to {open_uplink(uplink).display}")
-    answer(figures.model_dump(mode="json"), tell_figures(figures), as_json)
-    if not figures.artifacts:
-        raise typer.Exit(EXIT_FAILED)
+    if to is None and uplink is None:
+        say("warning: the figures were sent nowhere; give --uplink or --to", "yellow")
 
 
 def tell_figures(figures: DeviceFigures) -> str:

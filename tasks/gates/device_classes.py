@@ -1,6 +1,6 @@
 """What a channel asks of its artifact on each class of devices that it is for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployments.targets.specs import DeviceClass, TargetSpec, list_classes
@@ -70,6 +70,17 @@ def limit_class(limits: ArtifactGate, device: DeviceClass) -> ArtifactGate:
 
 def limit_all(each: Sequence[ArtifactGate]) -> ArtifactGate:
     """Return the limits on an artifact of several channels: it must hold up on each of them."""
+    return _join_limits(each, min)
+
+
+def limit_any(each: Sequence[ArtifactGate]) -> ArtifactGate:
+    """Return the limits beyond which an artifact holds up on no channel."""
+    return _join_limits(each, max)
+
+
+def _join_limits(
+    each: Sequence[ArtifactGate], choose: Callable[[list[float]], float]
+) -> ArtifactGate:
     names = ("max_size_bytes", "max_latency_ms_p50", "max_accuracy_drop", "max_error_increase")
-    strictest = {name: min(getattr(one, name) for one in each) for name in names}
-    return each[0].model_copy(update=strictest)
+    chosen = {name: choose([getattr(one, name) for one in each]) for name in names}
+    return each[0].model_copy(update=chosen)

@@ -31,6 +31,8 @@ from tasks.runtime.model_outcomes import Evaluated
 from tasks.runtime.outcomes import Prepared
 from tasks.training.answers import answer_split
 
+BUDGET_S, MOST_RUNS = 1.0, 300
+"""How long single answers of an artifact are timed altogether, and how many at most."""
 TRIAL_SEED = 1
 """Of the training rows that a trial adds: not the seed of those that calibrate."""
 
@@ -80,7 +82,7 @@ class Bench:
 
     Attributes:
         tolerance: How far two numbers may be apart to agree, in standard deviations.
-        classes: The classes of devices on which costs are asked for.
+        classes: What every channel asks on each of its classes of devices.
         book: What devices measured.
     """
 
@@ -118,9 +120,18 @@ class Bench:
         joined = join_answers(reference, extra, self._open(exact))
         return TrialRows(joined, stored, extra, reach)
 
-    def measure(self, name: str, content: bytes, trial: TrialRows) -> Candidate:
-        """Measure a candidate on the rows of the trial beside the float network."""
-        sheet, found = self.answer(content, VALIDATION), self._measure_costs(content)
+    def measure(
+        self, name: str, content: bytes, trial: TrialRows, found: Mapping[int, Measurement]
+    ) -> Candidate:
+        """Measure a candidate on the rows of the trial beside the float network.
+
+        Args:
+            name: Its name.
+            content: Its bytes.
+            trial: The rows.
+            found: What it costs here, by threads.
+        """
+        sheet = self.answer(content, VALIDATION)
         return Candidate(
             name=name,
             content=content,
@@ -132,11 +143,23 @@ class Bench:
             costs=self._find_costs(name, found),
         )
 
-    def _measure_costs(self, content: bytes) -> dict[int, Measurement]:
-        """Measure what an artifact costs here, in one thread and in as many as classes have."""
+    def measure_costs(self, content: bytes, rounds: int = 1) -> dict[int, Measurement]:
+        """Measure what an artifact costs here, in one thread and in as many as classes have.
+
+        Args:
+            content: Its bytes.
+            rounds: In how many calls its time is spent.
+        """
         asked = {1, *(each.device.threads for each in self.classes)}
         return {
-            threads: measure_artifact(content, self.input, self.outputs, threads=threads)
+            threads: measure_artifact(
+                content,
+                self.input,
+                self.outputs,
+                threads=threads,
+                max_runs=MOST_RUNS // rounds,
+                budget_s=BUDGET_S / rounds,
+            )
             for threads in sorted(asked)
         }
 

@@ -163,7 +163,7 @@ def find_faults(asked: ClassDemands, candidate: Candidate) -> list[str]:
     lost = "relative increase of the error" if candidate.is_error else "accuracy drop"
     most_lost = gate.max_error_increase if candidate.is_error else gate.max_accuracy_drop
     limits: list[tuple[str, float | None, float | None]] = [
-        ("size in bytes", measured.size_bytes, gate.max_size_bytes),
+        ("size in bytes", candidate.measured.size_bytes, gate.max_size_bytes),
         ("median latency in ms", measured.latency_ms_p50, gate.max_latency_ms_p50),
         ("p99 latency in ms", measured.latency_ms_p99, device.max_latency_ms_p99),
         ("memory in bytes", measured.memory_bytes, device.max_memory_bytes),

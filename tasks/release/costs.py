@@ -1,12 +1,14 @@
 """What an artifact costs on each class of devices: this machine's figures, slowed, or measured."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median_low
+from typing import Any
 
 from deployments.targets.run.measure import BATCH, Measurement
 from storage.base.figures import Figure
 from storage.records.receipts import ClassRecord
-from tasks.gates.device_classes import ClassDemands
+from tasks.gates.device_classes import ClassKey
 from tasks.runtime.figures import measure_cost
 
 TIMES = {
@@ -18,6 +20,7 @@ TIMES = {
 }
 """Figures in milliseconds, and the fields of a measurement that they are."""
 SPACES = {"memory_bytes": "memory_bytes", "peak_bytes": "peak_bytes"}
+_TIMED = tuple(dict.fromkeys(("latency_ms_p50", "latency_ms_p95", "load_ms", *TIMES.values())))
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,12 @@ class ClassCost:
     slowdown: float | None = 1.0
     device: str = ""
 
-    def record(self, asked: ClassDemands, faults: Sequence[str]) -> ClassRecord:
+    def record(self, key: ClassKey, faults: Sequence[str]) -> ClassRecord:
         """Write it down, with what is against the artifact there."""
+        name, threads = key
         return ClassRecord(
-            name=asked.name,
-            threads=asked.device.threads,
+            name=name,
+            threads=threads,
             slowdown=self.slowdown,
             device=self.device,
             figures=list_costs(self.measured),
@@ -48,10 +52,27 @@ class ClassCost:
 
 def slow_down(measured: Measurement, slowdown: float) -> Measurement:
     """Return figures of this machine as they are where everything takes so many times as long."""
-    times = ("latency_ms_p50", "latency_ms_p95", "load_ms", *TIMES.values())
-    found = {name: getattr(measured, name) for name in dict.fromkeys(times)}
+    found = {name: getattr(measured, name) for name in _TIMED}
     slowed = {name: value * slowdown for name, value in found.items() if value is not None}
     return measured.model_copy(update=slowed)
+
+
+def take_medians(rounds: Sequence[Measurement]) -> Measurement:
+    """Return the median of each figure over several measurements of the same bytes."""
+    joined = _join(rounds, median_low)
+    return joined.model_copy(update={"runs": sum(each.runs for each in rounds)})
+
+
+def take_largest(measured: Sequence[Measurement]) -> Measurement:
+    """Return the largest of each figure over several measurements of the same bytes."""
+    return _join(measured, max)
+
+
+def _join(measured: Sequence[Measurement], choose: Callable[[list[Any]], Any]) -> Measurement:
+    """Return measurements as one; a figure that one of them lacks is not known."""
+    found = {name: [getattr(each, name) for each in measured] for name in (*_TIMED, *SPACES)}
+    chosen = {name: None if None in each else choose(each) for name, each in found.items()}
+    return measured[0].model_copy(update=chosen)
 
 
 def list_costs(measured: Measurement) -> tuple[Figure, ...]:
@@ -61,8 +82,3 @@ def list_costs(measured: Measurement) -> tuple[Figure, ...]:
     return tuple(
         measure_cost(name, value, unit) for name, value, unit in named if value is not None
     )
-
-
-def list_distinct(each: Iterable[Sequence[ClassDemands]]) -> tuple[ClassDemands, ...]:
-    """Return the demands of all channels, one of each class and number of threads."""
-    return tuple({demands.key: demands for some in each for demands in some}.values())

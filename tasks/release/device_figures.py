@@ -1,7 +1,6 @@
 """What devices measured: the figures by which a class's next release goes."""
 
 import logging
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -21,9 +20,11 @@ from storage.base.store import Store
 from storage.records.receipt_files import read_receipt
 from storage.records.receipts import Receipt
 from tasks.gates.device_classes import ClassDemands
-from tasks.release.costs import ClassCost, slow_down
+from tasks.release.costs import ClassCost, slow_down, take_largest
 
 logger = logging.getLogger(__name__)
+MOST_MS = 1e9
+"""Longest that one answer is believed to take: twelve days."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Told:
 
 @dataclass(frozen=True)
 class DeviceBook:
-    """What all devices measured, the newest of each alone.
+    """What all devices measured, of the same bytes the newest of each alone.
 
     Attributes:
         told: One entry a device and candidate.
@@ -60,8 +61,8 @@ class DeviceBook:
         """Return what a candidate costs on a class of devices.
 
         A device's figures of the very bytes come first; then this machine's, slowed as a device of
-        the class measured another release's candidate of that name; then as the recipe declares. Of
-        several devices the slowest counts.
+        the class measured last of another release's candidate of that name; then as the recipe
+        declares. Of several devices the slowest counts, figure by figure.
 
         Args:
             asked: The class.
@@ -72,15 +73,16 @@ class DeviceBook:
         exact = [each for each in told if each.artifact.measured.sha256 == here.sha256]
         if exact:
             slowest = max(exact, key=lambda each: each.artifact.measured.latency_ms_p50)
-            return ClassCost(slowest.artifact.measured, None, slowest.device)
+            largest = take_largest([each.artifact.measured for each in exact])
+            return ClassCost(largest, None, slowest.device)
         alike = {
-            each.artifact.measured.latency_ms_p50 / each.here_ms: each.device
-            for each in told
+            each.device: each.artifact.measured.latency_ms_p50 / each.here_ms
+            for each in sorted(told, key=lambda each: each.figures.at)
             if each.artifact.name == name and each.here_ms
         }
         if alike:
-            slowdown = max(alike)
-            return ClassCost(slow_down(here, slowdown), slowdown, alike[slowdown])
+            device = max(alike, key=lambda each: alike[each])
+            return ClassCost(slow_down(here, alike[device]), alike[device], device)
         slowdown = asked.device.slowdown
         return ClassCost(slow_down(here, slowdown), slowdown)
 
@@ -105,7 +107,7 @@ def read_device_book(workspace: Store, ring: KeyRing | None = None) -> DeviceBoo
         if figures.receipt not in receipts:
             receipts[figures.receipt] = _find_receipt(workspace, figures.receipt)
         for artifact in figures.artifacts:
-            if not 0 < artifact.measured.latency_ms_p50 < math.inf:
+            if not 0 < artifact.measured.latency_ms_p50 <= MOST_MS:
                 continue  # A clock that stands still says nothing.
             here_ms = _find_here(receipts[figures.receipt], artifact, figures.threads)
             told = Told(figures.device, device_class, figures, artifact, here_ms)

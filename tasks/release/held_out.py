@@ -12,14 +12,17 @@ from gates.artifact import judge_artifacts
 from gates.model.drops import Drop, find_worst_drop
 from gates.model.facts import ModelFacts
 from gates.model.objectives import judge_model
+from gates.model.quantile_facts import QuantileFacts
 from gates.specs.model import ModelLimits, SkillLimits
 from storage.base.figures import Figure
 from storage.forms.base import RowsSpec
-from storage.records.receipts import ArtifactRecord
+from storage.records.receipts import ArtifactRecord, ClassRecord
 from tasks.forms.streams import HELD_OUT, VALIDATION
 from tasks.gates.artifact import describe_artifact
-from tasks.gates.device_classes import ClassDemands
+from tasks.gates.device_classes import ClassDemands, ClassKey
 from tasks.gates.model import describe_model
+from tasks.objectives.base import STANDARD_DEVIATIONS
+from tasks.objectives.quantiles import describe_quantiles, measure_quantiles
 from tasks.objectives.sheets import AnswerSheet
 from tasks.release.bench import HERE, Bench, Candidate
 from tasks.release.choose import Choice, explain, find_faults, list_passed_over
@@ -107,13 +110,17 @@ class HeldOutBench:
             chosen_for=chosen_for,
             note=explain(candidate, choices) or (asked if isinstance(asked, str) else ""),
             passed_over=list_passed_over(candidate, choices),
-            classes=tuple(
-                candidate.costs[each.key].record(each, find_faults(each, candidate))
-                for each in bench.classes
-                if each.key != HERE
-            ),
+            classes=self._record_classes(candidate),
             worst_slice="" if isinstance(asked, str) or not asked.worst else asked.worst.slice,
         )
+
+    def _record_classes(self, candidate: Candidate) -> tuple[ClassRecord, ...]:
+        """Write down what a candidate costs on each class, and what any channel has against it."""
+        faults: dict[ClassKey, dict[str, None]] = {}
+        for each in self.bench.classes:
+            if each.key != HERE:
+                faults.setdefault(each.key, {}).update(dict.fromkeys(find_faults(each, candidate)))
+        return tuple(candidate.costs[key].record(key, tuple(why)) for key, why in faults.items())
 
     def _ask(self, candidate: Candidate) -> Asked:
         bench = self.bench
@@ -130,6 +137,8 @@ class HeldOutBench:
             standard=bench.evaluated.standard,
         )
         others = [figure for figure in measured if figure.name != bench.evaluated.headline]
+        unit = STANDARD_DEVIATIONS if bench.evaluated.standard else ""
+        others += measure_quantiles(answers, bench.evaluated.sample, split=HELD_OUT, unit=unit)
         worst = find_worst_drop(
             self.facts, self._align(answers).values, bench.evaluated.headline, LEAST_SLICE_ROWS
         )
@@ -153,6 +162,7 @@ class HeldOutBench:
                 answers=answers.values.astype(np.float64),
                 predicted=self.bench.objective.decide(answers, sample),
                 figures=tuple(figures.get(each.name, each) for each in self.facts.figures),
+                quantiles=self._describe_quantiles(answers),
             )
             report = judge_model(sample.objective, self.limits, facts)
             self._refused[candidate.name] = tuple(f"gate model: {why}" for why in report.reasons)
@@ -161,8 +171,17 @@ class HeldOutBench:
     def _is_exact(self, sheet: AnswerSheet) -> bool:
         """Tell whether answers are the float model's, which the gate has judged already."""
         scale = self.bench.objective.find_scale(self.reference, self.bench.evaluated.sample)
-        apart = np.abs(sheet.values - self.reference.values)
-        return bool((apart <= EXACT * scale).all())
+        pairs = [(sheet.values, self.reference.values)]
+        for level, wanted in self.reference.bands.items():
+            if level not in sheet.bands:
+                return False
+            pairs.append((sheet.bands[level], wanted))
+        return all((np.abs(found - wanted) <= EXACT * scale).all() for found, wanted in pairs)
+
+    def _describe_quantiles(self, answers: AnswerSheet) -> QuantileFacts | None:
+        """Describe the quantiles of exact bytes, beside the model's own baselines."""
+        found, own = describe_quantiles(answers, self.bench.evaluated.sample), self.facts.quantiles
+        return None if found is None or own is None else replace(found, margins=own.margins)
 
     def _convert(self, sheet: AnswerSheet) -> AnswerSheet:
         evaluated = self.bench.evaluated

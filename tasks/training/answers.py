@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from deployments.targets.run.runtime import Predictor
+from lightning_modules.specs.quantiles import list_bands, name_quantile
 from lightning_modules.specs.samples import Sample
 from storage.base.errors import Corrupt
 from storage.base.store import Store, sha256_bytes
@@ -21,7 +22,10 @@ LABEL = "label"
 def answer_split(
     store: Store, prepared: Prepared, split: str, predictor: Predictor, sample: Sample
 ) -> AnswerSheet:
-    """Answers every row of a split with an artifact, a batch at a time; ordered by row id."""
+    """Answers every row of a split with an artifact, a batch at a time; ordered by row id.
+
+    Quantiles are kept beside the median, as far as the artifact is asked for them.
+    """
     rows = SampleRows(open_version(store, prepared.dataset), sample)
     parts = [
         (samples.row_id, samples.truth, predictor.predict(samples.sample))
@@ -32,8 +36,18 @@ def answer_split(
     values = np.concatenate([each.values for each in answers])
     labels = [output.name for output in predictor.outputs if output.meaning == LABEL]
     decided = [np.concatenate([each.arrays[name] for each in answers]) for name in labels[:1]]
+    asked = {output.name for output in predictor.outputs}
+    bands = {
+        level: np.concatenate([each.arrays[name_quantile(level)] for each in answers])
+        for level in list_bands(sample.quantiles)
+        if name_quantile(level) in asked
+    }
     sheet = AnswerSheet(
-        np.concatenate(ids), np.concatenate(truths), values, decided=next(iter(decided), None)
+        np.concatenate(ids),
+        np.concatenate(truths),
+        values,
+        bands=bands,
+        decided=next(iter(decided), None),
     )
     return sheet.take(np.argsort(sheet.row_id, kind="stable"))
 

@@ -15,7 +15,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.targets.errors import BadArtifact, NotCleared, UplinkRefused
 from deployments.targets.follow.client import VerifiedModel
@@ -75,7 +75,7 @@ class DeviceFigures(BaseModel):
 
     format: Literal[1] = 1
     device: DeviceId
-    at: datetime
+    at: AwareDatetime
     channel: str
     release: int
     model_id: Sha256

@@ -205,6 +205,16 @@ def test_a_class_gets_the_least_that_holds_up_on_each_of_its_devices() -> None:
         assert choose("edge", wanted, [fp32, tiny], refuse_nothing).candidate is fp32
 
 
+def test_the_size_is_that_of_the_bytes_whatever_a_device_says() -> None:
+    one = make_candidate("int8")
+    small = one.measured.model_copy(update={"size_bytes": 1})
+    one = dataclasses.replace(one, costs={("hub", 1): ClassCost(small, None, "hub-1")})
+    target = TargetSpec(classes=("hub",), max_size_bytes=10)
+    demands = Demands.of(target, GATE, {"hub": DeviceClass()})
+    choice = choose("edge", demands, [one], refuse_nothing)
+    assert choice.reasons == ("int8 on edge: size in bytes must be at most 10; got 1000",)
+
+
 def test_a_budget_of_accuracy_is_a_class_s_own() -> None:
     lossy = make_candidate("int8", lost=Loss(0.004, 0.006, 1000))
     for most, taken in ((0.01, lossy), (0.005, None)):

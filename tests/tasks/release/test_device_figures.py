@@ -145,6 +145,8 @@ def test_of_several_devices_the_slowest_counts_and_of_one_its_newest_figures(fle
             )
     found = fleet.find("int8", "8")
     assert (found.device, found.measured.latency_ms_p50) == ("cam-2", 10.0)
+    # What took 2 ms here took 10 ms on one, and last 8 ms on the other, which once took 12.
+    assert fleet.find("int8", "a").slowdown == 5.0
     revoke_device(fleet.store, "cam-2", fleet.ring)
     assert fleet.find("int8", "8").measured.latency_ms_p50 == 8.0
 
@@ -205,3 +207,31 @@ def test_times_in_several_threads_are_held_against_those_in_as_many(fleet: Fleet
     assert device_figures._find_here(receipt, told, 2) == 2.0
     assert device_figures._find_here(receipt, told, 1) is None
     assert device_figures._find_here(None, told, 1) is None
+
+
+def test_each_figure_is_that_of_the_device_that_is_worst_by_it(fleet: Fleet) -> None:
+    for device, p50_ms, p99_ms, memory in (("cam-1", 9.0, 10.0, 7), ("cam-2", 8.0, 50.0, None)):
+        signer, made = fleet.enrol(device), make_figures(device, int8=p50_ms)
+        changes = {"latency_ms_p99": p99_ms, "memory_bytes": memory}
+        artifact = made.artifacts[0].model_copy(
+            update={"measured": made.artifacts[0].measured.model_copy(update=changes)}
+        )
+        figures = made.model_copy(update={"artifacts": (artifact,)})
+        accept_figures(fleet.store, seal_figures(figures, signer), fleet.ring)
+    found = fleet.find("int8", "8")
+    assert (found.device, found.slowdown) == ("cam-1", None)
+    assert (found.measured.latency_ms_p50, found.measured.latency_ms_p99) == (9.0, 50.0)
+    # One device does not know its memory: whoever limits it gets no figure, which never passes.
+    assert found.measured.memory_bytes is None
+
+
+def test_a_time_without_its_zone_and_one_that_no_answer_takes_are_not_believed(
+    fleet: Fleet,
+) -> None:
+    """Either would end every later release of the class."""
+    signer = fleet.enrol("cam-1")
+    bare = make_figures(int8=5.0).model_copy(update={"at": datetime(2026, 1, 1)})
+    with pytest.raises(UplinkRefused, match="must follow format 1"):
+        accept_figures(fleet.store, seal_figures(bare, signer), fleet.ring)
+    accept_figures(fleet.store, seal_figures(make_figures(int8=1e300), signer), fleet.ring)
+    assert fleet.find("int8", "8").slowdown == 4.0

@@ -1,5 +1,6 @@
 """Exact bytes on held-out rows: what they answer is written down, and judged as the model was."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,14 +12,16 @@ from deployments.targets.specs import DeviceClass, TargetSpec
 from gates.model.facts import ModelFacts
 from gates.specs.artifact import ArtifactGate
 from gates.specs.model import ClassesGate
-from lightning_modules.specs.samples import ImageSample
+from lightning_modules.specs.samples import ImageSample, NumberColumn, RowSample
 from storage.base.figures import Figure, find_value
 from storage.base.store import Store
 from tasks.gates.device_classes import list_demands
+from tasks.objectives.quantiles import describe_quantiles
 from tasks.objectives.registry import find_objective
 from tasks.objectives.sheets import AnswerSheet
 from tasks.release import held_out
 from tasks.release.bench import Bench, Candidate
+from tasks.release.costs import ClassCost
 from tasks.release.held_out import HeldOutBench
 from tasks.runtime.model_outcomes import Evaluated
 from tasks.runtime.outcomes import Prepared
@@ -138,3 +141,72 @@ def test_bytes_that_answer_otherwise_pass_the_model_gate_themselves_once(
     np.testing.assert_array_equal(judged[0].answers, answer(5))
     # What only the training process measures stays as it was.
     assert judged[0].find_figure("loss") == 0.1
+
+
+def test_bytes_are_judged_by_their_own_quantiles_and_not_the_float_model_s(
+    bench: FakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = RowSample(
+        objective="values", numbers=(NumberColumn(name="a"),), quantiles=(0.1, 0.5, 0.9)
+    )
+    median = np.sin(IDS.astype(np.float64))
+    truth = median + np.where(IDS % 2, 0.5, -0.5)
+    margins = {"mean": np.array([-1.0, 0.0, 1.0])}
+
+    def answer_within(*reach: float) -> AnswerSheet:
+        bands = {0.1: median + reach[0], 0.9: median + reach[1]}
+        return AnswerSheet(IDS, truth, median, {"mean": truth * 0}, bands, margins)
+
+    own, shifted = answer_within(-1.0, 1.0), answer_within(2.0, 3.0)
+    objective = find_objective(sample)
+    figures = objective.measure(median, truth, sample, split="held_out", standard=False)
+    facts = ModelFacts(
+        IDS,
+        truth,
+        median,
+        ROWS,
+        figures=figures,
+        measures=objective.list_measures(sample),
+        quantiles=describe_quantiles(own, sample),
+    )
+    monkeypatch.setattr(held_out, "read_predictions", lambda *_: own)
+    monkeypatch.setattr(held_out, "describe_model", lambda *_: facts)
+    sheets = {b"same": own, b"shifted": shifted}
+    monkeypatch.setattr(FakeBench, "answer", lambda _, content, split: sheets[content])
+    evaluated = bench.evaluated.model_copy(update={"sample": sample, "headline": "mae"})
+    judged: list[ModelFacts] = []
+    monkeypatch.setattr(
+        held_out,
+        "judge_model",
+        lambda *given: judged.append(given[-1]) or SimpleNamespace(reasons=("coverage",)),
+    )
+    gate, data = ClassesGate(), None
+    other = dataclasses.replace(bench, evaluated=evaluated)
+    asked: Any = HeldOutBench(other, data, gate)  # type: ignore[arg-type]
+    (here,) = list_demands(TargetSpec(), {}, ArtifactGate())
+    assert asked.refuse(make_candidate("fp32", content=b"same"), here) == ()
+    candidate = make_candidate("int8", content=b"shifted")
+    assert asked.refuse(candidate, here) == ("gate model: coverage",)
+    (found,) = [each.quantiles for each in judged]
+    assert found is not None
+    assert facts.quantiles is not None
+    assert (facts.quantiles.shares[0], found.shares[0]) == (0.0, 1.0)
+    assert found.margins == facts.quantiles.margins
+    record = asked.record(candidate, (), ())
+    assert find_value(record.figures, "coverage_gap", "held_out") == pytest.approx(0.9)
+
+
+def test_what_any_channel_has_against_an_artifact_on_a_class_is_written_down(
+    bench: FakeBench,
+) -> None:
+    described, data = {"hub": DeviceClass()}, None
+    asked = [
+        list_demands(TargetSpec(classes=("hub",), **limit), described, ArtifactGate())[0]
+        for limit in ({"max_size_bytes": 10}, {})
+    ]
+    made = candidate(0)
+    made = dataclasses.replace(made, costs={("hub", 1): ClassCost(made.measured)})
+    every = dataclasses.replace(bench, classes=tuple(asked))
+    record = HeldOutBench(every, data, None).record(made, (), ())  # type: ignore[arg-type]
+    (cost,) = record.classes
+    assert cost.faults == ("size in bytes must be at most 10; got 1000",)

@@ -92,8 +92,10 @@ def test_a_device_measures_and_its_workspace_takes_the_figures(
     assert call("devices", "add", code, "--class", "camera", *where).status == 0
     file, uplinks = tmp_path / "figures.json", workspace / "uplinks"
     sent = ("--to", str(file), "--uplink", str(uplinks))
-    done = call("measure", "edge", *device, "--class", "camera", *sent, *where, "--json")
+    asked = ("--class", "camera", "--threads", "2")
+    done = call("measure", "edge", *device, *asked, *sent, *where, "--json")
     assert done.status == 0, done.messages
+    assert "figures in 2 threads; releases go by those in 1" in done.messages
     (told,) = json.loads(done.out)["artifacts"]
     assert told["name"] == "int8"
     assert told["measured"]["sha256"] == sha256_bytes(make_onnx(1))
