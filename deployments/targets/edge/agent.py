@@ -14,6 +14,7 @@ from deployments.targets.edge.uplinks import open_uplink
 from deployments.targets.follow.follower import Follower
 from deployments.targets.run.live import Runtime
 from deployments.targets.serve.app import make_app
+from deployments.targets.serve.connections import Gate
 from deployments.targets.serve.exposure import Exposure
 from deployments.targets.serve.server import serve_app
 from deployments.targets.specs import Records
@@ -92,6 +93,7 @@ def run_agent(
             sender.start()
             on_ready(host, port)
 
+        gate = Gate()
         try:
             app = make_app(
                 runtime,
@@ -99,6 +101,7 @@ def run_agent(
                 names=[runtime.current.verified.release.channel],
                 health=lambda: describe_agent(settings.device, runtime, spool),
                 keys=settings.exposure.keys,
+                gate=gate,
             )
             serve_app(
                 app,
@@ -107,6 +110,7 @@ def run_agent(
                 on_ready=begin,
                 on_stop=lambda: None,
                 certificate=settings.exposure.certificate,
+                gate=gate,
             )
         finally:
             follower.stop(timeout_s=STOP_TIMEOUT_S / 2)

@@ -50,7 +50,7 @@ from storage.base.store import redact
 
 logger = logging.getLogger(__name__)
 MAX_NAME_CHARS = 200
-MAX_DEADLINE_MS = 600_000
+MAX_DEADLINE_MS, MAX_DEADLINE_DIGITS = 600_000, 20
 MAX_NUMBER_CHARS = 32
 MAX_HEAD_BYTES = 64 * 2**10
 """Longest JSON around a tensor's numbers."""
@@ -136,11 +136,12 @@ class Answerer:
         self, question: "_Prediction | _Inference", data: bytes, scope: Scope, headers: Headers
     ) -> "_Said":
         """Ask the model; where it has no answer, such as to values out of all bounds, say so."""
+        timeout_s = _read_timeout_s(headers)
         try:
             small = len(data) <= SMALL_BYTES and not is_picture(data)
             answer = self.pool.run(question, light=len(data) <= LIGHT_BYTES, small=small)
             scope[WAITS] = answer
-            return await asyncio.wait_for(answer, _read_timeout_s(headers))
+            return await asyncio.wait_for(answer, timeout_s)
         except asyncio.CancelledError:
             raise Gone from None
         except TimeoutError:
@@ -240,7 +241,8 @@ def _read_timeout_s(headers: Headers) -> float | None:
     stated = headers.get(DEADLINE_HEADER)
     if stated is None:
         return None
-    if not stated.isdigit() or not 1 <= int(stated) <= MAX_DEADLINE_MS:
+    digits = stated.isdigit() and len(stated) <= MAX_DEADLINE_DIGITS
+    if not digits or not 1 <= int(stated) <= MAX_DEADLINE_MS:
         raise Refusal(
             400,
             f"x-request-timeout-ms must be 1 to {MAX_DEADLINE_MS} milliseconds; got "

@@ -97,6 +97,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _waits_s: float | None = None
     """Since when the head of a request is waited for; None while one is answered."""
     _stalled_s: float | None = None
+    """Since when the client does not read, or the connection is closing; None: neither."""
     _shedding = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -119,7 +120,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._waits_s = None
         idle = self.cycle is None or self.cycle.response_complete
         if idle and self.url.startswith(_ASKS) and self.gate.is_full(len(self.tasks)):
-            self._shedding = True
+            self._shedding, self._waits_s = True, self.loop.time()
             self.gate.shed += 1
             length = dict(self.headers).get(b"content-length", b"")
             drained = length.isdigit() and int(length) <= MAX_DRAINED_BYTES
@@ -157,8 +158,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Waits for the next request."""
+        is_last = not self.pipeline  # Else the next one is begun, and not waited for.
         super().on_response_complete()
-        if not self.pipeline:
+        if is_last:
             self._waits_s = self.loop.time()
 
     def pause_writing(self) -> None:
@@ -173,13 +175,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def check_time(self) -> None:
         """Ends the connection if its client takes too long."""
-        now_s = self.loop.time()
-        if self.transport.is_closing():
-            return
+        now_s, closes = self.loop.time(), self.transport.is_closing()
+        if closes and self._stalled_s is None:
+            self._stalled_s = now_s  # What was written is still to be sent.
         if self._stalled_s is not None and now_s - self._stalled_s > STALL_TIMEOUT_S:
             self.transport.abort()
+        elif closes:
+            return
         elif self._waits_s is not None and now_s - self._waits_s > HEAD_TIMEOUT_S:
-            self.transport.write(_LATE)
+            self.transport.write(_SHED_CLOSE if self._shedding else _LATE)
             self.transport.close()
 
 

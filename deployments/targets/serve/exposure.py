@@ -18,6 +18,8 @@ from deployments.targets.trust.api_keys import locate_api_keys
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 2.0
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2, with forward secrecy and authenticated encryption (RFC 9325, section 4.2)."""
 _LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost")
 
 

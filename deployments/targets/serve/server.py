@@ -11,7 +11,7 @@ import uvicorn
 
 from deployments.targets.errors import ServeError
 from deployments.targets.serve.connections import BoundedProtocol, Gate, bind_protocol
-from deployments.targets.serve.exposure import Certificate, Renewer
+from deployments.targets.serve.exposure import CIPHERS, Certificate, Renewer
 from deployments.targets.serve.replies import App
 
 STOP_TIMEOUT_S = 30.0
@@ -62,6 +62,7 @@ def serve_app(
             timeout_graceful_shutdown=int(STOP_TIMEOUT_S),
             ssl_certfile=None if certificate is None else certificate.chain,
             ssl_keyfile=None if certificate is None else certificate.key,
+            ssl_ciphers=CIPHERS,
         )
         try:
             with _renew(config, certificate):

@@ -98,6 +98,21 @@ def test_rows_of_many_requests_run_together(live: LiveModel) -> None:
     assert live.predictor.runs == [16]  # type: ignore[attr-defined]
 
 
+def test_a_fault_of_a_run_is_no_fault_of_those_that_ran_with_it(live: LiveModel) -> None:
+    """Whatever a joined run fails with, such as memory that it does not get."""
+    counting: Any = live.predictor
+    real = counting.predict
+
+    def predict(raw: Array) -> Answers:
+        if len(raw) > 3:
+            raise MemoryError
+        return real(raw)
+
+    counting.predict = predict
+    found = answer_together([Asked(live, draw(rows, rows)) for rows in (1, 2, 4)])
+    assert [len(found[0]), len(found[1]), type(found[2])] == [1, 2, MemoryError]
+
+
 def test_a_model_whose_rows_are_not_alone_is_asked_alone(live: LiveModel) -> None:
     apart = replace(live, joins_rows=False)
     answer_together([Asked(apart, draw(2, seed)) for seed in range(3)])

@@ -140,6 +140,14 @@ def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(tmp_path: Path) 
         renewer.stop()
 
 
+def shakes_hands(client: ssl.SSLContext, raw: socket.socket, host: str) -> bool:
+    try:
+        client.wrap_socket(raw, server_hostname=host).close()
+    except (ssl.SSLError, ConnectionError):
+        return False
+    return True
+
+
 def test_a_node_talks_tls(pictures: Node, tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path / "tls")
     with serve_node(pictures, certificate) as url:
@@ -148,6 +156,11 @@ def test_a_node_talks_tls(pictures: Node, tmp_path: Path) -> None:
         with urllib.request.urlopen(https + "/v2", context=trusting, timeout=10) as reply:
             assert json.load(reply)["name"] == "lepton"
         host, port = url.removeprefix("http://").split(":")
+        trusting.maximum_version = ssl.TLSVersion.TLSv1_2
+        for cipher, is_taken in (("AES256-GCM-SHA384", True), ("AES256-SHA", False)):
+            trusting.set_ciphers(f"ECDHE-ECDSA-{cipher}")
+            with socket.create_connection((host, int(port)), 10) as raw:
+                assert shakes_hands(trusting, raw, host) == is_taken
         with socket.create_connection((host, int(port)), 10) as plain:
             plain.sendall(b"GET /v2 HTTP/1.1\r\nhost: x\r\n\r\n")
             assert not plain.recv(100).startswith(b"HTTP")

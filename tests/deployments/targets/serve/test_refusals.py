@@ -4,7 +4,6 @@ the node.
 
 import io
 import re
-from typing import Any
 
 import orjson
 import pytest
@@ -12,10 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deployments.targets.serve import bodies
 from deployments.targets.serve.answers import MAX_HEAD_BYTES
-from deployments.targets.serve.bodies import MAX_BODY_BYTES, MAX_ROWS, MAX_TEXT_BYTES, Admission
-from deployments.targets.serve.replies import Refusal
+from deployments.targets.serve.bodies import MAX_BODY_BYTES, MAX_ROWS, MAX_TEXT_BYTES
 from deployments.targets.trust.card_columns import ColumnSpec
 from storage.base.text_style import TextStyle
 from tests.deployments.targets.run.forms.test_rows import TABLE
@@ -149,39 +146,6 @@ def test_a_client_that_leaves_is_let_go(pictures: Node) -> None:
     for parts in ([None], [b"x", None], [b"x", b"y", None]):
         assert pictures.send("POST", "/predict/digits", [*parts]).status == 0
     assert pictures.app._app._admission.requests == 0
-
-
-def test_a_body_that_does_not_come_is_given_up(
-    pictures: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import asyncio
-
-    monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.05)
-
-    async def drip() -> dict[str, Any]:
-        await asyncio.sleep(0.02)
-        return {"type": "http.request", "body": b"x", "more_body": True}
-
-    async def ask() -> None:
-        with bodies.Body(Admission()) as body, pytest.raises(Refusal, match="within 0 s") as caught:
-            await body.read({}, drip, 1000)
-        assert caught.value.status == 408
-
-    asyncio.run(ask())
-
-
-def test_requests_and_bytes_under_way_are_bounded() -> None:
-    admission = Admission(max_requests=2, max_bytes=10)
-    for _ in range(2):
-        admission.enter()
-    with pytest.raises(Refusal, match="at most 2") as caught:
-        admission.enter()
-    assert (caught.value.status, caught.value.headers) == (503, ((b"retry-after", b"1"),))
-    admission.hold(10)
-    with pytest.raises(Refusal, match="at most 10 bytes"):
-        admission.hold(1)
-    admission.leave(10)
-    admission.hold(10)
 
 
 def test_secrets_are_not_repeated(rows: Node, pictures: Node) -> None:
