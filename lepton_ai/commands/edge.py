@@ -17,7 +17,7 @@ from lepton_ai.commands.common import (
     translate_errors,
     with_extra,
 )
-from lepton_ai.commands.serve import ApiKeys, Level, OpenToAll, TlsCertificate, TlsKey
+from lepton_ai.commands.serve_options import ApiKeys, Level, OpenToAll, TlsCertificate, TlsKey
 from lepton_ai.extras import SERVE
 
 app = typer.Typer(no_args_is_help=True)

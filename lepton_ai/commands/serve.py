@@ -1,7 +1,6 @@
 """`lepton serve`: an endpoint that answers over HTTP with a channel's champion."""
 
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,10 +8,11 @@ import typer
 
 from deployments.targets.follow.follower import Follower
 from deployments.targets.run.live import Runtime
-from deployments.targets.trust.devices import check_device_class
+from deployments.targets.trust.devices import check_device_class, check_device_id
 from deployments.targets.trust.rollout import Taker
 from lepton_ai.commands.answering import ADD, say_model, say_ready
 from lepton_ai.commands.common import say, with_extra
+from lepton_ai.commands.serve_options import ApiKeys, Level, OpenToAll, TlsCertificate, TlsKey
 from lepton_ai.extras import SERVE
 from storage.base.store import Store
 
@@ -22,44 +22,9 @@ if TYPE_CHECKING:
     from deployments.targets.serve.settings import ServeSettings
     from deployments.targets.serve.workers import Worker
 
-_PROTECTION = "Protection"
 _RECORDS = "Records"
 _ACTS = ("config", "check")
 """Options that are no settings."""
-
-
-class Level(StrEnum):
-    """How much is kept of what is asked."""
-
-    OFF = "off"
-    METADATA = "metadata"
-    FULL = "full"
-
-
-ApiKeys = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of API keys; that of `lepton keys api` if it is there.",
-        rich_help_panel=_PROTECTION,
-    ),
-]
-TlsCertificate = Annotated[
-    Path | None,
-    typer.Option(
-        help="PEM file; it is looked at again as it is renewed.", rich_help_panel=_PROTECTION
-    ),
-]
-TlsKey = Annotated[
-    Path | None, typer.Option(help="PEM file, if not the same.", rich_help_panel=_PROTECTION)
-]
-OpenToAll = Annotated[
-    bool | None,
-    typer.Option(
-        "--open-to-all",
-        help="Answer everybody who reaches it, without a key.",
-        rich_help_panel=_PROTECTION,
-    ),
-]
 
 
 @with_extra("serve", SERVE)
@@ -118,6 +83,14 @@ def serve(
         str | None,
         typer.Option(help="all, or sampled:P. Default: all.", rich_help_panel=_RECORDS),
     ] = None,
+    spool_bytes: Annotated[
+        int | None,
+        typer.Option(
+            min=2**20,
+            help="The most that they take on the disk. Default: 256 MiB.",
+            rich_help_panel=_RECORDS,
+        ),
+    ] = None,
     uplink: Annotated[
         str | None,
         typer.Option(
@@ -161,6 +134,9 @@ def run_endpoint(settings: "ServeSettings", *, check: bool = False) -> None:
 
     start_log(settings.log)
     exposure = settings.plan_exposure()
+    if settings.id is not None:
+        last = "" if settings.workers == 1 else f"-{settings.workers - 1}"
+        check_device_id(settings.id + last)
     worker = None if check or settings.workers == 1 else _fork(settings, exposure)
     device_class = settings.device_class and check_device_class(settings.device_class)
     taker = Taker(settings.id, device_class)
@@ -221,6 +197,7 @@ def _answer(
         keys=exposure.keys,
         gate=gate,
         threads=None if worker is None else worker.threads,
+        processes=settings.workers,
     )
     serve_app(
         app,

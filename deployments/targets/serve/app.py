@@ -56,6 +56,7 @@ def make_app(
     threads: int | None = None,
     keys: KeyFolder | None = None,
     gate: Gate | None = None,
+    processes: int = 1,
 ) -> App:
     """Return the application.
 
@@ -69,6 +70,7 @@ def make_app(
         threads: How many threads compute; None: one a processor, four at most.
         keys: Who may ask; None: everybody who reaches it.
         gate: The server's, which is told what a request takes; None: nobody asks.
+        processes: Processes that answer behind one port, and share a key's rate.
     """
     metrics = Metrics()
 
@@ -90,7 +92,7 @@ def make_app(
         lambda: render_metrics(metrics, runtime, answerer.counts),
     )
     node: App = _Node(answerer, Inbox(recorder, workspace), views)
-    return Watch(node if keys is None else Guard(node, keys), metrics)
+    return Watch(node if keys is None else Guard(node, keys, processes), metrics)
 
 
 class _Node:

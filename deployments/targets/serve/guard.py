@@ -19,6 +19,8 @@ from deployments.targets.trust.api_keys import (
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.5
+YOUNG_S = 5.0
+"""A folder that changed so lately may have changed again without another time of its change."""
 _OPEN = ("/v2/health/live", "/v2/health/ready")
 """What a system asks that starts and stops endpoints; it says nothing else."""
 _ACCESS: dict[str, Access] = {
@@ -85,12 +87,13 @@ class KeyFolder:
 
     def _read(self) -> None:
         try:
-            seen: object = self._folder.stat().st_mtime_ns
+            stat = self._folder.stat()
         except OSError:
-            seen = None
-        if seen is None or seen != self._seen:
+            stat = None
+        if stat is None or stat.st_mtime_ns != self._seen:
             self.keys = list_api_keys(self._folder)
-            self._seen = seen
+            is_old = stat is not None and stat.st_mtime < time.time() - YOUNG_S
+            self._seen = stat.st_mtime_ns if stat is not None and is_old else None
 
 
 class Guard:

@@ -46,8 +46,7 @@ def describe_api(models: list[LiveModel], names: Sequence[str], version: str) ->
     """
     live = models[0]
     known = dict.fromkeys([live.card.name, *names, *(model.model_id for model in models)])
-    versions = dict.fromkeys([*(model.model_id for model in models)])
-    parameters = {"model": list(known), "version": list(versions)}
+    parameters = {"model": list(known), "version": [model.model_id for model in models]}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -172,9 +171,7 @@ def _list_protocol() -> Document:
     paths: Document = {
         "/v2": {"get": _describe("The server", server, id="server")},
         "/v2/health/live": {"get": _describe("Does it live?", _say("It does.", is_so), id="live")},
-        "/v2/health/ready": {
-            "get": _describe("Is it ready?", _say("It is.", is_so), id="ready"),
-        },
+        "/v2/health/ready": {"get": _describe("Is it ready?", _say("It is.", is_so), id="ready")},
     }
     paths["/v2/health/ready"]["get"]["responses"]["503"] = _say("Not yet.", is_so)
     one = "/v2/models/{model}"

@@ -95,7 +95,8 @@ def load_settings(file: Path | None, given: Mapping[str, Any]) -> ServeSettings:
     """Return the settings of a file, with those that were given on top.
 
     Args:
-        file: A TOML file; paths in it are looked for beside it. None: there is none.
+        file: A TOML file; keys, certificates and the state folder are looked for beside it. None:
+            there is none.
         given: Name of a setting to its value; None: it was not given.
 
     Raises:

@@ -102,9 +102,9 @@ def add_api_key(
             scopes=tuple(dict.fromkeys(scopes)),
             rate_per_s=rate_per_s,
             made_at=now,
-            ends_at=None if days is None else now + timedelta(days=days),
+            ends_at=None if days is None else _find_end(now, days),
         )
-    except (ValidationError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         raise KeyStoreError(
             f"API key must have a name of 1 to {MAX_NAME_CHARS} letters, a scope of "
             f"{', '.join(ACCESSES)}, a rate above 0 and an end in this age; got another; correct it"
@@ -112,6 +112,18 @@ def add_api_key(
     make_private_dir(place)
     put_private(place / f"{id}.json", canonical_json(record.model_dump(mode="json")))
     return record, key
+
+
+def _find_end(now: datetime, days: float) -> datetime:
+    """Return when a key ends.
+
+    Raises:
+        ValueError: It would have ended already, or the days are no number.
+        OverflowError: It would end in no year that a date can have.
+    """
+    if not days > 0:
+        raise ValueError(days)
+    return now + timedelta(days=days)
 
 
 def list_api_keys(folder: Path | None = None) -> dict[str, ApiKey]:
@@ -130,8 +142,8 @@ def list_api_keys(folder: Path | None = None) -> dict[str, ApiKey]:
             continue  # It was dropped meanwhile.
         except ValidationError as error:
             raise KeyStoreError(
-                f"API key ({place / file}) must follow its format; got another; drop it, and add a "
-                "new one"
+                f"API key ({place / file}) must follow its format; got another; remove the "
+                "file, and add a new key"
             ) from error
         found[record.id] = record
     return found

@@ -35,6 +35,7 @@ def test_all_of_it_is_tried_out(tmp_path: Path) -> None:
             (("--port", port), "must be one of this machine that is free"),
             (("--host", "0.0.0.0"), "neither API keys nor TLS"),
             (("--policy", "some"), "policy (some) must be 'all'"),
+            (("--id", "No Such"), "device id"),
         ):
             bad = call("serve", "--config", str(file), "--check", *options)
             assert (bad.status, says in bad.messages) == (1, True), (options, bad.messages)

@@ -1,6 +1,7 @@
 """Who may ask: a key of the folder, for what it asks, as often as it may; nobody else, nothing."""
 
 import base64
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from deployments.targets.errors import KeyAbsent, KeyStoreError
 from deployments.targets.serve import guard
+from deployments.targets.serve.app import make_app
 from deployments.targets.serve.guard import Guard, KeyFolder
 from deployments.targets.trust.api_keys import (
     ACCESSES,
@@ -126,6 +128,16 @@ def test_a_dropped_key_is_refused_and_the_last_one_opens_nothing(guarded: Node) 
     assert [ask(guarded, shown).status for shown in (key, other, None)] == [401] * 3
 
 
+def test_a_key_dropped_within_a_tick_of_the_clock_is_refused(guarded: Node) -> None:
+    """Of two changes in one tick the second leaves the folder's time as it was."""
+    first, key = add_api_key("app", ("predict",))
+    changed = locate_api_keys().stat()
+    assert ask(guarded, key).status == 200
+    drop_api_key(first.id)
+    os.utime(locate_api_keys(), ns=(changed.st_atime_ns, changed.st_mtime_ns))
+    assert ask(guarded, key).status == 401
+
+
 def test_keys_that_cannot_be_read_open_nothing(guarded: Node) -> None:
     _, key = add_api_key("app", ("predict",))
     assert ask(guarded, key).status == 200
@@ -145,7 +157,7 @@ def test_a_rate_is_kept_and_says_when_to_come_again(
     guarded: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = [time.monotonic()]
-    monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=lambda: now_s[0], time=time.time))
     monkeypatch.setattr(guard, "LOOK_EVERY_S", -1.0)
     _, key = add_api_key("app", ("predict",), rate_per_s=4)
     _, free = add_api_key("free", ("predict",))
@@ -165,7 +177,9 @@ def test_a_rate_is_kept_and_says_when_to_come_again(
 
 def test_processes_share_a_rate(pictures: Node) -> None:
     _, key = add_api_key("app", ("predict",), rate_per_s=8)
-    pictures.app = Guard(pictures.app, KeyFolder(), processes=4)
+    pictures.app = make_app(
+        pictures.held, pictures.recorder, names=[], health=dict, keys=KeyFolder(), processes=4
+    )
     statuses = [get(pictures, "/v2", key).status for _ in range(3)]
     assert statuses == [200, 200, 429]
 
@@ -205,7 +219,13 @@ def test_keys_are_made_listed_and_dropped_by_commands(tmp_path: Path) -> None:
     assert (again.status, "must be one of those" in again.messages) == (1, True)
     bad = call("keys", "api", "add", "app", "--scope", "all", "--into", folder)
     assert (bad.status, "scope must be one of predict" in bad.messages) == (2, True)
-    for option in (("--rate", "0"), ("--rate", "nan"), ("--days", "1e12")):
+    for option in (
+        ("--rate", "0"),
+        ("--rate", "nan"),
+        ("--days", "1e12"),
+        ("--days", "nan"),
+        ("--days", "-1"),
+    ):
         bad = call("keys", "api", "add", "app", *option, "--into", folder)
         assert (bad.status, "API key must have" in bad.messages) == (1, True), bad.messages
     with pytest.raises(KeyAbsent):

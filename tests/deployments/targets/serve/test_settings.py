@@ -6,7 +6,7 @@ import pytest
 
 from deployments.targets.errors import ServeError
 from deployments.targets.serve.settings import ServeSettings, load_settings
-from lepton_ai.commands.serve import Level
+from lepton_ai.commands.serve_options import Level
 
 
 def test_options_come_before_the_file_and_the_file_before_what_is_usual(tmp_path: Path) -> None:
