@@ -19,6 +19,7 @@ from deployments.targets.serve.server import STOP_TIMEOUT_S, check_address, list
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.1
+_TOLD = (signal.SIGTERM, signal.SIGINT)
 LEAST_LIFE_S = 1.0
 """A worker that was lost sooner is replaced only after that time."""
 
@@ -86,20 +87,30 @@ def fork_workers(count: int, host: str, port: int, on_ready: Callable[[int], Non
         _obey(lead)
         waiting: list[tuple[float, int]] = [(0.0, number) for number in range(count)]
         while lead.numbers or waiting:
-            for due_s, number in waiting:
-                if due_s > time.monotonic() or lead.stopping:
-                    continue
-                pid = os.fork()
-                if pid == 0:
+            now_s = time.monotonic()
+            due = [number for due_s, number in waiting if due_s <= now_s]
+            waiting = [one for one in waiting if one[0] > now_s and not lead.stopping]
+            for number in due:
+                if not lead.stopping and _fork(lead, number) == 0:
                     for end in (told, lives):
                         os.close(end)
                     _become(alive)
                     return Worker(number, count, lead.port, lambda: _say(tells))
-                lead.numbers[pid], lead.began_s[pid] = number, time.monotonic()
-            waiting = [one for one in waiting if one[0] > time.monotonic() and not lead.stopping]
             _wait_ready(lead, told)
             waiting += _collect(lead)
         return lead.status
+
+
+def _fork(lead: _Lead, number: int) -> int:
+    """Forks a process, and returns its id, 0 in itself; signals wait until it is known here."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
+    pid = os.fork()
+    if pid:
+        lead.numbers[pid], lead.began_s[pid] = number, time.monotonic()
+        if lead.stopping:
+            _signal_all(lead, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
+    return pid
 
 
 def _obey(lead: _Lead) -> None:
@@ -127,6 +138,7 @@ def _become(alive: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
 
     def wait() -> None:
         os.read(alive, 1)  # Nothing ever comes: it ends with the process that could write it.

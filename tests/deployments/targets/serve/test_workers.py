@@ -3,6 +3,8 @@
 import http.client
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -73,6 +75,29 @@ def holds_connection(pid: int) -> bool:
     }
     links = (str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir())
     return any(link.startswith("socket:[") and link[8:-1] in established for link in links)
+
+
+STOPPED_AS_IT_FORKS = """
+import os, signal, sys, time
+from deployments.targets.serve import workers
+
+fork = os.fork
+
+def stop_and_fork():
+    os.kill(os.getpid(), signal.SIGTERM)
+    return fork()
+
+workers.os.fork = stop_and_fork
+found = workers.fork_workers(2, "127.0.0.1", 0, lambda port: None)
+if isinstance(found, workers.Worker):
+    time.sleep(60)
+sys.exit(found)
+"""
+
+
+def test_who_is_told_to_stop_as_it_forks_stops_at_once() -> None:
+    done = subprocess.run([sys.executable, "-c", STOPPED_AS_IT_FORKS], timeout=30)
+    assert done.returncode == 0
 
 
 @pytest.mark.slow
