@@ -7,6 +7,7 @@ more memory from onnxruntime than an honest network needs.
 """
 
 import functools
+import threading
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from deployments.targets.trust.card import InputSpec
 
 MOST_BYTES: Final = 80 * 2**20
 """Most memory for the arrays that stand between an artifact's input and its outputs."""
+_OPENING = threading.Lock()
 _SHORT: Final = ("Available memory of", "Failed to allocate memory", "bad_alloc")
 """How onnxruntime says that it gets no more memory."""
 
@@ -23,14 +25,14 @@ _SHORT: Final = ("Available memory of", "Failed to allocate memory", "bad_alloc"
 def check_memory(data: bytes, spec: InputSpec) -> None:
     """Lets an artifact answer a sample of zeros in little memory.
 
-    Whatever else is wrong with it, is for those to say who load it for use.
+    One that does not answer is refused, too: what it grows to was not seen then.
 
     Args:
         data: Its bytes, of which `check_onnx` holds.
         spec: The raw sample that it takes.
 
     Raises:
-        BadArtifact: It needs more.
+        BadArtifact: It needs more, or does not answer.
     """
     try:
         _answer_zeros(data, spec)
@@ -40,12 +42,17 @@ def check_memory(data: bytes, spec: InputSpec) -> None:
                 f"artifact must need at most {MOST_BYTES} bytes between its input and its outputs "
                 "to answer one sample; got more; export a smaller network"
             ) from error
+        raise BadArtifact(
+            f"artifact must be an ONNX model that answers a sample of zeros; got {error}; export "
+            "it again"
+        ) from error
 
 
 def _answer_zeros(data: bytes, spec: InputSpec) -> None:
     import onnxruntime
 
-    _open_arena()
+    with _OPENING:
+        _open_arena()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = options.inter_op_num_threads = 1
