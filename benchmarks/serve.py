@@ -140,9 +140,12 @@ def measure_swaps(
                 raise RuntimeError("the endpoint must follow its channel; got no swap in 30 s")
             time.sleep(0.02)
         seen.add(read_release(port))
+    lasted = asking.is_alive()
     asking.join()
     if not found:
         raise RuntimeError("no request may fail while models are swapped; got one that did")
+    if not lasted:
+        raise RuntimeError("the load must last until the last swap; got its end before")
     return {
         "swaps": len(seen),
         "answers": found[0]["answers"],

@@ -13,7 +13,7 @@ from lepton_ai.client.answers import (
     read_answer,
 )
 from lepton_ai.client.bodies import Asked, encode_asked, encode_json
-from lepton_ai.client.errors import RequestRefused
+from lepton_ai.client.errors import RequestRefused, ServerBusy
 from lepton_ai.client.retries import Retries
 from lepton_ai.client.tensors import (
     BINARY,
@@ -215,6 +215,8 @@ class Client:
         if self._takes_binary is None:
             try:
                 known = self.describe_server(timeout_s=timeout_s).extensions
+            except ServerBusy:
+                return False  # For now.
             except RequestRefused:
                 known = ()
             self._takes_binary = BINARY in known

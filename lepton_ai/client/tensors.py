@@ -32,6 +32,15 @@ _DTYPES = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
+_NOT_OF_THE_PROTOCOL = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    struct.error,
+)
 _DATATYPES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 
 
@@ -125,7 +134,7 @@ def decode_answer(body: bytes, length: str | None) -> Inferred:
             id=document.get("id"),
             outputs=outputs,
         )
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, struct.error) as error:
+    except _NOT_OF_THE_PROTOCOL as error:
         raise BadAnswer(
             f"answer must follow the Open Inference Protocol v2; got {type(error).__name__}: "
             f"{str(error)[:200]}; see that the address is such a server's"

@@ -91,7 +91,12 @@ def revoke(
 @app.command("figures")
 @translate_errors
 def figures(
-    file: Annotated[Path, typer.Argument(help="What `lepton measure --to` wrote on the device.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="What `lepton measure --to` wrote on the device."
+        ),
+    ],
     workspace: Workspace = DEFAULT_WORKSPACE,
 ) -> None:
     """Take in what a device measured: its class's next release goes by that."""

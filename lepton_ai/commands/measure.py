@@ -24,6 +24,7 @@ from lepton_ai.commands.common import (
     AsJson,
     Workspace,
     answer,
+    fail,
     say,
     translate_errors,
 )
@@ -81,13 +82,22 @@ def measure(
 def _hand_over(data: bytes, device: str, to: Path | None, uplink: str | None) -> None:
     """Writes signed figures to a file, and sends them."""
     if to is not None:
-        to.write_bytes(data)
-        say(f"wrote {to}")
+        _write(to, data)
     if uplink is not None:
         open_uplink(uplink).send(name_figures(device, data), data)
         say(f"sent to {open_uplink(uplink).display}")
     if to is None and uplink is None:
         say("warning: the figures were sent nowhere; give --uplink or --to", "yellow")
+
+
+def _write(to: Path, data: bytes) -> None:
+    try:
+        to.write_bytes(data)
+    except OSError as error:
+        raise fail(
+            f"file ({to}) must be one that can be written; got {error.strerror}; name another"
+        ) from error
+    say(f"wrote {to}")
 
 
 def tell_figures(figures: DeviceFigures) -> str:

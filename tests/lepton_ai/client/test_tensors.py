@@ -8,6 +8,7 @@ import pytest
 
 from lepton_ai.client.client import Client
 from lepton_ai.client.errors import BadAnswer
+from lepton_ai.client.retries import Retries
 from lepton_ai.client.tensors import LENGTH, decode_answer, encode_request
 from tests.lepton_ai.client.scripted import Got, Reply, serve
 
@@ -47,6 +48,22 @@ def test_every_datatype_comes_back_as_it_went(binary: bool | None) -> None:
     assert sum(got.path == "/v2" for got in server.got) == (binary is None)
 
 
+def test_a_server_that_is_busy_for_now_is_asked_again_whether_it_takes_bytes() -> None:
+    busy = [True]
+
+    def answer(got: Got) -> Reply:
+        if got.path == "/v2" and busy and busy.pop():
+            return 503, {}, b""
+        return echo(got)
+
+    tensors = {"x": np.ones(2, np.float32)}
+    with serve(answer) as server, Client(server.url, retries=Retries(most=0)) as client:
+        for _ in range(2):
+            client.infer("m", tensors)
+    sent = [LENGTH in got.headers for got in server.got if got.path != "/v2"]
+    assert sent == [False, True]
+
+
 def test_what_json_cannot_say_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         encode_request({"x": np.array([np.inf])})
@@ -66,6 +83,13 @@ def test_what_json_cannot_say_is_refused() -> None:
             {
                 "model_name": "m",
                 "outputs": [{"name": "a", "datatype": "FP32", "shape": [2], "data": [1]}],
+            },
+            b"",
+        ),
+        (
+            {
+                "model_name": "m",
+                "outputs": [{"name": "a", "datatype": "UINT8", "shape": [1], "data": [300]}],
             },
             b"",
         ),
