@@ -145,8 +145,6 @@ def test_of_several_devices_the_slowest_counts_and_of_one_its_newest_figures(fle
             )
     found = fleet.find("int8", "8")
     assert (found.device, found.measured.latency_ms_p50) == ("cam-2", 10.0)
-    # What took 2 ms here took 10 ms on one, and last 8 ms on the other, which once took 12.
-    assert fleet.find("int8", "a").slowdown == 5.0
     revoke_device(fleet.store, "cam-2", fleet.ring)
     assert fleet.find("int8", "8").measured.latency_ms_p50 == 8.0
 
@@ -207,6 +205,18 @@ def test_times_in_several_threads_are_held_against_those_in_as_many(fleet: Fleet
     assert device_figures._find_here(receipt, told, 2) == 2.0
     assert device_figures._find_here(receipt, told, 1) is None
     assert device_figures._find_here(None, told, 1) is None
+
+
+def test_of_several_releases_the_one_that_a_device_measured_last_tells_how_slow_it_is(
+    fleet: Fleet,
+) -> None:
+    signer = fleet.enrol("cam-1")
+    first, last = make_figures(int8=12.0), make_figures(at=NOW + timedelta(days=1))
+    other = ArtifactFigures(name="int8", measured=measured("2", 20.0))
+    for figures in (last.model_copy(update={"artifacts": (other,)}), first):
+        accept_figures(fleet.store, seal_figures(figures, signer), fleet.ring)
+    # 12 ms were six times as long as here, by the first release; 20 ms are five times.
+    assert fleet.find("int8", "a").slowdown == 5.0
 
 
 def test_each_figure_is_that_of_the_device_that_is_worst_by_it(fleet: Fleet) -> None:
