@@ -110,19 +110,18 @@ class Body:
         stated = headers.get(b"content-length", b"0")
         if stated.isdigit() and int(stated) > max_bytes:
             raise _refuse_size(int(stated), max_bytes)
-        try:
-            # Its first part, too: a client that sends a head alone would hold a place for good.
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                message = await receive()
-                if message.get("more_body"):
+        message = await receive()  # The connection bounds how long its first part may take.
+        if message.get("more_body"):
+            try:
+                async with asyncio.timeout(BODY_TIMEOUT_S):
                     return await self._join(message, receive, max_bytes)
-        except TimeoutError:
-            raise Refusal(
-                408,
-                f"body must come within {BODY_TIMEOUT_S:.0f} s; got a part of it or none; send it "
-                "again",
-                [(b"connection", b"close")],
-            ) from None
+            except TimeoutError:
+                raise Refusal(
+                    408,
+                    f"body must come within {BODY_TIMEOUT_S:.0f} s; got a part of it; send it "
+                    "again",
+                    [(b"connection", b"close")],
+                ) from None
         return self._take(message, max_bytes)
 
     async def _join(self, message: Any, receive: Receive, max_bytes: int) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from deployments.targets.serve.bodies import BODY_TIMEOUT_S
 from deployments.targets.serve.replies import encode_error
 
 MAX_UNDER_WAY = 128
@@ -59,6 +60,11 @@ _LATE = _make_reply(
     "again",
     closes=True,
 )
+_SLOW = _make_reply(
+    "408 Request Timeout",
+    f"body must come within {BODY_TIMEOUT_S:.0f} s; got a part of it or none; send it again",
+    closes=True,
+)
 
 
 class Gate:
@@ -96,6 +102,8 @@ class BoundedProtocol(HttpToolsProtocol):
     gate: Gate
     _waits_s: float | None = None
     """Since when the head of a request is waited for; None while one is answered."""
+    _body_s: float | None = None
+    """Since when the rest of a request's body is waited for."""
     _stalled_s: float | None = None
     """Since when the client does not read, or the connection is closing; None: neither."""
     _shedding = False
@@ -117,7 +125,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Takes a request, or decides to refuse it."""
-        self._waits_s = None
+        self._waits_s, self._body_s = None, self.loop.time()
         idle = self.cycle is None or self.cycle.response_complete
         if idle and self.url.startswith(_ASKS) and self.gate.is_full(len(self.tasks)):
             self._shedding, self._waits_s = True, self.loop.time()
@@ -137,6 +145,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Refuses a request once all of it came, and reads no other one for a while."""
+        self._body_s = None
         if not self._shedding:
             super().on_message_complete()
             return
@@ -184,6 +193,10 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         elif self._waits_s is not None and now_s - self._waits_s > HEAD_TIMEOUT_S:
             self.transport.write(_SHED_CLOSE if self._shedding else _LATE)
+            self.transport.close()
+        elif self._body_s is not None and now_s - self._body_s > BODY_TIMEOUT_S:
+            if not self.cycle.response_started:
+                self.transport.write(_SLOW)
             self.transport.close()
 
 

@@ -28,22 +28,6 @@ def test_a_body_that_does_not_come_is_given_up(
     asyncio.run(ask())
 
 
-def test_a_body_that_never_begins_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A head alone must not hold a place for good."""
-    monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.05)
-
-    async def wait() -> dict[str, Any]:
-        await asyncio.sleep(5)
-        return {"type": "http.request", "body": b"x", "more_body": False}
-
-    async def ask() -> None:
-        with bodies.Body(Admission()) as body, pytest.raises(Refusal, match="or none") as caught:
-            await body.read({b"content-length": b"1"}, wait, 1000)
-        assert (caught.value.status, caught.value.headers) == (408, ((b"connection", b"close"),))
-
-    asyncio.run(ask())
-
-
 def test_requests_and_bytes_under_way_are_bounded() -> None:
     admission = Admission(max_requests=2, max_bytes=10)
     for _ in range(2):

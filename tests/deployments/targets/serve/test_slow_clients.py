@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from deployments.targets.serve.bodies import BODY_TIMEOUT_S
 from deployments.targets.serve.connections import HEAD_TIMEOUT_S, STALL_TIMEOUT_S, Gate
+from deployments.targets.serve.replies import Receive, Send
 from tests.deployments.targets.serve.test_connections import ASK, BODY, Server, fill, make_gate
 
 
@@ -23,6 +25,32 @@ def test_a_refused_request_whose_body_never_comes_is_left(monkeypatch: pytest.Mo
         monkeypatch.undo()
 
     asyncio.run(ask())
+
+
+def test_a_body_that_never_begins_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head alone must not hold a place for good."""
+
+    async def ask() -> None:
+        server = Server(Gate(), receive_alone)
+        protocol, wire = server.connect()
+        protocol.data_received(ASK.removesuffix(BODY))
+        await asyncio.sleep(0)
+        protocol.check_time()
+        assert (len(server.state.tasks), wire.closed) == (1, False)
+        late = asyncio.get_running_loop().time() + BODY_TIMEOUT_S + 1
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: late)
+        protocol.check_time()
+        monkeypatch.undo()
+        assert (wire.said[:13], wire.closed) == (b"HTTP/1.1 408 ", True)
+        protocol.connection_lost(None)
+        await asyncio.sleep(0.01)
+        assert not server.state.tasks
+
+    asyncio.run(ask())
+
+
+async def receive_alone(scope: object, receive: Receive, send: Send) -> None:
+    await receive()
 
 
 def test_a_request_behind_another_is_given_as_long_as_any(monkeypatch: pytest.MonkeyPatch) -> None:
