@@ -15,7 +15,7 @@ import numpy as np
 from deployments.targets.errors import BadArtifact
 from deployments.targets.trust.card import InputSpec
 
-MOST_BYTES: Final = 80 * 2**20
+MOST_BYTES: Final = 64 * 2**20
 """Most memory for the arrays that stand between an artifact's input and its outputs."""
 _OPENING = threading.Lock()
 _SHORT: Final = ("Available memory of", "Failed to allocate memory", "bad_alloc")
